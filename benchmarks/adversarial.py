@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Final
 
 from mix import INTENT, QUEUES, entry, intent_is
 
-from reconciler.model.rule import Condition, Opaque, condition
+from reconciler.model.rule import Condition, Opaque, make_condition
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.behaviour.routing_entry import Entry
+    from reconciler.behaviour.routing_entry import RoutingEntry
 
     Conditions = Sequence[Condition | Opaque]
 
 
-def adversarial(kind: str, count: int, seed: int = 1) -> list[Entry]:
+def adversarial(kind: str, count: int, seed: int = 1) -> list[RoutingEntry]:
     """Return `count` rules of a kind, first-evaluated first; rules of the kind "ties" have one priority."""
     random = Random(f"{kind} {seed}")  # noqa: S311 - lists that are the same every time
     make = LISTS[kind]
@@ -34,7 +34,7 @@ def _pattern(operator: str, each: int) -> Callable[[Random, int, int], Condition
     """Make rules that ask for `each` patterns of one operator, none of which implies another."""
 
     def make(_random: Random, number: int, _count: int) -> Conditions:
-        return [condition(INTENT, operator, f"<{number}.{place}>") for place in range(each)]
+        return [make_condition(INTENT, operator, f"<{number}.{place}>") for place in range(each)]
 
     return make
 
@@ -42,20 +42,20 @@ def _pattern(operator: str, each: int) -> Callable[[Random, int, int], Condition
 def _short_patterns(random: Random, _number: int, _count: int) -> Conditions:
     """Ask for patterns many of which imply each other."""
     operators = ("contains", "startsWith", "endsWith", "notContains", "notStartsWith", "notEndsWith")
-    return [condition(INTENT, random.choice(operators), _letters(random)) for _ in range(random.randrange(1, 5))]
+    return [make_condition(INTENT, random.choice(operators), _letters(random)) for _ in range(random.randrange(1, 5))]
 
 
 def _patterns_of_many(random: Random, _number: int, _count: int) -> Conditions:
     """Exclude a pattern on each of three of ten attributes."""
     return [
-        condition(f"text{place}", random.choice(("contains", "notContains")), _letters(random))
+        make_condition(f"text{place}", random.choice(("contains", "notContains")), _letters(random))
         for place in random.sample(range(10), 3)
     ]
 
 
 def _excluded_of_many(_random: Random, number: int, _count: int) -> Conditions:
     """Exclude a pattern of its own on each of three of ten attributes."""
-    return [condition(f"text{(number + place) % 10}", "notContains", f"<{number}>") for place in (0, 3, 7)]
+    return [make_condition(f"text{(number + place) % 10}", "notContains", f"<{number}>") for place in (0, 3, 7)]
 
 
 def _letters(random: Random) -> str:
@@ -63,17 +63,23 @@ def _letters(random: Random) -> str:
 
 
 def _denied(_random: Random, number: int, _count: int) -> Conditions:
-    return [condition(INTENT, "notEquals", f"intent-{number}"), condition("channel", "equals", f"c{number % 7}")]
+    return [
+        make_condition(INTENT, "notEquals", f"intent-{number}"),
+        make_condition("channel", "equals", f"c{number % 7}"),
+    ]
 
 
 def _denied_sets(random: Random, _number: int, count: int) -> Conditions:
     values = [f"intent-{value}" for value in random.sample(range(count), min(20, count))]
-    return [condition(INTENT, "notIn", values), condition("channel", "notEquals", f"c{random.randrange(count)}")]
+    return [
+        make_condition(INTENT, "notIn", values),
+        make_condition("channel", "notEquals", f"c{random.randrange(count)}"),
+    ]
 
 
 def _sets(random: Random, _number: int, count: int) -> Conditions:
     values = [f"intent-{value}" for value in random.sample(range(count), min(100, count))]
-    return [condition(INTENT, "in", values), condition("x", "lessThan", random.random())]
+    return [make_condition(INTENT, "in", values), make_condition("x", "lessThan", random.random())]
 
 
 def _unknown(number: object) -> Opaque:
@@ -90,11 +96,14 @@ def _unknown_of_few(random: Random, _number: int, _count: int) -> Conditions:
 
 
 def _own_attribute(_random: Random, number: int, _count: int) -> Conditions:
-    return [condition(f"attribute-{number}", "equals", "yes"), condition(f"attribute-{number + 1}", "notEquals", "no")]
+    return [
+        make_condition(f"attribute-{number}", "equals", "yes"),
+        make_condition(f"attribute-{number + 1}", "notEquals", "no"),
+    ]
 
 
 def _own_absence(_random: Random, number: int, _count: int) -> Conditions:
-    return [condition(f"attribute-{number}", "notExists", None)]
+    return [make_condition(f"attribute-{number}", "notExists", None)]
 
 
 def _boxes(random: Random, _number: int, _count: int) -> Conditions:
@@ -102,17 +111,22 @@ def _boxes(random: Random, _number: int, _count: int) -> Conditions:
     conditions = []
     for place in random.sample(range(10), 4):
         low = random.random()
-        conditions.append(condition(f"x{place}", "between", [round(low, 4), round(low + random.uniform(0.1, 0.6), 4)]))
+        conditions.append(
+            make_condition(f"x{place}", "between", [round(low, 4), round(low + random.uniform(0.1, 0.6), 4)])
+        )
     return conditions
 
 
 def _clauses(random: Random, _number: int, _count: int) -> Conditions:
     """Ask for one of two values on three of 40 attributes: a formula in conjunctive normal form."""
-    return [condition(f"b{place}", "equals", random.choice("01")) for place in random.sample(range(40), 3)]
+    return [make_condition(f"b{place}", "equals", random.choice("01")) for place in random.sample(range(40), 3)]
 
 
 def _ties(random: Random, number: int, _count: int) -> Conditions:
-    return [condition(f"x{number % 3}", "lessThan", random.random()), condition(INTENT, "notContains", f"<{number}>")]
+    return [
+        make_condition(f"x{number % 3}", "lessThan", random.random()),
+        make_condition(INTENT, "notContains", f"<{number}>"),
+    ]
 
 
 def _mixed(random: Random, number: int, count: int) -> Conditions:

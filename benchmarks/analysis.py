@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING
 import mix
 from adversarial import LISTS, adversarial
 
-from reconciler.behaviour.routing_entry import in_order
+from reconciler.behaviour.routing_entry import order_entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.behaviour.routing_entry import Entry
+    from reconciler.behaviour.routing_entry import RoutingEntry
 
-    Entries = Sequence[Entry]
+    Entries = Sequence[RoutingEntry]
     Question = Callable[[], tuple[int, int]]
 
 QUERIES = 1_000
@@ -31,11 +31,11 @@ QUERIES = 1_000
 
 def lint_of(entries: Entries) -> Question:
     """Ask for the facts about a list; counted are those of all kinds."""
-    from reconciler.behaviour.facts.rule_facts import lint
+    from reconciler.behaviour.facts.rule_facts import analyze_rules
 
     def ask() -> tuple[int, int]:
-        facts = lint(entries, "lowest-first")
-        found = len(facts.never) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
+        facts = analyze_rules(entries, "lowest-first")
+        found = len(facts.contradictory) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
         return found, len(facts.undecided)
 
     return ask
@@ -43,12 +43,12 @@ def lint_of(entries: Entries) -> Question:
 
 def bounded_lint_of(entries: Entries) -> Question:
     """Ask what `validate` asks of the rules, within its bound of work; counted are facts, and rules not checked."""
-    from reconciler.behaviour.facts.rule_facts import lint
-    from reconciler.checks.lint import work_of
+    from reconciler.behaviour.facts.rule_facts import analyze_rules
+    from reconciler.checks.lint import lint_work
 
     def ask() -> tuple[int, int]:
-        facts = lint(entries, work=work_of(len(entries)))
-        found = len(facts.never) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
+        facts = analyze_rules(entries, work=lint_work(len(entries)))
+        found = len(facts.contradictory) + len(facts.shadowed) + len(facts.redundant) + len(facts.ties)
         return found, len(facts.undecided)
 
     return ask
@@ -56,11 +56,11 @@ def bounded_lint_of(entries: Entries) -> Question:
 
 def difference_of(old: Entries, new: Entries) -> Question:
     """Ask what a change moves; counted are regions."""
-    from reconciler.behaviour.diff.difference import difference
+    from reconciler.behaviour.diff.difference import compare_behaviour
 
     def ask() -> tuple[int, int]:
-        behaviour = difference(old, new)
-        return len(behaviour.regions), len(behaviour.unknown)
+        behaviour = compare_behaviour(old, new)
+        return len(behaviour.regions), len(behaviour.undecided)
 
     return ask
 
@@ -68,7 +68,7 @@ def difference_of(old: Entries, new: Entries) -> Question:
 def order_of(old: Entries, new: Entries) -> Question:
     """Ask for a safe order of a change; counted are its waves."""
     from reconciler.behaviour.ordering.constraints import Move
-    from reconciler.behaviour.ordering.order import order
+    from reconciler.behaviour.ordering.order import order_moves
 
     before, after = ({one.name: one for one in entries} for entries in (old, new))
     names = dict.fromkeys([*before, *after])
@@ -76,7 +76,7 @@ def order_of(old: Entries, new: Entries) -> Question:
     fixed = [one for name, one in before.items() if after.get(name) == one]
 
     def ask() -> tuple[int, int]:
-        found = order(moves, fixed, "lowest-first")
+        found = order_moves(moves, fixed, "lowest-first")
         return len(found.waves), len(found.unproven)
 
     return ask
@@ -89,8 +89,8 @@ def explain_of(entries: Entries) -> Question:
     asked = mix.conversations(QUERIES, len(entries))
 
     def ask() -> tuple[int, int]:
-        filed = RuleIndex(in_order(entries))
-        return sum(filed.winner(one) is not None for one in asked), 0
+        filed = RuleIndex(order_entries(entries))
+        return sum(filed.find_winner(one) is not None for one in asked), 0
 
     return ask
 

@@ -11,13 +11,21 @@ from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.routing_entry import Entry
-from reconciler.model.rule import Address, Condition, Rule, Target, canonical_bag, canonical_set, condition
+from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.model.rule import (
+    Address,
+    Condition,
+    Rule,
+    Target,
+    make_condition,
+    normalized_conditions,
+    sorted_targets,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    Entries = Sequence[Entry]
+    Entries = Sequence[RoutingEntry]
     Conditions = list[Condition]
 
 INTENT: Final = "cognigyDetectedIntent"
@@ -32,7 +40,7 @@ STEP: Final = 10
 """Between two priorities, so that an edited rule finds a place of its own."""
 
 
-def mix(count: int, seed: int = 1) -> list[Entry]:
+def mix(count: int, seed: int = 1) -> list[RoutingEntry]:
     """Return `count` rules of the mix, first-evaluated first, with distinct priorities."""
     random = _seeded(seed)
     singles, ranges, patterns = count * 80 // 100, count * 12 // 100, count * 4 // 100
@@ -45,11 +53,16 @@ def mix(count: int, seed: int = 1) -> list[Entry]:
     return [entry(n, (n + 1) * STEP, asked, random.choice(QUEUES)) for n, asked in enumerate(parts)]
 
 
-def edited(entries: Entries, count: int, seed: int = 2) -> list[Entry]:
+def edited(entries: Entries, count: int, seed: int = 2) -> list[RoutingEntry]:
     """Return the list after `count` edits: queues, priorities, conditions, rules gone, rules added, in equal parts."""
     random = _seeded(seed)
-    edits: list[Callable[[Random, Entry, int], Entry | None]] = [_other_queue, _elsewhere, _other_intent, _gone]
-    changed: dict[str, Entry | None] = {}
+    edits: list[Callable[[Random, RoutingEntry, int], RoutingEntry | None]] = [
+        _other_queue,
+        _elsewhere,
+        _other_intent,
+        _gone,
+    ]
+    changed: dict[str, RoutingEntry | None] = {}
     added = []
     places = random.sample(range(len(entries)), count)
     for n, one in enumerate(random.sample(list(entries), count)):
@@ -62,29 +75,29 @@ def edited(entries: Entries, count: int, seed: int = 2) -> list[Entry]:
     return [one for one in after if one is not None] + added
 
 
-def retargeted(entries: Entries) -> list[Entry]:
+def retargeted(entries: Entries) -> list[RoutingEntry]:
     """Return the list with every rule's queue the next one: all that anybody wins moves."""
     return [_to(one, QUEUES[(QUEUES.index(queue_of(one)) + 1) % len(QUEUES)]) for one in entries]
 
 
-def renumbered(entries: Entries) -> list[Entry]:
+def renumbered(entries: Entries) -> list[RoutingEntry]:
     """Return the list with every priority ten times as large: nothing moves."""
     return [replace(one, rule=replace(one.rule, priority=one.rule.priority * 10)) for one in entries]
 
 
-def boxes(count: int, seed: int = 3) -> list[Entry]:
+def boxes(count: int, seed: int = 3) -> list[RoutingEntry]:
     """Return a list meant to be hard: random boxes over three numeric attributes, each overlapping many others."""
     random = _seeded(seed)
     return [entry(n, n + 1, _box(random), random.choice(QUEUES)) for n in range(count)]
 
 
-def boxes_and_patterns(count: int, seed: int = 4) -> list[Entry]:
+def boxes_and_patterns(count: int, seed: int = 4) -> list[RoutingEntry]:
     """Return the same with one pattern of few letters in each rule, so that patterns overlap as well."""
     random = _seeded(seed)
     return [entry(n, n + 1, [*_box(random)[:2], _letters(random)], random.choice(QUEUES)) for n in range(count)]
 
 
-def one_changed(entries: Entries) -> list[Entry]:
+def one_changed(entries: Entries) -> list[RoutingEntry]:
     """Return the list with another queue for one rule, which is high enough in it to win something."""
     high = len(entries) // 20
     return [*entries[:high], *retargeted(entries[high : high + 1]), *entries[high + 1 :]]
@@ -104,26 +117,26 @@ def conversations(count: int, intents: int, seed: int = 5) -> Sequence[Mapping[s
     return found
 
 
-def entry(number: int, priority: float, asked: Iterable[Condition], queue: str) -> Entry:
+def entry(number: int, priority: float, asked: Iterable[Condition], queue: str) -> RoutingEntry:
     """Return a rule of a list; its number is its name, address and id."""
     key = f"rule-{number:06d}"
-    targets = canonical_bag([Target(queue, 1)])
+    targets = sorted_targets([Target(queue, 1)])
     rule = Rule(
         name=f"Rule {number:06d}",
         description="",
         priority=priority,
         enabled=True,
-        conditions=canonical_set(asked),
+        conditions=normalized_conditions(asked),
         targets=targets,
     )
-    return Entry(name=f"mix/{key}", rule=rule, id=key, address=Address("mix", key))
+    return RoutingEntry(name=f"mix/{key}", rule=rule, id=key, address=Address("mix", key))
 
 
 def _seeded(seed: int) -> Random:
     return Random(seed)  # noqa: S311 - lists that are the same every time
 
 
-def queue_of(one: Entry) -> str:
+def queue_of(one: RoutingEntry) -> str:
     """Return the one queue that a rule of these lists has."""
     (target,) = one.rule.targets
     assert isinstance(target, Target)
@@ -132,7 +145,7 @@ def queue_of(one: Entry) -> str:
 
 def intent_is(number: int) -> Condition:
     """Return the condition of a single intent."""
-    return condition(INTENT, "equals", _intent(number))
+    return make_condition(INTENT, "equals", _intent(number))
 
 
 def _intent(number: int) -> str:
@@ -143,9 +156,9 @@ def _range(random: Random, intents: int) -> Conditions:
     """Ask for an intent that most likely has a rule of its own, and for some of the confidence."""
     low = random.randrange(30, 90)
     ranges = [
-        [condition(CONFIDENCE, "greaterThanOrEqual", low / 100)],
-        [condition(CONFIDENCE, "lessThan", low / 100)],
-        [condition(CONFIDENCE, "between", [low / 100, (low + 10) / 100])],
+        [make_condition(CONFIDENCE, "greaterThanOrEqual", low / 100)],
+        [make_condition(CONFIDENCE, "lessThan", low / 100)],
+        [make_condition(CONFIDENCE, "between", [low / 100, (low + 10) / 100])],
     ]
     return [intent_is(random.randrange(intents)), *random.choice(ranges)]
 
@@ -160,20 +173,20 @@ def _patterns(random: Random, count: int, intents: int) -> list[Conditions]:
     more: list[Callable[[], Conditions]] = [
         list,
         lambda: [_other(random)],
-        lambda: [condition(CONFIDENCE, "greaterThanOrEqual", 0.7)],
+        lambda: [make_condition(CONFIDENCE, "greaterThanOrEqual", 0.7)],
     ]
-    return [[condition(INTENT, how, text), *more[n % 3]()] for n, (text, how) in enumerate(texts.items())]
+    return [[make_condition(INTENT, how, text), *more[n % 3]()] for n, (text, how) in enumerate(texts.items())]
 
 
 def _some_intents(random: Random, intents: int) -> Conditions:
     """Ask for a set of intents."""
-    return [condition(INTENT, "in", [_intent(random.randrange(intents)) for _ in range(random.randrange(2, 9))])]
+    return [make_condition(INTENT, "in", [_intent(random.randrange(intents)) for _ in range(random.randrange(2, 9))])]
 
 
 def _negation(random: Random, intents: int) -> Conditions:
     """Ask for all but an intent or a few, of one kind of caller."""
     names = [_intent(random.randrange(intents)) for _ in range(3)]
-    denied = random.choice([condition(INTENT, "notEquals", names[0]), condition(INTENT, "notIn", names)])
+    denied = random.choice([make_condition(INTENT, "notEquals", names[0]), make_condition(INTENT, "notIn", names)])
     return [denied, _equal(random, "channel"), _equal(random, "language")]
 
 
@@ -191,13 +204,13 @@ _WIDE: Final = (_some_intents, _negation, _callers, _intent_of_some)
 
 
 def _equal(random: Random, name: str) -> Condition:
-    return condition(name, "equals", random.choice(OTHERS[name]))
+    return make_condition(name, "equals", random.choice(OTHERS[name]))
 
 
 def _other(random: Random) -> Condition:
     """Ask for one or two values of another attribute."""
     name = random.choice(tuple(OTHERS))
-    return random.choice([_equal(random, name), condition(name, "in", random.sample(OTHERS[name], 2))])
+    return random.choice([_equal(random, name), make_condition(name, "in", random.sample(OTHERS[name], 2))])
 
 
 def _box(random: Random) -> Conditions:
@@ -205,32 +218,32 @@ def _box(random: Random) -> Conditions:
     found = []
     for name in ("x", "y", "z"):
         low, width = random.random(), random.uniform(0.1, 0.5)
-        found.append(condition(name, "between", [round(low, 4), round(low + width, 4)]))
+        found.append(make_condition(name, "between", [round(low, 4), round(low + width, 4)]))
     return found
 
 
 def _letters(random: Random) -> Condition:
     text = "".join(random.choice("abc") for _ in range(random.randrange(1, 4)))
-    return condition("text", random.choice(["contains", "startsWith", "endsWith", "notContains"]), text)
+    return make_condition("text", random.choice(["contains", "startsWith", "endsWith", "notContains"]), text)
 
 
-def _to(one: Entry, queue: str) -> Entry:
+def _to(one: RoutingEntry, queue: str) -> RoutingEntry:
     return replace(one, rule=replace(one.rule, targets=(Target(queue, 1),)))
 
 
-def _other_queue(random: Random, one: Entry, _place: int) -> Entry:
+def _other_queue(random: Random, one: RoutingEntry, _place: int) -> RoutingEntry:
     return _to(one, random.choice([queue for queue in QUEUES if queue != queue_of(one)]))
 
 
-def _elsewhere(_random: Random, one: Entry, place: int) -> Entry:
+def _elsewhere(_random: Random, one: RoutingEntry, place: int) -> RoutingEntry:
     """Put a rule at another height, half way between two others; one that is added comes just after another."""
     return replace(one, rule=replace(one.rule, priority=place * STEP + STEP // 2))
 
 
-def _other_intent(random: Random, one: Entry, place: int) -> Entry:
-    asked = [intent_is(place), condition(CONFIDENCE, "greaterThanOrEqual", random.randrange(30, 90) / 100)]
-    return replace(one, rule=replace(one.rule, conditions=canonical_set(asked)))
+def _other_intent(random: Random, one: RoutingEntry, place: int) -> RoutingEntry:
+    asked = [intent_is(place), make_condition(CONFIDENCE, "greaterThanOrEqual", random.randrange(30, 90) / 100)]
+    return replace(one, rule=replace(one.rule, conditions=normalized_conditions(asked)))
 
 
-def _gone(_random: Random, _one: Entry, _place: int) -> None:
+def _gone(_random: Random, _one: RoutingEntry, _place: int) -> None:
     """Delete a rule."""

@@ -83,7 +83,7 @@ def with_cxroute(documents: Path, wanted: int) -> Done:
         lines.append(Watched(below(*settings)))
         return lines[-1]
 
-    below, network.network = network.network, watched
+    below, network.network_transport = network.network_transport, watched
     with redirect_stdout(StringIO()):
         main(["-m", str(documents), "-e", "bench", "-q", "apply", "--yes"])
     return lines[-1].done(wanted)

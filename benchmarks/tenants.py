@@ -49,10 +49,10 @@ def serve(folder: Path, count: int) -> None:
     import uvicorn
     import workload
 
-    from reconciler.simulator.app import simulator
+    from reconciler.simulator.app import build_simulator
     from reconciler.simulator.server import listening_socket
     from reconciler.simulator.settings import PROFILES
-    from reconciler.simulator.state import State
+    from reconciler.simulator.state import TenantState
 
     manifests = folder / "manifests"
     workload.manifests(manifests, RULES, "http://127.0.0.1:1")
@@ -61,7 +61,7 @@ def serve(folder: Path, count: int) -> None:
     stored = json.loads((folder / "state.json").read_text())
     listeners = [listening_socket("127.0.0.1", 0) for _ in range(count)]
     ports = [one.getsockname()[1] for one in listeners]
-    apps = {port: simulator(State(stored["queues"], stored["rules"]), PROFILES["A"]) for port in ports}
+    apps = {port: build_simulator(TenantState(stored["queues"], stored["rules"]), PROFILES["A"]) for port in ports}
 
     async def tenant(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - ASGI
         await apps[scope["server"][1]](scope, receive, send)
@@ -77,13 +77,13 @@ def floor(folder: Path) -> None:
     from reconciler.cli.clients import reading
     from reconciler.cli.output import Output
     from reconciler.cli.session import session_in
-    from reconciler.manifest.load import load
+    from reconciler.manifest.load import load_manifests
 
     options = argparse.Namespace(manifests=str(folder), environment=None)
     output = Output(colour="never", loudness="quiet", log_format="text", form="text", asks=False)
 
     async def all_of_them() -> None:
-        manifests = load(folder)
+        manifests = load_manifests(folder)
         for name in sorted(manifests.environments):
             session = session_in(manifests, options, output, name)
             async with reading(session) as client:

@@ -7,10 +7,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import Catalogue
-from reconciler.manifest.load import load
-from reconciler.model.rule import Queue, api_form
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import QueueResolver
+from reconciler.manifest.load import load_manifests
+from reconciler.model.rule import Queue, to_api_json
 
 QUEUES = [{"id": f"00000000-0000-4000-8000-{n:012d}", "name": f"Queue {n}"} for n in range(12)]
 PER_FILE = 10_000
@@ -37,9 +37,9 @@ def manifests(directory: Path, count: int, base_url: str) -> None:
 
 def state(path: Path, documents: Path) -> None:
     """Write the simulator's state: what the manifests want, but for 1 % that was updated, added or removed."""
-    loaded = load(documents)
+    loaded = load_manifests(documents)
     environment = loaded.environments["bench"].document
-    desired = desire(loaded, environment, Catalogue("bench", {}, [Queue(**queue) for queue in QUEUES]))
+    desired = expand_manifests(loaded, environment, QueueResolver("bench", {}, [Queue(**queue) for queue in QUEUES]))
     now = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
     rules = []
     for n, (address, wanted) in enumerate(desired.rules.items()):
@@ -55,7 +55,7 @@ def state(path: Path, documents: Path) -> None:
                 "description": f"{rule.description}\n[cxroute:bench/{name}#{wanted.marker_digest}]",
                 "priority": rule.priority + (1 if kind == 2 else 0),
                 "enabled": True,
-                "conditions": [api_form(condition) for condition in rule.conditions],
+                "conditions": [to_api_json(condition) for condition in rule.conditions],
                 "targets": [
                     {"type": "queue", "queueId": getattr(target, "queue_id", ""), "weight": 1}
                     for target in rule.targets

@@ -99,13 +99,13 @@ class ScopeError(ApiError):
     kind = "Scope"
 
 
-class UnexpectedAnswerError(ApiError):
+class UnexpectedResponseError(ApiError):
     """An answer that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
 
     kind = "UnexpectedAnswer"
 
 
-class NotOfferedError(ApiError):
+class UnsupportedCallError(ApiError):
     """The server does not do such a thing at all, or not there: it did nothing, and every other call will end alike.
 
     A redirect, 405 and 501 of anything; 404 and 410 of the list; 404 and 410 of a create, 410 of an update; 413, 414
@@ -127,18 +127,18 @@ class OverloadedError(ApiError):
     kind = "Overloaded"
 
 
-class LaterError(OverloadedError):
+class RetryLaterError(OverloadedError):
     """The server is away, so nothing was sent. `seconds` says when it will be asked again."""
 
     kind = "Later"
 
     def __init__(self, message: str, seconds: float) -> None:
         """Keep the wait beside the message."""
-        self.seconds = seconds
+        self.retry_after = seconds
         super().__init__(message)
 
 
-class TooFastError(LaterError):
+class RateLimitedError(RetryLaterError):
     """The server says that this is too fast, or the pace leaves no time for one more call: nothing was done."""
 
     kind = "TooFast"
@@ -155,7 +155,7 @@ class RejectedError(ApiError):
         super().__init__(message)
 
 
-class GoneError(RejectedError):
+class RuleNotFoundError(RejectedError):
     """404, or 410 where it is asked for or deleted: the rule does not exist (any more)."""
 
     kind = "Gone"
@@ -167,7 +167,7 @@ class NameTakenError(RejectedError):
     kind = "NameTaken"
 
 
-class ChangedMeanwhileError(RejectedError):
+class ConcurrentChangeError(RejectedError):
     """412, or a rule that was read again just before its write and differs from what was planned on."""
 
     kind = "ChangedMeanwhile"

@@ -6,10 +6,10 @@ repeats a write by itself (invariants R6): only a fresh complete read tells what
 
 from __future__ import annotations
 
-from reconciler.model.change import Adopt, Change, Create, Delete, is_release
+from reconciler.model.change import Adopt, Change, Create, Delete, is_unadoption
 
 
-def as_intended(planned: Change, fresh: Change) -> bool:
+def matches_intent(planned: Change, fresh: Change) -> bool:
     """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now.
 
     A rule that is not ours is taken over only where just that was planned (invariants R1).
@@ -19,12 +19,12 @@ def as_intended(planned: Change, fresh: Change) -> bool:
     return isinstance(planned, Delete) == isinstance(fresh, Delete)
 
 
-def as_reviewed(planned: Change, fresh: Change) -> bool:
+def matches_review(planned: Change, fresh: Change) -> bool:
     """With a reviewed plan: just the change that was reviewed, on a rule in just the state that was reviewed."""
-    return type(planned) is type(fresh) and _essence(planned) == _essence(fresh)
+    return type(planned) is type(fresh) and _reviewed_state(planned) == _reviewed_state(fresh)
 
 
-def _essence(change: Change) -> object:
+def _reviewed_state(change: Change) -> object:
     """Return what a reviewer saw of a change: the rule before, and the rule after."""
     before = None if isinstance(change, Create) else (change.live.id, change.live.rule, change.live.marker)
-    return (before, None if isinstance(change, Delete) else change.after, is_release(change))
+    return (before, None if isinstance(change, Delete) else change.after, is_unadoption(change))

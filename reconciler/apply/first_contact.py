@@ -13,10 +13,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.apply.attempt import Attempt, Written, written
-from reconciler.model.change import Create, Delete, Step, Update
-from reconciler.model.live import LiveRule, Marker, signed
-from reconciler.plan.compare import fields
+from reconciler.apply.attempt import Attempt, WritePayload, write_payload
+from reconciler.model.change import Create, Delete, PlanStep, Update
+from reconciler.model.live import LiveRule, Marker, format_description
+from reconciler.plan.compare import diff_fields
 from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
 
@@ -26,33 +26,33 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Rule
 
 
-_MOST_FIELDS: Final = 3
-_SHORT: Final = 200
+_MAX_FIELDS: Final = 3
+_SHORT_LENGTH: Final = 200
 """Characters of a description that a tenant is taken to keep whole once it kept any with our line."""
-_TAIL: Final = 80
+_TAIL_LENGTH: Final = 80
 """Characters of a description's end that are shown."""
 
 
-class Lost(NamedTuple):
+class AlteredRule(NamedTuple):
     """A live rule that a first write made, and that is not as it was sent. `sure`: provably that write made it."""
 
     live: LiveRule
-    sure: bool
+    is_certain: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstWrite:
     """The step that goes alone, what it sends, and every rule as it was read before it."""
 
-    step: Step
-    sent: Written
+    step: PlanStep
+    payload: WritePayload
     before: Mapping[str, tuple[Rule, Marker | None]]
     lag: float
     """By how many seconds lists lag: a rule that a list shows for the first time may be older."""
-    known: bool
+    keeps_markers: bool
     """The tenant has kept our line below shorter texts: that line alone is in doubt."""
 
-    def lost(self, result: Attempt, rules: Iterable[LiveRule]) -> list[Lost]:
+    def altered_rules(self, result: Attempt, rules: Iterable[LiveRule]) -> list[AlteredRule]:
         """Return what the write made and the tenant did not keep, by a complete read after it."""
         if not result.may_have_written:
             return []
@@ -60,64 +60,70 @@ class FirstWrite:
         if self.step.call == "create":
             made = [live for live in touched if live.id not in self.before]
             answered = [live for live in made if live.id == result.id]
-            made = answered or [live for live in made if live.marker is None and self._is_alike(live)]
-            unanswered = result.doubt == "lasting" and not self.lag
+            made = answered or [live for live in made if live.marker is None and self._resembles_payload(live)]
+            unanswered = result.uncertainty == "lasting" and not self.lag
             sure = bool(answered) or (unanswered and len(made) == 1 and bool(made[0].rule.description))
         else:
-            made = [live for live in touched if live.id == _id_of(self.step)]
+            made = [live for live in touched if live.id == _rule_id(self.step)]
             sure = True
-        lost = [live for live in made if not self._is_kept(live, result)]
-        return [Lost(live, sure and self._is_own(live, result)) for live in lost]
+        lost = [live for live in made if not self._is_intact(live, result)]
+        return [AlteredRule(live, sure and self._is_own_write(live, result)) for live in lost]
 
-    def _is_kept(self, live: LiveRule, result: Attempt) -> bool:
+    def _is_intact(self, live: LiveRule, result: Attempt) -> bool:
         """Say whether the marker was kept, and, where the answer told already of other values, what routes."""
-        marker, sent = live.marker, self.sent.marker
+        marker, sent = live.marker, self.payload.marker
         if marker is None or sent is None or (marker.owner, marker.address) != (sent.owner, sent.address):
             return False
-        return self.known or _routing(live.rule) == _routing(self.sent.rule) or not _is_as_answered(live, result)
+        return (
+            self.keeps_markers
+            or _routing_fields(live.rule) == _routing_fields(self.payload.rule)
+            or not _matches_response(live, result)
+        )
 
-    def _is_own(self, live: LiveRule, result: Attempt) -> bool:
+    def _is_own_write(self, live: LiveRule, result: Attempt) -> bool:
         """Say whether the write made the rule what it is: it is as it was answered, or as a tenant keeps texts."""
-        return _is_as_answered(live, result) or self._is_alike(live)
+        return _matches_response(live, result) or self._resembles_payload(live)
 
-    def _is_alike(self, live: LiveRule) -> bool:
-        rule, text, kept = self.sent.rule, signed(*self.sent), live.rule.description
+    def _resembles_payload(self, live: LiveRule) -> bool:
+        rule, text, kept = self.payload.rule, format_description(*self.payload), live.rule.description
         ours = is_form_of(kept, text) or text.rpartition("\n")[2] in kept
-        return ours and _routing(live.rule) == _routing(rule) and is_form_of(live.rule.name, rule.name)
+        return ours and _routing_fields(live.rule) == _routing_fields(rule) and is_form_of(live.rule.name, rule.name)
 
 
-def first_write(wave: Sequence[Step], rules: Iterable[LiveRule], owner: str, lag: float) -> FirstWrite | None:
+def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner: str, lag: float) -> FirstWrite | None:
     """Return the write of a wave that is to go alone; None where the tenant has shown that it keeps such markers.
 
     A rule without a text of its own shows nothing of one with a text: its marker is the only line. Nor does a rule
     with a short text of one with a longer text, which may be cut. The longest text tells most.
     """
     live_rules = tuple(rules)
-    sent = [(step, what) for step in wave if (what := written(step, owner)) is not None and what.marker is not None]
+    sent = [
+        (step, what) for step in wave if (what := write_payload(step, owner)) is not None and what.marker is not None
+    ]
     ours = [live for live in live_rules if live.marker is not None and live.marker.owner == owner]
-    kept = [len(signed(live.rule, live.marker)) for live in ours if live.rule.description]
+    kept = [len(format_description(live.rule, live.marker)) for live in ours if live.rule.description]
     if not sent or (ours and not any(what.rule.description for _, what in sent)):
         return None
-    step, what = max(sent, key=lambda pair: len(signed(*pair[1])))
-    if kept and len(signed(*what)) <= max(_SHORT, *kept):
+    step, what = max(sent, key=lambda pair: len(format_description(*pair[1])))
+    if kept and len(format_description(*what)) <= max(_SHORT_LENGTH, *kept):
         return None
     before = {live.id: (live.rule, live.marker) for live in live_rules}
-    return FirstWrite(step=step, sent=what, before=before, lag=lag, known=bool(kept))
+    return FirstWrite(step=step, payload=what, before=before, lag=lag, keeps_markers=bool(kept))
 
 
-def difference(first: FirstWrite, live: LiveRule) -> str:
+def describe_difference(first: FirstWrite, live: LiveRule) -> str:
     """Return how the tenant keeps a rule, and how it was sent."""
-    changes = fields(first.sent.rule, live.rule)
+    changes = diff_fields(first.payload.rule, live.rule)
     other = [f"{one.path} {quote(one.before)} as {quote(one.after)}" for one in changes if one.path != "description"]
     if live.marker is None:
-        kept = f"its description, which ended in {_end(signed(*first.sent))}, ends in {_end(live.rule.description)}"
+        kept = f"its description, which ended in {_quote_end(format_description(*first.payload))}, ends in {_quote_end(live.rule.description)}"
         return kept if live.rule.description else "its description is empty"
-    return f"the server kept other values than were sent: {join_first(other, _MOST_FIELDS)}"
+    return f"the server kept other values than were sent: {join_first(other, _MAX_FIELDS)}"
 
 
-def advice(first: FirstWrite, live: LiveRule) -> str:
+def describe_abort(first: FirstWrite, live: LiveRule) -> str:
     """Return why the run stops, and what can be done about it."""
-    address, text, kept = first.step.change.address, signed(*first.sent), live.rule.description
+    address, text, kept = first.step.change.address, format_description(*first.payload), live.rule.description
     if live.marker is not None:
         why = f"the tenant keeps other values of {address} than were sent, which would route callers elsewhere"
         return f"{why}. Write them in the manifest as it keeps them"
@@ -129,61 +135,63 @@ def advice(first: FirstWrite, live: LiveRule) -> str:
     return f"{why}. Have it keep descriptions as they are sent, then apply again"
 
 
-def undoing(step: Step, live: LiveRule) -> Step:
+def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
     """Return, for the journal, what undoes a first write that made a rule."""
-    change, then = step.change, before(step)
+    change, then = step.change, payload_before(step)
     if then is None:
-        return Step(Delete(address=change.address, live=live, cause="duplicate"), "back")
+        return PlanStep(Delete(address=change.address, live=live, cause="duplicate"), "back")
     update = Update(
         address=change.address,
         live=live,
         after=then.rule,
-        fields=fields(live.rule, then.rule),
+        fields=diff_fields(live.rule, then.rule),
         source=None,
         cause="manifest",
-        released=then.marker is None,
+        unadopts=then.marker is None,
     )
-    return Step(update, "back")
+    return PlanStep(update, "back")
 
 
-def before(step: Step) -> Written | None:
+def payload_before(step: PlanStep) -> WritePayload | None:
     """Return what a first write found, or None where it creates."""
     change = step.change
     return (
-        None if step.call == "create" or isinstance(change, Create) else Written(change.live.rule, change.live.marker)
+        None
+        if step.call == "create" or isinstance(change, Create)
+        else WritePayload(change.live.rule, change.live.marker)
     )
 
 
-def became(step: Step, left: Sequence[Lost], error: str) -> str:
+def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:
     """Say what became of the rule that a first write made; `left` is what could not be taken back."""
-    if not left:
+    if not remaining:
         done = "deleted again" if step.call == "create" else "put back as it was"
         return f"The rule was {done}; nothing more was written"
-    ids = ", ".join(one.live.id for one in left)
-    if not all(one.sure for one in left):
+    ids = ", ".join(one.live.id for one in remaining)
+    if not all(one.is_certain for one in remaining):
         return f"Rule {ids} is not provably as this run wrote it, so it was left alone: look at it in CXone"
     return f"Rule {ids} could not be taken back ({error or 'it is still there'}): put it right in CXone"
 
 
-def unseen(step: Step, result: Attempt) -> str:
+def describe_unread(step: PlanStep, result: Attempt) -> str:
     """Say which rule a first write may have made where no read came after it; nothing where it made none."""
     rule = f" (rule {result.id})" if result.id else ""
     said = f". Whether the tenant kept {step.change.address}{rule} as it was sent is not known: look at it in CXone"
     return said if result.may_have_written else ""
 
 
-def _end(text: str) -> str:
-    return quote(text if len(text) <= _TAIL else f"...{text[-_TAIL:]}")
+def _quote_end(text: str) -> str:
+    return quote(text if len(text) <= _TAIL_LENGTH else f"...{text[-_TAIL_LENGTH:]}")
 
 
-def _is_as_answered(live: LiveRule, result: Attempt) -> bool:
-    answer = result.answer
+def _matches_response(live: LiveRule, result: Attempt) -> bool:
+    answer = result.response
     return answer is not None and (answer.id, answer.rule, answer.marker) == (live.id, live.rule, live.marker)
 
 
-def _routing(rule: Rule) -> object:
+def _routing_fields(rule: Rule) -> object:
     return rule.priority, rule.enabled, rule.conditions, rule.targets
 
 
-def _id_of(step: Step) -> str:
+def _rule_id(step: PlanStep) -> str:
     return "" if isinstance(step.change, Create) else step.change.live.id

@@ -14,249 +14,269 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt, take_back, written
-from reconciler.apply.first_contact import FirstWrite, advice, became, before, difference, first_write, undoing, unseen
-from reconciler.apply.known_state import Sight
-from reconciler.apply.progress import Tally
-from reconciler.apply.report import Report
+from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
+from reconciler.apply.first_contact import (
+    FirstWrite,
+    describe_abort,
+    describe_difference,
+    describe_revert,
+    describe_unread,
+    find_first_write,
+    payload_before,
+    reverting_step,
+)
+from reconciler.apply.known_state import KnownState
+from reconciler.apply.progress import ApplyProgress
+from reconciler.apply.report import ApplyReport
 from reconciler.errors import ApiError, RefusedError
-from reconciler.model.change import Change, Delete, Step
+from reconciler.model.change import Change, Delete, PlanStep
 from reconciler.plan.guards import refusals
-from reconciler.plan.schedule import arrange
+from reconciler.plan.schedule import schedule_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from reconciler.apply.settings import Conduct, Recorder
+    from reconciler.apply.settings import ApplySettings, StepRecorder
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import GuardResult, Plan
 
 
-MOST_ATTEMPTS: Final = 4
+MAX_ATTEMPTS: Final = 4
 """How often one change is tried in one run (invariants R21)."""
 
 CONFIRMATIONS: Final = 3
 """Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
 
-ONCE_MORE: Final = 1
+EXTRA_CONFIRMATIONS: Final = 1
 """Further reads of that kind where lists are said not to lag, behind a create or a read that raised a doubt."""
 
 
-async def apply(
+async def apply_plan(
     plan: Plan,
     store: RuleStore,
     replan: Callable[[tuple[LiveRule, ...]], Plan],
-    recorder: Recorder,
-    conduct: Conduct,
-) -> Report:
+    recorder: StepRecorder,
+    settings: ApplySettings,
+) -> ApplyReport:
     """Make the plan's changes. `replan` plans again from rules just read, without guards.
 
     Raises RefusedError, and ApiError from the first read, before anything was written; after that it reports.
     """
-    run = _Run(plan=plan, store=store, replan=replan, recorder=recorder, conduct=conduct)
+    run = _ApplyRun(plan=plan, store=store, replan=replan, recorder=recorder, settings=settings)
     fresh = await run.read()
-    refused = await run.refused(fresh)
+    refused = await run.failed_guards(fresh)
     if refused:
         raise RefusedError(f"the tenant changed since the plan was made, and now {refused[0].message}")
-    if why := await run.obstacle(fresh):
+    if why := await run.find_obstacle(fresh):
         raise RefusedError(f"the tenant changed since the plan was made: {why}")
     try:
-        await run.rounds(fresh)
+        await run.run_rounds(fresh)
     except ApiError as error:
-        run.halt(str(error) + ("" if run.first is None or run.latest is None else unseen(run.first.step, run.latest)))
-    return run.report()
+        run.stop(
+            str(error)
+            + (
+                ""
+                if run.first_write is None or run.latest_attempt is None
+                else describe_unread(run.first_write.step, run.latest_attempt)
+            )
+        )
+    return run.build_report()
 
 
 @dataclass(slots=True, kw_only=True)
-class _Run:
+class _ApplyRun:
     plan: Plan
     store: RuleStore
     replan: Callable[[tuple[LiveRule, ...]], Plan]
-    recorder: Recorder
-    conduct: Conduct
-    halted: str = ""
-    fresh: Plan | None = None
-    tally: Tally = field(init=False)
-    sight: Sight = field(init=False)
-    others: object = field(init=False)
-    strays: int = 0
-    cut_off: bool = False
+    recorder: StepRecorder
+    settings: ApplySettings
+    stop_reason: str = ""
+    fresh_plan: Plan | None = None
+    progress: ApplyProgress = field(init=False)
+    known_state: KnownState = field(init=False)
+    outside_rules: object = field(init=False)
+    outside_changes: int = 0
+    access_lost: bool = False
     """The tenant does not let us in any more: not even to look what became of it."""
-    unkept: bool = False
+    first_write_altered: bool = False
     """The tenant did not keep the first write."""
-    first: FirstWrite | None = None
+    first_write: FirstWrite | None = None
     """The write that went alone, as long as no read shows that the tenant keeps our markers."""
-    latest: Attempt | None = None
+    latest_attempt: Attempt | None = None
     """What the last call came to."""
-    unconfirmed: int = field(init=False)
+    confirmations_left: int = field(init=False)
     """How many more reads must miss a rule before it is created."""
 
     def __post_init__(self) -> None:
-        self.tally = Tally(self.plan)
-        self.tally.look(self.plan.live.rules)
-        self.sight = Sight(self.store, self.plan.live.rules)
-        self.others = self.beside(self.plan)
-        self.unconfirmed = CONFIRMATIONS if self.conduct.lag and not self.conduct.names_unique else 0
+        self.progress = ApplyProgress(self.plan)
+        self.progress.note_foreign_copies(self.plan.live.rules)
+        self.known_state = KnownState(self.store, self.plan.live.rules)
+        self.outside_rules = self.list_outside_rules(self.plan)
+        self.confirmations_left = CONFIRMATIONS if self.settings.lag and not self.settings.names_unique else 0
 
     async def read(self) -> Plan:
         """Read every rule and plan again."""
-        self.fresh = None
-        rules = await self.sight.read()
-        if self.sight.missed:
-            self.doubt()
-        self.tally.settle(rules)
-        self.tally.look(rules)
-        self.fresh = await self.conduct.thinking(lambda: self.replan(rules))
-        return self.fresh
+        self.fresh_plan = None
+        rules = await self.known_state.read()
+        if self.known_state.saw_missing:
+            self.require_confirmation()
+        self.progress.resolve_altered(rules)
+        self.progress.note_foreign_copies(rules)
+        self.fresh_plan = await self.settings.run_blocking(lambda: self.replan(rules))
+        return self.fresh_plan
 
-    async def refused(self, fresh: Plan) -> tuple[GuardResult, ...]:
+    async def failed_guards(self, fresh: Plan) -> tuple[GuardResult, ...]:
         """Return the guards that refuse what a read found."""
-        return refusals(await self.conduct.thinking(lambda: self.conduct.guarded(fresh)))
+        return refusals(await self.settings.run_blocking(lambda: self.settings.assess(fresh)))
 
-    async def rounds(self, fresh: Plan) -> None:
+    async def run_rounds(self, fresh: Plan) -> None:
         """Go on, wave by wave, until nothing is left that may be tried."""
-        pauses = iter(self.conduct.pauses)
-        while not self.idle():
-            if why := await self.obstacle(fresh):
-                self.halt(why)
+        pauses = iter(self.settings.backoff)
+        while not self.must_stop():
+            if why := await self.find_obstacle(fresh):
+                self.stop(why)
                 return
-            left = await self.left(fresh)
+            left = await self.plan_remaining(fresh)
             if left.unproven and not _is_allowed(self.plan, "transient"):
-                self.halt(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
-            wave = _one_each(left.steps[0]) if left.steps else []
+                self.stop(f"no order is proven that sends nobody elsewhere: {left.unproven[0]}")
+            wave = _first_step_per_address(left.steps[0]) if left.steps else []
             if wave:
-                self.halt(self.conduct.frozen())
-            if self.idle() or (not wave and not self.unsure()):
+                self.stop(self.settings.freeze_reason())
+            if self.must_stop() or (not wave and not self.may_still_appear()):
                 return
-            if not wave or (self.unconfirmed and any(step.call == "create" for step in wave)):
-                self.unconfirmed -= bool(wave)
-                await self.conduct.sleep(self.conduct.lag / CONFIRMATIONS)
-            elif await self.go(wave, fresh):
-                await self.conduct.sleep(next(pauses, self.conduct.pauses[-1]))
-            if self.cut_off:
-                self.fresh = None
+            if not wave or (self.confirmations_left and any(step.call == "create" for step in wave)):
+                self.confirmations_left -= bool(wave)
+                await self.settings.sleep(self.settings.lag / CONFIRMATIONS)
+            elif await self.run_wave(wave, fresh):
+                await self.settings.sleep(next(pauses, self.settings.backoff[-1]))
+            if self.access_lost:
+                self.fresh_plan = None
                 return
-            fresh = await self.look_back(await self.read())
+            fresh = await self.revert_altered(await self.read())
 
-    def unsure(self) -> bool:
+    def may_still_appear(self) -> bool:
         """Say whether, where lists lag, a rule was missed just now that a further read may show."""
-        return bool(self.conduct.lag) and self.sight.missed
+        return bool(self.settings.lag) and self.known_state.saw_missing
 
-    def doubt(self) -> None:
+    def require_confirmation(self) -> None:
         """Take back that a rule which is not seen is not there."""
-        self.unconfirmed = CONFIRMATIONS if self.conduct.lag else ONCE_MORE
+        self.confirmations_left = CONFIRMATIONS if self.settings.lag else EXTRA_CONFIRMATIONS
 
-    def idle(self) -> bool:
+    def must_stop(self) -> bool:
         """Say whether no new write may be started."""
-        return bool(self.halted) or self.conduct.stopped()
+        return bool(self.stop_reason) or self.settings.should_stop()
 
-    async def obstacle(self, fresh: Plan) -> str:
+    async def find_obstacle(self, fresh_plan: Plan) -> str:
         """Return why nothing more may be written beside what others changed; nothing where the run may go on.
 
         What was proven, and what guards let pass, was so beside the rules as they were. The order is proven anew for
         each wave. A reviewed plan goes on while it moves only what was reviewed; another plan goes on after one change
         of rules that it is not about. It ends where somebody changed a managed rule that the plan is not about.
         """
-        if strange := self.tally.unplanned(fresh):
+        if strange := self.progress.unplanned_changes(fresh_plan):
             return f"{strange[0].address} was changed meanwhile, which this plan is not about; plan again"
-        others = self.beside(fresh)
-        strayed = others != self.others
-        self.strays += strayed
-        self.others = others
-        if self.conduct.within is None and self.strays > 1:
+        others = self.list_outside_rules(fresh_plan)
+        strayed = others != self.outside_rules
+        self.outside_changes += strayed
+        self.outside_rules = others
+        if self.settings.is_within_review is None and self.outside_changes > 1:
             return "rules that this plan is not about were changed meanwhile; plan again"
-        if (strayed or self.tally.meddled(fresh)) and (refused := await self.refused(fresh)):
+        if (strayed or self.progress.has_external_edits(fresh_plan)) and (
+            refused := await self.failed_guards(fresh_plan)
+        ):
             return f"rules were changed meanwhile, and now {refused[0].message}"
-        if strayed and not await self.conduct.thinking(lambda: self.is_within(fresh)):
+        if strayed and not await self.settings.run_blocking(lambda: self.is_within_review(fresh_plan)):
             return "rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again"
         return ""
 
-    def is_within(self, fresh: Plan) -> bool:
+    def is_within_review(self, fresh: Plan) -> bool:
         """Say whether all of the plan, beside the rules of others as they are now, moves only what was reviewed."""
-        if self.conduct.within is None:
+        if self.settings.is_within_review is None:
             return True
-        about = [one for one in self.plan.live.rules if self.tally.is_about(one.id, one.marker)]
-        others = [one for one in fresh.live.rules if not self.tally.is_about(one.id, one.marker)]
-        return self.conduct.within(replace(self.plan, live=replace(self.plan.live, rules=(*about, *others))))
+        about = [one for one in self.plan.live.rules if self.progress.is_planned_rule(one.id, one.marker)]
+        others = [one for one in fresh.live.rules if not self.progress.is_planned_rule(one.id, one.marker)]
+        return self.settings.is_within_review(replace(self.plan, live=replace(self.plan.live, rules=(*about, *others))))
 
-    def halt(self, why: str) -> None:
+    def stop(self, reason: str) -> None:
         """Write nothing more; the first reason is the one that is told."""
-        self.halted = self.halted or why
+        self.stop_reason = self.stop_reason or reason
 
-    def beside(self, plan: Plan) -> object:
+    def list_outside_rules(self, plan: Plan) -> object:
         """Return the live rules that the changes are not about, as what routes and who owns it."""
         return {
             live.id: (live.rule, live.marker)
             for live in plan.live.rules
-            if not self.tally.is_about(live.id, live.marker)
+            if not self.progress.is_planned_rule(live.id, live.marker)
         }
 
-    async def left(self, fresh: Plan) -> Plan:
+    async def plan_remaining(self, fresh: Plan) -> Plan:
         """Return what is still to be done of the plan's changes, in order, without what may not be tried (again).
 
         Nor is anything deleted then, which may have to stand in, or made that had to wait for what is given up.
         """
-        changes = [change for change in fresh.changes if self.tally.planned_for(change) is not None]
-        lost = self.tally.lost(fresh)
-        given_up = [change for change in changes if not self.may_be_tried(change)] + lost
+        changes = [change for change in fresh.changes if self.progress.planned_for(change) is not None]
+        lost = self.progress.unreachable_changes(fresh)
+        given_up = [change for change in changes if not self.may_attempt(change)] + lost
         if any(not isinstance(change, Delete) for change in given_up):
             given_up += [change for change in changes if isinstance(change, Delete)]
         left = replace(fresh, changes=(*changes, *lost))
-        return await self.conduct.thinking(lambda: arrange(left, given_up))
+        return await self.settings.run_blocking(lambda: schedule_steps(left, given_up))
 
-    def may_be_tried(self, change: Change) -> bool:
+    def may_attempt(self, change: Change) -> bool:
         """Say whether one of the plan's changes, as a read found it, is not given up."""
-        planned = self.tally.planned_for(change)
+        planned = self.progress.planned_for(change)
         if planned is None:
             return False
-        progress = self.tally.of(change)
-        if self.tally.is_somebodys(change):
+        progress = self.progress.progress_of(change)
+        if self.progress.is_foreign_copy(change):
             progress.failed, progress.error = True, "the rule is gone, and the other one with its marker is a copy"
-        if not self.tally.is_own_doing(change) and not self.conduct.admit(planned, change):
+        if not self.progress.is_own_write(change) and not self.settings.accepts(planned, change):
             progress.failed, progress.error = True, progress.error or "changed since the plan was made"
-        return not progress.failed and progress.attempts < MOST_ATTEMPTS
+        return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
-    async def go(self, wave: Sequence[Step], fresh: Plan) -> bool:
+    async def run_wave(self, wave: Sequence[PlanStep], fresh: Plan) -> bool:
         """Make a wave, of a first contact one call alone; say whether anything is unclear."""
-        self.first = first_write(wave, fresh.live.rules, self.plan.owner, self.conduct.lag)
-        return await self.make(wave if self.first is None else [self.first.step])
+        self.first_write = find_first_write(wave, fresh.live.rules, self.plan.owner, self.settings.lag)
+        return await self.run_calls(wave if self.first_write is None else [self.first_write.step])
 
-    async def look_back(self, fresh: Plan) -> Plan:
+    async def revert_altered(self, fresh: Plan) -> Plan:
         """Take back what the tenant did not keep of a first write, then write nothing more; return a fresh plan."""
-        first, result = self.first, self.latest
+        first, result = self.first_write, self.latest_attempt
         if first is None or result is None:
             return fresh
-        lost = first.lost(result, fresh.live.rules)
+        lost = first.altered_rules(result, fresh.live.rules)
         if not lost:
             seen = any(live.id == result.id for live in fresh.live.rules)
-            self.first = None if seen and result.doubt == "none" else first
+            self.first_write = None if seen and result.uncertainty == "none" else first
             return fresh
-        self.unkept = True
-        self.halt(advice(first, lost[0].live))
+        self.first_write_altered = True
+        self.stop(describe_abort(first, lost[0].live))
         left, errors = lost, [""]
-        for pause in self.conduct.pauses:
-            done = [await self.take_back(first.step, one.live) for one in left if one.sure]
+        for pause in self.settings.backoff:
+            done = [await self.revert_rule(first.step, one.live) for one in left if one.is_certain]
             fresh = await self.read()
-            left, errors = first.lost(result, fresh.live.rules), [one.error for one in done]
-            if not left or not done or any(one.verdict not in (Verdict.AGAIN, Verdict.DONE) for one in done):
+            left, errors = first.altered_rules(result, fresh.live.rules), [one.error for one in done]
+            if not left or not done or any(one.verdict not in (Verdict.RETRY, Verdict.DONE) for one in done):
                 break
-            await self.conduct.sleep(pause)
-        self.halted = f"{self.halted}. {became(first.step, left, '; '.join(errors))}"
-        self.tally.give_up(first.step, difference(first, lost[0].live), left[0].live.id if left else "")
+            await self.settings.sleep(pause)
+        self.stop_reason = f"{self.stop_reason}. {describe_revert(first.step, left, '; '.join(errors))}"
+        self.progress.record_failure(
+            first.step, describe_difference(first, lost[0].live), left[0].live.id if left else ""
+        )
         return fresh
 
-    async def take_back(self, step: Step, live: LiveRule) -> Attempt:
+    async def revert_rule(self, step: PlanStep, live: LiveRule) -> Attempt:
         """Undo what a first write made of a rule."""
-        back = undoing(step, live)
+        back = reverting_step(step, live)
         self.recorder.intend(back)
-        result = await take_back(step, live, self.store)
+        result = await revert_step(step, live, self.store)
         self.recorder.tried(back, result)
         self.recorder.wave()
         if result.verdict is Verdict.DONE:
-            self.sight.wrote(live.id, before(step))
+            self.known_state.record_write(live.id, payload_before(step))
         return result
 
-    async def make(self, wave: Sequence[Step]) -> bool:
+    async def run_calls(self, wave: Sequence[PlanStep]) -> bool:
         """Make the calls of a wave, creates before updates, each kind at once; say whether anything is unclear.
 
         Behind a call that is not known to be done no other kind is begun: a read comes first.
@@ -265,50 +285,50 @@ class _Run:
             steps = [step for step in wave if step.call == call]
             if not steps:
                 continue
-            places = asyncio.Semaphore(self.conduct.concurrency)
-            results = await asyncio.gather(*(self.one(step, places) for step in steps))
+            places = asyncio.Semaphore(self.settings.concurrency)
+            results = await asyncio.gather(*(self.run_step(step, places) for step in steps))
             self.recorder.wave()
             verdicts = {result.verdict for result in results if result is not None}
-            if call == "create" and verdicts & {Verdict.AGAIN, Verdict.KEPT}:
-                self.doubt()
+            if call == "create" and verdicts & {Verdict.RETRY, Verdict.ALTERED}:
+                self.require_confirmation()
             if verdicts - {Verdict.DONE}:
-                return Verdict.AGAIN in verdicts
+                return Verdict.RETRY in verdicts
         return False
 
-    async def one(self, step: Step, places: asyncio.Semaphore) -> Attempt | None:
+    async def run_step(self, step: PlanStep, slots: asyncio.Semaphore) -> Attempt | None:
         """Make one call once, unless the run was stopped before there was a place for it."""
-        async with places:
-            if self.idle():
+        async with slots:
+            if self.must_stop():
                 return None
             self.recorder.intend(step)
-            result = await attempt(step, self.plan.owner, self.store)
+            result = await attempt_step(step, self.plan.owner, self.store)
             self.recorder.tried(step, result)
-        self.tally.note(step, result)
-        self.latest = result
-        if result.verdict in (Verdict.DONE, Verdict.KEPT):
-            self.sight.wrote(result.id, written(step, self.plan.owner))
-        if result.verdict is Verdict.HALT:
-            self.halt(result.error)
-            self.cut_off |= not result.wrote
+        self.progress.record_attempt(step, result)
+        self.latest_attempt = result
+        if result.verdict in (Verdict.DONE, Verdict.ALTERED):
+            self.known_state.record_write(result.id, write_payload(step, self.plan.owner))
+        if result.verdict is Verdict.ABORT:
+            self.stop(result.error)
+            self.access_lost |= not result.was_sent
         return result
 
-    def report(self) -> Report:
+    def build_report(self) -> ApplyReport:
         """Say of every planned change what became of it, by the last read where there was one."""
-        stopped = self.conduct.stopped()
-        skipped = "interrupted" if stopped else "the run had to stop" if self.halted else ""
-        converged = self.fresh is not None and not self.fresh.changes and not self.fresh.conflicts
-        error = self.halted or ("" if converged else self.tally.stuck())
-        return Report(
-            outcomes=self.tally.outcomes(self.fresh, skipped),
+        stopped = self.settings.should_stop()
+        skipped = "interrupted" if stopped else "the run had to stop" if self.stop_reason else ""
+        converged = self.fresh_plan is not None and not self.fresh_plan.changes and not self.fresh_plan.conflicts
+        error = self.stop_reason or ("" if converged else self.progress.leftover_copy_error())
+        return ApplyReport(
+            outcomes=self.progress.outcomes(self.fresh_plan, skipped),
             converged=converged,
             interrupted=stopped,
             error=error,
-            left=self.fresh,
-            unkept=self.unkept,
+            remaining=self.fresh_plan,
+            first_write_altered=self.first_write_altered,
         )
 
 
-def _one_each(wave: Sequence[Step]) -> list[Step]:
+def _first_step_per_address(wave: Sequence[PlanStep]) -> list[PlanStep]:
     """Return the first step of each address: what became of it is read before the next (invariants R6)."""
     return list({step.change.address: step for step in reversed(wave)}.values())[::-1]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ApplyReport:
     """What became of a plan. `converged`: a read after the last write found nothing left to do."""
 
     outcomes: tuple[Outcome, ...]
@@ -28,15 +28,15 @@ class Report:
     interrupted: bool = False
     error: str = ""
     """Why the run ended early, if it did."""
-    left: Plan | None = None
+    remaining: Plan | None = None
     """A fresh plan from the last read."""
-    unkept: bool = False
+    first_write_altered: bool = False
     """The tenant did not keep the run's first write: another run of the same plan would end the same way."""
-    run: str = ""
+    run_id: str = ""
     """Under which name the journal has it, where it was written."""
 
 
-def outcomes_document(report: Report) -> list[dict[str, Any]]:
+def outcomes_to_json(report: ApplyReport) -> list[dict[str, Any]]:
     """Return the outcomes in the form of plan-json "Apply"."""
     return [
         {

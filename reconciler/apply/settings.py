@@ -9,32 +9,32 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from reconciler.apply.attempt import Attempt
-    from reconciler.model.change import Change, Step
+    from reconciler.model.change import Change, PlanStep
     from reconciler.plan.plan import Plan
 
 
 Result = TypeVar("Result")
 
 
-class Thinking(Protocol):
+class BlockingRunner(Protocol):
     """Does a piece of work that takes long and waits for nobody."""
 
     async def __call__(self, work: Callable[[], Result], /) -> Result:
         """Return what the work returns."""
 
 
-async def at_once(work: Callable[[], Result], /) -> Result:
+async def run_inline(work: Callable[[], Result], /) -> Result:
     """Do it here and now: nobody else waits."""
     return work()
 
 
-class Recorder(Protocol):
+class StepRecorder(Protocol):
     """Where a run is written down: each call before and after a write, `wave` once a wave."""
 
-    def intend(self, step: Step) -> None:
+    def intend(self, step: PlanStep) -> None:
         """Record that the call is about to be made."""
 
-    def tried(self, step: Step, result: Attempt) -> None:
+    def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record what became of it."""
 
     def wave(self) -> None:
@@ -42,7 +42,7 @@ class Recorder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Conduct:
+class ApplySettings:
     """How a run behaves.
 
     admit: whether a change found by a later read is the planned one (`as_intended`, `as_reviewed`).
@@ -51,23 +51,23 @@ class Conduct:
     stopped: says that no new write may be started.
     """
 
-    admit: Callable[[Change, Change], bool]
+    accepts: Callable[[Change, Change], bool]
     sleep: Callable[[float], Awaitable[None]]
-    stopped: Callable[[], bool] = lambda: False
+    should_stop: Callable[[], bool] = lambda: False
     concurrency: int = 16
     """How many changes are under way at one time; the others can still be stopped."""
     lag: float = 0.0
     names_unique: bool = False
     """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
-    pauses: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
-    guarded: Callable[[Plan], Plan] = lambda plan: plan
+    backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
+    assess: Callable[[Plan], Plan] = lambda plan: plan
     """What says of a fresh plan who would go elsewhere, and what every guard makes of it."""
-    within: Callable[[Plan], bool] | None = None
+    is_within_review: Callable[[Plan], bool] | None = None
     """With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
 
     Without a reviewed plan, rules that the plan is not about may change once.
     """
-    frozen: Callable[[], str] = lambda: ""
+    freeze_reason: Callable[[], str] = lambda: ""
     """Why nothing may be written now, since a freeze has begun; empty where nothing is frozen."""
-    thinking: Thinking = at_once
+    run_blocking: BlockingRunner = run_inline
     """Plans: beside the loop, where others wait for answers there."""

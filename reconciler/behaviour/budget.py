@@ -8,41 +8,41 @@ from __future__ import annotations
 
 from typing import Final
 
-WORK: Final = 40_000_000
+DEFAULT_WORK: Final = 40_000_000
 """For one question, about ten seconds. Ten thousand ordinary rules need 1,000,000."""
-WORK_OF_A_RULE: Final = 500
+WORK_PER_RULE: Final = 500
 """What each rule of a difference adds to that."""
-WORK_OF_ONE_SEARCH: Final = 2_000_000
-_WIDE: Final = 4_096
+WORK_PER_SEARCH: Final = 2_000_000
+_WIDE_MASK_BITS: Final = 4_096
 
 
 class UndecidedError(Exception):
     """A search was given up at its budget: nothing is known."""
 
 
-class Budget:
+class WorkBudget:
     """How many comparisons may still be made: `left` in all, `most` in one search."""
 
-    def __init__(self, left: int, most: int) -> None:
-        self.left, self.most = left, most
-        self.width = 1
+    def __init__(self, remaining: int, search_limit: int) -> None:
+        self.remaining, self.search_limit = remaining, search_limit
+        self.cost_per_comparison = 1
         """What one comparison costs: those of very long masks cost more."""
 
-    def widen(self, places: int) -> None:
+    def widen(self, mask_bits: int) -> None:
         """Let comparisons cost what they do with masks of so many places."""
-        self.width = max(self.width, 1 + places // _WIDE)
+        self.cost_per_comparison = max(self.cost_per_comparison, 1 + mask_bits // _WIDE_MASK_BITS)
 
     def charge(self, comparisons: int) -> None:
         """Count comparisons that are made in any case."""
-        self.left -= comparisons * self.width
+        self.remaining -= comparisons * self.cost_per_comparison
 
     def spend(self, comparisons: int = 1) -> None:
         """Count comparisons that are about to be made. Raises UndecidedError where that is more than is left."""
-        if self.left >= 0:
+        if self.remaining >= 0:
             self.charge(comparisons)
-        if self.left < 0:
+        if self.remaining < 0:
             raise UndecidedError
 
-    def exhausted(self) -> bool:
+    def is_exhausted(self) -> bool:
         """Return whether nothing is left."""
-        return self.left < 0
+        return self.remaining < 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.routing_entry import Destination, Entry, destination
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_scalar
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Attributes = Mapping[str, Scalar | None]
 
 
-NEGATIVE: Final = {
+POSITIVE_OF_NEGATIVE: Final = {
     "notEquals": "equals",
     "notIn": "in",
     "notContains": "contains",
@@ -30,58 +30,64 @@ NEGATIVE: Final = {
 """Each negative operator, and the positive one that it denies (S6)."""
 
 
-class UnknownConditionError(Exception):
+class OpaqueConditionError(Exception):
     """A condition that is not understood decides, and nobody said whether it holds."""
 
-    def __init__(self, part: Opaque) -> None:
-        super().__init__(part.text)
-        self.part = part
+    def __init__(self, condition: Opaque) -> None:
+        super().__init__(condition.text)
+        self.condition = condition
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class PassedRule:
     """A rule that was tried before the winner, and its first condition that does not hold."""
 
-    entry: Entry
-    failed: Condition | Opaque
+    entry: RoutingEntry
+    failed_condition: Condition | Opaque
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """Which rule takes a conversation (None: the default routing), and those that were tried before it."""
 
-    winner: Entry | None
-    passed: tuple[Passed, ...]
+    winner: RoutingEntry | None
+    passed_rules: tuple[PassedRule, ...]
 
     @property
     def destination(self) -> Destination:
         """Return where the conversation goes."""
-        return None if self.winner is None else destination(self.winner.rule.targets)
+        return None if self.winner is None else destination_of(self.winner.rule.targets)
 
 
-def route(ordered: Sequence[Entry], attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Route:
+def route_conversation(
+    ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
+) -> Route:
     """Say which of the entries, in order (`in_order`), takes the conversation.
 
     `assumed` says of conditions that are not understood, by their JSON, whether they hold (S11). Raises
     UnknownConditionError where it does not say and that decides.
     """
-    conversation = canonical(attributes)
-    passed: list[Passed] = []
+    conversation = canonical_attributes(attributes)
+    passed: list[PassedRule] = []
     for entry in ordered:
-        failed = fails(entry.rule, conversation, assumed or {})
+        failed = first_failing_condition(entry.rule, conversation, assumed or {})
         if failed is None:
             return Route(entry, tuple(passed))
-        passed.append(Passed(entry, failed))
+        passed.append(PassedRule(entry, failed))
     return Route(None, tuple(passed))
 
 
-def winner(ordered: Iterable[Entry], attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Entry | None:
+def find_winner(
+    ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
+) -> RoutingEntry | None:
     """Return the first entry that takes the conversation, or None. Raises UnknownConditionError as `route` does."""
-    conversation = canonical(attributes)
-    return next((entry for entry in ordered if fails(entry.rule, conversation, assumed or {}) is None), None)
+    conversation = canonical_attributes(attributes)
+    return next(
+        (entry for entry in ordered if first_failing_condition(entry.rule, conversation, assumed or {}) is None), None
+    )
 
 
-def canonical(attributes: Attributes) -> dict[str, str | int | float]:
+def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]:
     """Return the attributes as rules see them: booleans are texts (S4), null is missing (S3)."""
     return {name: canonical_scalar(value) for name, value in attributes.items() if value is not None}
 
@@ -95,13 +101,13 @@ def holds(condition: Condition, attributes: Mapping[str, str | int | float]) -> 
         return False
     if condition.operator == "exists":
         return True
-    positive = NEGATIVE.get(condition.operator)
+    positive = POSITIVE_OF_NEGATIVE.get(condition.operator)
     if positive is not None:
-        return not _POSITIVE[positive](value, condition.value)
-    return _POSITIVE[condition.operator](value, condition.value)
+        return not _OPERATOR_TESTS[positive](value, condition.value)
+    return _OPERATOR_TESTS[condition.operator](value, condition.value)
 
 
-def fails(
+def first_failing_condition(
     rule: Rule, attributes: Mapping[str, str | int | float], assumed: Mapping[str, bool]
 ) -> Condition | Opaque | None:
     """Return the first condition that does not hold. One that nobody knows decides only when all others hold."""
@@ -115,7 +121,7 @@ def fails(
         elif not assumed[part.text]:
             return part
     if unknown is not None:
-        raise UnknownConditionError(unknown)
+        raise OpaqueConditionError(unknown)
     return None
 
 
@@ -129,7 +135,7 @@ def _both_texts(test: Callable[[str, str], bool]) -> Callable[[Scalar, object], 
     return lambda value, wanted: isinstance(value, str) and isinstance(wanted, str) and test(value, wanted)
 
 
-_POSITIVE: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
+_OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
     "equals": lambda value, wanted: value == wanted,
     "in": lambda value, wanted: isinstance(wanted, tuple) and value in wanted,
     "contains": _both_texts(lambda value, wanted: wanted in value),
@@ -152,74 +158,83 @@ class RuleIndex:
     for conversations with that text alone. Of several such conditions the one on the most telling attribute counts.
     """
 
-    def __init__(self, ordered: Sequence[Entry]) -> None:
+    def __init__(self, ordered: Sequence[RoutingEntry]) -> None:
         self.ordered = ordered
-        self._by: dict[str, dict[str, list[int]]] = {}
-        self._others: list[int] = []
-        telling = self._telling()
+        self._positions_by_text: dict[str, dict[str, list[int]]] = {}
+        self._unindexed: list[int] = []
+        telling = self._count_texts()
         for place, entry in enumerate(ordered):
-            asked = max(_asked(entry.rule), key=lambda one: telling[one[0]], default=None)
+            asked = max(_required_texts(entry.rule), key=lambda one: telling[one[0]], default=None)
             if asked is None:
-                self._others.append(place)
+                self._unindexed.append(place)
             else:
-                by = self._by.setdefault(asked[0], {})
+                by = self._positions_by_text.setdefault(asked[0], {})
                 for text in asked[1]:
                     by.setdefault(text, []).append(place)
 
-    def _telling(self) -> Mapping[str, int]:
+    def _count_texts(self) -> Mapping[str, int]:
         """Return for each attribute how many texts of it rules ask for."""
         texts: dict[str, set[str]] = {}
         for entry in self.ordered:
-            for attribute, asked in _asked(entry.rule):
+            for attribute, asked in _required_texts(entry.rule):
                 texts.setdefault(attribute, set()).update(asked)
         return {attribute: len(several) for attribute, several in texts.items()}
 
-    def winner(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Entry | None:
+    def find_winner(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> RoutingEntry | None:
         """Return the first entry that takes the conversation, or None; raises what `route` does."""
-        place = self._place(canonical(attributes), assumed or {})
+        place = self._winning_position(canonical_attributes(attributes), assumed or {})
         return None if place is None else self.ordered[place]
 
-    def route(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Route:
+    def route_conversation(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Route:
         """Say what `evaluate.route` does, which rules were tried before the winner included."""
-        place = self._place(canonical(attributes), assumed or {})
-        return route(self.ordered if place is None else self.ordered[: place + 1], attributes, assumed)
+        place = self._winning_position(canonical_attributes(attributes), assumed or {})
+        return route_conversation(self.ordered if place is None else self.ordered[: place + 1], attributes, assumed)
 
-    def may_win(self, told: Attributes) -> Iterator[Entry | None]:
+    def possible_winners(self, attributes: Attributes) -> Iterator[RoutingEntry | None]:
         """Yield, in order, each entry that may take a conversation of which only this is told; None: none takes it.
 
         An attribute that is told and None is missing. What is not told may be anything.
         """
-        conversation = canonical(told)
-        places = set(self._others)
-        for attribute, by in self._by.items():
+        conversation = canonical_attributes(attributes)
+        places = set(self._unindexed)
+        for attribute, by in self._positions_by_text.items():
             value = conversation.get(attribute)
-            asked = by.values() if attribute not in told else [by.get(value, ())] if isinstance(value, str) else ()
+            asked = (
+                by.values() if attribute not in attributes else [by.get(value, ())] if isinstance(value, str) else ()
+            )
             places.update(place for several in asked for place in several)
         for place in sorted(places):
-            truths = [_truth(part, told, conversation) for part in self.ordered[place].rule.conditions]
+            truths = [_condition_truth(part, attributes, conversation) for part in self.ordered[place].rule.conditions]
             if False not in truths:
                 yield self.ordered[place]
             if all(truths):
                 return
         yield None
 
-    def _place(self, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]) -> int | None:
-        places = list(self._others)
-        for attribute, by in self._by.items():
+    def _winning_position(
+        self, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]
+    ) -> int | None:
+        places = list(self._unindexed)
+        for attribute, by in self._positions_by_text.items():
             value = conversation.get(attribute)
             if isinstance(value, str):
                 places += by.get(value, ())
         places.sort()
         ordered = self.ordered
-        return next((place for place in places if fails(ordered[place].rule, conversation, assumed) is None), None)
+        return next(
+            (place for place in places if first_failing_condition(ordered[place].rule, conversation, assumed) is None),
+            None,
+        )
 
 
-def _truth(part: Condition | Opaque, told: Attributes, conversation: Mapping[str, str | int | float]) -> bool | None:
+def _condition_truth(
+    part: Condition | Opaque, attributes: Attributes, conversation: Mapping[str, str | int | float]
+) -> bool | None:
     """Say whether a condition holds; None where that is not told."""
-    return holds(part, conversation) if isinstance(part, Condition) and part.attribute in told else None
+    return holds(part, conversation) if isinstance(part, Condition) and part.attribute in attributes else None
 
 
-def _asked(rule: Rule) -> Iterator[tuple[str, Sequence[str]]]:
+def _required_texts(rule: Rule) -> Iterator[tuple[str, Sequence[str]]]:
     """Yield attributes with the texts of which a rule asks for one."""
     for part in rule.conditions:
         if isinstance(part, Condition):

@@ -18,11 +18,11 @@ Evaluation = Literal["lowest-first", "highest-first"]
 Destination = tuple[tuple[str, Fraction], ...] | None
 """A normalised split: (queue id, share) by id, shares adding up to 1; () is no positive weight, None the default."""
 
-_WHOLE = Fraction(1)
+_FULL_SHARE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class RoutingEntry:
     """One rule of a list. `name` is what people call it: its address, or the live name of a rule not managed."""
 
     name: str
@@ -33,29 +33,29 @@ class Entry:
     source: Source | None = None
 
 
-def in_order(entries: Iterable[Entry], evaluation: Evaluation = "lowest-first") -> tuple[Entry, ...]:
+def order_entries(entries: Iterable[RoutingEntry], evaluation: Evaluation = "lowest-first") -> tuple[RoutingEntry, ...]:
     """Return the entries that take part, first-evaluated first: enabled ones by priority, then name (S1), then id."""
     sign = 1 if evaluation == "lowest-first" else -1
     enabled = [entry for entry in entries if entry.rule.enabled]
     return tuple(sorted(enabled, key=lambda entry: (sign * entry.rule.priority, entry.rule.name, entry.id)))
 
 
-def destination(targets: Sequence[Target | Opaque]) -> Destination:
+def destination_of(targets: Sequence[Target | Opaque]) -> Destination:
     """Return the normalised split (S10): weights of one queue added, zero ones dropped, the rest over their sum.
 
     A target of an unknown type is a destination of its own, known by its JSON.
     """
     if len(targets) == 1 and isinstance(targets[0], Target) and targets[0].weight > 0:
-        return ((targets[0].queue_id, _WHOLE),)
+        return ((targets[0].queue_id, _FULL_SHARE),)
     weights: dict[str, Fraction] = {}
     for target in targets:
-        name, weight = (target.queue_id, target.weight) if isinstance(target, Target) else _unknown(target)
+        name, weight = (target.queue_id, target.weight) if isinstance(target, Target) else _opaque_target_weight(target)
         weights[name] = weights.get(name, Fraction(0)) + Fraction(str(weight))
     positive = {name: weight for name, weight in weights.items() if weight > 0}
     total = sum(positive.values())
     return tuple(sorted((name, weight / total) for name, weight in positive.items()))
 
 
-def _unknown(target: Opaque) -> tuple[str, int | float]:
+def _opaque_target_weight(target: Opaque) -> tuple[str, int | float]:
     weight = json.loads(target.text).get("weight", 1)
     return target.text, weight if isinstance(weight, (int, float)) and not isinstance(weight, bool) else 1

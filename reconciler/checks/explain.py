@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.evaluate import Passed, canonical, holds, route
-from reconciler.behaviour.routing_entry import Entry, destination, in_order
+from reconciler.behaviour.evaluate import PassedRule, canonical_attributes, holds, route_conversation
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
+class NonMatch:
     """A rule that was tried and does not take the conversation."""
 
-    entry: Entry
+    entry: RoutingEntry
     condition: Condition | Opaque
     """What does not hold: the intent where that is another, else the first condition that does not."""
     other_intent: bool
@@ -39,61 +39,65 @@ class Explanation:
     Conditions that are not understood are taken not to hold; `undecided` names the rules for which that matters.
     """
 
-    given: Mapping[str, str | int | float]
-    winner: Entry | None
+    conversation: Mapping[str, str | int | float]
+    winner: RoutingEntry | None
     """None: the tenant's default routing."""
-    missed: tuple[Miss, ...]
+    non_matches: tuple[NonMatch, ...]
     """Every rule that is tried before the winner, in order."""
-    following: Entry | None
+    next_match: RoutingEntry | None
     """The rule that would take it, were there no winner."""
-    rivals: tuple[Entry, ...]
+    tied_rules: tuple[RoutingEntry, ...]
     """Rules of the winner's priority that would take it too: which of them is first is the platform's own choice."""
-    switched_off: tuple[Entry, ...]
+    switched_off: tuple[RoutingEntry, ...]
     """Rules before the winner that are switched off, and would take it."""
 
     @property
-    def undecided(self) -> tuple[Miss, ...]:
+    def undecided(self) -> tuple[NonMatch, ...]:
         """Return the rules that take the conversation should something that is not understood hold."""
-        return tuple(miss for miss in self.missed if miss.undecided)
+        return tuple(miss for miss in self.non_matches if miss.undecided)
 
 
-def explain(entries: Sequence[Entry], attributes: Attributes, environment: Environment) -> Explanation:
+def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment: Environment) -> Explanation:
     """Explain one conversation. The attributes are by the names that rules use."""
-    given = canonical(attributes)
+    given = canonical_attributes(attributes)
     evaluation = environment.api.evaluation
-    ordered = in_order(entries, evaluation)
+    ordered = order_entries(entries, evaluation)
     parts = (part for entry in entries for part in entry.rule.conditions)
     unheld = {part.text: False for part in parts if isinstance(part, Opaque)}
-    found = route(ordered, given, unheld)
-    missed = tuple(_miss(passed, given, environment.attributes.intent) for passed in found.passed)
-    asleep = tuple(entry for entry in entries if not entry.rule.enabled and _takes(entry, given, unheld))
+    found = route_conversation(ordered, given, unheld)
+    missed = tuple(_describe_non_match(passed, given, environment.attributes.intent) for passed in found.passed_rules)
+    asleep = tuple(entry for entry in entries if not entry.rule.enabled and _matches(entry, given, unheld))
     first = found.winner
     if first is None:
-        return Explanation(given=given, winner=None, missed=missed, following=None, rivals=(), switched_off=asleep)
+        return Explanation(
+            conversation=given, winner=None, non_matches=missed, next_match=None, tied_rules=(), switched_off=asleep
+        )
     later = ordered[len(missed) + 1 :]
-    tied = [entry for entry in later if entry.rule.priority == first.rule.priority and _takes(entry, given, unheld)]
-    goes = destination(first.rule.targets)
+    tied = [entry for entry in later if entry.rule.priority == first.rule.priority and _matches(entry, given, unheld)]
+    goes = destination_of(first.rule.targets)
     return Explanation(
-        given=given,
+        conversation=given,
         winner=first,
-        missed=missed,
-        following=route(later, given, unheld).winner,
-        rivals=tuple(entry for entry in tied if destination(entry.rule.targets) != goes),
-        switched_off=tuple(entry for entry in asleep if in_order([_awake(entry), first], evaluation)[0] is not first),
+        non_matches=missed,
+        next_match=route_conversation(later, given, unheld).winner,
+        tied_rules=tuple(entry for entry in tied if destination_of(entry.rule.targets) != goes),
+        switched_off=tuple(
+            entry for entry in asleep if order_entries([_as_enabled(entry), first], evaluation)[0] is not first
+        ),
     )
 
 
-def _miss(passed: Passed, given: Mapping[str, str | int | float], intent: str) -> Miss:
+def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int | float], intent: str) -> NonMatch:
     """Say that the intent is another, where it is: that tells more than whatever else does not hold."""
     for part in passed.entry.rule.conditions:
-        if isinstance(part, Condition) and part.attribute == intent and not holds(part, given):
-            return Miss(passed.entry, part, part.operator not in EXISTENCE)
-    return Miss(passed.entry, passed.failed, other_intent=False)
+        if isinstance(part, Condition) and part.attribute == intent and not holds(part, conversation):
+            return NonMatch(passed.entry, part, part.operator not in EXISTENCE)
+    return NonMatch(passed.entry, passed.failed_condition, other_intent=False)
 
 
-def _takes(entry: Entry, given: Mapping[str, str | int | float], unheld: Mapping[str, bool]) -> bool:
-    return route((entry,), given, unheld).winner is not None
+def _matches(entry: RoutingEntry, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]) -> bool:
+    return route_conversation((entry,), conversation, assumed).winner is not None
 
 
-def _awake(entry: Entry) -> Entry:
+def _as_enabled(entry: RoutingEntry) -> RoutingEntry:
     return replace(entry, rule=replace(entry.rule, enabled=True))

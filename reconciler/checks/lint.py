@@ -9,34 +9,34 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import facts
-from reconciler.checks.lint_confidence import about_confidence
-from reconciler.checks.lint_names import about_attributes, about_intents, about_queues, about_writer
-from reconciler.checks.lint_rules import about_rules
-from reconciler.checks.lint_view import View
+from reconciler.behaviour.facts.rule_facts import analyze_slices
+from reconciler.checks.lint_confidence import check_confidence
+from reconciler.checks.lint_names import check_attributes, check_field_idents, check_intents, check_queues
+from reconciler.checks.lint_rules import check_rules
+from reconciler.checks.lint_view import LintView
 from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from reconciler.behaviour.routing_entry import Entry
-    from reconciler.desired.desired import Desired
+    from reconciler.behaviour.routing_entry import RoutingEntry
+    from reconciler.desired.desired import DesiredState
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
 
 
-WORK: Final = 1_500
+LINT_WORK_PER_RULE: Final = 1_500
 """How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
-WORK_OF_A_PLAN: Final = 1_000
+PLAN_WORK_PER_RULE: Final = 1_000
 """What reading, comparing and printing one rule costs in a plan, in comparisons."""
-_LEAST: Final = 1_000
+_MIN_RULES: Final = 1_000
 """For how many rules there is work at the least: short lists are checked to the end."""
 
 
 def lint(
-    desired: Desired,
-    unmanaged: Iterable[Entry],
+    desired: DesiredState,
+    unmanaged: Iterable[RoutingEntry],
     manifests: Manifests,
     environment: Environment,
     queues: Mapping[str, str],
@@ -50,43 +50,47 @@ def lint(
     """
     if not desired.rules:
         return ()
-    view = View(desired, unmanaged, manifests, environment, queues)
+    view = LintView(desired, unmanaged, manifests, environment, queues)
     budget = view.space.budget
-    work = work_of(len(view.ordered)) if work is None else work
+    work = lint_work(len(view.ordered)) if work is None else work
     # A fourth is for questions about intents, attributes and ranges, whatever is left of the rest.
-    budget.left = work - work // 4
-    known = facts(view.slices)
-    budget.left = max(0, budget.left) + work // 4
-    found = [*about_rules(view, known), *about_queues(manifests, environment), *about_writer(manifests, environment)]
+    budget.remaining = work - work // 4
+    known = analyze_slices(view.slices)
+    budget.remaining = max(0, budget.remaining) + work // 4
+    found = [
+        *check_rules(view, known),
+        *check_queues(manifests, environment),
+        *check_field_idents(manifests, environment),
+    ]
     for what, findings in (
-        ("intents without a rule", about_intents(view, known)),
-        ("attributes that nothing writes", about_attributes(view)),
-        ("ranges of the confidence without a rule", about_confidence(view)),
+        ("intents without a rule", check_intents(view, known)),
+        ("attributes that nothing writes", check_attributes(view)),
+        ("ranges of the confidence without a rule", check_confidence(view)),
     ):
-        found += _checked(view, what, findings)
+        found += _check_within_budget(view, what, findings)
     return tuple(sorted(found, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
 
 
-def work_of(rules: int) -> int:
+def lint_work(rules: int) -> int:
     """Return the bound of work for so many rules, in comparisons."""
-    return WORK * max(_LEAST, rules)
+    return LINT_WORK_PER_RULE * max(_MIN_RULES, rules)
 
 
-def share(rules: int, work: int) -> int:
+def plan_lint_work(rules: int, work: int) -> int:
     """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it.
 
     `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
     """
-    return (WORK_OF_A_PLAN * max(_LEAST, rules) + work) // 5
+    return (PLAN_WORK_PER_RULE * max(_MIN_RULES, rules) + work) // 5
 
 
-def _checked(view: View, what: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+def _check_within_budget(view: LintView, subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
     """Yield findings as far as the work lasts, and one that says where it did not."""
     try:
         yield from findings
     except UndecidedError:
         count = pluralize(len(view.ordered), "rule")
-        message = f"not checked: {what}; the analysis stopped at its bound of work ({count})"
+        message = f"not checked: {subject}; the analysis stopped at its bound of work ({count})"
         first = next(entry for entry in view.ordered if entry.address)
         yield replace(view.finding("CXR209", "warning", message, first), address=None)
 

@@ -9,13 +9,13 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
-from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import holds
-from reconciler.behaviour.routing_entry import Entry
-from reconciler.behaviour.space.domain import Domain, Part, meet
+from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.space.domain import Domain, ValueSet, intersect
 from reconciler.behaviour.space.patterns import bits
-from reconciler.checks.lint_view import View, quoted
-from reconciler.model.rule import Condition, Opaque, Rule, Scalar, Target, condition
+from reconciler.checks.lint_view import LintView, list_names
+from reconciler.model.rule import Condition, Opaque, Rule, Scalar, Target, make_condition
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
@@ -27,41 +27,41 @@ if TYPE_CHECKING:
     Conditions = tuple[Condition | Opaque, ...]
 
 
-_MOST_SEARCHES: Final = 300
+_MAX_SEARCHES: Final = 300
 """How many ranges are looked at for which further attributes matter; each costs a millisecond."""
 
 
-class Asked(NamedTuple):
+class ConfidenceRange(NamedTuple):
     """What one rule asks for an intent: atoms of the confidence, and what it asks besides."""
 
-    entry: Entry
+    entry: RoutingEntry
     atoms: int
-    besides: Conditions
+    other_conditions: Conditions
 
 
-class Gap(NamedTuple):
+class ConfidenceGap(NamedTuple):
     """Atoms of the confidence from a first to a last, among conversations of which this is asked besides."""
 
     first: int
     last: int
-    besides: Conditions
+    other_conditions: Conditions
 
 
-class Search:
+class GapSearch:
     """The confidence's values, cut as rules cut them, and what is already known."""
 
-    def __init__(self, view: View, domain: Domain) -> None:
+    def __init__(self, view: LintView, domain: Domain) -> None:
         self.view, self.domain = view, domain
-        self.inside = sum(1 << atom for atom in bits(domain.number_mask) if _is_share(domain, atom))
-        self._parts: dict[Condition, Part] = {}
+        self.confidence_mask = sum(1 << atom for atom in bits(domain.number_mask) if _can_be_confidence(domain, atom))
+        self._values_by_condition: dict[Condition, ValueSet] = {}
         self._takers: dict[int, tuple[float, list[list[Condition]] | None]] = {}
-        self._known: dict[tuple[Gap, tuple[tuple[int, Conditions], ...]], bool] = {}
-        self.examples: dict[Gap, dict[str, Scalar]] = {}
+        self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
+        self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}
         """A conversation in each gap that was found, but for its intent."""
-        self.given_up: list[Entry] = []
+        self.skipped: list[RoutingEntry] = []
         """Rules that were not looked at, when the bound was reached."""
 
-    def asked(self, entry: Entry) -> Asked:
+    def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return what a rule asks of the confidence, and besides."""
         names = self.view.attributes
         atoms, besides = self.domain.all, []
@@ -69,26 +69,26 @@ class Search:
             if not isinstance(one, Condition) or one.attribute not in (names.intent, names.confidence):
                 besides.append(one)
             elif one.attribute == names.confidence:
-                part = self._parts.get(one)
+                part = self._values_by_condition.get(one)
                 if part is None:
-                    part = self._parts[one] = self.domain.part(one)
-                atoms = meet(atoms, part)
-        return Asked(entry, atoms[0] & self.domain.number_mask, tuple(besides))
+                    part = self._values_by_condition[one] = self.domain.values_for(one)
+                atoms = intersect(atoms, part)
+        return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(besides))
 
-    def gaps(self, asked: Sequence[Asked]) -> Iterator[Gap]:
+    def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
         """Yield ranges between what rules that ask the same besides take, in which some conversation has no rule."""
-        self.view.space.budget.spend(len(asked))
+        self.view.space.budget.spend(len(ranges))
         unions: dict[Conditions, int] = {}
-        for one in asked:
-            unions[one.besides] = unions.get(one.besides, 0) | one.atoms
+        for one in ranges:
+            unions[one.other_conditions] = unions.get(one.other_conditions, 0) | one.atoms
         for besides, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
-            for first, last in self._runs(hull & ~union & self.inside):
-                gap = Gap(first, last, besides)
-                if self._is_open(gap, asked):
+            for first, last in self._atom_runs(hull & ~union & self.confidence_mask):
+                gap = ConfidenceGap(first, last, besides)
+                if self._is_open(gap, ranges):
                     yield gap
 
-    def _runs(self, atoms: int) -> Iterator[tuple[int, int]]:
+    def _atom_runs(self, atoms: int) -> Iterator[tuple[int, int]]:
         """Yield the first and last of atoms that follow each other."""
         if not atoms:
             return
@@ -102,34 +102,34 @@ class Search:
         if run:
             yield run[0], run[-1]
 
-    def _is_open(self, gap: Gap, asked: Sequence[Asked]) -> bool:
+    def _is_open(self, gap: ConfidenceGap, ranges: Sequence[ConfidenceRange]) -> bool:
         """Say whether rules that ask something else besides leave a conversation in the gap."""
-        self.view.space.budget.spend(len(asked))
+        self.view.space.budget.spend(len(ranges))
         mask = (1 << gap.last + 1) - (1 << gap.first)
-        near = [one for one in asked if one.atoms & mask]
-        key = (gap, tuple((one.atoms, one.besides) for one in near))
-        if key not in self._known:
-            if len(self._known) >= _MOST_SEARCHES and near:
-                self.given_up.append(asked[0].entry)
+        near = [one for one in ranges if one.atoms & mask]
+        key = (gap, tuple((one.atoms, one.other_conditions) for one in near))
+        if key not in self._open_by_gap:
+            if len(self._open_by_gap) >= _MAX_SEARCHES and near:
+                self.skipped.append(ranges[0].entry)
                 return False
-            found = self._conversation(gap, [one.entry for one in near])
-            self._known[key] = found is not None
+            found = self._find_conversation(gap, [one.entry for one in near])
+            self._open_by_gap[key] = found is not None
             if found is not None:
                 self.examples.setdefault(gap, found)
-        return self._known[key]
+        return self._open_by_gap[key]
 
-    def _conversation(self, gap: Gap, near: Sequence[Entry]) -> dict[str, Scalar] | None:
+    def _find_conversation(self, gap: ConfidenceGap, near: Sequence[RoutingEntry]) -> dict[str, Scalar] | None:
         """Return a conversation in the gap that none of the rules takes: one that a last rule for it would get."""
         intent = self.view.attributes.intent
         rules = [
-            Entry(
+            RoutingEntry(
                 name=str(place),
-                rule=replace(entry.rule, priority=place, conditions=_without(entry.rule.conditions, intent)),
+                rule=replace(entry.rule, priority=place, conditions=_drop_attribute(entry.rule.conditions, intent)),
             )
             for place, entry in enumerate(near)
         ]
-        asked = (*gap.besides, *self._bounds(gap))
-        probe = Entry(
+        asked = (*gap.other_conditions, *self._bound_conditions(gap))
+        probe = RoutingEntry(
             name="gap",
             rule=Rule(
                 name="gap",
@@ -141,57 +141,57 @@ class Search:
             ),
         )
         budget = self.view.space.budget
-        found = difference(rules, [*rules, probe], work=max(0, budget.left))
+        found = compare_behaviour(rules, [*rules, probe], work=max(0, budget.remaining))
         budget.spend(found.work)
         return found.regions[0].example.attributes if found.regions else None
 
-    def _bounds(self, gap: Gap) -> Iterator[Condition]:
+    def _bound_conditions(self, gap: ConfidenceGap) -> Iterator[Condition]:
         low, over, high, under = self.ends(gap)
         name = self.view.attributes.confidence
         if low is not None:
-            yield condition(name, "greaterThanOrEqual" if over == ">=" else "greaterThan", low)
+            yield make_condition(name, "greaterThanOrEqual" if over == ">=" else "greaterThan", low)
         if high is not None:
-            yield condition(name, "lessThanOrEqual" if under == "<=" else "lessThan", high)
+            yield make_condition(name, "lessThanOrEqual" if under == "<=" else "lessThan", high)
 
-    def ends(self, gap: Gap) -> tuple[float | None, str, float | None, str]:
+    def ends(self, gap: ConfidenceGap) -> tuple[float | None, str, float | None, str]:
         """Return a gap's lowest and highest confidence, None where there is no end, each with its operator."""
         low, _, at_low = self.domain.interval(gap.first)
         _, high, at_high = self.domain.interval(gap.last)
         return low, ">=" if at_low else ">", high, "<=" if at_high else "<"
 
-    def falls(self, intent: str, asked: Sequence[Asked]) -> float | None:
+    def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
         """Return a confidence below all that rules for the intent ask, where only the default takes it.
 
         Attributes but for the intent and the confidence are taken to be missing.
         """
-        lowest = min((one.atoms & -one.atoms for one in asked if not one.besides and one.atoms), default=0)
-        below = self.inside & (lowest - 1) if lowest else 0
+        lowest = min((one.atoms & -one.atoms for one in ranges if not one.other_conditions and one.atoms), default=0)
+        below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
             return None
         top = below.bit_length() - 1
         if top not in self._takers:
-            confidence = cast("float", self.domain.value((1 << top, 0, 0)))
-            self._takers[top] = confidence, self._taking(confidence)
+            confidence = cast("float", self.domain.example_value((1 << top, 0, 0)))
+            self._takers[top] = confidence, self._intent_conditions(confidence)
         confidence, takers = self._takers[top]
         if takers is None:
             return None
-        self.view.space.budget.spend(len(asked) + len(takers))
+        self.view.space.budget.spend(len(ranges) + len(takers))
         names = self.view.attributes
         conversation: dict[str, str | int | float] = {names.intent: intent, names.confidence: confidence}
-        special = (one.entry.rule.conditions for one in asked if one.besides)
+        special = (one.entry.rule.conditions for one in ranges if one.other_conditions)
         taken = any(_all_hold(rule, conversation) for rule in chain(special, takers))
         return None if taken else confidence
 
-    def _taking(self, confidence: float) -> list[list[Condition]] | None:
+    def _intent_conditions(self, confidence: float) -> list[list[Condition]] | None:
         """Return what rules that name no intent, and take this confidence, ask of the intent all the same.
 
         None: one of them takes every intent.
         """
-        self.view.space.budget.spend(len(self.view.general))
+        self.view.space.budget.spend(len(self.view.general_rules))
         names = self.view.attributes
         found: list[list[Condition]] = []
-        for entry in self.view.general:
-            if _all_hold(_without(entry.rule.conditions, names.intent), {names.confidence: confidence}):
+        for entry in self.view.general_rules:
+            if _all_hold(_drop_attribute(entry.rule.conditions, names.intent), {names.confidence: confidence}):
                 asked = [one for one in entry.rule.conditions if isinstance(one, Condition)]
                 of_intent = [one for one in asked if one.attribute == names.intent and one.operator != "exists"]
                 if not of_intent:
@@ -205,7 +205,7 @@ def _all_hold(conditions: Iterable[Condition | Opaque], conversation: Mapping[st
     return all(isinstance(one, Condition) and holds(one, conversation) for one in conditions)
 
 
-def _is_share(domain: Domain, atom: int) -> bool:
+def _can_be_confidence(domain: Domain, atom: int) -> bool:
     """Say whether numbers of an atom can be a confidence: from 0 to 1."""
     low, high, named = domain.interval(atom)
     if named:
@@ -213,61 +213,61 @@ def _is_share(domain: Domain, atom: int) -> bool:
     return (high is None or high > 0) and (low is None or low < 1)
 
 
-def _without(conditions: Conditions, attribute: str) -> Conditions:
+def _drop_attribute(conditions: Conditions, attribute: str) -> Conditions:
     return tuple(one for one in conditions if not isinstance(one, Condition) or one.attribute != attribute)
 
 
-def about_confidence(view: View) -> Iterator[Finding]:
+def check_confidence(view: LintView) -> Iterator[Finding]:
     """Yield the gaps, each for all the intents that have it, and the intents that fall to the default below."""
-    number = view.space.number.get(view.attributes.confidence)
+    number = view.space.domain_index.get(view.attributes.confidence)
     if number is None or not view.space.domain(number).numbers:
         return
-    search = Search(view, view.space.domain(number))
-    gaps: dict[Gap, list[str]] = {}
+    search = GapSearch(view, view.space.domain(number))
+    gaps: dict[ConfidenceGap, list[str]] = {}
     below: dict[str, float] = {}
-    for intent, entries in view.naming.items():
+    for intent, entries in view.rules_by_intent.items():
         if any(entry.address for entry in entries):
-            asked = [search.asked(entry) for entry in entries]
-            for gap in search.gaps(asked) if len(asked) > 1 else ():
+            asked = [search.range_of(entry) for entry in entries]
+            for gap in search.find_gaps(asked) if len(asked) > 1 else ():
                 gaps.setdefault(gap, []).append(intent)
-            unsure = search.falls(intent, asked)
+            unsure = search.find_unrouted_confidence(intent, asked)
             if unsure is not None:
                 below[intent] = unsure
-    yield from (_finding(view, search, gap, intents) for gap, intents in gaps.items())
-    if search.given_up:
+    yield from (_gap_finding(view, search, gap, intents) for gap, intents in gaps.items())
+    if search.skipped:
         message = "the rules have too many different ranges of confidence to look for gaps in all of them"
-        yield view.finding("CXR209", "info", message, search.given_up[0])
+        yield view.finding("CXR209", "info", message, search.skipped[0])
     if below:
-        yield _open_end(view, below)
+        yield _low_confidence_finding(view, below)
 
 
-def _finding(view: View, search: Search, gap: Gap, intents: Sequence[str]) -> Finding:
+def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:
     """Say a gap, for all intents that have it."""
     first = intents[0]
     low, over, high, under = search.ends(gap)
     where = f"of exactly {quote(low)}" if low == high else range_phrase(low, over, high, under)
-    besides = "".join(f", {condition_phrase(one, view.labels)}" for one in gap.besides)
+    besides = "".join(f", {condition_phrase(one, view.labels)}" for one in gap.other_conditions)
     message = (
-        f"no rule for {quoted(intents, 'or')} takes a confidence {where}{besides}, though rules take"
-        f" more and less: {view.example({view.attributes.intent: first, **search.examples[gap]})}"
+        f"no rule for {list_names(intents, 'or')} takes a confidence {where}{besides}, though rules take"
+        f" more and less: {view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
     )
-    ours = _ours(view, first)
+    ours = _managed_rule(view, first)
     hint = "let one range begin where the other ends, if that is not meant"
     found = view.finding("CXR208", "warning", message, ours, hint)
     return found if len(intents) == 1 else replace(found, address=None)
 
 
-def _open_end(view: View, below: Mapping[str, float]) -> Finding:
+def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Finding:
     """Say, merely to be known, that nothing takes callers of whose intent the bot is not sure."""
     first, unsure = next(iter(below.items()))
     example = {view.attributes.intent: first, view.attributes.confidence: unsure}
     message = (
         f"{pluralize(len(below), 'intent')} {'goes' if len(below) == 1 else 'go'} to the tenant's default where the bot"
-        f" is less sure than {'its' if len(below) == 1 else 'their'} rules ask: {quoted(below)};"
+        f" is less sure than {'its' if len(below) == 1 else 'their'} rules ask: {list_names(below)};"
         f" for example {conversation_phrase(example, view.labels)}"
     )
-    return view.finding("CXR208", "info", message, _ours(view, first), "a catch-all would take them")
+    return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")
 
 
-def _ours(view: View, intent: str) -> Entry:
-    return next(entry for entry in view.naming[intent] if entry.address)
+def _managed_rule(view: LintView, intent: str) -> RoutingEntry:
+    return next(entry for entry in view.rules_by_intent[intent] if entry.address)

@@ -90,9 +90,9 @@ def unknown_command(name: str) -> UsageError:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return `; did you mean "plan"?`, or nothing where no known name is near."""
-    from reconciler.text.suggest import did_you_mean  # noqa: PLC0415 - only where a name is wrong
+    from reconciler.text.suggest import suggest  # noqa: PLC0415 - only where a name is wrong
 
-    hint = did_you_mean(name, known)
+    hint = suggest(name, known)
     return f"; {hint}" if hint else ""
 
 

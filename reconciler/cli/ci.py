@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.plan.document import plan_id
-from reconciler.render.provenance import Facts, Origin
+from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.text.files import MIB, read_file
 
 if TYPE_CHECKING:
@@ -57,22 +57,22 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _NUMBER: Final = re.compile(r"[0-9]+")
 
 
-def facts(plan: Plan, banner: str) -> Facts:
+def facts(plan: Plan, banner: str) -> Provenance:
     """Return what stands under a plan, and above it."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Facts(plan_id(plan), read_at, origin(), banner.strip())
+    return Provenance(plan_id(plan), read_at, origin(), banner.strip())
 
 
-def origin() -> Origin:
+def origin() -> SourceLinks:
     """Return where this run was started; empty where the runner does not say, or says something odd."""
     server = _said("GITHUB_SERVER_URL", _SERVER)
     name = _said("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
-        return Origin()
+        return SourceLinks()
     repository = f"{server}/{name}"
     number = _said("GITHUB_RUN_ID", _NUMBER)
     run = f"{repository}/actions/runs/{number}" if number else ""
-    return Origin(repository, _commit(), run, _prefix())
+    return SourceLinks(repository, _commit(), run, _prefix())
 
 
 def _commit() -> str:

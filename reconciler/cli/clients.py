@@ -21,24 +21,24 @@ import httpx
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
 from reconciler.cli.files import STATE, kept_out_of_git, text_of_variable
 from reconciler.cli.output import Waits
-from reconciler.cxone.auth import issued
+from reconciler.cxone.auth import issued_tokens
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import path_of, writer_of
-from reconciler.cxone.paging import platform_queues_of
-from reconciler.cxone.read_only import reading_only
-from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.cxone.transport.httpx_transport import trusted_by
+from reconciler.cxone.context_writers import choose_writer, context_path
+from reconciler.cxone.paging import choose_queue_list
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.httpx_transport import tls_context_for
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import LENIENT, Answer, Carry, Request
+from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
 from reconciler.doctor.probe import Probe
 from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError
-from reconciler.simulator.app import simulator
+from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
 from reconciler.text.files import MIB, read_file
-from reconciler.text.redact import DISCRETION, Passing
+from reconciler.text.redact import REDACTOR, RotatingTokens
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -89,14 +89,14 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
     """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
     with opened(STATE) as state:
         add_queues(state, queues)
-        yield _Sandbox(app=simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
+        yield _Sandbox(app=build_simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
 
 
 @contextmanager
-def opened(path: Path, start: State | None = None) -> Iterator[State]:
+def opened(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with State.load(kept_out_of_git(path), start=start, read=_read_state) as state:
+        with TenantState.load(kept_out_of_git(path), initial=start, read=_read_state) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
@@ -115,7 +115,7 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
     return dict.fromkeys((names.intent, names.confidence, names.updated_at), "text")
 
 
-def add_queues(state: State, queues: Iterable[Queue]) -> None:
+def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
     """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
     for queue in dict.fromkeys(queues):
         field, known = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
@@ -141,7 +141,7 @@ async def reading(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: nothing else is let through."""
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
-        only = reading_only(carry, tenant)
+        only = read_only_transport(carry, tenant)
         waits = Waits(session.output, session.environment.name)
         progress = session.bar.step
         yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
@@ -153,7 +153,7 @@ async def asking(session: Session) -> AsyncIterator[Probe]:
     tenant = tenant_of(session)
     async with _carrier(session, tenant) as carry:
         waits = Waits(session.output, session.environment.name)
-        only = _told(reading_only(carry, tenant), waits)
+        only = _told(read_only_transport(carry, tenant), waits)
         yield Probe(only, tenant, credentials_of(session), REAL_TIME, waits.tell)
 
 
@@ -175,19 +175,19 @@ async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[C
     # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
     carrier = _carrier if session.simulated or os.environ.get("CXROUTE_PROXY") else _direct
     async with carrier(session, tenant) as carry:
-        path, writer = path_of(session.environment, tenant.profile), writer_of(session.environment)
+        path, writer = context_path(session.environment, tenant.profile), choose_writer(session.environment)
         yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path, writer)
 
 
-def tenant_of(session: Session) -> Tenant:
+def tenant_of(session: Session) -> TenantSettings:
     """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
     environment, api = session.environment, session.environment.api
     base = "http://localhost" if session.simulated else environment.base_url
     profile = session.manifests.profile(environment)
-    queues = platform_queues_of(api, profile.queues)
-    return Tenant(
+    queues = choose_queue_list(api, profile.queues)
+    return TenantSettings(
         base_url=base,
         token_url=f"{base}/oauth/token" if session.simulated else environment.token_url,
         issuer=(api.issuer or "").rstrip("/"),
@@ -204,21 +204,21 @@ def tenant_of(session: Session) -> Tenant:
     )
 
 
-def credentials_of(session: Session) -> Credentials:
+def credentials_of(session: Session) -> ClientCredentials:
     """Read ids and secrets from the variables, or files, that the environment names. Raises CredentialsError.
 
     An error in the manifests is said first: whoever has no credentials yet can still mend those.
     """
     if session.simulated:
-        return Credentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
+        return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
     names = variables_of(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
-    DISCRETION.keep(client_secret, key_secret)
-    return Credentials(
+    REDACTOR.add(client_secret, key_secret)
+    return ClientCredentials(
         client_id=client_id,
         client_secret=client_secret,
         key_id=key_id,
@@ -236,23 +236,23 @@ def variables_of(environment: Environment) -> tuple[str, str, str, str]:
 
 
 @asynccontextmanager
-async def _carrier(session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
-    from reconciler.cxone.transport.httpx_transport import carried_by, network  # noqa: PLC0415 - 30 MiB that the endpoint does without
+async def _carrier(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB that the endpoint does without
 
     if session.simulated:
         queues = expected_queues(session.manifests, session.environment.name)
         with sandbox(session.environment, queues) as transport:
-            yield carried_by(transport)
+            yield transport_over(transport)
         return
-    async with network(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
-        yield _discreet(carried_by(transport))
+    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
+        yield _discreet(transport_over(transport))
 
 
 @asynccontextmanager
-async def _direct(_session: Session, tenant: Tenant) -> AsyncIterator[Carry]:
+async def _direct(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
 
-    direct = Direct(trusted_by(tenant, _authorities()))
+    direct = Direct(tls_context_for(tenant, _authorities()))
     try:
         yield _discreet(direct.carry)
     finally:
@@ -264,10 +264,10 @@ def _authorities() -> Path | None:
     return Path(ca_file) if ca_file else None
 
 
-def _told(carry: Carry, waits: Waits) -> Carry:
+def _told(carry: Transport, waits: Waits) -> Transport:
     """Say what answer is waited for, where that takes long."""
 
-    async def carried(request: Request) -> Answer:
+    async def carried(request: ApiRequest) -> ApiResponse:
         what = f"an answer to {request.call}" if _has_token(request) else f"an access token from {request.server.host}"
         with waits.answer(what):
             return await carry(request)
@@ -275,31 +275,31 @@ def _told(carry: Carry, waits: Waits) -> Carry:
     return carried
 
 
-def _has_token(request: Request) -> bool:
+def _has_token(request: ApiRequest) -> bool:
     return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
 
 
-def _discreet(carry: Carry) -> Carry:
+def _discreet(carry: Transport) -> Transport:
     """Take note of each token that comes, and of each that goes out, so that it is never shown."""
-    tokens, newest = Passing(DISCRETION), ""
+    tokens, newest = RotatingTokens(REDACTOR), ""
 
-    async def carried(request: Request) -> Answer:
+    async def carried(request: ApiRequest) -> ApiResponse:
         nonlocal newest
         authorization = request.headers.get("Authorization", "")
         if authorization != newest:
             newest = authorization
-            tokens.keep(authorization.removeprefix("Bearer "))
+            tokens.add(authorization.removeprefix("Bearer "))
         answer = await carry(request)
         if not _has_token(request):
-            tokens.keep(*_issued(answer))
+            tokens.add(*_issued(answer))
             newest = ""  # so many may have come that the one in use is not remembered
         return answer
 
     return carried
 
 
-def _issued(answer: Answer) -> list[str]:
+def _issued(answer: ApiResponse) -> list[str]:
     try:
-        return issued(answer.json(LENIENT))
+        return issued_tokens(answer.json(LENIENT_DECODER))
     except ApiError:
         return []

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import UsageError
-from reconciler.model.rule import DECIMAL, number
+from reconciler.model.rule import JSON_NUMBER, parse_number
 
 if TYPE_CHECKING:
     import argparse
@@ -64,14 +64,14 @@ def _said(name: str, item: str | float, names: Attributes) -> Iterator[str]:
     elif name == names.confidence and not isinstance(item, str) and 0 <= item <= 1:
         yield from ("--confidence", json.dumps(item))
     else:
-        quoted = not isinstance(item, str) or item.startswith('"') or DECIMAL.fullmatch(item)
+        quoted = not isinstance(item, str) or item.startswith('"') or JSON_NUMBER.fullmatch(item)
         said = f"{name}={json.dumps(item) if quoted else item}"
         yield from ([f"--attr={said}"] if said.startswith("-") else ["--attr", said])
 
 
 def _confidence(written: str) -> int | float:
     try:
-        found = number(written)
+        found = parse_number(written)
     except ValueError:
         found = -1
     if not 0 <= found <= 1:
@@ -80,9 +80,9 @@ def _confidence(written: str) -> int | float:
 
 
 def _value(written: str) -> str | int | float:
-    if DECIMAL.fullmatch(written):
+    if JSON_NUMBER.fullmatch(written):
         try:
-            return number(written)
+            return parse_number(written)
         except ValueError:
             raise UsageError(f"--attr: {_shown(written)} is too large a number; in quotes of JSON it is text") from None
     if not written.startswith('"'):

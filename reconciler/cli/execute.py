@@ -8,16 +8,16 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.admission import as_intended, as_reviewed
-from reconciler.apply.loop import apply
-from reconciler.apply.settings import Conduct
+from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.loop import apply_plan
+from reconciler.apply.settings import ApplySettings
 from reconciler.cli.recorder import Recorder
 from reconciler.errors import CxrouteError
-from reconciler.plan.document import ReviewedPlan, unforeseen
-from reconciler.plan.schedule import foresee
+from reconciler.plan.document import ReviewedPlan, unreviewed_impact
+from reconciler.plan.schedule import predict_impact
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cli.session import Planner, Session
     from reconciler.cli.signals import Stop
     from reconciler.cxone.client import WritingClient
@@ -39,35 +39,37 @@ async def carry_out(  # noqa: PLR0913 - whatever a write depends on
     *,
     reason: str = "",
     reviewed: ReviewedPlan | None = None,
-) -> Report:
+) -> ApplyReport:
     """Make the changes; from here on a signal ends the run only between two writes.
 
     Raises RefusedError and ApiError where nothing was written. `reason` is for the journal.
     """
     stop.writing = True
-    client.pacer.allow(_PATIENCE + _calls(session, made) / session.environment.api.requests_per_second)
+    client.rate_limiter.restart_time_limit(
+        _PATIENCE + _calls(session, made) / session.environment.api.requests_per_second
+    )
     lifted = {result.name: result.allowed for result in made.guards if result.allowed}
     recorder = Recorder.begin(session, made, who(), reason, lifted)
-    conduct = Conduct(
-        admit=as_reviewed if reviewed else as_intended,
+    conduct = ApplySettings(
+        accepts=matches_review if reviewed else matches_intent,
         sleep=asyncio.sleep,
-        stopped=lambda: stop.requested,
+        should_stop=lambda: stop.requested,
         concurrency=session.environment.api.concurrency,
         lag=session.environment.api.list_lag_seconds,
         names_unique=session.environment.api.names_unique,
-        guarded=planner.guarded,
-        within=(lambda plan: not unforeseen(foresee(plan), reviewed)) if reviewed else None,
-        frozen=planner.frozen,
-        thinking=session.thinking,
+        assess=planner.guarded,
+        is_within_review=(lambda plan: not unreviewed_impact(predict_impact(plan), reviewed)) if reviewed else None,
+        freeze_reason=planner.frozen,
+        run_blocking=session.thinking,
     )
     try:
-        report = await apply(made, client, planner.bare, recorder, conduct)
+        report = await apply_plan(made, client, planner.bare, recorder, conduct)
     except CxrouteError as error:
         recorder.given_up(str(error))
         session.output.note("Nothing was written.")
         raise
     recorder.end(report)
-    return replace(report, run=recorder.name)
+    return replace(report, run_id=recorder.name)
 
 
 def _calls(session: Session, made: Plan) -> float:

@@ -16,26 +16,26 @@ from reconciler import __version__
 from reconciler.cli.commands.init import SCHEMA
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.files import new_folder, write_all
-from reconciler.desired.desired import Desired, DesiredRule, desire
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
-from reconciler.export.export import Exported, Tenant, export
-from reconciler.export.names import NotWritableError, free
-from reconciler.export.selection import Chosen, choose
-from reconciler.export.update_manifest import Kept, keeping, texts, unlike
-from reconciler.export.verify import NotProvenError, Proof, prove
-from reconciler.export.yaml import Setting, one_file, several_files, told
+from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
+from reconciler.export.names import NotRepresentableError, find_free_name
+from reconciler.export.selection import ExportSelection, select_rules
+from reconciler.export.update_manifest import ManifestEdit, build_manifest_edit, edit_texts, find_unintended_changes
+from reconciler.export.verify import ExportMismatchError, ExportVerification, verify_export
+from reconciler.export.yaml import ManifestHeader, describe_skipped, format_files, format_one_file
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests, load_with
-from reconciler.manifest.yaml_reader import LARGEST
-from reconciler.manifest.yaml_writer import mapping
-from reconciler.plan.ownership import cause, own
-from reconciler.plan.stored_texts import owned_by
-from reconciler.render.impact import affected
-from reconciler.render.text.behaviour import behaviour_lines
+from reconciler.manifest.load import Manifests, load_with_changes
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.manifest.yaml_writer import format_mapping
+from reconciler.plan.ownership import classify_by_owner, find_cause
+from reconciler.plan.stored_texts import classify_live_rules
+from reconciler.render.impact import summarize_impact
+from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_file
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Address
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 _ENDINGS = (".yaml", ".yml")
@@ -69,12 +69,12 @@ class Destination:
         place = self.file or self.folder
         return place is not None and place.resolve().is_relative_to(self.manifests.resolve())
 
-    def texts(self, made: Exported, setting: Setting) -> dict[str, str]:
+    def texts(self, made: ExportedManifests, setting: ManifestHeader) -> dict[str, str]:
         """Return the files' texts by their paths. Raises UsageError where one is there already."""
         if self.folder is None:
             path = self.file or self.manifests / _STDOUT
-            return {path.as_posix(): self._modeline(path) + one_file(made, setting)}
-        found = {self.folder / name: text for name, text in several_files(made, setting).items()}
+            return {path.as_posix(): self._modeline(path) + format_one_file(made, setting)}
+        found = {self.folder / name: text for name, text in format_files(made, setting).items()}
         for path in found:
             refuse_existing(path)
         return {path.as_posix(): self._modeline(path) + text for path, text in found.items()}
@@ -109,7 +109,7 @@ def destination(written: str | None, manifests: Path) -> Destination:
 def refuse_secrets(texts: Mapping[str, str]) -> None:
     """Raise RefusedError where a text holds what may not be shown: manifests are read by many."""
     for path, text in texts.items():
-        if DISCRETION.hide(text) != text:
+        if REDACTOR.redact(text) != text:
             raise RefusedError(
                 f"{path} is not written: it would hold one of the secrets that this run was given. Take it out of the"
                 " rule, and change the secret"
@@ -127,13 +127,15 @@ def refuse_existing(path: Path) -> None:
 _MOST_TOLD: Final = 20
 
 
-def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[LiveRule], into: Destination) -> Exported:
+def export_new(
+    session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule], into: Destination
+) -> ExportedManifests:
     """Write the manifests of the rules that were asked for, as far as they have none and can have one; return those."""
     rulesets = _rulesets(session)
-    owned = own(live.rules, tenant.desired.owner)
-    chosen = choose(asked, owned, tenant.desired, rulesets)
-    composed = export(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
-    made = replace(composed, left_out=(*chosen.left_out, *composed.left_out))
+    owned = classify_by_owner(live.rules, tenant.desired.owner)
+    chosen = select_rules(asked, owned, tenant.desired, rulesets)
+    composed = export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
+    made = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
     _tell_left_out(session, made, chosen)
     if not made.rules:
         _say_nothing(session, chosen)
@@ -151,14 +153,14 @@ def export_new(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
     return made
 
 
-def tenant(session: Session, live: Live) -> Tenant:
+def tenant(session: Session, live: LiveState) -> TenantSnapshot:
     """Return what was read beside what the manifests say of it. Raises ManifestError."""
     name = session.environment.name
-    catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
-    return Tenant(
+    catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
+    return TenantSnapshot(
         rules=live.rules,
         queues=live.queues,
-        catalogue=catalogue,
+        resolver=catalogue,
         environment=session.environment,
         desired=session.desired(live),
     )
@@ -169,7 +171,7 @@ def _rulesets(session: Session) -> Mapping[str, str]:
     return {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
 
 
-def _setting(session: Session) -> Setting:
+def _setting(session: Session) -> ManifestHeader:
     """Say what stands in every file: where the rules are from, and where they apply if not everywhere."""
     environment = session.environment.name
     others = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
@@ -178,50 +180,54 @@ def _setting(session: Session) -> Setting:
     head = f"Live rules of {where}, read {session.clock():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
     if session.simulated:
         head = f"{SIMULATED.strip()} {head}"
-    return Setting(head, (environment,) if others else (), free("queues", names))
+    return ManifestHeader(head, (environment,) if others else (), find_free_name("queues", names))
 
 
-def _proof(session: Session, live: Live, tenant: Tenant, made: Exported, texts: Mapping[str, str]) -> Proof:
+def _proof(
+    session: Session, live: LiveState, tenant: TenantSnapshot, made: ExportedManifests, texts: Mapping[str, str]
+) -> ExportVerification:
     """Read back what is to be written, beside all other manifests, and hold it against what is live."""
     changed = {path: text.encode() for path, text in texts.items()}
     try:
-        manifests = load_with(Path(session.directory), changed)
-        return prove(made, tenant, replace(session, manifests=manifests).desired(live))
-    except (ManifestError, NotProvenError) as error:
+        manifests = load_with_changes(Path(session.directory), changed)
+        return verify_export(made, tenant, replace(session, manifests=manifests).desired(live))
+    except (ManifestError, ExportMismatchError) as error:
         what = error.findings[0].message if isinstance(error, ManifestError) else str(error)
         raise CxrouteError(
             f"nothing was written: read back, the manifests would not say what is live ({sanitize(what)})"
         ) from error
 
 
-def _tell_left_out(session: Session, made: Exported, chosen: Chosen) -> None:
+def _tell_left_out(session: Session, made: ExportedManifests, chosen: ExportSelection) -> None:
     """Say on stderr which rules are left out, and why; under -v also which ones the manifests have."""
-    lines = told(made.left_out)
+    lines = describe_skipped(made.skipped)
     shown = lines if session.output.loudness == "verbose" else lines[:_MOST_TOLD]
     for line in shown:
         session.output.warn(f"left out: {line}")
     if len(lines) > len(shown):
         session.output.warn(f"and {len(lines) - len(shown):,} more are left out; -v says which")
-    for line in told(chosen.there):
+    for line in describe_skipped(chosen.already_in_manifests):
         session.output.detail(f"there already: {line}")
 
 
-def _say_nothing(session: Session, chosen: Chosen) -> None:
+def _say_nothing(session: Session, chosen: ExportSelection) -> None:
     """Say that there is nothing to write."""
     there = (
-        f"; {pluralize(len(chosen.there), 'rule')} the manifests have already (-v says where)" if chosen.there else ""
+        f"; {pluralize(len(chosen.already_in_manifests), 'rule')} the manifests have already (-v says where)"
+        if chosen.already_in_manifests
+        else ""
     )
     session.output.note(f"Nothing to export from {session.environment.name}{there}.")
 
 
-def _conclude(session: Session, made: Exported, proof: Proof, into: Destination) -> None:
+def _conclude(session: Session, made: ExportedManifests, proof: ExportVerification, into: Destination) -> None:
     """Say what was exported, what is proved of it, and what to do next; on stderr where stdout has the manifests."""
     lines = [
-        f"{pluralize(len(made.rules), 'rule')} in {pluralize(len(made.groups), 'RuleSet')}.",
+        f"{pluralize(len(made.rules), 'rule')} in {pluralize(len(made.rulesets), 'RuleSet')}.",
         *_proved(session, proof),
     ]
-    if proof.others:
-        changes = pluralize(proof.others, "other change")
+    if proof.other_changes:
+        changes = pluralize(proof.other_changes, "other change")
         lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
     if into.read:
         lines.append(f"Next: {session.command('plan')}")
@@ -234,24 +240,24 @@ def _conclude(session: Session, made: Exported, proof: Proof, into: Destination)
             session.output.result(f"{line}\n")
 
 
-def _proved(session: Session, proof: Proof) -> list[str]:
+def _proved(session: Session, proof: ExportVerification) -> list[str]:
     """Say that nobody is moved, or for whom that is not known."""
     taken_over = f"{pluralize(proof.adoptions, 'rule')} as {'it is' if proof.adoptions == 1 else 'they are'}"
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
         return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
-    told = affected(proof.behaviour, {}, proof.labels, most=session.most)
-    return [f"The next apply takes over {taken_over}{renamed}.", *behaviour_lines(told, session.output.paint)]
+    told = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.most)
+    return [f"The next apply takes over {taken_over}{renamed}.", *impact_lines(told, session.output.paint)]
 
 
-def keep_all(session: Session, live: Live, tenant: Tenant) -> None:
+def keep_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
     """Keep every rule of ours that was changed in CXone, and whose manifest did not move on meanwhile."""
     drifted = []
-    for address, rule in sorted(owned_by(live.rules, tenant.desired).managed.items()):
+    for address, rule in sorted(classify_live_rules(live.rules, tenant.desired).managed.items()):
         wanted = tenant.desired.rules.get(address)
         if wanted is None or wanted.rule == rule.rule:
             continue
-        made_by = cause(rule, wanted.marker_digest)
+        made_by = find_cause(rule, wanted.marker_digest)
         if made_by == "drift":
             drifted.append((rule, wanted))
         elif made_by == "both":
@@ -259,9 +265,11 @@ def keep_all(session: Session, live: Live, tenant: Tenant) -> None:
     _keep(session, live, tenant, drifted)
 
 
-def keep_named(session: Session, live: Live, tenant: Tenant, asked: Sequence[LiveRule]) -> None:
+def keep_named(session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule]) -> None:
     """Keep these rules. Raises RefusedError where one is not ours, is in no manifest, or was not changed in CXone."""
-    managed = {rule.id: address for address, rule in own(live.rules, tenant.desired.owner).managed.items()}
+    managed = {
+        rule.id: address for address, rule in classify_by_owner(live.rules, tenant.desired.owner).managed.items()
+    }
     drifted, refused = [], []
     for rule in asked:
         address = managed.get(rule.id)
@@ -270,7 +278,7 @@ def keep_named(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
             refused.append(f'"{sanitize(rule.rule.name)}" is in no manifest: export it without --write')
         elif rule.rule == wanted.rule:
             session.output.note(f"{address} is as its manifest says.")
-        elif cause(rule, wanted.marker_digest) == "manifest":
+        elif find_cause(rule, wanted.marker_digest) == "manifest":
             refused.append(f"{address} was not changed in CXone: its manifest moved on, and is not applied yet")
         else:
             drifted.append((rule, wanted))
@@ -279,18 +287,20 @@ def keep_named(session: Session, live: Live, tenant: Tenant, asked: Sequence[Liv
     _keep(session, live, tenant, drifted)
 
 
-def _keep(session: Session, live: Live, tenant: Tenant, drifted: Sequence[tuple[LiveRule, DesiredRule]]) -> None:
+def _keep(
+    session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
+) -> None:
     if not drifted:
         session.output.note("Nothing to keep: no rule of ours was changed in CXone.")
         return
     found = _edits(session, tenant, drifted)
-    changed = texts(found, session.manifests)
+    changed = edit_texts(found, session.manifests)
     _prove(session, live, found, changed)
     _write(changed, session.manifests)
     session.introduce()
     for one in found:
         session.output.result(
-            f"{one.desired.address}   {_place(one.desired)}: {', '.join([*one.changed, *one.gone])}\n"
+            f"{one.desired.address}   {_place(one.desired)}: {', '.join([*one.changed_fields, *one.removed_fields])}\n"
         )
     rules = pluralize(len(found), "rule")
     session.output.result(
@@ -299,28 +309,30 @@ def _keep(session: Session, live: Live, tenant: Tenant, drifted: Sequence[tuple[
     )
 
 
-def _edits(session: Session, tenant: Tenant, drifted: Sequence[tuple[LiveRule, DesiredRule]]) -> list[Kept]:
+def _edits(
+    session: Session, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
+) -> list[ManifestEdit]:
     """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
     found, refused = [], []
     for rule, wanted in drifted:
         try:
-            found.append(keeping(rule, wanted, session.manifests, tenant))
-        except NotWritableError as error:
+            found.append(build_manifest_edit(rule, wanted, session.manifests, tenant))
+        except NotRepresentableError as error:
             refused.append(f"{wanted.address} ({_place(wanted)}): {sanitize(str(error))}")
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
     return found
 
 
-def _prove(session: Session, live: Live, found: Sequence[Kept], changed: Mapping[str, str]) -> None:
+def _prove(session: Session, live: LiveState, found: Sequence[ManifestEdit], changed: Mapping[str, str]) -> None:
     """Read back what is to be written: just these rules change, in this environment alone. Raises RefusedError."""
     try:
-        manifests = load_with(Path(session.directory), {file: text.encode() for file, text in changed.items()})
+        manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
         after = replace(session, manifests=manifests).desired(live)
     except ManifestError as error:
         where = sanitize(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
-    wrong = unlike(session.desired(live), after, {one.desired.address: one.live for one in found})
+    wrong = find_unintended_changes(session.desired(live), after, {one.desired.address: one.live for one in found})
     if wrong:
         raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
     touched = dict(_elsewhere(session.manifests, manifests, session.environment.name))
@@ -334,26 +346,26 @@ def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple
         if name in (here, SANDBOX):
             continue
         try:
-            wrong = unlike(_offline(before, name), _offline(after, name), {})
+            wrong = find_unintended_changes(_offline(before, name), _offline(after, name), {})
         except ManifestError as error:
             raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
         if wrong:
             yield name, wrong
 
 
-def _offline(manifests: Manifests, name: str) -> Desired:
-    catalogue = AssumedCatalogue(name, aliases(manifests, name))
-    return desire(manifests, manifests.environments[name].document, catalogue)
+def _offline(manifests: Manifests, name: str) -> DesiredState:
+    catalogue = OfflineQueueResolver(name, resolve_aliases(manifests, name))
+    return expand_manifests(manifests, manifests.environments[name].document, catalogue)
 
 
-def _by_hand(found: Sequence[Kept], touched: Mapping[str, Sequence[Address]]) -> str:
+def _by_hand(found: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
     """Say which environments would get the values too, and what to write where that is meant, or where it is not."""
     lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
     for one in found:
         if any(one.desired.address in addresses for addresses in touched.values()):
             lines.append(f"  {one.desired.address}   {_place(one.desired)}")
-            lines += mapping(one.changed, 6)
-            lines += [f"      (without {name})" for name in one.gone]
+            lines += format_mapping(one.changed_fields, 6)
+            lines += [f"      (without {name})" for name in one.removed_fields]
     lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
     return "\n".join(lines)
 
@@ -361,12 +373,12 @@ def _by_hand(found: Sequence[Kept], touched: Mapping[str, Sequence[Address]]) ->
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Write the files in place of those that were read. Raises RefusedError where one is no longer as it was read."""
     refuse_secrets(changed)
-    read = {loaded.file: loaded.origin.text.text for loaded in manifests.rulesets}
+    read = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
     whole = {}
     for file, text in changed.items():
         path = Path(file).resolve()
         try:
-            there = read_file(path, LARGEST).decode()
+            there = read_file(path, MAX_FILE_BYTES).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise CxrouteError(f"nothing was written: {file} cannot be read") from error
         mark = "\ufeff" if there.startswith("\ufeff") else ""

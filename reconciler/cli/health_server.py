@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
 
-from reconciler.endpoint.server import quiet
-from reconciler.text.prometheus import MEDIA
+from reconciler.endpoint.server import quiet_config
+from reconciler.text.prometheus import CONTENT_TYPE
 
 if TYPE_CHECKING:
     import socket
@@ -43,12 +43,12 @@ async def probes(listener: socket.socket, metrics: Callable[[], str], alive: Cal
 
     def answer(path: str) -> Answer:
         if path == "/metrics":
-            return Answer(200, metrics(), MEDIA)
+            return Answer(200, metrics(), CONTENT_TYPE)
         if path == "/health":
             return Answer(200, "ok\n") if alive() else Answer(503, "no round has begun for too long\n")
         return Answer(404, "there are /metrics and /health\n")
 
-    server = _Server(quiet(_app(answer), timeout_graceful_shutdown=1))
+    server = _Server(quiet_config(_app(answer), timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield

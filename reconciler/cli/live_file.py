@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.environments.choose import expected_queues
-from reconciler.cxone.rules_file import LARGEST, Export, read_export
+from reconciler.cxone.rules_file import MAX_FILE_BYTES, RulesFile, read_rules_file
 from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
-from reconciler.plan.plan import Live
+from reconciler.plan.plan import LiveState
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import read_start
 
@@ -32,7 +32,7 @@ class LiveFile:
     """What a file has of a tenant, and what is to be known of that."""
 
     name: str
-    live: Live
+    live: LiveState
     finding: Finding
 
     @property
@@ -63,22 +63,22 @@ def with_live(session: Session, path: str | None) -> Session:
     export, name = load(path), sanitize(Path(path).name)
     said = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
-    if not export.listed:
+    if not export.lists_queues:
         assumed = _assumed(session, queues)
         queues += assumed
         said += f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
-    hint = "" if export.listed else _UNLISTED
+    hint = "" if export.lists_queues else _UNLISTED
     finding = Finding(code="CXR320", severity="warning", message=said, hint=hint)
-    return replace(session, file=LiveFile(name, Live(export.rules, queues), finding))
+    return replace(session, file=LiveFile(name, LiveState(export.rules, queues), finding))
 
 
-def load(path: str) -> Export:
+def load(path: str) -> RulesFile:
     """Read a file of rules. Raises UsageError."""
     try:
-        data = read_start(path, LARGEST + 1)
+        data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         raise UsageError(f"cannot read {sanitize(path)}: {error.strerror}") from None
-    return read_export(data, sanitize(path))
+    return read_rules_file(data, sanitize(path))
 
 
 def _assumed(session: Session, known: tuple[Queue, ...]) -> tuple[Queue, ...]:

@@ -105,13 +105,13 @@ def _without_command(arguments: list[str]) -> int:
 
 def _run(module: CommandModule, options: argparse.Namespace) -> int:
     from reconciler.cli.output import Output  # noqa: PLC0415 - likewise
-    from reconciler.text.redact import DISCRETION  # noqa: PLC0415 - after --help and --version
+    from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
     # Ten thousand rules are a million objects and no cycles: looking for some every 700 costs a third of the time.
     gc.set_threshold(_RARELY, 20, 50)
     # httpx imports its own command line, and rich with it, wherever click is installed: 40 ms that nobody asked for.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
-    DISCRETION.keep_variables()
+    REDACTOR.add_from_environment()
     output = Output.of(options)
     try:
         return module.run(options, output)

@@ -17,19 +17,19 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler.cli.clients import secret
-from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
+from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.errors import ApiError, CxrouteError, ManifestError, UsageError
-from reconciler.render.slack import notification
+from reconciler.render.slack import slack_message
 from reconciler.text.hosts import is_loopback
-from reconciler.text.redact import DISCRETION
-from reconciler.watch.cycle import Round
-from reconciler.watch.notifications import Kind, News, Outbox
-from reconciler.watch.webhook import SECONDS, Place, Webhook, place_of
+from reconciler.text.redact import REDACTOR
+from reconciler.watch.cycle import CycleResult
+from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
+from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, parse_address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable
 
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cli.session import Session
     from reconciler.plan.plan import Plan
 
@@ -42,34 +42,34 @@ async def hook(session: Session) -> AsyncIterator[Webhook]:
         yield Webhook(http, found, asyncio.sleep)
 
 
-def place(session: Session) -> Place:
+def place(session: Session) -> WebhookAddress:
     """Return the address. Raises UsageError where it is none, or out of this manifest's reach."""
     notify = session.environment.notify
     if notify is not None and notify.url_env is not None:
         url, named = secret(notify.url_env, "address of a web hook"), notify.url_env
-        DISCRETION.keep(urlsplit(url).path)
+        REDACTOR.add(urlsplit(url).path)
     else:
         url, named = str(notify.url if notify else ""), "notify.url"
-    place = place_of(url, named)
+    place = parse_address(url, named)
     here = session.simulated or is_loopback(urlsplit(session.environment.address).hostname or "")
-    if place.local and not here:
+    if place.is_local and not here:
         raise UsageError(f"{place.host} is this machine, which is told of tenants on this machine alone")
-    if session.simulated and not place.local:
+    if session.simulated and not place.is_local:
         raise UsageError(f"the sandbox is simulated, and {place.host} is not told of it")
     return place
 
 
-def _http(place: Place) -> httpx.AsyncClient:
+def _http(place: WebhookAddress) -> httpx.AsyncClient:
     """Return a client that reads nothing of its surroundings; what is on this machine is reached by no proxy."""
     proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
     transport = httpx.AsyncHTTPTransport(
-        verify=trusted(Path(ca_file) if ca_file else None),
-        proxy=proxy_of(proxy) if proxy and not place.local else None,
+        verify=load_tls_context(Path(ca_file) if ca_file else None),
+        proxy=parse_proxy(proxy) if proxy and not place.is_local else None,
     )
-    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=SECONDS)
+    return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
 
 
-_COMMANDS: Final[dict[Kind, str]] = {
+_COMMANDS: Final[dict[NotificationKind, str]] = {
     "drift": "drift",
     "refused": "plan",
     "applied": "plan",
@@ -86,7 +86,7 @@ class Ended(Protocol):
         """Return the plan."""
 
     @property
-    def report(self) -> Report | None:
+    def report(self) -> ApplyReport | None:
         """Return what became of it."""
 
 
@@ -98,25 +98,27 @@ async def announced(session: Session, running: Awaitable[AnyEnded]) -> AnyEnded:
     try:
         ended = await running
     except ApiError as error:
-        await _announce(session, Round(began=session.clock(), error=error, heals=True))
+        await _announce(session, CycleResult(started_at=session.clock(), error=error, may_write=True))
         raise
     if ended.report is not None:
-        await _announce(session, Round(began=session.clock(), plan=ended.made, report=ended.report, heals=True))
+        await _announce(
+            session, CycleResult(started_at=session.clock(), plan=ended.made, report=ended.report, may_write=True)
+        )
     return ended
 
 
-async def _announce(session: Session, one: Round) -> None:
+async def _announce(session: Session, one: CycleResult) -> None:
     outbox = Outbox()
-    for kind in News().of(one, 0.0):
+    for kind in NotificationState().find_due(one, 0.0):
         outbox.put(message(session, kind, one))
     await deliver(session, outbox)
 
 
-def message(session: Session, kind: Kind, one: Round) -> dict[str, Any]:
+def message(session: Session, kind: NotificationKind, one: CycleResult) -> dict[str, Any]:
     """Return the message, without any secret."""
     command = "validate" if isinstance(one.error, ManifestError) else _COMMANDS[kind]
-    form: dict[str, Any] = DISCRETION.within(
-        notification(kind, one, session.environment.name, session.command(command))
+    form: dict[str, Any] = REDACTOR.redact_json(
+        slack_message(kind, one, session.environment.name, session.command(command))
     )
     return form
 

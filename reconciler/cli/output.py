@@ -19,12 +19,12 @@ from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from reconciler.cli.stdio import fitted, has_colours, width_of
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.model.finding import Finding, finding_document
-from reconciler.render.colour import ansi, colourless
-from reconciler.render.summary import FOLDED
+from reconciler.model.finding import Finding, finding_to_json
+from reconciler.render.colour import ansi_style, no_style
+from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import sanitize
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 _PATIENCE: Final = 1.0
@@ -143,7 +143,7 @@ class Output:
         )
 
     @property
-    def paint(self) -> Paint:
+    def paint(self) -> Style:
         """Return how stdout is painted."""
         return self._paint(sys.stdout)
 
@@ -154,12 +154,12 @@ class Output:
 
     def result(self, text: str) -> None:
         """Print the result, or a part of it."""
-        shown = DISCRETION.hide(text)
+        shown = REDACTOR.redact(text)
         sys.stdout.write(fitted(shown, sys.stdout) if self.form == "text" else shown)
 
     def file_text(self, text: str) -> None:
         """Print what is meant for a file or another program, such as YAML or a script: it is never wrapped."""
-        sys.stdout.write(DISCRETION.hide(text))
+        sys.stdout.write(REDACTOR.redact(text))
 
     def flush(self) -> None:
         """Hand everything printed so far to whoever reads it."""
@@ -167,7 +167,7 @@ class Output:
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Print the one JSON document of `--format json`."""
-        sys.stdout.write(DISCRETION.dumped(form) + "\n")
+        sys.stdout.write(REDACTOR.dump_redacted(form) + "\n")
 
     def note(self, text: str) -> None:
         """Say something beside the result, unless quiet."""
@@ -184,7 +184,7 @@ class Output:
         if self.loudness == "quiet" and level == "info":
             return
         if self.log_format == "json":
-            sys.stderr.write(json.dumps(DISCRETION.within({"level": level, "message": text, **form})) + "\n")
+            sys.stderr.write(json.dumps(REDACTOR.redact_json({"level": level, "message": text, **form})) + "\n")
         else:
             self._log(level, text)
 
@@ -199,12 +199,12 @@ class Output:
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
         """Print findings about manifests, with carets where a person looks on."""
-        most = sys.maxsize if self.loudness == "verbose" else FOLDED
+        most = sys.maxsize if self.loudness == "verbose" else MAX_NAMED
         if not stream.isatty():
-            stream.write(DISCRETION.hide(findings_text(findings, self._paint(stream), most)))
+            stream.write(REDACTOR.redact(findings_text(findings, self._paint(stream), most)))
             return
         text = findings_with_carets(findings, self._paint(stream), width_of(stream), most)
-        stream.write(fitted(DISCRETION.hide(text), stream))
+        stream.write(fitted(REDACTOR.redact(text), stream))
 
     def failed(self, error: CxrouteError) -> None:
         """Say why the command failed; under `--format json` as the one document on stdout."""
@@ -222,11 +222,11 @@ class Output:
         error = CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it.")
         self.failed(error)
         if self.loudness == "verbose":
-            sys.stderr.write(DISCRETION.hide("".join(traceback.format_exception(bug))))
+            sys.stderr.write(REDACTOR.redact("".join(traceback.format_exception(bug))))
         return error
 
     def _log(self, level: str, text: str) -> None:
-        text = DISCRETION.hide(text)
+        text = REDACTOR.redact(text)
         if self.log_format == "json":
             sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
         else:
@@ -234,8 +234,8 @@ class Output:
             shown = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
             sys.stderr.write(fitted(f"{shown}\n", sys.stderr))
 
-    def _paint(self, stream: IO[str]) -> Paint:
-        return ansi if has_colours(stream, self.colour) else colourless
+    def _paint(self, stream: IO[str]) -> Style:
+        return ansi_style if has_colours(stream, self.colour) else no_style
 
 
 _COLOURS = {"warning": "yellow", "error": "red"}
@@ -249,7 +249,7 @@ def error_document(error: CxrouteError) -> dict[str, Any]:
         "exitCode": error.exit_code,
     }
     if isinstance(error, ManifestError):
-        form["findings"] = [finding_document(finding) for finding in error.findings]
+        form["findings"] = [finding_to_json(finding) for finding in error.findings]
     return form
 
 
@@ -278,7 +278,7 @@ class Part(Output):
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Keep the environment's JSON document."""
-        self.kept.append(DISCRETION.dumped(form))
+        self.kept.append(REDACTOR.dump_redacted(form))
 
     def flush(self) -> None:
         """Do nothing: nothing is printed yet."""

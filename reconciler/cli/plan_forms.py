@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.ci import facts, rooted
 from reconciler.cli.files import write_whole
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import annotated, quoted
-from reconciler.render.markdown.plan import markdown
-from reconciler.render.routing_map import RoutingMap, routing_map
-from reconciler.render.summary import telling
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import annotate_findings, quote_for_runner
+from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.routing_map import RoutingMap, build_routing_map
+from reconciler.render.summary import summarize_plan
 from reconciler.render.text.plan import plan_text
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.session import Session
     from reconciler.plan.plan import Plan
-    from reconciler.render.provenance import Facts
+    from reconciler.render.provenance import Provenance
 
 
 _MOST_CASES: Final = 1_000
@@ -30,27 +30,27 @@ _MOST_CASES: Final = 1_000
 
 def as_markdown(session: Session, made: Plan) -> str:
     """Return the plan as a pull-request comment."""
-    return markdown(telling(made, session.tenant), routing_map(made), facts(made, session.banner))
+    return render_markdown(summarize_plan(made, session.tenant), build_routing_map(made), facts(made, session.banner))
 
 
 def as_html(session: Session, made: Plan) -> str:
     """Return the plan as one page that needs nothing else."""
-    return _page(session, made, routing_map(made), facts(made, session.banner))
+    return _page(session, made, build_routing_map(made), facts(made, session.banner))
 
 
-def _page(session: Session, made: Plan, routing: RoutingMap, known: Facts) -> str:
-    from reconciler.render.html import html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
+def _page(session: Session, made: Plan, routing: RoutingMap, known: Provenance) -> str:
+    from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
 
-    return html(telling(made, session.tenant, _MOST_CASES), routing, known)
+    return render_html(summarize_plan(made, session.tenant, _MOST_CASES), routing, known)
 
 
 def as_github(session: Session, made: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
-    text = plan_text(session.brief(made), colourless, session.tenant, session.most)
+    text = plan_text(session.brief(made), no_style, session.tenant, session.most)
     return (
         session.banner
-        + quoted(text, token_hex(16))
-        + annotated(rooted((*made.failed_tests, *made.findings)), "listed above")
+        + quote_for_runner(text, token_hex(16))
+        + annotate_findings(rooted((*made.failed_tests, *made.findings)), "listed above")
     )
 
 
@@ -63,7 +63,7 @@ FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
 
 def report(session: Session, made: Plan, folder: Path) -> None:
     """Write plan.md and plan.html into a folder."""
-    routing, known = routing_map(made), facts(made, session.banner)
-    comment = markdown(telling(made, session.tenant), routing, known)
-    write_whole(folder / "plan.md", DISCRETION.hide(comment))
-    write_whole(folder / "plan.html", DISCRETION.hide(_page(session, made, routing, known)))
+    routing, known = build_routing_map(made), facts(made, session.banner)
+    comment = render_markdown(summarize_plan(made, session.tenant), routing, known)
+    write_whole(folder / "plan.md", REDACTOR.redact(comment))
+    write_whole(folder / "plan.html", REDACTOR.redact(_page(session, made, routing, known)))

@@ -15,14 +15,14 @@ from reconciler.cli.output import Output, error_document
 from reconciler.cli.plan_forms import FORMS
 from reconciler.cli.signals import Stop, run_interruptibly
 from reconciler.errors import CxrouteError, UsageError
-from reconciler.plan.document import document
+from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import refusals
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import quoted
-from reconciler.render.markdown.plan import CHARACTERS
-from reconciler.render.text.environments import drift_row, planned_row, several_markdown, several_text
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import quote_for_runner
+from reconciler.render.markdown.plan import MAX_CHARACTERS
+from reconciler.render.text.environments import drift_row, environments_markdown, environments_text, planned_row
 from reconciler.text.escape import pluralize
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +54,7 @@ def plan_several(options: argparse.Namespace, output: Output) -> int:
     if options.out:
         write_whole(Path(options.out), f"{joined([one.done.saved for one in told])}\n")
     tell(fleet, told, "Plan for")
-    if output.form == "text" and any(one.done.row.state == "differs" for one in told):
+    if output.form == "text" and any(one.done.row.status == "differs" for one in told):
         way_on = fleet.saved_command(options.out) if options.out else fleet.command("apply")
         exactly = "exactly these plans" if options.out else "these"
         output.result(f"\nNothing was changed. To apply {exactly}: {way_on}\n")
@@ -80,8 +80,8 @@ def drift_several(options: argparse.Namespace, output: Output) -> int:
 def _told(fleet: Fleet, work: Work, title: str) -> list[Told]:
     told = run_interruptibly(lambda stop: each(fleet, work, stop))
     if fleet.options.report:
-        table = several_markdown([one.done.row for one in told], title)
-        write_whole(new_folder(Path(fleet.options.report)) / SUMMARY, DISCRETION.hide(table))
+        table = environments_markdown([one.done.row for one in told], title)
+        write_whole(new_folder(Path(fleet.options.report)) / SUMMARY, REDACTOR.redact(table))
     return told
 
 
@@ -89,7 +89,7 @@ def show(session: Session, made: Plan) -> None:
     """Print one environment's plan in the form that was asked for."""
     output = session.output
     if output.form == "json":
-        output.document(document(made))
+        output.document(plan_to_json(made))
     elif output.form in FORMS:
         output.result(FORMS[output.form](session, made))
     else:
@@ -108,18 +108,18 @@ def tell(fleet: Fleet, told: Sequence[Told], title: str) -> None:
     if not told:
         output.result(fleet.nobody)
         return
-    worth = [one.text for one in told if one.text and (one.done.row.state != "same" or output.loudness == "verbose")]
+    worth = [one.text for one in told if one.text and (one.done.row.status != "same" or output.loudness == "verbose")]
     if output.form == "markdown":
-        output.result(_within_a_comment(several_markdown(rows, title), worth))
+        output.result(_within_a_comment(environments_markdown(rows, title), worth))
     elif output.form == "github":
-        output.result(quoted(several_text(rows, title, colourless), token_hex(16)) + "".join(worth))
+        output.result(quote_for_runner(environments_text(rows, title, no_style), token_hex(16)) + "".join(worth))
     else:
-        output.result("\n".join([several_text(rows, title, output.paint), *worth]))
+        output.result("\n".join([environments_text(rows, title, output.paint), *worth]))
 
 
 def joined(documents: Sequence[str], error: CxrouteError | None = None) -> str:
     """Return the JSON document of all environments and what stopped them (plan-json "Several environments")."""
-    stopped = f',\n"error": {DISCRETION.dumped(error_document(error))}' if error else ""
+    stopped = f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
     return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
 
 
@@ -127,7 +127,7 @@ def _within_a_comment(table: str, parts: Sequence[str]) -> str:
     """Return as many parts below the table as one comment holds, and say how many it does not."""
     shown, length = [table], len(table)
     for part in parts:
-        if length + len(part) > CHARACTERS:
+        if length + len(part) > MAX_CHARACTERS:
             break
         shown.append(part)
         length += len(part)

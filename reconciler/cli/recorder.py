@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.apply.report import Report, outcomes_document
+from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli.files import JOURNAL, kept_out_of_git
 from reconciler.journal.journal import Journal
-from reconciler.model.change import Change, Create, Failed, Skipped, Step, is_copy
-from reconciler.plan.document import change_document, plan_id
-from reconciler.text.redact import DISCRETION
+from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
+from reconciler.plan.document import change_to_json, plan_id
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 _WORDS: Final = {
     Verdict.DONE: "acknowledged",
-    Verdict.AGAIN: "unclear",
-    Verdict.KEPT: "kept otherwise",
-    Verdict.MOVED: "changed meanwhile",
+    Verdict.RETRY: "unclear",
+    Verdict.ALTERED: "kept otherwise",
+    Verdict.CONFLICT: "changed meanwhile",
     Verdict.FAILED: "failed",
-    Verdict.HALT: "failed",
+    Verdict.ABORT: "failed",
 }
 
 
@@ -59,8 +59,8 @@ class Recorder:
         name = plan_id(made)
         run = f"{session.clock():%Y-%m-%dT%H%M%S}-{made.environment}-{name[:4]}"
         journal = Journal(kept_out_of_git(journal_path()), run, session.clock, session.output.warn)
-        journal.within = DISCRETION.within
-        journal.write(
+        journal.redact = REDACTOR.redact_json
+        journal.write_entry(
             "start",
             environment=made.environment,
             owner=made.owner,
@@ -70,22 +70,22 @@ class Recorder:
             allowed=dict(lifted),
             tenant=tenant_of(session),
             undo=made.options.undo,
-            changes=sum(not is_copy(change) for change in made.changes),
+            changes=sum(not is_copy_removal(change) for change in made.changes),
             process={"host": socket.gethostname(), "pid": os.getpid()},
         )
         return cls(made, journal, session.bar, set())
 
-    def intend(self, step: Step) -> None:
+    def intend(self, step: PlanStep) -> None:
         """Record what is about to be written, before and after."""
-        form = change_document(self.plan, step.change)
+        form = change_to_json(self.plan, step.change)
         fields = {name: form[name] for name in ("address", "action", "id", "cause", "before", "after")}
-        self.journal.write("intend", **fields, step=_kind(step))
+        self.journal.write_entry("intend", **fields, step=_kind(step))
 
-    def tried(self, step: Step, result: Attempt) -> None:
+    def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record what the server said."""
         said = {"status": _WORDS[result.verdict], "error": result.error, "step": _kind(step)}
         made = {"id": result.id} if result.id else {}
-        self.journal.write("tried", **{**_about(step.change), **said, **made})
+        self.journal.write_entry("tried", **{**_about(step.change), **said, **made})
         if result.verdict is Verdict.DONE and _kind(step) == "whole":
             self.done.add(f"{step.change.action} {step.change.address}")
         self.bar.step("changes", len(self.done), len(self.plan.changes))
@@ -94,17 +94,17 @@ class Recorder:
         """Make it last: once for all that went on at the same time."""
         self.journal.sync()
 
-    def end(self, report: Report) -> None:
+    def end(self, report: ApplyReport) -> None:
         """Record what a last read showed of every change, and close."""
-        for outcome, form in zip(report.outcomes, outcomes_document(report), strict=True):
-            touched = {"touched": outcome.touched} if isinstance(outcome, Failed | Skipped) else {}
-            self.journal.write("outcome", **{**_about(outcome.change), **touched, **form})
+        for outcome, form in zip(report.outcomes, outcomes_to_json(report), strict=True):
+            touched = {"touched": outcome.left_partial} if isinstance(outcome, Failed | Skipped) else {}
+            self.journal.write_entry("outcome", **{**_about(outcome.change), **touched, **form})
         self._close(converged=report.converged, interrupted=report.interrupted, error=report.error)
 
     @property
     def name(self) -> str:
         """Return under which name the journal has the run; none where it could not be written."""
-        return "" if self.journal.broken else self.journal.run
+        return "" if self.journal.is_broken else self.journal.run_id
 
     def given_up(self, why: str) -> None:
         """Record why nothing was written, and close."""
@@ -112,12 +112,12 @@ class Recorder:
 
     def _close(self, **end: object) -> None:
         self.bar.end()
-        self.journal.write("end", **end)
+        self.journal.write_entry("end", **end)
         self.journal.close()
 
 
-def _kind(step: Step) -> str:
-    return "drop" if is_copy(step.change) else step.kind
+def _kind(step: PlanStep) -> str:
+    return "drop" if is_copy_removal(step.change) else step.kind
 
 
 def _about(change: Change) -> dict[str, Any]:

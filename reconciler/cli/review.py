@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import RefusedError, UsageError
-from reconciler.plan.document import ReviewedPlan, read, unforeseen, unreviewed
+from reconciler.plan.document import ReviewedPlan, read_saved_plan, unreviewed_changes, unreviewed_impact
 from reconciler.text.escape import join_first, pluralize, quote
 from reconciler.text.files import MIB, read_text
-from reconciler.traffic.sample import Sample, load_traffic
+from reconciler.traffic.sample import TrafficSample, load_traffic
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,7 @@ _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 def read_reviewed(options: argparse.Namespace) -> ReviewedPlan:
     """Read the saved plan. Raises UsageError where it is none, or is for another environment than -e says."""
     path = Path(options.plan)
-    reviewed = read(_text(path), path.name)
+    reviewed = read_saved_plan(_text(path), path.name)
     if options.all or options.shard:
         raise UsageError(f"{path.name} is a plan for {reviewed.environment} alone: leave out --all and --shard")
     if options.environment and options.environment != reviewed.environment:
@@ -59,7 +59,7 @@ def read_plans(options: argparse.Namespace) -> dict[str, ReviewedPlan | str]:
 
 
 def _plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSON
-    return str(form["error"]["message"]) if "error" in form else read(json.dumps(form), name)
+    return str(form["error"]["message"]) if "error" in form else read_saved_plan(json.dumps(form), name)
 
 
 def _text(path: Path) -> str:
@@ -78,7 +78,7 @@ def bound(session: Session, reviewed: ReviewedPlan) -> Session:
     return replace(session, options=options, sample=_sample(session, reviewed))
 
 
-def _sample(session: Session, reviewed: ReviewedPlan) -> Sample | None:
+def _sample(session: Session, reviewed: ReviewedPlan) -> TrafficSample | None:
     """Return the traffic sample that the plan was made with. Raises RefusedError where it is no longer that."""
     if reviewed.traffic is None:
         return session.sample
@@ -93,9 +93,9 @@ def _sample(session: Session, reviewed: ReviewedPlan) -> Sample | None:
 
 def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
     """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
-    new = unreviewed(made, reviewed)
+    new = unreviewed_changes(made, reviewed)
     again = f"Nothing was written. Plan again, review, apply: {plan_again}"
-    moved = unforeseen(made, reviewed)
+    moved = unreviewed_impact(made, reviewed)
     if moved and not new:
         example = moved[0].example.attributes
         raise RefusedError(

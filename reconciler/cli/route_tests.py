@@ -6,22 +6,22 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
-from reconciler.checks.route_tests import Tried, verify, verify_live
+from reconciler.checks.route_tests import RouteTestResult, run_route_tests, run_route_tests_live
 from reconciler.cli.conversation import arguments
 from reconciler.cli.environments.choose import choose, separate
-from reconciler.desired.desired import Desired, desire
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.desired.desired import DesiredState, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.plan.routing_table import live_entries
-from reconciler.render.text.route_tests import listed
+from reconciler.render.text.route_tests import join_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.manifest.load import Manifests
     from reconciler.model.finding import Finding
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 DEFAULT = "manifests"
@@ -33,10 +33,10 @@ class Checked:
 
     environment: Environment
     findings: tuple[Finding, ...]
-    tried: tuple[Tried, ...]
+    tried: tuple[RouteTestResult, ...]
     labels: Mapping[str, str]
     """What people call the attributes that the API knows by longer names."""
-    desired: Desired | None
+    desired: DesiredState | None
     """The rules; None where they are wrong."""
     queues: Mapping[str, str]
     """Queues that the rules name, by id: offline their names are taken to be known."""
@@ -46,13 +46,13 @@ class Checked:
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
     """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
-    catalogue = AssumedCatalogue(environment.name, aliases(manifests, environment.name))
+    catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
     try:
-        desired = desire(manifests, environment, catalogue)
+        desired = expand_manifests(manifests, environment, catalogue)
     except ManifestError as error:
         return Checked(environment=environment, findings=error.findings, tried=(), labels={}, desired=None, queues={})
-    tried = verify(manifests.route_tests, environment, catalogue, desired)
-    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    tried = run_route_tests(manifests.route_tests, environment, catalogue, desired)
+    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
     return Checked(
         environment=environment,
         findings=desired.findings,
@@ -70,11 +70,11 @@ def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
 
 
-def check_live(manifests: Manifests, environment: Environment, desired: Desired, live: Live) -> Checked:
+def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
     """Try every route test on all live rules, those that are not managed included."""
-    catalogue = Catalogue(environment.name, aliases(manifests, environment.name), live.queues)
+    catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
     entries = live_entries(live.rules, desired)
-    tried = verify_live(manifests.route_tests, environment, catalogue, entries)
+    tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)
     queues = {queue.id: queue.name for queue in live.queues}
     return Checked(
         environment=environment,
@@ -100,7 +100,7 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
 
     The hint is the command that explains the conversation, with the manifests of `directory`.
     """
-    alike: dict[Finding, list[Tried]] = {}
+    alike: dict[Finding, list[RouteTestResult]] = {}
     for tried in (one for each in checked for one in each.tried):
         if tried.failure:
             alike.setdefault(tried.failure, []).append(tried)
@@ -109,17 +109,19 @@ def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
     return sorted(found, key=lambda finding: finding.source or ("", 0, 0))
 
 
-def _finding(failure: Finding, tried: Sequence[Tried], environments: Mapping[str, Checked], directory: str) -> Finding:
-    where = f", in {listed(one.environment for one in tried)}" if len(environments) > 1 else ""
+def _finding(
+    failure: Finding, tried: Sequence[RouteTestResult], environments: Mapping[str, Checked], directory: str
+) -> Finding:
+    where = f", in {join_names(one.environment for one in tried)}" if len(environments) > 1 else ""
     why = _explaining(tried[0], environments[tried[0].environment], directory)
     hint = "; ".join(filter(None, (failure.hint, why)))
     return replace(failure, message=f"{failure.message}{where}", hint=hint)
 
 
-def _explaining(tried: Tried, checked: Checked, directory: str) -> str:
+def _explaining(tried: RouteTestResult, checked: Checked, directory: str) -> str:
     """Return the command that says why the conversation goes where it goes."""
     environment = checked.environment
-    words = arguments(tried.given, environment.attributes)
+    words = arguments(tried.conversation, environment.attributes)
     if not words:
         return ""
     words = ["--live"] * (checked.rules == "live") + words

@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.routing_entry import Entry, Evaluation
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 from reconciler.cli.live_file import load
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import desire, written_types
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
+from reconciler.desired.desired import endpoint_types, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
 from reconciler.model.rule import Target
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.space.value_type import Types
     from reconciler.cli.output import Output
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Side:
 class RuleList:
     """One side's rules, and the names of queues by id."""
 
-    entries: tuple[Entry, ...]
+    entries: tuple[RoutingEntry, ...]
     queues: Mapping[str, str]
 
 
@@ -83,7 +83,7 @@ def labels(left: Side, right: Side) -> dict[str, str]:
 
 def types(left: Side, right: Side) -> Types:
     """Return the types of attributes on which the Environments of both sides agree; a file has none."""
-    first, *others = [written_types(one.session.environment) for one in (left, right) if one.session] or [{}]
+    first, *others = [endpoint_types(one.session.environment) for one in (left, right) if one.session] or [{}]
     return {name: known for name, known in first.items() if all(other.get(name) == known for other in others)}
 
 
@@ -104,45 +104,45 @@ def read(left: Side, right: Side) -> tuple[RuleList, RuleList]:
     return found[0], found[1]
 
 
-def _tenants(left: Side, right: Side) -> dict[str, Live]:
+def _tenants(left: Side, right: Side) -> dict[str, LiveState]:
     """Read the tenants whose rules are asked for, or whose queues a file names by their ids."""
-    found: dict[str, Live] = {}
+    found: dict[str, LiveState] = {}
     for one in (left, right):
         if one.session and one.environment not in found and (one.kind == "live" or "file" in (left.kind, right.kind)):
             found[one.environment] = _live(one.session)
     return found
 
 
-def _of(one: Side, session: Session, tenants: Mapping[str, Live]) -> RuleList:
+def _of(one: Side, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
     """Return the rules of an environment. Raises ManifestError."""
     name, manifests = one.environment, session.manifests
     tenant = tenants.get(name)
-    assumed = AssumedCatalogue(name, aliases(manifests, name))
+    assumed = OfflineQueueResolver(name, resolve_aliases(manifests, name))
     if tenant is None:
-        entries = desired_entries(desire(manifests, session.environment, assumed))
-        return RuleList(entries, {queue.id: queue.name for queue in assumed.assumed.values()})
+        entries = desired_entries(expand_manifests(manifests, session.environment, assumed))
+        return RuleList(entries, {queue.id: queue.name for queue in assumed.assumed_queues.values()})
     queues = {queue.id: queue.name for queue in tenant.queues}
     if one.kind == "live":
-        return RuleList(live_entries(tenant.rules, desire(manifests, session.environment, assumed)), queues)
-    catalogue = Catalogue(name, aliases(manifests, name), tenant.queues)
-    return RuleList(desired_entries(desire(manifests, session.environment, catalogue)), queues)
+        return RuleList(live_entries(tenant.rules, expand_manifests(manifests, session.environment, assumed)), queues)
+    catalogue = QueueResolver(name, resolve_aliases(manifests, name), tenant.queues)
+    return RuleList(desired_entries(expand_manifests(manifests, session.environment, catalogue)), queues)
 
 
 def _as_called(one: Side) -> RuleList:
     """Return the rules of manifests with queues as the manifests call them. Raises ManifestError."""
     if one.session is None:
         raise AssertionError(one.written)
-    catalogue = AssumedCatalogue(one.environment, {})
-    desired = desire(one.session.manifests, one.session.environment, catalogue)
-    return RuleList(desired_entries(desired), {queue.id: queue.name for queue in catalogue.assumed.values()})
+    catalogue = OfflineQueueResolver(one.environment, {})
+    desired = expand_manifests(one.session.manifests, one.session.environment, catalogue)
+    return RuleList(desired_entries(desired), {queue.id: queue.name for queue in catalogue.assumed_queues.values()})
 
 
-def _live(session: Session) -> Live:
+def _live(session: Session) -> LiveState:
     """Read a tenant's rules and queues."""
     from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which files would only pay for
     from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - nothing else can be interrupted
 
-    async def read_all() -> Live:
+    async def read_all() -> LiveState:
         async with reading(session) as client:
             return await session.read(client)
 
@@ -161,7 +161,7 @@ def _file(written: str) -> RuleList:
     for one in export.rules:
         address = one.marker.address if one.marker else None
         entries.append(
-            Entry(name=str(address) if address else one.rule.name, rule=one.rule, id=one.id, address=address)
+            RoutingEntry(name=str(address) if address else one.rule.name, rule=one.rule, id=one.id, address=address)
         )
     return RuleList(tuple(entries), export.queues)
 
@@ -174,7 +174,7 @@ def _by_name(rules: RuleList) -> RuleList:
     return RuleList(tuple(_renamed(entry, alone) for entry in rules.entries), queues)
 
 
-def _renamed(entry: Entry, names: Mapping[str, str]) -> Entry:
+def _renamed(entry: RoutingEntry, names: Mapping[str, str]) -> RoutingEntry:
     targets = tuple(
         Target(names.get(one.queue_id, one.queue_id), one.weight) if isinstance(one, Target) else one
         for one in entry.rule.targets

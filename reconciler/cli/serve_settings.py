@@ -17,26 +17,26 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
-from reconciler.behaviour.evaluate import canonical
+from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.server_log import log
-from reconciler.cxone.context_writers import skipped_by
-from reconciler.desired.desired import as_written, desire
-from reconciler.desired.queues import AssumedCatalogue, aliases
-from reconciler.endpoint.app import ContextApp, Limits, Memory, Surroundings, context_app
+from reconciler.cxone.context_writers import ignored_conversations
+from reconciler.desired.desired import convert_endpoint_values, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.endpoint.app import ContextApp, Dependencies, Limits, Stores, build_context_app
 from reconciler.endpoint.auth import SecretError
-from reconciler.endpoint.conversations import Lines
-from reconciler.endpoint.handler import Names, Policy
-from reconciler.endpoint.policy import Fallback
+from reconciler.endpoint.conversations import ConversationLocks
+from reconciler.endpoint.handler import AttributeNames, EventPolicy
+from reconciler.endpoint.policy import FallbackPolicy
 from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.plan.routing_table import desired_entries
-from reconciler.render.text.explain import Names as RuleNames
+from reconciler.render.text.explain import DisplayNames as RuleNames
 from reconciler.render.text.explain import explain_document
 from reconciler.text.hosts import is_loopback
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cxone.context_client import ContextClient
 
-    Among = Callable[[Surroundings], Surroundings]
+    Among = Callable[[Dependencies], Dependencies]
     """Makes of the surroundings of one process those of one of several."""
 
 
@@ -62,13 +62,13 @@ def endpoint(
     session: Session,
     admitted: Admitted,
     client: ContextClient,
-    among: Callable[[Surroundings], Surroundings],
+    among: Callable[[Dependencies], Dependencies],
 ) -> ContextApp:
     """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
 
     async def write(conversation: str, attributes: Mapping[str, Any], seconds: float) -> Any:  # noqa: ANN401 - any JSON
         try:
-            return DISCRETION.within(await client.write(conversation, attributes, seconds))
+            return REDACTOR.redact_json(await client.write(conversation, attributes, seconds))
         except UndefinedFieldsError as error:
             advise(str(error))
             raise
@@ -76,7 +76,7 @@ def endpoint(
     advise = Advice(log, time.monotonic)
 
     def gauges() -> dict[str, float]:
-        pacer, circuit = client.pacer, client.circuit
+        pacer, circuit = client.rate_limiter, client.circuit
         return {
             "cxroute_upstream_requests": pacer.requests,
             "cxroute_upstream_retries": pacer.retries,
@@ -84,11 +84,17 @@ def endpoint(
             "cxroute_upstream_outages": circuit.opened,
         }
 
-    surroundings = Surroundings(
-        now=utc_now, ready=client.ready, log=log, label=hashed if options.hash_conversations else str, gauges=gauges
+    surroundings = Dependencies(
+        now=utc_now,
+        ready=client.is_ready,
+        log=log,
+        log_label=hashed if options.hash_conversations else str,
+        gauges=gauges,
     )
     limits = Limits(most_waiting(session.environment.api.requests_per_second), DEADLINE)
-    return context_app(write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits)
+    return build_context_app(
+        write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits
+    )
 
 
 def most_waiting(rate: float) -> int:
@@ -107,29 +113,33 @@ def most_calls(rate: float) -> int:
     return int(min(max(rate * 0.8, least), most))
 
 
-def policy(options: argparse.Namespace, session: Session) -> Policy:
+def policy(options: argparse.Namespace, session: Session) -> EventPolicy:
     """Return what the environment says of events."""
     names, context = session.environment.attributes, session.environment.context
-    return Policy(
-        names=Names(names.intent, names.confidence, names.updated_at),
-        fallback=Fallback(context.below.intent, context.min_confidence or 0) if context.below else None,
-        known=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
+    return EventPolicy(
+        names=AttributeNames(names.intent, names.confidence, names.updated_at),
+        fallback=FallbackPolicy(context.below.intent, context.min_confidence or 0) if context.below else None,
+        known_intents=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
         explain=explaining(session) if options.explain else None,
-        skipped=skipped_by(session.environment),
+        ignored_conversations=ignored_conversations(session.environment),
     )
 
 
 def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
     name = session.environment.name
-    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
-    desired = desire(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
+    catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
+    desired = expand_manifests(session.manifests, session.environment, catalogue)
+    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
     entries, names = desired_entries(desired), RuleNames(f"the manifests of {name}", queues, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        given = canonical({name: item for name, item in attributes.items() if isinstance(item, str | int | float)})
-        found = explain_document(explain(entries, as_written(desired.types, given), session.environment), names)
+        given = canonical_attributes(
+            {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
+        )
+        found = explain_document(
+            explain(entries, convert_endpoint_values(desired.types, given), session.environment), names
+        )
         return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
 
     return route
@@ -170,15 +180,15 @@ def shared_url(option: str | None) -> str:
     said = option if option is not None else os.environ.get(_SHARED, "") or _filed()
     if not said:
         return ""
-    DISCRETION.keep(said)
+    REDACTOR.add(said)
     try:
-        from reconciler.endpoint.redis.connection import connection_to, url_parts  # noqa: PLC0415 - an extra that few need
+        from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
         raise missing_extra("--shared") from error
-    password = url_parts(said).password
-    DISCRETION.keep(*([password, unquote(password)] if password else []))
+    password = split_url(said).password
+    REDACTOR.add(*([password, unquote(password)] if password else []))
     try:
-        connection_to(said, None)
+        connection_factory(said, None)
     except ValueError as error:
         raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
     if option and password:
@@ -199,28 +209,36 @@ async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIte
     if not url:
         yield lambda alone: alone
         return
-    from reconciler.endpoint.redis.connection import RedisLine, connection_to  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.locks import SharedTurns  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.membership import Keeper, Pace  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.message_ids import SharedIds  # noqa: PLC0415 - see above
-    from reconciler.endpoint.redis.state import Shared  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.connection import RedisConnection, connection_factory  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.locks import RedisLocks  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.message_ids import RedisMessageIds  # noqa: PLC0415 - see above
+    from reconciler.endpoint.redis.state import RedisState  # noqa: PLC0415 - see above
 
-    connect = connection_to(url, os.environ.get("CXROUTE_CA_FILE"))
-    shared = Shared(lambda broken: RedisLine(connect, broken), f"cxroute:{environment}")
-    turns, ids = SharedTurns(shared, Lines(time.monotonic)), SharedIds(shared, time.monotonic)
-    keeper = Keeper(shared, turns, ids, Pace(client.pacer.part, client.pacer.hold, lambda: client.pacer.held), log)
+    connect = connection_factory(url, os.environ.get("CXROUTE_CA_FILE"))
+    shared = RedisState(lambda broken: RedisConnection(connect, broken), f"cxroute:{environment}")
+    turns, ids = RedisLocks(shared, ConversationLocks(time.monotonic)), RedisMessageIds(shared, time.monotonic)
+    keeper = ClusterMembership(
+        shared,
+        turns,
+        ids,
+        PaceControl(
+            client.rate_limiter.set_share, client.rate_limiter.pause, lambda: client.rate_limiter.pause_seconds
+        ),
+        log,
+    )
 
-    def among(alone: Surroundings) -> Surroundings:
+    def among(alone: Dependencies) -> Dependencies:
         async def ready() -> bool:
-            return shared.is_open and await alone.ready()
+            return shared.is_usable and await alone.ready()
 
         def gauges() -> dict[str, float]:
-            return {**alone.gauges(), "cxroute_shared_away": not shared.is_open}
+            return {**alone.gauges(), "cxroute_shared_away": not shared.is_usable}
 
-        memory = Memory(turns, ids)
-        return replace(alone, memory=memory, ready=ready, gauges=gauges, part=lambda: 1 / keeper.instances)
+        memory = Stores(turns, ids)
+        return replace(alone, stores=memory, ready=ready, gauges=gauges, limit_share=lambda: 1 / keeper.instances)
 
-    keeping = asyncio.create_task(keeper.keep())
+    keeping = asyncio.create_task(keeper.run())
     try:
         yield among
     finally:
@@ -248,7 +266,7 @@ def checked(options: argparse.Namespace) -> Admitted:
     if not admitted.keys and not admitted.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
     try:
-        context_app(_nowhere, admitted.keys, admitted.secrets)
+        build_context_app(_nowhere, admitted.keys, admitted.secrets)
     except SecretError as error:
         raise UsageError(f"{_SECRETS}: {error}") from error
     return admitted
@@ -273,5 +291,5 @@ def _listed(name: str) -> tuple[str, ...]:
         raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
     if not all(one.isascii() and one.isprintable() and " " not in one for one in found):
         raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
-    DISCRETION.keep(*found)
+    REDACTOR.add(*found)
     return found

@@ -14,7 +14,7 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final, TextIO
 
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +82,7 @@ class Log:
         while self._pieces or self._lines:
             if not self._pieces:
                 lines, self._lines = self._lines, []
-                self._pieces = _pieces(DISCRETION.hide("\n".join(lines)))
+                self._pieces = _pieces(REDACTOR.redact("\n".join(lines)))
             try:
                 put = self._way()(self._pieces[0])
             except BlockingIOError:

@@ -7,27 +7,33 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.apply.settings import Thinking, at_once
-from reconciler.checks.acknowledgements import LIVE, RULES, acknowledge, acknowledgements, in_vain
-from reconciler.checks.lint import is_complete, lint, share
+from reconciler.apply.settings import BlockingRunner, run_inline
+from reconciler.checks.acknowledgements import (
+    LIVE_CODES,
+    RULE_CODES,
+    apply_acknowledgements,
+    collect_acknowledgements,
+    report_unused,
+)
+from reconciler.checks.lint import is_complete, lint, plan_lint_work
 from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
 from reconciler.cli.output import Bar, Output
 from reconciler.cli.route_tests import check, failures
-from reconciler.desired.desired import Desired, desire
-from reconciler.desired.queues import Catalogue, aliases
+from reconciler.desired.desired import DesiredState, expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.load import Manifests, load, load_environment
+from reconciler.manifest.load import Manifests, load_environment, load_manifests
 from reconciler.model.change import Adopt
-from reconciler.plan.guards import frozen, guard, lift
-from reconciler.plan.options import Options, unmatched
-from reconciler.plan.ownership import own
-from reconciler.plan.plan import Live, Plan, advised, plan, with_findings
+from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
+from reconciler.plan.options import PlanOptions, unmatched_selectors
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.plan import LiveState, Plan, add_findings, build_plan, replace_findings
 from reconciler.plan.routing_table import live_entries
-from reconciler.plan.schedule import arrange, foresee
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN
-from reconciler.text.suggest import did_you_mean
-from reconciler.traffic.sample import Sample, declared_traffic, load_traffic
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN
+from reconciler.text.suggest import suggest
+from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
     import argparse
@@ -67,15 +73,15 @@ class Session:
 
     manifests: Manifests
     environment: Environment
-    options: Options
+    options: PlanOptions
     output: Output
     clock: Callable[[], datetime]
     bar: Bar
     directory: str
     """Where the manifests are, as it was typed."""
-    sample: Sample | None = None
+    sample: TrafficSample | None = None
     """The traffic sample for shares of conversations, where there is one."""
-    thinking: Thinking = at_once
+    thinking: BlockingRunner = run_inline
     """Does what takes long and waits for nobody."""
     which: tuple[str, ...] = ()
     """How several environments were asked for; none where it is this one."""
@@ -101,7 +107,7 @@ class Session:
     @property
     def most(self) -> int:
         """Return how many cases of who is affected text shows: with -v all, exactly."""
-        return EVERYTHING if self.output.loudness == "verbose" else MOST_SHOWN
+        return ALL_ROWS if self.output.loudness == "verbose" else MAX_SHOWN
 
     def command(self, name: str, *more: str) -> str:
         """Return a command as a person types it to go on with just this: the same manifests, environment, choice."""
@@ -119,7 +125,7 @@ class Session:
         journal = self.undoing.journal if self.undoing else None
         return shlex.join(["cxroute", *directory, "apply", plan, *(["--journal", journal] if journal else []), *more])
 
-    def planning(self, options: Options) -> Session:
+    def planning(self, options: PlanOptions) -> Session:
         """Return the session with other options of planning."""
         return replace(self, options=options)
 
@@ -139,13 +145,15 @@ class Session:
             return made
         return replace(made, findings=tuple(finding for finding in made.findings if finding.severity != "info"))
 
-    def desired(self, live: Live) -> Desired:
+    def desired(self, live: LiveState) -> DesiredState:
         """Return what the manifests want, its queues found among the live ones. Raises ManifestError."""
         name = self.environment.name
-        desired = desire(self.manifests, self.environment, Catalogue(name, aliases(self.manifests, name), live.queues))
-        known = [*desired.rules, *own(live.rules, desired.owner).managed] if self.options.only else ()
-        for selector in unmatched(self.options.only, known) if self.options.only else ():
-            hint = did_you_mean(selector, [str(address) for address in known])
+        desired = expand_manifests(
+            self.manifests, self.environment, QueueResolver(name, resolve_aliases(self.manifests, name), live.queues)
+        )
+        known = [*desired.rules, *classify_by_owner(live.rules, desired.owner).managed] if self.options.only else ()
+        for selector in unmatched_selectors(self.options.only, known) if self.options.only else ():
+            hint = suggest(selector, [str(address) for address in known])
             raise UsageError(f"--only {selector}: no rule has that address. {hint}".rstrip())
         return desired
 
@@ -166,23 +174,25 @@ class Session:
         if failed := self.tested().failed_tests:
             raise ManifestError(failed)
 
-    def planner(self, live: Live, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
+    def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return what makes a plan from rules just read; the queues are those of `live`."""
         if self.options.undo is not None and self.undoing is None:
             raise UsageError("a run is undone in one environment at a time: say -e with its name")
         desired, told = self.undoing.aim(self, live) if self.undoing else (self.desired(live), self.advised)
 
         def bare(rules: tuple[LiveRule, ...]) -> Plan:
-            return plan(desired, replace(live, rules=rules), self.options, self.clock())
+            return build_plan(desired, replace(live, rules=rules), self.options, self.clock())
 
         def guarded(made: Plan) -> Plan:
-            return lift(guard(foresee(arrange(made), self.sample), self.environment), allowed, reason)
+            return lift_guards(
+                check_guards(predict_impact(schedule_steps(made), self.sample), self.environment), allowed, reason
+            )
 
         def everything(made: Plan) -> Plan:
-            found = advised(told(made), [self.file.finding] if self.file else ())
+            found = add_findings(told(made), [self.file.finding] if self.file else ())
             return replace(self.acknowledged(found), failed_tests=self.failed_tests)
 
-        return Planner(bare, guarded, everything, lambda: frozen(self.environment, self.clock(), allowed))
+        return Planner(bare, guarded, everything, lambda: freeze_reason(self.environment, self.clock(), allowed))
 
     def advised(self, made: Plan) -> Plan:
         """Return the plan with what the lint says of the desired rules beside those that are not managed."""
@@ -192,39 +202,43 @@ class Session:
             for entry in live_entries(made.live.rules, made.desired)
             if entry.address is None and entry.id not in adopted
         ]
-        work = share(len(made.desired.rules) + len(made.live.rules), made.behaviour.work if made.behaviour else 0)
+        work = plan_lint_work(
+            len(made.desired.rules) + len(made.live.rules), made.behaviour.work if made.behaviour else 0
+        )
         found = lint(made.desired, others, self.manifests, self.environment, made.queue_names, work // 2)
-        return advised(made, found)
+        return add_findings(made, found)
 
     def acknowledged(self, made: Plan) -> Plan:
         """Return the plan with the findings that the manifests accept apart, and with what they accept in vain.
 
         Where only some rules are looked at, or a run is undone, other findings may exist: nothing is in vain.
         """
-        accepted = acknowledgements(self.manifests, self.environment, made.desired)
+        accepted = collect_acknowledgements(self.manifests, self.environment, made.desired)
         if not accepted:
             return made
-        findings, idle = acknowledge(made.findings, accepted)
+        findings, idle = apply_acknowledgements(made.findings, accepted)
         if idle and not self.options.only and self.options.undo is None:
             # What the live rules hide exists in the manifests, where `validate` says it.
-            work = share(len(made.desired.rules), 0) // 2  # the other half is for the lint beside the live rules
+            work = (
+                plan_lint_work(len(made.desired.rules), 0) // 2
+            )  # the other half is for the lint beside the live rules
             alone = lint(made.desired, (), self.manifests, self.environment, made.queue_names, work)
-            idle = acknowledge(alone, idle)[1]
-            known = RULES | LIVE if is_complete((*findings, *alone)) else LIVE
-            findings += in_vain(one for one in idle if one.code in known)
-        return with_findings(made, findings)
+            idle = apply_acknowledgements(alone, idle)[1]
+            known = RULE_CODES | LIVE_CODES if is_complete((*findings, *alone)) else LIVE_CODES
+            findings += report_unused(one for one in idle if one.code in known)
+        return replace_findings(made, findings)
 
-    async def read(self, client: ReadingClient) -> Live:
+    async def read(self, client: ReadingClient) -> LiveState:
         """Read every rule and queue. Where that fails, an error in the manifests is said first."""
         try:
             # The token is fetched by the first call; the others wait for it.
-            live = Live(rules=await client.rules(), queues=await client.queues())
+            live = LiveState(rules=await client.rules(), queues=await client.queues())
         except ApiError:
             expected_queues(self.manifests, self.environment.name)
             raise
         finally:
             self.bar.end()
-        asked = f"{client.pacer.requests} requests, {client.pacer.retries} of them repeated"
+        asked = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
         self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {asked}.")
         return live
 
@@ -238,7 +252,7 @@ def open_session(
     """
     name = environment or options.environment
     try:
-        manifests = load(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests))
     except ManifestError:
         if undo is None and getattr(options, "undo", None) is None:
             raise
@@ -250,7 +264,7 @@ def session_in(manifests: Manifests, options: argparse.Namespace, output: Output
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose(manifests, environment)
     prune = chosen.prune and not getattr(options, "no_prune", False)
-    planning = Options(
+    planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
         keep_drift=getattr(options, "keep_drift", False),
@@ -271,7 +285,7 @@ def session_in(manifests: Manifests, options: argparse.Namespace, output: Output
     )
 
 
-def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> Sample | None:
+def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> TrafficSample | None:
     """Read the traffic sample that the command names, else the Environment's. Raises UsageError and ManifestError."""
     if options.traffic:
         return load_traffic(options.traffic, chosen.attributes)

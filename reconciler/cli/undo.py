@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Final
 from reconciler.cli.commands.history import NAME, one, read
 from reconciler.cli.environments.selection import are_several
 from reconciler.cli.recorder import journal_path, tenant_of
-from reconciler.desired.desired import Desired, desire, nothing
-from reconciler.desired.queues import Catalogue, aliases
+from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import ManifestError, RefusedError, UsageError
-from reconciler.journal.history import deeds
-from reconciler.journal.undo import undo
-from reconciler.journal.undo_warnings import CODE, aftermath, unknown
-from reconciler.model.change import Applied, Unknown
-from reconciler.plan.options import Options, unmatched
-from reconciler.plan.ownership import own
-from reconciler.plan.plan import Live, Plan, advised
+from reconciler.journal.history import read_changes
+from reconciler.journal.undo import build_undo_state
+from reconciler.journal.undo_warnings import REAPPLIED, unknown_outcome_warning, warn_reapplied_changes
+from reconciler.model.change import Applied, UnknownOutcome
+from reconciler.plan.options import PlanOptions, unmatched_selectors
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.plan import LiveState, Plan, add_findings
 from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Sequence
 
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cli.session import Session
-    from reconciler.journal.journal import Run
+    from reconciler.journal.journal import RecordedRun
 
 
 _SILENCE: Final = timedelta(minutes=15)
@@ -41,8 +41,8 @@ _SILENCE: Final = timedelta(minutes=15)
 class Undoing:
     """The run that is to be undone, those after it, and the journal that tells of them, as it was typed."""
 
-    run: Run
-    later: tuple[Run, ...]
+    run: RecordedRun
+    later: tuple[RecordedRun, ...]
     journal: str | None
 
     @property
@@ -50,19 +50,21 @@ class Undoing:
         """Return the options that ask for it."""
         return ["--undo", self.run.id, *(["--journal", self.journal] if self.journal else [])]
 
-    def aim(self, session: Session, live: Live) -> tuple[Desired, Callable[[Plan], Plan]]:
+    def aim(self, session: Session, live: LiveState) -> tuple[DesiredState, Callable[[Plan], Plan]]:
         """Return what is to be live, and what says of a plan what the manifests make of it. Raises RefusedError."""
-        found = deeds(self.run, session.environment.owner)
+        found = read_changes(self.run, session.environment.owner)
         wanted = _wanted(session, live)
         manifests = _unknown(session, live) if isinstance(wanted, ManifestError) else wanted
-        aimed = undo(self.run, found, self.later, live, manifests)
-        for selector in unmatched(session.options.only, [deed.address for deed in found]):
+        aimed = build_undo_state(self.run, found, self.later, live, manifests)
+        for selector in unmatched_selectors(session.options.only, [deed.address for deed in found]):
             raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")
 
         def told(made: Plan) -> Plan:
             if isinstance(wanted, ManifestError):
-                return advised(made, [unknown(wanted)])
-            return advised(made, aftermath(made, wanted, Options(prune=session.environment.prune)))
+                return add_findings(made, [unknown_outcome_warning(wanted)])
+            return add_findings(
+                made, warn_reapplied_changes(made, wanted, PlanOptions(prune=session.environment.prune))
+            )
 
         return aimed, told
 
@@ -101,41 +103,43 @@ def undone(session: Session, options: argparse.Namespace) -> Session:
     return replace(session, options=chosen, undoing=Undoing(run, later, journal))
 
 
-def way_back(session: Session, made: Plan, report: Report) -> Iterator[str]:
+def way_back(session: Session, made: Plan, report: ApplyReport) -> Iterator[str]:
     """Yield what to know after an apply: what the next one makes of an undo, and how to undo this one."""
     for finding in made.findings if session.undoing else ():
-        if finding.code == CODE:
+        if finding.code == REAPPLIED:
             yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
-    if report.run and any(isinstance(outcome, Applied | Unknown) for outcome in report.outcomes):
-        alone = replace(session, options=Options(), which=(), undoing=None)
-        yield f"Undo: {alone.command('plan', '--undo', report.run)}"
+    if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
+        alone = replace(session, options=PlanOptions(), which=(), undoing=None)
+        yield f"Undo: {alone.command('plan', '--undo', report.run_id)}"
 
 
-def _wanted(session: Session, live: Live) -> Desired | ManifestError:
+def _wanted(session: Session, live: LiveState) -> DesiredState | ManifestError:
     """Return what the manifests want, or what is wrong with them: that does not keep anybody from undoing a run."""
     name = session.environment.name
     if session.manifests.errors:
         return ManifestError(session.manifests.errors)
     try:
-        catalogue = Catalogue(name, aliases(session.manifests, name), live.queues)
-        return desire(session.manifests, session.environment, catalogue)
+        catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
+        return expand_manifests(session.manifests, session.environment, catalogue)
     except ManifestError as error:
         return error
 
 
-def _unknown(session: Session, live: Live) -> Desired:
+def _unknown(session: Session, live: LiveState) -> DesiredState:
     """Return what stands in for wrong manifests: every RuleSet that is live counts as one that they have."""
-    owned = own(live.rules, session.environment.owner)
-    return replace(nothing(session.environment), rulesets=frozenset(address.ruleset for address in owned.managed))
+    owned = classify_by_owner(live.rules, session.environment.owner)
+    return replace(
+        empty_desired_state(session.environment), rulesets=frozenset(address.ruleset for address in owned.managed)
+    )
 
 
-def _of(run: Run, others: Sequence[Run]) -> tuple[Run, ...]:
+def _of(run: RecordedRun, others: Sequence[RecordedRun]) -> tuple[RecordedRun, ...]:
     """Return the runs that were about the same tenant's rules."""
     whose = ("environment", "owner")
     return tuple(other for other in others if all(other.start.get(name) == run.start.get(name) for name in whose))
 
 
-def _refuse_others(session: Session, run: Run) -> None:
+def _refuse_others(session: Session, run: RecordedRun) -> None:
     """Raise UsageError for a run of another environment, tenant or owner: its rules are not those that are read."""
     here, start = session.environment, run.start
     if not NAME.fullmatch(run.id):
@@ -156,23 +160,23 @@ def _refuse_others(session: Session, run: Run) -> None:
         raise UsageError(f"run {run.id} was on {tenant}, and {here.name} is now {tenant_of(session)}: other rules")
 
 
-def _refuse_running(run: Run, now: datetime) -> None:
+def _refuse_running(run: RecordedRun, now: datetime) -> None:
     """Raise RefusedError for a run that may still be going on."""
     if run.end is not None or _is_dead(run):
         return
     try:
-        silent = now - datetime.fromisoformat(run.last)
+        silent = now - datetime.fromisoformat(run.last_entry_at)
     except (ValueError, TypeError):
         return
     if silent < _SILENCE:
         minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
         raise RefusedError(
-            f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last)}: it may still be going on."
+            f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last_entry_at)}: it may still be going on."
             f" Wait for its end, or stop it; after {minutes} without a word it counts as ended"
         )
 
 
-def _is_dead(run: Run) -> bool:
+def _is_dead(run: RecordedRun) -> bool:
     """Say whether the process that ran it was on this machine and is no more."""
     process = run.start.get("process")
     pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None

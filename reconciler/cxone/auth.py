@@ -14,22 +14,28 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlencode
 
-from reconciler.cxone.discovery import Discovery, identity_of
-from reconciler.cxone.settings import Credentials, Server, Tenant
-from reconciler.cxone.transport.request import ACCEPTED, Answer, Request
-from reconciler.cxone.transport.sender import Kind
-from reconciler.errors import ApiError, CredentialsError, NotOfferedError, UnexpectedAnswerError, UnreachableError
+from reconciler.cxone.discovery import Discovery, parse_identity
+from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
+from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
+from reconciler.cxone.transport.sender import RequestKind
+from reconciler.errors import (
+    ApiError,
+    CredentialsError,
+    UnexpectedResponseError,
+    UnreachableError,
+    UnsupportedCallError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.cxone.discovery import Send
+    from reconciler.cxone.discovery import SendRequest
 
 
-_EARLY: Final = 60.0
-_DEFAULT_LIFE: Final = 3600.0
-_LONGEST_LIFE: Final = 86_400.0
-_LONGEST_TOKEN: Final = 64 * 1024
+_RENEWAL_MARGIN: Final = 60.0
+_DEFAULT_LIFETIME: Final = 3600.0
+_MAX_LIFETIME: Final = 86_400.0
+_MAX_TOKEN: Final = 64 * 1024
 """Characters; no server takes a header as long as that."""
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _KEY: Final = ("accessKeyId", "accessKeySecret")
@@ -43,71 +49,71 @@ class _Outcome(NamedTuple):
     failure: ApiError | None = None
 
 
-class Tokens:
+class TokenCache:
     """Holds the token of one client. `fetch` asks the server for a new one and returns its JSON."""
 
     def __init__(self, fetch: Callable[[], Awaitable[object]], clock: Callable[[], float]) -> None:
         """`clock` is monotonic: no change of the wall clock makes a token older."""
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
-        self._newest = _Outcome()
+        self._latest = _Outcome()
 
-    async def token(self, refused: str = "") -> str:
+    async def token(self, rejected: str = "") -> str:
         """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
-        before = self._newest
-        if not refused and not self._lock.locked() and self._clock() < before.expires:
+        before = self._latest
+        if not rejected and not self._lock.locked() and self._clock() < before.expires:
             return before.token
         async with self._lock:
-            newest = self._newest
+            newest = self._latest
             shared = newest is not before
             if shared and newest.failure is not None:
                 raise newest.failure
-            if newest.token not in ("", refused) and (shared or self._clock() < newest.expires):
+            if newest.token not in ("", rejected) and (shared or self._clock() < newest.expires):
                 return newest.token
-            return await self._renewed()
+            return await self._renew()
 
-    async def _renewed(self) -> str:
+    async def _renew(self) -> str:
         asked = self._clock()
         try:
-            token, life = _read(await self._fetch())
+            token, life = _parse_token(await self._fetch())
         except ApiError as failure:
-            self._newest = self._newest._replace(failure=failure)
+            self._latest = self._latest._replace(failure=failure)
             raise
-        self._newest = _Outcome(token, asked + life)
+        self._latest = _Outcome(token, asked + life)
         return token
 
 
-def issued(form: object) -> list[str]:
+def issued_tokens(data: object) -> list[str]:
     """Return every token that an answer holds: no message may repeat one."""
-    found = form if isinstance(form, dict) else {}
+    found = data if isinstance(data, dict) else {}
     tokens = (text for name, text in found.items() if name.endswith("_token") and isinstance(text, str))
-    return [token for token in tokens if len(token) <= _LONGEST_TOKEN]
+    return [token for token in tokens if len(token) <= _MAX_TOKEN]
 
 
-def _read(form: object) -> tuple[str, float]:
+def _parse_token(form: object) -> tuple[str, float]:
     token = form.get("access_token") if isinstance(form, dict) else None
     if not isinstance(token, str) or not _is_usable(token):
-        raise UnexpectedAnswerError("the answer to the request for a token holds no usable access_token")
-    return token, _life(form.get("expires_in") if isinstance(form, dict) else None)
+        raise UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
+    return token, _token_lifetime(form.get("expires_in") if isinstance(form, dict) else None)
 
 
 def _is_usable(token: str) -> bool:
     """Say whether it can stand in a header."""
-    return 0 < len(token) <= _LONGEST_TOKEN and token.isascii() and token.isprintable() and " " not in token
+    return 0 < len(token) <= _MAX_TOKEN and token.isascii() and token.isprintable() and " " not in token
 
 
-def _life(seconds: object) -> float:
+def _token_lifetime(seconds: object) -> float:
     """Return how long to use a token. One that expires at once is used for the call that asked, and not again."""
     try:
-        life = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFE
+        life = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFETIME
     except (ValueError, OverflowError):
-        return _DEFAULT_LIFE - _EARLY
+        return _DEFAULT_LIFETIME - _RENEWAL_MARGIN
     if math.isnan(life):
-        return _DEFAULT_LIFE - _EARLY
-    return max(min(life, _LONGEST_LIFE) - _EARLY, 0.0)
+        return _DEFAULT_LIFETIME - _RENEWAL_MARGIN
+    return max(min(life, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
 
 
-def token_request(server: Server, credentials: Credentials) -> Request:
+def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
     """Return the request for a token: with a client's id and secret, with an access key, or with both (docs/access.md).
 
     In a form everything is percent-encoded: access keys end in `=`. Basic has id and secret as they are.
@@ -124,11 +130,11 @@ def token_request(server: Server, credentials: Credentials) -> Request:
     return _request(server, {**_FORM, "Authorization": f"Basic {pair}"}, urlencode(form))
 
 
-def _request(server: Server, headers: dict[str, str], text: str) -> Request:
-    return Request("POST", server, server.path, {**ACCEPTED, **headers}, text.encode())
+def _request(server: ServerUrl, headers: dict[str, str], text: str) -> ApiRequest:
+    return ApiRequest("POST", server, server.path, {**ACCEPT_HEADERS, **headers}, text.encode())
 
 
-def wrong_credentials(credentials: Credentials, explanation: str) -> CredentialsError:
+def credentials_error(credentials: ClientCredentials, explanation: str) -> CredentialsError:
     """Return the error of a refused id or secret; the variables are named that they come from, and no value."""
     what = "client id or secret" if credentials.client_id else ""
     what = " or the ".join(filter(None, ("access key" if credentials.key_id else "", what)))
@@ -136,77 +142,79 @@ def wrong_credentials(credentials: Credentials, explanation: str) -> Credentials
     return CredentialsError(f"the tenant refuses the {what} ({explanation}); check {variables}")
 
 
-_REFUSED: Final = (400, 401, 403)
-_ELSEWHERE: Final = (404, 405, 410, 421, 501)
+_REJECTED_STATUSES: Final = (400, 401, 403)
+_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)
 """Statuses that say that tokens are not issued there."""
-_KEPT: Final = 1000
+_MAX_REMEMBERED_TOKENS: Final = 1000
 """Tokens that are remembered: an endpoint runs for months."""
 
 
-class Access:
+class TenantLogin:
     """The way into one tenant. Where the API is stays as it was first found: a plan must not change hosts midway."""
 
-    def __init__(self, tenant: Tenant, credentials: Credentials, send: Send, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, tenant: TenantSettings, credentials: ClientCredentials, send: SendRequest, clock: Callable[[], float]
+    ) -> None:
         """`clock` is monotonic. Nothing is asked before the first token is."""
         self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
-        self._tokens = Tokens(self._fetch, clock)
-        self.given: deque[str] = deque(maxlen=_KEPT)
+        self._tokens = TokenCache(self._fetch_token, clock)
+        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)
         """The newest tokens: what no message may repeat."""
-        self._unplaced: dict[str, object] = {}
+        self._response_without_api: dict[str, object] = {}
         """The answer with a token whose API is not found yet: to look for it again takes no other token."""
-        self._discovery = Discovery(tenant, send, self.explanation) if tenant.issuer else None
-        self._place = Server.of(tenant.token_url) if tenant.token_url else None
-        self._base = Server.of(tenant.base_url) if tenant.base_url else None
+        self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
+        self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
+        self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
 
-    def token(self, refused: str = "") -> Awaitable[str]:
+    def token(self, rejected: str = "") -> Awaitable[str]:
         """Return a token that is not the `refused` one. All who wait share one request, and its failure."""
-        return self._tokens.token(refused)
+        return self._tokens.token(rejected)
 
     @property
-    def base(self) -> Server:
+    def api_server(self) -> ServerUrl:
         """Where the API is: known once there was a token."""
-        if self._base is None:
+        if self._api_server is None:
             raise AssertionError("a call was about to be made before anybody knows where the API is")
-        return self._base
+        return self._api_server
 
-    def explanation(self, answer: Answer) -> str:
+    def explain_error(self, response: ApiResponse) -> str:
         """Return what the server says of an error, without a secret."""
-        return answer.explanation((*self._credentials.forms(), *self.given), self._errors)
+        return response.error_text((*self._credentials.secret_encodings(), *self.issued_tokens), self._errors)
 
-    async def _fetch(self) -> object:
+    async def _fetch_token(self) -> object:
         """Ask for a token, wherever tokens are, and for where the API is, if nobody knows yet."""
-        form, self._unplaced = self._unplaced or await self._asked(), {}
-        if self._base is None and self._discovery is not None and form.get("access_token"):
-            identity = identity_of(form.get("id_token"))
-            self._unplaced = form
-            self._base = await self._discovery.api(identity)
-            self._unplaced = {}
+        form, self._response_without_api = self._response_without_api or await self._request_token_data(), {}
+        if self._api_server is None and self._discovery is not None and form.get("access_token"):
+            identity = parse_identity(form.get("id_token"))
+            self._response_without_api = form
+            self._api_server = await self._discovery.api_server(identity)
+            self._response_without_api = {}
         return form
 
-    async def _asked(self) -> dict[str, object]:
+    async def _request_token_data(self) -> dict[str, object]:
         try:
-            answer = await self._answer()
-        except (UnreachableError, NotOfferedError):
-            self._forget()
+            answer = await self._request_token()
+        except (UnreachableError, UnsupportedCallError):
+            self._forget_token_server()
             raise
-        form = answer.form if isinstance(answer.form, dict) else {}
-        self.given += issued(form)
+        form = answer.payload if isinstance(answer.payload, dict) else {}
+        self.issued_tokens += issued_tokens(form)
         return form
 
-    async def _answer(self) -> Answer:
-        server = await self._discovery.token_server() if self._discovery else self._place
+    async def _request_token(self) -> ApiResponse:
+        server = await self._discovery.token_server() if self._discovery else self._token_server
         if server is None:
             raise AssertionError("a tenant has an address for tokens, or an issuer that knows it")
-        answer = await self._send(token_request(server, self._credentials), Kind.TOKEN)
-        if answer.status in _REFUSED:
-            raise wrong_credentials(self._credentials, self.explanation(answer))
-        if answer.status in _ELSEWHERE:
-            self._forget()
+        answer = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
+        if answer.status in _REJECTED_STATUSES:
+            raise credentials_error(self._credentials, self.explain_error(answer))
+        if answer.status in _WRONG_ADDRESS_STATUSES:
+            self._forget_token_server()
         if answer.status != HTTPStatus.OK:
             where = f"{answer.call} at {server.host}"
-            raise CredentialsError(f"no token: {where}: status {answer.status} ({self.explanation(answer)})")
+            raise CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
         return answer
 
-    def _forget(self) -> None:
+    def _forget_token_server(self) -> None:
         if self._discovery is not None:
-            self._discovery.forget()
+            self._discovery.forget_token_server()

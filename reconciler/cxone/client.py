@@ -13,55 +13,55 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from reconciler.cxone import rule_json as wire
-from reconciler.cxone.auth import Access
-from reconciler.cxone.listing import complete
-from reconciler.cxone.paging import Book, queues_of, rules_of
-from reconciler.cxone.profile_mapping import Dialect
-from reconciler.cxone.transport.rate_limiter import Pacer, Tell, Time, untold
-from reconciler.cxone.transport.request import ACCEPTED, Answer, Carry, Request
-from reconciler.cxone.transport.sender import Kind, Sender
+from reconciler.cxone import rule_json
+from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.listing import read_complete_list
+from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
+from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource, WaitCallback, ignore_wait
+from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse, Transport
+from reconciler.cxone.transport.sender import RequestKind, RetryingSender
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
-    ChangedMeanwhileError,
+    ConcurrentChangeError,
     CredentialsError,
-    GoneError,
     NameTakenError,
-    NotOfferedError,
     RejectedError,
+    RuleNotFoundError,
     ScopeError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
+    UnsupportedCallError,
 )
-from reconciler.model.live import LiveRule, Marker, Read
+from reconciler.model.live import FetchedRule, LiveRule, Marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from reconciler.cxone.settings import Credentials, Tenant
+    from reconciler.cxone.settings import ClientCredentials, TenantSettings
     from reconciler.model.rule import Json, Queue, Rule
 
 
-class Keys:
+class IdempotencyKeys:
     """The keys of one client: of one body always the same, until its create was acknowledged."""
 
     def __init__(self, random: Callable[[], float]) -> None:
         """`random` returns a number in [0, 1): it tells one run's keys from another's."""
         self._run = repr(random())
-        self._acknowledged: Counter[str] = Counter()
+        self._completed: Counter[str] = Counter()
 
-    def key(self, body: object) -> str:
+    def key_for(self, body: object) -> str:
         """Return the key to send with a create: one that is done late is then not done twice."""
         text = json.dumps(body, sort_keys=True)
-        return sha256(f"{self._run} {self._acknowledged[text]} {text}".encode()).hexdigest()[:32]
+        return sha256(f"{self._run} {self._completed[text]} {text}".encode()).hexdigest()[:32]
 
-    def acknowledged(self, body: object) -> None:
+    def mark_completed(self, body: object) -> None:
         """Note that the create was done: the same one after this is meant as another."""
-        self._acknowledged[json.dumps(body, sort_keys=True)] += 1
+        self._completed[json.dumps(body, sort_keys=True)] += 1
 
 
 _UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
-_AS_JSON: Final = {**ACCEPTED, "Content-Type": "application/json"}
+_AS_JSON: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
 _METHODS: Final = {
     "list": "GET",
     "list or nothing": "GET",
@@ -72,33 +72,33 @@ _METHODS: Final = {
     "custom fields": "PUT",
     "signal": "POST",
 }
-_READS: Final = {"list": Kind.READ, "list or nothing": Kind.PAGE, "read": Kind.READ}
-_KINDS: Final = {
-    **_READS,
-    "delete": Kind.DELETE,
-    "context": Kind.MERGE,
-    "custom fields": Kind.MERGE,
-    "signal": Kind.SIGNAL,
+_READ_KINDS: Final = {"list": RequestKind.READ, "list or nothing": RequestKind.PAGE, "read": RequestKind.READ}
+_REQUEST_KINDS: Final = {
+    **_READ_KINDS,
+    "delete": RequestKind.DELETE,
+    "context": RequestKind.MERGE,
+    "custom fields": RequestKind.MERGE,
+    "signal": RequestKind.SIGNAL,
 }
-_RIGHTS: Final = {
-    **dict.fromkeys(_READS, "scope routing:read"),
+_REQUIRED_RIGHTS: Final = {
+    **dict.fromkeys(_READ_KINDS, "scope routing:read"),
     "context": "scope interaction:write",
     "custom fields": "right to change contacts, which its employee's role gives",
     "signal": "right to signal contacts, which its employee's role gives",
 }
-_REJECTED: Final = {409: NameTakenError, 412: ChangedMeanwhileError}
-_CONTACTS: Final = ("context", "custom fields", "signal")
-_GONE: Final = {
+_REJECTION_ERRORS: Final = {409: NameTakenError, 412: ConcurrentChangeError}
+_CONTACT_CALLS: Final = ("context", "custom fields", "signal")
+_GONE_STATUSES: Final = {
     "read": {404, 410},
     "update": {404},
     "delete": {404, 410},
-    **{call: {404, 410} for call in _CONTACTS},
+    **{call: {404, 410} for call in _CONTACT_CALLS},
 }
-_NEVER: Final = {
+_UNSUPPORTED_STATUSES: Final = {
     "create": {404, 405, 410, 501},
     "update": {405, 410, 501},
     "delete": {405, 413, 414, 431, 501},
-    **{call: {405, 501} for call in _CONTACTS},
+    **{call: {405, 501} for call in _CONTACT_CALLS},
 }
 """Statuses that are about the API and not about one write. A read has nothing of its own that could be wrong: all."""
 
@@ -108,87 +108,87 @@ class ReadingClient:
 
     def __init__(
         self,
-        carry: Carry,
-        tenant: Tenant,
-        credentials: Credentials,
-        time: Time,
+        transport: Transport,
+        tenant: TenantSettings,
+        credentials: ClientCredentials,
+        time: TimeSource,
         progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
-        tell: Tell = untold,
+        on_wait: WaitCallback = ignore_wait,
     ) -> None:
         """`progress` is told what is read, how many of its pages are done, and of how many; `tell` each wait."""
-        tenant.check()
+        tenant.check_hosts()
         self._tenant, self._time = tenant, time
         self._progress = progress
-        self._dialect = Dialect(tenant.profile)
+        self._mapper = ProfileMapper(tenant.profile)
         rate, places = tenant.requests_per_second, tenant.concurrency
-        self.pacer = Pacer(rate, places, time, tenant.run_seconds, tenant.patience_seconds, tell)
-        self._access = Access(tenant, credentials, self._send, time.clock)
-        self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation)
+        self.rate_limiter = RateLimiter(rate, places, time, tenant.run_seconds, tenant.patience_seconds, on_wait)
+        self._login = TenantLogin(tenant, credentials, self._send, time.clock)
+        self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, self._login.explain_error)
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError where that cannot be proven."""
-        book = rules_of(self._tenant, self._dialect, lambda: self._access.base)
-        return tuple(map(wire.live_rule, await self._all(book)))
+        book = rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server)
+        return tuple(map(rule_json.parse_live_rule, await self._read_list(book)))
 
     async def queues(self) -> tuple[Queue, ...]:
         """Return every queue."""
-        book = queues_of(self._tenant, lambda: self._access.base)
-        return tuple(map(wire.queue, await self._all(book)))
+        book = queues_endpoint(self._tenant, lambda: self._login.api_server)
+        return tuple(map(rule_json.parse_queue, await self._read_list(book)))
 
-    async def rule(self, rule_id: str) -> Read | None:
+    async def rule(self, rule_id: str) -> FetchedRule | None:
         """Return one rule as it is now, or None where it is gone."""
         try:
             answer = await self._call("read", self._rule_path(rule_id))
-        except GoneError:
+        except RuleNotFoundError:
             return None
-        live = wire.live_rule(self._dialect.single(answer.form))
+        live = rule_json.parse_live_rule(self._mapper.single_rule(answer.payload))
         if live.id != rule_id:
-            raise UnexpectedAnswerError(f"{answer.call}: another rule came, {live.id[:64]!r}")
-        return Read(live, _sendable(answer.headers.get("etag")))
+            raise UnexpectedResponseError(f"{answer.call}: another rule came, {live.id[:64]!r}")
+        return FetchedRule(live, _usable_etag(answer.headers.get("etag")))
 
-    async def _all(self, book: Book) -> list[dict[str, Any]]:
+    async def _read_list(self, book: ListEndpoint) -> list[dict[str, Any]]:
         """Return every entry of a list."""
 
         async def ask(query: str) -> object:
             answer = await self._call(book.call, f"{book.path}?{query}" if query else book.path)
-            return answer.form
+            return answer.payload
 
-        return await complete(ask, book, self._time, self.pacer, self._progress)
+        return await read_complete_list(ask, book, self._time, self.rate_limiter, self._progress)
 
     def _rule_path(self, rule_id: str) -> str:
         return rule_path(self._tenant.rules_path, rule_id)
 
     async def _call(
         self, call: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Answer:
+    ) -> ApiResponse:
         """Make one call with a token; a refused token is renewed once. `path` may have a query; `content` is JSON."""
-        kind = _KINDS.get(call, Kind.WRITE)
-        more = {**(_AS_JSON if content else ACCEPTED), **(headers or {})}
-        token = await self._access.token()
-        base = self._access.base
+        kind = _REQUEST_KINDS.get(call, RequestKind.WRITE)
+        more = {**(_AS_JSON if content else ACCEPT_HEADERS), **(headers or {})}
+        token = await self._login.token()
+        base = self._login.api_server
         for turn in (1, 2):
             known = {"Authorization": f"Bearer {token}", **more}
-            request = Request(self._method(call), base, f"{base.path}{path}", known, content)
+            request = ApiRequest(self._method(call), base, f"{base.path}{path}", known, content)
             answer = await self._sender.send(request, kind)
             if answer.status != _UNAUTHORIZED:
-                return self._checked(call, answer)
+                return self._check_response(call, answer)
             if turn == 1:
-                token = await self._access.token(refused=token)
+                token = await self._login.token(rejected=token)
         raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
 
     def _method(self, call: str) -> str:
         return self._tenant.profile.update if call == "update" else _METHODS[call]
 
-    def _checked(self, call: str, answer: Answer) -> Answer:
+    def _check_response(self, call: str, answer: ApiResponse) -> ApiResponse:
         """Translate the statuses that are final."""
-        if answer.is_success and not self._dialect.refuses(answer):
+        if answer.is_success and not self._mapper.is_refusal(answer):
             return answer
-        why = f"{answer.call}: status {answer.status}, {self._access.explanation(answer)}"
+        why = f"{answer.call}: status {answer.status}, {self._login.explain_error(answer)}"
         if answer.status == HTTPStatus.FORBIDDEN:
-            raise ScopeError(f"the client lacks the {_RIGHTS.get(call, 'scope routing:write')} ({why})")
-        raise _refused(call, answer.status, why)
+            raise ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({why})")
+        raise _refusal_error(call, answer.status, why)
 
-    async def _send(self, request: Request, kind: Kind) -> Answer:
+    async def _send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
         return await self._sender.send(request, kind)
 
 
@@ -197,67 +197,71 @@ class WritingClient(ReadingClient):
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
         """Create a rule and return it as the server answered."""
-        body = wire.body(rule, marker)
-        headers = {"Idempotency-Key": self._keys.key(body)} if self._tenant.idempotency_keys else {}
-        sent = self._dialect.body(body)
-        made = self._written(await self._call("create", self._tenant.rules_path, _encoded(sent), headers))
-        self._keys.acknowledged(body)
+        body = rule_json.rule_body(rule, marker)
+        headers = {"Idempotency-Key": self._idempotency_keys.key_for(body)} if self._tenant.idempotency_keys else {}
+        sent = self._mapper.tenant_body(body)
+        made = self._parse_written_rule(
+            await self._call("create", self._tenant.rules_path, _encode_json(sent), headers)
+        )
+        self._idempotency_keys.mark_completed(body)
         return made
 
     @cached_property
-    def _keys(self) -> Keys:
-        return Keys(self._time.random)
+    def _idempotency_keys(self) -> IdempotencyKeys:
+        return IdempotencyKeys(self._time.random)
 
-    async def update(self, read: Read, rule: Rule, marker: Marker | None) -> LiveRule:
+    async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
         """Replace a rule that was just read; what we do not know of it goes back as it was."""
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
-        sent = self._dialect.update(wire.body(rule, marker, read.live.raw))
-        return self._written(await self._call("update", path, _encoded(sent), headers))
+        sent = self._mapper.update_body(rule_json.rule_body(rule, marker, read.live.raw))
+        return self._parse_written_rule(await self._call("update", path, _encode_json(sent), headers))
 
-    async def restore(self, read: Read, before: LiveRule) -> LiveRule:
+    async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
         """Write a rule that was just read back as it was earlier, and return it as the server answered."""
-        ours = wire.body(before.rule, before.marker)
+        ours = rule_json.rule_body(before.rule, before.marker)
         ours |= {name: before.raw[name] for name in ours if name in before.raw}
         raw = {**before.raw, **read.live.raw, **ours}
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
-        return self._written(await self._call("update", path, _encoded(self._dialect.update(raw)), headers))
+        return self._parse_written_rule(
+            await self._call("update", path, _encode_json(self._mapper.update_body(raw)), headers)
+        )
 
-    async def delete(self, read: Read) -> None:
+    async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; one that is gone already is a success."""
         headers = {"If-Match": read.etag} if read.etag else {}
         try:
             await self._call("delete", self._rule_path(read.live.id), headers=headers)
-        except GoneError:
+        except RuleNotFoundError:
             return
 
-    def _written(self, answer: Answer) -> LiveRule:
+    def _parse_written_rule(self, answer: ApiResponse) -> LiveRule:
         """Read the answer to a write; one that cannot be used leaves open what was written."""
         try:
-            return wire.live_rule(self._dialect.single(answer.form))
-        except UnexpectedAnswerError as error:
+            return rule_json.parse_live_rule(self._mapper.single_rule(answer.payload))
+        except UnexpectedResponseError as error:
             raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
 
 
 def rule_path(rules_path: str, rule_id: str) -> str:
     """Quote the id into the path. Ids come from the server: dots alone would lead out of the rules."""
-    if rule_id in ("", ".", "..") or not wire.is_text(rule_id):
-        raise UnexpectedAnswerError(f"{rule_id[:64]!r} cannot be the id of a rule")
+    if rule_id in ("", ".", "..") or not rule_json.is_text(rule_id):
+        raise UnexpectedResponseError(f"{rule_id[:64]!r} cannot be the id of a rule")
     return f"{rules_path}/{quote(rule_id, safe='')}"
 
 
-def _encoded(body: Json) -> bytes:
+def _encode_json(body: Json) -> bytes:
     return json.dumps(body, allow_nan=False).encode()
 
 
-def _sendable(etag: str | None) -> str | None:
+def _usable_etag(etag: str | None) -> str | None:
     """Return the ETag if it can go back in a header; a rule without a usable one is compared before it is written."""
     return etag if etag and etag.isascii() and etag.isprintable() else None
 
 
-def _refused(call: str, status: int, why: str) -> ApiError:
+def _refusal_error(call: str, status: int, why: str) -> ApiError:
     """Return what a 4xx or a 501 means for a call (invariants F14, F18 to F22)."""
-    if status in _GONE.get(call, ()):
-        return GoneError(why, status)
-    if call in _READS or status in _NEVER[call]:
-        return NotOfferedError(why)
-    return _REJECTED.get(status, RejectedError)(why, status)
+    if status in _GONE_STATUSES.get(call, ()):
+        return RuleNotFoundError(why, status)
+    if call in _READ_KINDS or status in _UNSUPPORTED_STATUSES[call]:
+        return UnsupportedCallError(why)
+    return _REJECTION_ERRORS.get(status, RejectedError)(why, status)

@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.context_writers import INTERACTION, Writer
-from reconciler.cxone.settings import Credentials, Server, Tenant
+from reconciler.cxone.context_writers import INTERACTION_WRITER, ContextWriter
+from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
 from reconciler.cxone.transport.circuit_breaker import FailFastBreaker
-from reconciler.cxone.transport.sender import BUDGET, Budget, Sender
-from reconciler.errors import ApiError, LaterError, OverloadedError, RejectedError, TooFastError, UsageError
+from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline, RetryingSender
+from reconciler.errors import ApiError, OverloadedError, RateLimitedError, RejectedError, RetryLaterError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.cxone.transport.rate_limiter import Time
-    from reconciler.cxone.transport.request import Carry
+    from reconciler.cxone.transport.rate_limiter import TimeSource
+    from reconciler.cxone.transport.request import Transport
 
 
-_PLACE: Final = "{conversationId}"
+_PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
-_DIRECTIONS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
-_LEAST: Final = 0.05
+_DOT_SEGMENTS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
+_MIN_WRITE_SECONDS: Final = 0.05
 """Seconds without which no call is begun."""
-_SOON: Final = 2.0
+_READY_SECONDS: Final = 2.0
 """Seconds for which a token that could not be had is not asked for again, however often somebody wants to know."""
 
 
@@ -36,24 +36,26 @@ class ContextClient(ReadingClient):
 
     def __init__(
         self,
-        carry: Carry,
-        tenant: Tenant,
-        credentials: Credentials,
-        time: Time,
-        path: str,
-        writer: Writer = INTERACTION,
+        transport: Transport,
+        tenant: TenantSettings,
+        credentials: ClientCredentials,
+        time: TimeSource,
+        path_template: str,
+        writer: ContextWriter = INTERACTION_WRITER,
     ) -> None:
         """`path` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
-        super().__init__(carry, tenant, credentials, time)
+        super().__init__(transport, tenant, credentials, time)
         self.circuit = FailFastBreaker(time)
-        self._path, self._writer = path, writer
-        self._segment = next((part for part in path.split("/") if _PLACE in part), "")
+        self._path_template, self._writer = path_template, writer
+        self._placeholder_segment = next((part for part in path_template.split("/") if _PLACEHOLDER in part), "")
         self._unready_until = time.clock()
-        self._sender = Sender(carry, tenant, self.pacer, time, self._access.explanation, self.circuit)
-        below = Server.of(tenant.base_url).path if tenant.base_url else ""
-        if not _is_plain(f"{below}{self._path_of('conversation')}"):
+        self._sender = RetryingSender(
+            transport, tenant, self.rate_limiter, time, self._login.explain_error, self.circuit
+        )
+        below = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
+        if not _is_plain_path(f"{below}{self._conversation_path('conversation')}"):
             raise UsageError(
-                f"{path[:100]!r} is no path that can be asked for as it stands: it has . or .. in it, or signs that no"
+                f"{path_template[:100]!r} is no path that can be asked for as it stands: it has . or .. in it, or signs that no"
                 " URL has"
             )
 
@@ -65,57 +67,59 @@ class ContextClient(ReadingClient):
         TooFastError, LaterError, TimeoutError when it is cancelled, and other ApiErrors; AmbiguousWriteError where
         nobody knows whether it was done, and it must not be done twice.
         """
-        path = self._path_of(conversation)
-        held = self.pacer.held
-        if max(held, _LEAST) > seconds:
-            raise TooFastError("no call fits into the time that there is", max(held, 1.0))
-        budget = Budget(self._time.clock() + seconds)
-        token = BUDGET.set(budget)
+        path = self._conversation_path(conversation)
+        held = self.rate_limiter.pause_seconds
+        if max(held, _MIN_WRITE_SECONDS) > seconds:
+            raise RateLimitedError("no call fits into the time that there is", max(held, 1.0))
+        budget = Deadline(self._time.clock() + seconds)
+        token = CURRENT_DEADLINE.set(budget)
         try:
-            answer = await self._writer.ask(self._call, path, attributes)
+            answer = await self._writer.write(self._call, path, attributes)
         except CancelledError:
-            raise self._late(budget) from None
-        except LaterError as error:
-            if budget.sent:  # before the circuit opened: nobody knows what came of that
+            raise self._deadline_error(budget) from None
+        except RetryLaterError as error:
+            if budget.request_sent:  # before the circuit opened: nobody knows what came of that
                 raise OverloadedError(str(error)) from error
             raise
         except OverloadedError as error:
-            if self._time.clock() < budget.end and self.pacer.held <= 0:
+            if self._time.clock() < budget.expires_at and self.rate_limiter.pause_seconds <= 0:
                 raise
-            raise self._late(budget) from error
+            raise self._deadline_error(budget) from error
         finally:
-            BUDGET.reset(token)
-        return answer.form
+            CURRENT_DEADLINE.reset(token)
+        return answer.payload
 
-    async def ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Say whether a token can be had."""
         if self._time.clock() < self._unready_until:
             return False
-        token = BUDGET.set(Budget(self._time.clock() + _SOON))
+        token = CURRENT_DEADLINE.set(Deadline(self._time.clock() + _READY_SECONDS))
         try:
-            async with self._time.deadline(_SOON):
-                await self._access.token()
+            async with self._time.deadline(_READY_SECONDS):
+                await self._login.token()
         except (ApiError, TimeoutError):
-            self._unready_until = self._time.clock() + _SOON
+            self._unready_until = self._time.clock() + _READY_SECONDS
             return False
         finally:
-            BUDGET.reset(token)
+            CURRENT_DEADLINE.reset(token)
         return True
 
-    def _late(self, budget: Budget) -> Exception:
+    def _deadline_error(self, budget: Deadline) -> Exception:
         """Return what to raise when the time is over: what was never sent did nothing."""
-        if self.pacer.held > 0 or not budget.sent:
-            return TooFastError("no more calls fit into the time that there is", max(self.pacer.held, 1.0))
+        if self.rate_limiter.pause_seconds > 0 or not budget.request_sent:
+            return RateLimitedError(
+                "no more calls fit into the time that there is", max(self.rate_limiter.pause_seconds, 1.0)
+            )
         return TimeoutError()
 
-    def _path_of(self, conversation: str) -> str:
+    def _conversation_path(self, conversation: str) -> str:
         """Put an id into the path. Raises RejectedError where it would lead elsewhere: quoted, dots alone can."""
         quoted = quote(conversation, safe="")
-        if self._segment.replace(_PLACE, quoted).lower() in _DIRECTIONS:
+        if self._placeholder_segment.replace(_PLACEHOLDER, quoted).lower() in _DOT_SEGMENTS:
             raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
-        return self._path.replace(_PLACE, quoted)
+        return self._path_template.replace(_PLACEHOLDER, quoted)
 
 
-def _is_plain(path: str) -> bool:
+def _is_plain_path(path: str) -> bool:
     """Say whether a server is asked for just this path: on the way and there, dots are taken for directions."""
-    return _PATH.fullmatch(path) is not None and not _DIRECTIONS.intersection(path.lower().split("/"))
+    return _PATH.fullmatch(path) is not None and not _DOT_SEGMENTS.intersection(path.lower().split("/"))

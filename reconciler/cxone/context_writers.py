@@ -7,18 +7,18 @@ from urllib.parse import quote
 
 from pydantic_core import to_json
 
-from reconciler.behaviour.space.value_type import as_text
+from reconciler.behaviour.space.value_type import number_as_text
 from reconciler.errors import RejectedError, UndefinedFieldsError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping
 
-    from reconciler.cxone.transport.request import Answer
+    from reconciler.cxone.transport.request import ApiResponse
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.kinds.profile import Profile
 
     Attributes = Mapping[str, str | float | None]
-    Call = Callable[[str, str, bytes], Awaitable[Answer]]
+    CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]
     """Makes a call of that name with a token: path and query, and JSON, or nothing, as the body."""
 
 
@@ -29,68 +29,70 @@ _PATHS: Final = {
     "digital-custom-fields": "/dfo/3.0/contacts/{conversationId}/custom-fields",
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",
 }
-_REFUSED: Final = (200, 400, 422)
+_FIELD_ERROR_STATUSES: Final = (200, 400, 422)
 """Statuses that may be about the fields: which one it is nobody knows. (200: a profile may say what a refusal is.)"""
 
 
-class Writer(Protocol):
+class ContextWriter(Protocol):
     """One of these ways."""
 
-    def ask(self, call: Call, path: str, attributes: Attributes) -> Awaitable[Answer]:
+    def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Tell the attributes of the conversation that the path is of."""
 
 
-class Interaction:
+class InteractionWriter:
     """Merges the attributes into an interaction's context, as the tutorial says."""
 
-    def ask(self, call: Call, path: str, attributes: Attributes) -> Awaitable[Answer]:
+    def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Make the call."""
-        return call("context", path, _encoded({"attributes": attributes}))
+        return call("context", path, _encode_json({"attributes": attributes}))
 
 
-class CustomFields:
+class CustomFieldsWriter:
     """Sets custom fields of a digital contact. To set the same values twice changes nothing."""
 
-    async def ask(self, call: Call, path: str, attributes: Attributes) -> Answer:
+    async def write(self, call: CallTenant, path: str, attributes: Attributes) -> ApiResponse:
         """Make the call. Raises UndefinedFieldsError."""
-        fields = [{"ident": name, "value": text(value)} for name, value in attributes.items()]
+        fields = [{"ident": name, "value": value_text(value)} for name, value in attributes.items()]
         try:
-            return await call("custom fields", path, _encoded(fields))
+            return await call("custom fields", path, _encode_json(fields))
         except RejectedError as error:
-            if error.status in _REFUSED:
-                raise UndefinedFieldsError(f"{definition(attributes)} (status {error.status})", error.status) from error
+            if error.status in _FIELD_ERROR_STATUSES:
+                raise UndefinedFieldsError(
+                    f"{custom_fields_hint(attributes)} (status {error.status})", error.status
+                ) from error
             raise
 
 
-class Signal:
+class SignalWriter:
     """Signals the script that a voice contact is in. Each signal interrupts it: none is given twice."""
 
     def __init__(self, parameters: Mapping[str, int]) -> None:
         """`parameters` says for each attribute by which of p1 to p9 it goes."""
         self._parameters = sorted((place, name) for name, place in parameters.items())
 
-    def ask(self, call: Call, path: str, attributes: Attributes) -> Awaitable[Answer]:
+    def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Make the call. Raises AmbiguousWriteError where nobody knows whether the signal was given."""
-        told = [f"p{place}={quote(text(attributes.get(name)), safe='')}" for place, name in self._parameters]
+        told = [f"p{place}={quote(value_text(attributes.get(name)), safe='')}" for place, name in self._parameters]
         return call("signal", f"{path}?{'&'.join(told)}", b"")
 
 
-INTERACTION: Final = Interaction()
+INTERACTION_WRITER: Final = InteractionWriter()
 
 
-def _encoded(body: object) -> bytes:
+def _encode_json(body: object) -> bytes:
     """Return JSON in ASCII, which every server reads."""
     return to_json(body, ensure_ascii=True)
 
 
-def text(value: str | float | None) -> str:
+def value_text(value: str | float | None) -> str:
     """Return a value as text: of null an empty one, of a number its decimals without an exponent."""
     if value is None:
         return ""
-    return value if isinstance(value, str) else as_text(value)
+    return value if isinstance(value, str) else number_as_text(value)
 
 
-def definition(names: Iterable[str]) -> str:
+def custom_fields_hint(names: Iterable[str]) -> str:
     """Say how custom fields come into being."""
     return (
         f"CXone has to know the custom fields {', '.join(names)}: an administrator defines them under Digital, Custom"
@@ -98,24 +100,26 @@ def definition(names: Iterable[str]) -> str:
     )
 
 
-def writer_of(environment: Environment) -> Writer:
+def choose_writer(environment: Environment) -> ContextWriter:
     """Return the way that the environment says."""
     names, context = environment.attributes, environment.context
     match context.writer:
         case "digital-custom-fields":
-            return CustomFields()
+            return CustomFieldsWriter()
         case "voice-signal":
             by = context.signal
-            return Signal({names.intent: by.intent, names.confidence: by.confidence, names.updated_at: by.updated_at})
-    return INTERACTION
+            return SignalWriter(
+                {names.intent: by.intent, names.confidence: by.confidence, names.updated_at: by.updated_at}
+            )
+    return INTERACTION_WRITER
 
 
-def path_of(environment: Environment, profile: Profile) -> str:
+def context_path(environment: Environment, profile: Profile) -> str:
     """Return where it writes: by the environment, else by its profile if that says it, else as is publicly known."""
     known = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
     return environment.api.context_path or known or profile.context_path
 
 
-def skipped_by(environment: Environment) -> frozenset[str]:
+def ignored_conversations(environment: Environment) -> frozenset[str]:
     """Return which conversations are not written."""
     return TEST_CHATS if environment.context.writer in _PATHS else frozenset()

@@ -12,25 +12,25 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from reconciler.cxone.settings import Server, Tenant, check_host
-from reconciler.cxone.transport.request import ACCEPTED, Answer, Request
-from reconciler.cxone.transport.sender import Kind
-from reconciler.errors import CredentialsError, UnexpectedAnswerError, UsageError
+from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
+from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
+from reconciler.cxone.transport.sender import RequestKind
+from reconciler.errors import CredentialsError, UnexpectedResponseError, UsageError
 from reconciler.text.hosts import is_loopback
-from reconciler.text.strict_json import STRICT
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    Send = Callable[[Request, Kind], Awaitable[Answer]]
-    Explain = Callable[[Answer], str]
+    SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
+    Explain = Callable[[ApiResponse], str]
 
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"
-_LARGEST: Final = 256 * 1024
+_MAX_DOCUMENT: Final = 256 * 1024
 """Bytes of a document, and characters of an id token. Real ones have some thousands."""
-_LONGEST_URL: Final = 500
+_MAX_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
 _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)
@@ -47,73 +47,77 @@ class Identity(NamedTuple):
 class Discovery:
     """Reads the documents, each once; the first again after `forget`."""
 
-    def __init__(self, tenant: Tenant, send: Send, explain: Explain) -> None:
+    def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Explain) -> None:
         """`explain` returns what an answer says of an error, fit to be shown."""
         self._tenant, self._send, self._explain = tenant, send, explain
-        self._issuer = Server.of(tenant.issuer)
-        self._token: Server | None = None
+        self._issuer = ServerUrl.parse(tenant.issuer)
+        self._token_server: ServerUrl | None = None
 
-    async def token_server(self) -> Server:
+    async def token_server(self) -> ServerUrl:
         """Return where to ask for a token. Raises ApiErrors: of reading, and CredentialsError for a refused address."""
-        if self._token is None:
-            form = await self._document(openid_request(self._issuer), "check api.issuer")
-            self._token = token_server_of(form, self._tenant)
-        return self._token
+        if self._token_server is None:
+            form = await self._fetch_document(openid_request(self._issuer), "check api.issuer")
+            self._token_server = parse_token_server(form, self._tenant)
+        return self._token_server
 
-    def forget(self) -> None:
+    def forget_token_server(self) -> None:
         """Ask the issuer anew for where tokens are: they are no longer where it said."""
-        self._token = None
+        self._token_server = None
 
-    async def api(self, identity: Identity) -> Server:
+    async def api_server(self, identity: Identity) -> ServerUrl:
         """Return where the API of a tenant is. Raises ApiErrors, as above."""
-        issuer = _checked(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
+        issuer = _check_server(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
         target = f"{issuer.path}{_CXONE}?{urlencode({'tenantId': identity.tenant})}"
-        form = await self._document(Request("GET", issuer, target, ACCEPTED), "give api.baseUrl to do without it")
-        return _checked(_text(form, "api_endpoint", _CXONE).rstrip("/"), _CXONE, "api_endpoint", self._tenant)
+        form = await self._fetch_document(
+            ApiRequest("GET", issuer, target, ACCEPT_HEADERS), "give api.baseUrl to do without it"
+        )
+        return _check_server(
+            _require_text(form, "api_endpoint", _CXONE).rstrip("/"), _CXONE, "api_endpoint", self._tenant
+        )
 
-    async def _document(self, request: Request, advice: str) -> object:
-        answer = await self._send(request, Kind.READ)
+    async def _fetch_document(self, request: ApiRequest, advice: str) -> object:
+        answer = await self._send(request, RequestKind.READ)
         where = f"{request.call} at {request.server.host}"
         if answer.status != HTTPStatus.OK:
             raise CredentialsError(f"{where}: status {answer.status}, {self._explain(answer)}; {advice}")
-        if len(answer.content) > _LARGEST:
-            raise UnexpectedAnswerError(f"{where}: more than {_LARGEST // 1024} KiB, which is no such document")
-        return answer.form
+        if len(answer.content) > _MAX_DOCUMENT:
+            raise UnexpectedResponseError(f"{where}: more than {_MAX_DOCUMENT // 1024} KiB, which is no such document")
+        return answer.payload
 
 
-def openid_request(issuer: Server) -> Request:
+def openid_request(issuer: ServerUrl) -> ApiRequest:
     """Return the request for the document that says where tokens are issued."""
-    return Request("GET", issuer, f"{issuer.path}{_OPENID}", ACCEPTED)
+    return ApiRequest("GET", issuer, f"{issuer.path}{_OPENID}", ACCEPT_HEADERS)
 
 
-def token_server_of(form: object, tenant: Tenant) -> Server:
+def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
     """Return where the document says that tokens are issued. Raises UnexpectedAnswerError and CredentialsError."""
-    return _checked(_text(form, "token_endpoint", _OPENID), _OPENID, "token_endpoint", tenant)
+    return _check_server(_require_text(data, "token_endpoint", _OPENID), _OPENID, "token_endpoint", tenant)
 
 
-def _text(form: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
+def _require_text(form: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
     found = form.get(name) if isinstance(form, dict) else None
     if not isinstance(found, str) or not found:
-        raise UnexpectedAnswerError(f"{where} holds no {name}")
+        raise UnexpectedResponseError(f"{where} holds no {name}")
     return found
 
 
-def _checked(url: str, where: str, name: str, tenant: Tenant) -> Server:
+def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
     """Return the server of an address from outside. Raises CredentialsError where no secret may go there."""
     try:
-        why = _objection(url, tenant)
+        why = _server_objection(url, tenant)
     except (CredentialsError, UsageError) as refusal:
         why = str(refusal)
     if why:
         raise CredentialsError(f"{where}: its {name} is not believed, and nothing was sent there: {why}")
-    return Server.of(url)
+    return ServerUrl.parse(url)
 
 
-def _objection(url: str, tenant: Tenant) -> str:
+def _server_objection(url: str, tenant: TenantSettings) -> str:
     """Say what is wrong with an address, if anything is. Raises CredentialsError and UsageError likewise."""
-    if len(url) > _LONGEST_URL:
-        return f"it has more than {_LONGEST_URL} characters"
-    place, issuer = Server.of(url), Server.of(tenant.issuer)
+    if len(url) > _MAX_URL:
+        return f"it has more than {_MAX_URL} characters"
+    place, issuer = ServerUrl.parse(url), ServerUrl.parse(tenant.issuer)
     if is_loopback(place.host) and not is_loopback(issuer.host):
         return f"{place.host} is this machine, and {issuer.host} is not"
     check_host(url, tenant.allowed_hosts)
@@ -124,20 +128,20 @@ def _objection(url: str, tenant: Tenant) -> str:
     return ""
 
 
-def _own_port(place: Server, issuer: Server) -> tuple[int, ...]:
+def _own_port(place: ServerUrl, issuer: ServerUrl) -> tuple[int, ...]:
     return (issuer.port,) if place.host == issuer.host else ()
 
 
-def identity_of(id_token: object) -> Identity:
+def parse_identity(id_token: object) -> Identity:
     """Read the payload of an id token. Raises UnexpectedAnswerError.
 
     Its signature is not looked at: it came from the issuer itself over TLS, and tells only where to ask on. Nobody is
     let in because of it.
     """
-    payload = _payload(id_token) if isinstance(id_token, str) and len(id_token) <= _LARGEST else None
+    payload = _payload(id_token) if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else None
     issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
     if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):
-        raise UnexpectedAnswerError(
+        raise UnexpectedResponseError(
             "the answer to the request for a token holds no id_token that says the tenant's iss and tenantId, so nobody"
             " knows where its API is; give api.baseUrl"
         )
@@ -150,6 +154,6 @@ def _payload(id_token: str) -> object:
         return None
     text = parts[1].rstrip("=")
     try:
-        return STRICT.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
+        return STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
     except (binascii.Error, ValueError, RecursionError):
         return None

@@ -11,28 +11,28 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.errors import IncompleteReadError, UnexpectedAnswerError
+from reconciler.errors import IncompleteReadError, UnexpectedResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
-    from reconciler.cxone.paging import Book, Page
-    from reconciler.cxone.transport.rate_limiter import Pacer, Time
+    from reconciler.cxone.paging import ListEndpoint, Page
+    from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
-    Ask = Callable[[str], Awaitable[object]]
+    FetchPage = Callable[[str], Awaitable[object]]
 
 
-_TRIES: Final = 3
-_AT_ONCE: Final = 64
+_MAX_TRIES: Final = 3
+_MAX_PARALLEL_PAGES: Final = 64
 """Pages that are asked for together: a total that is a lie does not make a million requests."""
-_MOST: Final = 1_000_000
-_IDLE: Final = 10
+_MAX_ENTITIES: Final = 1_000_000
+_MAX_IDLE_PAGES: Final = 10
 """Pages in a row of a chain that bring nothing new: longer, and it is taken for endless."""
 
 Entities = dict[str, dict[str, Any]]
 
 
-class _Reading(NamedTuple):
+class _ReadResult(NamedTuple):
     """What one reading of all pages gave, and why that is not all."""
 
     entities: Entities
@@ -40,97 +40,105 @@ class _Reading(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Count:
+class _PageCounts:
     """What the pages of one reading said of how many there are."""
 
-    came: int = 0
-    most: int = 0
+    received: int = 0
+    largest_total: int = 0
     """The largest number, under any name."""
-    done: int = 0
+    pages_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class _Reader:
+class _ListReader:
     """Reads one list, page by page."""
 
-    ask: Ask
-    book: Book
+    fetch_page: FetchPage
+    endpoint: ListEndpoint
     progress: Callable[[str, int, int], None]
-    count: _Count = field(default_factory=_Count)
+    count: _PageCounts = field(default_factory=_PageCounts)
 
-    async def whole(self) -> _Reading:
+    async def read_all(self) -> _ReadResult:
         """Read every page once; return the entries, and why they are not all."""
-        first = await self._page(self.book.query())
-        self._show(_pages(first))
-        chained = not self.book.numbered
-        reading = await (self._chain(first) if chained else self._rest(first))
-        return reading if reading.reason else _Reading(reading.entities, self._lacks(first, reading.entities))
+        first = await self._page(self.endpoint.page_query())
+        self._report_progress(_pages(first))
+        chained = not self.endpoint.is_numbered
+        reading = await (self._read_chain(first) if chained else self._read_numbered(first))
+        return (
+            reading if reading.reason else _ReadResult(reading.entities, self._missing_reason(first, reading.entities))
+        )
 
     async def _page(self, query: str) -> Page:
-        form = await self.ask(query)
-        page = self.book.read(form, query)
-        self.count.came += len(page.entities)
-        self.count.most = max(self.count.most, self.book.totals(form))
-        self.count.done += 1
+        form = await self.fetch_page(query)
+        page = self.endpoint.parse_page(form, query)
+        self.count.received += len(page.entities)
+        self.count.largest_total = max(self.count.largest_total, self.endpoint.largest_total(form))
+        self.count.pages_read += 1
         return page
 
-    def _show(self, pages: int) -> None:
-        self.progress(self.book.what, self.count.done, max(pages, self.count.done))
+    def _report_progress(self, pages: int) -> None:
+        self.progress(self.endpoint.noun, self.count.pages_read, max(pages, self.count.pages_read))
 
-    async def _rest(self, first: Page) -> _Reading:
+    async def _read_numbered(self, first: Page) -> _ReadResult:
         """Read the pages behind the first, many at the same time: each can be asked for by its place."""
         entities, length, pages = _by_id(first), len(first.entities), _pages(first)
 
         async def later(index: int) -> Page:
-            page = await self._page(self.book.query(index, length))
-            self._show(pages)
+            page = await self._page(self.endpoint.page_query(index, length))
+            self._report_progress(pages)
             return page
 
         last = first
-        for start in range(1, pages, _AT_ONCE):
-            found = await _all([later(index) for index in range(start, min(start + _AT_ONCE, pages))])
+        for start in range(1, pages, _MAX_PARALLEL_PAGES):
+            found = await _gather_pages(
+                [later(index) for index in range(start, min(start + _MAX_PARALLEL_PAGES, pages))]
+            )
             if any(page.total not in (None, first.total) for page in found):
-                return _Reading({}, "its total changed while it was read")
+                return _ReadResult({}, "its total changed while it was read")
             before, last = len(entities), found[-1]
             for page in found:
                 entities |= _by_id(page)
             if len(entities) == before:
                 break  # however many more there are said to be
-        return _Reading(entities, _unknown(last))
+        return _ReadResult(entities, _unknown_link_reason(last))
 
-    async def _chain(self, first: Page) -> _Reading:
+    async def _read_chain(self, first: Page) -> _ReadResult:
         """Follow each page to the next, to the end."""
-        entities, page, seen, idle = _by_id(first), first, {self.book.query()}, 0
-        while page.following and not (page.token and not page.entities):
-            asked, before = page.following, len(entities)
+        entities, page, seen, idle = _by_id(first), first, {self.endpoint.page_query()}, 0
+        while page.next_query and not (page.token and not page.entities):
+            asked, before = page.next_query, len(entities)
             if asked in seen and (idle or not page.token):
-                raise UnexpectedAnswerError(f"the list of {self.book.what} leads in a circle")
+                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} leads in a circle")
             seen.add(asked)
             page = await self._page(asked)
-            self._show(_pages(first))
+            self._report_progress(_pages(first))
             if page.total not in (None, first.total):
-                return _Reading({}, "its total changed while it was read")
+                return _ReadResult({}, "its total changed while it was read")
             entities |= _by_id(page)
             idle = 0 if len(entities) > before else idle + 1
-            if idle > _IDLE or len(entities) > _MOST:
-                raise UnexpectedAnswerError(f"the list of {self.book.what} has no end")
-        return _Reading(entities, _unknown(page))
+            if idle > _MAX_IDLE_PAGES or len(entities) > _MAX_ENTITIES:
+                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} has no end")
+        return _ReadResult(entities, _unknown_link_reason(page))
 
-    def _lacks(self, first: Page, entities: Entities) -> str:
+    def _missing_reason(self, first: Page, entities: Entities) -> str:
         """Return why what came cannot be all."""
-        if self.book.counted:
+        if self.endpoint.has_total:
             total = first.total or 0
             if len(entities) != total:
                 return f"{f'{len(entities):,}' if entities else 'none'} of {total:,} came"
-        elif self.count.came != len(entities):
+        elif self.count.received != len(entities):
             return "an entry came twice"
-        if self.count.most > len(entities):
-            return f"{len(entities):,} came, and an answer tells of {self.count.most:,}"
+        if self.count.largest_total > len(entities):
+            return f"{len(entities):,} came, and an answer tells of {self.count.largest_total:,}"
         return ""
 
 
-async def complete(
-    ask: Ask, book: Book, time: Time, pacer: Pacer, progress: Callable[[str, int, int], None]
+async def read_complete_list(
+    fetch_page: FetchPage,
+    endpoint: ListEndpoint,
+    time: TimeSource,
+    rate_limiter: RateLimiter,
+    progress: Callable[[str, int, int], None],
 ) -> list[dict[str, Any]]:
     """Return every entry of a list. Raises IncompleteReadError after a few tries that do not add up.
 
@@ -138,26 +146,28 @@ async def complete(
     """
 
     async def read() -> list[dict[str, Any]]:
-        return await _proven(lambda: _Reader(ask, book, progress).whole(), book, time, pacer)
+        return await _read_consistently(
+            lambda: _ListReader(fetch_page, endpoint, progress).read_all(), endpoint, time, rate_limiter
+        )
 
     found = await read()
     if found:
         return found
-    await time.sleep(pacer.backoff(1))
+    await time.sleep(rate_limiter.backoff(1))
     return await read()
 
 
-async def _proven(
-    read: Callable[[], Awaitable[_Reading]], book: Book, time: Time, pacer: Pacer
+async def _read_consistently(
+    read: Callable[[], Awaitable[_ReadResult]], book: ListEndpoint, time: TimeSource, pacer: RateLimiter
 ) -> list[dict[str, Any]]:
     """Read until it adds up: where nobody counts, until two readings in a row show the same ids."""
     before: Entities | None = None
     reason, failed = "", 0
-    while failed < _TRIES:
+    while failed < _MAX_TRIES:
         reading = await read()
         reason = reading.reason
         if not reason:
-            if book.counted or (before is not None and before.keys() == reading.entities.keys()):
+            if book.has_total or (before is not None and before.keys() == reading.entities.keys()):
                 return list(reading.entities.values())
             first, before = before is None, reading.entities
             if first:
@@ -166,14 +176,14 @@ async def _proven(
         else:
             before = None
         failed += 1
-        if failed < _TRIES:
+        if failed < _MAX_TRIES:
             await time.sleep(pacer.backoff(failed))
     raise IncompleteReadError(
-        f"the list of {book.what} cannot be read completely: {reason}. No plan was made, and nothing was written."
+        f"the list of {book.noun} cannot be read completely: {reason}. No plan was made, and nothing was written."
     )
 
 
-async def _all(calls: Iterable[Any]) -> list[Page]:
+async def _gather_pages(calls: Iterable[Any]) -> list[Page]:
     """Wait for all; when one fails the others are dropped, and its error is raised."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
@@ -194,6 +204,10 @@ def _pages(first: Page) -> int:
     return max(1, -(-(first.total or 0) // len(first.entities))) if first.entities else 1
 
 
-def _unknown(last: Page) -> str:
+def _unknown_link_reason(last: Page) -> str:
     """Return why a last page cannot be the last, where the profile says nothing of what it tells."""
-    return f"an answer has a `{last.more}`, of which the profile says nothing: there is more" if last.more else ""
+    return (
+        f"an answer has a `{last.unknown_link}`, of which the profile says nothing: there is more"
+        if last.unknown_link
+        else ""
+    )

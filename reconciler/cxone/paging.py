@@ -13,19 +13,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from reconciler.cxone.profile_mapping import Dialect, id_of_number, queue
-from reconciler.cxone.settings import Server, Tenant
-from reconciler.errors import UnexpectedAnswerError, UsageError
+from reconciler.cxone.profile_mapping import ProfileMapper, canonical_queue, id_from_number
+from reconciler.cxone.settings import ServerUrl, TenantSettings
+from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.manifest.kinds.profile import (
     AllAtOnce,
-    Listed,
     ListedQueues,
+    ListSettings,
     NextLink,
     PageNumber,
     ScrollToken,
     SkipTop,
 )
-from reconciler.text.strict_json import member
+from reconciler.text.strict_json import find_member
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
     from reconciler.manifest.kinds.tenant_api import Api
 
 
-_MOST: Final = 1_000_000
+_MAX_TOTAL: Final = 1_000_000
 _DIGITS: Final = 18
 _QUERY: Final = re.compile(r"[!-\"$-~]{0,4000}", re.ASCII)
-_TOTALS: Final = ("total", "totalRecords", "totalCount", "totalHits", "hits")
-_LINKS: Final = (
+_TOTAL_NAMES: Final = ("total", "totalRecords", "totalCount", "totalHits", "hits")
+_LINK_NAMES: Final = (
     "nextUri",
     "next",
     "nextPage",
@@ -56,144 +56,153 @@ class Page:
 
     entities: list[dict[str, Any]]
     total: int | None = None
-    following: str = ""
+    next_query: str = ""
     """The query of the next page; empty at the end, and where pages are counted."""
     token: str = ""
     """The token that `following` is made of: some servers give the same one until nothing is left."""
-    more: str = ""
+    unknown_link: str = ""
     """What else the answer says of there being more than the profile knows of."""
 
 
-class Book:
+class ListEndpoint:
     """One list: rules, or queues."""
 
     def __init__(
         self,
-        what: str,
+        noun: str,
         path: str,
-        listed: Listed,
-        size: int,
-        server: Callable[[], Server],
-        ours: Callable[[Any], Any] = lambda form: form,
+        list_profile: ListSettings,
+        page_size: int,
+        server: Callable[[], ServerUrl],
+        to_canonical: Callable[[Any], Any] = lambda form: form,
     ) -> None:
         """`server` is where the API is, once that is known; `ours` puts an entry under our names."""
-        self.what, self.path, self.paging = what, path, listed.paging
-        self._listed, self._size, self._server, self._ours = listed, size, server, ours
+        self.noun, self.path, self.paging = noun, path, list_profile.paging
+        self._list_profile, self._page_size, self._server, self._to_canonical = (
+            list_profile,
+            page_size,
+            server,
+            to_canonical,
+        )
 
     @property
     def call(self) -> str:
         """Return which kind of call asks for a page."""
-        return "list or nothing" if self._listed.no_content else "list"
+        return "list or nothing" if self._list_profile.no_content else "list"
 
     @property
-    def counted(self) -> bool:
+    def has_total(self) -> bool:
         """Say whether answers tell how many there are in all."""
         return self.paging.total is not None
 
     @property
-    def numbered(self) -> bool:
+    def is_numbered(self) -> bool:
         """Say whether any page can be asked for once the first is known."""
         return isinstance(self.paging, PageNumber | SkipTop)
 
-    def query(self, index: int = 0, length: int = 0) -> str:
+    def page_query(self, index: int = 0, length: int = 0) -> str:
         """Return how a page is asked for: the first, or that of an index where pages have a length."""
         match self.paging:
             case PageNumber() as by:
-                return urlencode({by.page: by.first + index, by.size: self._size})
+                return urlencode({by.page: by.first + index, by.size: self._page_size})
             case SkipTop() as by:
-                return urlencode({by.skip: index * length, by.top: self._size})
+                return urlencode({by.skip: index * length, by.top: self._page_size})
             case NextLink() | ScrollToken() as by:
-                return urlencode({by.size: self._size}) if by.size else ""
+                return urlencode({by.size: self._page_size}) if by.size else ""
             case AllAtOnce():
                 return ""
 
-    def read(self, form: object, asked: str) -> Page:
+    def parse_page(self, data: object, query: str) -> Page:
         """Read an answer to a query; None stands for status 204. Raises UnexpectedAnswerError, naming what is wrong."""
-        if form is None and self._listed.no_content:
+        if data is None and self._list_profile.no_content:
             return Page(entities=[])
-        entities = member(form, self._listed.list)
+        entities = find_member(data, self._list_profile.list)
         if not isinstance(entities, list):
-            where = "is no list" if self._listed.list == "." else f"has no list `{self._listed.list}`"
-            raise UnexpectedAnswerError(f"a page of {self.what} {where}")
-        entities, total = self._entities(entities), self._total(form)
-        following, token = self._following(form, asked)
-        return Page(entities=entities, total=total, following=following, token=token, more=self._more(form))
+            where = "is no list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
+            raise UnexpectedResponseError(f"a page of {self.noun} {where}")
+        entities, total = self._check_entities(entities), self._total(data)
+        following, token = self._next_query(data, query)
+        return Page(
+            entities=entities, total=total, next_query=following, token=token, unknown_link=self._unknown_link(data)
+        )
 
-    def _entities(self, entities: list[Any]) -> list[dict[str, Any]]:
-        name, numbers = self._listed.id, self._listed.ids == "number"
+    def _check_entities(self, entities: list[Any]) -> list[dict[str, Any]]:
+        name, numbers = self._list_profile.id, self._list_profile.ids == "number"
         for entity in entities:
             found = entity.get(name) if isinstance(entity, dict) else None
-            if not (type(found) is int and isinstance(id_of_number(found), str) if numbers else isinstance(found, str)):
+            if not (
+                type(found) is int and isinstance(id_from_number(found), str) if numbers else isinstance(found, str)
+            ):
                 kind = "number" if numbers else "text"
-                raise UnexpectedAnswerError(f"a page of {self.what} has an entry without a {kind} `{name}`")
-        return list(map(self._ours, entities))
+                raise UnexpectedResponseError(f"a page of {self.noun} has an entry without a {kind} `{name}`")
+        return list(map(self._to_canonical, entities))
 
     def _total(self, form: object) -> int | None:
         if self.paging.total is None:
             return None
-        total = member(form, self.paging.total)
-        if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MOST:
-            raise UnexpectedAnswerError(f"a page of {self.what} has no usable `{self.paging.total}`")
+        total = find_member(form, self.paging.total)
+        if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MAX_TOTAL:
+            raise UnexpectedResponseError(f"a page of {self.noun} has no usable `{self.paging.total}`")
         return total
 
-    def _following(self, form: object, asked: str) -> tuple[str, str]:
+    def _next_query(self, form: object, asked: str) -> tuple[str, str]:
         """Return the query of the next page, and the token that it is made of, if any."""
         match self.paging:
             case PageNumber() as by:
-                self._check_position(member(form, by.next), by.page, asked)
+                self._check_position(find_member(form, by.next), by.page, asked)
             case SkipTop() as by:
-                self._check_position(member(form, by.next), by.skip, asked)
+                self._check_position(find_member(form, by.next), by.skip, asked)
             case NextLink() as by:
-                return self._query_of(member(form, by.next), by.next), ""
+                return self._link_query(find_member(form, by.next), by.next), ""
             case ScrollToken() as by:
-                token = self._text(member(form, by.token), by.token)
-                size = {by.size: self._size} if by.size else {}
+                token = self._text(find_member(form, by.token), by.token)
+                size = {by.size: self._page_size} if by.size else {}
                 return (urlencode({by.parameter: token, **size}), token) if token else ("", "")
             case AllAtOnce():
                 pass
         return "", ""
 
-    def _more(self, form: object) -> str:
+    def _unknown_link(self, form: object) -> str:
         """Return what says that there is more than the profile knows of; a total is compared at the end."""
         if not isinstance(form, dict):
             return ""
         known = [getattr(self.paging, name, None) for name in ("next", "token")]
-        return next((name for name in _LINKS if name not in known and _is_link(member(form, name))), "")
+        return next((name for name in _LINK_NAMES if name not in known and _is_link(find_member(form, name))), "")
 
-    def totals(self, form: object) -> int:
+    def largest_total(self, data: object) -> int:
         """Return the most that an answer says there are, under any name."""
-        found = [form[name] for name in _TOTALS if type(form.get(name)) is int] if isinstance(form, dict) else []
+        found = [data[name] for name in _TOTAL_NAMES if type(data.get(name)) is int] if isinstance(data, dict) else []
         return max(found, default=0)
 
-    def _query_of(self, link: object, name: str) -> str:
+    def _link_query(self, link: object, name: str) -> str:
         """Return the query of a link to the next page; none at the end."""
         text = self._text(link, name)
         if not text:
             return ""
-        path, query = self._parts(text, name)
+        path, query = self._split_link(text, name)
         ours = (self.path, f"{self._server().path}{self.path}")
         if path.rstrip("/") not in [one.rstrip("/") for one in ours] or not _QUERY.fullmatch(query) or not query:
-            raise UnexpectedAnswerError(f"a page of {self.what} links to another path for the next one; not followed")
+            raise UnexpectedResponseError(f"a page of {self.noun} links to another path for the next one; not followed")
         return query
 
     def _text(self, found: object, name: str) -> str:
         if found is not None and not isinstance(found, str):
-            raise UnexpectedAnswerError(f"a page of {self.what} has a `{name}` that is no text")
+            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is no text")
         return found or ""
 
-    def _parts(self, link: str, name: str) -> tuple[str, str]:
+    def _split_link(self, link: str, name: str) -> tuple[str, str]:
         """Return path and query of a link to this very server."""
         try:
             parts = urlsplit(link)
         except ValueError:
-            raise UnexpectedAnswerError(f"a page of {self.what} has a `{name}` that is none") from None
-        if (parts.scheme or parts.netloc) and not self._is_here(f"{parts.scheme}://{parts.netloc}"):
-            raise UnexpectedAnswerError(f"a page of {self.what} links to another host for the next one; not followed")
+            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is none") from None
+        if (parts.scheme or parts.netloc) and not self._is_same_server(f"{parts.scheme}://{parts.netloc}"):
+            raise UnexpectedResponseError(f"a page of {self.noun} links to another host for the next one; not followed")
         return parts.path, parts.query
 
-    def _is_here(self, origin: str) -> bool:
+    def _is_same_server(self, origin: str) -> bool:
         try:
-            return Server.of(origin).origin == self._server().origin
+            return ServerUrl.parse(origin).origin == self._server().origin
         except UsageError:
             return False
 
@@ -201,42 +210,44 @@ class Book:
         """A counted list's link is never followed; one that leads elsewhere, or back, says that this is no CXone."""
         if not isinstance(link, str):
             return
-        _, query = self._parts(link, "next")
+        _, query = self._split_link(link, "next")
         at = int(parse_qs(asked)[parameter][0])
         for text in parse_qs(query).get(parameter, []):
             if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= at:
-                raise UnexpectedAnswerError(
-                    f"a page of {self.what} links back for the next one: from {parameter} {at} to {text}"
+                raise UnexpectedResponseError(
+                    f"a page of {self.noun} links back for the next one: from {parameter} {at} to {text}"
                 )
 
 
-def rules_of(tenant: Tenant, dialect: Dialect, server: Callable[[], Server]) -> Book:
+def rules_endpoint(tenant: TenantSettings, mapper: ProfileMapper, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of rules."""
     listed = tenant.profile.rules
-    return Book("rules", tenant.rules_path, listed, tenant.page_size, server, dialect.rule)
+    return ListEndpoint("rules", tenant.rules_path, listed, tenant.page_size, server, mapper.canonical_rule)
 
 
-def queues_of(tenant: Tenant, server: Callable[[], Server]) -> Book:
+def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of queues."""
     listed = tenant.queues
-    return Book("queues", tenant.queues_path, listed, tenant.page_size, server, lambda form: queue(form, listed))
+    return ListEndpoint(
+        "queues", tenant.queues_path, listed, tenant.page_size, server, lambda form: canonical_queue(form, listed)
+    )
 
 
 def _is_link(found: object) -> bool:
     return isinstance(found, str) and found != ""
 
 
-def platform_queues_of(api: Api, otherwise: ListedQueues) -> ListedQueues:
+def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
     """Return where and how the environment's queues are read; `otherwise` is the profile's list beside the rules."""
     match api.queues:
         case "acd-skills":
-            return skills(api.skills_version)
+            return skills_list(api.skills_version)
         case "digital":
             return ROUTING_QUEUES
-    return otherwise
+    return default
 
 
-def skills(version: int) -> ListedQueues:
+def skills_list(version: int) -> ListedQueues:
     """Return the list of ACD skills: numeric ids, 204 where there is none."""
     return ListedQueues.model_validate(
         {

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from reconciler.errors import UnexpectedAnswerError
-from reconciler.model.live import LiveRule, Marker, signed, split
+from reconciler.errors import UnexpectedResponseError
+from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
 from reconciler.model.rule import (
-    LARGEST_WEIGHT,
+    MAX_WEIGHT,
     OPERATORS,
     Condition,
     Opaque,
     Queue,
     Rule,
     Target,
-    api_form,
-    canonical_bag,
-    canonical_set,
-    condition,
-    opaque,
+    make_condition,
+    make_opaque,
+    normalized_conditions,
+    sorted_targets,
+    to_api_json,
 )
 
 if TYPE_CHECKING:
@@ -26,34 +26,34 @@ if TYPE_CHECKING:
 
 
 Json = Any
-Part = TypeVar("Part", Condition | Opaque, Target | Opaque)
-LEVELS = 64
+RulePart = TypeVar("RulePart", Condition | Opaque, Target | Opaque)
+MAX_LEVELS = 64
 """Levels of lists and objects that a rule may have; those that the API is known to write have three."""
 
 
-def live_rule(form: Json) -> LiveRule:
+def parse_live_rule(data: Json) -> LiveRule:
     """Return the rule that the server describes. Raises UnexpectedAnswerError, naming the field, where it is none."""
-    if not isinstance(form, dict):
-        raise UnexpectedAnswerError("a rule in the answer is no JSON object")
-    if _is_deep(form):
-        raise UnexpectedAnswerError(f"rule {str(form.get('id'))[:64]!r} in the answer is nested too deeply")
-    rule_id, name, priority = form.get("id"), form.get("name"), form.get("priority")
+    if not isinstance(data, dict):
+        raise UnexpectedResponseError("a rule in the answer is no JSON object")
+    if _is_deep(data):
+        raise UnexpectedResponseError(f"rule {str(data.get('id'))[:64]!r} in the answer is nested too deeply")
+    rule_id, name, priority = data.get("id"), data.get("name"), data.get("priority")
     if not isinstance(rule_id, str) or not rule_id:
-        raise _wrong(form, "id", "text")
+        raise _field_error(data, "id", "text")
     if not isinstance(name, str):
-        raise _wrong(form, "name", "text")
+        raise _field_error(data, "name", "text")
     if not isinstance(priority, int | float) or isinstance(priority, bool):
-        raise _wrong(form, "priority", "a number")
-    description, marker = split(_text(form, "description"))
+        raise _field_error(data, "priority", "a number")
+    description, marker = parse_marker(_text(data, "description"))
     rule = Rule(
         name=name,
         description=description,
         priority=priority,
-        enabled=_flag(form, "enabled"),
-        conditions=canonical_set([_condition(one) for one in _list(form, "conditions")]),
-        targets=canonical_bag([_target(one) for one in _list(form, "targets")]),
+        enabled=_flag(data, "enabled"),
+        conditions=normalized_conditions([_condition(one) for one in _list(data, "conditions")]),
+        targets=sorted_targets([_target(one) for one in _list(data, "targets")]),
     )
-    return LiveRule(rule_id, rule, marker, form)
+    return LiveRule(rule_id, rule, marker, data)
 
 
 def is_text(text: str) -> bool:
@@ -61,7 +61,7 @@ def is_text(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
-def _is_deep(form: Json, levels: int = LEVELS) -> bool:
+def _is_deep(form: Json, levels: int = MAX_LEVELS) -> bool:
     """Say whether there are more levels: counted, for where Python itself gives up differs from version to version."""
     if not levels:
         return True
@@ -71,31 +71,31 @@ def _is_deep(form: Json, levels: int = LEVELS) -> bool:
     return False
 
 
-def queue(form: Json) -> Queue:
+def parse_queue(data: Json) -> Queue:
     """Return the queue that an entry of a list describes, once its fields have our names."""
-    return Queue(form["id"], form["name"], form["active"])
+    return Queue(data["id"], data["name"], data["active"])
 
 
-def body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
+def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """Return what is sent: for an update, every field that we do not know goes back as it was read."""
     kept = dict(raw or {})
     return {
         **kept,
         "name": rule.name,
-        "description": signed(rule, marker),
+        "description": format_description(rule, marker),
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": _kept(rule.conditions, kept.get("conditions"), _condition),
-        "targets": _kept(rule.targets, kept.get("targets"), _target),
+        "conditions": _encode_parts(rule.conditions, kept.get("conditions"), _condition),
+        "targets": _encode_parts(rule.targets, kept.get("targets"), _target),
     }
 
 
-def _kept(parts: Sequence[Part], raw: Json, parse: Callable[[Json], Part]) -> list[Json]:
+def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
     """Write parts; one that stays as it was goes back just as it was read, unknown fields and all."""
-    read: dict[Part, list[Json]] = {}
+    read: dict[RulePart, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
         read.setdefault(parse(form), []).append(form)
-    return [read[part].pop(0) if read.get(part) else api_form(part) for part in parts]
+    return [read[part].pop(0) if read.get(part) else to_api_json(part) for part in parts]
 
 
 def _condition(form: Json) -> Condition | Opaque:
@@ -103,19 +103,19 @@ def _condition(form: Json) -> Condition | Opaque:
         attribute, operator = form.get("attributeName"), form.get("operator")
         if isinstance(attribute, str) and isinstance(operator, str) and operator in OPERATORS:
             try:
-                return condition(attribute, operator, form.get("value"))
+                return make_condition(attribute, operator, form.get("value"))
             except ValueError:
-                return opaque(form)
-    return opaque(form)
+                return make_opaque(form)
+    return make_opaque(form)
 
 
 def _target(form: Json) -> Target | Opaque:
     if type(form) is dict and form.get("type") == "queue":
         queue_id, weight = form.get("queueId"), form.get("weight", 1)
         is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if isinstance(queue_id, str) and is_number and abs(weight) <= LARGEST_WEIGHT:
+        if isinstance(queue_id, str) and is_number and abs(weight) <= MAX_WEIGHT:
             return Target(queue_id, weight)
-    return opaque(form)
+    return make_opaque(form)
 
 
 def _text(form: dict[str, Json], name: str) -> str:
@@ -123,14 +123,14 @@ def _text(form: dict[str, Json], name: str) -> str:
     if found is None:
         return ""
     if not isinstance(found, str):
-        raise _wrong(form, name, "text")
+        raise _field_error(form, name, "text")
     return found
 
 
 def _flag(form: dict[str, Json], name: str) -> bool:
     found = form.get(name, True)
     if not isinstance(found, bool):
-        raise _wrong(form, name, "true or false")
+        raise _field_error(form, name, "true or false")
     return found
 
 
@@ -139,9 +139,9 @@ def _list(form: dict[str, Json], name: str) -> list[Json]:
     if found is None:
         return []
     if not isinstance(found, list) or not all(type(one) is dict for one in found):
-        raise _wrong(form, name, "a list of objects")
+        raise _field_error(form, name, "a list of objects")
     return found
 
 
-def _wrong(form: dict[str, Json], name: str, what: str) -> UnexpectedAnswerError:
-    return UnexpectedAnswerError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {what}")
+def _field_error(form: dict[str, Json], name: str, what: str) -> UnexpectedResponseError:
+    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {what}")

@@ -9,9 +9,9 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.rule_json import live_rule
-from reconciler.errors import UnexpectedAnswerError, UsageError
-from reconciler.text.strict_json import STRICT
+from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.errors import UnexpectedResponseError, UsageError
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,48 +19,48 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
 
 
-LARGEST: Final = 64 * 1024 * 1024
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024
 """Bytes of a file: about 100,000 rules."""
-_LISTS: Final = ("entities", "rules", "items")
+_LIST_NAMES: Final = ("entities", "rules", "items")
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class RulesFile:
     """Rules of a file, and the names of queues by id, as far as the file tells them."""
 
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]
-    listed: bool
+    lists_queues: bool
     """Whether it lists the queues beside the rules; else it knows those alone whose names stand at the targets."""
 
 
-def read_export(data: bytes, name: str) -> Export:
+def read_rules_file(data: bytes, name: str) -> RulesFile:
     """Return what a file's bytes say. Raises UsageError, naming the file and what is wrong with it."""
-    if len(data) > LARGEST:
-        raise UsageError(f"{name}: larger than {LARGEST // 2**20} MiB")
+    if len(data) > MAX_FILE_BYTES:
+        raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:
-        form = STRICT.decode(data.decode("utf-8-sig"))
+        form = STRICT_DECODER.decode(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise UsageError(f"{name}: not JSON; a list of rules is wanted, or a page, as the API answers it") from None
     try:
-        rules = tuple(live_rule(_with_id(one, place)) for place, one in enumerate(_rules(form, name)))
-    except UnexpectedAnswerError as error:
+        rules = tuple(parse_live_rule(_ensure_id(one, place)) for place, one in enumerate(_find_rules(form, name)))
+    except UnexpectedResponseError as error:
         raise UsageError(f"{name}: {str(error).replace(' in the answer', '')}") from None
     twice = next((one for one, count in Counter(rule.id for rule in rules).items() if count > 1), None)
     if twice is not None:
         raise UsageError(f"{name}: two rules have the id {twice[:64]!r}")
-    named = [pair for rule in rules for pair in _named(rule.raw)]
-    return Export(
-        rules, dict([*named, *_queues(form)]), isinstance(form, dict) and isinstance(form.get("queues"), list)
+    named = [pair for rule in rules for pair in _target_queues(rule.raw)]
+    return RulesFile(
+        rules, dict([*named, *_listed_queues(form)]), isinstance(form, dict) and isinstance(form.get("queues"), list)
     )
 
 
-def _rules(form: object, name: str) -> list[Any]:
+def _find_rules(form: object, name: str) -> list[Any]:
     """Return the rules of a list or a page. Raises UsageError where they are not all."""
     if isinstance(form, list):
         return form
     page: dict[str, Any] = form if isinstance(form, dict) else {}
-    found = next((page[key] for key in _LISTS if isinstance(page.get(key), list)), None)
+    found = next((page[key] for key in _LIST_NAMES if isinstance(page.get(key), list)), None)
     if found is None:
         raise UsageError(f"{name}: no list of rules, and no page with `entities`, `rules` or `items`")
     total = page.get("total")
@@ -69,12 +69,12 @@ def _rules(form: object, name: str) -> list[Any]:
     return list(found)
 
 
-def _with_id(form: Any, place: int) -> Any:  # noqa: ANN401 - any JSON
+def _ensure_id(form: Any, place: int) -> Any:  # noqa: ANN401 - any JSON
     """Give a rule that was written by hand an id: its place."""
     return {**form, "id": f"#{place + 1}"} if isinstance(form, dict) and form.get("id") is None else form
 
 
-def _queues(form: object) -> Iterator[tuple[str, str]]:
+def _listed_queues(form: object) -> Iterator[tuple[str, str]]:
     """Yield the queues that stand beside the rules, where there are such."""
     queues = form.get("queues") if isinstance(form, dict) else None
     for one in queues if isinstance(queues, list) else ():
@@ -82,7 +82,7 @@ def _queues(form: object) -> Iterator[tuple[str, str]]:
             yield one["id"], one["name"]
 
 
-def _named(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _target_queues(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the queues whose names stand beside their ids, as in a plan's JSON."""
     for target in raw.get("targets") or ():
         queue, name = target.get("queueId"), target.get("queueName")

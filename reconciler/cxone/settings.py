@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote_plus
 
 from reconciler.errors import CredentialsError, UsageError
-from reconciler.manifest.kinds.profile import TUTORIAL, ListedQueues, Profile
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
 from reconciler.text.hosts import is_loopback
 
 _URL: Final = re.compile(
@@ -20,13 +20,13 @@ _URL: Final = re.compile(
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
-_OWN: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
+_CXONE_DOMAINS: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
 _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
 """The published issuers that are below none of these. Just these hosts: of theirs, no others are published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class ClientCredentials:
     """A client's id and secret, an access key's, or both; none is ever shown. What there is decides how to ask."""
 
     client_id: str = field(repr=False)
@@ -36,19 +36,19 @@ class Credentials:
     variables: tuple[str, ...] = ()
     """Names of the environment variables that they come from: what to look at when they are refused."""
 
-    def forms(self) -> tuple[str, ...]:
+    def secret_encodings(self) -> tuple[str, ...]:
         """Return how a secret may look when a server repeats it: as it is, in a form, in JSON, in Basic."""
         pairs = ((self.client_id, self.client_secret), (self.key_id, self.key_secret))
-        return tuple(form for name, secret in pairs if secret for form in _forms(name, secret))
+        return tuple(form for name, secret in pairs if secret for form in _encodings(name, secret))
 
 
-def _forms(name: str, secret: str) -> tuple[str, ...]:
+def _encodings(name: str, secret: str) -> tuple[str, ...]:
     basic = b64encode(f"{name}:{secret}".encode()).decode()
     return secret, quote_plus(secret), json.dumps(secret)[1:-1], basic
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerUrl:
     """A server, and the path that everything asked of it begins with: a URL, read once."""
 
     scheme: str
@@ -57,7 +57,7 @@ class Server:
     path: str
 
     @classmethod
-    def of(cls, url: str) -> Server:
+    def parse(cls, url: str) -> ServerUrl:
         """Read a URL. Raises UsageError where two parsers could read it as two places."""
         parts = _URL.fullmatch(url) if url.isascii() else None
         scheme = parts[1].lower() if parts else ""
@@ -79,7 +79,7 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tenant:
+class TenantSettings:
     """Where a tenant's API is and how fast it may be used. Times are seconds."""
 
     base_url: str
@@ -89,9 +89,9 @@ class Tenant:
     rules_path: str
     queues_path: str
     page_size: int = 100
-    profile: Profile = TUTORIAL
+    profile: Profile = DEFAULT_PROFILE
     """What the tenant calls things and how it answers; its paths are those above."""
-    queues: ListedQueues = TUTORIAL.queues
+    queues: ListedQueues = DEFAULT_PROFILE.queues
     """How the list of queues is read: the profile's, or that of the platform's own."""
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0
@@ -107,29 +107,29 @@ class Tenant:
     """How long a server is waited for that was there and has gone away."""
 
     @property
-    def urls(self) -> tuple[str, ...]:
+    def known_urls(self) -> tuple[str, ...]:
         """Return the addresses that are known before anything is asked."""
         return tuple(filter(None, (self.base_url, self.token_url, self.issuer)))
 
-    def check(self) -> None:
+    def check_hosts(self) -> None:
         """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""
-        for url in self.urls:
+        for url in self.known_urls:
             check_host(url, self.allowed_hosts)
         for path in (self.rules_path, self.queues_path):
             if not path.startswith("/"):
                 raise UsageError(f"{path[:100]!r} is no path: it must begin with /, or it could change the host")
 
 
-def check_host(url: str, allowed: frozenset[str]) -> None:
+def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
     """Raise where credentials may not be sent to the URL's host: CredentialsError and UsageError."""
-    place = Server.of(url)
+    place = ServerUrl.parse(url)
     host = place.host
     if is_loopback(host):
         return
     if place.scheme == "http":
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
-    known = host in _ISSUERS or any(host.endswith(end) and len(host) > len(end) for end in _OWN)
-    if not known and host not in map(str.lower, allowed):
+    known = host in _ISSUERS or any(host.endswith(end) and len(host) > len(end) for end in _CXONE_DOMAINS)
+    if not known and host not in map(str.lower, allowed_hosts):
         raise CredentialsError(
             f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
             f" CXROUTE_HOSTS={host}"

@@ -9,22 +9,31 @@ from typing import TYPE_CHECKING, Final, cast
 from reconciler.desired.queues import QueueError
 from reconciler.desired.substitution import (
     FLAG,
-    LONGEST_NAME,
-    LONGEST_TEXT,
+    MAX_NAME_BYTES,
+    MAX_TEXT_BYTES,
     PRIORITY,
     SHARE,
     WEIGHT,
-    Kind,
+    FieldType,
     TextBudget,
-    TooMuchTextError,
-    fill,
-    shown,
-    size,
+    TextLimitError,
+    describe_value,
+    fill_variables,
+    text_size,
     unquoted_hint,
 )
-from reconciler.model.live import OPENING, with_line_feeds
-from reconciler.model.rule import Condition, Json, Queue, Rule, Target, canonical_bag, canonical_set, condition
-from reconciler.text.suggest import did_you_mean
+from reconciler.model.live import MARKER_OPENING, normalize_line_ends
+from reconciler.model.rule import (
+    Condition,
+    Json,
+    Queue,
+    Rule,
+    Target,
+    make_condition,
+    normalized_conditions,
+    sorted_targets,
+)
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -36,11 +45,11 @@ if TYPE_CHECKING:
     _Test = tuple[str, str, Json, _Path]
 
 
-_KEY: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
+_KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
-class WrongRuleError(Exception):
+class InvalidRuleError(Exception):
     """Something in one rule is wrong; it stands at `path` below the rule."""
 
     def __init__(self, code: str, message: str, *path: str | int, hint: str = "") -> None:
@@ -48,66 +57,66 @@ class WrongRuleError(Exception):
         self.code, self.path, self.hint = code, path, hint
 
 
-class TooMuchFilledInError(WrongRuleError):
+class SubstitutionLimitError(InvalidRuleError):
     """The variables of the rule's file make too much text: no further rule of it can be expanded."""
 
 
-class WrongDefaultError(WrongRuleError):
+class InvalidDefaultError(InvalidRuleError):
     """Something in the defaults of a RuleSet is wrong; it stands at `path` below the document."""
 
 
-def slug(text: str) -> str:
+def make_slug(text: str) -> str:
     """Make a key of an intent: lower case, runs outside [a-z0-9] become a dash, trimmed; may be empty."""
     return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
 
 
-class Draft:
+class RuleExpander:
     """One rule on its way from what a person wrote to what is desired."""
 
     def __init__(
         self,
         environment: Environment,
-        queue: Callable[[str], Queue],
+        resolve_queue: Callable[[str], Queue],
         ruleset: RuleSet,
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
         """`queue` gives the live queue that a name means; it raises QueueError. `budget` is the file's, for texts."""
-        self.environment, self.resolve, self.ruleset, self.entry = environment, queue, ruleset, entry
+        self.environment, self.resolve_queue, self.ruleset, self.entry = environment, resolve_queue, ruleset, entry
         self._budget = budget or TextBudget()
-        self._filled_in: dict[tuple[_Path, str], Json] = {}
+        self._substituted: dict[tuple[_Path, str], Json] = {}
 
     def rule(self) -> Rule:
         """Return the rule that is desired. Raises WrongRuleError at the first thing that is wrong."""
-        queues = [self.queue(name, path) for name, _, path in split(self.entry)]
+        queues = [self.queue(name, path) for name, _, path in list_targets(self.entry)]
         return Rule(
             name=self.name(),
             description=self.description(queues),
             priority=self.priority(),
             enabled=self.enabled(),
-            conditions=canonical_set([test for test, _ in self.conditions()]),
-            targets=canonical_bag(
+            conditions=normalized_conditions([test for test, _ in self.conditions()]),
+            targets=sorted_targets(
                 [Target(queue.id, weight) for queue, weight in zip(queues, self.weights(), strict=True)]
             ),
         )
 
-    def everything_wrong(self) -> list[WrongRuleError]:
+    def collect_errors(self) -> list[InvalidRuleError]:
         """Try every part of the rule by itself, so that a person sees all that is wrong with it at once."""
         parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
         parts += [self.priority, self.enabled]
-        parts += [partial(self.weight, weight, path) for _, weight, path in split(self.entry)]
+        parts += [partial(self.weight, weight, path) for _, weight, path in list_targets(self.entry)]
         parts += [self.weights]
-        parts += [partial(self.queue, name, path) for name, _, path in split(self.entry)]
+        parts += [partial(self.queue, name, path) for name, _, path in list_targets(self.entry)]
         parts += [partial(self.condition, test) for test in self._tests()]
-        wrong: dict[object, WrongRuleError] = {}
+        wrong: dict[object, InvalidRuleError] = {}
         for part in parts:
             try:
                 part()
-            except WrongRuleError as error:
+            except InvalidRuleError as error:
                 wrong.setdefault((error.path, str(error)), error)
         return list(wrong.values())
 
-    def catches_all_by_omission(self) -> bool:
+    def is_implicit_catch_all(self) -> bool:
         """Say whether the rule takes every conversation without having said so: no condition, and no `when: []`."""
         entry = self.entry
         conditions = (entry.intent, entry.intents or None, entry.min_confidence, entry.below_confidence)
@@ -116,8 +125,8 @@ class Draft:
     def intents(self) -> tuple[str, ...]:
         """Return the intents that the sugar names: none, one or several."""
         if self.entry.intent is not None:
-            return (self._fill(self.entry.intent, ("intent",)),)
-        return tuple(self._fill(one, ("intents", index)) for index, one in enumerate(self.entry.intents or ()))
+            return (self._fill_text(self.entry.intent, ("intent",)),)
+        return tuple(self._fill_text(one, ("intents", index)) for index, one in enumerate(self.entry.intents or ()))
 
     def key(self) -> str:
         """Return the key: written, or the slug of the one intent."""
@@ -125,46 +134,52 @@ class Draft:
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
-            raise WrongRuleError("CXR108", "this rule has no single intent to take its key from", hint="write a `key`")
-        made = slug(intents[0])
-        if not _KEY.fullmatch(made):
+            raise InvalidRuleError(
+                "CXR108", "this rule has no single intent to take its key from", hint="write a `key`"
+            )
+        made = make_slug(intents[0])
+        if not _KEY_PATTERN.fullmatch(made):
             why = f"no key can be made of intent {intents[0]!r}" + (": it is too long" if made else "")
             where = "intent" if self.entry.intent is not None else "intents"
-            raise WrongRuleError("CXR108", why, where, hint="write a `key`")
+            raise InvalidRuleError("CXR108", why, where, hint="write a `key`")
         return made
 
     def name(self) -> str:
         """Return the rule's name: written, or made of the intent or key."""
         if self.entry.name is not None:
-            name = self._fill(self.entry.name, ("name",), LONGEST_NAME)
+            name = self._fill_text(self.entry.name, ("name",), MAX_NAME_BYTES)
         else:
             intents = self.intents()
             name = f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
-        if size(name) > LONGEST_NAME:
-            message = f"a name may have {LONGEST_NAME:,} bytes"
-            raise WrongRuleError("CXR104", message, "name", hint="write a shorter `name`")
+        if text_size(name) > MAX_NAME_BYTES:
+            message = f"a name may have {MAX_NAME_BYTES:,} bytes"
+            raise InvalidRuleError("CXR104", message, "name", hint="write a shorter `name`")
         return name
 
     def description(self, queues: Sequence[Queue]) -> str:
         """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
         entry = self.entry
-        text = self._said(queues) if entry.description is None else self._fill(entry.description, ("description",))
-        text = with_line_feeds(text)
-        if size(text) > LONGEST_TEXT:
-            message = f"a description may have {LONGEST_TEXT:,} bytes"
-            raise WrongRuleError("CXR104", message, "description", hint="write a shorter `description`")
-        if entry.description is not None and OPENING in text:
-            raise WrongRuleError("CXR104", f"a description may not hold {OPENING!r}", "description")
+        text = (
+            self._default_description(queues)
+            if entry.description is None
+            else self._fill_text(entry.description, ("description",))
+        )
+        text = normalize_line_ends(text)
+        if text_size(text) > MAX_TEXT_BYTES:
+            message = f"a description may have {MAX_TEXT_BYTES:,} bytes"
+            raise InvalidRuleError("CXR104", message, "description", hint="write a shorter `description`")
+        if entry.description is not None and MARKER_OPENING in text:
+            raise InvalidRuleError("CXR104", f"a description may not hold {MARKER_OPENING!r}", "description")
         if text.endswith("\r"):  # to the server it is a part of the line end before the line that says whose rule it is
             hint = "" if entry.description is not None else "the queue's name does: write a `description`"
-            raise WrongRuleError("CXR104", "a description may not end in a carriage return", "description", hint=hint)
+            raise InvalidRuleError("CXR104", "a description may not end in a carriage return", "description", hint=hint)
         return text
 
-    def _said(self, queues: Sequence[Queue]) -> str:
+    def _default_description(self, queues: Sequence[Queue]) -> str:
         intents = self.intents()
         if not intents:
             return ""
-        self._take(tuple(queue.name for queue in queues), ())
+        self._spend(tuple(queue.name for queue in queues), ())
         named = ", ".join(f"'{intent}'" for intent in intents)
         where = ", ".join(queue.name for queue in queues)
         return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {named} to {where}"
@@ -172,68 +187,72 @@ class Draft:
     def adopt(self) -> str | AdoptById | None:
         """Return which unmanaged live rule to take over, if any."""
         adopt = self.entry.adopt
-        return self._fill(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
+        return self._fill_text(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
 
-    def queue(self, written: str, path: _Path) -> Queue:
+    def queue(self, reference: str, path: _Path) -> Queue:
         """Return the live queue that is meant."""
-        name = self._fill(written, path)
+        name = self._fill_text(reference, path)
         try:
-            found = self.resolve(name)
+            found = self.resolve_queue(name)
         except QueueError as error:
-            raise WrongRuleError(error.code, str(error), *path, hint=error.hint) from None
+            raise InvalidRuleError(error.code, str(error), *path, hint=error.hint) from None
         return found
 
-    def weight(self, written: str | float, path: _Path) -> int | float:
+    def weight(self, raw: str | float, path: _Path) -> int | float:
         """Return a target's weight; `path` is its queue's."""
-        return cast("int | float", self._typed(written, WEIGHT, *path[:-1], "weight"))
+        return cast("int | float", self._typed_value(raw, WEIGHT, *path[:-1], "weight"))
 
     def weights(self) -> list[int | float]:
         """Return the weight of each target. A rule that takes part needs a positive one, or it routes to no queue."""
-        weights = [self.weight(weight, path) for _, weight, path in split(self.entry)]
+        weights = [self.weight(weight, path) for _, weight, path in list_targets(self.entry)]
         if any(weight > 0 for weight in weights) or not self.enabled():
             return weights
         message = "no target has a positive weight, so the conversations that this rule takes would reach no queue"
         hint = "set a weight above 0; to switch the rule off, set `enabled: false`"
-        raise WrongRuleError("CXR123", message, "targets", hint=hint)
+        raise InvalidRuleError("CXR123", message, "targets", hint=hint)
 
     def priority(self) -> int:
         """Return the priority: the rule's own, or that of the defaults."""
         own = self.entry.priority
         if own is None:
-            return cast("int", self._default(self.ruleset.defaults.priority, PRIORITY, "priority"))
-        return cast("int", self._typed(own, PRIORITY, "priority"))
+            return cast("int", self._default_value(self.ruleset.defaults.priority, PRIORITY, "priority"))
+        return cast("int", self._typed_value(own, PRIORITY, "priority"))
 
     def enabled(self) -> bool:
         """Return whether the rule takes part: what it says itself, or the defaults."""
         own = self.entry.enabled
         if own is None:
-            return cast("bool", self._default(self.ruleset.defaults.enabled, FLAG, "enabled"))
-        return cast("bool", self._typed(own, FLAG, "enabled"))
+            return cast("bool", self._default_value(self.ruleset.defaults.enabled, FLAG, "enabled"))
+        return cast("bool", self._typed_value(own, FLAG, "enabled"))
 
     def condition(self, test: _Test) -> Condition:
         """Return one condition, with variables filled in and understood by this tenant."""
         attribute, operator, value, path = test
         if operator not in self.environment.api.operators:
             message = f"{self.environment.name} does not understand operator {operator!r} (api.operators)"
-            raise WrongRuleError("CXR119", message, *path)
+            raise InvalidRuleError("CXR119", message, *path)
         filled = self._operand(value, path)
         try:
-            return condition(self._fill(attribute, path), operator, filled)
+            return make_condition(self._fill_text(attribute, path), operator, filled)
         except ValueError as error:
-            why = f", and {value} is {shown(filled)} in {self.environment.name}" if isinstance(value, str) else ""
-            raise WrongRuleError("CXR104", f"{operator} {error}{why}", *path) from None
+            why = (
+                f", and {value} is {describe_value(filled)} in {self.environment.name}"
+                if isinstance(value, str)
+                else ""
+            )
+            raise InvalidRuleError("CXR104", f"{operator} {error}{why}", *path) from None
 
     def _operand(self, value: Json, path: _Path) -> Json:
         """Return a condition's value with variables filled in."""
         if path == ("intent",):
-            return self._fill(value, path)
+            return self._fill_text(value, path)
         if path == ("intents",):
             return self.intents()
         if path == ("minConfidence",) and self.entry.min_confidence is None:
-            return self._default(value, SHARE, "minConfidence")
+            return self._default_value(value, SHARE, "minConfidence")
         if path in (("minConfidence",), ("belowConfidence",)):
-            return self._typed(value, SHARE, *path)
-        return self._filled(value, path)
+            return self._typed_value(value, SHARE, *path)
+        return self._fill_value(value, path)
 
     def conditions(self) -> list[tuple[Condition, _Path]]:
         """Return each condition and where it stands. Raises WrongRuleError."""
@@ -256,64 +275,64 @@ class Draft:
         for index, test in enumerate(entry.when or ()):
             yield test.attribute, test.operator, test.value, ("when", index, test.operator)
 
-    def _filled(self, value: Json, path: _Path) -> Json:
+    def _fill_value(self, value: Json, path: _Path) -> Json:
         if isinstance(value, str):
-            return self._looked_up(value, path)
-        return tuple(self._filled(item, path) for item in value) if isinstance(value, tuple) else value
+            return self._substitute_once(value, path)
+        return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
 
-    def _typed(self, written: Json, kind: Kind, *path: str | int) -> Json:
+    def _typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
         """Return the value of a field that is not text: as it is written, or the variable's that stands there."""
-        value = self._looked_up(written, path) if isinstance(written, str) else written
-        if kind.fits(value):
+        value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
+        if field_type.accepts(value):
             return value
-        message = f"{path[-1]} must be {kind.must}, and {written} is {shown(value)} in {self.environment.name}"
-        raise WrongRuleError("CXR104", message, *path, hint=unquoted_hint(value, kind))
+        message = f"{path[-1]} must be {field_type.requirement}, and {raw} is {describe_value(value)} in {self.environment.name}"
+        raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
 
-    def _default(self, written: Json, kind: Kind, name: str) -> Json:
+    def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:
         """Return the value of a field of the defaults. Raises WrongDefaultError."""
         try:
-            return self._typed(written, kind, "defaults", name)
-        except WrongRuleError as wrong:
-            raise WrongDefaultError(wrong.code, str(wrong), *wrong.path, hint=wrong.hint) from None
+            return self._typed_value(raw, field_type, "defaults", name)
+        except InvalidRuleError as wrong:
+            raise InvalidDefaultError(wrong.code, str(wrong), *wrong.path, hint=wrong.hint) from None
 
-    def _fill(self, text: str, path: _Path, limit: int = LONGEST_TEXT) -> str:
+    def _fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
         """Return a text with its variables filled in."""
-        value = self._looked_up(text, path, limit)
+        value = self._substitute_once(text, path, limit)
         if isinstance(value, str):
             return value
-        message = f"{text} must be text here, and it is {shown(value)} in {self.environment.name}"
-        raise WrongRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
+        message = f"{text} must be text here, and it is {describe_value(value)} in {self.environment.name}"
+        raise InvalidRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
 
-    def _looked_up(self, text: str, path: _Path, limit: int = LONGEST_TEXT) -> Json:
+    def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
         if "$" not in text:
             return text
         place = (path, text)
-        if place not in self._filled_in:
-            value = self._filled_in[place] = self._replaced(text, path, limit)
-            self._take(value, path)
-        return self._filled_in[place]
+        if place not in self._substituted:
+            value = self._substituted[place] = self._substitute(text, path, limit)
+            self._spend(value, path)
+        return self._substituted[place]
 
-    def _take(self, value: Json, path: _Path) -> None:
+    def _spend(self, value: Json, path: _Path) -> None:
         """Count a text against what the file may fill in."""
         try:
-            self._budget.take(value)
-        except TooMuchTextError as error:
+            self._budget.spend(value)
+        except TextLimitError as error:
             hint = "shorten the variables, or split the file"
-            raise TooMuchFilledInError("CXR010", str(error), *path, hint=hint) from None
+            raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
 
-    def _replaced(self, text: str, path: _Path, limit: int) -> Json:
+    def _substitute(self, text: str, path: _Path, limit: int) -> Json:
         variables = self.environment.vars
         try:
-            return fill(text, variables, limit)
+            return fill_variables(text, variables, limit)
         except KeyError as missing:
             name = str(missing.args[0])
             message = f"{self.environment.name} has no variable {name!r} in its vars"
-            raise WrongRuleError("CXR107", message, *path, hint=did_you_mean(name, variables)) from None
+            raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
         except ValueError as error:
-            raise WrongRuleError("CXR104", str(error), *path) from None
+            raise InvalidRuleError("CXR104", str(error), *path) from None
 
 
-def split(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:
+def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:
     """Return queue, weight and place of each target of the rule, as written."""
     if entry.queue is not None:
         return [(entry.queue, 1, ("queue",))]

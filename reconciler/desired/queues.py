@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from reconciler.model.rule import Queue
-from reconciler.text.suggest import did_you_mean
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,7 +24,7 @@ class QueueError(Exception):
         self.hint = hint
 
 
-class Catalogue:
+class QueueResolver:
     """The tenant's live queues, and the aliases that the manifests give them in one environment."""
 
     def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None], queues: Iterable[Queue]) -> None:
@@ -39,72 +39,72 @@ class Catalogue:
     def resolve(self, name: str) -> Queue:
         """Return the live queue that `name` (an alias, else a live name) means here. Raises QueueError."""
         if name not in self.aliases:
-            return self._named(name, name)
+            return self._resolve_name(name, name)
         meant = self.aliases[name]
         if meant is None:
             raise QueueError("CXR105", f"queue alias {name!r} has no entry for {self.environment}")
         if isinstance(meant, str):
-            return self._named(name, meant)
+            return self._resolve_name(name, meant)
         if meant.name is not None:
-            return self._named(name, meant.name)
-        return self._identified(name, str(meant.id))
+            return self._resolve_name(name, meant.name)
+        return self._resolve_id(name, str(meant.id))
 
-    def _named(self, name: str, live_name: str) -> Queue:
+    def _resolve_name(self, name: str, live_name: str) -> Queue:
         named = self._by_name.get(live_name, [])
         found = [queue for queue in named if queue.active] or named
         if len(found) == 1:
-            return self._usable(found[0])
+            return self._require_active(found[0])
         shown = f'"{name}"' if name == live_name else f'"{live_name}" (alias {name!r})'
         if found:
             message = f"{len(found)} live queues of {self.environment} are named {shown}"
             raise QueueError("CXR106", message, "name one by id in a Queues document")
         where = "no live queue" if name != live_name else "no alias and no live queue"
-        raise QueueError("CXR105", f"queue {shown} is {where} of {self.environment}", self.nearest(live_name))
+        raise QueueError("CXR105", f"queue {shown} is {where} of {self.environment}", self.suggest(live_name))
 
-    def _identified(self, name: str, queue_id: str) -> Queue:
+    def _resolve_id(self, name: str, queue_id: str) -> Queue:
         found = self._by_id.get(queue_id)
         if found is None:
             raise QueueError("CXR105", f'queue id "{queue_id}" (alias {name!r}) is not live in {self.environment}')
-        return self._usable(found)
+        return self._require_active(found)
 
-    def _usable(self, queue: Queue) -> Queue:
+    def _require_active(self, queue: Queue) -> Queue:
         if not queue.active:
             message = f'queue "{queue.name}" (id {queue.id}) of {self.environment} is inactive'
             raise QueueError("CXR121", message, "switch it on in CXone, or let the rule name another one")
         return queue
 
     @property
-    def known(self) -> Mapping[str, Queue]:
+    def queues_by_id(self) -> Mapping[str, Queue]:
         """The queues by id."""
         return self._by_id
 
-    def nearest(self, name: str) -> str:
+    def suggest(self, name: str) -> str:
         """Return a hint with the nearest alias or live name, or nothing."""
-        return did_you_mean(name, [*self.aliases, *self._by_name])
+        return suggest(name, [*self.aliases, *self._by_name])
 
 
-class AssumedCatalogue(Catalogue):
+class OfflineQueueResolver(QueueResolver):
     """Offline: every queue that a manifest names is taken to be there. `assumed` says which were asked for, by id."""
 
     def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None]) -> None:
         """Begin with no queue; an unnumbered one's id is its name."""
         super().__init__(environment, aliases, ())
-        self.assumed: dict[str, Queue] = {}
+        self.assumed_queues: dict[str, Queue] = {}
 
     @property
-    def known(self) -> Mapping[str, Queue]:
+    def queues_by_id(self) -> Mapping[str, Queue]:
         """The queues that were asked for, by id."""
-        return self.assumed
+        return self.assumed_queues
 
-    def _named(self, name: str, live_name: str) -> Queue:
+    def _resolve_name(self, name: str, live_name: str) -> Queue:
         del name
-        return self.assumed.setdefault(live_name, Queue(live_name, live_name))
+        return self.assumed_queues.setdefault(live_name, Queue(live_name, live_name))
 
-    def _identified(self, name: str, queue_id: str) -> Queue:
-        return self.assumed.setdefault(queue_id, Queue(queue_id, name))
+    def _resolve_id(self, name: str, queue_id: str) -> Queue:
+        return self.assumed_queues.setdefault(queue_id, Queue(queue_id, name))
 
 
-def aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
+def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
     """Return what each alias of the Queues documents means in the environment.
 
     In the sandbox an alias without an entry names its own queue; elsewhere it is None, an error once it is used.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from reconciler.doctor.check import Kind, Line, Reply
+from reconciler.doctor.check import CheckResult, ProbeReply, ReplyKind
 from reconciler.text.escape import sanitize
 
 _SCOPE: Final = "routing:read"
 _SERVER: Final = 500
-_MOVED: Final = (301, 302, 303, 307, 308)
+_REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
 
 
-class Asked(NamedTuple):
+class AdviceContext(NamedTuple):
     """What a call was for: its name in the output, the setting that says where it goes, the credentials' variables."""
 
     name: str
@@ -21,13 +21,13 @@ class Asked(NamedTuple):
     rate: float
 
 
-RESOURCE: Final = (
+NO_RULES_API: Final = (
     "No public NICE document describes an API for routing rules: this path is that of the tutorial which cxroute grew"
     " from. If your tenant has such a resource at another place, set {setting}. If it has none, cxroute cannot manage"
     " its rules; validate, test and explain work without it, and so do, on a file of rules,"
     " `cxroute plan --live FILE.json` and `cxroute export --live FILE.json`"
 )
-_KINDS: Final[dict[Kind, tuple[str, str]]] = {
+_KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
     "page": (
         "a web page came in place of JSON",
         "A page to sign in, or a proxy's: {base} must be the API's address. Behind a proxy set CXROUTE_PROXY",
@@ -51,35 +51,35 @@ _KINDS: Final[dict[Kind, tuple[str, str]]] = {
 }
 
 
-def refused(reply: Reply, asked: Asked) -> Line:
+def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
     """Return what a call that went wrong means."""
     if reply.kind != "json" and not (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error, whatever its body
-        return _of_kind(reply, asked)
-    advice = _advice(reply.status, asked)
-    said = f": {sanitize(reply.said)}" if reply.said else ""
-    again = "" if reply.tries == 1 else f", {reply.tries} times"
-    return Line(asked.name, "fail", f"{reply.call}: status {reply.status}{again}{said}", advice)
+        return _explain_kind(reply, context)
+    advice = _status_advice(reply.status, context)
+    said = f": {sanitize(reply.error_text)}" if reply.error_text else ""
+    again = "" if reply.attempts == 1 else f", {reply.attempts} times"
+    return CheckResult(context.name, "fail", f"{reply.call}: status {reply.status}{again}{said}", advice)
 
 
-def _of_kind(reply: Reply, asked: Asked) -> Line:
-    message, advice = _KINDS[reply.kind]
-    where = f" ({sanitize(reply.said)})" if reply.said else ""
+def _explain_kind(reply: ProbeReply, asked: AdviceContext) -> CheckResult:
+    message, advice = _KIND_TEXTS[reply.kind]
+    where = f" ({sanitize(reply.error_text)})" if reply.error_text else ""
     status = f" (status {reply.status})" if reply.status and reply.kind != "redirect" else ""
-    detail = "" if reply.kind == "redirect" or not reply.said else f": {sanitize(reply.said)}"
+    detail = "" if reply.kind == "redirect" or not reply.error_text else f": {sanitize(reply.error_text)}"
     base = "api.tokenUrl" if asked.name == "token" else "api.baseUrl"
     text = f"{reply.call}: {message.format(where=where)}{status}{detail}"
-    return Line(asked.name, "fail", text, advice.format(base=base, setting=asked.setting))
+    return CheckResult(asked.name, "fail", text, advice.format(base=base, setting=asked.setting))
 
 
-def _advice(status: int, asked: Asked) -> str:
+def _status_advice(status: int, asked: AdviceContext) -> str:
     if status == 429:  # noqa: PLR2004 - too many requests
         return f"Slower: set api.requestsPerSecond below {asked.rate:g}, and look at who else uses this client"
     if status >= _SERVER and status != 501:  # noqa: PLR2004 - not implemented
         return "The tenant, or a proxy before it, failed: try again in a while; if it lasts, it is for its support"
-    return _of_token(status, asked) if asked.name == "token" else _of_list(status, asked)
+    return _token_advice(status, asked) if asked.name == "token" else _list_advice(status, asked)
 
 
-def _of_token(status: int, asked: Asked) -> str:
+def _token_advice(status: int, asked: AdviceContext) -> str:
     if status in (400, 401, 403):
         return (
             f"The id or secret is wrong, of another tenant, or disabled: check {asked.credentials} (a space or line"
@@ -89,7 +89,7 @@ def _of_token(status: int, asked: Asked) -> str:
     return f"Tokens are not given there: set {asked.setting}"
 
 
-def _of_list(status: int, asked: Asked) -> str:
+def _list_advice(status: int, asked: AdviceContext) -> str:
     if status == 401:  # noqa: PLR2004 - unauthorized
         return "The token that was just given is not accepted here: are api.tokenUrl and api.baseUrl of one tenant?"
     if status == 403:  # noqa: PLR2004 - forbidden
@@ -98,5 +98,5 @@ def _of_list(status: int, asked: Asked) -> str:
             " the key decides)"
         )
     if status in (404, 405, 410, 501):
-        return RESOURCE.format(setting=asked.setting)
+        return NO_RULES_API.format(setting=asked.setting)
     return f"The tenant does not take this request: {asked.setting} or api.pageSize may be wrong for it"

@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-State = Literal["ok", "warn", "fail"]
+CheckStatus = Literal["ok", "warn", "fail"]
 
-Kind = Literal[
+ReplyKind = Literal[
     "json",
     "page",
     "nothing",
@@ -30,30 +30,30 @@ time. broken: the connection broke. unreachable: there was none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class CheckResult:
     """What is said of one thing; all its text is fit to be shown. `advice` is empty where there is nothing to do."""
 
     name: str
-    state: State
+    status: CheckStatus
     message: str
     advice: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class ProbeReply:
     """What one call came to. `status` is 0 where no answer came; `said` is what the server says of an error."""
 
     call: str
-    kind: Kind
+    kind: ReplyKind
     status: int = 0
-    said: str = ""
-    form: Any = None
+    error_text: str = ""
+    payload: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    skew: float | None = None
+    clock_skew: float | None = None
     """Seconds by which the server's clock is ahead of ours, where it says its time; known to a second."""
-    tries: int = 1
+    attempts: int = 1
 
     @property
-    def good(self) -> bool:
+    def is_good(self) -> bool:
         """Say whether it is a success, with JSON that is what was asked for."""
         return self.kind == "json" and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's successes

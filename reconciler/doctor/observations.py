@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.doctor.check import Line, State
+from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 
@@ -16,103 +16,109 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
 
 
-_SHORT: Final = 120
+_SHORT_LIFETIME: Final = 120
 """Seconds. A token is used until a minute before its end."""
-_OFF: Final = 60
-_ABSURD: Final = 1e9
-_MOST_NAMED: Final = 5
+_MAX_SKEW: Final = 60
+_MAX_LIFETIME: Final = 1e9
+_MAX_NAMED: Final = 5
 
 
-def of_token(form: Mapping[str, Any]) -> Line:
+def check_token(payload: Mapping[str, Any]) -> CheckResult:
     """Say what kind of token was given, and for how long."""
-    kind, life = form.get("token_type"), _seconds(form.get("expires_in"))
+    kind, life = payload.get("token_type"), _valid_seconds(payload.get("expires_in"))
     said = f"given: {sanitize(str(kind)) if kind else 'of no stated type'}, for "
     said += "no stated time" if life is None else pluralize(life, "second")
     if str(kind).lower() != "bearer":
-        return Line("token", "warn", said, "It is sent as a Bearer token; the tenant may expect another way")
+        return CheckResult("token", "warn", said, "It is sent as a Bearer token; the tenant may expect another way")
     if life is None:
-        return Line("token", "warn", said, "It is used for an hour, and renewed when it is refused")
-    if life < _SHORT:
-        return Line("token", "warn", said, "It lives so short that nearly every call asks for a new one")
-    return Line("token", "ok", said)
+        return CheckResult("token", "warn", said, "It is used for an hour, and renewed when it is refused")
+    if life < _SHORT_LIFETIME:
+        return CheckResult("token", "warn", said, "It lives so short that nearly every call asks for a new one")
+    return CheckResult("token", "ok", said)
 
 
-def _seconds(life: object) -> int | None:
-    sensible = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _ABSURD
+def _valid_seconds(life: object) -> int | None:
+    sensible = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _MAX_LIFETIME
     return int(life) if isinstance(life, int | float) and sensible else None
 
 
-def of_clock(skews: Iterable[float]) -> Line:
+def check_clock(skews: Iterable[float]) -> CheckResult:
     """Say how far our clock and the tenant's are apart."""
     known = list(skews)
     if not known:
-        return Line("clock", "warn", "the tenant does not say its time", "Freezes and holds go by this machine's clock")
+        return CheckResult(
+            "clock", "warn", "the tenant does not say its time", "Freezes and holds go by this machine's clock"
+        )
     skew = min(known, key=abs)
-    if abs(skew) <= _OFF:
-        return Line("clock", "ok", "this machine's clock and the tenant's agree within a minute")
+    if abs(skew) <= _MAX_SKEW:
+        return CheckResult("clock", "ok", "this machine's clock and the tenant's agree within a minute")
     way = "behind" if skew > 0 else "ahead of"
     said = f"this machine's clock is {pluralize(int(abs(skew)), 'second')} {way} the tenant's"
-    return Line("clock", "warn", said, "Set it by NTP: freezes and holds go by this machine's clock")
+    return CheckResult("clock", "warn", said, "Set it by NTP: freezes and holds go by this machine's clock")
 
 
-def of_pages(name: str, came: int, total: int | None, asked: int) -> Line:
+def check_pages(name: str, received: int, total: int | None, requested: int) -> CheckResult:
     """Say how many there are, in how many pages, and whether a page holds as many as were asked for."""
     if total is None:
-        return Line(name, "ok", f"{came:,} {name} in the first page; the tenant does not say how many there are")
-    pages = max(1, -(-total // came)) if came else 1
+        return CheckResult(
+            name, "ok", f"{received:,} {name} in the first page; the tenant does not say how many there are"
+        )
+    pages = max(1, -(-total // received)) if received else 1
     said = f"{total:,} {name} in {pluralize(pages, 'page')}"
-    uneven = f"{said}: {came:,} came where {asked:,} were asked for"
-    if came < min(total, asked):
-        return Line(name, "warn", uneven, f"Set api.pageSize to {came}")
-    if came > asked:
-        return Line(name, "warn", uneven, _UNPAGED)
-    return Line(name, "ok", said)
+    uneven = f"{said}: {received:,} came where {requested:,} were asked for"
+    if received < min(total, requested):
+        return CheckResult(name, "warn", uneven, f"Set api.pageSize to {received}")
+    if received > requested:
+        return CheckResult(name, "warn", uneven, _UNPAGED_ADVICE)
+    return CheckResult(name, "ok", said)
 
 
-_UNPAGED: Final = "The tenant seems to know no pageSize; all is read nevertheless, as long as its totals add up"
+_UNPAGED_ADVICE: Final = "The tenant seems to know no pageSize; all is read nevertheless, as long as its totals add up"
 
 
-def of_etags(etag: str | None) -> Line:
+def check_etag(etag: str | None) -> CheckResult:
     """Say whether a rule that is written can be protected from who edits it at the same moment."""
     if etag:
-        return Line("etags", "ok", "a rule comes with an ETag: no edit is overwritten unseen")
+        return CheckResult("etags", "ok", "a rule comes with an ETag: no edit is overwritten unseen")
     said = "a rule comes without an ETag: each is read again just before its write, which leaves a gap of one request"
-    return Line("etags", "ok", said)
+    return CheckResult("etags", "ok", said)
 
 
-def of_owners(rules: Sequence[LiveRule], owner: str, whole: str) -> Line:
+def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResult:
     """Say whose the rules are; `whole` says of which rules this was seen."""
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
     others = len(rules) - owners[owner] - owners[""]
     said = f"{owners[owner]:,} managed by {owner}, {owners['']:,} not managed"
-    return Line("owners", "ok", f"{said}{f', {others:,} of other owners' if others else ''}{whole}")
+    return CheckResult("owners", "ok", f"{said}{f', {others:,} of other owners' if others else ''}{scope}")
 
 
-def of_operators(rules: Sequence[LiveRule], understood: Iterable[str], whole: str) -> list[Line]:
+def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str) -> list[CheckResult]:
     """Say which operators and types live rules use, and which of these cxroute, or the Environment, does not know."""
     conditions = [part for rule in rules for part in rule.rule.conditions]
     targets = [part for rule in rules for part in rule.rule.targets]
     used = Counter(one.operator for one in conditions if isinstance(one, Condition))
     listed = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
-    missing = sorted(set(used) - set(understood))
-    lines = [Line("operators", "ok", f"live rules use {listed}{whole}")]
+    missing = sorted(set(used) - set(known_operators))
+    lines = [CheckResult("operators", "ok", f"live rules use {listed}{scope}")]
     if missing:
-        said = f"live rules use {', '.join(missing)}, which api.operators of the Environment leaves out{whole}"
-        lines = [Line("operators", "warn", said, "Add them to api.operators, if the tenant understands them")]
-    strange = Counter(_strange(part) for part in (*conditions, *targets) if not isinstance(part, Condition | Target))
+        said = f"live rules use {', '.join(missing)}, which api.operators of the Environment leaves out{scope}"
+        lines = [CheckResult("operators", "warn", said, "Add them to api.operators, if the tenant understands them")]
+    strange = Counter(
+        _describe_opaque(part) for part in (*conditions, *targets) if not isinstance(part, Condition | Target)
+    )
     if strange:
-        named = ", ".join(f"{name} ({count:,})" for name, count in strange.most_common(_MOST_NAMED))
-        lines.append(Line("unknown parts", "warn", f"not understood: {named}{whole}", _KEPT))
+        named = ", ".join(f"{name} ({count:,})" for name, count in strange.most_common(_MAX_NAMED))
+        lines.append(CheckResult("unknown parts", "warn", f"not understood: {named}{scope}", _OPAQUE_ADVICE))
     return lines
 
 
-_KEPT: Final = (
+_OPAQUE_ADVICE: Final = (
     "Such rules are kept as they are and changed only where they are managed; a plan counts what they ask as something"
     " that may hold or not"
 )
 
 
-def _strange(part: Opaque) -> str:
+def _describe_opaque(part: Opaque) -> str:
     """Return what to call a condition or target that is not understood, in a few words of its own."""
     try:
         form = json.loads(part.text)
@@ -126,27 +132,33 @@ def _strange(part: Opaque) -> str:
     return f"type {quote(str(form.get('type')))}"
 
 
-def of_names(rules: Sequence[LiveRule], whole: str, *, unique: bool) -> Line:
+def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> CheckResult:
     """Say whether live names are unique, as the Environment may say that they are."""
     twice = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
     if not twice:
-        return Line("names", "ok", f"no two rules have one name{whole}")
-    named = ", ".join(quote(name) for name in twice[:_MOST_NAMED])
-    said = f"several rules are named {named}{'' if len(twice) <= _MOST_NAMED else ' and others'}"
-    state: State = "fail" if unique else "ok"
+        return CheckResult("names", "ok", f"no two rules have one name{scope}")
+    named = ", ".join(quote(name) for name in twice[:_MAX_NAMED])
+    said = f"several rules are named {named}{'' if len(twice) <= _MAX_NAMED else ' and others'}"
+    state: CheckStatus = "fail" if unique else "ok"
     advice = "The Environment says api.namesUnique: true, and that is not so: take it out" if unique else ""
-    return Line("names", state, f"{said}; the tenant does not keep names unique", advice)
+    return CheckResult("names", state, f"{said}; the tenant does not keep names unique", advice)
 
 
-def of_queues(rules: Sequence[LiveRule], queues: Sequence[Queue], wanted: Iterable[str]) -> list[Line]:
+def check_queues(
+    rules: Sequence[LiveRule], queues: Sequence[Queue], manifest_queues: Iterable[str]
+) -> list[CheckResult]:
     """Say which queues rules or manifests name and the tenant does not have; all of the queues must be known."""
     ids, names = {queue.id for queue in queues}, {queue.name for queue in queues}
     used = {part.queue_id for rule in rules for part in rule.rule.targets if isinstance(part, Target)}
     lines = []
     if gone := used - ids:
         said = f"live rules send conversations to {pluralize(len(gone), 'queue')} that the list of queues does not have"
-        lines.append(Line("queues", "warn", said, "Deleted queues, or api.queuesPath lists others than routing uses"))
-    if missing := sorted(set(wanted) - names - ids):
-        said = f"the manifests name queues that are not there: {join_first(missing, _MOST_NAMED, quote)}"
-        lines.append(Line("queues", "fail", said, "Make them in CXone, or mend the names: plan refuses until then"))
+        lines.append(
+            CheckResult("queues", "warn", said, "Deleted queues, or api.queuesPath lists others than routing uses")
+        )
+    if missing := sorted(set(manifest_queues) - names - ids):
+        said = f"the manifests name queues that are not there: {join_first(missing, _MAX_NAMED, quote)}"
+        lines.append(
+            CheckResult("queues", "fail", said, "Make them in CXone, or mend the names: plan refuses until then")
+        )
     return lines

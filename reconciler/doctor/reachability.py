@@ -12,69 +12,75 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
-from reconciler.cxone.transport.request import reason
-from reconciler.doctor.check import Line
+from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
+from reconciler.cxone.transport.request import describe_failure
+from reconciler.doctor.check import CheckResult
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
-    from reconciler.cxone.settings import Server
+    from reconciler.cxone.settings import ServerUrl
 
 
 _DAY: Final = 86_400.0
-_SOON: Final = 14
+_EXPIRY_WARNING_DAYS: Final = 14
 
 
-def surroundings() -> list[Line]:
+def check_network_settings() -> list[CheckResult]:
     """Say by which proxy and with whose certificates the network is used."""
     lines = []
     try:
         if url := os.environ.get("CXROUTE_PROXY"):
-            proxy = proxy_of(url).url
-            lines.append(Line("proxy", "ok", f"everything goes by {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)"))
+            proxy = parse_proxy(url).url
+            lines.append(
+                CheckResult("proxy", "ok", f"everything goes by {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)")
+            )
     except CxrouteError as error:
-        lines.append(Line("proxy", "fail", str(error), "Mend or unset CXROUTE_PROXY"))
+        lines.append(CheckResult("proxy", "fail", str(error), "Mend or unset CXROUTE_PROXY"))
     try:
         if file := os.environ.get("CXROUTE_CA_FILE"):
-            trusted(Path(file))
-            lines.append(Line("authorities", "ok", "the public ones, and those in the file that CXROUTE_CA_FILE names"))
+            load_tls_context(Path(file))
+            lines.append(
+                CheckResult("authorities", "ok", "the public ones, and those in the file that CXROUTE_CA_FILE names")
+            )
     except CxrouteError as error:
-        lines.append(Line("authorities", "fail", str(error), "CXROUTE_CA_FILE must name a file of PEM certificates"))
+        lines.append(
+            CheckResult("authorities", "fail", str(error), "CXROUTE_CA_FILE must name a file of PEM certificates")
+        )
     return lines
 
 
-async def reach(server: Server, seconds: float) -> Line:
+async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
     """Try to connect, and say how far that goes; each part may take so many seconds."""
     name = "network"
     try:
         async with asyncio.timeout(seconds):
             await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError, UnicodeError) as error:
-        said = f"the name {server.host} leads nowhere: {reason(error)}"
-        return Line(name, "fail", said, "Look at the address in the Environment, and at this machine's DNS")
+        said = f"the name {server.host} leads nowhere: {describe_failure(error)}"
+        return CheckResult(name, "fail", said, "Look at the address in the Environment, and at this machine's DNS")
     try:
-        await _connected(server, None, seconds)
+        await _connect(server, None, seconds)
     except (OSError, TimeoutError) as error:
-        said = f"no connection to {server.authority}: {reason(error)}"
-        return Line(name, "fail", said, "A firewall, or another port? Behind a proxy set CXROUTE_PROXY")
+        said = f"no connection to {server.authority}: {describe_failure(error)}"
+        return CheckResult(name, "fail", said, "A firewall, or another port? Behind a proxy set CXROUTE_PROXY")
     if server.scheme == "http":
-        return Line(name, "ok", f"{server.authority} is there, without TLS")
+        return CheckResult(name, "ok", f"{server.authority} is there, without TLS")
     try:
-        days = await _connected(server, _trusted(), seconds)
+        days = await _connect(server, _load_tls_context(), seconds)
     except (OSError, TimeoutError) as error:
-        return Line(name, "fail", f"no TLS with {server.authority}: {_of_tls(error)}", _CERTIFICATE)
-    if days < _SOON:
+        return CheckResult(name, "fail", f"no TLS with {server.authority}: {_tls_error_text(error)}", _CERTIFICATE)
+    if days < _EXPIRY_WARNING_DAYS:
         said = f"{server.authority} is there; its certificate ends in {days:.0f} days"
-        return Line(name, "warn", said, "It has to be renewed by whoever runs that server")
-    return Line(name, "ok", f"{server.authority} is there, over TLS that is trusted")
+        return CheckResult(name, "warn", said, "It has to be renewed by whoever runs that server")
+    return CheckResult(name, "ok", f"{server.authority} is there, over TLS that is trusted")
 
 
-async def _connected(server: Server, context: ssl.SSLContext | None, seconds: float) -> float:
+async def _connect(server: ServerUrl, context: ssl.SSLContext | None, seconds: float) -> float:
     """Connect, with TLS or without, and go; return for how many days the certificate is still valid."""
     async with asyncio.timeout(seconds):
         _, writer = await asyncio.open_connection(server.host, server.port, ssl=context)
-    days = _lasting(writer)
+    days = _certificate_days(writer)
     writer.close()
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(1):
@@ -88,21 +94,21 @@ _CERTIFICATE: Final = (
 )
 
 
-def _trusted() -> ssl.SSLContext:
+def _load_tls_context() -> ssl.SSLContext:
     """Trust whom the client trusts; a file that cannot be read was told already."""
     file = os.environ.get("CXROUTE_CA_FILE")
     try:
-        return trusted(Path(file) if file else None)
+        return load_tls_context(Path(file) if file else None)
     except CxrouteError:
-        return trusted(None)
+        return load_tls_context(None)
 
 
-def _of_tls(error: Exception) -> str:
+def _tls_error_text(error: Exception) -> str:
     """Say why not: what is wrong with the certificate, where that is it."""
-    return sanitize(str(getattr(error, "verify_message", "") or reason(error)))
+    return sanitize(str(getattr(error, "verify_message", "") or describe_failure(error)))
 
 
-def _lasting(writer: asyncio.StreamWriter) -> float:
+def _certificate_days(writer: asyncio.StreamWriter) -> float:
     certificate: Any = writer.get_extra_info("peercert")
     try:
         return (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / _DAY

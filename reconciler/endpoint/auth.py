@@ -18,7 +18,7 @@ from hashlib import sha256
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from reconciler.endpoint.messages import Answer, brief, later, refusal
+from reconciler.endpoint.messages import EndpointResponse, error_response, retry_later, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[bytes, bytes]]
 
 
-_HOLDING: Final = (b"x-api-key", b"authorization")
-_LONGEST: Final = 4096
+_KEY_HEADERS: Final = (b"x-api-key", b"authorization")
+_MAX_KEY_HEADER: Final = 4096
 """Bytes of a header that is looked at."""
 
 
-class Keys:
+class ApiKeys:
     """The keys that open the endpoint; none of them is kept, only what SHA-256 makes of each."""
 
     def __init__(self, keys: Iterable[str]) -> None:
@@ -40,12 +40,12 @@ class Keys:
     def __len__(self) -> int:
         return len(self._digests)
 
-    def admit(self, headers: Headers) -> bool:
+    def accepts(self, headers: Headers) -> bool:
         """Say whether the headers hold a key. A header that comes twice is refused: servers differ in which counts."""
-        held = [header for header in headers if header[0] in _HOLDING]
+        held = [header for header in headers if header[0] in _KEY_HEADERS]
         if len(held) > 1 and len({name for name, _ in held}) != len(held):
             return False
-        fits = [self._is_key(_offered(name, value)) for name, value in held]
+        fits = [self._is_key(_offered_key(name, value)) for name, value in held]
         return True in fits
 
     def _is_key(self, offered: bytes | None) -> bool:
@@ -57,9 +57,9 @@ class Keys:
         return True in fits
 
 
-def _offered(name: bytes, value: bytes) -> bytes | None:
+def _offered_key(name: bytes, value: bytes) -> bytes | None:
     """Return what a header offers as a key: of Basic the password, or the name where there is no password."""
-    if len(value) > _LONGEST:
+    if len(value) > _MAX_KEY_HEADER:
         return None
     if name == b"x-api-key":
         return value.strip()
@@ -76,43 +76,43 @@ def _offered(name: bytes, value: bytes) -> bytes | None:
     return None
 
 
-TOLERANCE: Final = 300
+CLOCK_TOLERANCE: Final = 300
 """Seconds that the caller's clock may be wrong, either way."""
 
 _ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")
 """No dot: it separates the id from what follows in what is signed."""
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
-_SIGNATURE_LONGEST: Final = 4096
-_MOST: Final = 16
+_MAX_SIGNATURE_HEADER: Final = 4096
+_MAX_SIGNATURES: Final = 16
 """Signatures that one request may carry."""
-_HEADERS: Final = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
+_SIGNATURE_HEADERS: Final = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
 
 
 class SecretError(ValueError):
     """A secret that is not `whsec_` and base64."""
 
 
-class Signatures:
+class SignatureVerifier:
     """Knows the secrets that sign, and checks what is signed with one of them."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """Raises SecretError."""
-        self._secrets = tuple(map(_secret, secrets))
+        self._secrets = tuple(map(_decode_secret, secrets))
 
     def __len__(self) -> int:
         return len(self._secrets)
 
-    def verified(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: float) -> str | None:
+    def verify(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, now: float) -> str | None:
         """Return the id of a message that is signed; None where it is not, whatever is wrong. `now` is of the day."""
-        given = [[value for name, value in headers if name == wanted] for wanted in _HEADERS]
-        if any(len(values) != 1 or len(values[0]) > _SIGNATURE_LONGEST for values in given):
+        given = [[value for name, value in headers if name == wanted] for wanted in _SIGNATURE_HEADERS]
+        if any(len(values) != 1 or len(values[0]) > _MAX_SIGNATURE_HEADER for values in given):
             return None
         (name,), (time,), (signatures,) = given
-        if not _ID.fullmatch(name) or not _TIME.fullmatch(time) or abs(now - int(time)) > TOLERANCE:
+        if not _ID.fullmatch(name) or not _TIME.fullmatch(time) or abs(now - int(time)) > CLOCK_TOLERANCE:
             return None
         signed = b"%b.%b.%b" % (name, time, body)
         expected = [hmac.digest(secret, signed, "sha256") for secret in self._secrets]
-        offered = [one for one in map(_signature_offered, signatures.split(b" ")[:_MOST]) if one is not None]
+        offered = [one for one in map(_offered_signature, signatures.split(b" ")[:_MAX_SIGNATURES]) if one is not None]
         fits = sum(hmac.compare_digest(ours, theirs) for ours in expected for theirs in offered)
         return name.decode("ascii") if fits else None
 
@@ -122,7 +122,7 @@ def is_signed(headers: Sequence[tuple[bytes, bytes]]) -> bool:
     return any(name == b"webhook-signature" for name, _ in headers)
 
 
-def _signature_offered(part: bytes) -> bytes | None:
+def _offered_signature(part: bytes) -> bytes | None:
     version, comma, text = part.partition(b",")
     if version != b"v1" or not comma:
         return None
@@ -132,7 +132,7 @@ def _signature_offered(part: bytes) -> bytes | None:
         return None
 
 
-def _secret(text: str) -> bytes:
+def _decode_secret(text: str) -> bytes:
     try:
         found = b64decode(text.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError):
@@ -142,102 +142,104 @@ def _secret(text: str) -> bytes:
     return found
 
 
-KEPT: Final = 2.0 * TOLERANCE
+MESSAGE_ID_SECONDS: Final = 2.0 * CLOCK_TOLERANCE
 """Seconds for which an id is remembered: a message is no longer accepted when it is forgotten."""
 
 
-class Register(Protocol):
+class MessageIdStore(Protocol):
     """Knows which ids came, with what body, and how they were answered."""
 
-    async def claim(self, message: str, digest: bytes, end: float) -> Answer | None:
+    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Return the answer that an id was given, once it has one; None where the caller is to process it.
 
         `end` is when the loop's clock says that it is late: who waits so long is told to come again.
         """
 
-    async def settle(self, message: str, answer: Answer) -> None:
+    async def complete(self, message: str, response: EndpointResponse) -> None:
         """Note the answer of who was to process it; after one that is passing, the id may come again."""
 
 
-class Replays:
+class Deduplicator:
     """Processes each message once, by a register that others may look into as well."""
 
-    def __init__(self, register: Register) -> None:
-        self._register = register
+    def __init__(self, store: MessageIdStore) -> None:
+        self._store = store
 
-    async def once(self, message: str, body: bytes, end: float, process: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def run_once(
+        self, message: str, body: bytes, deadline: float, process: Callable[[], Awaitable[EndpointResponse]]
+    ) -> EndpointResponse:
         """Process a message, or answer it from the first time; while that is under way the second one waits."""
-        known = await self._register.claim(message, sha256(body).digest(), end)
+        known = await self._store.claim(message, sha256(body).digest(), deadline)
         if known is not None:
             return known
-        answer = LOST
+        answer = FAILED_RESPONSE
         try:
             answer = await process()
         finally:
             with contextlib.suppress(TimeoutError):  # it is under way, and the caller waits for something else
-                async with asyncio.timeout_at(end):
-                    await self._register.settle(message, brief(answer))
+                async with asyncio.timeout_at(deadline):
+                    await self._store.complete(message, truncated(answer))
         return answer
 
 
-LOST: Final = later(503, "bug", "the endpoint failed")
+FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")
 """What those are told who waited for somebody that never answered."""
-UNDER_WAY: Final = later(503, "replayed", "the same message is under way")
+IN_PROGRESS_RESPONSE: Final = retry_later(503, "replayed", "the same message is under way")
 """What those are told who waited too long for somebody that may still answer."""
 
 
-def conflict() -> Answer:
+def conflict_response() -> EndpointResponse:
     """Return the answer to an id that came before with another body."""
-    return refusal(409, "conflict", "this webhook-id came before with another body")
+    return error_response(409, "conflict", "this webhook-id came before with another body")
 
 
-async def _waited(answer: asyncio.Future[Answer], end: float) -> Answer:
+async def _wait_for_response(answer: asyncio.Future[EndpointResponse], end: float) -> EndpointResponse:
     try:
         async with asyncio.timeout_at(end):
             return await asyncio.shield(answer)
     except TimeoutError:
-        return UNDER_WAY
+        return IN_PROGRESS_RESPONSE
 
 
-class _Seen(NamedTuple):
+class _MessageRecord(NamedTuple):
     digest: bytes
-    answer: asyncio.Future[Answer]
-    until: float
+    response: asyncio.Future[EndpointResponse]
+    expires_at: float
 
 
-class Ids:
+class InMemoryMessageIds:
     """The register of one process: so many ids at most."""
 
-    def __init__(self, clock: Callable[[], float], most: int = 100_000) -> None:
+    def __init__(self, clock: Callable[[], float], limit: int = 100_000) -> None:
         """Beyond `most` the oldest are forgotten: a repeat is then processed, and order still holds."""
-        self._clock, self._most = clock, most
-        self._seen: OrderedDict[str, _Seen] = OrderedDict()
+        self._clock, self._limit = clock, limit
+        self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 
-    async def claim(self, message: str, digest: bytes, end: float) -> Answer | None:
+    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Look an id up, and wait for whoever processes it. Whoever comes at the end is not to process anything."""
-        self._forget()
-        seen = self._seen.get(message)
+        self._evict_expired()
+        seen = self._records.get(message)
         if seen is not None:
-            return await _waited(seen.answer, end) if seen.digest == digest else conflict()
-        if asyncio.get_running_loop().time() >= end:
-            return UNDER_WAY
+            return await _wait_for_response(seen.response, deadline) if seen.digest == digest else conflict_response()
+        if asyncio.get_running_loop().time() >= deadline:
+            return IN_PROGRESS_RESPONSE
         future = asyncio.get_running_loop().create_future()
-        self._seen[message] = _Seen(digest, future, self._clock() + KEPT)
+        self._records[message] = _MessageRecord(digest, future, self._clock() + MESSAGE_ID_SECONDS)
         return None
 
-    async def settle(self, message: str, answer: Answer) -> None:
+    async def complete(self, message: str, response: EndpointResponse) -> None:
         """Answer all who wait, and those who come later unless it may end otherwise then."""
-        seen = self._seen.get(message)
-        if seen is None or seen.answer.done():
+        seen = self._records.get(message)
+        if seen is None or seen.response.done():
             return
-        if answer.is_passing:
-            del self._seen[message]
-        seen.answer.set_result(answer)
+        if response.is_retryable:
+            del self._records[message]
+        seen.response.set_result(response)
 
-    def _forget(self) -> None:
+    def _evict_expired(self) -> None:
         now = self._clock()
-        while self._seen:
-            message, seen = next(iter(self._seen.items()))
-            if len(self._seen) < self._most and seen.until > now:
+        while self._records:
+            message, seen = next(iter(self._records.items()))
+            if len(self._records) < self._limit and seen.expires_at > now:
                 return
-            del self._seen[message]
+            del self._records[message]

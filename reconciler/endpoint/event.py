@@ -10,7 +10,7 @@ import re
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
-from reconciler.text.strict_json import finite, refuse_constant
+from reconciler.text.strict_json import parse_finite, refuse_constant
 
 _TIMESTAMP: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt](?:[01]\d|2[0-3]):(?:[0-5]\d:[0-5]\d|59:60)(?:\.(\d{1,18}))?"
@@ -18,44 +18,44 @@ _TIMESTAMP: Final = re.compile(
     re.ASCII,
 )
 """Only the last minute of an hour has a leap second."""
-_MINUTE: Final = len("2026-02-01T09:00")
+_MINUTE_LENGTH: Final = len("2026-02-01T09:00")
 _DAY: Final = 86_400
 
 
-class Moment(NamedTuple):
+class Timestamp(NamedTuple):
     """A point of time: whole seconds since the year 1, and the digits of the fraction, which order as text does."""
 
     seconds: int
     fraction: str
 
 
-def moment(text: str) -> Moment | None:
+def parse_timestamp(text: str) -> Timestamp | None:
     """Read an RFC 3339 timestamp; None where it is none. A leap second comes right before the minute after it."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None
     fraction, sign, ahead, behind = match.groups()
     try:
-        minute = datetime.fromisoformat(text[:_MINUTE])
+        minute = datetime.fromisoformat(text[:_MINUTE_LENGTH])
     except ValueError:  # no such day
         return None
-    seconds = _seconds(minute) + int(text[_MINUTE + 1 : _MINUTE + 3])
+    seconds = _seconds_since_year_one(minute) + int(text[_MINUTE_LENGTH + 1 : _MINUTE_LENGTH + 3])
     if sign:
         offset = int(ahead) * 3600 + int(behind) * 60
         seconds += offset if sign == "-" else -offset
-    return Moment(seconds, fraction.rstrip("0") if fraction else "")
+    return Timestamp(seconds, fraction.rstrip("0") if fraction else "")
 
 
-def moment_of(now: datetime) -> Moment:
+def timestamp_from_datetime(now: datetime) -> Timestamp:
     """Return a time in UTC as a moment."""
-    return Moment(_seconds(now), f"{now.microsecond:06}".rstrip("0"))
+    return Timestamp(_seconds_since_year_one(now), f"{now.microsecond:06}".rstrip("0"))
 
 
-def _seconds(point: datetime) -> int:
+def _seconds_since_year_one(point: datetime) -> int:
     return point.toordinal() * _DAY + point.hour * 3600 + point.minute * 60 + point.second
 
 
-def stamp(now: datetime) -> str:
+def format_timestamp(now: datetime) -> str:
     """Write a time in UTC as RFC 3339, in milliseconds."""
     parts = (now.year, now.month, now.day, now.hour, now.minute, now.second, now.microsecond // 1000)
     return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % parts  # noqa: UP031 - a third of the time
@@ -64,13 +64,13 @@ def stamp(now: datetime) -> str:
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Not all that cannot be printed: which letters are known hangs on Python's age, and Persian joins by U+200C."""
-_LONGEST: Final = 256
+_MAX_INTENT: Final = 256
 """Characters of a text."""
-_DEEPEST: Final = 8
+_MAX_LEVELS: Final = 8
 """Levels of lists and objects, those too that nobody here looks at."""
 
 
-class InvalidError(Exception):
+class InvalidEventError(Exception):
     """A body that is no event. The text names the field and repeats nothing that was sent."""
 
 
@@ -80,14 +80,14 @@ class Event(NamedTuple):
     conversation: str
     intent: str
     confidence: float | None
-    timestamp: str | None = None
-    moment: Moment | None = None
+    timestamp_text: str | None = None
+    timestamp: Timestamp | None = None
 
 
-def event(body: bytes) -> Event:
+def parse_event(body: bytes) -> Event:
     """Read a body. Raises InvalidError."""
     form = _object(body)
-    timestamp, point = _timestamp(form)
+    timestamp, point = _parse_event_timestamp(form)
     return Event(_conversation(form), _intent(form), _confidence(form), timestamp, point)
 
 
@@ -95,13 +95,13 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         form = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise InvalidError("the body is not UTF-8") from None
+        raise InvalidEventError("the body is not UTF-8") from None
     except (ValueError, RecursionError):
-        raise InvalidError("the body is not valid JSON") from None
+        raise InvalidEventError("the body is not valid JSON") from None
     if type(form) is not dict:
-        raise InvalidError("the body must be a JSON object")
-    if _is_deep(form, _DEEPEST):
-        raise InvalidError(f"the body has more than {_DEEPEST} levels")
+        raise InvalidEventError("the body must be a JSON object")
+    if _is_deep(form, _MAX_LEVELS):
+        raise InvalidEventError(f"the body has more than {_MAX_LEVELS} levels")
     return form
 
 
@@ -114,18 +114,18 @@ def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
 
 def _conversation(form: dict[str, Any]) -> str:
     """A name of dots alone would be a way out of the path that it is written into."""
-    found = _text(form, "conversationId")
+    found = _require_text(form, "conversationId")
     if not _CONVERSATION.fullmatch(found) or not found.strip("."):
-        raise InvalidError("conversationId: must have 1 to 128 letters, digits and . _ : - (and not only dots)")
+        raise InvalidEventError("conversationId: must have 1 to 128 letters, digits and . _ : - (and not only dots)")
     return found
 
 
 def _intent(form: dict[str, Any]) -> str:
-    found = _text(form, "intent")
-    if not found.strip() or len(found) > _LONGEST:
-        raise InvalidError(f"intent: must have 1 to {_LONGEST} characters")
+    found = _require_text(form, "intent")
+    if not found.strip() or len(found) > _MAX_INTENT:
+        raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
     if _CONTROL.search(found):
-        raise InvalidError("intent: must hold no control characters and no half characters")
+        raise InvalidEventError("intent: must hold no control characters and no half characters")
     return found
 
 
@@ -134,30 +134,30 @@ def _confidence(form: dict[str, Any]) -> float | None:
     if found is None:
         return None
     if type(found) not in (int, float) or not 0 <= found <= 1:
-        raise InvalidError("confidence: must be a number from 0 to 1, or null")
+        raise InvalidEventError("confidence: must be a number from 0 to 1, or null")
     return float(abs(found)) if isinstance(found, float) else int(found)  # -0.0 would be written as such
 
 
-def _timestamp(form: dict[str, Any]) -> tuple[str | None, Moment | None]:
+def _parse_event_timestamp(form: dict[str, Any]) -> tuple[str | None, Timestamp | None]:
     if "timestamp" not in form:
         return None, None
     found = form["timestamp"]
-    point = moment(found) if isinstance(found, str) else None
+    point = parse_timestamp(found) if isinstance(found, str) else None
     if point is None:
-        raise InvalidError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
+        raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
     return found, point
 
 
-def _text(form: dict[str, Any], name: str) -> str:
+def _require_text(form: dict[str, Any], name: str) -> str:
     if name not in form:
-        raise InvalidError(f"{name}: is missing")
+        raise InvalidEventError(f"{name}: is missing")
     found = form[name]
     if not isinstance(found, str):
-        raise InvalidError(f"{name}: must be text")
+        raise InvalidEventError(f"{name}: must be text")
     return found
 
 
-def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a name that stands twice: which of the two counts is a matter of taste."""
     form = dict(pairs)
     if len(form) != len(pairs):
@@ -165,4 +165,6 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return form
 
 
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_distinct, parse_constant=refuse_constant, parse_float=finite)
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_reject_duplicates, parse_constant=refuse_constant, parse_float=parse_finite
+)

@@ -9,11 +9,24 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.endpoint.conversations import Line, NoTurnError, Place, Turns
-from reconciler.endpoint.event import Event, moment_of, stamp
-from reconciler.endpoint.messages import Answer, later, refusal, success, written
-from reconciler.endpoint.policy import Fallback, doubt
-from reconciler.errors import AmbiguousWriteError, ApiError, GoneError, LaterError, TooFastError, UndefinedFieldsError
+from reconciler.endpoint.conversations import ConversationState, EventOrder, LockProvider, LockUnavailableError
+from reconciler.endpoint.event import Event, format_timestamp, timestamp_from_datetime
+from reconciler.endpoint.messages import (
+    EndpointResponse,
+    error_response,
+    retry_later,
+    success_response,
+    written_response,
+)
+from reconciler.endpoint.policy import FallbackPolicy, fallback_reason
+from reconciler.errors import (
+    AmbiguousWriteError,
+    ApiError,
+    RateLimitedError,
+    RetryLaterError,
+    RuleNotFoundError,
+    UndefinedFieldsError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -23,24 +36,24 @@ if TYPE_CHECKING:
     from reconciler.endpoint.metrics import Metrics
 
     Attributes = Mapping[str, str | float | None]
-    Write = Callable[[str, Attributes, float], Awaitable[Any]]
+    WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
     """Writes attributes to a conversation's context within so many seconds and returns the upstream's JSON.
 
     Raises GoneError for an unknown conversation, TooFastError and LaterError where nothing was sent or done,
     TimeoutError, and another ApiError for whatever else fails; of these AmbiguousWriteError says that it must not be
     written again.
     """
-    Take = Callable[[Event, str, datetime, float], Awaitable[Answer]]
+    HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]
     """Answers an event: see Relay.take."""
-    Explain = Callable[[Mapping[str, Any]], Any]
+    ExplainRoute = Callable[[Mapping[str, Any]], Any]
 
 
-_LEAST: Final = 0.05
+_MIN_WRITE_SECONDS: Final = 0.05
 """Seconds that a write needs."""
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class AttributeNames:
     """What the tenant calls the three attributes."""
 
     intent: str = "cognigyDetectedIntent"
@@ -49,85 +62,102 @@ class Names:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class EventPolicy:
     """What the Environment says of events: attribute names, the fallback, the intents that are known, if any are.
 
     `explain` returns where a conversation with such attributes goes; without it answers do not say. `skipped` are
     conversations of which nothing is written.
     """
 
-    names: Names = Names()
-    fallback: Fallback | None = None
-    known: AbstractSet[str] = frozenset()
-    explain: Explain | None = None
-    skipped: AbstractSet[str] = frozenset()
+    names: AttributeNames = AttributeNames()
+    fallback: FallbackPolicy | None = None
+    known_intents: AbstractSet[str] = frozenset()
+    explain: ExplainRoute | None = None
+    ignored_conversations: AbstractSet[str] = frozenset()
 
 
-class Relay:
+class EventHandler:
     """Writes events, each conversation's in order."""
 
-    def __init__(self, write: Write, policy: Policy, turns: Turns, metrics: Metrics, most: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        write: WriteAttributes,
+        policy: EventPolicy,
+        locks: LockProvider,
+        metrics: Metrics,
+        waiting_limit: Callable[[], float],
+    ) -> None:
         """`most` says how many events may be under way."""
-        self._write, self._policy, self._turns, self._metrics, self._most = write, policy, turns, metrics, most
+        self._write, self._policy, self._locks, self._metrics, self._waiting_limit = (
+            write,
+            policy,
+            locks,
+            metrics,
+            waiting_limit,
+        )
 
-    async def take(self, event: Event, message: str, now: datetime, end: float) -> Answer:
+    async def handle(self, event: Event, message_id: str, now: datetime, deadline: float) -> EndpointResponse:
         """Answer an event; refuse at once what could not be written in time anyway.
 
         `message` orders events of one time; `end` is when the loop's clock says that it is late.
         """
-        if self._metrics.waiting >= self._most():
-            return later(503, "shed", "too many requests are waiting")
-        self._metrics.waiting += 1
+        if self._metrics.waiting_requests >= self._waiting_limit():
+            return retry_later(503, "shed", "too many requests are waiting")
+        self._metrics.waiting_requests += 1
         try:
-            async with asyncio.timeout_at(end), self._turns.turn(event.conversation) as line:
-                return await self._in_turn(line, event, message, now, end)
-        except (NoTurnError, TimeoutError, ApiError) as error:
-            return _failed(error)
+            async with asyncio.timeout_at(deadline), self._locks.lock(event.conversation) as line:
+                return await self._handle_locked(line, event, message_id, now, deadline)
+        except (LockUnavailableError, TimeoutError, ApiError) as error:
+            return _failure_response(error)
         finally:
-            self._metrics.waiting -= 1
+            self._metrics.waiting_requests -= 1
 
-    async def _in_turn(self, line: Line, event: Event, message: str, now: datetime, end: float) -> Answer:
-        place = Place(event.moment or moment_of(now), message)
-        repeated = line.repeated(event)
+    async def _handle_locked(
+        self, line: ConversationState, event: Event, message: str, now: datetime, end: float
+    ) -> EndpointResponse:
+        place = EventOrder(event.timestamp or timestamp_from_datetime(now), message)
+        repeated = line.repeated_response(event)
         if repeated is not None:
             return repeated
-        if event.moment is not None and line.is_stale(place):
-            return success("stale", "a newer event of this conversation was written before", None, stale=True)
-        attributes, doubtful = self._attributes(event, now)
+        if event.timestamp is not None and line.is_stale(place):
+            return success_response("stale", "a newer event of this conversation was written before", None, stale=True)
+        attributes, doubtful = self._build_attributes(event, now)
         left = end - asyncio.get_running_loop().time()
-        if left < _LEAST:
-            raise NoTurnError("what came before it took all the time that there is", "crowded", 1.0)
+        if left < _MIN_WRITE_SECONDS:
+            raise LockUnavailableError("what came before it took all the time that there is", "crowded", 1.0)
         try:
             form = await self._write(event.conversation, attributes, left)
         except AmbiguousWriteError as error:  # the same event gets this answer, too: it may have been written
-            answer = _failed(error)
+            answer = _failure_response(error)
         else:
-            answer = self._written(event, doubtful, attributes, form)
-        line.wrote(place, event, answer)
+            answer = self._build_response(event, doubtful, attributes, form)
+        line.record_write(place, event, answer)
         return answer
 
-    def _attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], str | None]:
+    def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], str | None]:
         """Return what to write, and why it is not what came, if it is not."""
         policy = self._policy
-        reason = doubt(event, policy.fallback, policy.known)
+        reason = fallback_reason(event, policy.fallback, policy.known_intents)
         if reason is not None:
-            self._metrics.doubts[reason] += 1
+            self._metrics.fallback_reasons[reason] += 1
         replaced = reason if policy.fallback is not None else None
         return {
             policy.names.intent: event.intent if policy.fallback is None or not reason else policy.fallback.intent,
             policy.names.confidence: event.confidence,
-            policy.names.updated_at: event.timestamp or stamp(now),
+            policy.names.updated_at: event.timestamp_text or format_timestamp(now),
         }, replaced
 
-    def _written(self, event: Event, doubtful: str | None, attributes: Attributes, form: Any) -> Answer:  # noqa: ANN401
+    def _build_response(
+        self, event: Event, doubtful: str | None, attributes: Attributes, form: Any
+    ) -> EndpointResponse:  # noqa: ANN401
         more: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
         if self._policy.explain is not None:
-            more["route"] = self._policy.explain({**_context(form), **attributes})
-        return written(event.conversation, form, **more)
+            more["route"] = self._policy.explain({**_previous_attributes(form), **attributes})
+        return written_response(event.conversation, form, **more)
 
 
-_REFUSED: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
-    GoneError: (404, "unknown_conversation", "unknown conversation"),
+_ERROR_RESPONSES: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
+    RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
     UndefinedFieldsError: (
         502,
         "undefined_fields",
@@ -140,32 +170,32 @@ _REFUSED: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
 """Status, outcome and words for each kind of failure; the first that fits counts."""
 
 
-def _failed(error: NoTurnError | TimeoutError | ApiError) -> Answer:
+def _failure_response(error: LockUnavailableError | TimeoutError | ApiError) -> EndpointResponse:
     """Return what to say of a failure: never a word of the error's own, which may be the upstream's."""
     match error:
-        case NoTurnError():
-            return later(503, error.outcome, str(error), error.seconds)
-        case TooFastError():
-            return later(429, "rate_limited", "the tenant allows no more requests just now", error.seconds)
-        case LaterError():
-            return later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.seconds)
-    return refusal(*next(said for kind, said in _REFUSED.items() if isinstance(error, kind)))
+        case LockUnavailableError():
+            return retry_later(503, error.outcome, str(error), error.retry_after)
+        case RateLimitedError():
+            return retry_later(429, "rate_limited", "the tenant allows no more requests just now", error.retry_after)
+        case RetryLaterError():
+            return retry_later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.retry_after)
+    return error_response(*next(said for kind, said in _ERROR_RESPONSES.items() if isinstance(error, kind)))
 
 
-def _context(form: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON
+def _previous_attributes(form: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON
     """Return the attributes that the conversation had before, where the upstream tells them."""
     found = form.get("attributes") if isinstance(form, dict) else None
     return found if isinstance(found, dict) else {}
 
 
-def skipping(take: Take, skipped: AbstractSet[str]) -> Take:
+def ignore_conversations(handle: HandleEvent, ignored: AbstractSet[str]) -> HandleEvent:
     """Return what takes events as `take` does, but for those of some conversations: these it answers and counts."""
-    if not skipped:
-        return take
+    if not ignored:
+        return handle
 
-    async def taken(event: Event, message: str, now: datetime, end: float) -> Answer:
-        if event.conversation in skipped:
-            return success("skipped", "a test chat; nothing was written", None, skipped="test-chat")
-        return await take(event, message, now, end)
+    async def taken(event: Event, message: str, now: datetime, end: float) -> EndpointResponse:
+        if event.conversation in ignored:
+            return success_response("skipped", "a test chat; nothing was written", None, skipped="test-chat")
+        return await handle(event, message, now, end)
 
     return taken

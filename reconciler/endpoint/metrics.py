@@ -12,7 +12,7 @@ from reconciler.text.prometheus import exposition, metric_header, sample
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.endpoint.policy import Doubt
+    from reconciler.endpoint.policy import FallbackReason
 
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -23,32 +23,32 @@ class Metrics:
     """Counts requests by status and outcome, doubtful intents, and how long answers took."""
 
     def __init__(self) -> None:
-        self.answers: Counter[tuple[int, str]] = Counter()
-        self.doubts: Counter[Doubt] = Counter()
-        self.waiting = 0
+        self.responses: Counter[tuple[int, str]] = Counter()
+        self.fallback_reasons: Counter[FallbackReason] = Counter()
+        self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0
 
-    def answered(self, status: int, outcome: str, seconds: float) -> None:
+    def count_response(self, status: int, outcome: str, seconds: float) -> None:
         """Count an answer."""
-        self.answers[status, outcome] += 1
+        self.responses[status, outcome] += 1
         self._buckets[bisect_left(_BOUNDS, seconds)] += 1
         self._seconds += seconds
 
-    def text(self, gauges: Mapping[str, float]) -> bytes:
+    def render(self, gauges: Mapping[str, float]) -> bytes:
         """Return everything in Prometheus' text format; `gauges` are more values of now, by name."""
-        return exposition(self._lines({"cxroute_waiting": self.waiting, **gauges})).encode()
+        return exposition(self._lines({"cxroute_waiting": self.waiting_requests, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
         yield from metric_header(
             "cxroute_requests_total", "counter", "Requests to /api/route, by status and what became of them."
         )
-        for (status, outcome), count in sorted(self.answers.items()):
+        for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
         doubtful = "Intents that are in no Intents document, or unsure."
         yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):
-            yield sample("cxroute_doubtful_intents_total", self.doubts[reason], reason=reason)
+            yield sample("cxroute_doubtful_intents_total", self.fallback_reasons[reason], reason=reason)
         yield from metric_header("cxroute_request_seconds", "histogram", "How long answers took.")
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):

@@ -11,20 +11,22 @@ if TYPE_CHECKING:
     from reconciler.endpoint.event import Event
 
 
-Doubt = Literal["unknown", "unsure"]
+FallbackReason = Literal["unknown", "unsure"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fallback:
+class FallbackPolicy:
     """The intent in place of a doubtful one, and how sure the bot must be."""
 
     intent: str
     min_confidence: float = 0.0
 
 
-def doubt(event: Event, fallback: Fallback | None, known: AbstractSet[str]) -> Doubt | None:
+def fallback_reason(
+    event: Event, fallback: FallbackPolicy | None, known_intents: AbstractSet[str]
+) -> FallbackReason | None:
     """Say what is doubtful. Without a floor nobody is unsure; without a catalogue (`known` empty) all is known."""
-    if known and event.intent not in known:
+    if known_intents and event.intent not in known_intents:
         return "unknown"
     if fallback is not None and (event.confidence is None or event.confidence < fallback.min_confidence):
         return "unsure"

@@ -21,7 +21,7 @@ import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from reconciler.endpoint.messages import Chunks
+from reconciler.endpoint.messages import ChunkChecker
 from reconciler.errors import CxrouteError
 from reconciler.text.hosts import url_of
 
@@ -32,34 +32,34 @@ if TYPE_CHECKING:
     from reconciler.endpoint.app import ContextApp
 
 
-MOST_CONNECTIONS: Final = 1000
-_LARGEST_HEAD: Final = 16 * 1024
+MAX_CONNECTIONS: Final = 1000
+_MAX_HEAD_BYTES: Final = 16 * 1024
 """Bytes of all headers."""
-_MOST_HEADERS: Final = 64
-_DECISIVE: Final = (b"host", b"transfer-encoding", b"content-length")
+_MAX_HEADERS: Final = 64
+_UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")
 """Headers of which a second one could count for another server."""
-_SLOWEST_HEAD: Final = 5.0
+_HEAD_TIMEOUT: Final = 5.0
 """Seconds from a connection's or request's begin to the end of its headers."""
-_SLOWEST_BODY: Final = 5.0
+_BODY_TIMEOUT: Final = 5.0
 """Seconds from there to the end of its body."""
 
 
-class _RefusedError(Exception):
+class _StopParsingError(Exception):
     """Raised into the parser, which stops at once."""
 
 
-class Connection(HttpToolsProtocol):
+class StrictHttpProtocol(HttpToolsProtocol):
     """One caller's connection."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*arguments, **options)
         self._is_over = False
         self._in_head = True
-        self._head = self._size = 0
-        self._piece = self._before = b""
+        self._head_bytes = self._header_bytes = 0
+        self._current_data = self._previous_data = b""
         """What is read at this moment, and the end of what was read of these headers before."""
-        self._chunks: Chunks | None = None
-        self._status = HTTPStatus.BAD_REQUEST
+        self._chunk_checker: ChunkChecker | None = None
+        self._error_status = HTTPStatus.BAD_REQUEST
         self._timer: asyncio.TimerHandle | None = None
         self._idle_timer: asyncio.TimerHandle | None = None
         self._idle_since = 0.0
@@ -67,10 +67,10 @@ class Connection(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Take a connection while there are not too many, and wait so long for its first headers."""
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
+        if len(self.connections) > MAX_CONNECTIONS:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             return
-        self._await(_SLOWEST_HEAD)
+        self._start_timer(_HEAD_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the timer, too."""
@@ -84,59 +84,59 @@ class Connection(HttpToolsProtocol):
         """Read what came; headers that never end are bounded before they are whole."""
         if self._is_over:
             return
-        if self._chunks is not None and not self._chunks.follow(data):
+        if self._chunk_checker is not None and not self._chunk_checker.check(data):
             self._refuse(HTTPStatus.BAD_REQUEST)
             return
-        self._piece = data
+        self._current_data = data
         super().data_received(data)
-        self._piece = b""
+        self._current_data = b""
         if self._in_head and not self._is_over:
-            self._await(_SLOWEST_HEAD)
-            self._head += len(data)
-            self._before = (self._before + data)[-3:]
-            if self._head > _LARGEST_HEAD:
+            self._start_timer(_HEAD_TIMEOUT)
+            self._head_bytes += len(data)
+            self._previous_data = (self._previous_data + data)[-3:]
+            if self._head_bytes > _MAX_HEAD_BYTES:
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         elif not self._is_over:
             cycle: RequestResponseCycle | None = self.cycle
             if cycle is not None and cycle.more_body:
-                self._await(_SLOWEST_BODY)
+                self._start_timer(_BODY_TIMEOUT)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser, or this class in it, would not read."""
         del msg
-        self._refuse(self._status)
+        self._refuse(self._error_status)
 
     def on_message_begin(self) -> None:
         """Begin a request, unless the one before was not answered yet: that one is the last."""
         before: RequestResponseCycle | None = self.cycle
         if before is not None and not before.response_complete:
-            raise _RefusedError
+            raise _StopParsingError
         super().on_message_begin()
-        self._in_head, self._size = True, 0
+        self._in_head, self._header_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; one that comes behind the body is refused, for it would count like the others."""
         if not self._in_head:
-            raise _RefusedError
+            raise _StopParsingError
         name = name.lower()
         if name == b"expect" and value.lower() == b"100-continue":
             self.expect_100_continue = True
         self.headers.append((name, value))
-        self._size += len(name) + len(value) + 4
+        self._header_bytes += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
         """Check the headers together, and begin to answer."""
-        if len(self.url) + self._size > _LARGEST_HEAD or len(self.headers) > _MOST_HEADERS:
-            self._status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
-            raise _RefusedError
-        if not self.url.startswith(b"/") or not self._is_clear():
-            raise _RefusedError
-        self._chunks = Chunks() if (b"transfer-encoding", b"chunked") in self.headers else None
-        if self._chunks is not None and not self._chunks.follow(self._begun_body()):
-            raise _RefusedError
+        if len(self.url) + self._header_bytes > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
+            self._error_status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
+            raise _StopParsingError
+        if not self.url.startswith(b"/") or not self._is_unambiguous():
+            raise _StopParsingError
+        self._chunk_checker = ChunkChecker() if (b"transfer-encoding", b"chunked") in self.headers else None
+        if self._chunk_checker is not None and not self._chunk_checker.check(self._body_start()):
+            raise _StopParsingError
         self._stop_timer()
-        self._in_head, self._head, self._before = False, 0, b""
-        self._begin()
+        self._in_head, self._head_bytes, self._previous_data = False, 0, b""
+        self._start_request()
 
     def on_response_complete(self) -> None:
         """Wait for another request, or for the connection to be too old for one.
@@ -167,12 +167,12 @@ class Connection(HttpToolsProtocol):
         self._stop_timer()
         super().on_message_complete()
 
-    def _begin(self) -> None:
+    def _start_request(self) -> None:
         """Hand the request to the app. uvicorn would do so as well, and much that nobody here needs."""
-        url = httptools.parse_url(self.url)
+        listener_url = httptools.parse_url(self.url)
         self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
-        self.scope["query_string"] = url.query or b""
+        self.scope["path"], self.scope["raw_path"] = listener_url.path.decode("ascii"), listener_url.path
+        self.scope["query_string"] = listener_url.query or b""
         version = self.parser.get_http_version()
         self.cycle = RequestResponseCycle(
             scope=self.scope,
@@ -189,14 +189,14 @@ class Connection(HttpToolsProtocol):
         )
         self._start_asgi_task(self.cycle, self.app)
 
-    def _begun_body(self) -> bytes:
+    def _body_start(self) -> bytes:
         """Return what came in one piece with the end of the headers."""
-        return (self._before + self._piece).partition(b"\r\n\r\n")[2]
+        return (self._previous_data + self._current_data).partition(b"\r\n\r\n")[2]
 
-    def _is_clear(self) -> bool:
+    def _is_unambiguous(self) -> bool:
         """Say whether the headers leave no doubt about host and body."""
         version = self.parser.get_http_version()
-        names = [name for name, _ in self.headers if name in _DECISIVE]
+        names = [name for name, _ in self.headers if name in _UNIQUE_HEADERS]
         values = dict(self.headers)
         if version not in ("1.0", "1.1") or len(set(names)) != len(names) or b"upgrade" in values:
             return False
@@ -222,7 +222,7 @@ class Connection(HttpToolsProtocol):
         self.transport.write(f"{head}content-length: {len(body)}\r\nconnection: close\r\n\r\n".encode("ascii") + body)
         self.transport.close()
 
-    def _await(self, seconds: float) -> None:
+    def _start_timer(self, seconds: float) -> None:
         """Wait so long for what is under way; what comes in one piece needs no timer."""
         if self._timer is None:
             self._timer = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
@@ -238,19 +238,21 @@ _GRACE: Final = 10
 _IDLE: Final = 20
 """Seconds that a connection may be kept without a request."""
 _BACKLOG: Final = 2048
-_AT_ONCE: Final = 8
+_ACCEPTS_PER_TURN: Final = 8
 """Connections that are taken in one turn of the loop, at the most."""
 _HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-_HEALTHY: Final = ("HTTP/1.1 200 ", "HTTP/1.1 503 ")
-_LONGEST_CHECK: Final = 5.0
+_HEALTHY_PREFIXES: Final = ("HTTP/1.1 200 ", "HTTP/1.1 503 ")
+_HEALTH_TIMEOUT: Final = 5.0
 """Seconds for the answer to the server's own GET /health."""
 
 
-class _Server(uvicorn.Server):
+class _EndpointServer(uvicorn.Server):
     """Ends on a signal by returning, where uvicorn would raise the signal again; /ready says so first."""
 
     def __init__(self, app: ContextApp, announce: Callable[[], object]) -> None:
-        super().__init__(quiet(app, backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_GRACE))
+        super().__init__(
+            quiet_config(app, backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_GRACE)
+        )
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -264,7 +266,7 @@ class _Server(uvicorn.Server):
             await super().startup([*(again for one in listeners for again in (one, *_duplicates(one))), own])
             answer = await _health_answer(own)
             self.servers.pop().close()
-        if not answer.startswith(_HEALTHY):
+        if not answer.startswith(_HEALTHY_PREFIXES):
             await self.shutdown(listeners)
             raise CxrouteError(
                 f"the endpoint does not answer its own GET /health as it must ({answer}): uvicorn {uvicorn.__version__}"
@@ -290,13 +292,13 @@ class _Server(uvicorn.Server):
 
 
 def _duplicates(listener: socket.socket) -> list[socket.socket]:
-    return [listener.dup() for _ in range(_AT_ONCE - 1)] if sys.platform != "win32" else []
+    return [listener.dup() for _ in range(_ACCEPTS_PER_TURN - 1)] if sys.platform != "win32" else []
 
 
 def _loopback_listener(listeners: Sequence[socket.socket]) -> socket.socket:
     """Return a loopback socket for the server's own request, whatever address the endpoint listens on."""
     is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
-    made = _bound("::1" if is_ipv6 else "127.0.0.1", 0)
+    made = _bind_socket("::1" if is_ipv6 else "127.0.0.1", 0)
     made.listen()
     return made
 
@@ -304,7 +306,7 @@ def _loopback_listener(listeners: Sequence[socket.socket]) -> socket.socket:
 async def _health_answer(listener: socket.socket) -> str:
     """Return the first line of the answer to GET /health. A plain connection: no proxy, no variable has a say."""
     with contextlib.suppress(OSError):
-        async with asyncio.timeout(_LONGEST_CHECK):
+        async with asyncio.timeout(_HEALTH_TIMEOUT):
             reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
             try:
                 writer.write(_HEALTH)
@@ -319,10 +321,10 @@ async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[st
 
     Raises CxrouteError, before that, if the server does not answer.
     """
-    await _Server(app, lambda: announce(url_of(listener))).serve(sockets=[listener])
+    await _EndpointServer(app, lambda: announce(url_of(listener))).serve(sockets=[listener])
 
 
-def run(main: Coroutine[Any, Any, None]) -> None:
+def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine on the fastest loop that there is.
 
     What was imported and read by now lives as long as the process: the garbage collector need not look at it again and
@@ -334,14 +336,14 @@ def run(main: Coroutine[Any, Any, None]) -> None:
         runner.run(main)
 
 
-def listening_socket(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 takes a free one. Raises OSError."""
-    made = _bound(host, port)
+    made = _bind_socket(host, port)
     made.listen(_BACKLOG)
     return made
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind_socket(host: str, port: int) -> socket.socket:
     """TCP is named: only then does asyncio switch Nagle's algorithm off for what is accepted."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -355,11 +357,11 @@ def _bound(host: str, port: int) -> socket.socket:
     return made
 
 
-def quiet(app: Any, **more: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application, and uvicorn's settings
+def quiet_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application, and uvicorn's settings
     """Return settings of a server that adds nothing of its own to what is said: no log, no banner, no guesses."""
     return uvicorn.Config(
         app,
-        http=Connection,
+        http=StrictHttpProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
@@ -367,5 +369,5 @@ def quiet(app: Any, **more: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI ap
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        **more,
+        **options,
     )

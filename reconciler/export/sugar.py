@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.export.names import NotWritableError, QueueNames, escaped
-from reconciler.model.rule import LONGEST_NUMBER, Condition, Json, Rule, Scalar, Target
+from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
+from reconciler.model.rule import MAX_NUMBER_LENGTH, Condition, Json, Rule, Scalar, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     Bounds = dict[str, Callable[[Condition], bool]]
 
 
-def asked(rule: Rule, attributes: Attributes) -> Fields:
+def condition_fields(rule: Rule, attributes: Attributes) -> Fields:
     """Return the fields `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`; texts are escaped.
 
     Raises NotWritableError for a condition that cxroute does not understand.
@@ -25,44 +25,44 @@ def asked(rule: Rule, attributes: Attributes) -> Fields:
     found: Fields = {}
     rest: list[Fields] = []
     for condition in sorted(map(understood, rule.conditions), key=lambda one: one.operator != "equals"):
-        field = field_of(condition, attributes)
+        field = find_sugar_field(condition, attributes)
         if field and field not in found and not (field == "intents" and "intent" in found):
-            found[field] = written_value(condition)
+            found[field] = manifest_value(condition)
         else:
-            rest.append(further(condition))
-    ordered = {name: found[name] for name in _ORDER if name in found}
-    return ordered | ({"when": _by_attribute(rest)} if rest or not found else {})
+            rest.append(when_item(condition))
+    ordered = {name: found[name] for name in _SUGAR_ORDER if name in found}
+    return ordered | ({"when": _sort_by_attribute(rest)} if rest or not found else {})
 
 
-def further(condition: Condition) -> Fields:
+def when_item(condition: Condition) -> Fields:
     """Return an item of `when`: `{attribute: language, equals: fr}`."""
-    return {"attribute": escaped(condition.attribute), condition.operator: written_value(condition)}
+    return {"attribute": escape_text(condition.attribute), condition.operator: manifest_value(condition)}
 
 
-def written_value(condition: Condition) -> Json:
+def manifest_value(condition: Condition) -> Json:
     """Return a condition's value as it is written, its texts escaped; `true` for those that have none."""
-    if condition.written is None:
+    if condition.raw_value is None:
         return True
-    if isinstance(condition.written, tuple):
-        return [_one(item) for item in condition.written]
-    return _one(condition.written)
+    if isinstance(condition.raw_value, tuple):
+        return [_manifest_scalar(item) for item in condition.raw_value]
+    return _manifest_scalar(condition.raw_value)
 
 
-def sent(rule: Rule, queues: QueueNames) -> Fields:
+def target_fields(rule: Rule, queues: QueueNames) -> Fields:
     """Return the field `queue`, or `targets`, the heaviest first. Raises NotWritableError."""
-    targets = ordered_targets(rule, queues)
+    targets = sort_targets(rule, queues)
     if len(targets) == 1 and targets[0].weight == 1:
         return {"queue": queues.name(targets[0].queue_id)}
-    return {"targets": [{"queue": queues.name(one.queue_id), "weight": _weight(one.weight)} for one in targets]}
+    return {"targets": [{"queue": queues.name(one.queue_id), "weight": _check_weight(one.weight)} for one in targets]}
 
 
-def ordered_targets(rule: Rule, queues: QueueNames) -> list[Target]:
+def sort_targets(rule: Rule, queues: QueueNames) -> list[Target]:
     """Return the targets in the order in which the description names their queues, else the heaviest first."""
     if not rule.targets:
-        raise NotWritableError("it has no target")
+        raise NotRepresentableError("it has no target")
     targets = [one for one in rule.targets if isinstance(one, Target)]
     if len(targets) < len(rule.targets):
-        raise NotWritableError("it has a kind of target that cxroute does not understand")
+        raise NotRepresentableError("it has a kind of target that cxroute does not understand")
 
     def place(target: Target) -> tuple[int, float, str]:
         name = queues.live_name(target.queue_id)
@@ -71,19 +71,19 @@ def ordered_targets(rule: Rule, queues: QueueNames) -> list[Target]:
     return sorted(targets, key=place)
 
 
-_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
+_SUGAR_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
 
 
 def understood(condition: object) -> Condition:
     """Return the condition. Raises NotWritableError where it is not understood."""
     if isinstance(condition, Condition):
         return condition
-    raise NotWritableError("it has a condition that cxroute does not understand")
+    raise NotRepresentableError("it has a condition that cxroute does not understand")
 
 
-def field_of(condition: Condition, attributes: Attributes) -> str:
+def find_sugar_field(condition: Condition, attributes: Attributes) -> str:
     """Return the field that says just this condition; nothing where only `when` can."""
-    written = condition.written
+    written = condition.raw_value
     if condition.attribute == attributes.intent:
         if condition.operator == "equals" and isinstance(written, str):
             return "intent"
@@ -98,22 +98,22 @@ def _is_share(value: object) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
-def _one(value: Scalar) -> Scalar:
+def _manifest_scalar(value: Scalar) -> Scalar:
     """Return a value as a manifest has it. Raises NotWritableError where YAML has none such."""
     if isinstance(value, str):
-        return escaped(value)
+        return escape_text(value)
     if isinstance(value, float) and not math.isfinite(value):
-        raise NotWritableError(f"it compares with {value}, which is no number")
-    if abs(value) >= 10**LONGEST_NUMBER:
-        raise NotWritableError(f"it compares with a number of more than {LONGEST_NUMBER} digits")
+        raise NotRepresentableError(f"it compares with {value}, which is no number")
+    if abs(value) >= 10**MAX_NUMBER_LENGTH:
+        raise NotRepresentableError(f"it compares with a number of more than {MAX_NUMBER_LENGTH} digits")
     return value
 
 
-def _weight(weight: float) -> float:
+def _check_weight(weight: float) -> float:
     if math.isfinite(weight) and weight >= 0:
         return weight
-    raise NotWritableError(f"it has a weight of {weight}")
+    raise NotRepresentableError(f"it has a weight of {weight}")
 
 
-def _by_attribute(conditions: Iterable[Fields]) -> list[Fields]:
+def _sort_by_attribute(conditions: Iterable[Fields]) -> list[Fields]:
     return sorted(conditions, key=lambda one: str(one["attribute"]))

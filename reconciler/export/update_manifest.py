@@ -14,67 +14,69 @@ from dataclasses import dataclass
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.desired.expand import Draft, WrongRuleError, split
-from reconciler.export.names import NotWritableError, QueueNames, escaped
-from reconciler.export.ruleset import ORDER, named, whole
-from reconciler.export.sugar import field_of, further, understood, written_value
+from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
+from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
+from reconciler.export.ruleset import FIELD_ORDER, integer_priority, manifest_name
+from reconciler.export.sugar import find_sugar_field, manifest_value, understood, when_item
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
-from reconciler.manifest.yaml_patch import CannotPatchError, Edit, edited, node_at, patch
+from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from reconciler.desired.desired import Desired, DesiredRule
-    from reconciler.export.export import Tenant
+    from reconciler.desired.desired import DesiredRule, DesiredState
+    from reconciler.export.export import TenantSnapshot
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests
-    from reconciler.manifest.source_map import Loaded
+    from reconciler.manifest.source_map import LoadedDocument
     from reconciler.model.live import LiveRule
 
     Fields = dict[str, Any]
-    Path = tuple[str | int, ...]
+    FieldPath = tuple[str | int, ...]
 
 
-def placed_in(fields: Fields, name: str, value: object) -> Fields:
+def with_field(fields: Fields, name: str, value: object) -> Fields:
     """Return the fields with one more, where a person would write it, or with another value of one that is there."""
     if name in fields:
         return {**fields, name: value}
-    before = [other for other in fields if other in ORDER and ORDER.index(other) < ORDER.index(name)]
+    before = [other for other in fields if other in FIELD_ORDER and FIELD_ORDER.index(other) < FIELD_ORDER.index(name)]
     at = list(fields).index(before[-1]) + 1 if before and name != "key" else 0
     items = list(fields.items())
     return dict([*items[:at], (name, value), *items[at:]])
 
 
-def replacing(item: Fields, operator: str, heir: Condition) -> Fields:
+def replace_condition(item: Fields, operator: str, replacement: Condition) -> Fields:
     """Return an item of `when` with another operator and value; its attribute stays as it is written."""
     return {
-        (heir.operator if name == operator else name): (as_written(value, heir) if name == operator else value)
+        (replacement.operator if name == operator else name): (
+            merge_value(value, replacement) if name == operator else value
+        )
         for name, value in item.items()
     }
 
 
-def as_written(old: object, heir: Condition) -> object:
+def merge_value(old: object, replacement: Condition) -> object:
     """Return a new value; a list keeps the order of what it had, and puts what is new behind."""
-    new = written_value(heir)
-    if not isinstance(old, list) or not isinstance(new, list) or heir.operator == "between":
+    new = manifest_value(replacement)
+    if not isinstance(old, list) or not isinstance(new, list) or replacement.operator == "between":
         return new
-    return [*(one for one in old if _among(one, new)), *(one for one in new if not _among(one, old))]
+    return [*(one for one in old if _contains(one, new)), *(one for one in new if not _contains(one, old))]
 
 
-def _among(value: object, values: list[object]) -> bool:
+def _contains(value: object, values: list[object]) -> bool:
     """Say whether a value is in a list; to Python true is 1."""
     return any(type(one) is type(value) and one == value for one in values)
 
 
-def exchange(fields: Fields, old: str, new: str, value: object) -> None:
+def replace_field(fields: Fields, old: str, new: str, value: object) -> None:
     """Put one field in the place of another, in place."""
     items = [(new, value) if name == old else (name, held) for name, held in fields.items()]
     fields.clear()
     fields.update(items)
 
 
-def without(fields: Fields, paths: list[Path]) -> Fields:
+def without_paths(fields: Fields, paths: list[FieldPath]) -> Fields:
     """Return the fields without what stands at some paths."""
     gone = {int(path[1]) for path in paths if path[0] == "when"}
     found = {name: value for name, value in fields.items() if (name,) not in paths}
@@ -83,7 +85,7 @@ def without(fields: Fields, paths: list[Path]) -> Fields:
     return found
 
 
-def target_like(old: Fields | None, new: Fields) -> Fields:
+def merge_target(old: Fields | None, new: Fields) -> Fields:
     """Return a target in the words of the one in its place: a weight of 1 that goes without saying stays so."""
     if old is None:
         return new
@@ -91,101 +93,105 @@ def target_like(old: Fields | None, new: Fields) -> Fields:
     return {name: new[name] for name in names}
 
 
-_ROUNDS = 4
+_MAX_PASSES = 4
 
 
-class Naming(NamedTuple):
+class QueueNaming(NamedTuple):
     """What queues are called: `resolve` finds the one that is written, `name` says what to write for one."""
 
     resolve: Callable[[str], Queue]
     name: Callable[[str], str]
 
 
-def kept(fields: Fields, key: str, live: Rule, context: tuple[Environment, RuleSet, Naming]) -> Fields:
+def update_fields(fields: Fields, key: str, live: Rule, context: tuple[Environment, RuleSet, QueueNaming]) -> Fields:
     """Return the fields that make the live rule of the one that is written. Raises NotWritableError."""
-    return _Keeping(key, live, *context).result(fields)
+    return _RuleUpdater(key, live, *context).update(fields)
 
 
-class _Keeping:
+class _RuleUpdater:
     """One rule on its way from what is written to what is live."""
 
-    def __init__(self, key: str, live: Rule, environment: Environment, ruleset: RuleSet, naming: Naming) -> None:
+    def __init__(
+        self, key: str, live: Rule, environment: Environment, ruleset: RuleSet, queue_naming: QueueNaming
+    ) -> None:
         self.key, self.live = key, live
-        self.environment, self.ruleset, self.naming = environment, ruleset, naming
+        self.environment, self.ruleset, self.queue_naming = environment, ruleset, queue_naming
 
-    def result(self, fields: Fields) -> Fields:
+    def update(self, fields: Fields) -> Fields:
         """Take the rule over part by part, until it says what is live: one part may bring another one with it."""
         found = dict(fields)
         try:
-            for _ in range(_ROUNDS):
-                found = self._described(self._plain(self._sent(self._keyed(self._asked(found)))))
-                if self._draft(found).rule() == self.live:
+            for _ in range(_MAX_PASSES):
+                found = self._update_texts(
+                    self._update_priority(self._update_targets(self._update_key(self._update_conditions(found))))
+                )
+                if self._expander(found).rule() == self.live:
                     return found
-        except WrongRuleError as error:
-            raise NotWritableError(str(error)) from None
-        raise NotWritableError("what is live cannot be said by changing single values")
+        except InvalidRuleError as error:
+            raise NotRepresentableError(str(error)) from None
+        raise NotRepresentableError("what is live cannot be said by changing single values")
 
-    def _draft(self, fields: Fields) -> Draft:
+    def _expander(self, fields: Fields) -> RuleExpander:
         try:
-            return Draft(self.environment, self.naming.resolve, self.ruleset, rule_entry(fields))
+            return RuleExpander(self.environment, self.queue_naming.resolve, self.ruleset, rule_entry(fields))
         except ValueError as error:
-            raise NotWritableError(f"its {error} cannot be written in a manifest") from None
+            raise NotRepresentableError(f"its {error} cannot be written in a manifest") from None
 
-    def _asked(self, fields: Fields) -> Fields:
+    def _update_conditions(self, fields: Fields) -> Fields:
         """Take over the conditions: each in the place of the one that it comes for, else in one of its own."""
         found = dict(fields)
-        placed = self._draft(fields).conditions()
+        placed = self._expander(fields).conditions()
         written = [condition for condition, _ in placed]
         coming = [understood(one) for one in self.live.conditions if one not in written]
         drop = []
         for condition, path in placed:
             if condition in self.live.conditions:
                 continue
-            heir = _heir(condition, coming)
-            if heir is not None and self._takes(found, path, heir):
+            heir = _find_replacement(condition, coming)
+            if heir is not None and self._replace_in_place(found, path, heir):
                 coming.remove(heir)
             elif path[0] == "minConfidence":
-                found = placed_in(found, "minConfidence", None)
+                found = with_field(found, "minConfidence", None)
             else:
                 drop.append(path)
-        found = without(found, drop)
+        found = without_paths(found, drop)
         for condition in coming:
-            found = self._added(found, condition)
+            found = self._add_condition(found, condition)
         return found
 
-    def _takes(self, fields: Fields, path: Path, heir: Condition) -> bool:
+    def _replace_in_place(self, fields: Fields, path: FieldPath, heir: Condition) -> bool:
         """Let a condition take the place of one that is gone, where that place can say it."""
         field = str(path[0])
         if field == "when":
             items = list(fields["when"])
-            items[int(path[1])] = replacing(items[int(path[1])], str(path[2]), heir)
+            items[int(path[1])] = replace_condition(items[int(path[1])], str(path[2]), heir)
             fields["when"] = items
             return True
-        sugar = field_of(heir, self.environment.attributes)
+        sugar = find_sugar_field(heir, self.environment.attributes)
         if sugar == field and field not in fields:
-            fields |= placed_in(fields, field, written_value(heir))
+            fields |= with_field(fields, field, manifest_value(heir))
             return True
         if sugar == field or {sugar, field} == {"intent", "intents"}:
-            exchange(fields, field, sugar, as_written(fields[field], heir))
+            replace_field(fields, field, sugar, merge_value(fields[field], heir))
             return True
         return False
 
-    def _added(self, fields: Fields, condition: Condition) -> Fields:
+    def _add_condition(self, fields: Fields, condition: Condition) -> Fields:
         """Add a condition that has no place yet."""
-        field = field_of(condition, self.environment.attributes)
+        field = find_sugar_field(condition, self.environment.attributes)
         taken = {"intent", "intents"} & {*fields} if field in ("intent", "intents") else fields.get(field) is not None
         if field and not taken:
-            return placed_in(fields, field, written_value(condition))
-        return placed_in(fields, "when", [*fields.get("when", ()), further(condition)])
+            return with_field(fields, field, manifest_value(condition))
+        return with_field(fields, "when", [*fields.get("when", ()), when_item(condition)])
 
-    def _sent(self, fields: Fields) -> Fields:
+    def _update_targets(self, fields: Fields) -> Fields:
         """Take over the queues and their weights; queues that stay keep what they are called."""
-        draft = self._draft(fields)
+        draft = self._expander(fields)
         placed = [
             (name, weight, draft.weight(weight, path), draft.queue(name, path).id)
-            for name, weight, path in split(draft.entry)
+            for name, weight, path in list_targets(draft.entry)
         ]
-        left = [_known(target) for target in self.live.targets]
+        left = [_require_target(target) for target in self.live.targets]
         shares = sorted((queue, weight) for _, _, weight, queue in placed)
         if shares == sorted((one.queue_id, one.weight) for one in left):
             return fields
@@ -198,67 +204,67 @@ class _Keeping:
                 items.append({"queue": name, "weight": written if target.weight == weight else target.weight})
             else:
                 items.append({})
-        names = [{"queue": self.naming.name(one.queue_id), "weight": one.weight} for one in left]
+        names = [{"queue": self.queue_naming.name(one.queue_id), "weight": one.weight} for one in left]
         items = [one or (names.pop(0) if names else {}) for one in items]
-        return self._as_targets(fields, [*(one for one in items if one), *names])
+        return self._write_targets(fields, [*(one for one in items if one), *names])
 
-    def _as_targets(self, fields: Fields, items: list[Fields]) -> Fields:
+    def _write_targets(self, fields: Fields, items: list[Fields]) -> Fields:
         """Return the fields with these targets: as `queue` where that says it, and with it stood before."""
         found = dict(fields)
         if not items:
-            raise NotWritableError("it has no target")
+            raise NotRepresentableError("it has no target")
         if "queue" in found and len(items) == 1 and items[0]["weight"] == 1:
             found["queue"] = items[0]["queue"]
         elif "queue" in found:
-            exchange(found, "queue", "targets", items)
+            replace_field(found, "queue", "targets", items)
         else:
-            found["targets"] = [target_like(one, item) for one, item in zip_longest(found["targets"], items) if item]
+            found["targets"] = [merge_target(one, item) for one, item in zip_longest(found["targets"], items) if item]
         return found
 
-    def _plain(self, fields: Fields) -> Fields:
+    def _update_priority(self, fields: Fields) -> Fields:
         """Take over priority, and whether the rule takes part."""
-        rule = self._draft(fields).rule()
+        rule = self._expander(fields).rule()
         found = fields
         if rule.priority != self.live.priority:
-            found = placed_in(found, "priority", whole(self.live.priority))
-        return found if rule.enabled == self.live.enabled else placed_in(found, "enabled", self.live.enabled)
+            found = with_field(found, "priority", integer_priority(self.live.priority))
+        return found if rule.enabled == self.live.enabled else with_field(found, "enabled", self.live.enabled)
 
-    def _keyed(self, fields: Fields) -> Fields:
+    def _update_key(self, fields: Fields) -> Fields:
         """Write the key where it is no longer the one that it would be by default."""
-        return fields if _key(self._draft(fields)) == self.key else placed_in(fields, "key", self.key)
+        return fields if _expander_key(self._expander(fields)) == self.key else with_field(fields, "key", self.key)
 
-    def _described(self, fields: Fields) -> Fields:
+    def _update_texts(self, fields: Fields) -> Fields:
         """Write name and description where what they are by default is no longer what they are."""
         found = fields
-        if self._draft(found).name() != self.live.name:
-            found = placed_in(found, "name", named(self.live))
-        if self._draft(found).rule().description != self.live.description:
-            found = placed_in(found, "description", escaped(self.live.description))
+        if self._expander(found).name() != self.live.name:
+            found = with_field(found, "name", manifest_name(self.live))
+        if self._expander(found).rule().description != self.live.description:
+            found = with_field(found, "description", escape_text(self.live.description))
         return found
 
 
-def _known(part: Target | Opaque) -> Target:
+def _require_target(part: Target | Opaque) -> Target:
     if isinstance(part, Target):
         return part
-    raise NotWritableError("it has a kind of target that cxroute does not understand")
+    raise NotRepresentableError("it has a kind of target that cxroute does not understand")
 
 
-def _heir(gone: Condition, coming: list[Condition]) -> Condition | None:
+def _find_replacement(removed: Condition, candidates: list[Condition]) -> Condition | None:
     """Return the new condition on the attribute of one that is gone, best with the same operator."""
-    same = [one for one in coming if one.attribute == gone.attribute]
-    return next((one for one in same if one.operator == gone.operator), same[0] if same else None)
+    same = [one for one in candidates if one.attribute == removed.attribute]
+    return next((one for one in same if one.operator == removed.operator), same[0] if same else None)
 
 
-def _key(draft: Draft) -> str:
+def _expander_key(expander: RuleExpander) -> str:
     """Return a draft's key; nothing where it has none."""
     try:
-        return draft.key()
-    except WrongRuleError:
+        return expander.key()
+    except InvalidRuleError:
         return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kept:
+class ManifestEdit:
     """A rule whose live values go into its manifest: where it stands, and its fields before and after."""
 
     live: LiveRule
@@ -266,45 +272,49 @@ class Kept:
     file: str
     old: Mapping[str, Any]
     new: Mapping[str, Any]
-    edits: Sequence[Edit]
+    edits: Sequence[TextEdit]
 
     @property
-    def changed(self) -> dict[str, Any]:
+    def changed_fields(self) -> dict[str, Any]:
         """Return the fields that differ, as they will be."""
         return {name: value for name, value in self.new.items() if name not in self.old or self.old[name] != value}
 
     @property
-    def gone(self) -> list[str]:
+    def removed_fields(self) -> list[str]:
         """Return the fields that are taken out."""
         return [name for name in self.old if name not in self.new]
 
 
-def keeping(live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: Tenant) -> Kept:
+def build_manifest_edit(
+    live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: TenantSnapshot
+) -> ManifestEdit:
     """Return what is to be changed so that the manifests say what is live. Raises NotWritableError."""
-    loaded, index = _home(desired, manifests)
-    origin = loaded.origin
-    queues = QueueNames(tenant.catalogue, tenant.queues, ())
-    naming = Naming(tenant.catalogue.resolve, queues.known)
+    loaded, index = _find_rule(desired, manifests)
+    origin = loaded.source_map
+    queues = QueueNames(tenant.resolver, tenant.queues, ())
+    naming = QueueNaming(tenant.resolver.resolve, queues.existing_name)
     old = origin.value(("rules", index))
-    new = kept(old, desired.address.key, live.rule, (tenant.environment, loaded.document, naming))
+    new = update_fields(old, desired.address.key, live.rule, (tenant.environment, loaded.document, naming))
     text = origin.text.text
     try:
-        edits = patch(text, node_at(text, origin.index(("rules", index))), old, new)
+        edits = compute_edits(text, find_mapping(text, origin.index(("rules", index))), old, new)
     except CannotPatchError as error:
-        raise NotWritableError(str(error)) from None
-    return Kept(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
+        raise NotRepresentableError(str(error)) from None
+    return ManifestEdit(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
 
 
-def texts(found: Iterable[Kept], manifests: Manifests) -> dict[str, str]:
+def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> dict[str, str]:
     """Return each file's text with all edits made."""
-    edits: dict[str, list[Edit]] = {}
-    for one in found:
+    edits: dict[str, list[TextEdit]] = {}
+    for one in manifest_edits:
         edits.setdefault(one.file, []).extend(one.edits)
-    before = {loaded.file: loaded.origin.text.text for loaded in manifests.rulesets}
-    return {file: edited(before[file], more) for file, more in edits.items()}
+    before = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
+    return {file: apply_edits(before[file], more) for file, more in edits.items()}
 
 
-def unlike(before: Desired, after: Desired, live: Mapping[Address, LiveRule]) -> list[Address]:
+def find_unintended_changes(
+    before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
+) -> list[Address]:
     """Return the addresses that the edits change otherwise than meant: those in `live` are to be as they are live."""
     wanted = {address: one.rule for address, one in before.rules.items()}
     wanted |= {address: one.rule for address, one in live.items()}
@@ -317,11 +327,11 @@ def unlike(before: Desired, after: Desired, live: Mapping[Address, LiveRule]) ->
     return sorted({address for address in {*wanted, *said} if wanted.get(address) != said.get(address)} | {*others})
 
 
-def _home(desired: DesiredRule, manifests: Manifests) -> tuple[Loaded[RuleSet], int]:
+def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
     """Return the document that a rule stands in, and its place there."""
     for loaded in manifests.rulesets:
         if loaded.document.name == desired.address.ruleset and desired.source and loaded.file == desired.source.file:
             for index in range(len(loaded.document.rules)):
-                if loaded.at("rules", index) == desired.source:
+                if loaded.source_of("rules", index) == desired.source:
                     return loaded, index
-    raise NotWritableError("it stands in no file")
+    raise NotRepresentableError("it stands in no file")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-BY_HAND: Final = "workflow_dispatch"
+MANUAL_EVENT: Final = "workflow_dispatch"
 _API: Final = "https://api.github.com"
 _SERVER: Final = "https://github.com"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
@@ -32,7 +32,7 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class WorkflowRun:
     """Which run this is, of which commit, and of which pull request where it is of one."""
 
     repository: str
@@ -58,7 +58,7 @@ class Run:
         return f"[run]({self.url})"
 
 
-def run_of(variables: Mapping[str, str], event: Mapping[str, Any]) -> Run:
+def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) -> WorkflowRun:
     """Read the variables of the step and the event that started the run. Raises UsageError outside of a workflow."""
     pull = event.get("pull_request")
     pull = pull if isinstance(pull, dict) else {}
@@ -66,20 +66,20 @@ def run_of(variables: Mapping[str, str], event: Mapping[str, Any]) -> Run:
     sha = head.get("sha") if isinstance(head, dict) else variables.get("GITHUB_SHA")
     found = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
     number = pull.get("number") or (int(found.group(1)) if found else None)
-    return Run(
-        repository=_fitting(variables, "GITHUB_REPOSITORY", _REPOSITORY),
+    return WorkflowRun(
+        repository=_matching_variable(variables, "GITHUB_REPOSITORY", _REPOSITORY),
         id=_number(variables, "GITHUB_RUN_ID"),
         attempt=_number({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT"),
-        sha=_fitting({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
+        sha=_matching_variable({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
         event=variables.get("GITHUB_EVENT_NAME", ""),
-        actor=_fitting({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
+        actor=_matching_variable({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
         api=_address(variables, "GITHUB_API_URL", _API),
         server=_address(variables, "GITHUB_SERVER_URL", _SERVER),
         pull_request=number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None,
     )
 
 
-def _fitting(variables: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
+def _matching_variable(variables: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
     found = variables.get(name, "")
     if not pattern.fullmatch(found):
         raise UsageError(f"{name} is not set, or not as GitHub sets it: this is for a step of a GitHub workflow")
@@ -87,7 +87,7 @@ def _fitting(variables: Mapping[str, str], name: str, pattern: re.Pattern[str]) 
 
 
 def _number(variables: Mapping[str, str], name: str) -> int:
-    return int(_fitting(variables, name, re.compile(r"[1-9][0-9]{0,17}")))
+    return int(_matching_variable(variables, name, re.compile(r"[1-9][0-9]{0,17}")))
 
 
 def _address(variables: Mapping[str, str], name: str, usual: str) -> str:
@@ -110,32 +110,32 @@ def _address(variables: Mapping[str, str], name: str, usual: str) -> str:
     return found
 
 
-LARGEST: Final = 900_000
+MAX_SUMMARY_BYTES: Final = 900_000
 """Bytes of summary: over 1 MiB GitHub drops all of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepFiles:
     """The files that GitHub reads when the step has ended; outside of a workflow there are none."""
 
     outputs: Path | None
     summary: Path | None
 
     @classmethod
-    def of(cls, variables: Mapping[str, str]) -> Step:
+    def from_variables(cls, variables: Mapping[str, str]) -> StepFiles:
         """Find the files by the step's variables."""
         found = [variables.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")]
         outputs, summary = (Path(one) if one else None for one in found)
         return cls(outputs, summary)
 
-    def put(self, values: Mapping[str, object]) -> None:
+    def write_outputs(self, values: Mapping[str, object]) -> None:
         """Write outputs, each on one line."""
         lines = [f"{name}={' '.join(str(value).split())}\n" for name, value in values.items()]
         _append(self.outputs, "".join(lines))
 
-    def say(self, text: str) -> None:
+    def add_summary(self, text: str) -> None:
         """Add Markdown to the summary, where there is room for it."""
-        room = LARGEST - (self.summary.stat().st_size if self.summary and self.summary.exists() else 0)
+        room = MAX_SUMMARY_BYTES - (self.summary.stat().st_size if self.summary and self.summary.exists() else 0)
         shown = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact.\n"
         _append(self.summary, f"{shown.rstrip()}\n\n")
 
@@ -152,62 +152,62 @@ def _append(path: Path | None, text: str) -> None:
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _PLAN_ID: Final = re.compile(r"[0-9a-f]{1,64}")
-_COUNTED: Final = ("create", "update", "adopt", "delete")
-_LARGEST: Final = 128 * MIB
+_COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
+_MAX_FILE_BYTES: Final = 128 * MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class PlanReport:
     """A plan as far as a comment needs it."""
 
     environment: str
     plan_id: str
     counts: dict[str, int]
     has_changes: bool
-    refused: bool
+    is_refused: bool
     """Whether something stands in the way: a conflict, or a guard."""
     text: str
 
     @property
-    def speaks(self) -> bool:
+    def needs_comment(self) -> bool:
         """Say whether the plan is worth a comment of its own."""
-        return self.has_changes or self.refused
+        return self.has_changes or self.is_refused
 
 
-def report(directory: Path) -> Report | None:
+def read_plan_report(directory: Path) -> PlanReport | None:
     """Read a report; None where there is none, or one that is not whole."""
-    plan = document(directory / "plan.json")
+    plan = read_json_object(directory / "plan.json")
     try:
-        text = read_text(directory / "plan.md", _LARGEST)
+        text = read_text(directory / "plan.md", _MAX_FILE_BYTES)
     except OSError:
         return None
     environment, plan_id = str(plan.get("environment")), str(plan.get("planId"))
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
     summary = plan.get("summary")
-    counts = {name: _report_number(summary.get(name)) for name in _COUNTED} if isinstance(summary, dict) else {}
-    conflicts = any(one.get("severity") == "error" for one in objects(plan, "findings"))
-    guards = any(one.get("ok") is False for one in objects(plan, "guards"))
-    return Report(
+    counts = {name: _count(summary.get(name)) for name in _COUNTED_ACTIONS} if isinstance(summary, dict) else {}
+    conflicts = any(one.get("severity") == "error" for one in list_objects(plan, "findings"))
+    guards = any(one.get("ok") is False for one in list_objects(plan, "guards"))
+    return PlanReport(
         environment=environment,
         plan_id=plan_id,
         counts=counts,
         has_changes=bool(plan.get("changes")),
-        refused=conflicts or guards,
+        is_refused=conflicts or guards,
         text=text,
     )
 
 
-def objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+def list_objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the objects of a list in the plan."""
     found = plan.get(name)
     return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
-def document(path: Path) -> dict[str, Any]:
+def read_json_object(path: Path) -> dict[str, Any]:
     """Return the JSON object of a file; an empty one where there is none. Raises UsageError."""
     try:
-        form = json.loads(read_file(path, _LARGEST))
+        form = json.loads(read_file(path, _MAX_FILE_BYTES))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     except OSError as error:
@@ -215,5 +215,5 @@ def document(path: Path) -> dict[str, Any]:
     return form if isinstance(form, dict) else {}
 
 
-def _report_number(value: object) -> int:
+def _count(value: object) -> int:
     return value if isinstance(value, int) else 0

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-MOST_PAGES: Final = 100
+MAX_PAGES: Final = 100
 """Ten thousand comments: nobody reads such a pull request."""
 _ATTEMPTS: Final = 4
 _MINUTE: Final = 60.0
 """What GitHub asks for where a limit comes without a time."""
-_LARGEST: Final = 16 << 20
-_CUT: Final = 200
+_MAX_RESPONSE_BYTES: Final = 16 << 20
+_MAX_MESSAGE: Final = 200
 _OK, _MULTIPLE, _REFUSED, _UNAUTHORIZED, _FORBIDDEN, _MISSING, _LIMITED, _SERVER = (
     200,
     300,
@@ -49,11 +49,11 @@ class GitHubError(CxrouteError):
 class Purpose(NamedTuple):
     """What a request is for, as it follows "cannot", and which permission a job needs for it."""
 
-    what: str
-    needs: str
+    task: str
+    permission: str
 
 
-class Time(NamedTuple):
+class GitHubClock(NamedTuple):
     """Seconds that only ever grow, the time of day in seconds, and how to wait."""
 
     clock: Callable[[], float] = clocks.monotonic
@@ -61,7 +61,7 @@ class Time(NamedTuple):
     sleep: Callable[[float], object] = clocks.sleep
 
 
-class Answer(NamedTuple):
+class GitHubResponse(NamedTuple):
     """What came back."""
 
     status: int
@@ -78,59 +78,59 @@ class GitHub:
     base: str
     repository: str
     token: str = field(repr=False)
-    time: Time = field(default_factory=Time)
-    patience: float = 120.0
+    time: GitHubClock = field(default_factory=GitHubClock)
+    wait_budget: float = 120.0
     """Seconds that all waits together may take."""
-    deadline: float = 60.0
+    exchange_timeout: float = 60.0
     """Seconds that one exchange may take."""
 
     def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
         """Return what is at a path of the API."""
         return _form(self._ask("GET", self.base + path, purpose), purpose)
 
-    def of_repository(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+    def get_from_repository(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
         """Return what is at a path of the repository."""
         return self.get(f"/repos/{self.repository}{path}", purpose)
 
     def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
         """Yield every object of a list, page after page."""
         url: str | None = f"{self.base}/repos/{self.repository}{path}"
-        for _ in range(MOST_PAGES):
+        for _ in range(MAX_PAGES):
             answer = self._ask("GET", str(url), purpose)
             found = _form(answer, purpose)
             if not isinstance(found, list):
-                raise GitHubError(f"cannot {purpose.what}: what GitHub answers is no list")
+                raise GitHubError(f"cannot {purpose.task}: what GitHub answers is no list")
             yield from (one for one in found if isinstance(one, dict))
             url = answer.next_page
             if url is None:
                 return
-            if not self._is_ours(url):
-                raise GitHubError(f"cannot {purpose.what}: the next page is said to be on another host")
-        raise GitHubError(f"cannot {purpose.what}: there are more than {MOST_PAGES} pages")
+            if not self._is_same_server(url):
+                raise GitHubError(f"cannot {purpose.task}: the next page is said to be on another host")
+        raise GitHubError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
-    def post(self, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
+    def post(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
         """Make something new. It is not tried again where nobody knows whether it was made."""
-        return self._written("POST", path, form, purpose)
+        return self._send_json("POST", path, payload, purpose)
 
-    def patch(self, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
+    def patch(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
         """Change something."""
-        return self._written("PATCH", path, form, purpose)
+        return self._send_json("PATCH", path, payload, purpose)
 
-    def download(self, path: str, largest: int, purpose: Purpose) -> bytes:
+    def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return a file that GitHub keeps elsewhere: it says where, and the token stays here."""
-        first = self._ask("GET", f"{self.base}/repos/{self.repository}{path}", purpose, _LARGEST)
+        first = self._ask("GET", f"{self.base}/repos/{self.repository}{path}", purpose, _MAX_RESPONSE_BYTES)
         if first.status < _MULTIPLE:
-            raise GitHubError(f"cannot {purpose.what}: GitHub does not say where it is")
-        place = self._elsewhere(first.headers.get("location", ""))
+            raise GitHubError(f"cannot {purpose.task}: GitHub does not say where it is")
+        place = self._download_url(first.headers.get("location", ""))
         if place is None:
-            raise GitHubError(f"cannot {purpose.what}: it is said to be where nothing of GitHub's is kept")
+            raise GitHubError(f"cannot {purpose.task}: it is said to be where nothing of GitHub's is kept")
         request = self.http.build_request("GET", place, headers={"Accept-Encoding": "identity"})
-        answer = self._patiently(request, purpose, largest)
+        answer = self._send_with_retries(request, purpose, max_bytes)
         if answer.status != _OK:
-            raise GitHubError(f"cannot {purpose.what}: HTTP {answer.status} where GitHub keeps it", answer.status)
+            raise GitHubError(f"cannot {purpose.task}: HTTP {answer.status} where GitHub keeps it", answer.status)
         return answer.body
 
-    def _elsewhere(self, place: str) -> httpx.URL | None:
+    def _download_url(self, place: str) -> httpx.URL | None:
         """Return an address that may be fetched without a token: https, or this machine where the API is there."""
         try:
             url, base = httpx.URL(place), httpx.URL(self.base)
@@ -139,21 +139,21 @@ class GitHub:
         local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
         return url if url.host and (url.scheme == "https" or local) else None
 
-    def _is_ours(self, url: str) -> bool:
+    def _is_same_server(self, url: str) -> bool:
         try:
             there, here = httpx.URL(url), httpx.URL(self.base)
         except (httpx.InvalidURL, ValueError):
             return False
         return (there.scheme, there.host, there.port) == (here.scheme, here.host, here.port) and not there.userinfo
 
-    def _written(self, method: str, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
+    def _send_json(self, method: str, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
         url = f"{self.base}/repos/{self.repository}{path}"
         found = _form(self._ask(method, url, purpose, content=json.dumps(form).encode()), purpose)
         return found if isinstance(found, dict) else {}
 
     def _ask(
-        self, method: str, url: str, purpose: Purpose, largest: int = _LARGEST, content: bytes | None = None
-    ) -> Answer:
+        self, method: str, url: str, purpose: Purpose, largest: int = _MAX_RESPONSE_BYTES, content: bytes | None = None
+    ) -> GitHubResponse:
         headers = {
             "Accept": "application/vnd.github+json",
             "Accept-Encoding": "identity",
@@ -162,60 +162,60 @@ class GitHub:
             "X-GitHub-Api-Version": "2022-11-28",
         }
         request = self.http.build_request(method, url, headers=headers, content=content)
-        answer = self._patiently(request, purpose, largest)
+        answer = self._send_with_retries(request, purpose, largest)
         if answer.status >= _REFUSED:
-            raise GitHubError(_refused(answer, purpose), answer.status)
+            raise GitHubError(_refusal_text(answer, purpose), answer.status)
         return answer
 
-    def _patiently(self, request: httpx.Request, purpose: Purpose, largest: int) -> Answer:
+    def _send_with_retries(self, request: httpx.Request, purpose: Purpose, largest: int) -> GitHubResponse:
         """Send a request, and again after a limit; after a fault only what may be done twice."""
         for attempt in range(1, _ATTEMPTS + 1):
             answer = self._once(request, purpose, largest)
             wait = self._wait(answer, attempt, request.method)
-            if isinstance(answer, Answer) and wait is None:
+            if isinstance(answer, GitHubResponse) and wait is None:
                 return answer
-            if wait is None or wait > self.patience or attempt == _ATTEMPTS:
-                if isinstance(answer, Answer):
+            if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
+                if isinstance(answer, GitHubResponse):
                     return answer
                 raise answer
-            self.patience -= wait
+            self.wait_budget -= wait
             self.time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, request: httpx.Request, purpose: Purpose, largest: int) -> Answer | GitHubError:
+    def _once(self, request: httpx.Request, purpose: Purpose, largest: int) -> GitHubResponse | GitHubError:
         try:
             return self._exchange(request, purpose, largest)
         except httpx.HTTPError as error:
             kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
-            return GitHubError(f"cannot {purpose.what}: {request.url.host} {kind}")
+            return GitHubError(f"cannot {purpose.task}: {request.url.host} {kind}")
 
-    def _exchange(self, request: httpx.Request, purpose: Purpose, largest: int) -> Answer:
-        end = self.time.clock() + self.deadline
+    def _exchange(self, request: httpx.Request, purpose: Purpose, largest: int) -> GitHubResponse:
+        end = self.time.clock() + self.exchange_timeout
         response = self.http.send(request, stream=True)
         try:
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
                 if len(body) > largest:
-                    raise GitHubError(f"cannot {purpose.what}: it is larger than {largest >> 20} MiB")
+                    raise GitHubError(f"cannot {purpose.task}: it is larger than {largest >> 20} MiB")
                 if self.time.clock() > end:
                     raise httpx.ReadTimeout("", request=request)
             following = response.links.get("next", {}).get("url")
-            return Answer(response.status_code, response.headers, bytes(body), following)
+            return GitHubResponse(response.status_code, response.headers, bytes(body), following)
         finally:
             response.close()
 
-    def _wait(self, answer: Answer | GitHubError, attempt: int, method: str) -> float | None:
+    def _wait(self, answer: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
         """Return how long to wait before this is asked again, or None where it is not."""
         again = float(2 ** (attempt - 1)) if method != "POST" else None
         if isinstance(answer, GitHubError):
             return again
         if answer.status in (_FORBIDDEN, _LIMITED):
-            return _limit(answer, self.time.now())
+            return _rate_limit_wait(answer, self.time.now())
         return again if answer.status >= _SERVER else None
 
 
-def _limit(answer: Answer, now: float) -> float | None:
+def _rate_limit_wait(answer: GitHubResponse, now: float) -> float | None:
     """Return the seconds that GitHub asks to wait; None where this is no limit but a refusal."""
     headers = answer.headers
     asked = headers.get("retry-after", "")
@@ -228,26 +228,26 @@ def _limit(answer: Answer, now: float) -> float | None:
     return _MINUTE if limited else None
 
 
-def _form(answer: Answer, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+def _form(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(answer.body or b"null")
     except (ValueError, RecursionError):
-        raise GitHubError(f"cannot {purpose.what}: what GitHub answers is no JSON", answer.status) from None
+        raise GitHubError(f"cannot {purpose.task}: what GitHub answers is no JSON", answer.status) from None
 
 
-def _refused(answer: Answer, purpose: Purpose) -> str:
+def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
     """Say in one sentence what GitHub said, and what to do."""
     try:
         form = json.loads(answer.body)
-        said = sanitize(str(form.get("message", "")))[:_CUT] if isinstance(form, dict) else ""
+        said = sanitize(str(form.get("message", "")))[:_MAX_MESSAGE] if isinstance(form, dict) else ""
     except (ValueError, RecursionError):
         said = ""
     told = f"HTTP {answer.status}{f' {said}' if said else ''}"
-    if _limit(answer, 0.0) is not None and answer.status in (_FORBIDDEN, _LIMITED):
-        return f"cannot {purpose.what}: GitHub's rate limit asks for a longer wait than a step may take ({told})"
+    if _rate_limit_wait(answer, 0.0) is not None and answer.status in (_FORBIDDEN, _LIMITED):
+        return f"cannot {purpose.task}: GitHub's rate limit asks for a longer wait than a step may take ({told})"
     advice = {
         _UNAUTHORIZED: "GITHUB_TOKEN is not valid (any more)",
-        _FORBIDDEN: f"the job needs `permissions: {purpose.needs}`",
-        _MISSING: f"it is not there, or the job lacks `permissions: {purpose.needs}`",
+        _FORBIDDEN: f"the job needs `permissions: {purpose.permission}`",
+        _MISSING: f"it is not there, or the job lacks `permissions: {purpose.permission}`",
     }.get(answer.status, "")
-    return f"cannot {purpose.what}: {told}{f'; {advice}' if advice else ''}"
+    return f"cannot {purpose.task}: {told}{f'; {advice}' if advice else ''}"

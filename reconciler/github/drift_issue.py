@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.github.actions import objects
+from reconciler.github.actions import list_objects
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 
 LABEL: Final = "cxroute-drift"
-_LONGEST: Final = 60_000
+_MAX_BODY: Final = 60_000
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
-_SAME: Final = ("action", "address", "id", "before", "after")
+_COMPARED_FIELDS: Final = ("action", "address", "id", "before", "after")
 
 
 class Issue(NamedTuple):
@@ -28,14 +28,14 @@ class Issue(NamedTuple):
     body: str
 
 
-class Open(NamedTuple):
+class OpenIssue(NamedTuple):
     """Write a new issue."""
 
     title: str
     body: str
 
 
-class Revise(NamedTuple):
+class EditIssue(NamedTuple):
     """Change an issue's text, and say so once in a comment."""
 
     number: int
@@ -43,75 +43,81 @@ class Revise(NamedTuple):
     remark: str
 
 
-class Close(NamedTuple):
+class CloseIssue(NamedTuple):
     """Close an issue, and say why."""
 
     number: int
     remark: str
 
 
-class Leave(NamedTuple):
+class SkipIssue(NamedTuple):
     """Do nothing, for a reason."""
 
-    why: str
+    reason: str
 
 
-Decision = Open | Revise | Close | Leave
+IssueDecision = OpenIssue | EditIssue | CloseIssue | SkipIssue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class DriftObservation:
     """What was seen of one environment: its difference, empty where there is none, and the same in Markdown."""
 
     environment: str
     author: str
     difference: str
     text: str
-    seen: str
+    when: str
     """When, and in which run, in Markdown."""
 
 
-def difference(plan: Mapping[str, Any]) -> str:
+def difference_digest(plan: Mapping[str, Any]) -> str:
     """Return what tells one difference from another; empty where live and manifests agree."""
-    changes = [{name: one.get(name) for name in _SAME} for one in objects(plan, "changes")]
-    wrong = [one.get("message") for one in objects(plan, "findings") if one.get("severity") == "error"]
+    changes = [{name: one.get(name) for name in _COMPARED_FIELDS} for one in list_objects(plan, "changes")]
+    wrong = [one.get("message") for one in list_objects(plan, "findings") if one.get("severity") == "error"]
     if not changes and not wrong:
         return ""
     lines = sorted(json.dumps(one, sort_keys=True) for one in (*changes, *wrong))
     return sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def drift_issue(issues: Iterable[Issue], seen: Seen) -> Sequence[Decision]:
+def decide_issues(issues: Iterable[Issue], observation: DriftObservation) -> Sequence[IssueDecision]:
     """Decide what to do. Should there be several of ours, the oldest is kept up, and all are closed in the end."""
-    mine = sorted(one for one in issues if one.author == seen.author and _is_of(seen.environment, one.body))
-    if not seen.difference:
-        closed = [Close(one.number, f"No drift since {seen.seen}.") for one in mine]
-        return closed or [Leave("there is no drift, and no open issue that says otherwise")]
+    mine = sorted(
+        one for one in issues if one.author == observation.author and _belongs_to(observation.environment, one.body)
+    )
+    if not observation.difference:
+        closed = [CloseIssue(one.number, f"No drift since {observation.when}.") for one in mine]
+        return closed or [SkipIssue("there is no drift, and no open issue that says otherwise")]
     if not mine:
-        return [Open(f"Routing of {seen.environment} differs from the manifests", _body(seen, "First seen"))]
-    if _known(mine[0].body) == seen.difference:
-        return [Leave(f"issue {mine[0].number} says that already")]
-    remark = f"What differs has changed, seen {seen.seen}. The text above is as it is now."
-    return [Revise(mine[0].number, _body(seen, "As it is since"), remark)]
+        return [
+            OpenIssue(
+                f"Routing of {observation.environment} differs from the manifests", _body(observation, "First seen")
+            )
+        ]
+    if _recorded_difference(mine[0].body) == observation.difference:
+        return [SkipIssue(f"issue {mine[0].number} says that already")]
+    remark = f"What differs has changed, seen {observation.when}. The text above is as it is now."
+    return [EditIssue(mine[0].number, _body(observation, "As it is since"), remark)]
 
 
-def _body(seen: Seen, since: str) -> str:
+def _body(seen: DriftObservation, since: str) -> str:
     state = f'<!-- cxroute:state {{"difference":"{seen.difference}"}} -->'
     text = seen.text.replace("\r\n", "\n").strip()
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_BODY:
         text = "What differs is too long for an issue: it stands in the run's summary."
-    return f"{_first_line(seen.environment)}\n{state}\n\n{text}\n\n<sub>{since} {seen.seen}</sub>\n"
+    return f"{_first_line(seen.environment)}\n{state}\n\n{text}\n\n<sub>{since} {seen.when}</sub>\n"
 
 
 def _first_line(environment: str) -> str:
     return f"<!-- cxroute:drift env={environment} -->"
 
 
-def _is_of(environment: str, body: str) -> bool:
+def _belongs_to(environment: str, body: str) -> bool:
     return body.replace("\r\n", "\n").split("\n", 1)[0] == _first_line(environment)
 
 
-def _known(body: str) -> str | None:
+def _recorded_difference(body: str) -> str | None:
     lines = body.replace("\r\n", "\n").split("\n", 2)
     found = _STATE.fullmatch(lines[1]) if len(lines) > 1 else None
     return found.group(1) if found else None

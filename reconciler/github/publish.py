@@ -5,55 +5,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
 from reconciler.github.api import GitHub, GitHubError, Purpose
-from reconciler.github.drift_issue import LABEL, Close, Issue, Leave, Open, Revise
-from reconciler.github.plan_comment import Comment, Create, Edit
+from reconciler.github.drift_issue import LABEL, CloseIssue, EditIssue, Issue, OpenIssue, SkipIssue
+from reconciler.github.plan_comment import Comment, CreateComment, EditComment
 
 if TYPE_CHECKING:
-    from reconciler.github import drift_issue
-    from reconciler.github import plan_comment as comment
+    from reconciler.github import drift_issue, plan_comment
 
 
 BOT: Final = "github-actions[bot]"
 """Who the token of a workflow is."""
-_NOBODY: Final = (403, 404)
+_NO_ACCESS_STATUSES: Final = (403, 404)
 _EXISTS: Final = 422
 _COMMENTS: Final = "pull-requests: write"
 _ISSUES: Final = "issues: write"
 
 
-def own_name(github: GitHub) -> str:
+def fetch_login(github: GitHub) -> str:
     """Return whose comments are ours: whom the token belongs to. A workflow's token is not let in to ask."""
     try:
         login = github.get("/user", Purpose("ask whose token this is", "none"))
     except GitHubError as error:
-        if error.status in _NOBODY:
+        if error.status in _NO_ACCESS_STATUSES:
             return BOT
         raise
     return str(login["login"]) if isinstance(login, dict) and login.get("login") else BOT
 
 
-def comments_of(github: GitHub, number: int) -> list[Comment]:
+def list_comments(github: GitHub, number: int) -> list[Comment]:
     """Return every comment of a pull request, in the order in which they were written."""
     purpose = Purpose(f"read the comments of pull request {number}", _COMMENTS)
     found = github.pages(f"/issues/{number}/comments?per_page=100", purpose)
     return [Comment(int(one.get("id") or 0), _author(one), _text(one.get("body"))) for one in found]
 
 
-def write_comment(github: GitHub, number: int, decision: comment.Decision) -> str:
+def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDecision) -> str:
     """Do it, and say what was done."""
     purpose = Purpose(f"write the comment of pull request {number}", _COMMENTS)
     match decision:
-        case Create():
+        case CreateComment():
             github.post(f"/issues/{number}/comments", {"body": decision.body}, purpose)
             return f"wrote a comment on pull request {number}"
-        case Edit():
+        case EditComment():
             github.patch(f"/issues/comments/{decision.id}", {"body": decision.body}, purpose)
             return f"edited the comment on pull request {number}"
         case _:
-            return f"left the comments of pull request {number} as they are: {decision.why}"
+            return f"left the comments of pull request {number} as they are: {decision.reason}"
 
 
-def open_issues(github: GitHub) -> list[Issue]:
+def list_open_issues(github: GitHub) -> list[Issue]:
     """Return the open issues about drift, whoever wrote them."""
     purpose = Purpose("list the issues about drift", _ISSUES)
     found = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
@@ -61,25 +60,25 @@ def open_issues(github: GitHub) -> list[Issue]:
     return [Issue(int(one.get("number") or 0), _author(one), _text(one.get("body"))) for one in mine]
 
 
-def write_issue(github: GitHub, decision: drift_issue.Decision) -> str:
+def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:
     """Do it, and say what was done. The issue itself comes before the remark: a lost remark is not made every day."""
     purpose = Purpose("write the issue about drift", _ISSUES)
     match decision:
-        case Open():
+        case OpenIssue():
             _ensure_label(github)
             form = {"title": decision.title, "body": decision.body, "labels": [LABEL]}
             made = github.post("/issues", form, purpose)
             return f"opened issue {int(made.get('number') or 0)}"
-        case Revise():
+        case EditIssue():
             github.patch(f"/issues/{decision.number}", {"body": decision.body}, purpose)
             github.post(f"/issues/{decision.number}/comments", {"body": decision.remark}, purpose)
             return f"edited issue {decision.number}"
-        case Close():
+        case CloseIssue():
             github.patch(f"/issues/{decision.number}", {"state": "closed", "state_reason": "completed"}, purpose)
             github.post(f"/issues/{decision.number}/comments", {"body": decision.remark}, purpose)
             return f"closed issue {decision.number}"
-        case Leave():
-            return f"left the issues as they are: {decision.why}"
+        case SkipIssue():
+            return f"left the issues as they are: {decision.reason}"
         case _:
             assert_never(decision)
 

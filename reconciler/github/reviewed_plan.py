@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from reconciler.errors import RefusedError
-from reconciler.github.actions import BY_HAND, Run
+from reconciler.github.actions import MANUAL_EVENT, WorkflowRun
 from reconciler.github.api import GitHub, Purpose
 
 if TYPE_CHECKING:
@@ -23,51 +23,53 @@ if TYPE_CHECKING:
 
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 0x1
-_MOST: Final = 1000
+_MAX_ENTRIES: Final = 1000
 """Entries of an archive that is looked into."""
 
 
-def one_file(archive: bytes, name: str, largest: int) -> bytes:
+def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
     """Return the file of that very name. Raises RefusedError where there is none, two, or a larger one.
 
     Nothing is written to a disk, no other entry is unpacked, and what the archive says of sizes is not believed.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            found = [entry for entry in opened.infolist()[: _MOST + 1] if entry.filename == name]
-            if len(opened.infolist()) > _MOST or len(found) != 1:
+            found = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename == name]
+            if len(opened.infolist()) > _MAX_ENTRIES or len(found) != 1:
                 raise RefusedError(f"the artifact is not as a plan's run leaves it: it needs one {name}")
             (entry,) = found
             if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
                 raise RefusedError(f"{name} in the artifact is packed in a way that no plan's run uses")
             with opened.open(entry) as file:
-                content = file.read(largest + 1)
+                content = file.read(max_bytes + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError):
         raise RefusedError("the artifact is no archive, or a broken one; plan again") from None
-    if len(content) > largest:
-        raise RefusedError(f"{name} in the artifact is larger than {largest >> 20} MiB: no plan is")
+    if len(content) > max_bytes:
+        raise RefusedError(f"{name} in the artifact is larger than {max_bytes >> 20} MiB: no plan is")
     return content
 
 
-PLAN: Final = "plan.json"
+PLAN_FILE: Final = "plan.json"
 _PAUSES: Final = (2.0, 8.0)
 """Seconds."""
-LARGEST_ARCHIVE: Final = 128 << 20
-LARGEST_PLAN: Final = 128 << 20
-_HAND: Final = (
+MAX_ARCHIVE_BYTES: Final = 128 << 20
+MAX_PLAN_BYTES: Final = 128 << 20
+_MANUAL_ADVICE: Final = (
     "Run the workflow that applies by hand (Actions, Run workflow): it plans, waits for approval, and applies."
 )
-_AGAIN: Final = "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
+_REVIEW_ADVICE: Final = (
+    "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
+)
 
 
-class Merged(NamedTuple):
+class MergedPullRequest(NamedTuple):
     """The pull request that a commit came from, and the commit that its plan was made of."""
 
     number: int
     head: str
 
 
-class Tip(NamedTuple):
+class BranchTip(NamedTuple):
     """The default branch, and the commit that it stands at."""
 
     branch: str
@@ -79,15 +81,15 @@ def artifact_name(environment: str) -> str:
     return f"routing-plan-{environment}"
 
 
-def tip_of(github: GitHub) -> Tip:
+def fetch_branch_tip(github: GitHub) -> BranchTip:
     """Return where the default branch is now."""
     purpose = Purpose("find the tip of the default branch", "contents: read")
-    branch = str(_mapping(github.of_repository("", purpose)).get("default_branch"))
-    place = _mapping(_mapping(github.of_repository(f"/git/ref/heads/{quote(branch)}", purpose)).get("object"))
-    return Tip(branch, str(place.get("sha")))
+    branch = str(_mapping(github.get_from_repository("", purpose)).get("default_branch"))
+    place = _mapping(_mapping(github.get_from_repository(f"/git/ref/heads/{quote(branch)}", purpose)).get("object"))
+    return BranchTip(branch, str(place.get("sha")))
 
 
-def merged(github: GitHub, run: Run, tip: Tip) -> Merged | None:
+def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -> MergedPullRequest | None:
     """Return the pull request that this commit came from; None where it came without one. Raises RefusedError.
 
     GitHub may take a few seconds after a merge until it knows.
@@ -95,7 +97,7 @@ def merged(github: GitHub, run: Run, tip: Tip) -> Merged | None:
     for pause in (*_PAUSES, None):
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")
         listed = github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose)
-        found = [pull for pull in listed if _is_of(pull, run, tip)]
+        found = [pull for pull in listed if _is_merge_of(pull, run, tip)]
         if found:
             break
         if pause is None:
@@ -105,12 +107,12 @@ def merged(github: GitHub, run: Run, tip: Tip) -> Merged | None:
     head = _mapping(pull.get("head"))
     if _mapping(head.get("repo")).get("full_name") != run.repository:
         raise RefusedError(
-            f"pull request {pull['number']} came from a fork, which gets no credentials, so nobody saw a plan. {_HAND}"
+            f"pull request {pull['number']} came from a fork, which gets no credentials, so nobody saw a plan. {_MANUAL_ADVICE}"
         )
-    return Merged(int(pull["number"]), str(head.get("sha")))
+    return MergedPullRequest(int(pull["number"]), str(head.get("sha")))
 
 
-def refuse_old(run: Run, tip: Tip) -> None:
+def check_is_tip(run: WorkflowRun, tip: BranchTip) -> None:
     """Raise RefusedError where the commit is not the tip of the default branch."""
     if tip.sha != run.sha:
         raise RefusedError(
@@ -119,22 +121,28 @@ def refuse_old(run: Run, tip: Tip) -> None:
         )
 
 
-def reviewed_plan(github: GitHub, run: Run, environment: str, workflow: str, source: Merged | None) -> str:
+def fetch_reviewed_plan(
+    github: GitHub, run: WorkflowRun, environment: str, workflow: str, source: MergedPullRequest | None
+) -> str:
     """Return the plan that was reviewed for this commit. Raises RefusedError where there is none."""
-    if run.event == BY_HAND:
-        return _plan_of(github, run.id, environment, f"this run has no plan for {environment}")
+    if run.event == MANUAL_EVENT:
+        return _fetch_plan(github, run.id, environment, f"this run has no plan for {environment}")
     if source is None:
-        raise RefusedError(f"commit {run.sha[:8]} came without a pull request, so nobody reviewed its plan. {_HAND}")
+        raise RefusedError(
+            f"commit {run.sha[:8]} came without a pull request, so nobody reviewed its plan. {_MANUAL_ADVICE}"
+        )
     planned = _latest(_runs(github, workflow, source.head), run, workflow, source.head)
     if planned is None or planned.get("conclusion") != "success":
         state = "has no run" if planned is None else "did not succeed in its last run"
         where = f"{source.head[:8]}, the head of pull request {source.number}"
-        raise RefusedError(f"{workflow} {state} for {where}. {_AGAIN} {_HAND[0].lower()}{_HAND[1:]}")
+        raise RefusedError(
+            f"{workflow} {state} for {where}. {_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
+        )
     lacking = f"the plan for {environment} of pull request {source.number} is not kept (any more)"
-    return _plan_of(github, int(planned["id"]), environment, lacking)
+    return _fetch_plan(github, int(planned["id"]), environment, lacking)
 
 
-def _is_of(pull: Mapping[str, Any], run: Run, tip: Tip) -> bool:
+def _is_merge_of(pull: Mapping[str, Any], run: WorkflowRun, tip: BranchTip) -> bool:
     """Say whether that commit is what merging this pull request made of the default branch."""
     base = _mapping(pull.get("base"))
     there = (_mapping(base.get("repo")).get("full_name"), base.get("ref")) == (run.repository, tip.branch)
@@ -143,11 +151,11 @@ def _is_of(pull: Mapping[str, Any], run: Run, tip: Tip) -> bool:
 
 def _runs(github: GitHub, workflow: str, head: str) -> list[dict[str, Any]]:
     path = f"/actions/workflows/{quote(workflow, safe='')}/runs?event=pull_request&head_sha={quote(head)}&per_page=100"
-    found = _mapping(github.of_repository(path, Purpose(f"list the runs of {workflow}", "actions: read")))
+    found = _mapping(github.get_from_repository(path, Purpose(f"list the runs of {workflow}", "actions: read")))
     return [one for one in found.get("workflow_runs") or () if isinstance(one, dict)]
 
 
-def _latest(runs: Iterable[dict[str, Any]], run: Run, workflow: str, head: str) -> dict[str, Any] | None:
+def _latest(runs: Iterable[dict[str, Any]], run: WorkflowRun, workflow: str, head: str) -> dict[str, Any] | None:
     """Return the newest run that came to an end. A fork's run is its owner's, workflow file and artifact included."""
     ended = [
         one
@@ -160,21 +168,21 @@ def _latest(runs: Iterable[dict[str, Any]], run: Run, workflow: str, head: str) 
     return max(ended, key=lambda one: int(one["id"]), default=None)
 
 
-def _plan_of(github: GitHub, run: int, environment: str, lacking: str) -> str:
+def _fetch_plan(github: GitHub, run: int, environment: str, lacking: str) -> str:
     purpose = Purpose("fetch the reviewed plan", "actions: read")
     name = artifact_name(environment)
-    found = _mapping(github.of_repository(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose))
+    found = _mapping(github.get_from_repository(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose))
     artifacts = [one for one in found.get("artifacts") or () if isinstance(one, dict)]
     kept = [one for one in artifacts if one.get("name") == name and one.get("expired") is False]
     if not kept:
-        raise RefusedError(f"{lacking}. {_HAND}")
+        raise RefusedError(f"{lacking}. {_MANUAL_ADVICE}")
     artifact = max(kept, key=lambda one: int(one["id"]))
-    archive = github.download(f"/actions/artifacts/{int(artifact['id'])}/zip", LARGEST_ARCHIVE, purpose)
+    archive = github.download(f"/actions/artifacts/{int(artifact['id'])}/zip", MAX_ARCHIVE_BYTES, purpose)
     digest = artifact.get("digest")
     if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
         raise RefusedError("the artifact that came is not the one that the run left; try again")
     try:
-        plan = one_file(archive, PLAN, LARGEST_PLAN).decode("utf-8")
+        plan = read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES).decode("utf-8")
         form = _mapping(json.loads(plan))
     except (ValueError, RecursionError):
         plan, form = "", {}
@@ -182,7 +190,7 @@ def _plan_of(github: GitHub, run: int, environment: str, lacking: str) -> str:
         raise RefusedError(f"the artifact holds no plan for {environment}; plan again")
     if _mapping(form.get("options")).get("undo") is not None:
         # Who pushes a branch can make its artifact; what it may choose must be in the manifests, and a run is not.
-        raise RefusedError(f"the artifact undoes a run, which no pull request asks for. {_HAND}")
+        raise RefusedError(f"the artifact undoes a run, which no pull request asks for. {_MANUAL_ADVICE}")
     return plan
 
 

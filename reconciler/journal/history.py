@@ -10,26 +10,31 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.rule_json import is_text, live_rule
-from reconciler.errors import RefusedError, UnexpectedAnswerError
-from reconciler.model.live import LiveRule, split
+from reconciler.cxone.rule_json import is_text, parse_live_rule
+from reconciler.errors import RefusedError, UnexpectedResponseError
+from reconciler.model.live import LiveRule, parse_marker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.journal.journal import Run
+    from reconciler.journal.journal import RecordedRun
     from reconciler.model.rule import Address
 
 
-_UNMADE: Final = ("failed", "skipped")
-_MADE: Final = ("applied", "acknowledged")
+_NOT_APPLIED: Final = ("failed", "skipped")
+_APPLIED: Final = ("applied", "acknowledged")
 """What a read showed, or, of a run that was killed before its last read, what the server said."""
-_SHAPES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
+_SIDES_BY_ACTION: Final = {
+    "create": (False, True),
+    "update": (True, True),
+    "adopt": (True, True),
+    "delete": (True, False),
+}
 """Which of before and after an action has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Deed:
+class RecordedChange:
     """What a run did to one rule: what stood there before and after it, None where there was no rule, or is none.
 
     The one without a marker is not ours: before it was adopted, or after that was undone.
@@ -39,20 +44,20 @@ class Deed:
     before: LiveRule | None
     after: LiveRule | None
     id: str
-    sure: bool
+    is_confirmed: bool
     """A read at the run's end showed it; else it may have been done or not."""
 
 
-def last_written(recorded: Iterable[Run], environment: str, owner: str) -> dict[Address, str]:
+def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str) -> dict[Address, str]:
     """Return the run that last wrote each rule that is live by the journal: what is missing was deleted since."""
     found: dict[Address, str] = {}
     for run in recorded:
         if (run.start.get("environment"), run.start.get("owner")) != (environment, owner):
             continue
         for entry in run.changes:
-            if entry.get("status") not in _MADE:
+            if entry.get("status") not in _APPLIED:
                 continue
-            before, after = (_address(entry.get(side), owner) for side in ("before", "after"))
+            before, after = (_marker_address(entry.get(side), owner) for side in ("before", "after"))
             if before is not None:
                 found.pop(before, None)
             if after is not None:
@@ -60,75 +65,77 @@ def last_written(recorded: Iterable[Run], environment: str, owner: str) -> dict[
     return found
 
 
-def _address(form: object, owner: str) -> Address | None:
+def _marker_address(rule_json: object, owner: str) -> Address | None:
     """Return the address that a rule's description says; None where the rule is not this owner's."""
-    description = form.get("description") if isinstance(form, dict) else None
-    marker = split(description)[1] if isinstance(description, str) else None
+    description = rule_json.get("description") if isinstance(rule_json, dict) else None
+    marker = parse_marker(description)[1] if isinstance(description, str) else None
     return marker.address if marker is not None and marker.owner == owner else None
 
 
-class _LackingError(Exception):
+class IncompleteJournalError(Exception):
     """What is lacking, or wrong, in the entries of a run."""
 
 
-def deeds(run: Run, owner: str) -> tuple[Deed, ...]:
+def read_changes(run: RecordedRun, owner: str) -> tuple[RecordedChange, ...]:
     """Return what the run did, but for second copies that it cleared away. RefusedError where it is not all there."""
     try:
-        _whole(run)
-        found = (_deed(entry, owner) for entry in run.changes if entry.get("cause") != "duplicate")
+        _check_complete(run)
+        found = (_read_change(entry, owner) for entry in run.changes if entry.get("cause") != "duplicate")
         return tuple(deed for deed in found if deed is not None)
-    except _LackingError as lacking:
+    except IncompleteJournalError as lacking:
         raise RefusedError(
             f"run {run.id} is not undone: {lacking}, so it is not certain what it did. `cxroute history` shows what"
             " the journal has; set the rules right in the manifests, or name a whole copy of it with --journal"
         ) from None
 
 
-def _whole(run: Run) -> None:
+def _check_complete(run: RecordedRun) -> None:
     """Look whether every change that the run planned is told. Raises _LackingError."""
     if run.start.get("event") != "start":
-        raise _LackingError("its beginning is missing in the journal")
-    if run.unread:
-        raise _LackingError("lines of the journal that may be its own cannot be read")
+        raise IncompleteJournalError("its beginning is missing in the journal")
+    if run.unreadable_lines:
+        raise IncompleteJournalError("lines of the journal that may be its own cannot be read")
     told = sum(entry["event"] == "outcome" for entry in run.changes)
     planned = run.start.get("changes") if run.end is None or run.end.get("written") is not False else told
     if run.end is not None and isinstance(planned, int) and planned != told:
-        raise _LackingError(f"the journal tells of {told} of its {planned} changes")
+        raise IncompleteJournalError(f"the journal tells of {told} of its {planned} changes")
 
 
-def _deed(entry: Mapping[str, Any], owner: str) -> Deed | None:
+def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     """Return what one change did, or None where nothing was written. Raises _LackingError."""
     settled = entry["event"] == "outcome"
-    unmade = settled and entry.get("status") in _UNMADE and entry.get("touched") is not True
+    unmade = settled and entry.get("status") in _NOT_APPLIED and entry.get("touched") is not True
     if unmade or (settled and entry.get("attempts") == 0):
         return None
-    address, shape = str(entry.get("address")), _SHAPES.get(str(entry.get("action")))
+    address, shape = str(entry.get("address")), _SIDES_BY_ACTION.get(str(entry.get("action")))
     if shape is None or "before" not in entry or "after" not in entry:
-        raise _LackingError(f"the journal does not say what {address[:130]} was before and after it")
+        raise IncompleteJournalError(f"the journal does not say what {address[:130]} was before and after it")
     if entry.get("hidden") is True:
-        raise _LackingError(f"what the journal says of {address[:130]} contains a secret, which is not kept")
-    before, after = (_rule(entry, side) for side in ("before", "after"))
-    ours = _ours(before, after, owner)
+        raise IncompleteJournalError(f"what the journal says of {address[:130]} contains a secret, which is not kept")
+    before, after = (_read_rule(entry, side) for side in ("before", "after"))
+    ours = _managed_address(before, after, owner)
     if (before is not None, after is not None) != shape or ours is None or str(ours) != address:
-        raise _LackingError(f"what the journal says of {address[:130]} is nothing that a run of {owner} does")
+        raise IncompleteJournalError(f"what the journal says of {address[:130]} is nothing that a run of {owner} does")
     rule_id = entry.get("id")
     sure = settled and entry.get("status") == "applied"
-    return Deed(address=ours, before=before, after=after, id=rule_id if isinstance(rule_id, str) else "", sure=sure)
+    return RecordedChange(
+        address=ours, before=before, after=after, id=rule_id if isinstance(rule_id, str) else "", is_confirmed=sure
+    )
 
 
-def _rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
+def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
     form = entry[side]
     if form is None:
         return None
     try:
         if not isinstance(form, dict) or not is_text(json.dumps(form, ensure_ascii=False)):
-            raise _LackingError(f"the journal's rule at {str(entry.get('address'))[:130]} is none")
-        return live_rule({**form, "id": "in the journal"})
-    except UnexpectedAnswerError as error:
-        raise _LackingError(str(error).replace(" in the answer", "")) from None
+            raise IncompleteJournalError(f"the journal's rule at {str(entry.get('address'))[:130]} is none")
+        return parse_live_rule({**form, "id": "in the journal"})
+    except UnexpectedResponseError as error:
+        raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
 
 
-def _ours(before: LiveRule | None, after: LiveRule | None, owner: str) -> Address | None:
+def _managed_address(before: LiveRule | None, after: LiveRule | None, owner: str) -> Address | None:
     """Return the address at which the run left, or found, a rule of this owner; None where it can be no run of it."""
     markers = [one.marker for one in (after, before) if one is not None and one.marker is not None]
     if not markers or any(marker.owner != owner or marker.copy for marker in markers):

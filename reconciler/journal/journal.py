@@ -11,8 +11,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.model.rule import COMPACT
-from reconciler.text.strict_json import STRICT
+from reconciler.model.rule import CANONICAL_JSON
+from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -21,123 +21,130 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class RecordedRun:
     """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
 
     id: str
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
-    last: str = ""
+    last_entry_at: str = ""
     """When its last entry was written, as that says."""
-    unread: int = 0
+    unreadable_lines: int = 0
     """Lines of the journal that could not be read and may be its own: between its first and its last, or, where it has
     no end, anywhere behind its first."""
 
 
-_WAITS_FOR_NOBODY: Final = getattr(os, "O_NONBLOCK", 0)
+_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)
 """Where a pipe stands in the journal's place, a write that nobody reads is an error, and not the end of the run."""
 
 
-Entry = dict[str, Any]
+JournalEntry = dict[str, Any]
 
 
 class Journal:
     """Appends entries of one run. A journal that cannot be written is said once, to `warn`, and stops nothing."""
 
-    def __init__(self, path: Path, run: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
+    def __init__(self, path: Path, run_id: str, now: Callable[[], datetime], warn: Callable[[str], None]) -> None:
         """Name the file and the run; the file is opened at the first entry."""
-        self.path, self.run, self._now, self._warn = path, run, now, warn
-        self.within: Callable[[dict[str, object]], dict[str, object]] = dict
+        self.path, self.run_id, self._now, self._warn = path, run_id, now, warn
+        self.redact: Callable[[dict[str, object]], dict[str, object]] = dict
         """What an entry is put through first, so that no secret is kept; `hidden` says of one that something was."""
         self._file: int | None = None
-        self.broken = False
+        self.is_broken = False
         """Whether it cannot be written: it does not have all of the run."""
 
-    def write(self, event: str, **entry: object) -> None:
+    def write_entry(self, event: str, **entry: object) -> None:
         """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
-        stamp = {"run": self.run, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
+        stamp = {"run": self.run_id, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
         whole = {**entry, **stamp}
-        kept = self.within(whole)
+        kept = self.redact(whole)
         hidden = {} if kept == whole else {"hidden": True}
-        line = COMPACT.encode({**kept, **hidden}) + "\n"
-        self._guarded(lambda: self._append(line.encode()))
+        line = CANONICAL_JSON.encode({**kept, **hidden}) + "\n"
+        self._run_safely(lambda: self._append(line.encode()))
 
     def sync(self) -> None:
         """Wait until the disk has what was written."""
         if self._file is not None:
-            self._guarded(lambda: os.fsync(self._opened()))
+            self._run_safely(lambda: os.fsync(self._open_file()))
 
     def close(self) -> None:
         """Sync and close the file."""
         self.sync()
         file, self._file = self._file, None
         if file is not None:
-            self._guarded(lambda: os.close(file))
+            self._run_safely(lambda: os.close(file))
 
     def _append(self, line: bytes) -> None:
         """Write all of a line; a disk that is getting full takes a part of it and says so of the rest."""
-        file = self._opened()
+        file = self._open_file()
         while line:
             line = line[os.write(file, line) :]
 
-    def _opened(self) -> int:
+    def _open_file(self) -> int:
         """Open the file; after half a line, left by a run that was killed, ours begins on one of its own."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _WAITS_FOR_NOBODY, 0o666)
+            self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 0o666)
             size = os.fstat(self._file).st_size
             if size and os.pread(self._file, 1, size - 1) != b"\n":
                 os.write(self._file, b"\n")
         return self._file
 
-    def _guarded(self, action: Callable[[], object]) -> None:
-        if self.broken:
+    def _run_safely(self, action: Callable[[], object]) -> None:
+        if self.is_broken:
             return
         try:
             action()
         except OSError as error:
-            self.broken = True
+            self.is_broken = True
             with contextlib.suppress(OSError):  # whoever would hear the warning may be gone too
                 self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
 
 
-def runs(lines: Iterable[str], passed_over: Callable[[int], object] = lambda _: None) -> tuple[Run, ...]:
+def read_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:
     """Read a journal, oldest run first. Lines that are no entries are passed over; `passed_over` is told how many."""
-    entries: dict[str, list[tuple[int, Entry]]] = {}
+    entries: dict[str, list[tuple[int, JournalEntry]]] = {}
     strange: list[int] = []
     for number, line in enumerate(lines):
-        entry = _entry(line)
+        entry = _parse_entry(line)
         if entry is not None:
             entries.setdefault(entry["run"], []).append((number, entry))
         elif line.strip():
             strange.append(number)
     if strange:
-        passed_over(len(strange))
-    return tuple(_run(name, found, strange) for name, found in entries.items())
+        on_skipped(len(strange))
+    return tuple(_build_run(name, found, strange) for name, found in entries.items())
 
 
-def _entry(line: str) -> Entry | None:
+def _parse_entry(line: str) -> JournalEntry | None:
     try:
-        entry = STRICT.decode(line)
+        entry = STRICT_DECODER.decode(line)
     except (ValueError, RecursionError):
         return None
     whole = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
     return entry if whole else None
 
 
-def _run(name: str, numbered: list[tuple[int, Entry]], strange: Iterable[int]) -> Run:
+def _build_run(name: str, numbered: list[tuple[int, JournalEntry]], unreadable: Iterable[int]) -> RecordedRun:
     entries = [entry for _, entry in numbered]
     start = next((entry for entry in entries if entry["event"] == "start"), entries[0])
     end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
     first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
-    unread = sum(first < number < last for number in strange)
-    return Run(id=name, start=start, changes=tuple(_changes(entries)), end=end, last=entries[-1]["at"], unread=unread)
+    unread = sum(first < number < last for number in unreadable)
+    return RecordedRun(
+        id=name,
+        start=start,
+        changes=tuple(_join_changes(entries)),
+        end=end,
+        last_entry_at=entries[-1]["at"],
+        unreadable_lines=unread,
+    )
 
 
-def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
+def _join_changes(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
     """Join what was intended with the last thing known of it; a write without an answer stays `unknown`."""
-    found: dict[tuple[str, str, str], Entry] = {}
+    found: dict[tuple[str, str, str], JournalEntry] = {}
     for entry in entries:
         step = entry.get("step", "whole")
         if step in ("drop", "back"):
@@ -146,13 +153,13 @@ def _changes(entries: Iterable[Entry]) -> Iterable[Entry]:
         which = str(entry.get("id")) if entry.get("action") == "delete" else ""
         key = (str(entry.get("address")), str(entry.get("action")), which)
         if entry["event"] == "intend" and not (step == "copy" and key in found):
-            found[key] = {**entry, "status": "unknown", **_before(found.get(key), entry)}
+            found[key] = {**entry, "status": "unknown", **_original_before(found.get(key), entry)}
         elif step == "whole" and entry["event"] in ("tried", "outcome"):
             found[key] = {**found.get(key, {}), **entry}
     return found.values()
 
 
-def _before(earlier: Entry | None, entry: Entry) -> Entry:
+def _original_before(earlier: JournalEntry | None, entry: JournalEntry) -> JournalEntry:
     """Return what a rule was before it was set aside, where only its name was still to come."""
     before, after = entry.get("before"), entry.get("after")
     if earlier is None or earlier.get("step") != "aside" or not isinstance(before, dict) or not isinstance(after, dict):

@@ -6,67 +6,72 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.change import Change, Create, Delete, Update, is_release
+from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, Marker, digest
-from reconciler.plan.plan import Plan, plan
+from reconciler.model.live import LiveRule, Marker, marker_digest
+from reconciler.plan.plan import Plan, build_plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.rule import Address
-    from reconciler.plan.options import Options
+    from reconciler.plan.options import PlanOptions
 
 
-CODE: Final = "CXR310"
-_HELD: Final = timedelta(days=8)
+REAPPLIED: Final = "CXR310"
+_HOLD_TIME: Final = timedelta(days=8)
 """How long the hold is that is given to write: a week, and the day that has begun."""
 
 
-def aftermath(made: Plan, manifests: Desired, options: Options) -> tuple[Finding, ...]:
+def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
     """Return a warning for each change of an undo that the next apply would make again; all say the same.
 
     `options` are those of that apply. Each says where the manifests ask for it, and what to write there to wait.
     """
-    found = _again(made, manifests, options)
+    found = _reapplied_changes(plan, manifests, options)
     count = f"{len(found)} of these changes" if len(found) > 1 else "one of these changes"
     message = f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again"
-    hint = _hint(made, found)
+    hint = _hint(plan, found)
     return tuple(
-        Finding(code=CODE, severity="warning", message=message, source=change.source, address=change.address, hint=hint)
+        Finding(
+            code=REAPPLIED, severity="warning", message=message, source=change.source, address=change.address, hint=hint
+        )
         for change in found
     )
 
 
-def unknown(error: Exception) -> Finding:
+def unknown_outcome_warning(error: Exception) -> Finding:
     """Return the warning that nobody knows what the next apply does, since the manifests are wrong."""
     message = f"what the next apply would make of it is not known: {error}"
     return Finding(
-        code=CODE, severity="warning", message=message, hint="`cxroute validate` lists them; they did not matter here"
+        code=REAPPLIED,
+        severity="warning",
+        message=message,
+        hint="`cxroute validate` lists them; they did not matter here",
     )
 
 
-def _again(made: Plan, manifests: Desired, options: Options) -> list[Change]:
+def _reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> list[Change]:
     """Return what a plan of the manifests would do to the same rules once this one is made."""
-    then = plan(manifests, replace(made.live, rules=tuple(_afterwards(made))), options, made.generated_at)
-    touched = {address for change in made.changes for address in _addresses(change)}
+    then = build_plan(manifests, replace(plan.live, rules=tuple(_rules_after(plan))), options, plan.generated_at)
+    touched = {address for change in plan.changes for address in _addresses(change)}
     return [one for one in then.changes if one.cause != "duplicate" and touched.intersection(_addresses(one))]
 
 
-def _afterwards(made: Plan) -> Iterator[LiveRule]:
+def _rules_after(plan: Plan) -> Iterator[LiveRule]:
     """Yield the live rules as they will be."""
-    changed = {change.live.id: change for change in made.changes if not isinstance(change, Create)}
-    for live in made.live.rules:
+    changed = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
+    for live in plan.live.rules:
         change = changed.get(live.id)
         if not isinstance(change, Delete):
-            yield live if change is None else _written(made, change, live.id)
-    yield from (_written(made, one, f"new {one.address}") for one in made.changes if isinstance(one, Create))
+            yield live if change is None else _rule_after(plan, change, live.id)
+    yield from (_rule_after(plan, one, f"new {one.address}") for one in plan.changes if isinstance(one, Create))
 
 
-def _written(made: Plan, change: Change, rule_id: str) -> LiveRule:
+def _rule_after(plan: Plan, change: Change, rule_id: str) -> LiveRule:
     rule = change.live.rule if isinstance(change, Delete) else change.after
-    marker = None if is_release(change) else Marker(made.owner, change.address, digest(rule))
+    marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(rule))
     return LiveRule(rule_id, rule, marker, {"id": rule_id})
 
 
@@ -76,16 +81,16 @@ def _addresses(change: Change) -> Iterator[Address]:
         yield change.live.marker.address
 
 
-def _hint(made: Plan, found: Sequence[Change]) -> str:
+def _hint(plan: Plan, changes: Sequence[Change]) -> str:
     """Say how to keep the next apply from it. A rule that stands in no manifest has no entry to write a hold into."""
     ways = ["revert the commit that asked for it"]
-    if not all(isinstance(change, Delete) for change in found):
-        ways.append(f"write `{_line(made)}` into each rule")
-    if any(isinstance(change, Delete) for change in found):
+    if not all(isinstance(change, Delete) for change in changes):
+        ways.append(f"write `{_hold_line(plan)}` into each rule")
+    if any(isinstance(change, Delete) for change in changes):
         ways.append("set `prune: false` for rules that stand in no manifest")
     return ", or ".join(ways)
 
 
-def _line(made: Plan) -> str:
-    until: datetime = made.generated_at + _HELD
-    return f"hold: {{until: {until:%Y-%m-%d}T00:00:00Z, reason: undo of {made.options.undo}}}"
+def _hold_line(plan: Plan) -> str:
+    until: datetime = plan.generated_at + _HOLD_TIME
+    return f"hold: {{until: {until:%Y-%m-%d}T00:00:00Z, reason: undo of {plan.options.undo}}}"

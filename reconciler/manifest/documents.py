@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.fields import API_VERSION, Filled, Listed, Strict, Unset, exactly_one, text_or_mapping
+from reconciler.manifest.kinds.fields import (
+    API_VERSION,
+    NonEmptyText,
+    Omittable,
+    StrictModel,
+    YamlList,
+    require_exactly_one,
+    text_or_mapping,
+)
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
@@ -20,36 +28,36 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class QueueRef(Strict):
+class QueueRef(StrictModel):
     """A live queue, by id or by name."""
 
-    id: Unset[Filled] = Field(
+    id: Omittable[NonEmptyText] = Field(
         default=None,
         description="The queue's id in CXone. Needed only where two queues have one name.",
         examples=["12345678-1234-1234-1234-123456789012"],
     )
-    name: Unset[Filled] = Field(
+    name: Omittable[NonEmptyText] = Field(
         default=None, description="The queue's name, letter by letter as CXone shows it.", examples=["Fraud Test"]
     )
 
     @model_validator(mode="after")
-    def _id_or_name(self) -> Self:
-        exactly_one(self, "id", "name")
+    def _check_id_or_name(self) -> Self:
+        require_exactly_one(self, "id", "name")
         return self
 
 
-class Queues(Strict):
+class Queues(StrictModel):
     """Aliases of queues, so that one manifest serves several environments."""
 
     api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
     kind: Literal["Queues"] = Field(
         default="Queues", description="This document gives queues short names that rules can use."
     )
-    name: Filled = Field(description="What this document is called, for messages.", examples=["queues"])
+    name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["queues"])
     queues: dict[
-        Filled,
+        NonEmptyText,
         Annotated[
-            Annotated[Filled, Tag("<text>")] | Annotated[dict[Filled, QueueRef], Tag("<mapping>")],
+            Annotated[NonEmptyText, Tag("<text>")] | Annotated[dict[NonEmptyText, QueueRef], Tag("<mapping>")],
             Discriminator(
                 text_or_mapping,
                 custom_error_type="CXR104",
@@ -63,22 +71,22 @@ class Queues(Strict):
     )
 
 
-class Intents(Strict):
+class Intents(StrictModel):
     """What the bot can say: for coverage and typo checks."""
 
     api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
     kind: Literal["Intents"] = Field(
         default="Intents", description="This document lists what the bot can say, to find gaps and misspelt intents."
     )
-    name: Filled = Field(description="What this document is called, for messages.", examples=["bank-bot"])
-    intents: Listed[str] = Field(
+    name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["bank-bot"])
+    intents: YamlList[str] = Field(
         description="Every intent that the bot can detect, letter by letter as it writes them.",
         examples=[["lost_or_stolen_card", "card_not_working"]],
     )
 
 
 AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests | Profile
-ITEMS: Final[Mapping[str, tuple[str, type[Strict]]]] = {
+ITEM_FIELDS: Final[Mapping[str, tuple[str, type[StrictModel]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
 }

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from reconciler.manifest.kinds.condition import EXAMPLE, KNOWN_OPERATORS, meant
-from reconciler.manifest.kinds.fields import PATTERNS
-from reconciler.manifest.text import Complaints, List, Map
+from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
+from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
+from reconciler.manifest.text import ErrorCollector, List, Map
 from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from pydantic_core import ErrorDetails
 
-    from reconciler.manifest.source_map import Origin, Step
+    from reconciler.manifest.source_map import PathStep, SourceMap
 
 
-_KINDS: Final = {
+_TYPE_MESSAGES: Final = {
     "string_type": "must be text",
     "int_type": "must be a whole number",
     "bool_type": "must be true or false",
@@ -31,102 +31,104 @@ _KINDS: Final = {
     "too_short": "must not be empty",
     "dict_too_short": "must not be empty",
 }
-_BOUNDS: Final = {
+_BOUND_MESSAGES: Final = {
     "greater_than_equal": ("ge", "must be {} or more"),
     "less_than_equal": ("le", "must be {} or less"),
 }
-_SECRETIVE: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
+_SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
 """Where people put secrets by mistake: logs are read by more people than manifests."""
-_QUOTED: Final = re.compile("'([^']*)'")
+_QUOTED_TEXT: Final = re.compile("'([^']*)'")
 _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
 
-class Place(NamedTuple):
+class ValidatedValue(NamedTuple):
     """What was validated: a model, and the path at which its value stands in a document."""
 
-    origin: Origin
+    source_map: SourceMap
     model: type[BaseModel]
-    path: tuple[Step, ...] = ()
+    path: tuple[PathStep, ...] = ()
 
 
-def complain(error: ValidationError, place: Place, complaints: Complaints) -> None:
+def report_errors(error: ValidationError, validated: ValidatedValue, collector: ErrorCollector) -> None:
     """Add a complaint for each error of an invalid value."""
     errors = error.errors(include_url=False)
     for told, details in enumerate(errors):
-        if complaints.full:
-            complaints.left_out += len(errors) - told
+        if collector.is_full:
+            collector.omitted_count += len(errors) - told
             break
-        _complain(details, place, complaints)
+        _report_error(details, validated, collector)
 
 
-def _complain(details: ErrorDetails, place: Place, complaints: Complaints) -> None:
-    origin, loc = place.origin, details["loc"]
-    path = origin.existing((*place.path, *loc))
+def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: ErrorCollector) -> None:
+    origin, loc = validated.source_map, details["loc"]
+    path = origin.document_path((*validated.path, *loc))
     match details["type"]:
         case "missing":
-            complaints.add("CXR103", origin.index(path), f"missing field {quote_name(str(loc[-1]))}")
+            collector.report("CXR103", origin.index(path), f"missing field {quote_name(str(loc[-1]))}")
         case "extra_forbidden":
-            known = _fields(place.model, path[len(place.path) : -1])
-            hint = complaints.nearest(str(loc[-1]), known) or f"there are {', '.join(known)}"
-            add = complaints.add_unshown if _secretive(path) else complaints.add
+            known = _field_names(validated.model, path[len(validated.path) : -1])
+            hint = collector.suggest(str(loc[-1]), known) or f"there are {', '.join(known)}"
+            add = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
             add("CXR102", origin.key_index(path), f"unknown field {quote_name(str(loc[-1]))}", hint)
         case "CXR112":
-            hint = complaints.nearest(str(loc[-1]), (*KNOWN_OPERATORS, "attribute"))
-            complaints.add("CXR112", origin.key_index(path), f"unknown operator {quote_name(str(loc[-1]))}", hint)
+            hint = collector.suggest(str(loc[-1]), (*SORTED_OPERATORS, "attribute"))
+            collector.report("CXR112", origin.key_index(path), f"unknown operator {quote_name(str(loc[-1]))}", hint)
         case "CXR102" | "CXR103" as code:
-            complaints.add(code, origin.key_index(path), details["msg"])
+            collector.report(code, origin.key_index(path), details["msg"])
         case _:
-            _complain_of_value(details, path, origin, complaints)
+            _report_value_error(details, path, origin, collector)
 
 
-def _complain_of_value(details: ErrorDetails, path: list[Step], origin: Origin, complaints: Complaints) -> None:
+def _report_value_error(
+    details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
+) -> None:
     """Say what a value must be and what it is."""
-    code, must, known = _demand(details)
+    code, must, known = _find_requirement(details)
     value = details["input"]
     if details["type"] == "too_short" and value:
         return  # pydantic counts the items that are right; those that are not have complaints of their own
     if path == ["apiVersion"]:
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
-        complaints.add(code, origin.key_index(path), f"the name {quote_name(str(value))} {must}")
+        collector.report(code, source_map.key_index(path), f"the name {quote_name(str(value))} {must}")
         return
-    if _secretive(path):
-        complaints.add_unshown(code, origin.index(path), f"{_subject(path)} {must}")
+    if _may_hold_secret(path):
+        collector.report_without_excerpt(code, source_map.index(path), f"{_subject(path)} {must}")
         return
     if not must.startswith("must"):
-        complaints.add(code, origin.index(path), must)
+        collector.report(code, source_map.index(path), must)
         return
-    hint = complaints.nearest(value, known) if known and isinstance(value, str) else _advice(details["type"], value)
+    hint = collector.suggest(value, known) if known and isinstance(value, str) else _find_hint(details["type"], value)
     if path[-1:] == ["when"]:
-        hint = f"write when: [{meant(value) or EXAMPLE}]"
-    what = "" if must.startswith(("must not", "must hold")) else f", not {_shown(value)}"
-    complaints.add(code, origin.index(path), f"{_subject(path)} {must}{what}", hint)
+        hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
+    what = "" if must.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
+    collector.report(code, source_map.index(path), f"{_subject(path)} {must}{what}", hint)
 
 
-def _demand(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
+def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
     """Return the code, what the value must be, and the known names where it must be one of them."""
     kind, context = details["type"], details.get("ctx", {})
-    if kind in _KINDS:
-        return "CXR104", _KINDS[kind], ()
+    if kind in _TYPE_MESSAGES:
+        return "CXR104", _TYPE_MESSAGES[kind], ()
     if kind == "literal_error":
-        known = _QUOTED.findall(context["expected"])
+        known = _QUOTED_TEXT.findall(context["expected"])
         return "CXR104", f"must be {_alternatives(known or [str(context['expected']).lower()])}", known
     if kind == "string_pattern_mismatch":
-        code, must = PATTERNS[context["pattern"]]
+        code, must = PATTERN_MESSAGES[context["pattern"]]
         return code, must, ()
-    if kind in _BOUNDS:
-        name, form = _BOUNDS[kind]
+    if kind in _BOUND_MESSAGES:
+        name, form = _BOUND_MESSAGES[kind]
         return "CXR104", form.format(context[name]), ()
     if kind.startswith("CXR"):
         return kind, details["msg"], context.get("known", ())
     return "CXR104", "must be another value", ()
 
 
-def _secretive(path: Sequence[Step]) -> bool:
-    return any(step in _SECRETIVE for step in path)
+def _may_hold_secret(path: Sequence[PathStep]) -> bool:
+    return any(step in _SECRET_FIELDS for step in path)
 
 
-def _subject(path: Sequence[Step]) -> str:
+def _subject(path: Sequence[PathStep]) -> str:
     """Name the field that is meant; for an item of a list, the list's."""
     names = [step for step in path if isinstance(step, str)]
     if not names:
@@ -134,7 +136,7 @@ def _subject(path: Sequence[Step]) -> str:
     return quote_name(names[-1]) if path[-1] == names[-1] else f"an item of {quote_name(names[-1])}"
 
 
-def _shown(value: object) -> str:
+def _describe_value(value: object) -> str:
     """Say what stands there."""
     if isinstance(value, str):
         return f"the text {quote_name(value)}"
@@ -145,7 +147,7 @@ def _shown(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), LONGEST_NAME)
 
 
-def _advice(kind: str, value: object) -> str:
+def _find_hint(kind: str, value: object) -> str:
     """Say how to write what was probably meant."""
     if kind == "string_type" and isinstance(value, (bool, int, float)):
         return "put it in quotes"
@@ -160,7 +162,7 @@ def _alternatives(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
 
 
-def _fields(kind: type[BaseModel], path: Sequence[Step]) -> tuple[str, ...]:
+def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
     """Return the names of the fields that may stand at a path of a document."""
     models = [kind]
     for step in path:

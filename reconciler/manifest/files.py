@@ -8,7 +8,7 @@ from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.manifest.yaml_reader import LARGEST
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.text.escape import escape_invisible
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-_ENDINGS: Final = (".yaml", ".yml")
+_EXTENSIONS: Final = (".yaml", ".yml")
 
 
-class _Found(NamedTuple):
+class _PathEntry(NamedTuple):
     """A file or directory on the way: its path from the manifests' directory, and where it really is."""
 
     path: str
-    real: str
+    real_path: str
 
 
-class _Walk:
+class _DirectoryWalk:
     """One walk over a directory and all below it. Links are followed last, so that a file keeps its own path."""
 
     def __init__(self, directory: Path) -> None:
@@ -36,105 +36,107 @@ class _Walk:
         self.root = os.path.realpath(directory)
         self.files: dict[str, str] = {}
         """Where each manifest really is -> its path."""
-        self.refused: list[tuple[str, Finding]] = []
-        self._seen: set[str] = set()
-        self._links: deque[_Found] = deque()
+        self.errors: list[tuple[str, Finding]] = []
+        self._visited: set[str] = set()
+        self._links: deque[_PathEntry] = deque()
 
     def run(self) -> None:
         """Find every manifest; each directory is looked at once, however many links lead to it."""
-        self._below(_Found("", self.root))
+        self._walk_tree(_PathEntry("", self.root))
         while self._links:
             link = self._links.popleft()
-            if Path(link.real).is_dir():
-                self._below(link)
+            if Path(link.real_path).is_dir():
+                self._walk_tree(link)
             else:
-                self.files.setdefault(link.real, link.path)
+                self.files.setdefault(link.real_path, link.path)
 
-    def refuse(self, code: str, path: str, message: str) -> None:
+    def report_error(self, code: str, path: str, message: str) -> None:
         """Note why a path is not read."""
-        self.refused.append((path, _finding(code, self.shown(path), message)))
+        self.errors.append((path, _finding(code, self.display_path(path), message)))
 
-    def shown(self, path: str) -> str:
+    def display_path(self, path: str) -> str:
         """Return a path as a person would type it."""
         return escape_invisible((self.directory / path).as_posix())
 
-    def _below(self, start: _Found) -> None:
+    def _walk_tree(self, start: _PathEntry) -> None:
         waiting = [start]
         while waiting:
             found = waiting.pop()
-            if found.real in self._seen:
+            if found.real_path in self._visited:
                 continue
-            self._seen.add(found.real)
+            self._visited.add(found.real_path)
             try:
-                entries = sorted(os.scandir(found.real), key=lambda entry: entry.name)
+                entries = sorted(os.scandir(found.real_path), key=lambda entry: entry.name)
             except OSError as error:
-                self.refuse("CXR014", found.path, f"the directory cannot be read: {_reason(error)}")
+                self.report_error("CXR014", found.path, f"the directory cannot be read: {_reason(error)}")
                 continue
             for entry in entries:
-                self._sort_in(entry, f"{found.path}/{entry.name}".lstrip("/"), waiting)
+                self._classify(entry, f"{found.path}/{entry.name}".lstrip("/"), waiting)
 
-    def _sort_in(self, entry: os.DirEntry[str], path: str, waiting: list[_Found]) -> None:
+    def _classify(self, entry: os.DirEntry[str], path: str, waiting: list[_PathEntry]) -> None:
         """Put a directory's entry where it belongs; hidden ones nowhere."""
         if entry.name.startswith("."):
             return
         if entry.is_symlink():
-            self._link(entry, path)
+            self._add_link(entry, path)
         elif entry.is_dir(follow_symlinks=False):
-            waiting.append(_Found(path, entry.path))
-        elif entry.name.endswith(_ENDINGS):
+            waiting.append(_PathEntry(path, entry.path))
+        elif entry.name.endswith(_EXTENSIONS):
             self.files[entry.path] = path
 
-    def _link(self, entry: os.DirEntry[str], path: str) -> None:
+    def _add_link(self, entry: os.DirEntry[str], path: str) -> None:
         real = os.path.realpath(entry.path)
-        if not entry.name.endswith(_ENDINGS) and not Path(real).is_dir():
+        if not entry.name.endswith(_EXTENSIONS) and not Path(real).is_dir():
             return
         if os.path.commonpath([self.root, real]) == self.root:
-            self._links.append(_Found(path, real))
+            self._links.append(_PathEntry(path, real))
         else:
-            self.refuse("CXR003", path, "the symbolic link leads out of the manifests' directory")
+            self.report_error("CXR003", path, "the symbolic link leads out of the manifests' directory")
 
 
-def contents(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
+def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     """Yield each manifest's path, in order, with its bytes or the reason why it cannot be read.
 
     A file that several links lead to is read once.
     """
-    walk = _Walk(directory)
+    walk = _DirectoryWalk(directory)
     if not Path(walk.root).is_dir():
-        yield _told(_finding("CXR115", walk.shown(""), "there is no such directory", _begin(walk)))
+        yield _with_file(_finding("CXR115", walk.display_path(""), "there is no such directory", _init_hint(walk)))
         return
     walk.run()
-    if not walk.files and not walk.refused:
-        yield _told(_finding("CXR115", walk.shown(""), "no *.yaml or *.yml file in this directory", _begin(walk)))
+    if not walk.files and not walk.errors:
+        yield _with_file(
+            _finding("CXR115", walk.display_path(""), "no *.yaml or *.yml file in this directory", _init_hint(walk))
+        )
     todo: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
-    for path, what in sorted([*todo, *walk.refused], key=lambda one: one[0]):
-        yield walk.shown(path), what if isinstance(what, Finding) else _read(walk.shown(path), what)
+    for path, what in sorted([*todo, *walk.errors], key=lambda one: one[0]):
+        yield walk.display_path(path), what if isinstance(what, Finding) else _read_file(walk.display_path(path), what)
 
 
-def _read(shown: str, real: str) -> bytes | Finding:
+def _read_file(display_path: str, real: str) -> bytes | Finding:
     """Return a regular file's bytes, one more than allowed at most."""
     try:
-        return read_start(real, LARGEST + 1)
+        return read_start(real, MAX_FILE_BYTES + 1)
     except NotRegularFileError:
-        return _finding("CXR014", shown, "this is not a regular file")
+        return _finding("CXR014", display_path, "this is not a regular file")
     except OSError as error:
-        return _finding("CXR014", shown, f"the file cannot be read: {_reason(error)}")
+        return _finding("CXR014", display_path, f"the file cannot be read: {_reason(error)}")
 
 
 def _reason(error: OSError) -> str:
     return (error.strerror or "unknown reason").lower()
 
 
-def _told(finding: Finding) -> tuple[str, Finding]:
+def _with_file(finding: Finding) -> tuple[str, Finding]:
     return finding.source.file if finding.source else "", finding
 
 
-def _begin(walk: _Walk) -> str:
+def _init_hint(walk: _DirectoryWalk) -> str:
     """Say how to write first manifests there, or to name the directory that has them."""
-    where = "" if walk.shown("") == "manifests" else f" {shlex.quote(walk.shown(''))}"
+    where = "" if walk.display_path("") == "manifests" else f" {shlex.quote(walk.display_path(''))}"
     here = "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
     return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR{here}"
 
 
-def _finding(code: str, shown: str, message: str, hint: str = "") -> Finding:
-    return Finding(code=code, severity="error", message=message, source=Source(shown, 1, 1), hint=hint)
+def _finding(code: str, display_path: str, message: str, hint: str = "") -> Finding:
+    return Finding(code=code, severity="error", message=message, source=Source(display_path, 1, 1), hint=hint)

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field, TypeAdapter
 
 from reconciler.manifest.documents import AnyDocument
-from reconciler.manifest.kinds.profile import TUTORIAL, operator_names
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, operator_names
 
 _HEAD: Final = """\
 # The default profile: the tutorial's contract, unverified against a tenant. What a Profile leaves out is as here.
@@ -19,17 +19,17 @@ _HEAD: Final = """\
 """
 
 
-def default_profile() -> str:
+def default_profile_yaml() -> str:
     """Return the text of the document."""
-    return _HEAD + yaml.safe_dump(_document(), sort_keys=False, width=120)
+    return _HEAD + yaml.safe_dump(_profile_document(), sort_keys=False, width=120)
 
 
-def _document() -> dict[str, Any]:
+def _profile_document() -> dict[str, Any]:
     """Return the document; lists begin with where they are."""
-    said: dict[str, Any] = TUTORIAL.model_dump(mode="json", by_alias=True, exclude_none=True)
+    said: dict[str, Any] = DEFAULT_PROFILE.model_dump(mode="json", by_alias=True, exclude_none=True)
     for name in ("rules", "queues"):
         said[name] = {"path": said[name].pop("path"), **said[name]}
-    return {**said, "operators": operator_names(TUTORIAL.operators)}
+    return {**said, "operators": operator_names(DEFAULT_PROFILE.operators)}
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -42,7 +42,7 @@ def manifest_schema() -> dict[str, Any]:
         _tidy(definition)
         if "kind" in definition.get("properties", {}):
             definition["required"] = ["apiVersion", "kind", *definition["required"]]
-    for name, choices in _EXCLUSIVE.items():
+    for name, choices in _EXTRA_CONSTRAINTS.items():
         definitions[name] |= choices
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -64,17 +64,17 @@ def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
     for field in part.get("properties", {}).values():
         field.pop("title", None)
         if "default" in field:
-            field["default"] = _written(field["default"])
+            field["default"] = _without_nulls(field["default"])
             if field["default"] is None:
                 del field["default"]
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
 
 
-def _written(default: Any) -> Any:  # noqa: ANN401 - any JSON
+def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
     """Return a default as somebody would write it: what is null in it would be left out."""
     if isinstance(default, dict):
-        return {name: _written(value) for name, value in default.items() if value is not None}
+        return {name: _without_nulls(value) for name, value in default.items() if value is not None}
     return default
 
 
@@ -86,7 +86,7 @@ def _any_of(*names: str) -> dict[str, Any]:
     return {"anyOf": [{"required": [name]} for name in names]}
 
 
-_EXCLUSIVE = {
+_EXTRA_CONSTRAINTS = {
     "Api": {
         "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
         "then": _one_of("issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},

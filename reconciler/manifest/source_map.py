@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from reconciler.manifest.text import List, Map, Text
+from reconciler.manifest.text import List, Map, SourceText
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Step = str | int
+PathStep = str | int
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceMap:
     """The values of one document as they were read, with the text that they were read from."""
 
-    text: Text
+    text: SourceText
     root: Map
     start: int
 
-    def index(self, path: Sequence[Step]) -> int:
+    def index(self, path: Sequence[PathStep]) -> int:
         """Return the index of a value; that of its nearest parent where there is no such value."""
         value: Any = self.root
         index = self.start
@@ -38,23 +38,23 @@ class Origin:
             value = value[step]
         return index
 
-    def key_index(self, path: Sequence[Step]) -> int:
+    def key_index(self, path: Sequence[PathStep]) -> int:
         """Return the index of a value's key; that of the nearest parent where there is no such key."""
         *parents, key = path
         value = self.value(parents)
         return value.key_index(str(key)) if isinstance(value, Map) and key in value else self.index(path)
 
-    def value(self, path: Sequence[Step]) -> Any:  # noqa: ANN401 - a manifest's value may be of any type
+    def value(self, path: Sequence[PathStep]) -> Any:  # noqa: ANN401 - a manifest's value may be of any type
         """Return the value at a path that exists."""
         value: Any = self.root
         for step in path:
             value = value[step]
         return value
 
-    def existing(self, loc: Sequence[Step]) -> list[Step]:
+    def document_path(self, loc: Sequence[PathStep]) -> list[PathStep]:
         """Return the steps of a pydantic location that lead through this document: unions add steps of their own."""
         value: Any = self.root
-        steps: list[Step] = []
+        steps: list[PathStep] = []
         for step in loc:
             if _has(value, step):
                 value = value[step]
@@ -62,37 +62,37 @@ class Origin:
         return steps
 
 
-def _has(value: object, step: Step) -> bool:
+def _has(value: object, step: PathStep) -> bool:
     if isinstance(value, Map):
         return step in value
     return isinstance(value, List) and isinstance(step, int) and 0 <= step < len(value)
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded(Generic[T]):
+class LoadedDocument(Generic[T]):
     """A document, and where each part of it stands."""
 
     document: T
-    origin: Origin
+    source_map: SourceMap
 
     @property
     def file(self) -> str:
         """The file's path, as a person would type it."""
-        return self.origin.text.file
+        return self.source_map.text.file
 
-    def at(self, *path: Step) -> Source:
+    def source_of(self, *path: PathStep) -> Source:
         """Return where a value stands, such as `at("rules", 3, "queue")`; its nearest parent if it is not written."""
-        return self.origin.text.source(self.origin.index(path))
+        return self.source_map.text.source(self.source_map.index(path))
 
     def finding(
         self,
         code: str,
         message: str,
-        *path: Step,
+        *path: PathStep,
         severity: Severity = "error",
         hint: str = "",
         address: Address | None = None,
     ) -> Finding:
         """Return a finding about a value, with its line for the caret."""
-        index = self.origin.index(path)
-        return self.origin.text.finding(code, index, message, severity=severity, hint=hint, address=address)
+        index = self.source_map.index(path)
+        return self.source_map.text.finding(code, index, message, severity=severity, hint=hint, address=address)

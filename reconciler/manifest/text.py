@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
 from reconciler.text.escape import is_visible
-from reconciler.text.suggest import did_you_mean
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_SMALL: Final = 32
+_MAX_UNINDEXED_KEYS: Final = 32
 
 
 class Map(dict[str, Any]):
@@ -30,15 +30,15 @@ class Map(dict[str, Any]):
 
     def key_index(self, key: str) -> int:
         """Return where a key stands."""
-        return self.marks[2 * self._place(key)]
+        return self.marks[2 * self._position(key)]
 
     def value_index(self, key: str) -> int:
         """Return where a key's value stands."""
-        return self.marks[2 * self._place(key) + 1]
+        return self.marks[2 * self._position(key) + 1]
 
-    def _place(self, key: str) -> int:
+    def _position(self, key: str) -> int:
         """Return how many keys stand before this one; counted once in a mapping that is asked often and is large."""
-        if len(self) <= _SMALL:
+        if len(self) <= _MAX_UNINDEXED_KEYS:
             return list(self).index(key)
         if not hasattr(self, "_places"):
             self._places = {one: place for place, one in enumerate(self)}
@@ -51,9 +51,9 @@ class List(list[Any]):
     __slots__ = ("marks",)
     marks: list[int]
 
-    def value_index(self, place: int) -> int:
+    def value_index(self, position: int) -> int:
         """Return where an item stands."""
-        return self.marks[place]
+        return self.marks[position]
 
 
 class Document(NamedTuple):
@@ -63,18 +63,18 @@ class Document(NamedTuple):
     start: int
 
 
-MOST_FINDINGS: Final = 1000
+MAX_FINDINGS: Final = 1000
 """Findings that are told of one file; the rest are counted."""
 
-_LONGEST_EXCERPT: Final = 400
-_BLOCK: Final = 4096
+_MAX_EXCERPT: Final = 400
+_BLOCK_SIZE: Final = 4096
 _UNPRINTABLE: Final = {"\t": " "}
 """One character for one, so that the caret stays in its column."""
 _TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
 
 
 @dataclass(frozen=True)
-class Text:
+class SourceText:
     """One file's text. Places in it are character indexes; people see lines and columns from 1."""
 
     file: str
@@ -87,24 +87,24 @@ class Text:
         An index of every line would cost a file of five million of them more memory than all else together.
         """
         blocks, lines, began = [], 0, 0
-        for at in range(0, len(self.text) + 1, _BLOCK):
+        for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
             blocks.append((lines, began))
-            lines += self.text.count("\n", at, at + _BLOCK)
-            began = self.text.rfind("\n", at, at + _BLOCK) + 1 or began
+            lines += self.text.count("\n", at, at + _BLOCK_SIZE)
+            began = self.text.rfind("\n", at, at + _BLOCK_SIZE) + 1 or began
         return blocks
 
     def source(self, index: int) -> Source:
         """Return file, line and column of a character. Line feeds alone end lines: see `decode.cleaned`."""
-        lines, began = self._blocks[index // _BLOCK]
-        block = index - index % _BLOCK
+        lines, began = self._blocks[index // _BLOCK_SIZE]
+        block = index - index % _BLOCK_SIZE
         began = self.text.rfind("\n", block, index) + 1 or began
         return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
 
-    def line(self, index: int, column: int) -> str:
+    def excerpt(self, index: int, column: int) -> str:
         """Return the line around a character, fit to print; nothing where it is too long to show."""
         start = index - column + 1
-        end = self.text.find("\n", index, start + _LONGEST_EXCERPT + 1)
-        if end < 0 and len(self.text) - start > _LONGEST_EXCERPT:
+        end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
+        if end < 0 and len(self.text) - start > _MAX_EXCERPT:
             return ""
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
         return "".join(one if is_visible(one) else _UNPRINTABLE.get(one, "\ufffd") for one in line)
@@ -121,7 +121,7 @@ class Text:
     ) -> Finding:
         """Return a finding about what begins at a character, with its line and how much of it is meant."""
         source = self.source(index)
-        excerpt = self.line(index, source.column)
+        excerpt = self.excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
         span = len(token[0]) if token else 1
         return Finding(
@@ -137,52 +137,52 @@ class Text:
 
 
 @dataclass(kw_only=True)
-class Complaints:
+class ErrorCollector:
     """The errors of one file, as they are found; only so many are kept, the others counted."""
 
-    text: Text
-    found: list[Finding] = field(default_factory=list)
-    refused: set[int] = field(default_factory=set)
+    text: SourceText
+    collected: list[Finding] = field(default_factory=list)
+    refused_indexes: set[int] = field(default_factory=set)
     """Where reading refused something: what follows from that is not told as well."""
-    left_out: int = 0
-    lookups: int = 100
+    omitted_count: int = 0
+    suggestions_left: int = 100
     """How many more nearest names are looked for: it is the one thing here that costs."""
 
-    def refuse(self, code: str, index: int, message: str, hint: str = "") -> None:
+    def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Note an error of reading: the value at this place is not what stands there."""
-        self.refused.add(index)
-        self._keep(code, index, message, hint)
+        self.refused_indexes.add(index)
+        self._append(code, index, message, hint)
 
-    def add(self, code: str, index: int, message: str, hint: str = "") -> None:
+    def report(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Note an error of meaning, unless it only follows from one of reading."""
-        if index not in self.refused:
-            self._keep(code, index, message, hint)
+        if index not in self.refused_indexes:
+            self._append(code, index, message, hint)
 
     def warn(self, code: str, index: int, message: str) -> None:
         """Note what is most likely meant as it stands, and should be known all the same."""
-        if not self.full:
-            self.found.append(self.text.finding(code, index, message, severity="warning"))
+        if not self.is_full:
+            self.collected.append(self.text.finding(code, index, message, severity="warning"))
 
-    def add_unshown(self, code: str, index: int, message: str, hint: str = "") -> None:
+    def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Note an error of meaning without its line, which may hold a secret."""
-        if index not in self.refused and not self.full:
-            self.found.append(replace(self.text.finding(code, index, message, hint=hint), excerpt="", span=1))
+        if index not in self.refused_indexes and not self.is_full:
+            self.collected.append(replace(self.text.finding(code, index, message, hint=hint), excerpt="", span=1))
 
-    def nearest(self, name: str, known: Iterable[str]) -> str:
+    def suggest(self, name: str, candidates: Iterable[str]) -> str:
         """Return a hint with the nearest known name, if there is one and the file has not asked for too many."""
-        self.lookups -= 1
-        return did_you_mean(name, known) if self.lookups >= 0 else ""
+        self.suggestions_left -= 1
+        return suggest(name, candidates) if self.suggestions_left >= 0 else ""
 
     @property
-    def full(self) -> bool:
+    def is_full(self) -> bool:
         """Tell whether enough is told, so that nobody need look for further errors, or word them."""
-        return len(self.found) >= MOST_FINDINGS
+        return len(self.collected) >= MAX_FINDINGS
 
     def findings(self) -> list[Finding]:
         """Return the findings by line and column, and last how many more there are."""
-        told = sorted(self.found, key=lambda one: one.source or ("", 0, 0))
-        if self.full:
-            more = f"at least {self.left_out:,} more" if self.left_out else "perhaps more"
+        told = sorted(self.collected, key=lambda one: one.source or ("", 0, 0))
+        if self.is_full:
+            more = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
             told.append(
                 Finding(
                     code=told[-1].code,
@@ -193,8 +193,8 @@ class Complaints:
             )
         return told
 
-    def _keep(self, code: str, index: int, message: str, hint: str) -> None:
-        if self.full:
-            self.left_out += 1
+    def _append(self, code: str, index: int, message: str, hint: str) -> None:
+        if self.is_full:
+            self.omitted_count += 1
         else:
-            self.found.append(self.text.finding(code, index, message, hint=hint))
+            self.collected.append(self.text.finding(code, index, message, hint=hint))

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
 from yaml.cyaml import CBaseLoader
 
-from reconciler.manifest.yaml_writer import entry, flow, mapping, quoted, scalar
+from reconciler.manifest.yaml_writer import format_entry, format_flow, format_mapping, format_quoted, format_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     Json = Any
-    Entry = tuple[str, Json]
+    MappingEntry = tuple[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +41,12 @@ class Node:
     values: tuple[Node, ...] = ()
 
     @property
-    def flow(self) -> bool:
+    def is_flow(self) -> bool:
         """Say whether this is a list or mapping in brackets."""
         return self.style == "flow"
 
 
-def node_at(text: str, start: int) -> Node:
+def find_mapping(text: str, start: int) -> Node:
     """Return the mapping that begins at a character. KeyError where none does; the text is known to be valid."""
     for document in compose_all(text, CBaseLoader):
         for found in _mappings(document):
@@ -116,18 +116,18 @@ class Layout:
             return first, last + 1
         return max(self.text.rfind("\n", 0, first), 0), len(self.text)
 
-    def begins_line(self, at: int) -> bool:
+    def is_line_start(self, at: int) -> bool:
         """Say whether nothing but indentation stands before a place."""
         return not self.text[self.line_start(at) : at].strip()
 
-    def dash(self, item: Node) -> int:
+    def find_dash(self, item: Node) -> int:
         """Return where the dash of an item of a list in lines stands. Raises CannotPatchError."""
         at = self.text.rfind("-", 0, item.start)
         if at < 0 or self.text[at + 1 : item.start].strip():
             raise CannotPatchError("a comment stands between a dash and its item")
         return at
 
-    def run(self, parts: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[int, int]:
+    def bracket_range(self, parts: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[int, int]:
         """Return what goes with the parts of a list in brackets from one to before another: their commas too."""
         until_next = last < len(parts)
         begin = first if until_next else max(first - 1, 0)
@@ -138,7 +138,7 @@ class Layout:
         return parts[begin][0 if begin == first else 1], end
 
 
-class Edit(NamedTuple):
+class TextEdit(NamedTuple):
     """Characters from `start` to before `end` become `text`."""
 
     start: int
@@ -146,7 +146,7 @@ class Edit(NamedTuple):
     text: str
 
 
-def edited(text: str, edits: Iterable[Edit]) -> str:
+def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
     """Return the text with the edits made; of several at one place the first stands first."""
     in_order = sorted(edits, key=lambda one: (one.start, one.end))
     for edit in reversed(in_order):
@@ -154,198 +154,200 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
     return text
 
 
-def patch(text: str, node: Node, old: Json, new: Json) -> list[Edit]:
+def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]:
     """Return the edits that make the mapping at a node, which says `old`, say `new`. Raises CannotPatchError."""
-    patching = _Patching(text)
-    patching.value(node, old, new, "in block")
+    patching = _Patcher(text)
+    patching.patch_value(node, old, new, "in block")
     return patching.edits
 
 
-class _Patching:
+class _Patcher:
     """The edits of one text, as they are found."""
 
     def __init__(self, text: str) -> None:
         self.text, self.layout = text, Layout(text)
-        self.edits: list[Edit] = []
+        self.edits: list[TextEdit] = []
 
-    def value(self, node: Node, old: Json, new: Json, place: str) -> None:
+    def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
         """Exchange what differs in a value; `place` says whether it stands in brackets."""
-        inside = "in flow" if node.flow else place
-        if _text(old) == _text(new):
+        inside = "in flow" if node.is_flow else style
+        if _json_text(old) == _json_text(new):
             return
-        if not _alike(old, new):
+        if not _have_same_kind(old, new):
             space = " " if node.start == node.end else ""
-            self._edit(node.start, node.end, space + _like(node, new, place))
+            self._add_edit(node.start, node.end, space + _format_like(node, new, style))
         elif isinstance(old, dict):
-            self._mapping(node, old, new, inside)
+            self._patch_mapping(node, old, new, inside)
         else:
-            self._list(node, old, new, inside)
+            self._patch_list(node, old, new, inside)
 
-    def _edit(self, start: int, end: int, text: str) -> None:
-        self.edits.append(Edit(start, end, text))
+    def _add_edit(self, start: int, end: int, text: str) -> None:
+        self.edits.append(TextEdit(start, end, text))
 
-    def _mapping(self, node: Node, old: dict[str, Json], new: dict[str, Json], place: str) -> None:
+    def _patch_mapping(self, node: Node, old: dict[str, Json], new: dict[str, Json], style: str) -> None:
         """Exchange, rename, take out and put in entries."""
-        names, renamed = list(old), _renamed(old, new)
+        names, renamed = list(old), _pair_renamed(old, new)
         for at, name in enumerate(names):
             now = name if name in new else renamed.get(name)
             if now is not None:
-                self._entry(node, at, (name, old[name]), (now, new[now]), place)
+                self._patch_entry(node, at, (name, old[name]), (now, new[now]), style)
         gone = [at for at, name in enumerate(names) if name not in new and name not in renamed]
-        for first, last in _runs(gone):
-            self._take_out(node, first, last)
+        for first, last in _group_consecutive(gone):
+            self._remove_entries(node, first, last)
         origin = {now: name for name, now in renamed.items()}
         before = -1
         for name, value in new.items():
             if name in old or name in origin:
                 before = names.index(origin.get(name, name))
             else:
-                self._put_in(node, before, name, value)
+                self._insert_entry(node, before, name, value)
 
-    def _entry(self, node: Node, at: int, old: Entry, new: Entry, place: str) -> None:
+    def _patch_entry(self, node: Node, at: int, old: MappingEntry, new: MappingEntry, style: str) -> None:
         """Exchange one entry's name and value; a list that takes the place of a text may need lines of its own."""
         key, value = node.keys[at], node.values[at]
         if old[0] != new[0]:
-            self._edit(key.start, key.end, new[0])
+            self._add_edit(key.start, key.end, new[0])
         between = self.text[key.end : value.start]
-        if not node.flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
-            first, *others = entry(new[0], new[1], self.layout.column(key.start))
+        if not node.is_flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
+            first, *others = format_entry(new[0], new[1], self.layout.column(key.start))
             text = self.layout.line_end.join([first.partition(":")[2].strip(), *others])
-            self._edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
-        elif value.style == "block" and not _alike(old[1], new[1]):
-            self._instead_of_lines(key, value, _like(value, new[1], place))
+            self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
+        elif value.style == "block" and not _have_same_kind(old[1], new[1]):
+            self._replace_lines(key, value, _format_like(value, new[1], style))
         else:
-            self.value(value, old[1], new[1], place)
+            self.patch_value(value, old[1], new[1], style)
 
-    def _instead_of_lines(self, key: Node, value: Node, text: str) -> None:
+    def _replace_lines(self, key: Node, value: Node, text: str) -> None:
         """Put a value behind its key, in the place of lines below it; a comment in the key's line stays."""
         colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
-        self._edit(colon, colon, f" {text}")
-        self._edit(end, value.end, "")
+        self._add_edit(colon, colon, f" {text}")
+        self._add_edit(end, value.end, "")
 
-    def _take_out(self, node: Node, first: int, last: int) -> None:
+    def _remove_entries(self, node: Node, first: int, last: int) -> None:
         """Take entries out of a mapping: with their lines in a block, with their commas in brackets."""
         start, end = node.keys[first].start, node.values[last - 1].end
-        if node.flow:
+        if node.is_flow:
             parts = tuple((key.start, value.end) for key, value in zip(node.keys, node.values, strict=True))
-            self._edit(*self.layout.run(parts, first, last), "")
-        elif self.layout.begins_line(start):
+            self._add_edit(*self.layout.bracket_range(parts, first, last), "")
+        elif self.layout.is_line_start(start):
             for key, value in zip(node.keys[first:last], node.values[first:last], strict=True):
-                self._edit(*self.layout.lines(key.start, value.end), "")
+                self._add_edit(*self.layout.lines(key.start, value.end), "")
         elif last < len(node.keys) and not self.text[end : node.keys[last].start].strip():
-            self._edit(start, node.keys[last].start, "")
+            self._add_edit(start, node.keys[last].start, "")
         else:
             raise CannotPatchError("a comment would be lost with the field that is taken out")
 
-    def _put_in(self, node: Node, before: int, name: str, value: Json) -> None:
+    def _insert_entry(self, node: Node, before: int, name: str, value: Json) -> None:
         """Put an entry behind another one; behind none (-1), first of all."""
         at = node.keys[0].start if before < 0 else node.values[before].end
-        if node.flow:
-            shown = f"{scalar(name)}: {flow(value)}"
-            self._edit(at, at, f"{shown}, " if before < 0 else f", {shown}")
+        if node.is_flow:
+            shown = f"{format_scalar(name)}: {format_flow(value)}"
+            self._add_edit(at, at, f"{shown}, " if before < 0 else f", {shown}")
             return
-        lines = entry(name, value, self.layout.column(node.keys[0].start))
+        lines = format_entry(name, value, self.layout.column(node.keys[0].start))
         if before < 0:
-            self._before(at, lines)
+            self._insert_before(at, lines)
         else:
-            self._behind(at, lines)
+            self._insert_after(at, lines)
 
-    def _list(self, node: Node, old: list[Json], new: list[Json], place: str) -> None:
+    def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Exchange items, and take out and put in those that have no counterpart."""
-        matcher = SequenceMatcher(None, [_text(one) for one in old], [_text(one) for one in new], autojunk=False)
+        matcher = SequenceMatcher(
+            None, [_json_text(one) for one in old], [_json_text(one) for one in new], autojunk=False
+        )
         for kind, first, last, other_first, other_last in matcher.get_opcodes():
             if kind == "equal":
                 continue
             common = min(last - first, other_last - other_first)
             for step in range(common):
-                self.value(node.values[first + step], old[first + step], new[other_first + step], place)
+                self.patch_value(node.values[first + step], old[first + step], new[other_first + step], style)
             if first + common < last:
-                self._take_out_items(node, first + common, last)
+                self._remove_items(node, first + common, last)
             for item in new[other_first + common : other_last]:
-                self._put_in_item(node, first + common, item)
+                self._insert_item(node, first + common, item)
 
-    def _take_out_items(self, node: Node, first: int, last: int) -> None:
-        if node.flow:
+    def _remove_items(self, node: Node, first: int, last: int) -> None:
+        if node.is_flow:
             parts = tuple((one.start, one.end) for one in node.values)
-            self._edit(*self.layout.run(parts, first, last), "")
+            self._add_edit(*self.layout.bracket_range(parts, first, last), "")
             return
         for item in node.values[first:last]:
-            dash = self.layout.dash(item)
-            if not self.layout.begins_line(dash):
+            dash = self.layout.find_dash(item)
+            if not self.layout.is_line_start(dash):
                 raise CannotPatchError("a list begins in the line of another one")
-            self._edit(*self.layout.lines(dash, item.end), "")
+            self._add_edit(*self.layout.lines(dash, item.end), "")
 
-    def _put_in_item(self, node: Node, at: int, item: Json) -> None:
+    def _insert_item(self, node: Node, at: int, item: Json) -> None:
         """Put an item before the one at a place, or behind the last."""
         behind = at == len(node.values)
-        if node.flow:
+        if node.is_flow:
             where = node.values[-1].end if behind else node.values[at].start
-            self._edit(where, where, f", {flow(item)}" if behind else f"{flow(item)}, ")
+            self._add_edit(where, where, f", {format_flow(item)}" if behind else f"{format_flow(item)}, ")
             return
-        lines = self._item(node, item, self.layout.column(self.layout.dash(node.values[0])))
+        lines = self._format_item(node, item, self.layout.column(self.layout.find_dash(node.values[0])))
         if behind:
-            self._behind(node.values[-1].end, lines)
+            self._insert_after(node.values[-1].end, lines)
         else:
-            self._before(self.layout.dash(node.values[at]), lines)
+            self._insert_before(self.layout.find_dash(node.values[at]), lines)
 
-    def _item(self, node: Node, item: Json, column: int) -> list[str]:
+    def _format_item(self, node: Node, item: Json, column: int) -> list[str]:
         """Return the lines of an item of a list in lines, written as those beside it are."""
-        if isinstance(item, dict) and any(one.keys and not one.flow for one in node.values):
-            first, *others = mapping(item, column + 2)
+        if isinstance(item, dict) and any(one.keys and not one.is_flow for one in node.values):
+            first, *others = format_mapping(item, column + 2)
             return [f"{' ' * column}- {first[column + 2 :]}", *others]
-        return [f"{' ' * column}- {_like(node.values[0], item, 'in block')}"]
+        return [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
 
-    def _behind(self, end: int, lines: Sequence[str]) -> None:
+    def _insert_after(self, end: int, lines: Sequence[str]) -> None:
         """Put lines behind the one in which a value ends."""
         at = self.layout.end_of_line(end)
-        self._edit(at, at, "".join(f"{self.layout.line_end}{line}" for line in lines))
+        self._add_edit(at, at, "".join(f"{self.layout.line_end}{line}" for line in lines))
 
-    def _before(self, at: int, lines: Sequence[str]) -> None:
+    def _insert_before(self, at: int, lines: Sequence[str]) -> None:
         """Put lines where a line's first thing begins, which goes on to the next one."""
         column = self.layout.column(at)
-        self._edit(at, at, self.layout.line_end.join([lines[0][column:], *lines[1:], " " * column]))
+        self._add_edit(at, at, self.layout.line_end.join([lines[0][column:], *lines[1:], " " * column]))
 
 
-def _alike(old: Json, new: Json) -> bool:
+def _have_same_kind(old: Json, new: Json) -> bool:
     """Say whether both are mappings, or both lists, with something in them: then only parts need change."""
     kinds = [kind for kind in (dict, list) if isinstance(old, kind) and isinstance(new, kind)]
     return bool(kinds and old and new)
 
 
-def _renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
+def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
     """Pair the entries that are gone with new ones in the same place."""
-    gone = {_before(old, name, new): name for name in old if name not in new}
+    gone = {_previous_shared(old, name, new): name for name in old if name not in new}
     found = {}
     for name in new:
-        place = _before(new, name, old)
+        place = _previous_shared(new, name, old)
         if name not in old and place in gone:
             found[gone.pop(place)] = name
     return found
 
 
-def _before(fields: dict[str, Json], name: str, other: dict[str, Json]) -> str:
+def _previous_shared(fields: dict[str, Json], name: str, other_fields: dict[str, Json]) -> str:
     """Return the last entry before one that the other mapping has too."""
     names = list(fields)
-    return next((one for one in reversed(names[: names.index(name)]) if one in other), "")
+    return next((one for one in reversed(names[: names.index(name)]) if one in other_fields), "")
 
 
-def _runs(places: Sequence[int]) -> list[tuple[int, int]]:
+def _group_consecutive(positions: Sequence[int]) -> list[tuple[int, int]]:
     """Return consecutive places as first and behind the last."""
-    groups = [[at for _, at in group] for _, group in groupby(enumerate(places), lambda one: one[1] - one[0])]
+    groups = [[at for _, at in group] for _, group in groupby(enumerate(positions), lambda one: one[1] - one[0])]
     return [(group[0], group[-1] + 1) for group in groups]
 
 
-def _like(node: Node, value: Json, place: str) -> str:
+def _format_like(node: Node, value: Json, style: str) -> str:
     """Return a value on one line, a text in the quotes of the one that it takes the place of."""
     if isinstance(value, (dict, list)):
-        return flow(value)
+        return format_flow(value)
     if isinstance(value, str) and node.style == '"':
-        return quoted(value)
+        return format_quoted(value)
     if isinstance(value, str) and node.style == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
-    return scalar(value, "in flow" if node.flow else place)
+    return format_scalar(value, "in flow" if node.is_flow else style)
 
 
-def _text(value: Json) -> str:
+def _json_text(value: Json) -> str:
     """Return what tells values apart: 1 is neither true nor "1"."""
     return json.dumps(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.manifest.yaml_reader import read
+from reconciler.manifest.yaml_reader import parse_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     Json = Any
 
 
-WIDEST: Final = 120
+MAX_LINE_WIDTH: Final = 120
 """Characters of a line; a list that does not fit stands on several."""
 
 _EXACT: Final = 1e16
-_WORDS: Final = re.compile(r"[^\W\d][\w./()-]*(?: [\w./()-]+)*")
-_NO_TEXT: Final = re.compile(
+_PLAIN_WORDS: Final = re.compile(r"[^\W\d][\w./()-]*(?: [\w./()-]+)*")
+_NOT_PLAIN_TEXT: Final = re.compile(
     r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
     re.ASCII | re.IGNORECASE,
 )
@@ -31,74 +31,78 @@ _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\
 _BYTE, _PLANE = 0xFF, 0xFFFF
 
 
-def scalar(value: Json, place: str = "in flow") -> str:
+def format_scalar(value: Json, style: str = "in flow") -> str:
     """Return text, a number, a boolean or null; `place` is `in flow` (valid everywhere) or `in block`."""
     if isinstance(value, str):
-        return value if is_plain(value, place) else quoted(value)
+        return value if is_plain(value, style) else format_quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
     return repr(int(value) if whole else value)
 
 
-def is_plain(text: str, place: str = "in flow") -> bool:
+def is_plain(text: str, style: str = "in flow") -> bool:
     """Say whether a text may stand there without quotes."""
-    if not text.isprintable() or _NO_TEXT.fullmatch(text):
+    if not text.isprintable() or _NOT_PLAIN_TEXT.fullmatch(text):
         return False
-    return _WORDS.fullmatch(text) is not None or _reads_back(text, place)
+    return _PLAIN_WORDS.fullmatch(text) is not None or _reads_back(text, style)
 
 
-def quoted(text: str) -> str:
+def format_quoted(text: str) -> str:
     """Return text in double quotes; what would not be seen is an escape. Half a character cannot be written at all."""
-    return f'"{"".join(one if one.isprintable() and one not in _ESCAPES else _escaped(one) for one in text)}"'
+    return f'"{"".join(one if one.isprintable() and one not in _ESCAPES else _escape(one) for one in text)}"'
 
 
-def flow(value: Json) -> str:
+def format_flow(value: Json) -> str:
     """Return a value on one line: `[a, b]`, `{queue: a, weight: 80}`."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{scalar(key)}: {flow(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{format_scalar(key)}: {format_flow(item)}" for key, item in value.items()) + "}"
     if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(flow, value)) + "]"
-    return scalar(value)
+        return "[" + ", ".join(map(format_flow, value)) + "]"
+    return format_scalar(value)
 
 
-def entry(key: str, value: Json, indent: int) -> list[str]:
+def format_entry(key: str, value: Json, indent: int) -> list[str]:
     """Return the lines of `key: value` in a block; lists and mappings on one line where they fit."""
-    head = f"{' ' * indent}{scalar(key)}:"
-    if isinstance(value, str) and "\n" in value and (literal := _literal(value, indent + 2)):
+    head = f"{' ' * indent}{format_scalar(key)}:"
+    if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
         return [f"{head} |-", *literal]
-    line = f"{head} {flow(value) if isinstance(value, (dict, list, tuple)) else scalar(value, 'in block')}"
-    if len(line) <= WIDEST or not isinstance(value, (dict, list, tuple)) or not value:
+    line = (
+        f"{head} {format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, 'in block')}"
+    )
+    if len(line) <= MAX_LINE_WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     if isinstance(value, dict):
-        return [head, *mapping(value, indent + 2)]
-    return [head, *(one for item in value for one in _item(item, indent + 2))]
+        return [head, *format_mapping(value, indent + 2)]
+    return [head, *(one for item in value for one in _format_item(item, indent + 2))]
 
 
-def mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
+def format_mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
     """Return the lines of a mapping in a block."""
-    return [line for key, value in fields.items() for line in entry(key, value, indent)]
+    return [line for key, value in fields.items() for line in format_entry(key, value, indent)]
 
 
-def items(values: Sequence[Mapping[str, Json]], indent: int) -> list[str]:
+def format_items(values: Sequence[Mapping[str, Json]], indent: int) -> list[str]:
     """Return the lines of a list of mappings, each a block of its own."""
-    return [line for one in values for line in _dashed(mapping(one, indent + 2), indent)]
+    return [line for one in values for line in _add_dash(format_mapping(one, indent + 2), indent)]
 
 
-def _item(value: Json, indent: int) -> list[str]:
+def _format_item(value: Json, indent: int) -> list[str]:
     """Return one item of a list that is too long for one line."""
-    line = f"{' ' * indent}- {flow(value) if isinstance(value, (dict, list)) else scalar(value, 'in block')}"
-    if len(line) <= WIDEST or not isinstance(value, dict):
+    line = (
+        f"{' ' * indent}- {format_flow(value) if isinstance(value, (dict, list)) else format_scalar(value, 'in block')}"
+    )
+    if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
         return [line]
-    return _dashed(mapping(value, indent + 2), indent)
+    return _add_dash(format_mapping(value, indent + 2), indent)
 
 
-def _dashed(lines: list[str], indent: int) -> list[str]:
+def _add_dash(lines: list[str], indent: int) -> list[str]:
     """Put a dash before the first line of a block."""
     return [f"{' ' * indent}- {lines[0][indent + 2 :]}", *lines[1:]]
 
 
-def _literal(text: str, indent: int) -> list[str]:
+def _format_literal(text: str, indent: int) -> list[str]:
     """Return the lines of a block of text; none where quotes show better what stands there."""
     lines = text.split("\n")
     if not all(line.isprintable() and line == line.strip() for line in lines) or not (lines[0] and lines[-1]):
@@ -106,21 +110,21 @@ def _literal(text: str, indent: int) -> list[str]:
     return [f"{' ' * indent}{line}" if line else "" for line in lines]
 
 
-def _reads_back(text: str, place: str) -> bool:
+def _reads_back(text: str, style: str) -> bool:
     """Try it: what our reader makes of the text without quotes."""
     try:
-        data = (f"a: {text}\n" if place == "in block" else f"a: {{b: {text}, c: [{text}, {text}]}}\n").encode()
+        data = (f"a: {text}\n" if style == "in block" else f"a: {{b: {text}, c: [{text}, {text}]}}\n").encode()
     except UnicodeEncodeError:
         return False
-    wanted: Json = {"a": text if place == "in block" else {"b": text, "c": [text, text]}}
-    reading = read(data, "")
-    return not reading.complaints.found and [one.value for one in reading.documents] == [wanted]
+    wanted: Json = {"a": text if style == "in block" else {"b": text, "c": [text, text]}}
+    reading = parse_file(data, "")
+    return not reading.collector.collected and [one.value for one in reading.documents] == [wanted]
 
 
-def _escaped(one: str) -> str:
-    if one in _ESCAPES:
-        return _ESCAPES[one]
-    point = ord(one)
+def _escape(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    point = ord(character)
     if point <= _BYTE:
         return f"\\x{point:02x}"
     return f"\\u{point:04x}" if point <= _PLANE else f"\\U{point:08x}"

@@ -45,7 +45,7 @@ class Update:
     fields: tuple[FieldChange, ...]
     source: Source | None
     cause: Cause
-    released: bool = False
+    unadopts: bool = False
     """The rule is ours no longer: it is written without a marker, as it was before it was adopted."""
 
 
@@ -84,7 +84,7 @@ back: what a run's first write made is undone, since the tenant did not keep it;
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PlanStep:
     """One call of a change; most changes have just one, `whole`."""
 
     change: Change
@@ -102,18 +102,18 @@ class Step:
         return "create" if isinstance(self.change, Create) else "update"
 
 
-def is_copy(change: Change) -> bool:
+def is_copy_removal(change: Change) -> bool:
     """Say whether a change only removes a temporary copy that a run left: it counts in no summary and no guard."""
     return isinstance(change, Delete) and change.live.marker is not None and change.live.marker.copy
 
 
-def is_release(change: Change) -> bool:
+def is_unadoption(change: Change) -> bool:
     """Say whether a change gives a rule back: that its adoption is undone."""
-    return isinstance(change, Update) and change.released
+    return isinstance(change, Update) and change.unadopts
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldChange:
     """A change that is left alone for now, and why."""
 
     change: Change
@@ -138,7 +138,7 @@ class Failed:
     change: Change
     attempts: int
     error: str
-    touched: bool = False
+    left_partial: bool = False
     """This run left the rule neither as it was nor as desired: a call was done otherwise than asked, or one of two."""
 
 
@@ -150,11 +150,11 @@ class Skipped:
     change: Change
     error: str
     attempts: int = 0
-    touched: bool = False
+    left_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Unknown:
+class UnknownOutcome:
     """A write was sent and nobody knows what became of it; the next run finds out."""
 
     status: ClassVar[str] = "unknown"
@@ -163,4 +163,4 @@ class Unknown:
     error: str
 
 
-Outcome = Applied | Failed | Skipped | Unknown
+Outcome = Applied | Failed | Skipped | UnknownOutcome

@@ -42,14 +42,14 @@ class Finding:
     """Why the manifests accept it (`accept:`); empty where they do not."""
 
     @property
-    def places(self) -> tuple[Finding, ...]:
+    def occurrences(self) -> tuple[Finding, ...]:
         """Return the finding once for each rule or place that it is about."""
         return (replace(self, repeats=()), *self.repeats)
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Return the rules that the finding is about, each once."""
-        return tuple(dict.fromkeys(place.address for place in self.places if place.address))
+        return tuple(dict.fromkeys(place.address for place in self.occurrences if place.address))
 
 
 def group_findings(findings: Iterable[Finding]) -> list[Finding]:
@@ -58,7 +58,7 @@ def group_findings(findings: Iterable[Finding]) -> list[Finding]:
     Errors stay apart: each has a place of its own that has to be corrected.
     """
     groups: dict[object, list[Finding]] = {}
-    for number, finding in enumerate(place for one in findings for place in one.places):
+    for number, finding in enumerate(place for one in findings for place in one.occurrences):
         said = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
         key = number if finding.severity == "error" else (*said, finding.address is None)
         groups.setdefault(key, []).append(finding)
@@ -361,7 +361,7 @@ CODES: Final[dict[str, Code]] = {
 }
 
 
-def finding_document(finding: Finding) -> Document:
+def finding_to_json(finding: Finding) -> Document:
     """Return a finding in the form of plan-json "Plan".
 
     Of one about several rules or places, `addresses` and `sources` have an entry for each, in the same order.
@@ -371,17 +371,17 @@ def finding_document(finding: Finding) -> Document:
         "severity": finding.severity,
         "message": f"{finding.message} ({finding.hint})" if finding.hint else finding.message,
         "address": None if finding.address is None else str(finding.address),
-        "source": source_document(finding.source),
+        "source": source_to_json(finding.source),
     }
     if finding.repeats and finding.address:
-        form["addresses"] = [str(place.address) for place in finding.places]
+        form["addresses"] = [str(place.address) for place in finding.occurrences]
     if finding.repeats:
-        form["sources"] = [source_document(place.source) for place in finding.places]
+        form["sources"] = [source_to_json(place.source) for place in finding.occurrences]
     if finding.acknowledged:
         form["acknowledged"] = {"reason": finding.acknowledged}
     return form
 
 
-def source_document(source: Source | None) -> Document | None:
+def source_to_json(source: Source | None) -> Document | None:
     """Return where something stands, or null."""
     return None if source is None else source._asdict()

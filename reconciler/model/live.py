@@ -46,56 +46,59 @@ class LiveRule:
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class FetchedRule:
     """One rule, read by itself just before it is written. `etag` goes back as If-Match, where the server gave one."""
 
     live: LiveRule
     etag: str | None = None
 
 
-OPENING: Final = "[cxroute:"
-_NAME: Final = "[a-z0-9][a-z0-9-]{0,63}"
-_LINE: Final = re.compile(
-    rf"(?:\A|\r?\n)\[cxroute:({_NAME})/({_NAME})/({_NAME})(~next)?#([0-9a-f]{{8}})\][ \t\r\n]*\Z", re.ASCII
+MARKER_OPENING: Final = "[cxroute:"
+_NAME_PATTERN: Final = "[a-z0-9][a-z0-9-]{0,63}"
+_MARKER_LINE: Final = re.compile(
+    rf"(?:\A|\r?\n)\[cxroute:({_NAME_PATTERN})/({_NAME_PATTERN})/({_NAME_PATTERN})(~next)?#([0-9a-f]{{8}})\][ \t\r\n]*\Z",
+    re.ASCII,
 )
 """A tenant may append a line end, or spaces, to every text; nothing else may stand on the line, nor behind it."""
 
-_OTHER: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
+_FOREIGN_MARKER_LINE: Final = re.compile(
+    r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII
+)
 
 
-def split(description: str) -> tuple[str, Marker | None]:
+def parse_marker(description: str) -> tuple[str, Marker | None]:
     """Return the description without its marker, and the marker; or the whole text and None where there is none.
 
     In a text that was ours, each line end is LF: a tenant may keep CR LF for it.
     """
-    at = description.rfind(OPENING)
-    found = _LINE.search(description, max(at - 2, 0)) if at >= 0 else None
+    at = description.rfind(MARKER_OPENING)
+    found = _MARKER_LINE.search(description, max(at - 2, 0)) if at >= 0 else None
     if found is None:
         return description, None
     owner, ruleset, key, copy, digest = found.groups()
-    return with_line_feeds(description[: found.start()]), Marker(
+    return normalize_line_ends(description[: found.start()]), Marker(
         owner, Address(ruleset, key), digest, copy=copy is not None
     )
 
 
-def with_line_feeds(text: str) -> str:
+def normalize_line_ends(text: str) -> str:
     """Return a text with LF for every CR LF: to cxroute they are the same line end."""
     return text.replace("\r\n", "\n")
 
 
-def signed(rule: Rule, marker: Marker | None) -> str:
+def format_description(rule: Rule, marker: Marker | None) -> str:
     """Return the description as it is written to the server: the text, and the marker on a line of its own."""
     if marker is None:
         return rule.description
     key = f"{marker.address.key}~next" if marker.copy else marker.address.key
-    line = f"{OPENING}{marker.owner}/{marker.address.ruleset}/{key}#{marker.digest}]"
+    line = f"{MARKER_OPENING}{marker.owner}/{marker.address.ruleset}/{key}#{marker.digest}]"
     return f"{rule.description}\n{line}" if rule.description else line
 
 
-def of_another_tool(description: str) -> str:
+def find_foreign_marker(description: str) -> str:
     """Return what looks like a marker of another tool: a last line such as `[tool:workspace/rule@4]`; else nothing."""
-    found = _OTHER.search(description)
-    return "" if found is None or found[1].startswith(OPENING) else found[1]
+    found = _FOREIGN_MARKER_LINE.search(description)
+    return "" if found is None or found[1].startswith(MARKER_OPENING) else found[1]
 
 
 def copy_name(owner: str, address: Address) -> str:
@@ -108,6 +111,6 @@ def fingerprint(rule: Rule) -> str:
     return sha256(canonical_json(rule).encode()).hexdigest()
 
 
-def digest(rule: Rule) -> str:
+def marker_digest(rule: Rule) -> str:
     """Return the first 8 digits of the fingerprint: what a marker holds."""
     return fingerprint(rule)[:8]

@@ -32,12 +32,12 @@ ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "les
 RANGES: Final = ORDERS | {"between"}
 OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 
-DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
+JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 """JSON's grammar of a number: the only texts that mean one (semantics S9)."""
 
-LARGEST_WEIGHT: Final = 1e300
+MAX_WEIGHT: Final = 1e300
 """Of one target: the weights of a rule add up, and a hundred times the sum is still a number."""
-LONGEST_NUMBER: Final = 400
+MAX_NUMBER_LENGTH: Final = 400
 """Digits of a number in a manifest."""
 
 
@@ -68,9 +68,9 @@ class Queue(NamedTuple):
     active: bool = True
 
 
-def number(text: str) -> int | float:
+def parse_number(text: str) -> int | float:
     """Return the finite number that `text` is by JSON's grammar. ValueError where it is none, or too large for one."""
-    if len(text) > LONGEST_NUMBER or not DECIMAL.fullmatch(text):
+    if len(text) > MAX_NUMBER_LENGTH or not JSON_NUMBER.fullmatch(text):
         raise ValueError(text[:40])
     value = float(text) if any(mark in text for mark in ".eE") else int(text)
     if isinstance(value, float) and not math.isfinite(value):
@@ -85,7 +85,7 @@ class Condition:
     attribute: str
     operator: str
     value: Value
-    written: Value = field(compare=False, repr=False)
+    raw_value: Value = field(compare=False, repr=False)
     """The value as it stands in the manifest or on the server: what is sent, shown and digested."""
 
 
@@ -116,11 +116,11 @@ class Rule:
     targets: tuple[Target | Opaque, ...]
 
 
-def condition(attribute: str, operator: str, value: Json) -> Condition:
+def make_condition(attribute: str, operator: str, value: Json) -> Condition:
     """Return the condition, its value made canonical. ValueError, with the reason, where no rule could mean it."""
     if operator == "equals" and type(value) is str:
         return Condition(attribute, operator, value, value)
-    meaning = _MEANINGS.get(operator)
+    meaning = _NORMALIZERS.get(operator)
     if meaning is None:
         raise ValueError(f"operator {operator!r} is not known")
     written = tuple(value) if isinstance(value, list) else value
@@ -132,71 +132,71 @@ def canonical_scalar(value: Scalar) -> str | int | float:
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
-def _equality(value: Json) -> Scalar:
-    return canonical_scalar(_scalar(value))
+def _equality_value(value: Json) -> Scalar:
+    return canonical_scalar(_require_scalar(value))
 
 
-def _set(values: Json) -> tuple[Scalar, ...]:
+def _value_set(values: Json) -> tuple[Scalar, ...]:
     """Sort a set of texts and numbers: numbers first."""
-    found = {_equality(value) for value in _list(values)}
+    found = {_equality_value(value) for value in _require_list(values)}
     return tuple(sorted(found, key=lambda one: (isinstance(one, str), one)))
 
 
-def _between(value: Json) -> tuple[Scalar, ...]:
-    pair = tuple(_numeric(item) for item in _list(value))
+def _number_pair(value: Json) -> tuple[Scalar, ...]:
+    pair = tuple(_require_number(item) for item in _require_list(value))
     if len(pair) != 2:  # noqa: PLR2004 - lowest and highest
         raise ValueError("must be two numbers, [lowest, highest]")
     return pair
 
 
-def _nothing(_value: Json) -> None:
+def _no_value(_value: Json) -> None:
     """`exists` and `notExists` have no value; whatever a server keeps there says nothing."""
 
 
-def _scalar(value: Json) -> Scalar:
+def _require_scalar(value: Json) -> Scalar:
     if isinstance(value, (str, bool, int, float)):
         return value
     raise ValueError("must be text, a number, true or false")
 
 
-def _text(value: Json) -> str:
+def _require_text(value: Json) -> str:
     if isinstance(value, str):
         return value
     raise ValueError("must be text (quote a number to compare it as text)")
 
 
-def _list(value: Json) -> list[Json] | tuple[Json, ...]:
+def _require_list(value: Json) -> list[Json] | tuple[Json, ...]:
     if isinstance(value, (list, tuple)):
         return value
     raise ValueError("must be a list")
 
 
-def _numeric(value: Json) -> int | float:
+def _require_number(value: Json) -> int | float:
     """A text that holds a decimal number means that number; any other text is invalid (semantics S9)."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     try:
-        return number(value) if isinstance(value, str) else number("")
+        return parse_number(value) if isinstance(value, str) else parse_number("")
     except ValueError:
         raise ValueError("must be a number") from None
 
 
-_MEANINGS: Final[Mapping[str, Callable[[Json], Value]]] = {
-    **dict.fromkeys(EQUALITIES, _equality),
-    **dict.fromkeys(SETS, _set),
-    **dict.fromkeys(PATTERNS, _text),
-    **dict.fromkeys(ORDERS, _numeric),
-    **dict.fromkeys(EXISTENCE, _nothing),
-    "between": _between,
+_NORMALIZERS: Final[Mapping[str, Callable[[Json], Value]]] = {
+    **dict.fromkeys(EQUALITIES, _equality_value),
+    **dict.fromkeys(SETS, _value_set),
+    **dict.fromkeys(PATTERNS, _require_text),
+    **dict.fromkeys(ORDERS, _require_number),
+    **dict.fromkeys(EXISTENCE, _no_value),
+    "between": _number_pair,
 }
 
 
-_EXACT_FLOAT: Final = 1e16
-COMPACT: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_MAX_EXACT_FLOAT: Final = 1e16
+CANONICAL_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 """Writes a value as one text, whatever order its parts came in: for digests, and for lines of a journal."""
 
 
-def canonical_set(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
+def normalized_conditions(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
     """Return conditions as a set in canonical order: a condition that stands twice says no more than once."""
     found = tuple(conditions)
     if len(found) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
@@ -205,20 +205,20 @@ def canonical_set(conditions: Iterable[Condition | Opaque]) -> tuple[Condition |
         first, second = found
         if isinstance(first, Condition) and isinstance(second, Condition) and first.attribute != second.attribute:
             return found if first.attribute < second.attribute else (second, first)
-    return tuple(sorted(dict.fromkeys(found), key=_rank))
+    return tuple(sorted(dict.fromkeys(found), key=_sort_key))
 
 
-def canonical_bag(targets: Iterable[Target | Opaque]) -> tuple[Target | Opaque, ...]:
+def sorted_targets(targets: Iterable[Target | Opaque]) -> tuple[Target | Opaque, ...]:
     """Return targets in canonical order; equal ones stay, since their weights add up."""
     found = tuple(targets)
-    return found if len(found) < 2 else tuple(sorted(found, key=text_of))  # noqa: PLR2004 - as above
+    return found if len(found) < 2 else tuple(sorted(found, key=canonical_text))  # noqa: PLR2004 - as above
 
 
-def text_of(part: Condition | Target | Opaque) -> str:
+def canonical_text(part: Condition | Target | Opaque) -> str:
     """Return the canonical JSON of a condition or target, in the API's form: keys sorted, no spaces, 1.0 as 1."""
     if isinstance(part, Condition):
         head = f'{{"attributeName":{quoted(part.attribute)},"operator":{quoted(part.operator)},"type":"attribute"'
-        return head + ("}" if part.operator in EXISTENCE else f',"value":{_value_text(part.written)}}}')
+        return head + ("}" if part.operator in EXISTENCE else f',"value":{_value_text(part.raw_value)}}}')
     if isinstance(part, Target):
         return f'{{"queueId":{quoted(part.queue_id)},"type":"queue","weight":{_value_text(part.weight)}}}'
     return part.text
@@ -234,15 +234,15 @@ def canonical_json(rule: Rule) -> str:
 
 
 def _sorted_texts(parts: Sequence[Condition | Target | Opaque]) -> str:
-    return text_of(parts[0]) if len(parts) == 1 else ",".join(sorted([text_of(part) for part in parts]))
+    return canonical_text(parts[0]) if len(parts) == 1 else ",".join(sorted([canonical_text(part) for part in parts]))
 
 
-def opaque(part: Json) -> Opaque:
+def make_opaque(part: Json) -> Opaque:
     """Return a part of a rule that is not understood, as its canonical JSON."""
-    return Opaque(COMPACT.encode(_plain(part)))
+    return Opaque(CANONICAL_JSON.encode(_integral_floats_as_ints(part)))
 
 
-def api_form(part: Condition | Target | Opaque) -> dict[str, Json]:
+def to_api_json(part: Condition | Target | Opaque) -> dict[str, Json]:
     """Return a condition or target as the API writes it."""
     if isinstance(part, Opaque):
         return dict(json.loads(part.text))
@@ -250,11 +250,11 @@ def api_form(part: Condition | Target | Opaque) -> dict[str, Json]:
         return {"type": "queue", "queueId": part.queue_id, "weight": part.weight}
     shown: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
     if part.operator not in EXISTENCE:
-        shown["value"] = list(part.written) if isinstance(part.written, tuple) else part.written
+        shown["value"] = list(part.raw_value) if isinstance(part.raw_value, tuple) else part.raw_value
     return shown
 
 
-def _rank(part: Condition | Opaque) -> tuple[str, str, str]:
+def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:
     """Order conditions by what they mean, so that equal sets stand in one order however their values were written."""
     if isinstance(part, Opaque):
         return ("\U0010ffff", part.text, "")
@@ -267,17 +267,17 @@ def _value_text(value: Value) -> str:
     if kind is str:
         return quoted(cast("str", value))
     if kind is float:
-        value = _plain(value)
+        value = _integral_floats_as_ints(value)
         return repr(value)
-    return repr(value) if kind is int else COMPACT.encode(_plain(value))
+    return repr(value) if kind is int else CANONICAL_JSON.encode(_integral_floats_as_ints(value))
 
 
-def _plain(value: Json) -> Json:
+def _integral_floats_as_ints(value: Json) -> Json:
     """Write whole floats as integers, all the way down."""
     if type(value) is float:
-        return int(value) if value.is_integer() and abs(value) < _EXACT_FLOAT else value
+        return int(value) if value.is_integer() and abs(value) < _MAX_EXACT_FLOAT else value
     if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+        return [_integral_floats_as_ints(item) for item in value]
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: _integral_floats_as_ints(item) for key, item in value.items()}
     return value

@@ -6,25 +6,27 @@ import json
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from reconciler.behaviour.diff.containment import Claim
+from reconciler.behaviour.diff.containment import RegionClaim
 from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.rule import COMPACT, OPERATORS, api_form, condition, opaque
+from reconciler.model.rule import CANONICAL_JSON, OPERATORS, make_condition, make_opaque, to_api_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.behaviour.diff.difference import Behaviour
+    from reconciler.behaviour.diff.difference import BehaviourChange
     from reconciler.behaviour.diff.regions import Region
-    from reconciler.behaviour.diff.rows import Row
-    from reconciler.behaviour.routing_entry import Destination, Entry
+    from reconciler.behaviour.diff.rows import ImpactRow
+    from reconciler.behaviour.routing_entry import Destination, RoutingEntry
     from reconciler.behaviour.space.space import Example
     from reconciler.behaviour.space.value_type import ValueType
-    from reconciler.plan.traffic_shares import Moved, QueueShare, Share
+    from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
 
     Document = dict[str, Any]
 
 
-def behaviour_document(behaviour: Behaviour, queue_names: Mapping[str, str], moved: Moved | None = None) -> Document:
+def behaviour_to_json(
+    behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: TrafficImpact | None = None
+) -> Document:
     """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
 
     `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (semantics "Rows").
@@ -35,24 +37,26 @@ def behaviour_document(behaviour: Behaviour, queue_names: Mapping[str, str], mov
         "complete": behaviour.complete,
         "summary": {
             "rows": [
-                _row(row, queue_names) | _shared(share)
-                for row, share in zip(behaviour.rows, moved.rows if moved else nothing, strict=False)
+                _row(row, queue_names) | _share_fields(share)
+                for row, share in zip(behaviour.rows, traffic_impact.rows if traffic_impact else nothing, strict=False)
             ],
-            "balance": [_balance(one, queue_names) for one in (moved.balance if moved else ())],
+            "balance": [_balance(one, queue_names) for one in (traffic_impact.balance if traffic_impact else ())],
         },
         "regions": [
-            _region(region, queue_names) | _shared(share)
-            for region, share in zip(behaviour.regions, moved.regions if moved else nothing, strict=False)
+            _region(region, queue_names) | _share_fields(share)
+            for region, share in zip(
+                behaviour.regions, traffic_impact.regions if traffic_impact else nothing, strict=False
+            )
         ],
     }
     if behaviour.rests_on:
         document["restsOn"] = [_type(name, known) for name, known in behaviour.rests_on.items()]
-    if behaviour.unknown:
-        document["unknown"] = [{"where": _clauses(where)} for where in behaviour.unknown]
+    if behaviour.undecided:
+        document["unknown"] = [{"where": _clauses(where)} for where in behaviour.undecided]
     return document
 
 
-def destination_document(destination: Destination, queue_names: Mapping[str, str]) -> Document:
+def destination_to_json(destination: Destination, queue_names: Mapping[str, str]) -> Document:
     """Return a destination: queues with their shares, no queue at all, or the tenant's default routing."""
     if destination is None:
         return {"default": True}
@@ -64,25 +68,25 @@ def destination_document(destination: Destination, queue_names: Mapping[str, str
     }
 
 
-def _row(row: Row, queue_names: Mapping[str, str]) -> Document:
+def _row(row: ImpactRow, queue_names: Mapping[str, str]) -> Document:
     return {
         "where": _clauses(row.where),
         "except": [_clauses(clauses) for clauses in row.excepts],
-        "before": [destination_document(before, queue_names) for before in row.befores],
-        "after": destination_document(row.after, queue_names),
+        "before": [destination_to_json(before, queue_names) for before in row.origins],
+        "after": destination_to_json(row.after, queue_names),
         "example": row.example.attributes,
-        "beforeRules": [_name(entry) for entry in row.before_rules],
-        "afterRules": [_name(entry) for entry in row.after_rules],
+        "beforeRules": [_entry_name(entry) for entry in row.before_rules],
+        "afterRules": [_entry_name(entry) for entry in row.after_rules],
         **({"otherType": list(row.unlikely)} if row.unlikely else {}),
         **_assumed(row.example),
     }
 
 
-def _type(name: str, known: ValueType) -> Document:
+def _type(name: str, value_type: ValueType) -> Document:
     """Return a type that the answer rests on: a text, or a number within bounds, where it is not missing."""
-    if known.numbers is None:
+    if value_type.numbers is None:
         return {"attributeName": name, "type": "text"}
-    return {"attributeName": name, "type": "number", "least": known.numbers[0], "most": known.numbers[1]}
+    return {"attributeName": name, "type": "number", "least": value_type.numbers[0], "most": value_type.numbers[1]}
 
 
 def _balance(share: QueueShare, queue_names: Mapping[str, str]) -> Document:
@@ -99,13 +103,13 @@ def _region(region: Region, queue_names: Mapping[str, str]) -> Document:
     return {
         "where": _clauses(region.where),
         "except": [_clauses(clauses) for clauses in region.excepts],
-        "before": destination_document(region.before, queue_names),
-        "after": destination_document(region.after, queue_names),
+        "before": destination_to_json(region.before, queue_names),
+        "after": destination_to_json(region.after, queue_names),
         "witness": region.example.attributes,
-        "beforeRule": _name(region.before_rule),
-        "afterRule": _name(region.after_rule),
-        "beforeRules": [_name(entry) for entry in region.before_rules],
-        "afterRules": [_name(entry) for entry in region.after_rules],
+        "beforeRule": _entry_name(region.before_rule),
+        "afterRule": _entry_name(region.after_rule),
+        "beforeRules": [_entry_name(entry) for entry in region.before_rules],
+        "afterRules": [_entry_name(entry) for entry in region.after_rules],
         **_assumed(region.example),
     }
 
@@ -116,7 +120,7 @@ def _assumed(example: Example) -> Document:
     return {"assumed": found} if found else {}
 
 
-def _shared(share: Share | None) -> Document:
+def _share_fields(share: ShareRange | None) -> Document:
     """Return a share of the traffic sample: the most, and the least where the sample tells no more."""
     if share is None:
         return {"trafficPercent": None}
@@ -124,40 +128,40 @@ def _shared(share: Share | None) -> Document:
     return {"trafficPercent": share.most, **least}
 
 
-def claims(document: Mapping[str, Any]) -> tuple[Claim, ...]:
+def region_claims(document: Mapping[str, Any]) -> tuple[RegionClaim, ...]:
     """Return what each region of a behaviour's JSON says, to hold it against others. Raises KeyError and the like."""
     return tuple(
-        Claim(
-            _clauses_of(region["where"]),
-            tuple(_clauses_of(clauses) for clauses in region["except"]),
-            COMPACT.encode([_lasting(region["before"]), _lasting(region["after"])]),
+        RegionClaim(
+            _parse_clauses(region["where"]),
+            tuple(_parse_clauses(clauses) for clauses in region["except"]),
+            CANONICAL_JSON.encode([_without_names(region["before"]), _without_names(region["after"])]),
         )
         for region in document["regions"]
     )
 
 
-def _clauses_of(forms: Iterable[Mapping[str, Any]]) -> tuple[Clause, ...]:
-    return tuple(_clause_of(dict(form)) for form in forms)
+def _parse_clauses(payloads: Iterable[Mapping[str, Any]]) -> tuple[Clause, ...]:
+    return tuple(_parse_clause(dict(form)) for form in payloads)
 
 
-def _clause_of(form: dict[str, Any]) -> Clause:
-    negate = bool(form.pop("negate", False))
-    known = form.get("type") == "attribute" and form.get("operator") in OPERATORS
-    if known and isinstance(form.get("attributeName"), str):
+def _parse_clause(payload: dict[str, Any]) -> Clause:
+    negate = bool(payload.pop("negate", False))
+    known = payload.get("type") == "attribute" and payload.get("operator") in OPERATORS
+    if known and isinstance(payload.get("attributeName"), str):
         with suppress(ValueError):  # an operator that is known, with a value that it cannot have: not understood
-            return Clause(condition(form["attributeName"], form["operator"], form.get("value")), negate)
-    return Clause(opaque(form), negate)
+            return Clause(make_condition(payload["attributeName"], payload["operator"], payload.get("value")), negate)
+    return Clause(make_opaque(payload), negate)
 
 
-def _lasting(destination: Mapping[str, Any]) -> object:
+def _without_names(destination: Mapping[str, Any]) -> object:
     """Leave the queues' names out: a queue that was renamed is the same queue."""
     queues = destination.get("queues")
     return "default" if queues is None else sorted([queue["queueId"], queue["share"]] for queue in queues)
 
 
 def _clauses(clauses: Iterable[Clause]) -> list[Document]:
-    return [api_form(one) | ({"negate": True} if negate else {}) for one, negate in clauses]
+    return [to_api_json(one) | ({"negate": True} if negate else {}) for one, negate in clauses]
 
 
-def _name(entry: Entry | None) -> str | None:
+def _entry_name(entry: RoutingEntry | None) -> str | None:
     return None if entry is None else entry.name

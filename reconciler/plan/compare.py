@@ -14,21 +14,21 @@ from typing import TYPE_CHECKING, Any
 
 from reconciler.model.change import Adopt, Change, Create, Delete, FieldChange, Update
 from reconciler.model.finding import Finding, Severity
-from reconciler.model.live import LiveRule, Marker, digest, of_another_tool, with_line_feeds
-from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, api_form
-from reconciler.plan.ownership import Owned, cause, edited
-from reconciler.plan.unknown_fields import differing, phrase
+from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
+from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
+from reconciler.plan.ownership import LiveRulesByOwner, find_cause, was_edited
+from reconciler.plan.unknown_fields import differing_fields, fields_phrase
 from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.desired.desired import Desired, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
 
     _Part = Condition | Target | Opaque
 
 
-def fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
+def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     """Return every field that differs, in the order in which a rule is read."""
     found = [
         FieldChange(name, getattr(before, name), getattr(after, name))
@@ -36,27 +36,27 @@ def fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
         if getattr(before, name) != getattr(after, name) and not (name == "description" and _same_lines(before, after))
     ]
     if before.conditions != after.conditions:
-        found.extend(_parts("conditions", before.conditions, after.conditions))
+        found.extend(_diff_parts("conditions", before.conditions, after.conditions))
     if before.targets != after.targets:
-        found.extend(_parts("targets", before.targets, after.targets))
+        found.extend(_diff_parts("targets", before.targets, after.targets))
     return tuple(found)
 
 
 def _same_lines(before: Rule, after: Rule) -> bool:
     """Say whether descriptions are equal but for the kind of their line ends."""
-    return with_line_feeds(before.description) == with_line_feeds(after.description)
+    return normalize_line_ends(before.description) == normalize_line_ends(after.description)
 
 
-def _parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:
+def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:
     """Pair the parts that differ, most alike first, and explain each pair; what has no partner came or went."""
     gone, come = _without_common(before, after), _without_common(after, before)
-    for alike in (_subject, _kind):
-        for old, new in _paired(gone, come, alike):
-            yield from _leaves(f"{name}[{new}]", api_form(gone.pop(old)), api_form(come.pop(new)))
+    for alike in (_exact_pairing_key, _loose_pairing_key):
+        for old, new in _pair_parts(gone, come, alike):
+            yield from _leaf_changes(f"{name}[{new}]", to_api_json(gone.pop(old)), to_api_json(come.pop(new)))
     for index, part in gone.items():
-        yield FieldChange(f"{name}[{index}]", api_form(part), None)
+        yield FieldChange(f"{name}[{index}]", to_api_json(part), None)
     for index, part in come.items():
-        yield FieldChange(f"{name}[{index}]", None, api_form(part))
+        yield FieldChange(f"{name}[{index}]", None, to_api_json(part))
 
 
 def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:
@@ -71,29 +71,35 @@ def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int
     return left
 
 
-def _paired(gone: dict[int, _Part], come: dict[int, _Part], alike: Callable[[_Part], object]) -> list[tuple[int, int]]:
+def _pair_parts(
+    removed: dict[int, _Part], added: dict[int, _Part], pairing_key: Callable[[_Part], object]
+) -> list[tuple[int, int]]:
     """Pair the places of what went and what came, in order, by what `alike` says of them."""
     waiting: dict[object, deque[int]] = defaultdict(deque)
-    for index, part in come.items():
-        waiting[alike(part)].append(index)
-    return [(index, waiting[alike(part)].popleft()) for index, part in gone.items() if waiting.get(alike(part))]
+    for index, part in added.items():
+        waiting[pairing_key(part)].append(index)
+    return [
+        (index, waiting[pairing_key(part)].popleft())
+        for index, part in removed.items()
+        if waiting.get(pairing_key(part))
+    ]
 
 
-def _subject(part: _Part) -> object:
+def _exact_pairing_key(part: _Part) -> object:
     """Two parts speak of the same thing: the same attribute and operator, the same queue."""
     if isinstance(part, Condition):
         return (part.attribute, part.operator)
     return part.queue_id if isinstance(part, Target) else part
 
 
-def _kind(part: _Part) -> object:
+def _loose_pairing_key(part: _Part) -> object:
     """Two parts may stand for each other: conditions on one attribute, any two targets."""
     if isinstance(part, Condition):
         return part.attribute
     return Target if isinstance(part, Target) else part
 
 
-def _leaves(path: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldChange]:
+def _leaf_changes(path: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldChange]:
     """Explain where two parts differ; a condition's value is one leaf, however long the list is."""
     if "value" in before and "value" in after and before["value"] != after["value"]:
         yield FieldChange(f"{path}.value", before["value"], after["value"])
@@ -108,8 +114,8 @@ def _leaves(path: str, before: dict[str, Any], after: dict[str, Any]) -> Iterato
             yield FieldChange(f"{path}.{key}", before.get(key), after.get(key))
 
 
-_MOST_IDS = 8
-_LONGEST_ID = 64
+_MAX_IDS = 8
+_MAX_ID_LENGTH = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +127,9 @@ class Comparison:
     findings: tuple[Finding, ...]
 
 
-def compare(desired: Desired, owned: Owned) -> Comparison:
+def compare_rules(desired: DesiredState, by_owner: LiveRulesByOwner) -> Comparison:
     """Return what would have to be done so that the managed live rules are the desired ones."""
-    return _Comparing(desired, owned).result()
+    return _RuleComparer(desired, by_owner).compare()
 
 
 class _ConflictError(Exception):
@@ -134,26 +140,28 @@ class _ConflictError(Exception):
         self.finding = finding
 
 
-class _Comparing:
+class _RuleComparer:
     """One comparison under way: what is still to be matched, and what was found."""
 
-    def __init__(self, desired: Desired, owned: Owned) -> None:
-        self.desired, self.owned = desired, owned
+    def __init__(self, desired: DesiredState, by_owner: LiveRulesByOwner) -> None:
+        self.desired, self.by_owner = desired, by_owner
         self.findings: list[Finding] = []
-        self._unmanaged = _by_name(owned.unmanaged)
-        self._clones = _by_name(live for live in owned.clones if _address(live) not in owned.undecided)
-        self._unmanaged_by_id = {live.id: live for live in owned.unmanaged}
-        self._surplus = {address: live for address, live in owned.managed.items() if address not in desired.rules}
-        self._surplus_by_name = _by_name(self._surplus.values())
+        self._unmanaged = _group_by_name(by_owner.unmanaged)
+        self._edited_copies = _group_by_name(
+            live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous
+        )
+        self._unmanaged_by_id = {live.id: live for live in by_owner.unmanaged}
+        self._surplus = {address: live for address, live in by_owner.managed.items() if address not in desired.rules}
+        self._surplus_by_name = _group_by_name(self._surplus.values())
         self._adopted: dict[str, Address] = {}
 
-    def result(self) -> Comparison:
+    def compare(self) -> Comparison:
         """Match every desired rule with a live one; what is left over is deleted."""
         changes: list[Change] = []
         unchanged: list[Address] = []
         for address, wanted in self.desired.rules.items():
             try:
-                change = self._change(wanted, self.owned.managed.get(address))
+                change = self._match_rule(wanted, self.by_owner.managed.get(address))
             except _ConflictError as conflict:
                 self.findings.append(conflict.finding)
                 continue
@@ -162,206 +170,225 @@ class _Comparing:
             else:
                 changes.append(change)
         changes.extend(
-            Delete(address=address, live=live, cause="both" if edited(live) else "manifest")
+            Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest")
             for address, live in self._surplus.items()
         )
-        changes.extend(self._duplicates())
+        changes.extend(self._delete_duplicates())
         self._report_leftovers()
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
-    def _duplicates(self) -> Iterator[Delete]:
-        for live in self.owned.duplicates:
+    def _delete_duplicates(self) -> Iterator[Delete]:
+        for live in self.by_owner.duplicates:
             yield Delete(
-                address=_address(live), live=live, cause="duplicate", original=self.owned.managed.get(_address(live))
+                address=_address(live), live=live, cause="duplicate", original=self.by_owner.managed.get(_address(live))
             )
-        for live in self.owned.copies:
-            if _address(live) not in self.owned.undecided:
+        for live in self.by_owner.temporary_copies:
+            if _address(live) not in self.by_owner.ambiguous:
                 yield Delete(address=_address(live), live=live, cause="duplicate")
 
-    def _change(self, wanted: DesiredRule, live: LiveRule | None) -> Change | None:
+    def _match_rule(self, desired_rule: DesiredRule, live: LiveRule | None) -> Change | None:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
-        if wanted.address in self.owned.undecided:
-            self._refuse_undecided(wanted)
+        if desired_rule.address in self.by_owner.ambiguous:
+            self._refuse_ambiguous(desired_rule)
             return None
-        if wanted.released:
-            return self._release(wanted, live)
-        moved = () if live is not None else self._surplus_by_name.get(wanted.rule.name, ())
+        if desired_rule.unadopted_id:
+            return self._unadopt(desired_rule, live)
+        moved = () if live is not None else self._surplus_by_name.get(desired_rule.rule.name, ())
         if len(moved) == 1 and _address(moved[0]) in self._surplus:
             live = self._surplus.pop(_address(moved[0]))
         if live is not None:
-            change = self._update(wanted, live)
-            if live.rule.name != wanted.rule.name or (change is not None and self.desired.names_unique):
-                self._refuse_namesakes(wanted, besides=None)
+            change = self._update(desired_rule, live)
+            if live.rule.name != desired_rule.rule.name or (change is not None and self.desired.names_unique):
+                self._refuse_namesakes(desired_rule, adopted=None)
             else:
-                self._tell_namesakes(wanted, besides=None)
+                self._warn_namesakes(desired_rule, adopted=None)
             return change
-        adopted = self._adoptable(wanted)
-        self._refuse_undecided_name(wanted)
+        adopted = self._find_adoptable(desired_rule)
+        self._refuse_ambiguous_name(desired_rule)
         # By id one of several namesakes can be taken over: no rule gets a name that it has not got already.
-        if adopted is None or adopted.rule.name != wanted.rule.name or self.desired.names_unique:
-            self._refuse_namesakes(wanted, besides=adopted)
+        if adopted is None or adopted.rule.name != desired_rule.rule.name or self.desired.names_unique:
+            self._refuse_namesakes(desired_rule, adopted=adopted)
         else:
-            self._tell_namesakes(wanted, besides=adopted)
+            self._warn_namesakes(desired_rule, adopted=adopted)
         if adopted is None:
-            return Create(wanted.address, wanted.rule, wanted.source)
-        if mark := of_another_tool(adopted.rule.description):
+            return Create(desired_rule.address, desired_rule.rule, desired_rule.source)
+        if mark := find_foreign_marker(adopted.rule.description):
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
-            self._find("CXR309", "warning", message, wanted)
+            self._add_finding("CXR309", "warning", message, desired_rule)
         return Adopt(
-            address=wanted.address,
+            address=desired_rule.address,
             live=adopted,
-            after=wanted.rule,
-            fields=fields(adopted.rule, wanted.rule),
-            source=wanted.source,
+            after=desired_rule.rule,
+            fields=diff_fields(adopted.rule, desired_rule.rule),
+            source=desired_rule.source,
         )
 
-    def _update(self, wanted: DesiredRule, live: LiveRule) -> Update | None:
+    def _update(self, desired_rule: DesiredRule, live: LiveRule) -> Update | None:
         address = _address(live)
-        if live.rule == wanted.rule and address == wanted.address:
-            return None if _as_written(live, wanted) else self._remark(wanted, live)
-        found = fields(live.rule, wanted.rule)
-        if address != wanted.address:
-            found = (FieldChange("address", str(address), str(wanted.address)), *found)
-        made_by = cause(live, wanted.marker_digest)
-        if address != wanted.address and made_by == "drift":
+        if live.rule == desired_rule.rule and address == desired_rule.address:
+            return None if _has_current_marker(live, desired_rule) else self._update_marker(desired_rule, live)
+        found = diff_fields(live.rule, desired_rule.rule)
+        if address != desired_rule.address:
+            found = (FieldChange("address", str(address), str(desired_rule.address)), *found)
+        made_by = find_cause(live, desired_rule.marker_digest)
+        if address != desired_rule.address and made_by == "drift":
             made_by = "both"
         return Update(
-            address=wanted.address, live=live, after=wanted.rule, fields=found, source=wanted.source, cause=made_by
-        )
-
-    def _remark(self, wanted: DesiredRule, live: LiveRule) -> Update:
-        """Nothing differs but what the marker says was last written."""
-        change = FieldChange("marker", _marker(live).digest, wanted.marker_digest)
-        return Update(
-            address=wanted.address,
+            address=desired_rule.address,
             live=live,
-            after=wanted.rule,
-            fields=(change,),
-            source=wanted.source,
-            cause="manifest",
-        )
-
-    def _release(self, wanted: DesiredRule, live: LiveRule | None) -> Update | None:
-        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
-        if live is None or live.id != wanted.released:
-            theirs = self._unmanaged_by_id.get(wanted.released)
-            if theirs is not None and theirs.marker is None and theirs.rule == wanted.rule:
-                return None
-            raise self._conflict("CXR311", "the rule that is to be given back is not ours any more", wanted)
-        if live.rule.name != wanted.rule.name:
-            self._refuse_namesakes(wanted, besides=None)
-        gone = FieldChange("marker", _marker(live).digest, None)
-        found = (*fields(live.rule, wanted.rule), gone)
-        return Update(
-            address=wanted.address,
-            live=live,
-            after=wanted.rule,
+            after=desired_rule.rule,
             fields=found,
-            source=wanted.source,
-            cause="manifest",
-            released=True,
+            source=desired_rule.source,
+            cause=made_by,
         )
 
-    def _refuse_undecided(self, wanted: DesiredRule) -> None:
+    def _update_marker(self, desired_rule: DesiredRule, live: LiveRule) -> Update:
+        """Nothing differs but what the marker says was last written."""
+        change = FieldChange("marker", _marker(live).digest, desired_rule.marker_digest)
+        return Update(
+            address=desired_rule.address,
+            live=live,
+            after=desired_rule.rule,
+            fields=(change,),
+            source=desired_rule.source,
+            cause="manifest",
+        )
+
+    def _unadopt(self, desired_rule: DesiredRule, live: LiveRule | None) -> Update | None:
+        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
+        if live is None or live.id != desired_rule.unadopted_id:
+            theirs = self._unmanaged_by_id.get(desired_rule.unadopted_id)
+            if theirs is not None and theirs.marker is None and theirs.rule == desired_rule.rule:
+                return None
+            raise self._build_conflict("CXR311", "the rule that is to be given back is not ours any more", desired_rule)
+        if live.rule.name != desired_rule.rule.name:
+            self._refuse_namesakes(desired_rule, adopted=None)
+        gone = FieldChange("marker", _marker(live).digest, None)
+        found = (*diff_fields(live.rule, desired_rule.rule), gone)
+        return Update(
+            address=desired_rule.address,
+            live=live,
+            after=desired_rule.rule,
+            fields=found,
+            source=desired_rule.source,
+            cause="manifest",
+            unadopts=True,
+        )
+
+    def _refuse_ambiguous(self, desired_rule: DesiredRule) -> None:
         """Raise _ConflictError where one of several rules would have to be written, and nothing says which is ours."""
-        rules = self.owned.undecided[wanted.address]
-        if wanted.released or not all(live.rule == wanted.rule and _as_written(live, wanted) for live in rules):
-            raise self._conflict("CXR312", _undecided(rules), wanted)
+        rules = self.by_owner.ambiguous[desired_rule.address]
+        if desired_rule.unadopted_id or not all(
+            live.rule == desired_rule.rule and _has_current_marker(live, desired_rule) for live in rules
+        ):
+            raise self._build_conflict("CXR312", _ambiguous_message(rules), desired_rule)
 
-    def _refuse_undecided_name(self, wanted: DesiredRule) -> None:
+    def _refuse_ambiguous_name(self, desired_rule: DesiredRule) -> None:
         """Raise _ConflictError where one of such rules has the name of a new one: its key may have moved."""
-        for rules in self.owned.undecided.values():
-            if any(live.rule.name == wanted.rule.name for live in rules):
-                raise self._conflict("CXR312", _undecided(rules), wanted)
+        for rules in self.by_owner.ambiguous.values():
+            if any(live.rule.name == desired_rule.rule.name for live in rules):
+                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired_rule)
 
-    def _adoptable(self, wanted: DesiredRule) -> LiveRule | None:
+    def _find_adoptable(self, desired_rule: DesiredRule) -> LiveRule | None:
         """Return the one unmanaged rule that the manifest takes over, if it is there. Raises _ConflictError."""
-        if wanted.adopt is None:
+        if desired_rule.adopt is None:
             return None
-        if isinstance(wanted.adopt, str):
-            shown, found = f'named "{wanted.adopt}"', self._unmanaged.get(wanted.adopt, [])
+        if isinstance(desired_rule.adopt, str):
+            shown, found = f'named "{desired_rule.adopt}"', self._unmanaged.get(desired_rule.adopt, [])
         else:
-            live = self._unmanaged_by_id.get(wanted.adopt.id)
-            shown, found = f'with id "{wanted.adopt.id}"', [live] if live else []
+            live = self._unmanaged_by_id.get(desired_rule.adopt.id)
+            shown, found = f'with id "{desired_rule.adopt.id}"', [live] if live else []
         if not found:
-            self._find("CXR305", "info", f"no unmanaged live rule {shown} to adopt, so the rule is created", wanted)
+            self._add_finding(
+                "CXR305", "info", f"no unmanaged live rule {shown} to adopt, so the rule is created", desired_rule
+            )
             return None
         if len(found) > 1:
             ids = ", ".join(live.id for live in found)
-            raise self._conflict("CXR304", f"{len(found)} live rules {shown} could be adopted ({ids})", wanted)
+            raise self._build_conflict(
+                "CXR304", f"{len(found)} live rules {shown} could be adopted ({ids})", desired_rule
+            )
         if found[0].marker is not None:
-            raise self._conflict("CXR303", f"the live rule {shown} is managed by {found[0].marker.owner}", wanted)
-        first = self._adopted.setdefault(found[0].id, wanted.address)
-        if first != wanted.address:
-            raise self._conflict("CXR304", f"the live rule {shown} is already adopted by {first}", wanted)
+            raise self._build_conflict(
+                "CXR303", f"the live rule {shown} is managed by {found[0].marker.owner}", desired_rule
+            )
+        first = self._adopted.setdefault(found[0].id, desired_rule.address)
+        if first != desired_rule.address:
+            raise self._build_conflict("CXR304", f"the live rule {shown} is already adopted by {first}", desired_rule)
         return found[0]
 
-    def _refuse_namesakes(self, wanted: DesiredRule, besides: LiveRule | None) -> None:
+    def _refuse_namesakes(self, desired_rule: DesiredRule, adopted: LiveRule | None) -> None:
         """Raise _ConflictError where a rule that is not ours has the name that ours would get."""
-        name = wanted.rule.name
-        for copy in self._clones.get(name, ()):
-            raise self._conflict("CXR302", f'its name is that of {copy.id}, {self._unlike(copy)}: "{name}"', wanted)
-        others = [live for live in self._unmanaged.get(name, ()) if live is not besides]
+        name = desired_rule.rule.name
+        for copy in self._edited_copies.get(name, ()):
+            raise self._build_conflict(
+                "CXR302", f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"', desired_rule
+            )
+        others = [live for live in self._unmanaged.get(name, ()) if live is not adopted]
         if not others:
             return
         owner = next((live.marker.owner for live in others if live.marker is not None), None)
         if owner is not None:
-            raise self._conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', wanted)
+            raise self._build_conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired_rule)
         if len(others) > 1:
-            raise self._conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', wanted)
-        raise self._conflict("CXR301", f'an unmanaged live rule is named "{name}"', wanted)
+            raise self._build_conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired_rule)
+        raise self._build_conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired_rule)
 
-    def _tell_namesakes(self, wanted: DesiredRule, besides: LiveRule | None) -> None:
+    def _warn_namesakes(self, desired_rule: DesiredRule, adopted: LiveRule | None) -> None:
         """Warn where a rule that is not ours has the name that ours has already."""
-        if any(live is not besides for live in self._unmanaged.get(wanted.rule.name, ())):
-            message = f'an unmanaged live rule has the name of ours, "{wanted.rule.name}"; it is left alone'
-            self._find("CXR308", "warning", message, wanted)
+        if any(live is not adopted for live in self._unmanaged.get(desired_rule.rule.name, ())):
+            message = f'an unmanaged live rule has the name of ours, "{desired_rule.rule.name}"; it is left alone'
+            self._add_finding("CXR308", "warning", message, desired_rule)
 
     def _report_leftovers(self) -> None:
         told = {finding.address for finding in self.findings if finding.code == "CXR312"}
-        for address, rules in self.owned.undecided.items():
+        for address, rules in self.by_owner.ambiguous.items():
             if address not in told:
-                hint = _WAYS_OUT["CXR312"]
+                hint = _CONFLICT_HINTS["CXR312"]
                 self.findings.append(
-                    Finding(code="CXR312", severity="warning", message=_undecided(rules), address=address, hint=hint)
+                    Finding(
+                        code="CXR312", severity="warning", message=_ambiguous_message(rules), address=address, hint=hint
+                    )
                 )
-        for live in self.owned.clones:
-            if _address(live) not in self.owned.undecided or _is_copy(live):
-                message = f'live rule "{live.rule.name}" ({live.id}) is {self._unlike(live)}; it is left alone'
+        for live in self.by_owner.edited_copies:
+            if _address(live) not in self.by_owner.ambiguous or _is_copy(live):
+                message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is left alone'
                 self.findings.append(
                     Finding(code="CXR302", severity="warning", message=message, address=_address(live))
                 )
-        for live in (*self.owned.managed.values(), *self.owned.unmanaged):
+        for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
                 self.findings.append(Finding(code="CXR306", severity="info", message=message))
 
-    def _unlike(self, live: LiveRule) -> str:
+    def _describe_copy(self, live: LiveRule) -> str:
         """Say what a rule with the marker of ours is, which is no duplicate of it."""
-        address, ours = _address(live), self.owned.managed.get(_address(live))
-        if edited(live) or ours is None:
+        address, ours = _address(live), self.by_owner.managed.get(_address(live))
+        if was_edited(live) or ours is None:
             return f"an edited copy of {address}"
-        return f"a copy of {address} ({ours.id}) with other values in {phrase(differing(ours, live))}"
+        return f"a copy of {address} ({ours.id}) with other values in {fields_phrase(differing_fields(ours, live))}"
 
-    def _find(self, code: str, severity: Severity, message: str, wanted: DesiredRule) -> None:
+    def _add_finding(self, code: str, severity: Severity, message: str, desired_rule: DesiredRule) -> None:
         self.findings.append(
-            Finding(code=code, severity=severity, message=message, source=wanted.source, address=wanted.address)
+            Finding(
+                code=code, severity=severity, message=message, source=desired_rule.source, address=desired_rule.address
+            )
         )
 
-    def _conflict(self, code: str, message: str, wanted: DesiredRule) -> _ConflictError:
+    def _build_conflict(self, code: str, message: str, desired_rule: DesiredRule) -> _ConflictError:
         return _ConflictError(
             Finding(
                 code=code,
                 severity="error",
                 message=message,
-                source=wanted.source,
-                address=wanted.address,
-                hint=_WAYS_OUT[code],
+                source=desired_rule.source,
+                address=desired_rule.address,
+                hint=_CONFLICT_HINTS[code],
             )
         )
 
 
-_WAYS_OUT = {
+_CONFLICT_HINTS = {
     "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
     "CXR302": "delete the copy in CXone, or rename it there and take the last line out of its description",
     "CXR303": "it is never touched; give ours another `name`",
@@ -371,17 +398,17 @@ _WAYS_OUT = {
 }
 
 
-def _undecided(rules: Sequence[LiveRule]) -> str:
-    ids = join_first(rules, _MOST_IDS, lambda live: sanitize(live.id[:_LONGEST_ID]))
+def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
+    ids = join_first(rules, _MAX_IDS, lambda live: sanitize(live.id[:_MAX_ID_LENGTH]))
     return (
         f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}), somebody changed one of"
         " them, and no date says which is the original; none of them is written or deleted"
     )
 
 
-def _as_written(live: LiveRule, wanted: DesiredRule) -> bool:
+def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
     """Equal rules need no new marker when it tells what was last written, be it in another order of values."""
-    return _marker(live).digest in (wanted.marker_digest, digest(live.rule))
+    return _marker(live).digest in (desired_rule.marker_digest, marker_digest(live.rule))
 
 
 def _is_copy(live: LiveRule) -> bool:
@@ -397,7 +424,7 @@ def _address(live: LiveRule) -> Address:
     return _marker(live).address
 
 
-def _by_name(live: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
+def _group_by_name(live: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
     found: dict[str, list[LiveRule]] = defaultdict(list)
     for one in live:
         found[one.rule.name].append(one)

@@ -9,15 +9,15 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
 from reconciler import __version__
-from reconciler.behaviour.diff.containment import Claim, beyond
-from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
+from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.errors import RefusedError, UsageError
-from reconciler.model.change import Adopt, Change, Create, Delete, Held, Update, is_copy, is_release
-from reconciler.model.finding import finding_document, source_document
-from reconciler.model.live import LiveRule, Marker, digest, signed
-from reconciler.model.rule import COMPACT, Rule, Target, api_form
-from reconciler.plan.behaviour_json import behaviour_document, claims
-from reconciler.plan.options import Options
+from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
+from reconciler.model.finding import finding_to_json, source_to_json
+from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
+from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
+from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
+from reconciler.plan.options import PlanOptions
 from reconciler.plan.routing_table import live_entries
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 
 FORMAT_VERSION: Final = "1.0"
-DRIFT: Final = "drift"
+DRIFT_REPORT: Final = "drift"
 """The `report` of a document that `cxroute drift` wrote: it says what differs, and is not to be applied."""
-SET_ASIDE: Final = "edited in CXone without an effect on routing, and the reviewed plan is not about it"
-_COUNTED: Final = ("create", "update", "adopt", "delete")
+UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and the reviewed plan is not about it"
+_COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
 
@@ -43,18 +43,18 @@ class ReviewedPlan:
     plan_id: str
     environment: str
     owner: str
-    options: Options
+    options: PlanOptions
     generated_at: str
     changes: frozenset[str]
     addresses: frozenset[str]
     """The addresses of its changes."""
-    claims: tuple[Claim, ...]
+    claims: tuple[RegionClaim, ...]
     """What its regions say of conversations."""
     traffic: Document | None
     """The traffic sample's path and digest, where it had one."""
 
 
-def document(plan: Plan) -> Document:
+def plan_to_json(plan: Plan) -> Document:
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
     steps = _steps(plan)
     form = {
@@ -67,42 +67,42 @@ def document(plan: Plan) -> Document:
         "liveDigest": plan.live_digest,
         "planId": "",
         "options": _options(plan),
-        "summary": summary(plan),
-        "changes": [change_document(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
-        "held": [{**change_document(plan, held.change), "reason": held.reason} for held in plan.held],
+        "summary": count_changes(plan),
+        "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
+        "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
         "behaviour": _behaviour(plan),
-        "findings": [finding_document(finding) for finding in (*plan.failed_tests, *plan.findings)],
-        "acknowledged": [finding_document(finding) for finding in plan.acknowledged],
+        "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
+        "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }
     return {**form, "planId": plan.digest("plan", lambda: _plan_id(form))}
 
 
-def identified(form: Document) -> Document:
+def with_plan_id(payload: Document) -> Document:
     """Return a plan document with its planId."""
-    return {**form, "planId": _plan_id(form)}
+    return {**payload, "planId": _plan_id(payload)}
 
 
 def plan_id(plan: Plan) -> str:
     """Return the 12 hex digits by which people and machines name this plan."""
-    return plan.digest("plan", lambda: str(document(plan)["planId"]))
+    return plan.digest("plan", lambda: str(plan_to_json(plan)["planId"]))
 
 
-def summary(plan: Plan) -> dict[str, int]:
+def count_changes(plan: Plan) -> dict[str, int]:
     """Count the changes by what they do, and the rules that stay."""
-    counts = dict.fromkeys(_COUNTED, 0)
+    counts = dict.fromkeys(_COUNTED_ACTIONS, 0)
     for change in plan.changes:
-        counts[change.action] += not is_copy(change)
+        counts[change.action] += not is_copy_removal(change)
     return {**counts, "unchanged": plan.unchanged, "held": len(plan.held), "unmanaged": plan.unmanaged}
 
 
-def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
+def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
     """Return one change in the form of plan-json "Change"; a held one has no steps."""
-    before = None if isinstance(change, Create) else live_form(change.live, plan.queue_names)
+    before = None if isinstance(change, Create) else live_rule_to_json(change.live, plan.queue_names)
     after = None
     if not isinstance(change, Delete):
-        marker = None if is_release(change) else Marker(plan.owner, change.address, digest(change.after))
-        after = _form(change.after, signed(change.after, marker), plan.queue_names)
+        marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(change.after))
+        after = _rule_to_json(change.after, format_description(change.after, marker), plan.queue_names)
     return {
         "action": change.action,
         "address": str(change.address),
@@ -113,14 +113,14 @@ def change_document(plan: Plan, change: Change, steps: Sequence[Document] = ()) 
         "before": before,
         "after": after,
         "fields": _fields(change),
-        "source": source_document(change.source),
+        "source": source_to_json(change.source),
     }
 
 
 def _behaviour(plan: Plan) -> Document | None:
     if plan.behaviour is None:
         return None
-    return behaviour_document(plan.behaviour, plan.queue_names, plan.moved)
+    return behaviour_to_json(plan.behaviour, plan.queue_names, plan.traffic_impact)
 
 
 def _steps(plan: Plan) -> dict[int, list[Document]]:
@@ -128,46 +128,47 @@ def _steps(plan: Plan) -> dict[int, list[Document]]:
 
     That a leftover copy goes is a step of its address's change, where there is one.
     """
-    whose = {change.address: id(change) for change in plan.changes if not is_copy(change)}
+    whose = {change.address: id(change) for change in plan.changes if not is_copy_removal(change)}
     found: dict[int, list[Document]] = {
-        id(change): [] for change in plan.changes if not is_copy(change) or change.address not in whose
+        id(change): [] for change in plan.changes if not is_copy_removal(change) or change.address not in whose
     }
     for wave, steps in enumerate(plan.steps, 1):
         for step in steps:
-            leftover = is_copy(step.change)
+            leftover = is_copy_removal(step.change)
             change = whose.get(step.change.address, id(step.change)) if leftover else id(step.change)
             about_copy = leftover or step.kind in ("copy", "drop")
             found[change].append({"wave": wave, "call": step.call, "copy": about_copy})
     return found
 
 
-def live_form(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
+def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
     """Return a live rule in the API's form, without what the server adds of its own."""
-    return {"id": live.id, **_form(live.rule, signed(live.rule, live.marker), queue_names)}
+    return {"id": live.id, **_rule_to_json(live.rule, format_description(live.rule, live.marker), queue_names)}
 
 
-def read(text: str, name: str) -> ReviewedPlan:
+def read_saved_plan(text: str, name: str) -> ReviewedPlan:
     """Return what the saved plan binds an apply to. UsageError where it is no plan, RefusedError where it is old."""
     try:
         form = json.loads(text)
         options = form["options"]
-        if form.get("report") == DRIFT:
+        if form.get("report") == DRIFT_REPORT:
             raise UsageError(f"{name} is a report of `cxroute drift`: write a plan with `cxroute plan --out {name}`")
         reviewed = ReviewedPlan(
-            plan_id=_text(form["planId"]),
-            environment=_text(form["environment"]),
-            owner=_text(form["owner"]),
-            options=Options(
+            plan_id=_require_text(form["planId"]),
+            environment=_require_text(form["environment"]),
+            owner=_require_text(form["owner"]),
+            options=PlanOptions(
                 only=tuple(map(str, options["only"])),
                 adopt=options["adopt"],
                 keep_drift=options["keepDrift"],
-                undo=None if options["undo"] is None else _text(options["undo"]),
+                undo=None if options["undo"] is None else _require_text(options["undo"]),
             ),
             generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
-            changes=frozenset(_identity(change) for change in form["changes"]),
-            addresses=frozenset(_text(change["address"]) for change in form["changes"]),
-            claims=claims(form["behaviour"] or {"regions": []}),
-            traffic=options["traffic"] and {name: _text(options["traffic"][name]) for name in ("file", "digest")},
+            changes=frozenset(_change_identity(change) for change in form["changes"]),
+            addresses=frozenset(_require_text(change["address"]) for change in form["changes"]),
+            claims=region_claims(form["behaviour"] or {"regions": []}),
+            traffic=options["traffic"]
+            and {name: _require_text(options["traffic"][name]) for name in ("file", "digest")},
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
@@ -179,23 +180,23 @@ def read(text: str, name: str) -> ReviewedPlan:
     return reviewed
 
 
-def _text(value: object) -> str:
+def _require_text(value: object) -> str:
     """Return a text that is there. ValueError where it is none."""
     if isinstance(value, str) and value:
         return value
     raise ValueError(value)
 
 
-def unreviewed(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
+def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
     """Return the changes of a fresh plan that the reviewed one does not have, in order."""
     return tuple(
         change
         for change in fresh.changes
-        if not is_copy(change) and _identity(change_document(fresh, change)) not in reviewed.changes
+        if not is_copy_removal(change) and _change_identity(change_to_json(fresh, change)) not in reviewed.changes
     )
 
 
-def set_aside(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
+def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     """Return a fresh plan with the edits that a reviewed plan is not about held, where they route nobody differently.
 
     These are edits of managed rules in CXone: the rules stay as they are, and the plan goes on beside them.
@@ -204,7 +205,10 @@ def set_aside(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     edits = [one for one in fresh.changes if _is_edit(one, names) and str(one.address) not in reviewed.addresses]
     if not edits or _reroutes(fresh, edits):
         return fresh
-    held = sorted((*fresh.held, *(Held(change, SET_ASIDE) for change in edits)), key=lambda one: one.change.address)
+    held = sorted(
+        (*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)),
+        key=lambda one: one.change.address,
+    )
     return replace(fresh, changes=tuple(one for one in fresh.changes if one not in edits), held=tuple(held))
 
 
@@ -222,31 +226,31 @@ def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
         return False
     now = live_entries(fresh.live.rules, fresh.desired)
     before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-    found = difference(before, now, fresh.desired.evaluation, types=fresh.desired.types)
+    found = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
     return found.changed or not found.complete
 
 
-def unforeseen(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
+def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
     """Return the regions of a fresh plan that hold conversations which the reviewed one does not move likewise."""
     if fresh.behaviour is None:
         return ()
-    found = claims(behaviour_document(fresh.behaviour, fresh.queue_names))
-    return tuple(fresh.behaviour.regions[place] for place in beyond(found, reviewed.claims))
+    found = region_claims(behaviour_to_json(fresh.behaviour, fresh.queue_names))
+    return tuple(fresh.behaviour.regions[place] for place in find_uncovered(found, reviewed.claims))
 
 
-def _identity(change: Mapping[str, Any]) -> str:
+def _change_identity(change: Mapping[str, Any]) -> str:
     """Two changes are the same one when they do the same to the same rule in the same state."""
-    return COMPACT.encode([change[name] for name in ("action", "address", "id", "before", "after")])
+    return CANONICAL_JSON.encode([change[name] for name in ("action", "address", "id", "before", "after")])
 
 
-def _plan_id(form: Mapping[str, Any]) -> str:
+def _plan_id(payload: Mapping[str, Any]) -> str:
     """Digest what the plan says of rules; not the time, nor the guards, some of which follow the clock."""
-    lasting = {name: value for name, value in form.items() if name not in ("planId", "generatedAt", "guards")}
-    return sha256(COMPACT.encode(lasting).encode()).hexdigest()[:12]
+    lasting = {name: value for name, value in payload.items() if name not in ("planId", "generatedAt", "guards")}
+    return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 
 def _options(plan: Plan) -> Document:
-    options, moved = plan.options, plan.moved
+    options, moved = plan.options, plan.traffic_impact
     return {
         "only": list(options.only),
         "adopt": options.adopt,
@@ -256,17 +260,17 @@ def _options(plan: Plan) -> Document:
     }
 
 
-def _form(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
+def _rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
     return {
         "name": rule.name,
         "description": description,
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": [api_form(condition) for condition in rule.conditions],
+        "conditions": [to_api_json(condition) for condition in rule.conditions],
         "targets": [
-            {**api_form(target), "queueName": queue_names.get(target.queue_id)}
+            {**to_api_json(target), "queueName": queue_names.get(target.queue_id)}
             if isinstance(target, Target)
-            else api_form(target)
+            else to_api_json(target)
             for target in rule.targets
         ],
     }

@@ -9,16 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.diff.difference import Behaviour, difference
-from reconciler.behaviour.diff.rows import row_of
-from reconciler.behaviour.routing_entry import Entry, in_order
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.rows import region_to_row
+from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Adopt, Change, Create
 from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, digest
-from reconciler.plan.options import selected
+from reconciler.model.live import LiveRule, marker_digest
+from reconciler.plan.options import is_selected
 from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.plan.stored_texts import owned_by
-from reconciler.plan.traffic_shares import Moved, sample_as_written, shares
+from reconciler.plan.stored_texts import classify_live_rules
+from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.diff.regions import Region
     from reconciler.model.rule import Address, Source
     from reconciler.plan.plan import Plan
-    from reconciler.traffic.sample import Sample
+    from reconciler.traffic.sample import TrafficSample
 
 
 STALE: Final = "CXR330"
@@ -46,8 +46,8 @@ class Acceptance:
 class Impact:
     """Which conversations go elsewhere, and how much of the traffic sample; None without a sample."""
 
-    behaviour: Behaviour
-    moved: Moved | None = None
+    behaviour: BehaviourChange
+    traffic_impact: TrafficImpact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,19 +57,19 @@ class Drift:
     plan: Plan
     in_the_way: tuple[LiveRule, ...] = ()
     """Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere."""
-    passing: frozenset[str] = frozenset()
+    temporary_ids: frozenset[str] = frozenset()
     """The ids of those among them that take such conversations only until the plan is applied."""
     accepted: tuple[LiveRule, ...] = ()
     """Live rules that the Environment's `unmanaged.accept` names."""
     acceptances: int = 0
     """Entries of `unmanaged.accept`, those that match no live rule included."""
-    alone: Impact = Impact(Behaviour(regions=()))
+    full_impact: Impact = Impact(BehaviourChange(regions=()))
     """From the manifests alone (before) to all live rules (after)."""
-    unwanted: Impact = Impact(Behaviour(regions=()))
+    unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
     """The same without conversations of rules that are accepted, or whose change is held."""
-    since: Mapping[Address, str] = field(default_factory=dict)
+    last_runs: Mapping[Address, str] = field(default_factory=dict)
     """The run of the journal that last wrote a rule, by the rule's address."""
-    failures: tuple[Finding, ...] = ()
+    failed_checks: tuple[Finding, ...] = ()
     """Route tests that fail on the live rules, and an analysis that stopped at its bound."""
     notes: tuple[Finding, ...] = ()
     """Entries of `unmanaged.accept` that match no live rule."""
@@ -77,60 +77,60 @@ class Drift:
     @property
     def failed_tests(self) -> int:
         """Return how many route tests fail on the live rules."""
-        return sum(finding.code != NOT_ANALYSED for finding in self.failures)
+        return sum(finding.code != NOT_ANALYSED for finding in self.failed_checks)
 
     @property
-    def differs(self) -> bool:
+    def has_drift(self) -> bool:
         """Return whether drift exits with code 2."""
-        return bool(self.plan.changes or self.plan.conflicts or self.remains)
+        return bool(self.plan.changes or self.plan.conflicts or self.has_unfixable_drift)
 
     @property
-    def remains(self) -> bool:
+    def has_unfixable_drift(self) -> bool:
         """Return whether something differs that apply cannot change.
 
         With --only that is also an edit of another managed rule that takes conversations of those asked about.
         """
-        astray = bool(self.plan.options.only) and self.unwanted.behaviour.changed
-        return bool(self.in_the_way or self.failures or (astray and not self.plan.changes))
+        astray = bool(self.plan.options.only) and self.unaccepted_impact.behaviour.changed
+        return bool(self.in_the_way or self.failed_checks or (astray and not self.plan.changes))
 
 
-def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: Sample | None = None) -> Drift:
+def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None) -> Drift:
     """Return the drift of a plan; the journal's runs and the route tests are added by the caller."""
-    foreign = _foreign(plan)
+    foreign = _unwritten_rules(plan)
     wanted = {(one.name, one.digest) for one in accept}
-    accepted = tuple(live for live in foreign if (live.rule.name, digest(live.rule)) in wanted)
-    left_alone = {live.id for live in accepted} | _left_alone(plan)
-    reference = tuple(_reference(plan, left_alone)) if left_alone or plan.held else _manifest_entries(plan)
-    alone = _impact(plan, _manifest_entries(plan), (), sample)
+    accepted = tuple(live for live in foreign if (live.rule.name, marker_digest(live.rule)) in wanted)
+    left_alone = {live.id for live in accepted} | _held_rule_ids(plan)
+    reference = tuple(_reference_entries(plan, left_alone)) if left_alone or plan.held else _manifest_entries(plan)
+    alone = _measure_impact(plan, _manifest_entries(plan), (), sample)
     unwanted = alone
     if left_alone or plan.held or plan.options.only:
-        unwanted = _impact(plan, reference, plan.options.only, sample)
+        unwanted = _measure_impact(plan, reference, plan.options.only, sample)
     others = {live.id: live for live in foreign if live.id not in left_alone}
-    found = others.keys() & _winners(unwanted.behaviour)
+    found = others.keys() & _winner_ids(unwanted.behaviour)
     return Drift(
         plan=plan,
-        in_the_way=_by_order(plan, [others[rule_id] for rule_id in found]),
-        passing=frozenset(found - _lasting(plan, reference, others)) if plan.changes else frozenset(),
+        in_the_way=_sort_by_evaluation(plan, [others[rule_id] for rule_id in found]),
+        temporary_ids=frozenset(found - _lasting_rule_ids(plan, reference, others)) if plan.changes else frozenset(),
         accepted=accepted,
         acceptances=len(accept),
-        alone=alone,
-        unwanted=unwanted,
-        failures=() if unwanted.behaviour.complete else (_not_analysed(),),
-        notes=tuple(_stale(accept, foreign)),
+        full_impact=alone,
+        unaccepted_impact=unwanted,
+        failed_checks=() if unwanted.behaviour.complete else (_not_analysed_finding(),),
+        notes=tuple(_stale_findings(accept, foreign)),
     )
 
 
-def changed(plan: Plan) -> list[Change]:
+def edited_changes(plan: Plan) -> list[Change]:
     """Return the changes of managed rules that somebody edited in CXone."""
     return [change for change in plan.changes if change.cause in ("drift", "both")]
 
 
-def missing(plan: Plan) -> list[Create]:
+def missing_rules(plan: Plan) -> list[Create]:
     """Return the rules of the manifests that are not live."""
     return [change for change in plan.changes if isinstance(change, Create)]
 
 
-def not_applied(plan: Plan) -> list[Change]:
+def unapplied_changes(plan: Plan) -> list[Change]:
     """Return the other changes: the manifests moved on, or an earlier run left a second copy of a rule."""
     return [
         change
@@ -139,24 +139,24 @@ def not_applied(plan: Plan) -> list[Change]:
     ]
 
 
-def _foreign(plan: Plan) -> list[LiveRule]:
+def _unwritten_rules(plan: Plan) -> list[LiveRule]:
     """Return the live rules that apply never writes: unmanaged ones, those of other owners, edited copies of ours.
 
     A rule that the plan adopts is left out: apply makes it as the manifests say.
     """
-    owned = owned_by(plan.live.rules, plan.desired)
+    owned = classify_live_rules(plan.live.rules, plan.desired)
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
-    return [live for live in (*owned.unmanaged, *owned.clones) if live.id not in adopted]
+    return [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
 
 
-def _left_alone(plan: Plan) -> set[str]:
+def _held_rule_ids(plan: Plan) -> set[str]:
     """Return the ids of the live rules whose change is held: they are to stay as they are for now."""
     return {held.change.live.id for held in plan.held if not isinstance(held.change, Create)}
 
 
-def _manifest_entries(plan: Plan) -> tuple[Entry, ...]:
+def _manifest_entries(plan: Plan) -> tuple[RoutingEntry, ...]:
     """Return the rules of the manifests, each with the id of its live rule, which decides between equal names."""
-    managed = owned_by(plan.live.rules, plan.desired).managed
+    managed = classify_live_rules(plan.live.rules, plan.desired).managed
     ids = {address: live.id for address, live in managed.items()}
     return tuple(
         replace(entry, id=ids.get(entry.address, "") if entry.address else "")
@@ -164,56 +164,61 @@ def _manifest_entries(plan: Plan) -> tuple[Entry, ...]:
     )
 
 
-def _reference(plan: Plan, left_alone: set[str]) -> Iterator[Entry]:
+def _reference_entries(plan: Plan, unchanged_ids: set[str]) -> Iterator[RoutingEntry]:
     """Yield the rules by which conversations are to go for now: those of the manifests, held and accepted ones."""
     held = {held.change.address for held in plan.held}
     yield from (entry for entry in _manifest_entries(plan) if entry.address not in held)
-    yield from (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in left_alone)
+    yield from (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in unchanged_ids)
 
 
-def _impact(plan: Plan, reference: Iterable[Entry], only: Sequence[str], sample: Sample | None) -> Impact:
+def _measure_impact(
+    plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
+) -> Impact:
     """Return the conversations that go elsewhere than by the reference: those that selected rules take, or took."""
     evaluation = plan.desired.evaluation
-    before, after = in_order(reference, evaluation), in_order(live_entries(plan.live.rules, plan.desired), evaluation)
-    behaviour = difference(before, after, evaluation, types=plan.desired.types)
+    before, after = (
+        order_entries(reference, evaluation),
+        order_entries(live_entries(plan.live.rules, plan.desired), evaluation),
+    )
+    behaviour = compare_behaviour(before, after, evaluation, types=plan.desired.types)
     if only:
         # A row may hold conversations from more origins than the one that is asked about; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
-        behaviour = replace(behaviour, regions=regions, rows=tuple(map(row_of, regions)))
+        behaviour = replace(behaviour, regions=regions, rows=tuple(map(region_to_row, regions)))
     if sample is None:
         return Impact(behaviour, None)
-    return Impact(behaviour, shares(behaviour, before, after, sample_as_written(plan.desired.types, sample)))
+    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(plan.desired.types, sample)))
 
 
-def _winners(behaviour: Behaviour) -> set[str]:
+def _winner_ids(behaviour: BehaviourChange) -> set[str]:
     """Return the ids of the live rules that take conversations which go elsewhere."""
     return {entry.id for region in behaviour.regions for entry in region.after_rules if entry is not None}
 
 
-def _lasting(plan: Plan, reference: Sequence[Entry], others: Mapping[str, LiveRule]) -> set[str]:
+def _lasting_rule_ids(plan: Plan, reference: Sequence[RoutingEntry], others: Mapping[str, LiveRule]) -> set[str]:
     """Return the ids of the live rules that may be in the way of the manifests once the plan is applied."""
     theirs = (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in others)
-    found = difference(reference, (*reference, *theirs), plan.desired.evaluation, types=plan.desired.types)
-    return _winners(found) if found.complete else set(others)
+    found = compare_behaviour(reference, (*reference, *theirs), plan.desired.evaluation, types=plan.desired.types)
+    return _winner_ids(found) if found.complete else set(others)
 
 
 def _is_about(part: Region, only: Sequence[str]) -> bool:
     entries = (entry for entry in (*part.before_rules, *part.after_rules) if entry is not None)
-    return any(entry.address is not None and selected(entry.address, only) for entry in entries)
+    return any(entry.address is not None and is_selected(entry.address, only) for entry in entries)
 
 
-def _by_order(plan: Plan, rules: Sequence[LiveRule]) -> tuple[LiveRule, ...]:
+def _sort_by_evaluation(plan: Plan, rules: Sequence[LiveRule]) -> tuple[LiveRule, ...]:
     """Return the rules in the order in which they are tried."""
     found = {live.id: live for live in rules}
-    ordered = in_order(live_entries(plan.live.rules, plan.desired), plan.desired.evaluation)
+    ordered = order_entries(live_entries(plan.live.rules, plan.desired), plan.desired.evaluation)
     return tuple(found[entry.id] for entry in ordered if entry.id in found)
 
 
-def _stale(accept: Sequence[Acceptance], foreign: Sequence[LiveRule]) -> Iterator[Finding]:
+def _stale_findings(accept: Sequence[Acceptance], foreign: Sequence[LiveRule]) -> Iterator[Finding]:
     """Yield a warning for each acceptance that matches no live rule."""
     digests: dict[str, list[str]] = {}
     for live in foreign:
-        digests.setdefault(live.rule.name, []).append(digest(live.rule))
+        digests.setdefault(live.rule.name, []).append(marker_digest(live.rule))
     for one in accept:
         now = digests.get(one.name, [])
         if one.digest in now:
@@ -227,7 +232,7 @@ def _stale(accept: Sequence[Acceptance], foreign: Sequence[LiveRule]) -> Iterato
         yield Finding(code=STALE, severity="warning", message=message, source=one.source, hint=hint)
 
 
-def _not_analysed() -> Finding:
+def _not_analysed_finding() -> Finding:
     message = "the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound"
     hint = "let rules ask about fewer attributes, or accept the live rules that are not managed"
     return Finding(code=NOT_ANALYSED, severity="error", message=message, hint=hint)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class PlanOptions:
     """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
 
     only: tuple[str, ...] = ()
@@ -30,12 +30,12 @@ class Options:
     """The run of the journal that is to be undone, in place of what the manifests want."""
 
 
-def selected(address: Address, only: Sequence[str]) -> bool:
+def is_selected(address: Address, only: Sequence[str]) -> bool:
     """Say whether an address is among the selected ones."""
     return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
 
 
-def unmatched(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
+def unmatched_selectors(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
     """Return the selectors that select none of the addresses."""
     names = [str(address) for address in addresses]
     return tuple(pattern for pattern in only if not any(fnmatchcase(name, pattern) for name in names))

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.live import LiveRule, copy_name, digest
-from reconciler.plan.unknown_fields import differing
+from reconciler.model.live import LiveRule, copy_name, marker_digest
+from reconciler.plan.unknown_fields import differing_fields
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Address
 
 
-_MOMENT: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
+_DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
 _FIRST_YEAR: Final = 2000
 """An earlier year is what a program writes that knows no date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owned:
+class LiveRulesByOwner:
     """Live rules by who manages them; each group is in the order of its rules' ids.
 
     managed: the one rule per address that is ours. duplicates: further rules with its marker that nobody changed.
@@ -35,28 +35,28 @@ class Owned:
 
     managed: Mapping[Address, LiveRule]
     duplicates: tuple[LiveRule, ...]
-    clones: tuple[LiveRule, ...]
-    copies: tuple[LiveRule, ...]
-    undecided: Mapping[Address, tuple[LiveRule, ...]]
+    edited_copies: tuple[LiveRule, ...]
+    temporary_copies: tuple[LiveRule, ...]
+    ambiguous: Mapping[Address, tuple[LiveRule, ...]]
     unmanaged: tuple[LiveRule, ...]
 
-    def within(self, addresses: Collection[Address]) -> Owned:
+    def restricted_to(self, addresses: Collection[Address]) -> LiveRulesByOwner:
         """Return ours of these addresses alone, beside all that is not ours."""
         managed = {address: live for address, live in self.managed.items() if address in addresses}
-        undecided = {address: rules for address, rules in self.undecided.items() if address in addresses}
-        groups = (self.duplicates, self.clones, self.copies)
-        ours = [tuple(one for one in group if _is_of(one, addresses)) for group in groups]
-        return Owned(
+        undecided = {address: rules for address, rules in self.ambiguous.items() if address in addresses}
+        groups = (self.duplicates, self.edited_copies, self.temporary_copies)
+        ours = [tuple(one for one in group if _has_address(one, addresses)) for group in groups]
+        return LiveRulesByOwner(
             managed=managed,
             duplicates=ours[0],
-            clones=ours[1],
-            copies=ours[2],
-            undecided=undecided,
+            edited_copies=ours[1],
+            temporary_copies=ours[2],
+            ambiguous=undecided,
             unmanaged=self.unmanaged,
         )
 
 
-def own(live: Iterable[LiveRule], owner: str) -> Owned:
+def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
     """Sort live rules by who manages them, `owner` being us."""
     ours: dict[Address, list[LiveRule]] = defaultdict(list)
     copies: list[LiveRule] = []
@@ -66,11 +66,11 @@ def own(live: Iterable[LiveRule], owner: str) -> Owned:
         if rule.marker is None or rule.marker.owner != owner:
             unmanaged.append(rule)
         elif rule.marker.copy:
-            ours_still = rule.rule.name == copy_name(owner, rule.marker.address) or not edited(rule)
+            ours_still = rule.rule.name == copy_name(owner, rule.marker.address) or not was_edited(rule)
             (copies if ours_still else clones).append(rule)
         else:
             ours[rule.marker.address].append(rule)
-    originals = {address: rules[0] if len(rules) == 1 else original(rules) for address, rules in ours.items()}
+    originals = {address: rules[0] if len(rules) == 1 else find_original(rules) for address, rules in ours.items()}
     duplicates: list[LiveRule] = []
     for address, rules in ours.items():
         first = originals[address]
@@ -79,24 +79,24 @@ def own(live: Iterable[LiveRule], owner: str) -> Owned:
                 (duplicates if is_duplicate(other, first) else clones).append(other)
     managed = {address: first for address, first in originals.items() if first is not None}
     undecided = {address: tuple(ours[address]) for address, first in originals.items() if first is None}
-    return Owned(
+    return LiveRulesByOwner(
         managed=managed,
         duplicates=tuple(duplicates),
-        clones=tuple(clones),
-        copies=tuple(copies),
-        undecided=undecided,
+        edited_copies=tuple(clones),
+        temporary_copies=tuple(copies),
+        ambiguous=undecided,
         unmanaged=tuple(unmanaged),
     )
 
 
-def original(rules: Sequence[LiveRule]) -> LiveRule | None:
+def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
     """Return which of several rules with one marker is ours; None where nothing says it.
 
     One that nobody edited comes first. Where all candidates are equal any will do: the oldest, else the smallest id.
     Where somebody changed one of them, the dates must say which is the oldest: the others are never to be written.
     """
-    candidates = [rule for rule in rules if not edited(rule)] or rules
-    dates = [_created(rule) for rule in candidates]
+    candidates = [rule for rule in rules if not was_edited(rule)] or rules
+    dates = [_creation_time(rule) for rule in candidates]
     known = [date for date in dates if date is not None]
     if len(known) == len(dates) and dates.count(min(known)) == 1:
         return candidates[dates.index(min(known))]
@@ -105,32 +105,32 @@ def original(rules: Sequence[LiveRule]) -> LiveRule | None:
     return first if alone or all(is_duplicate(rule, first) for rule in candidates) else None
 
 
-def is_duplicate(rule: LiveRule, ours: LiveRule | None) -> bool:
+def is_duplicate(rule: LiveRule, managed: LiveRule | None) -> bool:
     """Say whether a rule with the marker of ours is just what we wrote, and like ours in all that we do not write."""
-    return ours is not None and not edited(rule) and not differing(ours, rule)
+    return managed is not None and not was_edited(rule) and not differing_fields(managed, rule)
 
 
-def edited(live: LiveRule) -> bool:
+def was_edited(live: LiveRule) -> bool:
     """Say whether a managed rule is no longer what its marker says was last written."""
-    return live.marker is not None and digest(live.rule) != live.marker.digest
+    return live.marker is not None and marker_digest(live.rule) != live.marker.digest
 
 
-def cause(live: LiveRule, desired_digest: str) -> Cause:
+def find_cause(live: LiveRule, desired_digest: str) -> Cause:
     """Say who made a managed rule differ: the manifest moved on, somebody edited the rule, or both."""
     moved_on = live.marker is None or live.marker.digest != desired_digest
-    if not edited(live):
+    if not was_edited(live):
         return "manifest"
     return "both" if moved_on else "drift"
 
 
-def _is_of(live: LiveRule, addresses: Collection[Address]) -> bool:
+def _has_address(live: LiveRule, addresses: Collection[Address]) -> bool:
     return live.marker is not None and live.marker.address in addresses
 
 
-def _created(live: LiveRule) -> float | None:
+def _creation_time(live: LiveRule) -> float | None:
     """Return when a rule was created, in seconds; None where no complete ISO 8601 moment says it."""
     try:
-        moment = datetime.fromisoformat(live.created) if _MOMENT.fullmatch(live.created) else None
+        moment = datetime.fromisoformat(live.created) if _DATE_TIME.fullmatch(live.created) else None
         if moment is None or moment.year < _FIRST_YEAR:
             return None
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

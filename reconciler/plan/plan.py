@@ -6,27 +6,27 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from reconciler.model.change import Adopt, Change, Create, Delete, Held, Step, Update
+from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
 from reconciler.model.finding import Finding, group_findings
-from reconciler.model.rule import COMPACT, Address, Queue
-from reconciler.plan.compare import compare
-from reconciler.plan.holds import hold
-from reconciler.plan.options import Options, selected
-from reconciler.plan.ownership import own
-from reconciler.plan.stored_texts import as_read, as_written
+from reconciler.model.rule import CANONICAL_JSON, Address, Queue
+from reconciler.plan.compare import compare_rules
+from reconciler.plan.holds import split_held_changes
+from reconciler.plan.options import PlanOptions, is_selected
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.behaviour.diff.difference import Behaviour
-    from reconciler.desired.desired import Desired
+    from reconciler.behaviour.diff.difference import BehaviourChange
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
-    from reconciler.plan.traffic_shares import Moved
+    from reconciler.plan.traffic_shares import TrafficImpact
 
 
 @dataclass(frozen=True, slots=True)
-class Live:
+class LiveState:
     """What one read of the tenant found: every rule and every queue."""
 
     rules: tuple[LiveRule, ...]
@@ -52,7 +52,7 @@ class Plan:
     environment: str
     owner: str
     changes: tuple[Change, ...]
-    held: tuple[Held, ...]
+    held: tuple[HeldChange, ...]
     findings: tuple[Finding, ...]
     unchanged: int
     managed: tuple[Address, ...]
@@ -63,17 +63,17 @@ class Plan:
     queue_names: Mapping[str, str]
     labels: Mapping[str, str]
     """What people call the attributes that the API knows by longer names."""
-    options: Options
-    desired: Desired
-    live: Live
+    options: PlanOptions
+    desired: DesiredState
+    live: LiveState
     generated_at: datetime
-    steps: tuple[tuple[Step, ...], ...] = ()
+    steps: tuple[tuple[PlanStep, ...], ...] = ()
     """The calls in waves, as `arrange` puts them: those of one wave may be made in any order."""
     unproven: tuple[Address, ...] = ()
     """Changes during which it is not proven that each conversation goes to its old or its new destination."""
-    behaviour: Behaviour | None = None
+    behaviour: BehaviourChange | None = None
     """Who goes elsewhere, as `foresee` finds it."""
-    moved: Moved | None = None
+    traffic_impact: TrafficImpact | None = None
     """How much of the traffic sample goes elsewhere; None without a sample."""
     guards: tuple[GuardResult, ...] = field(default=())
     acknowledged: tuple[Finding, ...] = ()
@@ -107,7 +107,7 @@ class Plan:
     def _digest_live(self) -> str:
         rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
         queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
-        return sha256(COMPACT.encode([rules, queues]).encode()).hexdigest()
+        return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
@@ -115,21 +115,21 @@ class Plan:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
-def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
+def build_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime) -> Plan:
     """Return the plan that makes the live rules the desired ones. `now` decides which holds still stand."""
-    wanted = adopting_namesakes(desired, live) if options.adopt else desired
-    rules, kept = as_written(live.rules, wanted)
-    owned = own(rules, desired.owner)
-    found = compare(wanted, owned if desired.about is None else owned.within(desired.about))
-    selected_changes = as_read(_select(found.changes, options.only), live.rules)
-    changes, held = hold(selected_changes, wanted, owned, options, now)
+    wanted = adopt_namesakes(desired, live) if options.adopt else desired
+    rules, kept = restore_texts(live.rules, wanted)
+    owned = classify_by_owner(rules, desired.owner)
+    found = compare_rules(wanted, owned if desired.scope is None else owned.restricted_to(desired.scope))
+    selected_changes = attach_read_rules(_select_changes(found.changes, options.only), live.rules)
+    changes, held = split_held_changes(selected_changes, wanted, owned, options, now)
     return Plan(
         environment=desired.environment,
         owner=desired.owner,
-        changes=tuple(sorted(changes, key=_order)),
-        held=tuple(sorted(held, key=lambda one: _order(one.change))),
-        findings=tuple(one for one in (*desired.findings, *kept, *found.findings) if _speaks(one, options)),
-        unchanged=sum(1 for address in found.unchanged if selected(address, options.only)),
+        changes=tuple(sorted(changes, key=_change_sort_key)),
+        held=tuple(sorted(held, key=lambda one: _change_sort_key(one.change))),
+        findings=tuple(one for one in (*desired.findings, *kept, *found.findings) if _is_relevant(one, options)),
+        unchanged=sum(1 for address in found.unchanged if is_selected(address, options.only)),
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
         rulesets=desired.rulesets,
@@ -142,21 +142,21 @@ def plan(desired: Desired, live: Live, options: Options, now: datetime) -> Plan:
     )
 
 
-def advised(plan: Plan, findings: Iterable[Finding]) -> Plan:
+def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
     """Return the plan with further findings, but for those of addresses that it is not about."""
-    more = (one for one in findings if _speaks(one, plan.options))
-    return with_findings(plan, (*plan.findings, *more))
+    more = (one for one in findings if _is_relevant(one, plan.options))
+    return replace_findings(plan, (*plan.findings, *more))
 
 
-def with_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
+def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
     """Return the plan with just these findings: the acknowledged ones apart, and one for each cause."""
-    ordered = sorted(findings, key=_place)
+    ordered = sorted(findings, key=_finding_sort_key)
     open_findings = group_findings(finding for finding in ordered if not finding.acknowledged)
     accepted = group_findings(finding for finding in ordered if finding.acknowledged)
     return replace(plan, findings=tuple(open_findings), acknowledged=(*plan.acknowledged, *accepted))
 
 
-def adopting_namesakes(desired: Desired, live: Live) -> Desired:
+def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
     """Return the desired rules, each one that names nothing to adopt adopting the unmanaged rule of its own name."""
     names = {rule.rule.name for rule in live.rules if rule.marker is None}
     rules = {
@@ -166,15 +166,15 @@ def adopting_namesakes(desired: Desired, live: Live) -> Desired:
     return replace(desired, rules=rules)
 
 
-def _select(changes: Iterable[Change], only: Sequence[str]) -> list[Change]:
-    return [change for change in changes if selected(change.address, only)]
+def _select_changes(changes: Iterable[Change], only: Sequence[str]) -> list[Change]:
+    return [change for change in changes if is_selected(change.address, only)]
 
 
-def _speaks(finding: Finding, options: Options) -> bool:
-    return finding.address is None or selected(finding.address, options.only)
+def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
+    return finding.address is None or is_selected(finding.address, options.only)
 
 
-def _order(change: Change) -> tuple[int, float, Address, str]:
+def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
     """Creates, updates, deletes; the first-evaluated first, and deletes the other way round."""
     match change:
         case Create():
@@ -185,6 +185,6 @@ def _order(change: Change) -> tuple[int, float, Address, str]:
             return 2, -change.live.rule.priority, change.address, change.live.id
 
 
-def _place(finding: Finding) -> tuple[str, str, int, str]:
+def _finding_sort_key(finding: Finding) -> tuple[str, str, int, str]:
     source = finding.source
     return (finding.code, source.file if source else "", source.line if source else 0, finding.message)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.routing_entry import Entry
-from reconciler.plan.stored_texts import owned_by
+from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.behaviour.space.value_type import Types
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Address
 
@@ -23,31 +23,31 @@ def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
     return f"{' and '.join(said)}, as the endpoint writes it"
 
 
-def desired_entries(desired: Desired) -> tuple[Entry, ...]:
+def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
     """Return what the manifests want, each rule by its address and with its place."""
     return tuple(
-        Entry(name=str(address), rule=one.rule, address=address, source=one.source)
+        RoutingEntry(name=str(address), rule=one.rule, address=address, source=one.source)
         for address, one in desired.rules.items()
     )
 
 
-def live_entries(live: Iterable[LiveRule], desired: Desired) -> tuple[Entry, ...]:
+def live_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[RoutingEntry, ...]:
     """Return every live rule: a managed one by its address, with its place where the manifests have it.
 
     All others go by their live names: unmanaged ones, those of other owners, copies that somebody edited.
     """
-    owned = owned_by(live, desired)
+    owned = classify_live_rules(live, desired)
     ours = [(rule, address) for address, rule in owned.managed.items()]
     ours += [(rule, rule.marker.address) for rule in owned.duplicates if rule.marker]
-    theirs = (*owned.clones, *owned.copies, *owned.unmanaged)
+    theirs = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
     return (
-        *(_managed(rule, address, desired) for rule, address in ours),
-        *(Entry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in theirs),
+        *(_managed_entry(rule, address, desired) for rule, address in ours),
+        *(RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in theirs),
     )
 
 
-def _managed(live: LiveRule, address: Address, desired: Desired) -> Entry:
+def _managed_entry(live: LiveRule, address: Address, desired: DesiredState) -> RoutingEntry:
     wanted = desired.rules.get(address)
-    return Entry(
+    return RoutingEntry(
         name=str(address), rule=live.rule, id=live.id, address=address, source=wanted.source if wanted else None
     )

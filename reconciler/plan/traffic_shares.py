@@ -11,32 +11,32 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from reconciler.behaviour.evaluate import RuleIndex, canonical, holds
-from reconciler.behaviour.routing_entry import Destination, Entry, destination
+from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, holds
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.desired.desired import (
-    as_written,
+    convert_endpoint_values,
 )
 from reconciler.model.rule import Condition, Scalar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from reconciler.behaviour.diff.difference import Behaviour
+    from reconciler.behaviour.diff.difference import BehaviourChange
     from reconciler.behaviour.diff.regions import Region
-    from reconciler.behaviour.diff.rows import Row as Moving
+    from reconciler.behaviour.diff.rows import ImpactRow as Moving
     from reconciler.behaviour.space.clauses import Clause
     from reconciler.behaviour.space.value_type import Types
-    from reconciler.traffic.sample import Row, Sample
+    from reconciler.traffic.sample import SampleRow, TrafficSample
 
 
-def sample_as_written(types: Types, sample: Sample) -> Sample:
+def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:
     """Return a traffic sample likewise."""
-    rows = (replace(row, attributes=as_written(types, row.attributes)) for row in sample.rows)
+    rows = (replace(row, attributes=convert_endpoint_values(types, row.attributes)) for row in sample.rows)
     return replace(sample, rows=tuple(rows)) if types else sample
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
+class ShareRange:
     """Percent of the sample, at the least and at the most."""
 
     least: float
@@ -51,19 +51,19 @@ class QueueShare:
     """
 
     queue: str | None
-    before: Share
-    after: Share
-    change: Share
+    before: ShareRange
+    after: ShareRange
+    change: ShareRange
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class TrafficImpact:
     """How much of a sample moves: with each region and each row, in order, and in all; and what each queue gets."""
 
-    sample: Sample
-    regions: tuple[Share, ...]
-    rows: tuple[Share, ...]
-    total: Share
+    sample: TrafficSample
+    regions: tuple[ShareRange, ...]
+    rows: tuple[ShareRange, ...]
+    total: ShareRange
     balance: tuple[QueueShare, ...]
 
 
@@ -78,55 +78,59 @@ class _Sum:
         self.least += least
         self.most += most
 
-    def of(self, total: float) -> Share:
-        return Share(100 * self.least / total, 100 * self.most / total)
+    def as_share(self, total: float) -> ShareRange:
+        return ShareRange(100 * self.least / total, 100 * self.most / total)
 
 
-def shares(behaviour: Behaviour, before: Sequence[Entry], after: Sequence[Entry], sample: Sample) -> Moved:
+def measure_traffic(
+    behaviour: BehaviourChange, before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample
+) -> TrafficImpact:
     """Return how much of the sample moves between two lists of rules, each in order."""
-    counting = _Counting(behaviour)
+    counting = _TrafficCounter(behaviour)
     for row in sample.rows:
-        counting.take(row)
-    return Moved(
+        counting.count_row(row)
+    return TrafficImpact(
         sample=sample,
-        regions=tuple(one.of(sample.total) for one in counting.of_regions),
-        rows=tuple(one.of(sample.total) for one in counting.of_rows),
-        total=counting.total.of(sample.total),
-        balance=balance(before, after, sample, None if behaviour.unknown else counting.changes),
+        regions=tuple(one.as_share(sample.total) for one in counting.region_sums),
+        rows=tuple(one.as_share(sample.total) for one in counting.row_sums),
+        total=counting.total.as_share(sample.total),
+        balance=compute_balance(before, after, sample, None if behaviour.undecided else counting.changes),
     )
 
 
-class _Counting:
+class _TrafficCounter:
     """Counts the conversations of a sample that move."""
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behaviour: BehaviourChange) -> None:
         self.regions, self.rows = behaviour.regions, behaviour.rows
-        self.lengths = [float(distance(region.before, region.after)) for region in self.regions]
-        self.of_regions = [_Sum() for _ in self.regions]
-        self.of_rows = [_Sum() for _ in self.rows]
+        self.distances = [float(split_distance(region.before, region.after)) for region in self.regions]
+        self.region_sums = [_Sum() for _ in self.regions]
+        self.row_sums = [_Sum() for _ in self.rows]
         self.total = _Sum()
         self.changes: dict[str | None, _Sum] = {}
-        self._gains = [_gains(region) for region in self.regions]
-        self._near_regions, self._near_rows = _Near(self.regions), _Near(self.rows)
+        self._gains = [_queue_gains(region) for region in self.regions]
+        self._region_index, self._row_index = _ConversationIndex(self.regions), _ConversationIndex(self.rows)
 
-    def take(self, row: Row) -> None:
+    def count_row(self, row: SampleRow) -> None:
         """Count the conversations of one row of the sample."""
         maybe: list[int] = []
         surely = 0.0
-        for place, sure in self._near_regions.hits(row):
-            moved = row.count * self.lengths[place]
-            self.of_regions[place].add(moved if sure else 0.0, moved)
+        for place, sure in self._region_index.find_matches(row):
+            moved = row.count * self.distances[place]
+            self.region_sums[place].add(moved if sure else 0.0, moved)
             surely += moved if sure else 0.0
             maybe.append(place)
-        self.total.add(surely, max((row.count * self.lengths[place] for place in maybe), default=0.0))
-        self._change(row.count, maybe, stays=() if surely else ({},))
-        for place, sure in self._near_rows.hits(row) if maybe else ():
+        self.total.add(surely, max((row.count * self.distances[place] for place in maybe), default=0.0))
+        self._count_changes(row.count, maybe, stays=() if surely else ({},))
+        for place, sure in self._row_index.find_matches(row) if maybe else ():
             one = self.rows[place]
             # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
-            moved_by = [row.count * self.lengths[number] for number in maybe if _leads(self.regions[number], one)]
-            self.of_rows[place].add(min(moved_by, default=0.0) if sure else 0.0, max(moved_by, default=0.0))
+            moved_by = [
+                row.count * self.distances[number] for number in maybe if _belongs_to(self.regions[number], one)
+            ]
+            self.row_sums[place].add(min(moved_by, default=0.0) if sure else 0.0, max(moved_by, default=0.0))
 
-    def _change(self, count: float, maybe: Sequence[int], stays: Sequence[dict[str | None, float]]) -> None:
+    def _count_changes(self, count: float, maybe: Sequence[int], stays: Sequence[dict[str | None, float]]) -> None:
         """Count what each queue gains and loses. `stays`: that the conversations may gain nothing for anybody."""
         gains = [*(self._gains[place] for place in maybe), *stays]
         for queue in dict.fromkeys(queue for one in gains for queue in one):
@@ -134,18 +138,21 @@ class _Counting:
             self.changes.setdefault(queue, _Sum()).add(count * min(parts), count * max(parts))
 
 
-def _gains(region: Region) -> dict[str | None, float]:
+def _queue_gains(region: Region) -> dict[str | None, float]:
     """Return which part of a region's conversations each queue gains, or loses."""
-    before, after = dict(_parts(region.before)), dict(_parts(region.after))
+    before, after = dict(_split_parts(region.before)), dict(_split_parts(region.after))
     return {queue: float(after.get(queue, 0) - before.get(queue, 0)) for queue in {**before, **after}}
 
 
-def _leads(region: Region, row: Moving) -> bool:
-    return region.after == row.after and region.before in row.befores
+def _belongs_to(region: Region, row: Moving) -> bool:
+    return region.after == row.after and region.before in row.origins
 
 
-def balance(
-    before: Sequence[Entry], after: Sequence[Entry], sample: Sample, changes: Mapping[str | None, _Sum] | None
+def compute_balance(
+    before: Sequence[RoutingEntry],
+    after: Sequence[RoutingEntry],
+    sample: TrafficSample,
+    changes: Mapping[str | None, _Sum] | None,
 ) -> tuple[QueueShare, ...]:
     """Return what each queue gets of the sample by two lists of rules, those that gain or lose most first.
 
@@ -154,8 +161,8 @@ def balance(
     sums: dict[str | None, tuple[_Sum, _Sum]] = {}
     for side, filed in enumerate((RuleIndex(before), RuleIndex(after))):
         for row in sample.rows:
-            winners = filed.may_win(row.attributes)
-            splits = {_parts(None if entry is None else destination(entry.rule.targets)) for entry in winners}
+            winners = filed.possible_winners(row.attributes)
+            splits = {_split_parts(None if entry is None else destination_of(entry.rule.targets)) for entry in winners}
             for queue in {queue: None for split in splits for queue, _ in split}:
                 parts = [float(dict(split).get(queue, 0)) for split in splits]
                 found = sums.setdefault(queue, (_Sum(), _Sum()))[side]
@@ -164,72 +171,80 @@ def balance(
     for queue, (first, second) in sums.items():
         most = _Sum(second.least - first.most, second.most - first.least)
         change = most if changes is None else changes.get(queue, _Sum())
-        balanced.append(QueueShare(queue, *(one.of(sample.total) for one in (first, second, change))))
+        balanced.append(QueueShare(queue, *(one.as_share(sample.total) for one in (first, second, change))))
     return tuple(sorted(balanced, key=lambda one: (-max(-one.change.least, one.change.most), one.queue or "")))
 
 
-def _parts(goes: Destination) -> tuple[tuple[str | None, Fraction], ...]:
+def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
     """Return a split in which the default routing and no queue are places of their own."""
-    return ((None, Fraction(1)),) if goes is None else goes or (("", Fraction(1)),)
+    return ((None, Fraction(1)),) if split is None else split or (("", Fraction(1)),)
 
 
-def distance(one: Destination, other: Destination) -> Fraction:
+def split_distance(before: Destination, after: Destination) -> Fraction:
     """Return how much two splits differ, from 0 to 1; the default routing and no queue are places of their own."""
-    first, second = (dict(split or {str(split): Fraction(1)}) for split in (one, other))
+    first, second = (dict(split or {str(split): Fraction(1)}) for split in (before, after))
     nothing = Fraction(0)
     return sum((abs(first.get(name, nothing) - second.get(name, nothing)) for name in {*first, *second}), nothing) / 2
 
 
-class _Near:
+class _ConversationIndex:
     """Which of several sets of conversations a row may be in: by the values that most of them list of an attribute."""
 
     def __init__(self, parts: Sequence[Region | Moving]) -> None:
         self.parts = parts
-        self.about: dict[str, dict[object, list[int]]] = {}
-        self.others: list[int] = []
+        self.by_value: dict[str, dict[object, list[int]]] = {}
+        self.unindexed: list[int] = []
         for place, part in enumerate(parts):
-            listed = next((clause.part for clause in part.where if _lists(clause)), None)
+            listed = next((clause.condition for clause in part.where if _lists_values(clause)), None)
             if not isinstance(listed, Condition):
-                self.others.append(place)
+                self.unindexed.append(place)
                 continue
             values = listed.value if isinstance(listed.value, tuple) else (listed.value,)
             for value in values:
-                self.about.setdefault(listed.attribute, {}).setdefault(value, []).append(place)
+                self.by_value.setdefault(listed.attribute, {}).setdefault(value, []).append(place)
 
-    def hits(self, row: Row) -> Iterator[tuple[int, bool]]:
+    def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
         """Yield the places of those that the row may be in, and whether all of its conversations are."""
-        known = canonical(row.attributes)
-        for place in self._of(row):
-            inside = _inside(self.parts[place], row, known)
+        known = canonical_attributes(row.attributes)
+        for place in self._candidates(row):
+            inside = _contains_row(self.parts[place], row, known)
             if inside is not False:
                 yield place, inside is True
 
-    def _of(self, row: Row) -> Iterable[int]:
-        yield from self.others
-        for attribute, places in self.about.items():
+    def _candidates(self, row: SampleRow) -> Iterable[int]:
+        yield from self.unindexed
+        for attribute, places in self.by_value.items():
             if attribute in row.attributes:
                 yield from places.get(row.attributes[attribute], ())
             else:
                 yield from sorted({place for several in places.values() for place in several})
 
 
-def _lists(clause: Clause) -> bool:
-    return not clause.negate and isinstance(clause.part, Condition) and clause.part.operator in ("equals", "in")
+def _lists_values(clause: Clause) -> bool:
+    return (
+        not clause.negate and isinstance(clause.condition, Condition) and clause.condition.operator in ("equals", "in")
+    )
 
 
-def _inside(part: Region | Moving, row: Row, known: Mapping[str, str | int | float]) -> bool | None:
+def _contains_row(
+    part: Region | Moving, row: SampleRow, canonical_values: Mapping[str, str | int | float]
+) -> bool | None:
     """Say whether a row's conversations are in a set; None where some may be."""
-    where = [_told(clause, row.attributes, known) for clause in part.where]
+    where = [_clause_holds(clause, row.attributes, canonical_values) for clause in part.where]
     if False in where:
         return False
-    excepts = [[_told(clause, row.attributes, known) for clause in clauses] for clauses in part.excepts]
+    excepts = [
+        [_clause_holds(clause, row.attributes, canonical_values) for clause in clauses] for clauses in part.excepts
+    ]
     if any(all(told is True for told in clauses) for clauses in excepts):
         return False
     return True if None not in where and all(False in clauses for clauses in excepts) else None
 
 
-def _told(clause: Clause, told: Mapping[str, Scalar | None], known: Mapping[str, str | int | float]) -> bool | None:
+def _clause_holds(
+    clause: Clause, attributes: Mapping[str, Scalar | None], canonical_values: Mapping[str, str | int | float]
+) -> bool | None:
     """Say whether a clause holds for a row; None where the row does not tell."""
-    if not isinstance(clause.part, Condition) or clause.part.attribute not in told:
+    if not isinstance(clause.condition, Condition) or clause.condition.attribute not in attributes:
         return None
-    return holds(clause.part, known) is not clause.negate
+    return holds(clause.condition, canonical_values) is not clause.negate

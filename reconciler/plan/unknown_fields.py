@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.model.rule import COMPACT
+from reconciler.model.rule import CANONICAL_JSON
 from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 Json = Any
 
-_KNOWN: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets"})
-_PARTS: Final = {
+_RULE_FIELDS: Final = frozenset({"name", "description", "priority", "enabled", "conditions", "targets"})
+_PART_FIELDS: Final = {
     "conditions": ("attribute", ("type", "attributeName", "operator", "value")),
     "targets": ("queue", ("type", "queueId", "weight")),
 }
 """By the list that holds them: the type of the parts that cxroute understands, and the fields that it knows of them."""
 
-_SERVERS_OWN: Final = re.compile(
+_SERVER_FIELDS: Final = re.compile(
     "version|revision|etag|odataetag|links?|self|selfuri|selflink|href"
     "|(?:date|time)?(?:last)?(?:created|creation|modified|modification|updated|changed)(?:date|time|timestamp|at|on|utc)*"
     "|(?:last)?(?:create|update|change)(?:date|time|timestamp)|last(?:update|change)"
@@ -36,38 +36,40 @@ _SERVERS_OWN: Final = re.compile(
 """Names, in lower case and without separators, of what a server says of each rule by itself, beside its id."""
 
 _SEPARATORS: Final = str.maketrans("", "", "~_-.@ ")
-_LONGEST_NAME: Final = 60
-_MOST_NAMES: Final = 5
+_MAX_NAME_LENGTH: Final = 60
+_MAX_NAMES: Final = 5
 
 
-def differing(ours: LiveRule, other: LiveRule) -> tuple[str, ...]:
+def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
     """Return the names of the unknown fields that differ, sorted; `targets[].hint` for a field of a target."""
-    mine, theirs = _rest(ours.raw), _rest(other.raw)
+    mine, theirs = _unknown_fields(first.raw), _unknown_fields(second.raw)
     names = {name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)}
-    for name in _PARTS:
-        names.update(f"{name}[].{field}" for field in _differing_in_parts(name, ours.raw, other.raw))
+    for name in _PART_FIELDS:
+        names.update(f"{name}[].{field}" for field in _differing_part_fields(name, first.raw, second.raw))
     return tuple(sorted(names))
 
 
-def phrase(names: Sequence[str]) -> str:
+def fields_phrase(names: Sequence[str]) -> str:
     """Return names of fields as they may stand in a message: escaped, each cut where it is long, a few of them."""
     plain_names = [name.removeprefix("~") for name in names]  # a tenant's `id` where its Profile calls the id otherwise
-    return join_first(plain_names, _MOST_NAMES, lambda name: sanitize(name, _LONGEST_NAME))
+    return join_first(plain_names, _MAX_NAMES, lambda name: sanitize(name, _MAX_NAME_LENGTH))
 
 
-def _rest(raw: Mapping[str, Json]) -> dict[str, str]:
+def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:
     """Return the unknown fields of a rule, each value as a text that can be compared: True is not 1."""
     return {
-        name: COMPACT.encode(value) for name, value in raw.items() if name not in _KNOWN and not _is_servers_own(name)
+        name: CANONICAL_JSON.encode(value)
+        for name, value in raw.items()
+        if name not in _RULE_FIELDS and not _is_server_field(name)
     }
 
 
-def _differing_in_parts(name: str, ours: Mapping[str, Json], other: Mapping[str, Json]) -> set[str]:
+def _differing_part_fields(name: str, first: Mapping[str, Json], second: Mapping[str, Json]) -> set[str]:
     """Return the unknown fields that differ within conditions, or targets.
 
     An untouched duplicate of another version has other parts, too: of those, fields count that ours has nowhere.
     """
-    mine, theirs = (Counter(_details(name, raw.get(name))) for raw in (ours, other))
+    mine, theirs = (Counter(_part_fields(name, raw.get(name))) for raw in (first, second))
     shared = {part for part, _, _ in mine} & {part for part, _, _ in theirs}
     anywhere = {(field, text) for _, field, text in mine}
     odd = (mine - theirs) + (theirs - mine)
@@ -76,21 +78,21 @@ def _differing_in_parts(name: str, ours: Mapping[str, Json], other: Mapping[str,
     }
 
 
-def _details(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]]:
+def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]]:
     """Yield each part that cxroute understands, by what it knows of it: once, and once for each field beside that."""
-    kind, known = _PARTS[name]
+    kind, known = _PART_FIELDS[name]
     for part in parts if isinstance(parts, list) else ():
         if not isinstance(part, dict) or part.get("type") != kind:
             continue  # of a part that is not understood the digest holds all
-        text = COMPACT.encode([_in_order(part.get(field)) for field in known])
+        text = CANONICAL_JSON.encode([_sorted_texts(part.get(field)) for field in known])
         yield text, None, ""
-        yield from ((text, field, value) for field, value in _rest(part).items() if field not in known)
+        yield from ((text, field, value) for field, value in _unknown_fields(part).items() if field not in known)
 
 
-def _in_order(value: Json) -> Json:
+def _sorted_texts(value: Json) -> Json:
     """Return a list of values as a set: their order says nothing."""
-    return sorted(map(COMPACT.encode, value)) if isinstance(value, list) else value
+    return sorted(map(CANONICAL_JSON.encode, value)) if isinstance(value, list) else value
 
 
-def _is_servers_own(name: str) -> bool:
-    return name == "id" or _SERVERS_OWN.fullmatch(name.lower().translate(_SEPARATORS)) is not None
+def _is_server_field(name: str) -> bool:
+    return name == "id" or _SERVER_FIELDS.fullmatch(name.lower().translate(_SEPARATORS)) is not None

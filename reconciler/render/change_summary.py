@@ -19,10 +19,10 @@ from reconciler.model.change import (
     Delete,
     FieldChange,
     Update,
-    is_copy,
-    is_release,
+    is_copy_removal,
+    is_unadoption,
 )
-from reconciler.model.rule import COMPACT, Address, Condition, Opaque, Source, Target, text_of
+from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Opaque, Source, Target, canonical_text
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import (
     condition_phrase,
@@ -39,36 +39,36 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
 
 
-class Edit(NamedTuple):
+class EditSummary(NamedTuple):
     """What an update does to a rule, whole: equal edits have equal keys."""
 
     key: str
-    words: tuple[str, str]
+    description_words: tuple[str, str]
     """The words of the description that differ, before and after."""
 
 
-def edit_of(change: Update) -> Edit:
+def summarize_edit(change: Update) -> EditSummary:
     """Return the edit. Nothing in it is shortened, as it is where people read it."""
     before, after = change.live.rule, change.after
-    words = _differing(before.description, after.description)
-    parts: list[object] = [[one.path, one.path == "marker" or [one.before, one.after]] for one in _whole(change)]
-    parts += [words, _apart(before.conditions, after.conditions), _apart(after.conditions, before.conditions)]
+    words = _changed_words(before.description, after.description)
+    parts: list[object] = [[one.path, one.path == "marker" or [one.before, one.after]] for one in _plain_fields(change)]
+    parts += [words, _only_here(before.conditions, after.conditions), _only_here(after.conditions, before.conditions)]
     if before.targets != after.targets:
-        parts += [list(map(text_of, rule.targets)) for rule in (before, after)]
-    return Edit(COMPACT.encode(parts), words)
+        parts += [list(map(canonical_text, rule.targets)) for rule in (before, after)]
+    return EditSummary(CANONICAL_JSON.encode(parts), words)
 
 
-def _whole(change: Update) -> Iterator[FieldChange]:
+def _plain_fields(change: Update) -> Iterator[FieldChange]:
     """Yield the fields that are no parts of a rule, and no description."""
     return (one for one in change.fields if "[" not in one.path and one.path != "description")
 
 
-def _apart(parts: Sequence[Condition | Opaque], others: Sequence[Condition | Opaque]) -> list[str]:
+def _only_here(parts: Sequence[Condition | Opaque], others: Sequence[Condition | Opaque]) -> list[str]:
     """Return the conditions that the other rule does not have."""
-    return sorted(text_of(part) for part in parts if part not in others)
+    return sorted(canonical_text(part) for part in parts if part not in others)
 
 
-def _differing(before: str, after: str) -> tuple[str, str]:
+def _changed_words(before: str, after: str) -> tuple[str, str]:
     """Return the words from the first to the last that differ."""
     old, new = before.split(" "), after.split(" ")
     start = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
@@ -78,9 +78,9 @@ def _differing(before: str, after: str) -> tuple[str, str]:
     return " ".join(old[: len(old) - end]), " ".join(new[: len(new) - end])
 
 
-READING: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")
+ACTION_ORDER: Final[tuple[Action, ...]] = ("delete", "update", "adopt", "create")
 """The order in which people read changes."""
-CAUSES: Final = {
+CAUSE_TEXTS: Final = {
     "manifest": "your change",
     "drift": "changed in CXone",
     "both": "your change, and changed in CXone",
@@ -91,7 +91,7 @@ _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class FieldRow:
     """One field that differs: its name, and its value before and after. Where `after` is empty, `before` says all."""
 
     name: str
@@ -100,79 +100,79 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ToldChange:
+class ChangeSummary:
     """A change as people read it. `sentence` is the whole rule, of a create or a delete; `rows` is what differs."""
 
     action: Action
     address: Address
     source: Source | None
     cause: Cause
-    by: str
+    cause_text: str
     """Who made the difference, in a few words."""
     note: str
-    why: str
-    sentence: str
-    rows: tuple[Row, ...]
-    edit: Edit | None = None
+    reason: str
+    rule_text: str
+    rows: tuple[FieldRow, ...]
+    edit: EditSummary | None = None
     """By what equal edits of several rules are known; None where it is no update."""
 
     @property
-    def lines(self) -> tuple[str, ...]:
+    def all_sentences(self) -> tuple[str, ...]:
         """Return what is said in whole sentences, in order."""
-        return tuple(line for line in (self.note, self.why, self.sentence) if line)
+        return tuple(line for line in (self.note, self.reason, self.rule_text) if line)
 
 
-def told_change(plan: Plan, change: Change, note: str = "") -> ToldChange:
+def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummary:
     """Return a change in words; `note` is what stands above all else of it."""
     whole = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
-    return ToldChange(
+    return ChangeSummary(
         action=change.action,
         address=change.address,
         source=change.source,
         cause=change.cause,
-        by="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSES[change.cause],
+        cause_text="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
         note=note,
-        why=(_why_undone(change, plan.options.undo) if plan.options.undo else "") or _why(change),
-        sentence=rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
+        reason=(_undo_reason(change, plan.options.undo) if plan.options.undo else "") or _change_reason(change),
+        rule_text=rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
         rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
-        edit=edit_of(change) if isinstance(change, Update) else None,
+        edit=summarize_edit(change) if isinstance(change, Update) else None,
     )
 
 
-def says(change: ToldChange) -> tuple[str, ...]:
+def sentences(change: ChangeSummary) -> tuple[str, ...]:
     """Return what is said of a change in sentences, but for what its cause says."""
-    plainly = change.why and change.cause != "duplicate" and change.action != "adopt"
-    return tuple(line for line in change.lines if line != change.why or not plainly)
+    plainly = change.reason and change.cause != "duplicate" and change.action != "adopt"
+    return tuple(line for line in change.all_sentences if line != change.reason or not plainly)
 
 
-def noticed(rows: Sequence[Row]) -> list[Row]:
+def visible_rows(rows: Sequence[FieldRow]) -> list[FieldRow]:
     """Return what differs, the description last and, where more does, without its words: no caller notices it."""
     others = [row for row in rows if row.name != "description"]
-    return [*others, Row("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
+    return [*others, FieldRow("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 
 
-def in_reading_order(changes: Iterable[Change]) -> list[Change]:
+def sort_for_reading(changes: Iterable[Change]) -> list[Change]:
     """Return changes as people read them: deletes, updates, adoptions, creates; then by priority and address."""
-    return sorted(changes, key=lambda change: (READING.index(change.action), _priority(change), change.address))
+    return sorted(changes, key=lambda change: (ACTION_ORDER.index(change.action), _priority(change), change.address))
 
 
-def place(source: Source) -> str:
+def source_location(source: Source) -> str:
     """Return `manifests/cards.yaml:12`."""
     return f"{sanitize(source.file)}:{source.line}"
 
 
-def _why_undone(change: Change, run: str) -> str:
+def _undo_reason(change: Change, run: str) -> str:
     """Say what the run did that is undone, where the fields do not say it."""
-    if is_release(change):
+    if is_unadoption(change):
         return f"made by hand, and taken over by run {run}: after this it is not ours any more"
     if change.cause == "duplicate" or not isinstance(change, Create | Delete):
         return ""
     return f"run {run} {'deleted' if isinstance(change, Create) else 'created'} it"
 
 
-def _why(change: Change) -> str:
+def _change_reason(change: Change) -> str:
     """Say who made the difference, where it was not just the manifest."""
-    if is_copy(change):
+    if is_copy_removal(change):
         return "a temporary copy that an earlier run left; it goes"
     if change.cause == "duplicate":
         return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
@@ -185,10 +185,10 @@ def _why(change: Change) -> str:
     return "no manifest asks for it here any more" if isinstance(change, Delete) else ""
 
 
-def _rows(plan: Plan, change: Update | Adopt) -> Iterator[Row]:
+def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
     """Yield each changed field; the parts of one condition are one row, and so is all that is said of the queues."""
     split = _split_row(plan.queue_names, change)
-    for (part, _), fields in groupby(change.fields, key=_about):
+    for (part, _), fields in groupby(change.fields, key=_part_of):
         found = _INDEXED.fullmatch(part)
         leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
         if found is None:
@@ -201,60 +201,60 @@ def _rows(plan: Plan, change: Update | Adopt) -> Iterator[Row]:
         yield split
 
 
-def _split_row(names: Mapping[str, str], change: Update | Adopt) -> Row | None:
+def _split_row(names: Mapping[str, str], change: Update | Adopt) -> FieldRow | None:
     """Say where conversations went and where they go, shares and all; None where that reads alike."""
     before, after = (queues_phrase(rule.targets, names) for rule in (change.live.rule, change.after))
-    return None if before == after else Row("queue", before, after)
+    return None if before == after else FieldRow("queue", before, after)
 
 
-def _about(field: FieldChange) -> tuple[str, bool]:
+def _part_of(field: FieldChange) -> tuple[str, bool]:
     """Group the leaves of one part; a part that came and one that went are two, even at one place."""
     part, _, leaf = field.path.partition("].")
     return (f"{part}]" if leaf else part), not leaf and field.before is None
 
 
-def _plain_row(field: FieldChange) -> Row:
+def _plain_row(field: FieldChange) -> FieldRow:
     if field.path == "marker" and field.after is None:
-        return Row("managed", "by us", "by nobody")
+        return FieldRow("managed", "by us", "by nobody")
     if field.path == "marker":
-        return Row("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
+        return FieldRow("bookkeeping", "the rule is as desired; only the note of who wrote it is renewed")
     if field.path == "address":
-        return Row("moved", str(field.before), str(field.after))
-    return Row(field.path, quote(field.before), quote(field.after))
+        return FieldRow("moved", str(field.before), str(field.after))
+    return FieldRow(field.path, quote(field.before), quote(field.after))
 
 
 def _condition_row(
     labels: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
-) -> Row:
+) -> FieldRow:
     """Say a condition that came, went, or asks something else now."""
     if "" in leaves:
         came = leaves[""].before is None
         rule = change.after if came else change.live.rule
-        return Row(f"condition {'added' if came else 'removed'}", condition_phrase(rule.conditions[index], labels))
+        return FieldRow(f"condition {'added' if came else 'removed'}", condition_phrase(rule.conditions[index], labels))
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
-        return Row(subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after))
+        return FieldRow(subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after))
     operator = leaves["operator"].before if "operator" in leaves else after.operator
-    written = leaves["value"].before if "value" in leaves else after.written
+    written = leaves["value"].before if "value" in leaves else after.raw_value
     before = Condition(after.attribute, operator, None, tuple(written) if isinstance(written, list) else written)
-    return Row("condition", condition_phrase(before, labels), condition_phrase(after, labels))
+    return FieldRow("condition", condition_phrase(before, labels), condition_phrase(after, labels))
 
 
 def _target_rows(
     names: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
-) -> Iterator[Row]:
+) -> Iterator[FieldRow]:
     for leaf, field in leaves.items():
         if leaf == "queueId":
-            yield Row("queue", queue_phrase(field.before, names), queue_phrase(field.after, names))
+            yield FieldRow("queue", queue_phrase(field.before, names), queue_phrase(field.after, names))
         elif leaf == "weight":
             target = change.after.targets[index]
             queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
-            yield Row(f"weight of {queue}", quote(field.before), quote(field.after))
+            yield FieldRow(f"weight of {queue}", quote(field.before), quote(field.after))
         else:
             came = field.before is None
             targets = (change.after if came else change.live.rule).targets
-            yield Row(f"queue {'added' if came else 'removed'}", target_phrase(targets[index], names))
+            yield FieldRow(f"queue {'added' if came else 'removed'}", target_phrase(targets[index], names))
 
 
 def _priority(change: Change) -> float:

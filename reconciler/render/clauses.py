@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.space.clauses import Clause
 
-    _Asked = tuple[Condition, bool]
+    _SignedCondition = tuple[Condition, bool]
     """A condition, and whether its complement is meant."""
 
 
@@ -22,7 +22,7 @@ FEW_VALUES: Final = 6
 """How many values of a list are shown where not all of them are."""
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
 _HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
-_CONTRARY: Final = {
+_COMPLEMENTS: Final = {
     "greaterThanOrEqual": "lessThan",
     "greaterThan": "lessThanOrEqual",
     "lessThanOrEqual": "greaterThan",
@@ -44,7 +44,7 @@ def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values:
     Of a list at most so many `values` are shown, and the others counted.
     """
     phrases = [
-        _intents(about, values) if name == "intent" else f"{sanitize(name)} {_about(about, values)}"
+        _intents(about, values) if name == "intent" else f"{sanitize(name)} {_attribute_phrase(about, values)}"
         for name, about in _by_attribute(clauses, labels).items()
     ]
     return ", ".join([*phrases, *_opaque(clauses)]) or "every conversation"
@@ -52,15 +52,17 @@ def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values:
 
 def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
     """Say the same of an exception: there an intent is one thing among others."""
-    phrases = [f"{sanitize(name)} {_about(about, values)}" for name, about in _by_attribute(clauses, labels).items()]
+    phrases = [
+        f"{sanitize(name)} {_attribute_phrase(about, values)}" for name, about in _by_attribute(clauses, labels).items()
+    ]
     return ", ".join([*phrases, *_opaque(clauses)])
 
 
-def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[str, list[_Asked]]:
+def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[str, list[_SignedCondition]]:
     """Sort clauses by the attribute, in the order in which people think of them: intent, confidence, all else."""
     known = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: place for place, name in enumerate(labels)}
-    found: dict[str, list[_Asked]] = {}
+    found: dict[str, list[_SignedCondition]] = {}
     for part, negate in sorted(known, key=lambda one: order.get(one[0].attribute, len(order))):
         found.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
     return found
@@ -70,10 +72,10 @@ def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
     """Yield what is not understood, in its own words."""
     for part, negate in clauses:
         if isinstance(part, Opaque):
-            yield f"{'unless' if negate else 'if'} {_own_words(part)} (not understood here)"
+            yield f"{'unless' if negate else 'if'} {_opaque_phrase(part)} (not understood here)"
 
 
-def _own_words(part: Opaque) -> str:
+def _opaque_phrase(part: Opaque) -> str:
     form = json.loads(part.text)
     name, operator = form.get("attributeName"), form.get("operator")
     told = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
@@ -82,7 +84,7 @@ def _own_words(part: Opaque) -> str:
     return f"{sanitize(name)} {sanitize(operator)} {quote(form.get('value'))}"
 
 
-def _intents(about: Sequence[_Asked], most: int) -> str:
+def _intents(about: Sequence[_SignedCondition], most: int) -> str:
     """Say which intents: their names alone where they are listed."""
     asked = [(part.operator, negate) for part, negate in about]
     if asked in ([("equals", False)], [("in", False)]):
@@ -93,10 +95,10 @@ def _intents(about: Sequence[_Asked], most: int) -> str:
         return f"any intent but {_values(about[1][0].value, most)}"
     if asked in ([("exists", False)], [("notExists", False)]):
         return "any intent" if asked[0][0] == "exists" else "no intent"
-    return f"intent {_about(about, most)}"
+    return f"intent {_attribute_phrase(about, most)}"
 
 
-def _about(about: Sequence[_Asked], most: int) -> str:
+def _attribute_phrase(about: Sequence[_SignedCondition], most: int) -> str:
     """Say what is asked of one attribute, its name before it: `below 0.7 (or not known)`.
 
     "Not known" is a missing attribute, and where a bound is asked for also a value that is not a number.
@@ -108,17 +110,17 @@ def _about(about: Sequence[_Asked], most: int) -> str:
     return f"{asked} (or not known)" if maybe_missing else asked
 
 
-def _is_bound(one: _Asked) -> bool:
+def _is_bound(one: _SignedCondition) -> bool:
     return _operator(one) in {**_LOWS, **_HIGHS}
 
 
-def _operator(one: _Asked) -> str:
+def _operator(one: _SignedCondition) -> str:
     """Return the operator that a bound is read with: `not >= 0.7` is below 0.7, as far as it is a number."""
     part, negate = one
-    return _CONTRARY.get(part.operator, "") if negate else part.operator
+    return _COMPLEMENTS.get(part.operator, "") if negate else part.operator
 
 
-def _range(bounds: Sequence[_Asked]) -> Iterator[str]:
+def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
     """Yield the bounds of a number as one range."""
     ends = {_operator(one): one[0].value for one in bounds}
     over = next((operator for operator in _LOWS if operator in ends), "")
@@ -128,7 +130,7 @@ def _range(bounds: Sequence[_Asked]) -> Iterator[str]:
         yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
 
 
-def _phrase(one: _Asked, most: int) -> str:
+def _phrase(one: _SignedCondition, most: int) -> str:
     """Say one condition, or its complement; what a missing attribute makes of that is said by the caller."""
     part, negate = one
     positive = _POSITIVE.get(part.operator, part.operator)
@@ -141,7 +143,7 @@ def _phrase(one: _Asked, most: int) -> str:
         return "not a text" if denied else "any text"
     if positive in ("exists", "notExists"):
         return "known" if (positive == "exists") is not denied else "not known"
-    if part.operator in _CONTRARY:
+    if part.operator in _COMPLEMENTS:
         asked = next(_range([(part, False)]))
     elif positive == "between" and isinstance(part.value, tuple):
         asked = f"from {quote(part.value[0])} to {quote(part.value[1])}"

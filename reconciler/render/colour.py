@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Paint = Callable[[str, str], str]
+    Style = Callable[[str, str], str]
 
 
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
 
 
-def ansi(colour: str, text: str) -> str:
+def ansi_style(colour: str, text: str) -> str:
     """Paint text for a terminal."""
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
-def colourless(colour: str, text: str) -> str:
+def no_style(colour: str, text: str) -> str:
     """Leave text as it is."""
     del colour
     return text

@@ -11,46 +11,46 @@ from reconciler.text.escape import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from reconciler.render.change_summary import Row, ToldChange
+    from reconciler.render.change_summary import ChangeSummary, FieldRow
 
 
-_Told = TypeVar("_Told")
-FEWEST: Final = 3
+_Item = TypeVar("_Item")
+MIN_GROUP: Final = 3
 """How many equal edits are one line."""
-_COMPARED: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
+_COMPARISON: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
 
 
-def equal_edits(changes: Iterable[ToldChange]) -> list[tuple[ToldChange, ...]]:
+def group_equal_edits(changes: Iterable[ChangeSummary]) -> list[tuple[ChangeSummary, ...]]:
     """Return the changes in order; three or more equal edits together, where the first of them stood."""
-    groups: dict[object, list[ToldChange]] = {}
+    groups: dict[object, list[ChangeSummary]] = {}
     for number, change in enumerate(changes):
-        same = (change.edit.key, change.cause, change.by, change.lines) if change.edit else number
+        same = (change.edit.key, change.cause, change.cause_text, change.all_sentences) if change.edit else number
         groups.setdefault(same, []).append(change)
-    return [part for group in groups.values() for part in parts(group)]
+    return [part for group in groups.values() for part in split_group(group)]
 
 
-def common_rows(group: Sequence[ToldChange]) -> tuple[Row, ...]:
+def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:
     """Return what differs in each rule of a group; of several descriptions, the words."""
     first = group[0]
     if len(group) == 1 or first.edit is None:
         return first.rows
-    said = dict(zip(("before", "after"), map(quote, first.edit.words), strict=True))
+    said = dict(zip(("before", "after"), map(quote, first.edit.description_words), strict=True))
     return tuple(replace(row, **said) if row.name == "description" else row for row in first.rows)
 
 
-def row_phrase(row: Row) -> str:
+def row_phrase(row: FieldRow) -> str:
     """Return `confidence >= 0.6 -> >= 0.7`, `queue "Cards" -> "Fraud"` or `condition added: language is "de"`."""
     if not row.after:
         return f"{row.name}: {row.before}"
-    compared = _COMPARED.fullmatch(row.name)
+    compared = _COMPARISON.fullmatch(row.name)
     if compared:
         return f"{row.name} {row.before} -> {compared[2]} {row.after}"
     return f"{row.name} {row.before} -> {row.after}"
 
 
-def parts(group: Sequence[_Told]) -> Iterator[tuple[_Told, ...]]:
+def split_group(group: Sequence[_Item]) -> Iterator[tuple[_Item, ...]]:
     """Return what is equal: together where it is enough for one line, else each alone."""
-    if len(group) >= FEWEST:
+    if len(group) >= MIN_GROUP:
         yield tuple(group)
     else:
         yield from ((change,) for change in group)

@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_APART: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
-QUOTED: Final = "|".join(
-    [r'"(?:[^"\\]|\\.)*"', _APART.format(r"'(?:[^'\\]|\\.)*'"), _APART.format(r"`[^`]+`")],
+_STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
+QUOTED_VALUE: Final = "|".join(
+    [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")],
 )
 """A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
-COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
+EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
 """The command that explains a failed route test: one code span, not one for each of its options."""
-_PIECES: Final = re.compile(rf"(?:{QUOTED}|\S)+|\s+%(?!\S)|\s+")
+_PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")
 """What stands between spaces; values are whole, whatever spaces are in them."""
-_VALUE: Final = re.compile(rf"([(\[]*)({QUOTED})([)\],.;:]*)")
+_VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
 _OPENING, _CLOSING = "([", ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
 """A word, one with an apostrophe or a hyphen in it, a number."""
@@ -38,16 +38,16 @@ _BARS: Final = re.compile(r"(\\*)\|")
 _BACKTICKS: Final = re.compile("`+")
 
 
-def inline(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
     seen = escape_invisible(text)
-    command = COMMAND.search(seen)
+    command = EXPLAIN_COMMAND.search(seen)
     words = seen[: command.start()] if command else seen
-    shown = "".join(_piece(found.group()) for found in _PIECES.finditer(words))
-    return _NUMBERED.sub(r"\1\\\2", shown) + (code(command.group()) if command else "")
+    shown = "".join(_escape_piece(found.group()) for found in _PIECES.finditer(words))
+    return _NUMBERED.sub(r"\1\\\2", shown) + (code_span(command.group()) if command else "")
 
 
-def code(text: str) -> str:
+def code_span(text: str) -> str:
     """Return a code span that shows just this text, on one line."""
     shown = sanitize(text)
     fence = "`" * (max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
@@ -55,25 +55,25 @@ def code(text: str) -> str:
     return f"{fence}{pad}{shown}{pad}{fence}"
 
 
-def unquoted(value: str) -> str:
+def unquote(value: str) -> str:
     """Return a value in quotes without them, where it could be nothing but text: where it stands shows what it is."""
     bare = value[1:-1]
     if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
         return value
-    return value if bare in ("true", "false", "null") or not re.fullmatch(QUOTED, value) else bare
+    return value if bare in ("true", "false", "null") or not re.fullmatch(QUOTED_VALUE, value) else bare
 
 
-def bare(text: str) -> str:
+def unquote_values(text: str) -> str:
     """Return a sentence with its values unquoted, for where no letter may look otherwise than its neighbour."""
-    return re.sub(QUOTED, lambda found: unquoted(found.group()), text)
+    return re.sub(QUOTED_VALUE, lambda found: unquote(found.group()), text)
 
 
-def cell(text: str) -> str:
+def table_cell(text: str) -> str:
     """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
     return _BARS.sub(lambda found: f"{found.group(1)}{_bar(found)}", text)
 
 
-def fenced(lines: str, language: str) -> str:
+def code_block(lines: str, language: str) -> str:
     """Return a code block; its fence is longer than any in it."""
     fence = "`" * max(3, *(len(run) + 1 for run in [*_BACKTICKS.findall(lines), ""]))
     return f"{fence}{language}\n{lines.rstrip()}\n{fence}\n"
@@ -84,12 +84,12 @@ def alert(kind: str, lines: Sequence[str]) -> str:
     return "\n".join([f"> [!{kind}]", *(f"> {line}".rstrip() for line in lines)])
 
 
-def folded(title: str, body: str) -> str:
+def details(title: str, body: str) -> str:
     """Return a part that is opened by a click."""
     return f"<details><summary>{title}</summary>\n\n{body}\n</details>"
 
 
-def _piece(piece: str) -> str:
+def _escape_piece(piece: str) -> str:
     if piece.isspace():
         return " "
     if piece[0].isspace():
@@ -98,13 +98,13 @@ def _piece(piece: str) -> str:
         return _SIGNS[piece]
     value = _VALUE.fullmatch(piece)
     if value:
-        return f"{_escaped(value[1])}{code(unquoted(value[2]))}{_escaped(value[3])}"
+        return f"{_escape(value[1])}{code_span(unquote(value[2]))}{_escape(value[3])}"
     core = piece.lstrip(_OPENING).rstrip(_CLOSING)
     if not core:
-        return _escaped(piece)
+        return _escape(piece)
     start, end = piece[: piece.index(core)], piece[piece.index(core) + len(core) :]
-    middle = _SIGNS.get(core) or (core if _is_harmless(core) else code(core))
-    return f"{_escaped(start)}{middle}{_escaped(end)}"
+    middle = _SIGNS.get(core) or (core if _is_harmless(core) else code_span(core))
+    return f"{_escape(start)}{middle}{_escape(end)}"
 
 
 def _bar(found: re.Match[str]) -> str:
@@ -121,5 +121,5 @@ def _is_reference(part: str) -> bool:
     return bool(_REFERENCE.fullmatch(part)) and any(one.isdigit() for one in part)
 
 
-def _escaped(signs: str) -> str:
+def _escape(signs: str) -> str:
     return "".join(f"\\{one}" if one in "[]" else one for one in signs)

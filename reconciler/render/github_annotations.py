@@ -10,21 +10,21 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from reconciler.model.finding import CODES, Finding
-from reconciler.render.summary import FOLDED, about, members
+from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-MOST: Final = 10
+MAX_ANNOTATIONS: Final = 10
 """Errors, and warnings, that GitHub shows of one step; what is printed after them is dropped in silence."""
-_LARGEST_SUMMARY: Final = 900_000
+_MAX_SUMMARY_BYTES: Final = 900_000
 """Bytes. GitHub drops the whole summary of a step above 1 MiB."""
 _TOKEN: Final = re.compile("[0-9a-f]{16,}")
 
 
-def annotated(findings: Sequence[Finding], rest: str = "see the summary") -> str:
+def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary") -> str:
     """Return a command for each of the worst findings, and for all others one notice that says where they are.
 
     Errors stand before warnings, each in the order given; what is merely worth knowing is no annotation. Files must be
@@ -32,7 +32,7 @@ def annotated(findings: Sequence[Finding], rest: str = "see the summary") -> str
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     warnings = [finding for finding in findings if finding.severity == "warning"]
-    shown = [*errors[:MOST], *warnings[:MOST]]
+    shown = [*errors[:MAX_ANNOTATIONS], *warnings[:MAX_ANNOTATIONS]]
     commands = [_command(finding) for finding in shown]
     more = len(errors) + len(warnings) - len(shown)
     if more:
@@ -40,7 +40,7 @@ def annotated(findings: Sequence[Finding], rest: str = "see the summary") -> str
     return "".join(f"{command}\n" for command in commands)
 
 
-def quoted(text: str, token: str) -> str:
+def quote_for_runner(text: str, token: str) -> str:
     """Return text in which a runner finds no command: it stops looking for any until it sees the token again.
 
     The token is hexadecimal, made for this one text by a source of secrets: who could guess it could write it into a
@@ -55,10 +55,10 @@ def quoted(text: str, token: str) -> str:
     return f"::stop-commands::{token}\n{harmless}{end}::{token}::\n"
 
 
-def summary(text: str) -> str:
+def job_summary(text: str) -> str:
     """Return text as one code block of a job summary, cut at a line where GitHub would drop all of it."""
     lines = text.splitlines(keepends=True)
-    room, kept = _LARGEST_SUMMARY, 0
+    room, kept = _MAX_SUMMARY_BYTES, 0
     for line in lines:
         room -= len(line.encode("utf-8", "replace"))
         if room < 0:
@@ -85,7 +85,7 @@ def _command(finding: Finding) -> str:
     said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
-        lines = [f"{about(finding)}{lines[0]}", *lines[1:], join_first(members(finding), FOLDED)]
+        lines = [f"{subject_prefix(finding)}{lines[0]}", *lines[1:], join_first(finding_members(finding), MAX_NAMED)]
     message = "\n".join(lines)
     return f"::{finding.severity} {said}::{_data(message)}"
 

@@ -20,23 +20,29 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from reconciler.render.change_summary import READING, noticed, place, says
-from reconciler.render.equal_edits import common_rows, equal_edits
-from reconciler.render.escape_markdown import COMMAND, QUOTED, bare, unquoted
-from reconciler.render.impact import MOST_SHOWN, NOT_KNOWN, OTHERS, WAITING
-from reconciler.render.routing_map import Lane, RoutingMap, State, by_queue
-from reconciler.render.summary import Telling, far_title, parted, subject, tests_title
+from reconciler.render.change_summary import ACTION_ORDER, sentences, source_location, visible_rows
+from reconciler.render.equal_edits import common_rows, group_equal_edits
+from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
+from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
+from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
+from reconciler.render.summary import (
+    PlanSummary,
+    failed_tests_title,
+    finding_subject,
+    split_warnings,
+    unrelated_warnings_title,
+)
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.render.provenance import Facts
+    from reconciler.render.provenance import Provenance
 
 
-MOST_LANES: Final = 24
+MAX_LANES: Final = 24
 """Unchanged rules that are drawn each by itself; of more, those of one queue are one."""
-MOST_CHANGED: Final = 80
+MAX_CHANGED: Final = 80
 """Changed rules that are drawn; a page that shows more is not looked at, and the tables have them all."""
 WIDTH: Final = 980
 _TOP, _ROW, _GAP = 34, 30, 14
@@ -44,7 +50,7 @@ _WHO, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)
 """Where each column begins, and how wide it is."""
 _LETTER: Final = 7.0
 """Pixels of a letter, roughly: what does not fit is cut, and stands whole in the title."""
-_THINNEST, _THICKEST, _PERCENT = 1.5, 18.0, 0.45
+_MIN_THICKNESS, _MAX_THICKNESS, _PERCENT = 1.5, 18.0, 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ class Box:
     height: float
     text: str
     title: str
-    state: State
+    state: LaneState
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +72,24 @@ class Edge:
 
     path: str
     thickness: float
-    state: State
+    state: LaneState
     title: str
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class MapDrawing:
     """All that is drawn. `left_out` are changed rules for which there is no room."""
 
     height: float
     boxes: tuple[Box, ...]
     edges: tuple[Edge, ...]
-    left_out: int
+    hidden_rules: int
 
 
-def draw(routing: RoutingMap) -> Drawing:
+def draw_map(routing: RoutingMap) -> MapDrawing:
     """Return the map's shapes: rules by their queue, so that few lines cross, the changed ones on top."""
     places = {queue: place for place, queue in enumerate(routing.queues)}
-    shown = [*routing.changed[:MOST_CHANGED], *_unchanged(routing)]
+    shown = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
     shown.sort(key=lambda lane: (min((places[one] for one in lane.queues), default=-1), lane.state == "same"))
     rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(shown)}
     queues = _queues(shown, rows)
@@ -91,28 +97,28 @@ def draw(routing: RoutingMap) -> Drawing:
     edges = [edge for lane in shown for edge in _edges(lane, rows[id(lane)], queues)]
     edges.sort(key=lambda edge: edge.state != "same")  # what changes lies on top
     height = max((box.y + box.height for box in boxes), default=_TOP) + _GAP
-    return Drawing(height, tuple(boxes), tuple(edges), max(len(routing.changed) - MOST_CHANGED, 0))
+    return MapDrawing(height, tuple(boxes), tuple(edges), max(len(routing.changed) - MAX_CHANGED, 0))
 
 
 def _unchanged(routing: RoutingMap) -> list[Lane]:
     """Return the unchanged rules; many of one queue as one."""
     same = [lane for lane in routing.lanes if lane.state == "same"]
-    if len(routing.lanes) <= MOST_LANES:
+    if len(routing.lanes) <= MAX_LANES:
         return same
     groups: dict[tuple[str, ...], list[Lane]] = {}
     for lane in same:
         groups.setdefault(lane.queues[:1], []).append(lane)
-    return [_together(lanes) for lanes in groups.values()]
+    return [_merge_lanes(lanes) for lanes in groups.values()]
 
 
-def _together(lanes: Sequence[Lane]) -> Lane:
+def _merge_lanes(lanes: Sequence[Lane]) -> Lane:
     if len(lanes) == 1:
         return lanes[0]
     named = join_first(lanes, 20, lambda lane: lane.rule)
     return replace(
         lanes[0],
-        who=f"{len(lanes):,} unchanged rules",
-        asks=named,
+        callers=f"{len(lanes):,} unchanged rules",
+        conditions=named,
         rule="unchanged",
         before=lanes[0].queues[:1],
         after=lanes[0].queues[:1],
@@ -123,9 +129,9 @@ def _together(lanes: Sequence[Lane]) -> Lane:
 def _lane_boxes(lanes: Sequence[Lane], rows: Mapping[int, float]) -> Iterator[Box]:
     for lane in lanes:
         y = rows[id(lane)]
-        title = f"{lane.who}: {lane.asks}" if lane.who != lane.asks else lane.asks
-        yield _box(_WHO, y, bare(lane.who), bare(title), lane.state)
-        yield _box(_RULE, y, bare(lane.rule), bare(lane.rule), lane.state)
+        title = f"{lane.callers}: {lane.conditions}" if lane.callers != lane.conditions else lane.conditions
+        yield _box(_WHO, y, unquote_values(lane.callers), unquote_values(title), lane.state)
+        yield _box(_RULE, y, unquote_values(lane.rule), unquote_values(lane.rule), lane.state)
 
 
 def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
@@ -144,7 +150,7 @@ def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
     return placed
 
 
-def _box(column: tuple[int, int], y: float, text: str, title: str, state: State) -> Box:
+def _box(column: tuple[int, int], y: float, text: str, title: str, state: LaneState) -> Box:
     most = int((column[1] - 16) / _LETTER)
     shown = text if len(text) <= most else f"{text[: most - 1]}…"
     return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=shown, title=title, state=state)
@@ -153,18 +159,23 @@ def _box(column: tuple[int, int], y: float, text: str, title: str, state: State)
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     """Yield the line into the rule, and those to its queues; to one that it leaves, as gone."""
     middle = y + (_ROW - 6) / 2
-    thick = min(_THINNEST + _PERCENT * lane.share, _THICKEST)
+    thick = min(_MIN_THICKNESS + _PERCENT * lane.share, _MAX_THICKNESS)
     share = f", {lane.share:.1f} % of callers have such an intent" if lane.share else ""
-    yield Edge(_curve(sum(_WHO), middle, _RULE[0], middle), thick, lane.state, bare(f"{lane.who}: {lane.rule}{share}"))
+    yield Edge(
+        _curve(sum(_WHO), middle, _RULE[0], middle),
+        thick,
+        lane.state,
+        unquote_values(f"{lane.callers}: {lane.rule}{share}"),
+    )
     for queue in lane.queues:
         box = queues[queue]
         state = _state(lane, queue)
         said = {"gone": " no more", "new": ", new"}.get(state, "")
         path = _curve(sum(_RULE), middle, _QUEUE[0], box.y + box.height / 2)
-        yield Edge(path, thick, state, f"{bare(lane.rule)} to {queue}{said}")
+        yield Edge(path, thick, state, f"{unquote_values(lane.rule)} to {queue}{said}")
 
 
-def _state(lane: Lane, queue: str) -> State:
+def _state(lane: Lane, queue: str) -> LaneState:
     if lane.state == "same":
         return "same"
     if queue not in (lane.after or ()):
@@ -178,66 +189,66 @@ def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
-_PIECES: Final = re.compile(f"({QUOTED})")
-_WHOLE: Final = 20
-SENTENCES: Final = {"not_known": NOT_KNOWN, "others": OTHERS, "waiting": WAITING}
+_PIECES: Final = re.compile(f"({QUOTED_VALUE})")
+_MAX_UNBREAKABLE: Final = 20
+SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE}
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A part of a sentence: `named` where it is a value from outside."""
 
     text: str
-    named: bool
+    is_value: bool
 
     @property
-    def whole(self) -> bool:
+    def is_unbreakable(self) -> bool:
         """Say whether it stays on one line: a short name with hyphens, such as de-AT, where a line may not end."""
-        return "-" in self.text and len(self.text) <= _WHOLE and not any(map(str.isspace, self.text))
+        return "-" in self.text and len(self.text) <= _MAX_UNBREAKABLE and not any(map(str.isspace, self.text))
 
 
-def html(told: Telling, routing: RoutingMap, facts: Facts) -> str:
+def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenance) -> str:
     """Return the page."""
     style, script = (_file(name) for name in ("report.css", "report.js"))
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
-    near, far = parted(told)
-    actions = Counter(change.action for change in told.changes)
+    near, far = split_warnings(summary)
+    actions = Counter(change.action for change in summary.changes)
     return _template().render(
-        told=told,
-        facts=facts,
+        told=summary,
+        facts=provenance,
         routing=routing,
-        drawing=draw(routing),
+        drawing=draw_map(routing),
         width=WIDTH,
-        shown=MOST_SHOWN,
-        queues=list(by_queue(routing)),
+        shown=MAX_SHOWN,
+        queues=list(lanes_by_queue(routing)),
         policy=policy,
         # Both are files of ours, and stand in elements whose content is no markup.
         style=Markup(style),  # noqa: S704 - ours
         script=Markup(script),  # noqa: S704 - ours
-        actions=[(kind, actions[kind]) for kind in READING if actions[kind]],
+        actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
         said=SENTENCES,
         near=near,
         far=far,
-        far_title=far_title(far),
-        tests_title=tests_title(told.failed_tests),
-        infos=[one for one in told.notes if one.severity == "info"],
-        still=[lane for lane in (*routing.lanes, *routing.off) if lane.state in ("same", "off")],
+        far_title=unrelated_warnings_title(far),
+        tests_title=failed_tests_title(summary.failed_tests),
+        infos=[one for one in summary.notes if one.severity == "info"],
+        still=[lane for lane in (*routing.lanes, *routing.disabled) if lane.state in ("same", "off")],
     )
 
 
-def pieces(text: str) -> list[Piece]:
+def split_sentence(text: str) -> list[TextPiece]:
     """Part a sentence into its words and the values in quotes; arrows as people draw them."""
     seen = escape_invisible(text)
-    command = COMMAND.search(seen)
+    command = EXPLAIN_COMMAND.search(seen)
     found = [
-        Piece(unquoted(part), named=True) if number % 2 else Piece(_as_drawn(part), named=False)
+        TextPiece(unquote(part), is_value=True) if number % 2 else TextPiece(_typeset(part), is_value=False)
         for number, part in enumerate(_PIECES.split(seen[: command.start()] if command else seen))
     ]
-    found += [Piece(command.group(), named=True)] if command else []
+    found += [TextPiece(command.group(), is_value=True)] if command else []
     return [piece for piece in found if piece.text]
 
 
-def _as_drawn(words: str) -> str:
+def _typeset(words: str) -> str:
     for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%")):
         words = words.replace(typed, drawn)
     return words
@@ -252,8 +263,15 @@ def _template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters = {"pieces": pieces, "place": place, "plain": sanitize, "says": says, "noticed": noticed, "bare": bare}
-    environment.filters.update(filters, subject=subject, common_rows=common_rows, equal_edits=equal_edits)
+    filters = {
+        "pieces": split_sentence,
+        "place": source_location,
+        "plain": sanitize,
+        "says": sentences,
+        "noticed": visible_rows,
+        "bare": unquote_values,
+    }
+    environment.filters.update(filters, subject=finding_subject, common_rows=common_rows, equal_edits=group_equal_edits)
     environment.globals.update(counted=pluralize, number=quote)
     return environment.get_template("report.html.j2")
 

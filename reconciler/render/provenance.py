@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class SourceLinks:
     """All of it may be unknown (empty); then nothing is linked."""
 
     repository: str = ""
@@ -37,11 +37,11 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Provenance:
     """What stands under a plan: its name, when live was read, and where it was made."""
 
     plan_id: str
     read_at: str
-    origin: Origin
+    links: SourceLinks
     banner: str = ""
     """What stands above everything: that all is simulated."""

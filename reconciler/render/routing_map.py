@@ -6,13 +6,13 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from reconciler.behaviour.routing_entry import Destination, Entry, destination
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Rule
-from reconciler.plan.schedule import transition
-from reconciler.render.escape_markdown import unquoted
+from reconciler.plan.schedule import build_transition
+from reconciler.render.escape_markdown import unquote
 from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import join_first, quote, sanitize
-from reconciler.text.phrases import asks_phrase
+from reconciler.text.phrases import conditions_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
 
 
-State = Literal["same", "new", "gone", "changed", "off"]
+LaneState = Literal["same", "new", "gone", "changed", "off"]
 """What the plan does to a rule's part in routing; `off` takes none, before or after."""
 
-_MOST_INTENTS: Final = 3
-_ORDER: Final[tuple[State, ...]] = ("gone", "changed", "new", "same", "off")
+_MAX_INTENTS: Final = 3
+_ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same", "off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,13 +35,13 @@ class Lane:
     """
 
     rule: str
-    who: str
+    callers: str
     """`"card_not_working", "card_acceptance" and 3 more`."""
-    asks: str
+    conditions: str
     """All that it asks for."""
     before: tuple[str, ...] | None
     after: tuple[str, ...] | None
-    state: State
+    state: LaneState
     managed: bool
     priority: float
     share: float
@@ -58,7 +58,7 @@ class RoutingMap:
     """All rules that take part, changed ones first, then as they are tried. `sample` says what shares are of."""
 
     lanes: tuple[Lane, ...]
-    off: tuple[Lane, ...]
+    disabled: tuple[Lane, ...]
     """Rules that take part neither before nor after: they are switched off."""
     sample: str
 
@@ -75,60 +75,60 @@ class RoutingMap:
         return tuple(sorted(named, key=lambda queue: (-count[queue], queue)))
 
 
-def routing_map(plan: Plan) -> RoutingMap:
+def build_routing_map(plan: Plan) -> RoutingMap:
     """Return the map of a plan."""
-    way = transition(plan)
-    intents = _intents(plan)
-    drawing = _Drawing(plan, intents)
+    way = build_transition(plan)
+    intents = _intent_shares(plan)
+    drawing = _LaneBuilder(plan, intents)
     pairs = [(entry, entry) for entry in way.fixed] + [(move.before, move.after) for move in way.moves]
     lanes = [drawing.lane(before, after) for before, after in pairs]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
-    sample = plan.moved.sample if plan.moved else None
+    sample = plan.traffic_impact.sample if plan.traffic_impact else None
     told = sanitize(sample.period or sample.name) if sample else ""
     part = tuple(lane for lane in lanes if lane.state != "off")
     return RoutingMap(part, tuple(lane for lane in lanes if lane.state == "off"), told)
 
 
 @dataclass(frozen=True, slots=True)
-class _Drawing:
+class _LaneBuilder:
     plan: Plan
     intents: Mapping[str, float]
 
-    def lane(self, before: Entry | None, after: Entry | None) -> Lane:
+    def lane(self, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
         """Return the lane of a rule that is there before, after, or both."""
-        old, new = _taking_part(before), _taking_part(after)
+        old, new = _if_enabled(before), _if_enabled(after)
         named = new or old or after or before
         if named is None:
             raise AssertionError("a move is of a rule")
         rule = named.rule
         return Lane(
             rule=sanitize(named.name) if named.address else quote(named.name),
-            who=self._who(rule),
-            asks=asks_phrase(rule, self.plan.labels),
+            callers=self._callers(rule),
+            conditions=conditions_phrase(rule, self.plan.labels),
             before=self._queues(old),
             after=self._queues(new),
             state=_state(old, new),
             managed=named.address is not None,
             priority=rule.priority,
-            share=sum(self.intents.get(intent, 0.0) for intent in self._named(rule)),
+            share=sum(self.intents.get(intent, 0.0) for intent in self._listed_intents(rule)),
         )
 
-    def _queues(self, entry: Entry | None) -> tuple[str, ...] | None:
+    def _queues(self, entry: RoutingEntry | None) -> tuple[str, ...] | None:
         if entry is None:
             return None
-        split = destination(entry.rule.targets) or ()
+        split = destination_of(entry.rule.targets) or ()
         heaviest = sorted(split, key=lambda part: (-part[1], part[0]))
         parts: list[Destination] = [((queue, share),) for queue, share in heaviest] or [()]
-        return tuple(unquoted(destination_phrase(part, self.plan.queue_names)) for part in parts)
+        return tuple(unquote(destination_phrase(part, self.plan.queue_names)) for part in parts)
 
-    def _who(self, rule: Rule) -> str:
-        named = [quote(intent) for intent in self._named(rule)]
+    def _callers(self, rule: Rule) -> str:
+        named = [quote(intent) for intent in self._listed_intents(rule)]
         if not named:
-            return asks_phrase(rule, self.plan.labels)
-        return join_first(named, _MOST_INTENTS)
+            return conditions_phrase(rule, self.plan.labels)
+        return join_first(named, _MAX_INTENTS)
 
-    def _named(self, rule: Rule) -> tuple[str, ...]:
+    def _listed_intents(self, rule: Rule) -> tuple[str, ...]:
         """Return the intents that a rule lists."""
         for part in rule.conditions:
             if (
@@ -141,11 +141,11 @@ class _Drawing:
         return ()
 
 
-def _taking_part(entry: Entry | None) -> Entry | None:
+def _if_enabled(entry: RoutingEntry | None) -> RoutingEntry | None:
     return entry if entry is not None and entry.rule.enabled else None
 
 
-def _state(old: Entry | None, new: Entry | None) -> State:
+def _state(old: RoutingEntry | None, new: RoutingEntry | None) -> LaneState:
     if old is None:
         return "new" if new else "off"
     if new is None:
@@ -154,11 +154,11 @@ def _state(old: Entry | None, new: Entry | None) -> State:
     return "same" if same == (new.rule.conditions, new.rule.priority, new.rule.targets) else "changed"
 
 
-def _intents(plan: Plan) -> dict[str, float]:
+def _intent_shares(plan: Plan) -> dict[str, float]:
     """Return which percent of the sample each intent has."""
-    if plan.moved is None:
+    if plan.traffic_impact is None:
         return {}
-    sample = plan.moved.sample
+    sample = plan.traffic_impact.sample
     attribute = next((name for name, label in plan.labels.items() if label == "intent"), "")
     found: dict[str, float] = {}
     for row in sample.rows:
@@ -168,7 +168,7 @@ def _intents(plan: Plan) -> dict[str, float]:
     return found
 
 
-def by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:
+def lanes_by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:
     """Yield each queue with the lanes that lead there, now or after."""
     for queue in routing.queues:
         yield queue, [lane for lane in routing.lanes if queue in lane.queues]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Document = dict[str, Any]
 
 
-MOST: Final = 5000
+MAX_RESULTS: Final = 5000
 """Results that GitHub shows of one run."""
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
@@ -32,24 +32,24 @@ _BRACES: Final = str.maketrans({"{": "{{", "}": "}}"})
 _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 
-def sarif(findings: Sequence[Finding]) -> Document:
+def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     """Return the log of a run that came to its end. Files are paths from the repository's root.
 
     A finding about several rules is a result for each of them; an acknowledged one is a suppressed result. The worst
     results stand first; where there are too many, a notification says how many were left out.
     """
-    single = [place for finding in findings for place in finding.places]
+    single = [place for finding in findings for place in finding.occurrences]
     known = zip(single, _fingerprints(single), strict=True)
     worst_first = sorted(known, key=lambda one: list(_LEVELS).index(one[0].severity))
-    results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MOST]]
+    results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MAX_RESULTS]]
     said: Document = {"executionSuccessful": True}
-    if len(single) > MOST:
-        left_out = f"Only the worst {MOST:,} of {pluralize(len(single), 'finding')} are here."
+    if len(single) > MAX_RESULTS:
+        left_out = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
         said["toolExecutionNotifications"] = [_notification("warning", left_out)]
     return _log(results, said)
 
 
-def sarif_failure(message: str) -> Document:
+def failure_to_sarif(message: str) -> Document:
     """Return the log of a run that could not be made, with the reason."""
     said = {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]}
     return _log([], said)
@@ -83,7 +83,7 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     said = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
     location: Document = {}
     if finding.source:
-        location["physicalLocation"] = _place(finding.source, finding.span)
+        location["physicalLocation"] = _location(finding.source, finding.span)
     if finding.address:
         location["logicalLocations"] = [{"fullyQualifiedName": str(finding.address)}]
     result: Document = {
@@ -101,7 +101,7 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     return result
 
 
-def _place(source: Source, span: int) -> Document:
+def _location(source: Source, span: int) -> Document:
     region = {
         "startLine": source.line,
         "startColumn": source.column,

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.plan.document import summary
-from reconciler.render.change_summary import ToldChange, in_reading_order, place, told_change
-from reconciler.render.impact import MOST_SHOWN, Affected, affected
+from reconciler.plan.document import count_changes
+from reconciler.render.change_summary import ChangeSummary, sort_for_reading, source_location, summarize_change
+from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.phrases import acknowledged_phrase, failing
+from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,48 +21,48 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
 
 
-FOLDED: Final = 3
+MAX_NAMED: Final = 3
 """How many rules are named where not all of them are."""
 
 
-def subject(finding: Finding) -> str:
+def finding_subject(finding: Finding) -> str:
     """Return `cards/help`, `29 rules` or `3 places`; nothing for a finding about no single rule."""
-    names = members(finding)
+    names = finding_members(finding)
     if not names:
         return str(finding.address) if finding.address else ""
     return pluralize(len(names), "rule" if len(finding.addresses) > 1 else "place")
 
 
-def members(finding: Finding) -> list[str]:
+def finding_members(finding: Finding) -> list[str]:
     """Return the rules, or else the places, of a finding about several; nothing for one about a single rule."""
     if len(finding.addresses) > 1:
         return [str(address) for address in finding.addresses]
-    return [place(one.source) for one in finding.places if one.source] if finding.repeats else []
+    return [source_location(one.source) for one in finding.occurrences if one.source] if finding.repeats else []
 
 
-def about(finding: Finding) -> str:
+def subject_prefix(finding: Finding) -> str:
     """Return the subject as the beginning of a sentence: `cards/help: `."""
-    said = subject(finding)
+    said = finding_subject(finding)
     return f"{said}: " if said else ""
 
 
-_DETOURS: Final = {
+_STEP_NOTES: Final = {
     "copy": "in three steps: a temporary copy takes its conversations first, and goes when the rule itself is changed",
     "aside": "in two steps: another rule has its new name until then, so it takes the name last",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
+class LiftedGuard:
     """A guard that somebody lifted: what it says, and why it was lifted."""
 
     name: str
     message: str
-    because: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class GuardRefusal:
     """A guard that makes apply refuse: its name, for `--allow`, and what it says."""
 
     name: str
@@ -70,27 +70,27 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telling:
+class PlanSummary:
     """Everything that a plan says, in the order in which people read it. All text is harmless for a terminal."""
 
     environment: str
-    tenant: str
+    tenant_text: str
     """`tenant acme, 40 managed rules live, 4 not managed`."""
     failed_tests: tuple[Finding, ...]
-    allowed: tuple[Allowed, ...]
-    refusals: tuple[Refusal, ...]
+    lifted_guards: tuple[LiftedGuard, ...]
+    refusals: tuple[GuardRefusal, ...]
     conflicts: tuple[Finding, ...]
-    affected: Affected | None
+    impact: ImpactSummary | None
     """None where nothing changes."""
-    changes: tuple[ToldChange, ...]
-    held: tuple[ToldChange, ...]
+    changes: tuple[ChangeSummary, ...]
+    held_changes: tuple[ChangeSummary, ...]
     notes: tuple[Finding, ...]
     """Warnings, and what is merely worth knowing."""
     acknowledged: str
     """How many findings the manifests accept, as a sentence; empty where there are none."""
     counts: dict[str, int]
-    sum: str
-    order: str
+    totals_text: str
+    schedule_text: str
     """In how many steps it is made, and what is proven of them; empty where nothing is."""
 
     @property
@@ -99,57 +99,61 @@ class Telling:
         return bool(self.refusals or self.conflicts)
 
 
-def telling(plan: Plan, tenant: str, most: int = MOST_SHOWN) -> Telling:
+def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
     """Return what the plan says; `most` is how many cases of who is affected are told where there are many."""
-    detours = {id(step.change): _DETOURS[step.kind] for wave in plan.steps for step in wave if step.kind in _DETOURS}
+    detours = {
+        id(step.change): _STEP_NOTES[step.kind] for wave in plan.steps for step in wave if step.kind in _STEP_NOTES
+    }
     who = None
     if plan.behaviour is not None and plan.changes:
-        who = affected(plan.behaviour, plan.queue_names, plan.labels, plan.moved, most)
-    return Telling(
+        who = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
+    return PlanSummary(
         environment=plan.environment,
-        tenant=_tenant(plan, tenant),
+        tenant_text=_tenant_text(plan, tenant),
         failed_tests=plan.failed_tests,
-        allowed=tuple(
-            Allowed(result.name, sanitize(result.message), sanitize(result.allowed))
+        lifted_guards=tuple(
+            LiftedGuard(result.name, sanitize(result.message), sanitize(result.allowed))
             for result in plan.guards
             if result.allowed is not None
         ),
-        refusals=tuple(Refusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
+        refusals=tuple(GuardRefusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
         conflicts=plan.conflicts,
-        affected=who,
-        changes=tuple(told_change(plan, one, detours.get(id(one), "")) for one in in_reading_order(plan.changes)),
-        held=tuple(told_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held),
+        impact=who,
+        changes=tuple(summarize_change(plan, one, detours.get(id(one), "")) for one in sort_for_reading(plan.changes)),
+        held_changes=tuple(
+            summarize_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held
+        ),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
-        counts=summary(plan),
-        sum=_sum(plan),
-        order=_order(plan),
+        counts=count_changes(plan),
+        totals_text=_totals_text(plan),
+        schedule_text=_schedule_text(plan),
     )
 
 
-def tests_title(failed: Sequence[Finding]) -> str:
+def failed_tests_title(failed: Sequence[Finding]) -> str:
     """Say how many route tests fail, and what that means."""
-    return f"{failing(len(failed))}: apply will refuse this plan"
+    return f"{failing_tests_phrase(len(failed))}: apply will refuse this plan"
 
 
-def parted(told: Telling) -> tuple[list[Finding], list[Finding]]:
+def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
     """Part the warnings: those about rules that change, or about no single rule, and those about others alone."""
-    changed = {change.address for change in (*told.changes, *told.held)}
+    changed = {change.address for change in (*summary.changes, *summary.held_changes)}
     near: list[Finding] = []
     far: list[Finding] = []
-    for one in told.notes:
+    for one in summary.notes:
         if one.severity == "warning":
             (near if one.address is None or changed.intersection(one.addresses) else far).append(one)
     return near, far
 
 
-def far_title(far: Sequence[Finding]) -> str:
+def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
     """Say how many warnings are about rules that the plan does not change."""
-    return f"{pluralize(len(far), 'warning')} about rules that stay as they are"
+    return f"{pluralize(len(unrelated), 'warning')} about rules that stay as they are"
 
 
-def _sum(plan: Plan) -> str:
-    counts = summary(plan)
+def _totals_text(plan: Plan) -> str:
+    counts = count_changes(plan)
     if not plan.changes and plan.options.undo:
         left = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
         return f"No changes. Nothing is left to undo of run {plan.options.undo}.{left}"
@@ -165,14 +169,14 @@ def _sum(plan: Plan) -> str:
     return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
 
 
-def _tenant(plan: Plan, tenant: str) -> str:
+def _tenant_text(plan: Plan, tenant: str) -> str:
     """Say whose rules these are, how many, and first, where it is so, that the plan is not the manifests'."""
     undoes = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     managed = pluralize(len(plan.managed), "managed rule")
     return f"{undoes}{sanitize(tenant)}, {managed} live, {plan.unmanaged:,} not managed"
 
 
-def _order(plan: Plan) -> str:
+def _schedule_text(plan: Plan) -> str:
     if not plan.changes or plan.unproven or not plan.steps:
         return ""
     steps = pluralize(len(plan.steps), "step")

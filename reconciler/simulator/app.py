@@ -8,41 +8,41 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.api import LONGEST_BODY, Api
+from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
 from reconciler.simulator.delivery import deliver
-from reconciler.simulator.messages import Answer, Request
+from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from reconciler.simulator.auth import Tokens
-    from reconciler.simulator.faults.injector import Faults
-    from reconciler.simulator.settings import Settings
-    from reconciler.simulator.state import State
+    from reconciler.simulator.auth import TokenIssuer
+    from reconciler.simulator.faults.injector import FaultInjector
+    from reconciler.simulator.settings import SimulatorSettings
+    from reconciler.simulator.state import TenantState
 
 
-_PATIENT_BODY: Final = 2 * LONGEST_BODY
+_MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
 
 
-def simulator(state: State, settings: Settings, faults: Faults | None = None) -> Simulator:
+def build_simulator(state: TenantState, settings: SimulatorSettings, faults: FaultInjector | None = None) -> Simulator:
     """Return a CXone over `state`: an ASGI application."""
-    return Simulator(Api(state, settings), faults)
+    return Simulator(SimulatorApi(state, settings), faults)
 
 
 class Simulator:
     """An ASGI application; `state` and `tokens` can be looked at and meddled with meanwhile."""
 
-    def __init__(self, api: Api, faults: Faults | None) -> None:
+    def __init__(self, api: SimulatorApi, faults: FaultInjector | None) -> None:
         self.api = api
         self._faults = faults
 
     @property
-    def state(self) -> State:
+    def state(self) -> TenantState:
         """The tenant's state."""
         return self.api.state
 
     @property
-    def tokens(self) -> Tokens:
+    def tokens(self) -> TokenIssuer:
         """The tokens that were given out."""
         return self.api.tokens
 
@@ -50,37 +50,37 @@ class Simulator:
         """Answer one request, or follow the server's start and end; at its end the state is written and let go."""
         if scope["type"] == "http":
             settings = self.api.settings
-            request = settings.dialect.understood(await _read(scope, receive), settings.page_cap)
+            request = settings.profile.canonical_request(await _read(scope, receive), settings.page_cap)
             self.state.record(request)
-            answer = settings.dialect.told(await self._answer(request), request)
+            answer = settings.profile.tenant_response(await self._respond(request), request)
             await deliver(answer, request, self.api.settings, (scope, receive, send))
         elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _respond(self, request: SimulatorRequest) -> SimulatorResponse:
         if self.api.settings.latency:
             await self.api.settings.sleep(self.api.settings.latency)
         if self._faults is None:
-            return self.api.answer(request)
-        return self._faults.answer(request, self.api)
+            return self.api.handle(request)
+        return self._faults.handle(request, self.api)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
             await send({"type": "lifespan.startup.complete"})
         self.state.close()
         await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _read(scope: Scope, receive: Receive) -> Request:
+async def _read(scope: Scope, receive: Receive) -> SimulatorRequest:
     """Read the request; of a body that is far too long only so much that it is known to be."""
     parts, size, more = [], 0, True
     while more:
         message = await receive()
-        if size <= _PATIENT_BODY:
+        if size <= _MAX_READ_BYTES:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         more = message.get("more_body", False)
-    return Request(
+    return SimulatorRequest(
         method=scope["method"],
         path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
         query=scope["query_string"].decode("latin-1"),

@@ -11,60 +11,60 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
 from reconciler.simulator.messages import (
-    Answer,
+    ApiProblem,
+    ApiProblemError,
     Json,
-    Problem,
-    RefusedError,
-    Request,
-    encoded,
-    json_answer,
-    json_body,
+    SimulatorRequest,
+    SimulatorResponse,
+    encode_json,
+    error_response,
+    json_response,
     oauth_error,
-    refusal,
+    parse_json_body,
 )
 from reconciler.simulator.validate import DECIMAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from reconciler.simulator.settings import Settings
-    from reconciler.simulator.state import State
+    from reconciler.simulator.settings import SimulatorSettings
+    from reconciler.simulator.state import TenantState
 
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{place}" for place in range(1, 10))
 
 
-def merge_context(state: State, request: Request) -> Answer:
+def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
-        return refusal(404, Problem("Interaction not found", "not.found"))
-    body = json_body(request)
+        return error_response(404, ApiProblem("Interaction not found", "not.found"))
+    body = parse_json_body(request)
     problems = _attribute_problems(body)
     if problems:
-        return refusal(422, *problems)
+        return error_response(422, *problems)
     merged = state.merge(conversation, body["attributes"])
-    return json_answer(200, encoded({"id": conversation, "attributes": merged}))
+    return json_response(200, encode_json({"id": conversation, "attributes": merged}))
 
 
-def set_custom_fields(state: State, settings: Settings, request: Request) -> Answer:
+def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimulatorRequest) -> SimulatorResponse:
     """PUT values of custom fields of a contact; those that are not named keep theirs."""
     contact, defined = request.segments[3], settings.custom_fields
     if not _exists(contact):
-        return _digital(settings, 404, [Problem("Contact not found", "not.found")])
+        return _digital_error(settings, 404, [ApiProblem("Contact not found", "not.found")])
     try:
-        body = json_body(request)
-    except RefusedError as refused:
-        return _digital(settings, refused.answer.status, [Problem("The body is not JSON", "invalid.body")])
+        body = parse_json_body(request)
+    except ApiProblemError as refused:
+        return _digital_error(settings, refused.response.status, [ApiProblem("The body is not JSON", "invalid.body")])
     problems = list(_field_problems(body, defined))
     if problems:
-        return _digital(settings, 422, problems)
-    state.merge(contact, {one["ident"]: _seen(one["value"], defined[one["ident"]]) for one in body})
-    return Answer(status=204)
+        return _digital_error(settings, 422, problems)
+    state.merge(contact, {one["ident"]: _rule_value(one["value"], defined[one["ident"]]) for one in body})
+    return SimulatorResponse(status=204)
 
 
-def signal(state: State, request: Request) -> Answer:
+def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
     """POST p1 to p9 to the script that a contact is in; it finds them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
@@ -73,7 +73,7 @@ def signal(state: State, request: Request) -> Answer:
     if "p1" not in given:
         return oauth_error(400, "invalid_request", "p1 is required")
     state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
-    return Answer(status=204)
+    return SimulatorResponse(status=204)
 
 
 def _exists(conversation: str) -> bool:
@@ -81,44 +81,44 @@ def _exists(conversation: str) -> bool:
     return bool(_CONVERSATION.fullmatch(conversation)) and not conversation.startswith("unknown-")
 
 
-def _attribute_problems(body: Json) -> list[Problem]:
+def _attribute_problems(body: Json) -> list[ApiProblem]:
     """Return everything that is wrong with a context's body."""
     attributes = body.get("attributes") if isinstance(body, dict) else None
     if attributes is None:
-        return [Problem("attributes is required", "missing.field", "attributes")]
+        return [ApiProblem("attributes is required", "missing.field", "attributes")]
     if not isinstance(attributes, dict):
-        return [Problem("must be an object", "invalid.type", "attributes")]
+        return [ApiProblem("must be an object", "invalid.type", "attributes")]
     return [
-        Problem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
+        ApiProblem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
         for name, value in attributes.items()
         if not name or isinstance(value, (dict, list))
     ]
 
 
-def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[Problem]:
+def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProblem]:
     if not isinstance(body, list):
-        yield Problem("must be a list of custom fields", "invalid.type")
+        yield ApiProblem("must be a list of custom fields", "invalid.type")
         return
     for place, one in enumerate(body):
         ident, value = (one.get("ident"), one.get("value")) if isinstance(one, dict) else (None, None)
         if not isinstance(ident, str):
-            yield Problem("must be text", "invalid.type", f"[{place}].ident")
+            yield ApiProblem("must be text", "invalid.type", f"[{place}].ident")
         elif ident not in defined:
-            yield Problem(f"Custom field {ident} is not defined", "not.defined", f"[{place}].ident")
+            yield ApiProblem(f"Custom field {ident} is not defined", "not.defined", f"[{place}].ident")
         elif not isinstance(value, str):
-            yield Problem("must be text", "invalid.type", f"[{place}].value")
+            yield ApiProblem("must be text", "invalid.type", f"[{place}].value")
 
 
-def _seen(value: str, kind: str) -> str | float | None:
+def _rule_value(value: str, kind: str) -> str | float | None:
     """Return a field's text as rules see it: an empty one is no value; in a field for numbers a decimal is a number."""
     if not value:
         return None
     return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value
 
 
-def _digital(settings: Settings, status: int, problems: list[Problem]) -> Answer:
+def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimulatorResponse:
     """Return an error as Digital has them: with an id to ask the vendor about."""
     errors: list[dict[str, Any]] = [
         {"field": one.field or None, "message": one.message, "errorCode": one.code} for one in problems
     ]
-    return json_answer(status, encoded({"errors": errors, "uid": settings.new_id()}))
+    return json_response(status, encode_json({"errors": errors, "uid": settings.new_id()}))

@@ -12,82 +12,87 @@ import math
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.messages import Answer, Manner, Problem, Request, refusal
+from reconciler.simulator.messages import ApiProblem, DeliveryMode, SimulatorRequest, SimulatorResponse, error_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import Receive, Scope, Send
 
-    from reconciler.simulator.settings import Settings
+    from reconciler.simulator.settings import SimulatorSettings
 
 
-EXTENSION: Final = "cxroute.break"
+BREAK_EXTENSION: Final = "cxroute.break"
 """Holds `Callable[[Manner], None]`, which breaks the connection."""
 
 
-class LostError(Exception):
+class BrokenDeliveryError(Exception):
     """In process: the caller gets no whole answer. `manner` says in which way."""
 
-    def __init__(self, manner: Manner) -> None:
-        self.manner = manner
-        super().__init__(manner.value)
+    def __init__(self, delivery: DeliveryMode) -> None:
+        self.delivery = delivery
+        super().__init__(delivery.value)
 
 
-async def deliver(answer: Answer, request: Request, settings: Settings, asgi: tuple[Scope, Receive, Send]) -> None:
+async def deliver(
+    response: SimulatorResponse,
+    request: SimulatorRequest,
+    settings: SimulatorSettings,
+    asgi: tuple[Scope, Receive, Send],
+) -> None:
     """Send the answer in its manner. Raises LostError in process, where no whole answer comes."""
-    if answer.manner not in (Manner.WHOLE, Manner.DRIPPING):
-        return await _break(answer, asgi)
-    send, body = asgi[2], answer.body
-    request.status = answer.status
-    await _start(answer, send)
-    if answer.manner is Manner.DRIPPING:
+    if response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
+        return await _break(response, asgi)
+    send, body = asgi[2], response.body
+    request.status = response.status
+    await _start(response, send)
+    if response.delivery is DeliveryMode.DRIPPING:
         for byte in body:
-            await _part(bytes([byte]), send)
-            await settings.sleep(answer.pause)
+            await _send_part(bytes([byte]), send)
+            await settings.sleep(response.byte_pause)
         body = b""
     return await send({"type": "http.response.body", "body": body})
 
 
-async def _break(answer: Answer, asgi: tuple[Scope, Receive, Send]) -> None:
+async def _break(answer: SimulatorResponse, asgi: tuple[Scope, Receive, Send]) -> None:
     scope, receive, send = asgi
-    break_off: Callable[[Manner], None] | None = (scope.get("extensions") or {}).get(EXTENSION)
+    break_off: Callable[[DeliveryMode], None] | None = (scope.get("extensions") or {}).get(BREAK_EXTENSION)
     if break_off is None:
-        raise LostError(answer.manner)
-    if answer.manner is Manner.CUT:
+        raise BrokenDeliveryError(answer.delivery)
+    if answer.delivery is DeliveryMode.CUT:
         await _start(answer, send)
-        await _part(answer.body[: len(answer.body) // 2], send)
-    if answer.manner is not Manner.SILENT:
-        break_off(answer.manner)
-    await _gone(receive)
+        await _send_part(answer.body[: len(answer.body) // 2], send)
+    if answer.delivery is not DeliveryMode.SILENT:
+        break_off(answer.delivery)
+    await _wait_for_disconnect(receive)
 
 
-async def _start(answer: Answer, send: Send) -> None:
+async def _start(answer: SimulatorResponse, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     if answer.status != 204:  # noqa: PLR2004 - no content
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
 
 
-async def _part(body: bytes, send: Send) -> None:
+async def _send_part(body: bytes, send: Send) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     """Wait until the caller is gone: a server that returns before would be made to answer after all."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
-class Bucket:
+class TokenBucket:
     """Holds up to `burst` permits and gains `rate` a second."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._permits = float(settings.burst)
         self._at = settings.clock()
 
-    def refusal(self) -> Answer | None:
+    def take_permit(self) -> SimulatorResponse | None:
         """Take a permit and return None, or the 429 that says when to come again."""
         rate = self._settings.rate
         if rate is None:
@@ -100,4 +105,6 @@ class Bucket:
             return None
         wait = max(math.ceil((1 - self._permits) / rate), 1)
         after = str(wait) if self._settings.retry_after == "seconds" else formatdate(now + wait, usegmt=True)
-        return refusal(429, Problem("Rate limit exceeded", "too.many.requests"), headers=(("retry-after", after),))
+        return error_response(
+            429, ApiProblem("Rate limit exceeded", "too.many.requests"), headers=(("retry-after", after),)
+        )

@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 Json = Any
 """Any JSON value."""
 
-Split = dict[str, Fraction]
+QueueShares = dict[str, Fraction]
 """Queue id (or the JSON of a target of unknown type) to its share; shares add up to 1. Empty: no positive weight."""
 
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_NEGATIVE: Final = {
+_NEGATIVE_OPERATORS: Final = {
     "notEquals": "equals",
     "notIn": "in",
     "notContains": "contains",
     "notStartsWith": "startsWith",
     "notEndsWith": "endsWith",
 }
-_POSITIVE: Final = frozenset(
-    {*_NEGATIVE.values(), "greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"}
+_POSITIVE_OPERATORS: Final = frozenset(
+    {*_NEGATIVE_OPERATORS.values(), "greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"}
 )
 
 
-class UnknownConditionError(Exception):
+class OpaqueConditionError(Exception):
     """A condition that is not understood decides, and nobody said whether it holds. `text` is its JSON."""
 
     def __init__(self, text: str) -> None:
@@ -42,22 +42,22 @@ class UnknownConditionError(Exception):
         super().__init__(text)
 
 
-def split(
+def queue_shares(
     rules: Iterable[Mapping[str, Any]],
     attributes: Mapping[str, Any],
     evaluation: Literal["lowest-first", "highest-first"] = "lowest-first",
     opaque: Mapping[str, bool] | None = None,
-) -> Split | None:
+) -> QueueShares | None:
     """Return the split that a conversation with these attributes gets; None for the default routing.
 
     `opaque` says for each condition that is not understood, by `opaque_text`, whether it holds (S11). Raises
     UnknownConditionError where it does not say and that decides.
     """
-    rule = winner(rules, attributes, evaluation, opaque)
-    return None if rule is None else destination(rule)
+    rule = find_winner(rules, attributes, evaluation, opaque)
+    return None if rule is None else rule_shares(rule)
 
 
-def winner(
+def find_winner(
     rules: Iterable[Mapping[str, Any]],
     attributes: Mapping[str, Any],
     evaluation: Literal["lowest-first", "highest-first"] = "lowest-first",
@@ -72,9 +72,9 @@ def winner(
     return None
 
 
-def destination(rule: Mapping[str, Any]) -> Split:
+def rule_shares(rule: Mapping[str, Any]) -> QueueShares:
     """Return a rule's split (S10): weights of one queue added, zero ones dropped, the rest over their sum."""
-    weights: Split = {}
+    weights: QueueShares = {}
     for target in rule["targets"]:
         queue = target["queueId"] if target.get("type") == "queue" else opaque_text(target)
         weights[queue] = weights.get(queue, Fraction(0)) + _exact(target.get("weight", 1))
@@ -82,7 +82,7 @@ def destination(rule: Mapping[str, Any]) -> Split:
     return {queue: weight / total for queue, weight in weights.items() if weight > 0}
 
 
-def holds(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
+def condition_holds(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
     """Tell whether a condition that is understood holds."""
     value = _canonical(attributes.get(condition["attributeName"]))
     operator = condition["operator"]
@@ -92,20 +92,20 @@ def holds(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
         return False  # S3: nothing else holds on a missing attribute
     if operator == "exists":
         return True
-    if operator in _NEGATIVE:
-        return not _positive(_NEGATIVE[operator], value, condition["value"])  # S6
+    if operator in _NEGATIVE_OPERATORS:
+        return not _positive(_NEGATIVE_OPERATORS[operator], value, condition["value"])  # S6
     return _positive(operator, value, condition["value"])
 
 
-def opaque_text(part: Mapping[str, Any]) -> str:
+def opaque_text(opaque: Mapping[str, Any]) -> str:
     """Return the JSON by which a condition or target that is not understood is known: keys sorted, no spaces."""
-    return json.dumps(part, sort_keys=True, separators=(",", ":"))
+    return json.dumps(opaque, sort_keys=True, separators=(",", ":"))
 
 
 def _is_opaque(condition: Mapping[str, Any]) -> bool:
     return condition.get("type") != "attribute" or (
-        condition.get("operator") not in _POSITIVE
-        and condition.get("operator") not in _NEGATIVE
+        condition.get("operator") not in _POSITIVE_OPERATORS
+        and condition.get("operator") not in _NEGATIVE_OPERATORS
         and condition.get("operator") not in ("exists", "notExists")
     )
 
@@ -118,10 +118,10 @@ def _matches(
         text = opaque_text(condition) if _is_opaque(condition) else ""
         if text and text not in opaque:
             unknown.append(text)
-        elif not (opaque[text] if text else holds(condition, attributes)):
+        elif not (opaque[text] if text else condition_holds(condition, attributes)):
             return False
     if unknown:
-        raise UnknownConditionError(unknown[0])
+        raise OpaqueConditionError(unknown[0])
     return True
 
 

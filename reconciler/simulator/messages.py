@@ -25,7 +25,7 @@ class NotJsonError(Exception):
     """A request's body that is not JSON, or JSON that no server could store: NaN, half a surrogate pair."""
 
 
-class Problem(NamedTuple):
+class ApiProblem(NamedTuple):
     """One thing that is wrong with a request. `field` is in the API's words: `targets[0].queueId`."""
 
     message: str
@@ -33,10 +33,10 @@ class Problem(NamedTuple):
     field: str = ""
 
 
-class Manner(Enum):
+class DeliveryMode(Enum):
     """How an answer travels. All but WHOLE are faults."""
 
-    WHOLE = "whole"
+    COMPLETE = "whole"
     DRIPPING = "a byte at a time, Answer.pause seconds apart"
     CUT = "half the body under the whole one's Content-Length, then the connection is closed"
     RESET = "the connection is reset instead"
@@ -45,7 +45,7 @@ class Manner(Enum):
 
 
 @dataclass(slots=True, kw_only=True)
-class Request:
+class SimulatorRequest:
     """A request, and what became of it: the simulator's log keeps them (`State.requests`)."""
 
     method: str
@@ -60,7 +60,7 @@ class Request:
     window: tuple[int, int] | None = None
     """Of a list: how many entries are left out in front and how many are asked for, where its query is not the
     tutorial's."""
-    changed: bool = False
+    changed_state: bool = False
     """Whether it changed the state, however late."""
 
     @property
@@ -68,7 +68,7 @@ class Request:
         """The path's parts, decoded one by one, so that an encoded slash separates nothing."""
         return tuple(unquote(part) for part in self.path.split("/")[1:])
 
-    def number(self, name: str) -> int | None:
+    def positive_number(self, name: str) -> int | None:
         """Return a query parameter that is a whole number of 1 or more; None where it is absent. Raises ValueError."""
         given = parse_qs(self.query, keep_blank_values=True).get(name)
         if given is None:
@@ -82,64 +82,66 @@ class Request:
         """Return the body's JSON. Raises NotJsonError."""
         try:
             found = json.loads(self.body)
-            encoded(found)
+            encode_json(found)
         except (ValueError, RecursionError) as error:
             raise NotJsonError from error
         return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SimulatorResponse:
     """What is sent back. Headers have names in lower case; Content-Length is added on the way out."""
 
     status: int
     body: bytes = b""
     headers: Sequence[tuple[str, str]] = ()
-    manner: Manner = Manner.WHOLE
-    pause: float = 0.0
+    delivery: DeliveryMode = DeliveryMode.COMPLETE
+    byte_pause: float = 0.0
 
 
-class RefusedError(Exception):
+class ApiProblemError(Exception):
     """A request that is answered with an error."""
 
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
+    def __init__(self, response: SimulatorResponse) -> None:
+        self.response = response
 
 
-def encoded(value: Json) -> bytes:
+def encode_json(value: Json) -> bytes:
     """Return compact JSON. Raises ValueError for what JSON cannot say: NaN, infinity, half a surrogate pair."""
     return _ENCODER.encode(value).encode()
 
 
-def json_answer(status: int, body: bytes, *headers: tuple[str, str]) -> Answer:
+def json_response(status: int, body: bytes, *headers: tuple[str, str]) -> SimulatorResponse:
     """Return an answer whose body is JSON already."""
-    return Answer(status=status, body=body, headers=(JSON_TYPE, *headers))
+    return SimulatorResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
 
 
-def refusal(status: int, *problems: Problem, headers: Sequence[tuple[str, str]] = ()) -> Answer:
+def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimulatorResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
-    found = problems or (Problem(HTTPStatus(status).phrase),)
+    found = problems or (ApiProblem(HTTPStatus(status).phrase),)
     errors = [
         {key: text for key, text in (("message", one.message), ("errorCode", one.code), ("field", one.field)) if text}
         for one in found
     ]
-    return json_answer(status, encoded({"errors": errors}), *headers)
+    return json_response(status, encode_json({"errors": errors}), *headers)
 
 
-def oauth_error(status: int, error: str, description: str) -> Answer:
+def oauth_error(status: int, error: str, description: str) -> SimulatorResponse:
     """Return an error in the form of OAuth, which the ACD has too."""
-    return json_answer(status, encoded({"error": error, "error_description": description}))
+    return json_response(status, encode_json({"error": error, "error_description": description}))
 
 
-def json_body(request: Request) -> Json:
+def parse_json_body(request: SimulatorRequest) -> Json:
     """Return the body's JSON. Raises RefusedError for another media type, and for what is no JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        raise RefusedError(refusal(415, Problem("The body must be application/json", "invalid.media.type")))
+        raise ApiProblemError(
+            error_response(415, ApiProblem("The body must be application/json", "invalid.media.type"))
+        )
     try:
         return request.json()
     except NotJsonError:
-        raise RefusedError(refusal(400, Problem("The body is not JSON", "invalid.body"))) from None
+        raise ApiProblemError(error_response(400, ApiProblem("The body is not JSON", "invalid.body"))) from None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.simulator.messages import Answer, Problem, Request, json_answer, refusal
-from reconciler.simulator.profile import Shelf
+from reconciler.simulator.messages import ApiProblem, SimulatorRequest, SimulatorResponse, error_response, json_response
+from reconciler.simulator.profile import ServedList
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-_DIGITAL: Final = Shelf(
+_DIGITAL: Final = ServedList(
     path="/dfo/3.0/routing-queues",
     member="data",
     style="scroll-token",
@@ -23,13 +23,13 @@ _DIGITAL: Final = Shelf(
     total="hits",
     next="scrollToken",
 )
-_USUAL: Final = 50
+_DEFAULT_PAGE_SIZE: Final = 50
 """Routing queues of a page where nobody says how many."""
 
 
-def skills_page(request: Request, queues: Sequence[dict[str, Any]], cap: int) -> Answer:
+def skills_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
     """Answer with skills: skip and top, a count, a link; 204 where there are none."""
-    shelf = Shelf(
+    shelf = ServedList(
         path=request.path,
         member="skills",
         style="skip-top",
@@ -43,22 +43,24 @@ def skills_page(request: Request, queues: Sequence[dict[str, Any]], cap: int) ->
         for one in queues
         if str(one["id"]).isdigit()
     ]
-    return _answer(request, shelf, skills, cap)
+    return _list_response(request, shelf, skills, cap)
 
 
-def routing_queues_page(request: Request, queues: Sequence[dict[str, Any]], cap: int) -> Answer:
+def routing_queues_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
     """Answer with Digital's queues: a token leads from page to page."""
     found = [{"id": one["id"], "name": one["name"]} for one in queues if not str(one["id"]).isdigit()]
-    return _answer(request, _DIGITAL, found, cap if "size=" in request.query else min(cap, _USUAL))
+    return _list_response(request, _DIGITAL, found, cap if "size=" in request.query else min(cap, _DEFAULT_PAGE_SIZE))
 
 
-def _answer(request: Request, shelf: Shelf, entries: list[dict[str, Any]], cap: int) -> Answer:
+def _list_response(
+    request: SimulatorRequest, shelf: ServedList, entries: list[dict[str, Any]], cap: int
+) -> SimulatorResponse:
     try:
         offset, size = shelf.window(request.query, cap)
     except ValueError:
-        return refusal(400, Problem("not a number", "invalid.query"))
+        return error_response(400, ApiProblem("not a number", "invalid.query"))
     if not entries:
-        return Answer(status=204)
+        return SimulatorResponse(status=204)
     shown = entries[offset : offset + size]
     following = "?pageNumber=0" if offset + size < len(entries) else None
-    return json_answer(200, shelf.page({"total": len(entries), "nextUri": following}, (offset, size), shown))
+    return json_response(200, shelf.encode_page({"total": len(entries), "nextUri": following}, (offset, size), shown))

@@ -11,20 +11,28 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
-from reconciler.simulator.messages import QUEUES_PATH, RULES_PATH, Answer, Json, NotJsonError, Request, encoded
+from reconciler.simulator.messages import (
+    QUEUES_PATH,
+    RULES_PATH,
+    Json,
+    NotJsonError,
+    SimulatorRequest,
+    SimulatorResponse,
+    encode_json,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-_NOWHERE: Final = "/nowhere"
-_SIMPLE: Final = (400, 409, 412, 422)
+_UNKNOWN_PATH: Final = "/nowhere"
+_REFUSAL_STATUSES: Final = (400, 409, 412, 422)
 """Statuses of refusals that a tenant may answer as a success that says `success: false`."""
-_LARGE: Final = 10_000
+_UNLIMITED: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
+class ServedList:
     """A list as it is served. Empty names: there is no such thing."""
 
     path: str
@@ -51,19 +59,19 @@ class Shelf:
         at = asked.get(self.position, "").removeprefix("at-")
         if self.style == "page-number":
             return (max(int(at or self.first) - self.first, 0) * size, size)
-        return (0, _LARGE) if self.style == "all-at-once" else (max(int(at or 0), 0), size)
+        return (0, _UNLIMITED) if self.style == "all-at-once" else (max(int(at or 0), 0), size)
 
-    def page(self, canonical: dict[str, Any], window: tuple[int, int], entries: list[Json]) -> bytes:
+    def encode_page(self, canonical: dict[str, Any], window: tuple[int, int], entries: list[Json]) -> bytes:
         """Return a page in this style."""
         form: Json = {}
-        put(form, self.member, entries)
+        set_member(form, self.member, entries)
         if self.total:
-            put(form, self.total, canonical["total"])
+            set_member(form, self.total, canonical["total"])
         if self.next:
-            put(form, self.next, self._following(canonical.get("nextUri"), window))
-        return encoded(entries if self.member == "." else form)
+            set_member(form, self.next, self._next_link(canonical.get("nextUri"), window))
+        return encode_json(entries if self.member == "." else form)
 
-    def _following(self, uri: str | None, window: tuple[int, int]) -> str | None:
+    def _next_link(self, uri: str | None, window: tuple[int, int]) -> str | None:
         """Return the link, or the token, to what the tutorial's link leads to: on, back to the start, or elsewhere."""
         if uri is None or self.style == "all-at-once":
             return None
@@ -81,12 +89,12 @@ class Shelf:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dialect:
+class TenantProfile:
     """How a tenant speaks; the defaults are the tutorial's."""
 
-    rules: Shelf = field(default_factory=lambda: Shelf(path=RULES_PATH))
-    queues: Shelf = field(default_factory=lambda: Shelf(path=QUEUES_PATH))
-    single: str = "."
+    rules: ServedList = field(default_factory=lambda: ServedList(path=RULES_PATH))
+    queues: ServedList = field(default_factory=lambda: ServedList(path=QUEUES_PATH))
+    single_member: str = "."
     condition: Mapping[str, str] = field(default_factory=dict)
     target: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
@@ -94,15 +102,15 @@ class Dialect:
     queue_numbers: bool = False
     """Ids of a target's queue are numbers in JSON."""
     update: str = "PUT"
-    message: str = "errors[].message"
-    header: str = ""
-    refused: str = ""
+    message_member: str = "errors[].message"
+    message_header: str = ""
+    refused_member: str = ""
 
-    def understood(self, request: Request, cap: int) -> Request:
+    def canonical_request(self, request: SimulatorRequest, cap: int) -> SimulatorRequest:
         """Return the request in the tutorial's words. What cannot be understood stays as it is."""
-        if self is TUTORIAL:
+        if self is TUTORIAL_PROFILE:
             return request
-        shelf, path = self._place(request.path)
+        shelf, path = self._find_list(request.path)
         if shelf is None:
             return replace(request, path=path)
         asked = replace(request, path=path)
@@ -113,57 +121,59 @@ class Dialect:
                 asked.query = "pageNumber=0"
         if request.body:
             with suppress(NotJsonError):
-                asked.body = encoded(self._heard(request.json()))
+                asked.body = encode_json(self._canonical_rule(request.json()))
         return asked
 
-    def told(self, answer: Answer, request: Request) -> Answer:
+    def tenant_response(self, response: SimulatorResponse, request: SimulatorRequest) -> SimulatorResponse:
         """Return an answer to a request that was understood, in this tenant's words."""
-        if self is TUTORIAL or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
-            return answer
-        if answer.status >= 400:  # noqa: PLR2004 - errors
-            return self._error(answer, request)
+        if self is TUTORIAL_PROFILE or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
+            return response
+        if response.status >= 400:  # noqa: PLR2004 - errors
+            return self._tenant_error(response, request)
         try:
-            form = json.loads(answer.body)
+            form = json.loads(response.body)
         except ValueError:
-            return answer
+            return response
         if isinstance(form, dict) and isinstance(form.get("entities"), list):
-            return self._page(answer, form, request)
+            return self._tenant_page(response, form, request)
         found: Json = {}
-        put(found, self.single, self._rule(form))
-        return replace(answer, body=encoded(self._rule(form) if self.single == "." else found))
+        set_member(found, self.single_member, self._tenant_rule(form))
+        return replace(response, body=encode_json(self._tenant_rule(form) if self.single_member == "." else found))
 
-    def _place(self, path: str) -> tuple[Shelf | None, str]:
+    def _find_list(self, path: str) -> tuple[ServedList | None, str]:
         for shelf, canonical in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
             rest = path.removeprefix(shelf.path)
             if path.startswith(shelf.path) and rest[:1] in ("", "/"):
                 return shelf, canonical + rest
-        return None, _NOWHERE if path.startswith((RULES_PATH, QUEUES_PATH)) else path
+        return None, _UNKNOWN_PATH if path.startswith((RULES_PATH, QUEUES_PATH)) else path
 
-    def _page(self, answer: Answer, form: dict[str, Any], request: Request) -> Answer:
+    def _tenant_page(
+        self, answer: SimulatorResponse, form: dict[str, Any], request: SimulatorRequest
+    ) -> SimulatorResponse:
         of_rules = request.path == RULES_PATH
         shelf = self.rules if of_rules else self.queues
         if shelf.no_content and not form["entities"]:
-            return Answer(status=204)
-        entries = [self._rule(one) if of_rules else _entry(one, shelf) for one in form["entities"]]
-        return replace(answer, body=shelf.page(form, request.window or (0, 1), entries))
+            return SimulatorResponse(status=204)
+        entries = [self._tenant_rule(one) if of_rules else _tenant_entry(one, shelf) for one in form["entities"]]
+        return replace(answer, body=shelf.encode_page(form, request.window or (0, 1), entries))
 
-    def _rule(self, rule: Json) -> Json:
+    def _tenant_rule(self, rule: Json) -> Json:
         if not isinstance(rule, dict):
             return rule
         parts = {
-            name: [self._part(one, names) for one in rule[name]]
+            name: [self._tenant_part(one, names) for one in rule[name]]
             for name, names in (("conditions", self.condition), ("targets", self.target))
             if isinstance(rule.get(name), list)
         }
-        return _entry({**rule, **parts}, self.rules)
+        return _tenant_entry({**rule, **parts}, self.rules)
 
-    def _part(self, part: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-        said = {name: self.words.get(value, value) if name in _WORDS else value for name, value in part.items()}
+    def _tenant_part(self, part: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+        said = {name: self.words.get(value, value) if name in _WORD_FIELDS else value for name, value in part.items()}
         if self.queue_numbers and str(said.get("queueId")).isdigit():
             said["queueId"] = int(said["queueId"])
         return {names.get(name, name): value for name, value in said.items()}
 
-    def _heard(self, body: Json) -> Json:
+    def _canonical_rule(self, body: Json) -> Json:
         """Return a rule that was sent, in the tutorial's words."""
         if not isinstance(body, dict):
             return body
@@ -171,12 +181,12 @@ class Dialect:
         rule = {back.get(name, name): value for name, value in body.items()}
         for name, names in (("conditions", self.condition), ("targets", self.target)):
             if isinstance(rule.get(name), list):
-                rule[name] = [self._heard_part(one, names) for one in rule[name]]
+                rule[name] = [self._canonical_part(one, names) for one in rule[name]]
         if self.rules.numbers and type(rule.get("id")) is int:
             rule["id"] = str(rule["id"])
         return rule
 
-    def _heard_part(self, part: Json, names: Mapping[str, str]) -> Json:
+    def _canonical_part(self, part: Json, names: Mapping[str, str]) -> Json:
         if not isinstance(part, dict):
             return part
         back, words = ({theirs: ours for ours, theirs in one.items()} for one in (names, self.words))
@@ -185,33 +195,35 @@ class Dialect:
             heard["queueId"] = str(heard["queueId"]) if type(heard["queueId"]) is int else None
         return {
             name: words.get(value, f"unknown {value}" if value in self.words else value)
-            if name in _WORDS and isinstance(value, str)
+            if name in _WORD_FIELDS and isinstance(value, str)
             else value
             for name, value in heard.items()
         }
 
-    def _error(self, answer: Answer, request: Request) -> Answer:
+    def _tenant_error(self, answer: SimulatorResponse, request: SimulatorRequest) -> SimulatorResponse:
         try:
             said = "; ".join(one["message"] for one in json.loads(answer.body)["errors"])
         except (ValueError, KeyError, TypeError):
             return answer
         form: Json = {}
-        if self.message:
-            put(form, self.message, said)
+        if self.message_member:
+            set_member(form, self.message_member, said)
         kept = [pair for pair in answer.headers if pair[0] != "content-type"]
-        headers = [*kept, *([(self.header.lower(), said)] if self.header else [])]
-        if self.refused and answer.status in _SIMPLE and request.method != "GET":
-            put(form, self.refused, value=False)
-            return Answer(status=200, body=encoded(form), headers=(("content-type", "application/json"), *headers))
+        headers = [*kept, *([(self.message_header.lower(), said)] if self.message_header else [])]
+        if self.refused_member and answer.status in _REFUSAL_STATUSES and request.method != "GET":
+            set_member(form, self.refused_member, value=False)
+            return SimulatorResponse(
+                status=200, body=encode_json(form), headers=(("content-type", "application/json"), *headers)
+            )
         if not form:
             return replace(answer, body=b"", headers=headers)
-        return replace(answer, body=encoded(form), headers=(("content-type", "application/json"), *headers))
+        return replace(answer, body=encode_json(form), headers=(("content-type", "application/json"), *headers))
 
 
-_WORDS: Final = ("type", "operator")
+_WORD_FIELDS: Final = ("type", "operator")
 
 
-def _entry(entry: Json, shelf: Shelf) -> Json:
+def _tenant_entry(entry: Json, shelf: ServedList) -> Json:
     if not isinstance(entry, dict):
         return entry
     said = dict(entry)
@@ -220,10 +232,10 @@ def _entry(entry: Json, shelf: Shelf) -> Json:
     return {shelf.names.get(name, name): value for name, value in said.items()}
 
 
-def put(form: dict[str, Any], path: str, value: Json) -> None:
+def set_member(data: dict[str, Any], path: str, value: Json) -> None:
     """Put a value into an object at a path such as `_links.next` or `errors[].message`."""
     *way, last = path.split(".") if path != "." else [""]
-    place: Any = form
+    place: Any = data
     for step in way:
         name = step.removesuffix("[]")
         fresh: Any = [{}] if name != step else {}
@@ -234,4 +246,4 @@ def put(form: dict[str, Any], path: str, value: Json) -> None:
         place[name] = [value] if name != last else value
 
 
-TUTORIAL: Final = Dialect()
+TUTORIAL_PROFILE: Final = TenantProfile()

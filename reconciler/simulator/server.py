@@ -10,8 +10,8 @@ import struct
 import sys
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.delivery import EXTENSION
-from reconciler.simulator.messages import Manner
+from reconciler.simulator.delivery import BREAK_EXTENSION
+from reconciler.simulator.messages import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 _GRACE: Final = 10
-_RESET_AT_ONCE: Final = struct.pack("ii", 1, 0)
+_LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 
 
 def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object]) -> None:
@@ -31,7 +31,7 @@ def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object])
     """
     import uvicorn  # noqa: PLC0415 - an extra that only this function needs
 
-    class Server(uvicorn.Server):
+    class SimulatorServer(uvicorn.Server):
         """Ends on a signal by returning, where uvicorn would raise the signal again."""
 
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -49,7 +49,7 @@ def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object])
                     signal.signal(one, handler)
 
     config = uvicorn.Config(
-        breakable(app),
+        allow_breaking(app),
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -59,27 +59,30 @@ def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object])
         timeout_graceful_shutdown=_GRACE,
     )
     with listening_socket(host, port) as listener:
-        asyncio.run(Server(config).serve(sockets=[listener]))
+        asyncio.run(SimulatorServer(config).serve(sockets=[listener]))
 
 
-def breakable(app: ASGIApp) -> ASGIApp:
+def allow_breaking(app: ASGIApp) -> ASGIApp:
     """Give the app the means to break a connection under uvicorn, whose `send` belongs to who has the transport."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         transport = getattr(getattr(send, "__self__", None), "transport", None)
         if transport is not None:
-            scope["extensions"] = {**(scope.get("extensions") or {}), EXTENSION: lambda how: _break(transport, how)}
+            scope["extensions"] = {
+                **(scope.get("extensions") or {}),
+                BREAK_EXTENSION: lambda how: _break(transport, how),
+            }
         await app(scope, receive, send)
 
     return wrapped
 
 
-def _break(transport: asyncio.Transport, manner: Manner) -> None:
+def _break(transport: asyncio.Transport, manner: DeliveryMode) -> None:
     """Close after what was sent, or reset: with SO_LINGER 0 the kernel answers RST in place of FIN."""
-    if manner is Manner.CUT:
+    if manner is DeliveryMode.CUT:
         transport.close()
         return
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_AT_ONCE)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_ZERO)
     transport.abort()
 
 

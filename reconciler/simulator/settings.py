@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from reconciler.simulator.profile import TUTORIAL, Dialect
+from reconciler.simulator.profile import TUTORIAL_PROFILE, TenantProfile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -22,7 +22,7 @@ def _random_id() -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class SimulatorSettings:
     """How the server behaves. Times are in seconds; clock, sleep and ids can be replaced, so that a run repeats."""
 
     clients: Mapping[str, str] | None = None
@@ -57,7 +57,7 @@ class Settings:
     burst: int = 10
     """Requests that may come at once under `rate`."""
     retry_after: Literal["seconds", "date"] = "seconds"
-    dialect: Dialect = TUTORIAL
+    profile: TenantProfile = TUTORIAL_PROFILE
     """What it calls things, and how its lists come in pages."""
     clock: Callable[[], float] = time.time
     """Seconds since 1970."""
@@ -65,11 +65,11 @@ class Settings:
     new_id: Callable[[], str] = _random_id
 
 
-PROFILES: Final[Mapping[str, Settings]] = {
-    "A": Settings(names_unique=True, etags=True),
-    "B": Settings(names_unique=True),
-    "C": Settings(),
-    "D": Settings(lag_reads=3),
-    "E": Settings(names_unique=True, etags=True, idempotency_keys=True),
+PROFILES: Final[Mapping[str, SimulatorSettings]] = {
+    "A": SimulatorSettings(names_unique=True, etags=True),
+    "B": SimulatorSettings(names_unique=True),
+    "C": SimulatorSettings(),
+    "D": SimulatorSettings(lag_reads=3),
+    "E": SimulatorSettings(names_unique=True, etags=True, idempotency_keys=True),
 }
 """Server capability profiles (invariants "Server profiles")."""

@@ -12,25 +12,25 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from reconciler.simulator.messages import Json, Request, encoded
-from reconciler.simulator.storage import Disk, Entry, StateError, fingerprint
+from reconciler.simulator.messages import Json, SimulatorRequest, encode_json
+from reconciler.simulator.storage import StateChange, StateError, StateFiles, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
 
-Object = dict[str, Any]
+JsonObject = dict[str, Any]
 
 _LOG_LIMIT: Final = 20_000
 
 
-class Stored:
+class StoredRule:
     """A rule and its JSON, encoded once. Never changed: an update stores another one."""
 
     __slots__ = ("_text", "rule")
 
-    def __init__(self, rule: Object) -> None:
+    def __init__(self, rule: JsonObject) -> None:
         self.rule = rule
         self._text: bytes | None = None
 
@@ -38,11 +38,11 @@ class Stored:
     def text(self) -> bytes:
         """The rule's compact JSON."""
         if self._text is None:
-            self._text = encoded(self.rule)
+            self._text = encode_json(self.rule)
         return self._text
 
 
-class State:
+class TenantState:
     """The tenant's state, in memory and, where it was loaded from a file, there too before a change is acknowledged.
 
     `requests` is the log of what was asked. `watchers` are called with the whole state after each change, before the
@@ -51,27 +51,30 @@ class State:
     """
 
     def __init__(
-        self, queues: Iterable[Object] = (), rules: Iterable[Object] = (), contexts: Mapping[str, Object] | None = None
+        self,
+        queues: Iterable[JsonObject] = (),
+        rules: Iterable[JsonObject] = (),
+        contexts: Mapping[str, JsonObject] | None = None,
     ) -> None:
-        self.queues: list[Object] = list(queues)
-        self.contexts: dict[str, Object] = dict(contexts or {})
-        self.stored: dict[str, Stored] = {}
-        self.requests: list[Request] = []
-        self.watchers: list[Callable[[State], object]] = []
+        self.queues: list[JsonObject] = list(queues)
+        self.contexts: dict[str, JsonObject] = dict(contexts or {})
+        self.stored_rules: dict[str, StoredRule] = {}
+        self.requests: list[SimulatorRequest] = []
+        self.watchers: list[Callable[[TenantState], object]] = []
         self.revision = 0
         """Counts changes."""
-        self._named: dict[str, set[str]] = {}
-        self._disk: Disk | None = None
+        self._ids_by_name: dict[str, set[str]] = {}
+        self._files: StateFiles | None = None
         for rule in rules:
-            self._keep(rule)
+            self._store(rule)
 
     @classmethod
     def load(
         cls,
         path: Path,
-        queues: Iterable[Object] = (),
-        start: State | None = None,
-        patience: float = 10.0,
+        queues: Iterable[JsonObject] = (),
+        initial: TenantState | None = None,
+        lock_timeout: float = 10.0,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
         """Open the state kept at `path` and lock it until `close`; where there is none yet, begin as `start`, or empty.
@@ -79,28 +82,28 @@ class State:
         `queues` are added to those of the file; where an id is there already, its name is replaced. Waits up to
         `patience` seconds for another process to let go. `read` returns a file's bytes. Raises StateError.
         """
-        disk = Disk(path, patience, read)
+        disk = StateFiles(path, lock_timeout, read)
         try:
-            if start is not None and disk.is_new():
-                disk.replace(start.document())
+            if initial is not None and disk.is_new():
+                disk.replace(initial.to_document())
             state = cls(**disk.snapshot())
             _check_json(path, state)
-            for entry in disk.entries():
+            for entry in disk.changes():
                 state._replay(entry)
             state._add_queues(queues)
-            disk.compact(state.document)
+            disk.compact(state.to_document)
         except BaseException:
             disk.close()
             raise
-        state._disk = disk
+        state._files = disk
         return state
 
     def close(self) -> None:
         """Write the whole state to its file, if it has one, and unlock it. Raises StateError."""
-        disk, self._disk = self._disk, None
+        disk, self._files = self._files, None
         if disk is not None:
             try:
-                disk.compact(self.document)
+                disk.compact(self.to_document)
             finally:
                 disk.close()
 
@@ -112,136 +115,136 @@ class State:
     ) -> None:
         self.close()
 
-    def document(self) -> Object:
+    def to_document(self) -> JsonObject:
         """Return the state as its file holds it."""
         return {"queues": self.queues, "rules": self.rules(), "contexts": self.contexts}
 
-    def rules(self) -> list[Object]:
+    def rules(self) -> list[JsonObject]:
         """Return all rules, oldest first."""
-        return [stored.rule for stored in self.stored.values()]
+        return [stored.rule for stored in self.stored_rules.values()]
 
-    def named(self, name: str) -> frozenset[str]:
+    def ids_named(self, name: str) -> frozenset[str]:
         """Return the ids of the rules of that name."""
-        return frozenset(self._named.get(name, ()))
+        return frozenset(self._ids_by_name.get(name, ()))
 
     def has_queue(self, queue_id: object) -> bool:
         """Tell whether the tenant has the queue."""
         return any(queue["id"] == queue_id for queue in self.queues)
 
-    def put(self, rule: Object) -> Stored:
+    def put(self, rule: JsonObject) -> StoredRule:
         """Store a rule under its `id`, new or in an older one's place. StateError, and then nothing changed."""
-        self._write("rule", rule["id"], self._text(rule["id"]), rule)
-        stored = self._keep(rule)
-        self._changed()
+        self._append_change("rule", rule["id"], self._stored_text(rule["id"]), rule)
+        stored = self._store(rule)
+        self._notify_watchers()
         return stored
 
-    def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> Stored:
+    def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> StoredRule:
         """Change fields of a rule behind everybody's back, as a person in the UI does. KeyError where it is gone."""
-        rule = {**self.stored[rule_id].rule, **fields}
+        rule = {**self.stored_rules[rule_id].rule, **fields}
         rule |= {
-            "version": version_of(rule) + 1,
-            "dateModified": timestamp(time.time() if now is None else now),
+            "version": rule_version(rule) + 1,
+            "dateModified": format_timestamp(time.time() if now is None else now),
         }
         return self.put(rule)
 
     def remove(self, rule_id: str) -> None:
         """Delete a rule. KeyError where there is none; StateError, and then nothing changed."""
-        self._write("rule", rule_id, self.stored[rule_id].text, None)
+        self._append_change("rule", rule_id, self.stored_rules[rule_id].text, None)
         self._drop(rule_id)
-        self._changed()
+        self._notify_watchers()
 
-    def merge(self, conversation: str, attributes: Object) -> Object:
+    def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
         """Merge attributes into a conversation's and return them all. StateError, and then nothing changed."""
         before = self.contexts.get(conversation)
         after = {**(before or {}), **attributes}
-        self._write("context", conversation, None if before is None else encoded(before), after)
+        self._append_change("context", conversation, None if before is None else encode_json(before), after)
         self.contexts[conversation] = after
-        self._changed()
+        self._notify_watchers()
         return after
 
-    def record(self, request: Request) -> None:
+    def record(self, request: SimulatorRequest) -> None:
         """Append a request to the log; of a long run the oldest half is forgotten."""
         if len(self.requests) >= _LOG_LIMIT:
             del self.requests[: _LOG_LIMIT // 2]
         self.requests.append(request)
 
-    def _changed(self) -> None:
+    def _notify_watchers(self) -> None:
         self.revision += 1
         for watcher in self.watchers:
             watcher(self)
 
-    def _write(self, kind: str, identity: str, was: bytes | None, now: Object | None) -> None:
-        if self._disk is not None:
-            self._disk.append(Entry(kind, identity, None if was is None else fingerprint(was), now))
+    def _append_change(self, kind: str, identity: str, was: bytes | None, now: JsonObject | None) -> None:
+        if self._files is not None:
+            self._files.append(StateChange(kind, identity, None if was is None else fingerprint(was), now))
 
-    def _text(self, rule_id: str) -> bytes | None:
-        stored = self.stored.get(rule_id)
+    def _stored_text(self, rule_id: str) -> bytes | None:
+        stored = self.stored_rules.get(rule_id)
         return None if stored is None else stored.text
 
-    def _keep(self, rule: Object) -> Stored:
+    def _store(self, rule: JsonObject) -> StoredRule:
         self._forget_name(rule["id"])
-        self._named.setdefault(rule["name"], set()).add(rule["id"])
-        stored = self.stored[rule["id"]] = Stored(rule)
+        self._ids_by_name.setdefault(rule["name"], set()).add(rule["id"])
+        stored = self.stored_rules[rule["id"]] = StoredRule(rule)
         return stored
 
     def _drop(self, rule_id: str) -> None:
         self._forget_name(rule_id)
-        del self.stored[rule_id]
+        del self.stored_rules[rule_id]
 
     def _forget_name(self, rule_id: str) -> None:
-        before = self.stored.get(rule_id)
+        before = self.stored_rules.get(rule_id)
         if before is not None:
-            self._named[before.rule["name"]].discard(rule_id)
+            self._ids_by_name[before.rule["name"]].discard(rule_id)
 
-    def _add_queues(self, queues: Iterable[Object]) -> None:
+    def _add_queues(self, queues: Iterable[JsonObject]) -> None:
         known = {queue["id"]: queue for queue in self.queues}
         for queue in queues:
             known[queue["id"]] = {**known.get(queue["id"], {}), **queue}
         self.queues = list(known.values())
 
-    def _replay(self, entry: Entry) -> None:
+    def _replay(self, entry: StateChange) -> None:
         """Apply an entry of the log where what it replaced still stands (disk.py says why)."""
         if entry.kind == "context":
             before = self.contexts.get(entry.id)
-            if entry.was == (None if before is None else fingerprint(encoded(before))):
-                self.contexts[entry.id] = entry.now
+            if entry.previous_fingerprint == (None if before is None else fingerprint(encode_json(before))):
+                self.contexts[entry.id] = entry.value
             return
-        text = self._text(entry.id)
-        if entry.was != (None if text is None else fingerprint(text)):
+        text = self._stored_text(entry.id)
+        if entry.previous_fingerprint != (None if text is None else fingerprint(text)):
             return
-        if entry.now is None:
+        if entry.value is None:
             self._drop(entry.id)
         else:
-            self._keep(entry.now)
+            self._store(entry.value)
 
 
-def version_of(rule: Mapping[str, Any]) -> int:
+def rule_version(rule: Mapping[str, Any]) -> int:
     """Return a rule's version; 0 where a person's edit left none."""
     version = rule.get("version")
     return version if isinstance(version, int) else 0
 
 
-def timestamp(seconds: float) -> str:
+def format_timestamp(seconds: float) -> str:
     """Return a time as the API writes it: `2026-01-05T09:00:00.000Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
 
 
-def _check_json(path: Path, state: State) -> None:
+def _check_json(path: Path, state: TenantState) -> None:
     """Encode everything once, which each rule keeps: Python reads more than JSON can say. Raises StateError."""
     try:
-        encoded([state.queues, state.contexts])
-        for stored in state.stored.values():
+        encode_json([state.queues, state.contexts])
+        for stored in state.stored_rules.values():
             stored.text  # noqa: B018 - encodes and keeps
     except ValueError as error:
         raise StateError(f"{path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
 
 
-def empty(queues: Iterable[dict[str, Any]] = ()) -> State:
+def empty_tenant(queues: Iterable[dict[str, Any]] = ()) -> TenantState:
     """Return a tenant with queues and without rules."""
-    return State(queues=queues)
+    return TenantState(queues=queues)
 
 
-def bank() -> State:
+def bank_tenant() -> TenantState:
     """Return a bank's tenant as found in life: hand-made rules, other owners' rules, unknown fields."""
     tenant = json.loads(files("reconciler.simulator").joinpath("tenants/bank.json").read_text(encoding="utf-8"))
-    return State(queues=tenant["queues"], rules=tenant["rules"])
+    return TenantState(queues=tenant["queues"], rules=tenant["rules"])

@@ -31,13 +31,13 @@ class StateError(Exception):
     """The state's file cannot be used. `str(error)` says which file, why, and what to do."""
 
 
-class Entry(NamedTuple):
+class StateChange(NamedTuple):
     """One change: object `id` of a kind (`rule`, `context`) went from a value with fingerprint `was` to `now`."""
 
     kind: str
     id: str
-    was: str | None
-    now: Any
+    previous_fingerprint: str | None
+    value: Any
 
 
 def fingerprint(text: bytes) -> str:
@@ -45,10 +45,10 @@ def fingerprint(text: bytes) -> str:
     return f"{zlib.crc32(text):08x}"
 
 
-class Disk:
+class StateFiles:
     """The snapshot and the log of one state, locked for this process."""
 
-    def __init__(self, path: Path, patience: float, read: Callable[[Path], bytes]) -> None:
+    def __init__(self, path: Path, lock_timeout: float, read: Callable[[Path], bytes]) -> None:
         """Lock the state, waiting up to `patience` seconds for who has it. Raises StateError."""
         self._path = path
         self._read = read
@@ -59,7 +59,7 @@ class Disk:
             raise StateError(f"{path}: cannot be opened: {error.strerror}") from error
         self._size = 0
         try:
-            self._lock(patience)
+            self._lock(lock_timeout)
         except BaseException:
             os.close(self._log)
             raise
@@ -98,9 +98,9 @@ class Disk:
             raise StateError(f"{self._path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
         if not isinstance(document, dict):
             raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
-        return _checked(self._path, document)
+        return _check_snapshot(self._path, document)
 
-    def entries(self) -> Iterator[Entry]:
+    def changes(self) -> Iterator[StateChange]:
         """Read the log. A torn last line was never acknowledged and is dropped. Raises StateError."""
         try:
             lines = self._read(Path(f"{self._path}.log")).split(b"\n")
@@ -109,15 +109,15 @@ class Disk:
         self._size = sum(len(line) + 1 for line in lines[:-1])
         for number, line in enumerate(lines[:-1], 1):
             try:
-                yield Entry(*json.loads(line))
+                yield StateChange(*json.loads(line))
             except (ValueError, TypeError, RecursionError):
                 raise StateError(
                     f"{self._path}.log:{number}: is not an entry. Delete the log to go on from {self._path} alone"
                 ) from None
 
-    def append(self, entry: Entry) -> None:
+    def append(self, change: StateChange) -> None:
         """Write one change to the log. Raises StateError, and then nothing was written."""
-        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(change, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
             written = os.write(self._log, line)
             if written == len(line):
@@ -140,7 +140,7 @@ class Disk:
         beside = Path(f"{self._path}.new")
         try:
             with beside.open("w", encoding="utf-8") as file:
-                file.write(_readable(document))
+                file.write(_format_snapshot(document))
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(self._path)
@@ -154,7 +154,7 @@ class Disk:
         os.close(self._log)
 
 
-def _readable(document: dict[str, Any]) -> str:
+def _format_snapshot(document: dict[str, Any]) -> str:
     """Write one object a line: it can be read, edited and compared, and is not ten times as long as it need be."""
     parts = []
     for key, value in document.items():
@@ -169,7 +169,7 @@ def _readable(document: dict[str, Any]) -> str:
     return "{" + ",\n".join(parts) + "}\n"
 
 
-def _checked(path: Path, document: dict[str, Any]) -> dict[str, Any]:
+def _check_snapshot(path: Path, document: dict[str, Any]) -> dict[str, Any]:
     """Return the known parts of a snapshot in their right shape, since people edit it. Raises StateError."""
     contexts = document.get("contexts", {})
     if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):

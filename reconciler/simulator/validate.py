@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, TypeGuard
 
-from reconciler.simulator.messages import Json, Problem, is_number
+from reconciler.simulator.messages import ApiProblem, Json, is_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.simulator.state import State
+    from reconciler.simulator.state import TenantState
 
 
-LONGEST_NAME: Final = 256
-LONGEST_DESCRIPTION: Final = 4096
+MAX_NAME: Final = 256
+MAX_DESCRIPTION: Final = 4096
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 EQUALITIES: Final = frozenset({"equals", "notEquals"})
@@ -25,10 +25,10 @@ ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "les
 OPERATORS: Final = EQUALITIES | SETS | EXISTENCE | PATTERNS | ORDERS | {"between"}
 
 
-def rule_problems(body: Json, state: State) -> list[Problem]:
+def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
     """Return everything that is wrong with a rule's body; nothing where it can be stored."""
     if not isinstance(body, dict):
-        return [Problem("The body must be a rule", "invalid.type")]
+        return [ApiProblem("The body must be a rule", "invalid.type")]
     return [
         *_name_problems(body),
         *_plain_problems(body),
@@ -37,75 +37,75 @@ def rule_problems(body: Json, state: State) -> list[Problem]:
     ]
 
 
-def _name_problems(body: dict[str, Any]) -> Iterator[Problem]:
+def _name_problems(body: dict[str, Any]) -> Iterator[ApiProblem]:
     name = body.get("name")
     if name is None:
-        yield Problem("name is required", "missing.field", "name")
+        yield ApiProblem("name is required", "missing.field", "name")
     elif not isinstance(name, str):
-        yield Problem("must be text", "invalid.type", "name")
-    elif not name.strip() or len(name) > LONGEST_NAME:
-        yield Problem(f"must have 1 to {LONGEST_NAME} characters", "invalid.value", "name")
+        yield ApiProblem("must be text", "invalid.type", "name")
+    elif not name.strip() or len(name) > MAX_NAME:
+        yield ApiProblem(f"must have 1 to {MAX_NAME} characters", "invalid.value", "name")
     description = body.get("description", "")
     if not isinstance(description, str):
-        yield Problem("must be text", "invalid.type", "description")
-    elif len(description) > LONGEST_DESCRIPTION:
-        yield Problem(f"must have {LONGEST_DESCRIPTION} characters at most", "invalid.value", "description")
+        yield ApiProblem("must be text", "invalid.type", "description")
+    elif len(description) > MAX_DESCRIPTION:
+        yield ApiProblem(f"must have {MAX_DESCRIPTION} characters at most", "invalid.value", "description")
 
 
-def _plain_problems(body: dict[str, Any]) -> Iterator[Problem]:
+def _plain_problems(body: dict[str, Any]) -> Iterator[ApiProblem]:
     if body.get("priority") is None:
-        yield Problem("priority is required", "missing.field", "priority")
+        yield ApiProblem("priority is required", "missing.field", "priority")
     elif not is_number(body["priority"]):
-        yield Problem("must be a number", "invalid.type", "priority")
+        yield ApiProblem("must be a number", "invalid.type", "priority")
     if body.get("enabled") is None:
-        yield Problem("enabled is required", "missing.field", "enabled")
+        yield ApiProblem("enabled is required", "missing.field", "enabled")
     elif not isinstance(body["enabled"], bool):
-        yield Problem("must be true or false", "invalid.type", "enabled")
+        yield ApiProblem("must be true or false", "invalid.type", "enabled")
 
 
-def _list_problems(body: dict[str, Any], key: str, state: State, least: int) -> Iterator[Problem]:
+def _list_problems(body: dict[str, Any], key: str, state: TenantState, least: int) -> Iterator[ApiProblem]:
     parts = body.get(key)
     if parts is None:
-        yield Problem(f"{key} is required", "missing.field", key)
+        yield ApiProblem(f"{key} is required", "missing.field", key)
     elif not isinstance(parts, list):
-        yield Problem("must be a list", "invalid.type", key)
+        yield ApiProblem("must be a list", "invalid.type", key)
     elif len(parts) < least:
-        yield Problem(f"must have {least} at least", "invalid.value", key)
+        yield ApiProblem(f"must have {least} at least", "invalid.value", key)
     else:
         for place, part in enumerate(parts):
             where = f"{key}[{place}]"
             if not isinstance(part, dict):
-                yield Problem("must be an object", "invalid.type", where)
+                yield ApiProblem("must be an object", "invalid.type", where)
             elif not _in_use(part, key, state):
                 yield from (_condition_problems if key == "conditions" else _target_problems)(part, where, state)
 
 
-def _in_use(part: dict[str, Any], key: str, state: State) -> bool:
+def _in_use(part: dict[str, Any], key: str, state: TenantState) -> bool:
     """Tell whether a part that this file does not know stands in a live rule all the same: the tenant knows it."""
     if part.get("type") == "queue" or (part.get("type") == "attribute" and _is_operator(part.get("operator"))):
         return False
     return any(part in (rule.get(key) or ()) for rule in state.rules())
 
 
-def _condition_problems(part: dict[str, Any], where: str, state: State) -> Iterator[Problem]:
+def _condition_problems(part: dict[str, Any], where: str, state: TenantState) -> Iterator[ApiProblem]:
     del state
     if part.get("type") != "attribute":
-        yield Problem("Unknown type of condition", "invalid.value", f"{where}.type")
+        yield ApiProblem("Unknown type of condition", "invalid.value", f"{where}.type")
         return
     if not isinstance(part.get("attributeName"), str) or not part["attributeName"]:
-        yield Problem("attributeName is required", "missing.field", f"{where}.attributeName")
+        yield ApiProblem("attributeName is required", "missing.field", f"{where}.attributeName")
     operator = part.get("operator")
     if not _is_operator(operator):
-        yield Problem("Unknown operator", "invalid.value", f"{where}.operator")
-    elif operator not in EXISTENCE and not _fits(operator, part.get("value")):
-        yield Problem(f"is no value for {operator}", "invalid.value", f"{where}.value")
+        yield ApiProblem("Unknown operator", "invalid.value", f"{where}.operator")
+    elif operator not in EXISTENCE and not _is_comparable(operator, part.get("value")):
+        yield ApiProblem(f"is no value for {operator}", "invalid.value", f"{where}.value")
 
 
 def _is_operator(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and value in OPERATORS
 
 
-def _fits(operator: str, value: object) -> bool:
+def _is_comparable(operator: str, value: object) -> bool:
     """Tell whether the operator can compare with the value (semantics S5, S7, S9)."""
     if operator in EQUALITIES:
         return _is_scalar(value)
@@ -126,12 +126,12 @@ def _is_numeric(value: object) -> bool:
     return is_number(value) or (isinstance(value, str) and bool(DECIMAL.fullmatch(value)))
 
 
-def _target_problems(part: dict[str, Any], where: str, state: State) -> Iterator[Problem]:
+def _target_problems(part: dict[str, Any], where: str, state: TenantState) -> Iterator[ApiProblem]:
     if part.get("type") != "queue":
-        yield Problem("Unknown type of target", "invalid.value", f"{where}.type")
+        yield ApiProblem("Unknown type of target", "invalid.value", f"{where}.type")
         return
     if not state.has_queue(part.get("queueId")):
-        yield Problem("No such queue", "invalid.value", f"{where}.queueId")
+        yield ApiProblem("No such queue", "invalid.value", f"{where}.queueId")
     weight = part.get("weight")
     if not is_number(weight) or weight < 0:
-        yield Problem("must be a number of 0 or more", "invalid.value", f"{where}.weight")
+        yield ApiProblem("must be a number of 0 or more", "invalid.value", f"{where}.weight")

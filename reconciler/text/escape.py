@@ -19,8 +19,8 @@ variation selectors, the object and the replacement character."""
 
 LONGEST_NAME: Final = 60
 MOST_ITEMS: Final = 8
-_LONGEST: Final = 300
-_EXACT: Final = 1e16
+_MAX_LENGTH: Final = 300
+_MAX_EXACT_FLOAT: Final = 1e16
 
 
 def is_visible(text: str) -> bool:
@@ -30,10 +30,10 @@ def is_visible(text: str) -> bool:
 
 def escape_invisible(text: str) -> str:
     r"""Return the text, uncut, with each invisible character written as \uXXXX or \UXXXXXXXX."""
-    return text if is_visible(text) else "".join(one if is_visible(one) else _escape(one) for one in text)
+    return text if is_visible(text) else "".join(one if is_visible(one) else _escape_match(one) for one in text)
 
 
-def sanitize(text: str, limit: int = _LONGEST) -> str:
+def sanitize(text: str, limit: int = _MAX_LENGTH) -> str:
     """Return the text with its invisible characters escaped, cut after `limit` characters."""
     shown = escape_invisible(text)
     return shown if len(shown) <= limit else f"{shown[:limit]}..."
@@ -43,7 +43,7 @@ def quote(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
     if isinstance(item, list | tuple):
         return f"[{join_first(item, MOST_ITEMS, quote)}]"
-    whole = isinstance(item, float) and item.is_integer() and abs(item) < _EXACT
+    whole = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
     written = sanitize(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
     # Where it is cut, a text still ends in a quote: what stands after it is no part of it.
     return written if not isinstance(item, str) or written.endswith('"') else f'{written}"'
@@ -65,6 +65,6 @@ def join_first(items: Sequence[T], limit: int, shape: Callable[[T], str] = str) 
     return f"{', '.join(map(shape, items[:limit]))}{more}"
 
 
-def _escape(character: str) -> str:
+def _escape_match(character: str) -> str:
     point = ord(character)
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
-_CHUNK: Final = 256 * KIB
-_FLAGS: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY"))
+_CHUNK_SIZE: Final = 256 * KIB
+_OPEN_FLAGS: Final = os.O_RDONLY | sum(
+    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
+)
 """Without blocking: between the check and the opening, a file may be replaced by a pipe that nobody writes to."""
-_KINDS: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+_FILE_TYPES: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
 class NotRegularFileError(OSError):
@@ -49,14 +51,14 @@ def read_certificates(path: str | Path) -> str:
 def read_start(path: str | Path, size: int) -> bytes:
     """Return the first bytes of a regular file, `size` of them at most. Raises OSError, as `read_file` does."""
     try:
-        _check(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
-        file = os.open(path, _FLAGS)
+        _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
+        file = os.open(path, _OPEN_FLAGS)
     except ValueError:
         raise OSError(errno.EINVAL, "the path holds a NUL character; check the path", str(path)) from None
     try:
-        _check(os.fstat(file), path)
+        _require_regular_file(os.fstat(file), path)
         chunks = []
-        while size and (chunk := os.read(file, min(size, _CHUNK))):
+        while size and (chunk := os.read(file, min(size, _CHUNK_SIZE))):
             chunks.append(chunk)
             size -= len(chunk)
         return b"".join(chunks)
@@ -64,11 +66,11 @@ def read_start(path: str | Path, size: int) -> bytes:
         os.close(file)
 
 
-def _check(status: os.stat_result, path: str | Path) -> None:
+def _require_regular_file(status: os.stat_result, path: str | Path) -> None:
     """Raise OSError where this is not a regular file."""
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
-        kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a device")
+        kind = _FILE_TYPES.get(stat.S_IFMT(status.st_mode), "a device")
         message = f"it is {kind}, not a regular file; save the contents to a file, and name that file"
         raise NotRegularFileError(errno.EINVAL, message, str(path))

@@ -44,7 +44,7 @@ def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -
     if not isinstance(condition, Condition):
         return f"something that cxroute does not understand: {sanitize(condition.text)}"
     subject = subject_phrase(condition, labels)
-    written = condition.written
+    written = condition.raw_value
     if condition.operator in ("exists", "notExists"):
         return subject
     if condition.operator == "between" and isinstance(written, tuple):
@@ -101,16 +101,16 @@ def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str])
     """Say a whole rule in one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
     off = "" if rule.enabled else ", switched off"
     goes = queues_phrase(rule.targets, names)
-    return f"{asks_phrase(rule, labels)}: to {goes}, priority {quote(rule.priority)}{off}"
+    return f"{conditions_phrase(rule, labels)}: to {goes}, priority {quote(rule.priority)}{off}"
 
 
-def asks_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
+def conditions_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
     """Say which conversations a rule takes: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
-    asks = " and ".join(condition_phrase(condition, labels) for condition in _as_read(rule, labels))
+    asks = " and ".join(condition_phrase(condition, labels) for condition in _sort_for_reading(rule, labels))
     return asks or "every conversation"
 
 
-def _as_read(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:
+def _sort_for_reading(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:
     """Order conditions as people think of them: what the caller wants, how sure the bot is, everything else."""
     order = list(labels)
     return sorted(
@@ -121,11 +121,13 @@ def _as_read(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:
     )
 
 
-def conversation_phrase(given: Mapping[str, object], labels: Mapping[str, str]) -> str:
+def conversation_phrase(attributes: Mapping[str, object], labels: Mapping[str, str]) -> str:
     """Say a conversation: `intent "x", confidence 0.7, language "fr"`, as people think of it."""
-    known = [name for name in labels if name in given]
-    names = [*known, *(name for name in given if name not in labels)]
-    return ", ".join(f"{sanitize(labels.get(name, name))} {quote(given[name])}" for name in names) or "no attributes"
+    known = [name for name in labels if name in attributes]
+    names = [*known, *(name for name in attributes if name not in labels)]
+    return (
+        ", ".join(f"{sanitize(labels.get(name, name))} {quote(attributes[name])}" for name in names) or "no attributes"
+    )
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:
@@ -147,6 +149,6 @@ def acknowledged_phrase(count: int) -> str:
     return f"{pluralize(count, 'acknowledged finding')} {'is' if count == 1 else 'are'} not shown."
 
 
-def failing(tests: int) -> str:
+def failing_tests_phrase(tests: int) -> str:
     """Return `1 route test fails`, `2 route tests fail`."""
     return f"{pluralize(tests, 'route test')} {'fails' if tests == 1 else 'fail'}"

@@ -15,32 +15,32 @@ def refuse_constant(text: str) -> NoReturn:
     raise ValueError(text)
 
 
-def finite(text: str) -> float:
+def parse_finite(text: str) -> float:
     """Return a number. Raises ValueError for one like 1e999: JSON has no infinity, but Python makes one of it."""
     found = float(text)
     return found if math.isfinite(found) else refuse_constant(text[:40])
 
 
-STRICT: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=finite)
+STRICT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=parse_finite)
 """What it gives can be shown, and written as JSON again."""
 
 
-_MOST: Final = 1000
+_MAX_ITEMS: Final = 1000
 """Items of a list that are looked at."""
 
 
-def members(form: object, path: str) -> list[Any]:
+def find_members(data: object, path: str) -> list[Any]:
     """Return what stands at a path, once for each item where there are lists; nothing where there is no such member."""
-    found: list[Any] = [form]
+    found: list[Any] = [data]
     for step in () if path == "." else path.split("."):
         name = step.removesuffix("[]")
         found = [one[name] for one in found if isinstance(one, dict) and name in one]
         if name != step:
-            found = [item for one in found if isinstance(one, list) for item in one[:_MOST]]
+            found = [item for one in found if isinstance(one, list) for item in one[:_MAX_ITEMS]]
     return found
 
 
-def member(form: object, path: str) -> Any:  # noqa: ANN401 - any JSON
+def find_member(data: object, path: str) -> Any:  # noqa: ANN401 - any JSON
     """Return what stands at a path without lists; None where there is nothing."""
-    found = members(form, path)
+    found = find_members(data, path)
     return found[0] if found else None

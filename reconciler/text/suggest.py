@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-_LONGEST: Final = 64
-_MOST: Final = 300
+_MAX_NAME_LENGTH: Final = 64
+_MAX_CANDIDATES: Final = 300
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, candidates: Iterable[str]) -> str:
     """Return `did you mean "queue"?`, or nothing where no known name is near. Bounded: names come from outside."""
-    near = _nearest(name, tuple(known)[:_MOST]) if len(name) <= _LONGEST else ""
+    near = _nearest(name, tuple(candidates)[:_MAX_CANDIDATES]) if len(name) <= _MAX_NAME_LENGTH else ""
     return f"did you mean {quote_name(near)}?" if near not in {"", name} else ""
 
 
 @lru_cache(maxsize=1024)
-def _nearest(name: str, known: tuple[str, ...]) -> str:
+def _nearest(name: str, candidates: tuple[str, ...]) -> str:
     """Prefer the same name in another case (`minconfidence`, `Queue`), then the one with the most in common."""
-    folded = {one.casefold(): one for one in reversed(known) if len(one) <= _LONGEST}
+    folded = {one.casefold(): one for one in reversed(candidates) if len(one) <= _MAX_NAME_LENGTH}
     close = get_close_matches(name.casefold(), folded, n=1)
     return folded[close[0]] if close else ""

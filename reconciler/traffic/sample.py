@@ -20,44 +20,44 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import ManifestError, UsageError
-from reconciler.manifest.text import Complaints, Text
-from reconciler.manifest.yaml_reader import LARGEST, EndOfReadingError
-from reconciler.model.rule import DECIMAL, number
+from reconciler.manifest.text import ErrorCollector, SourceText
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError
+from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import read_start
-from reconciler.text.suggest import did_you_mean
-from reconciler.traffic.table import Record, Table, table
+from reconciler.text.suggest import suggest
+from reconciler.traffic.table import Record, Table, parse_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from reconciler.manifest.kinds.environment import Attributes, Environment
-    from reconciler.manifest.source_map import Loaded
+    from reconciler.manifest.source_map import LoadedDocument
     from reconciler.model.finding import Finding
 
 
-Value = str | int | float | None
+CellValue = str | int | float | None
 
-COUNT: Final = "count"
-MOST_ROWS: Final = 100_000
-_MOST_COLUMNS: Final = 100
-_MOST_CONVERSATIONS: Final = 10**12
+COUNT_COLUMN: Final = "count"
+MAX_ROWS: Final = 100_000
+_MAX_COLUMNS: Final = 100
+_MAX_CONVERSATIONS: Final = 10**12
 """Of one row: far from where sums of numbers lose their last digits."""
-_THOUSANDS: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
+_THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class SampleRow:
     """So many conversations whose attributes were these; None is one that was missing."""
 
-    attributes: Mapping[str, Value]
+    attributes: Mapping[str, CellValue]
     count: int | float
     line: int
     """Where the first of the rows that were added up stands, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class TrafficSample:
     """A whole sample. Rows are distinct, know the same attributes, and count more than 0."""
 
     name: str
@@ -65,22 +65,22 @@ class Sample:
     digest: str
     """SHA-256 of the file's bytes, in hexadecimal."""
     period: str
-    rows: tuple[Row, ...]
+    rows: tuple[SampleRow, ...]
     total: int | float
     """How many conversations all rows stand for; more than 0."""
     warnings: tuple[Finding, ...] = ()
 
 
-def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> Sample:
+def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
     """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
-    complaints = Complaints(text=Text(escape_invisible(name), ""))
-    rows: tuple[Row, ...] = ()
-    with suppress(EndOfReadingError):  # why is among the complaints
-        rows = _rows(_Columns(table=table(data, COUNT, complaints), meant=attributes))
+    complaints = ErrorCollector(text=SourceText(escape_invisible(name), ""))
+    rows: tuple[SampleRow, ...] = ()
+    with suppress(StopReadingError):  # why is among the complaints
+        rows = _sum_rows(_ColumnReader(table=parse_table(data, COUNT_COLUMN, complaints), attribute_names=attributes))
     found = complaints.findings()
     if any(finding.severity == "error" for finding in found):
         raise ManifestError(found)
-    return Sample(
+    return TrafficSample(
         name=name,
         digest=sha256(data).hexdigest(),
         period=period,
@@ -90,142 +90,148 @@ def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "
     )
 
 
-def _rows(columns: _Columns) -> tuple[Row, ...]:
+def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
     """Add up the rows of a file."""
     records = columns.table.records()
     header = next(records, None)
     if header is None:
         hint = "its first row names the columns"
-        columns.table.complaints.refuse("CXR230", 0, "the traffic sample is empty", hint)
+        columns.table.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
         return ()
-    columns.take(header)
-    sums: dict[tuple[Value, ...], Row] = {}
+    columns.read_header(header)
+    sums: dict[tuple[CellValue, ...], SampleRow] = {}
     for place, record in enumerate(records):
-        if place == MOST_ROWS:
-            columns.table.complain("CXR230", record, 0, f"more than {MOST_ROWS:,} rows", "add equal rows up")
-        if place == MOST_ROWS or columns.table.complaints.full:
+        if place == MAX_ROWS:
+            columns.table.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
+        if place == MAX_ROWS or columns.table.collector.is_full:
             break
-        read = columns.read(record)
+        read = columns.read_row(record)
         if read is None:
             continue
         values, count = read
         before = sums.get(values)
         if before is not None:
-            sums[values] = Row(before.attributes, before.count + count, before.line)
+            sums[values] = SampleRow(before.attributes, before.count + count, before.line)
         elif count:
-            sums[values] = Row(dict(zip(columns.attributes, values, strict=True)), count, record.line)
-    if not sums and not columns.table.complaints.found:
-        columns.table.complain("CXR234", header, columns.names.index(COUNT), "the sample counts no conversations")
+            sums[values] = SampleRow(dict(zip(columns.attributes, values, strict=True)), count, record.line)
+    if not sums and not columns.table.collector.collected:
+        columns.table.report("CXR234", header, columns.names.index(COUNT_COLUMN), "the sample counts no conversations")
     return tuple(sums.values())
 
 
 @dataclass(kw_only=True)
-class _Columns:
+class _ColumnReader:
     """What the cells of a file's rows mean."""
 
     table: Table
-    meant: Attributes
+    attribute_names: Attributes
     names: list[str] = field(default_factory=list)
     """As they stand in the header."""
     attributes: tuple[str, ...] = ()
     """What they mean, `count` left out."""
-    _known: list[dict[str, Value]] = field(default_factory=list)
+    _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
     """For each column what its cells meant so far: most stand in many rows."""
-    _readers: list[Callable[[str], Value]] = field(default_factory=list)
+    _readers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
-    def take(self, header: Record) -> None:
+    def read_header(self, header: Record) -> None:
         """Take the row that names the columns. EndOfReadingError where they cannot be told."""
         self.names = header.cells
         taken: list[str] = []
-        for place, name in enumerate(self.names[:_MOST_COLUMNS]):
-            attribute = {"intent": self.meant.intent, "confidence": self.meant.confidence}.get(name, name)
+        for place, name in enumerate(self.names[:_MAX_COLUMNS]):
+            attribute = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}.get(
+                name, name
+            )
             if not name or name != name.strip():
                 problem = f"column {place + 1} has {'spaces around its' if name else 'no'} name"
-                self.table.complain("CXR232", header, place, problem)
+                self.table.report("CXR232", header, place, problem)
             elif attribute in taken:
-                self.table.complain("CXR232", header, place, f"a second column for {quote_name(attribute)}", "keep one")
+                self.table.report("CXR232", header, place, f"a second column for {quote_name(attribute)}", "keep one")
             taken.append(attribute)
-        self._complain_of_whole(header)
-        if self.table.complaints.found:
-            raise EndOfReadingError
-        readers = {self.meant.intent: _text, self.meant.confidence: _confidence, COUNT: self._count}
-        self._readers = [readers.get(attribute, _any) for attribute in taken]
-        self._known = [{} for _ in taken]
-        self.attributes = tuple(attribute for attribute in taken if attribute != COUNT)
-        self._warn(header)
+        self._check_columns(header)
+        if self.table.collector.collected:
+            raise StopReadingError
+        readers = {
+            self.attribute_names.intent: _parse_text,
+            self.attribute_names.confidence: _parse_confidence,
+            COUNT_COLUMN: self._parse_count,
+        }
+        self._readers = [readers.get(attribute, _parse_value) for attribute in taken]
+        self._value_cache = [{} for _ in taken]
+        self.attributes = tuple(attribute for attribute in taken if attribute != COUNT_COLUMN)
+        self._warn_of_similar_names(header)
 
-    def read(self, record: Record) -> tuple[tuple[Value, ...], int | float] | None:
+    def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
         """Return a row's attributes and count; None, and complaints, where it makes no sense."""
         cells = record.cells
         columns = len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header's {columns}"
             hint = "a cell that holds a separator stands in quotes"
-            self.table.complain("CXR233", record, columns, problem, hint)
+            self.table.report("CXR233", record, columns, problem, hint)
             return None
         if len(cells) < columns:
-            self.table.complain("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
+            self.table.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
             return None
-        values: list[Value] = []
+        values: list[CellValue] = []
         count: int | float = 0
         wrong = False
         for place, cell in enumerate(cells):
             try:
-                value = self._value(place, cell)
+                value = self._parse_cell(place, cell)
             except ValueError as error:
-                self.table.complain("CXR233", record, place, f"{quote_name(self.names[place])} {error}")
+                self.table.report("CXR233", record, place, f"{quote_name(self.names[place])} {error}")
                 wrong = True
                 continue
-            if self.names[place] != COUNT:
+            if self.names[place] != COUNT_COLUMN:
                 values.append(value)
             elif isinstance(value, (int, float)):
                 count = value
         return None if wrong else (tuple(values), count)
 
-    def _value(self, place: int, cell: str) -> Value:
-        known = self._known[place]
+    def _parse_cell(self, column: int, cell: str) -> CellValue:
+        known = self._value_cache[column]
         if cell not in known:
-            known[cell] = self._readers[place](cell)
+            known[cell] = self._readers[column](cell)
         return known[cell]
 
-    def _count(self, cell: str) -> int | float:
-        value = _number(cell)
-        if value is None or not 0 <= value <= _MOST_CONVERSATIONS:
+    def _parse_count(self, cell: str) -> int | float:
+        value = _parse_number(cell)
+        if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
             raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
-        if self.table.separator == ";" and _THOUSANDS.fullmatch(cell):
+        if self.table.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
             # Where semicolons separate, a point is most likely one of thousands: wrong shares, and nobody would see it.
             raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
         return int(value) if value == int(value) else value
 
-    def _complain_of_whole(self, header: Record) -> None:
-        if len(self.names) > _MOST_COLUMNS:
-            self.table.complain("CXR232", header, _MOST_COLUMNS, f"more than {_MOST_COLUMNS} columns")
-        elif COUNT not in self.names:
-            near = next((name for name in self.names if did_you_mean(name, [COUNT])), "")
+    def _check_columns(self, header: Record) -> None:
+        if len(self.names) > _MAX_COLUMNS:
+            self.table.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
+        elif COUNT_COLUMN not in self.names:
+            near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
             hint = (
                 f"if {quote_name(near)} is it, rename that"
                 if near
                 else "add it: how many conversations each row stands for"
             )
-            self.table.complain("CXR232", header, 0, f"no column {quote_name(COUNT)}", hint)
+            self.table.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif len(self.names) == 1:
-            self.table.complain("CXR232", header, 0, "no column of an attribute, such as intent")
+            self.table.report("CXR232", header, 0, "no column of an attribute, such as intent")
 
-    def _warn(self, header: Record) -> None:
+    def _warn_of_similar_names(self, header: Record) -> None:
         """Tell of columns that are called nearly as the intent or the confidence, where that one has none."""
-        wanted = {"intent": self.meant.intent, "confidence": self.meant.confidence}
+        wanted = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
         without = [name for name, attribute in wanted.items() if attribute not in self.attributes]
         for name in self.names:
-            near = did_you_mean(name, [*without, *(wanted[one] for one in without)])
-            if near and name != COUNT:
+            near = suggest(name, [*without, *(wanted[one] for one in without)])
+            if near and name != COUNT_COLUMN:
                 message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
-                self.table.complaints.warn("CXR232", header.start, message)
+                self.table.collector.warn("CXR232", header.start, message)
 
 
-def _any(cell: str) -> Value:
-    if not DECIMAL.fullmatch(cell):
-        return _text(cell)
-    value = _number(cell)
+def _parse_value(cell: str) -> CellValue:
+    if not JSON_NUMBER.fullmatch(cell):
+        return _parse_text(cell)
+    value = _parse_number(cell)
     if value is None:
         raise ValueError(
             f"is too large a number: {quote_name(cell)} (a text that looks like one stands in JSON's quotes)"
@@ -233,16 +239,16 @@ def _any(cell: str) -> Value:
     return value
 
 
-def _text(cell: str) -> str | None:
+def _parse_text(cell: str) -> str | None:
     """Return a cell that is no number. ValueError, what is wrong with it, where it most likely is a slip."""
     if not cell:
         return None
     if cell != cell.strip():
         raise ValueError(f"has spaces around it: {quote_name(cell)}")
-    return _quoted(cell) if cell[0] == '"' else cell
+    return _parse_quoted(cell) if cell[0] == '"' else cell
 
 
-def _quoted(cell: str) -> str:
+def _parse_quoted(cell: str) -> str:
     problem = f"must be a text in JSON's quotes when it begins with one, not {quote_name(cell)}"
     try:
         text = json.loads(cell)
@@ -253,31 +259,31 @@ def _quoted(cell: str) -> str:
     return text
 
 
-def _confidence(cell: str) -> int | float | None:
-    value = _number(cell)
+def _parse_confidence(cell: str) -> int | float | None:
+    value = _parse_number(cell)
     if cell and (value is None or not 0 <= value <= 1):
         raise ValueError(f"must be a number from 0 to 1, such as 0.85, or nothing, not {quote_name(cell)}")
     return value
 
 
-def _number(cell: str) -> int | float | None:
+def _parse_number(cell: str) -> int | float | None:
     try:
-        return number(cell)
+        return parse_number(cell)
     except ValueError:
         return None
 
 
-def load_traffic(path: str, attributes: Attributes, period: str = "") -> Sample:
+def load_traffic(path: str, attributes: Attributes, period: str = "") -> TrafficSample:
     """Return the sample of a file that the operator names. UsageError where it cannot be read, else ManifestError."""
     try:
-        data = read_start(path, LARGEST + 1)
+        data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "no such path").lower()
         raise UsageError(f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}") from error
     return read_traffic(data, path, attributes, period)
 
 
-def declared_traffic(environment: Loaded[Environment], manifests: Path) -> Sample | None:
+def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) -> TrafficSample | None:
     """Return the sample that an Environment's `traffic` names; None where it names none.
 
     The path is looked for in the working directory, then in the manifests' (so `-m` works from anywhere). Raises
@@ -287,16 +293,16 @@ def declared_traffic(environment: Loaded[Environment], manifests: Path) -> Sampl
     if declared is None:
         return None
     try:
-        path = _found(declared.file, manifests)
-        data = read_start(path, LARGEST + 1)
+        path = _find_file(declared.file, manifests)
+        data = read_start(path, MAX_FILE_BYTES + 1)
     except PermissionError:
-        raise _refused(environment, "CXR014", declared.file, "the file may not be read") from None
+        raise _sample_error(environment, "CXR014", declared.file, "the file may not be read") from None
     except _OutsideError:
         problem = "the symbolic link leads out of the directory"
-        raise _refused(environment, "CXR003", declared.file, problem) from None
+        raise _sample_error(environment, "CXR003", declared.file, problem) from None
     except OSError:
         problem = "no such file in the working directory or in the manifests'"
-        raise _refused(environment, "CXR014", declared.file, problem) from None
+        raise _sample_error(environment, "CXR014", declared.file, problem) from None
     return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
 
 
@@ -304,7 +310,7 @@ class _OutsideError(Exception):
     """Pull requests are untrusted: a link could name any file, and an error would then show its lines."""
 
 
-def _found(file: str, manifests: Path) -> Path:
+def _find_file(file: str, manifests: Path) -> Path:
     for root in (Path(), manifests):
         path = root / file
         real = Path(os.path.realpath(path))
@@ -316,6 +322,6 @@ def _found(file: str, manifests: Path) -> Path:
     raise FileNotFoundError
 
 
-def _refused(environment: Loaded[Environment], code: str, file: str, problem: str) -> ManifestError:
+def _sample_error(environment: LoadedDocument[Environment], code: str, file: str, problem: str) -> ManifestError:
     message = f"traffic sample {quote_name(file)}: {problem}"
     return ManifestError([environment.finding(code, message, "traffic", "file")])

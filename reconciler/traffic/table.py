@@ -7,15 +7,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.manifest.text import Complaints, Text
-from reconciler.manifest.yaml_reader import LARGEST, EndOfReadingError, decoded
+from reconciler.manifest.text import ErrorCollector, SourceText
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError, decode_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_TOLD: Final = {
+_CSV_ERRORS: Final = {
     "expected after": "a cell goes on after its closing quote (a quote inside is written twice)",
     "unexpected end": "a quote is opened in it and never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
@@ -37,65 +37,67 @@ class Table:
 
     text: str
     separator: str
-    complaints: Complaints
+    collector: ErrorCollector
 
     def records(self) -> Iterator[Record]:
         """Yield the rows in which anything stands. EndOfReadingError where CSV ends: what follows is then amiss too."""
-        lines = _Lines(self.text)
+        lines = _LineCounter(self.text)
         reader = csv.reader(iter(lines), delimiter=self.separator, strict=True)
         while True:
-            start, line = lines.taken, reader.line_num + 1
+            start, line = lines.position, reader.line_num + 1
             try:
                 cells = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                self.complaints.refuse("CXR231", start, f"this row is not CSV: {_why(str(error))}")
-                raise EndOfReadingError from error
+                self.collector.report_unreadable(
+                    "CXR231", start, f"this row is not CSV: {_explain_csv_error(str(error))}"
+                )
+                raise StopReadingError from error
             if any(cells):
                 yield Record(start, line, cells)
 
-    def complain(self, code: str, record: Record, cell: int, message: str, hint: str = "") -> None:
+    def report(self, code: str, record: Record, cell: int, message: str, hint: str = "") -> None:
         """Complain of one cell of a row, counted from 0; the module csv does not say where cells stand."""
         written = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
         index = record.start
         for _ in range(cell):
             found = written.match(self.text, index)
             index = min(found.end() + 1 if found else index, len(self.text))
-        self.complaints.add(code, index, message, hint)
+        self.collector.report(code, index, message, hint)
 
 
 @dataclass
-class _Lines:
+class _LineCounter:
     """The lines of a text, counted as the module csv takes them: it does not say where a row begins."""
 
     text: str
-    taken: int = 0
+    position: int = 0
     """Characters so far."""
 
     def __iter__(self) -> Iterator[str]:
-        while self.taken < len(self.text):
-            start = self.taken
-            self.taken = self.text.find("\n", start) + 1 or len(self.text)
-            yield self.text[start : self.taken]
+        while self.position < len(self.text):
+            start = self.position
+            self.position = self.text.find("\n", start) + 1 or len(self.text)
+            yield self.text[start : self.position]
 
 
-def table(data: bytes, column: str, complaints: Complaints) -> Table:
+def parse_table(data: bytes, column: str, collector: ErrorCollector) -> Table:
     """Return a file's table; `column` is the name of one that tells the separator. EndOfReadingError where it is none.
 
     UTF-8, with or without the mark that Excel writes; commas, or the semicolons of German Excel.
     """
-    if len(data) > LARGEST:
-        complaints.refuse("CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
-        raise EndOfReadingError
-    text = decoded(data, complaints)
-    complaints.text = Text(complaints.text.file, text)
+    if len(data) > MAX_FILE_BYTES:
+        collector.report_unreadable("CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
+        raise StopReadingError
+    text = decode_text(data, collector)
+    collector.text = SourceText(collector.text.file, text)
     control = _CONTROL.search(text)
     if control:
         message = f"the character U+{ord(control[0]):04X} may not stand in a traffic sample"
-        complaints.refuse("CXR230", control.start(), message, "is this a CSV file?")
-        raise EndOfReadingError
-    return Table(text, _separator(text, column), complaints)
+        collector.report_unreadable("CXR230", control.start(), message, "is this a CSV file?")
+        raise StopReadingError
+    return Table(text, _separator(text, column), collector)
 
 
 def _separator(text: str, column: str) -> str:
@@ -107,6 +109,8 @@ def _separator(text: str, column: str) -> str:
     return max(",;", key=header.count)
 
 
-def _why(said: str) -> str:
+def _explain_csv_error(error_text: str) -> str:
     """Say in words for people what the module csv found wrong."""
-    return next((words for part, words in _TOLD.items() if part in said), "a carriage return stands inside a cell")
+    return next(
+        (words for part, words in _CSV_ERRORS.items() if part in error_text), "a carriage return stands inside a cell"
+    )

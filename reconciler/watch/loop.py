@@ -9,71 +9,71 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.watch.cycle import Round
+    from reconciler.watch.cycle import CycleResult
 
 
-FURTHEST: Final = 900.0
+MAX_BACKOFF: Final = 900.0
 """Seconds between two rounds that failures may lead to, where the interval is shorter."""
 _JITTER: Final = 0.1
 """By which part an interval may be shorter or longer: many loops that began together do not stay together."""
-_SHORTEST: Final = 1.0
+_MIN_PAUSE: Final = 1.0
 """Seconds of rest behind a round that took longer than the interval."""
-_LONGEST_ROUND: Final = 1800.0
+_MAX_CYCLE_SECONDS: Final = 1800.0
 """Seconds after which a round under way counts as stuck: twice what reading, and so writing, may take at the most."""
-_MOST_DOUBLED: Final = 20
+_MAX_DOUBLINGS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Rhythm:
+class Interval:
     """How far apart rounds begin, in seconds."""
 
-    every: float
+    seconds: float
 
-    def interval(self, failures: int, chance: float) -> float:
+    def next_delay(self, failures: int, chance: float) -> float:
         """Return from a round's begin to the next; `failures` in a row double it. `chance` is from 0 to 1."""
-        longest = max(self.every, FURTHEST)
-        return min(self.every * 2.0 ** min(failures, _MOST_DOUBLED), longest) * (1 - _JITTER + 2 * _JITTER * chance)
+        longest = max(self.seconds, MAX_BACKOFF)
+        return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
 
 
 @dataclass(slots=True, kw_only=True)
-class Loop:
+class WatchLoop:
     """Makes rounds. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
 
-    rhythm: Rhythm
+    interval: Interval
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
     failures: int = field(default=0, init=False)
     """Rounds in a row that strained the tenant."""
-    _began: float = field(default=-math.inf, init=False)
-    _due: float = field(default=math.inf, init=False)
-    _under_way: bool = field(default=False, init=False)
+    _started_at: float = field(default=-math.inf, init=False)
+    _due_at: float = field(default=math.inf, init=False)
+    _is_running: bool = field(default=False, init=False)
 
     async def run(
         self,
-        one: Callable[[], Awaitable[Round]],
-        told: Callable[[Round, float], Awaitable[object]],
-        over: Callable[[], bool],
-    ) -> Round:
+        cycle: Callable[[], Awaitable[CycleResult]],
+        on_result: Callable[[CycleResult, float], Awaitable[object]],
+        should_stop: Callable[[], bool],
+    ) -> CycleResult:
         """Make rounds, whatever becomes of them, until one is `over`; return that one.
 
         `told` is handed each, and in how many seconds the next is. What `told` or `sleep` raise ends the loop, too.
         """
         while True:
-            self._began, self._under_way = self.clock(), True
-            made = await one()
-            self.failures = self.failures + 1 if made.strains else 0
-            due = self._began + self.rhythm.interval(self.failures, self.random())
-            self._due, self._under_way = max(due, self.clock() + _SHORTEST), False
-            await told(made, self._due - self.clock())
-            if over():
+            self._started_at, self._is_running = self.clock(), True
+            made = await cycle()
+            self.failures = self.failures + 1 if made.should_back_off else 0
+            due = self._started_at + self.interval.next_delay(self.failures, self.random())
+            self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
+            await on_result(made, self._due_at - self.clock())
+            if should_stop():
                 return made
-            await self.sleep(max(self._due - self.clock(), 0.0))
+            await self.sleep(max(self._due_at - self.clock(), 0.0))
 
     @property
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Say whether rounds go on: one is under way that is not stuck, or the next is not long overdue."""
         now = self.clock()
-        if self._under_way:
-            return now - self._began <= max(3 * self.rhythm.every, _LONGEST_ROUND)
-        return now - self._due <= 2 * self.rhythm.every
+        if self._is_running:
+            return now - self._started_at <= max(3 * self.interval.seconds, _MAX_CYCLE_SECONDS)
+        return now - self._due_at <= 2 * self.interval.seconds

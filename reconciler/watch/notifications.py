@@ -12,77 +12,80 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.watch.cycle import Round
+    from reconciler.watch.cycle import CycleResult
 
     Message = dict[str, Any]
 
 
-Kind = Literal["drift", "refused", "applied", "failed", "recovered"]
+NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
 """drift: the tenant differs from the manifests. refused: and it was not healed, because a guard or a conflict stood in
 the way. applied: changes were made. failed: a round, or a part of its changes. recovered: none of that any more."""
 
-REMIND: Final = 6 * 3600.0
+REMINDER_SECONDS: Final = 6 * 3600.0
 """Seconds after which a failure that lasts, or comes again and again, is told once more."""
-_SAME_WRITES: Final = 3600.0
+_REPEATED_CHANGE_SECONDS: Final = 3600.0
 """Likewise for the same changes, made again and again: somebody, or something, keeps undoing them."""
-_MOST_KEPT: Final = 200
+_MAX_REMEMBERED: Final = 200
 
 
 @dataclass(slots=True)
-class News:
+class NotificationState:
     """Remembers what was told."""
 
-    state: str = ""
+    reported_fingerprint: str = ""
     """By what the differences are known that were told last and are still there."""
-    failing: bool = False
+    is_failing: bool = False
     """A failure was told, and not yet that it is over."""
-    _told: dict[str, float] = field(default_factory=dict)
+    _reported_at: dict[str, float] = field(default_factory=dict)
 
-    def of(self, one: Round, now: float) -> tuple[Kind, ...]:
+    def find_due(self, cycle: CycleResult, now: float) -> tuple[NotificationKind, ...]:
         """Return what to tell of a round; `now` is seconds, monotonic."""
-        match one.result:
+        match cycle.status:
             case "failed" | "partly":
-                if not self._is_due(one.known_by, now, REMIND):
+                if not self._is_due(cycle.fingerprint, now, REMINDER_SECONDS):
                     return ()
-                self.failing = True
+                self.is_failing = True
                 return ("failed",)
             case "applied":
-                due, open_state = self._is_due(one.known_by, now, _SAME_WRITES), self.state
-                self.state = ""
+                due, open_state = (
+                    self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS),
+                    self.reported_fingerprint,
+                )
+                self.reported_fingerprint = ""
                 return (*self._recovered(), *(("applied",) if due or open_state else ()))
             case "clean":
-                settled = self.state and not self.failing
-                self.state = ""
+                settled = self.reported_fingerprint and not self.is_failing
+                self.reported_fingerprint = ""
                 return self._recovered() or (("recovered",) if settled else ())
             case _:
-                before, self.state = self.state, one.known_by
-                kind: Kind = "refused" if one.result == "refused" else "drift"
-                return (*self._recovered(), *((kind,) if self.state != before else ()))
+                before, self.reported_fingerprint = self.reported_fingerprint, cycle.fingerprint
+                kind: NotificationKind = "refused" if cycle.status == "refused" else "drift"
+                return (*self._recovered(), *((kind,) if self.reported_fingerprint != before else ()))
 
-    def _recovered(self) -> tuple[Kind, ...]:
-        over, self.failing = self.failing, False
+    def _recovered(self) -> tuple[NotificationKind, ...]:
+        over, self.is_failing = self.is_failing, False
         return ("recovered",) if over else ()
 
     def _is_due(self, key: str, now: float, seconds: float) -> bool:
         """Say whether this was not told for so long, and take note that it is told now."""
-        last = self._told.get(key)
+        last = self._reported_at.get(key)
         if last is not None and now - last < seconds:
             return False
-        self._told.pop(key, None)
-        self._told[key] = now
-        for old in list(self._told)[:-_MOST_KEPT]:
-            del self._told[old]
+        self._reported_at.pop(key, None)
+        self._reported_at[key] = now
+        for old in list(self._reported_at)[:-_MAX_REMEMBERED]:
+            del self._reported_at[old]
         return True
 
 
-_OUTBOX_MOST_KEPT: Final = 20
+_MAX_WAITING: Final = 20
 
 
 @dataclass(slots=True)
 class Outbox:
     """Keeps what could not be delivered for the next time; of too much the oldest is given up."""
 
-    waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=_OUTBOX_MOST_KEPT))
+    waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=_MAX_WAITING))
 
     def put(self, message: Message) -> None:
         """Take a message to be delivered."""

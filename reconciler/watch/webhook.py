@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-_ATTEMPTS: Final = 3
+_MAX_ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 1.0
-_LONGEST_WAIT: Final = 5.0
-SECONDS: Final = 5.0
+_MAX_WAIT: Final = 5.0
+ATTEMPT_SECONDS: Final = 5.0
 """How long one attempt may take."""
 _OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
 
 
-class Place(NamedTuple):
+class WebhookAddress(NamedTuple):
     """A web hook's address. The whole of it opens a channel to whoever knows it: people are shown the host alone."""
 
     url: str
     host: str
-    local: bool
+    is_local: bool
     """It is on this machine."""
 
 
-def place_of(url: str, named: str) -> Place:
+def parse_address(url: str, label: str) -> WebhookAddress:
     """Read an address; `named` is what an error calls it, for none repeats it. Raises UsageError."""
     parts = request_url(url)
     if parts is None:
-        raise UsageError(f"{named} holds no address that begins with https:// (http:// for this machine only)")
+        raise UsageError(f"{label} holds no address that begins with https:// (http:// for this machine only)")
     host = parts.hostname or ""
-    return Place(url, host, is_loopback(host))
+    return WebhookAddress(url, host, is_loopback(host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,14 @@ class Webhook:
     """One web hook. `sleep` waits, in seconds."""
 
     http: httpx.AsyncClient
-    place: Place
+    address: WebhookAddress
     sleep: Callable[[float], Awaitable[object]]
 
     async def send(self, message: dict[str, Any]) -> str:
         """Deliver a message; return why it could not be, or nothing. No error leaves this."""
         why = ""
-        for attempt in range(_ATTEMPTS):
-            answer = await self._once(json.dumps(message).encode())
+        for attempt in range(_MAX_ATTEMPTS):
+            answer = await self._send_once(json.dumps(message).encode())
             if isinstance(answer, str):
                 why = answer
             elif _OK <= answer.status_code < _MULTIPLE:
@@ -70,32 +70,32 @@ class Webhook:
                 why = f"it answered with status {answer.status_code}"
                 if answer.status_code != _LIMITED and answer.status_code < _SERVER:
                     break
-            if attempt < _ATTEMPTS - 1:
-                await self.sleep(_wait(answer, attempt))
-        return f"{self.place.host}: {why}"
+            if attempt < _MAX_ATTEMPTS - 1:
+                await self.sleep(_retry_delay(answer, attempt))
+        return f"{self.address.host}: {why}"
 
-    async def _once(self, body: bytes) -> httpx.Response | str:
+    async def _send_once(self, body: bytes) -> httpx.Response | str:
         headers = {"Content-Type": "application/json", "User-Agent": "cxroute", "Accept-Encoding": "identity"}
-        request = self.http.build_request("POST", self.place.url, content=body, headers=headers)
+        request = self.http.build_request("POST", self.address.url, content=body, headers=headers)
         try:
-            async with asyncio.timeout(SECONDS):
+            async with asyncio.timeout(ATTEMPT_SECONDS):
                 response = await self.http.send(request, stream=True, follow_redirects=False)
                 await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
             return "no answer in time"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            return _reason(error)
+            return _error_reason(error)
         return response
 
 
-def _wait(answer: httpx.Response | str, attempt: int) -> float:
-    asked = "" if isinstance(answer, str) else answer.headers.get("retry-after", "")
+def _retry_delay(response: httpx.Response | str, attempt: int) -> float:
+    asked = "" if isinstance(response, str) else response.headers.get("retry-after", "")
     if asked.isascii() and asked.isdecimal() and len(asked) < 6:  # noqa: PLR2004 - nobody waits longer
-        return min(float(asked), _LONGEST_WAIT)
+        return min(float(asked), _MAX_WAIT)
     return _FIRST_WAIT * 2.0**attempt
 
 
-def _reason(error: BaseException) -> str:
+def _error_reason(error: BaseException) -> str:
     """Say what broke in the operating system's words, which repeat no address."""
     cause: BaseException | None = error
     while cause is not None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.apply.admission import as_intended, as_reviewed
-from reconciler.apply.attempt import Verdict, attempt, take_back
-from reconciler.model.change import Adopt, Create, Delete, Step, Update
-from reconciler.simulator.faults.injector import Faults
+from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.attempt import Verdict, attempt_step, revert_step
+from reconciler.model.change import Adopt, Create, Delete, PlanStep, Update
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 from tests.support.in_process_tenant import World
 
@@ -40,7 +40,7 @@ def tried(world: World, change: Change) -> Attempt:
     """Try a change's one call once."""
 
     async def run() -> Attempt:
-        return await attempt(Step(change), OWNER, await world.client())
+        return await attempt_step(PlanStep(change), OWNER, await world.client())
 
     return asyncio.run(run())
 
@@ -49,7 +49,7 @@ def taken_back(world: World, change: Change, live: LiveRule) -> Attempt:
     """Undo once what a call made of a rule."""
 
     async def run() -> Attempt:
-        return await take_back(Step(change), live, await world.client())
+        return await revert_step(PlanStep(change), live, await world.client())
 
     return asyncio.run(run())
 
@@ -65,7 +65,11 @@ def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, ed
     world = World([LIVE])
     world.state.edit("id-x", **edit)
     result = tried(world, change)
-    assert (Verdict.MOVED, "changed meanwhile by somebody else", False) == (result.verdict, result.error, result.wrote)
+    assert (Verdict.CONFLICT, "changed meanwhile by somebody else", False) == (
+        result.verdict,
+        result.error,
+        result.was_sent,
+    )
     assert [] == methods(world)
 
 
@@ -73,24 +77,24 @@ def test_a_rule_as_the_plan_saw_it_is_deleted() -> None:
     """Read, and then deleted."""
     world = World([LIVE])
     assert Verdict.DONE is tried(world, DELETE).verdict
-    assert (["DELETE"], {}) == (methods(world), world.state.stored)
+    assert (["DELETE"], {}) == (methods(world), world.state.stored_rules)
 
 
 @pytest.mark.parametrize(
-    ("change", "verdict"), [(UPDATE, Verdict.MOVED), (DELETE, Verdict.DONE)], ids=["update", "delete"]
+    ("change", "verdict"), [(UPDATE, Verdict.CONFLICT), (DELETE, Verdict.DONE)], ids=["update", "delete"]
 )
 def test_a_rule_that_is_gone_is_not_written(change: Change, verdict: Verdict) -> None:
     """Then a delete is done, without a call, and an update is to be planned again."""
     world = World()
     result = tried(world, change)
-    assert (verdict, False, []) == (result.verdict, result.wrote, methods(world))
+    assert (verdict, False, []) == (result.verdict, result.was_sent, methods(world))
 
 
 def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
     """A lost request was done late, or another run did the same."""
     world = World([managed("id-x", "cards/x", WANTED)])
     result = tried(world, UPDATE)
-    assert (Verdict.DONE, "id-x", False, []) == (result.verdict, result.id, result.wrote, methods(world))
+    assert (Verdict.DONE, "id-x", False, []) == (result.verdict, result.id, result.was_sent, methods(world))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +117,7 @@ def test_a_duplicate_is_deleted_only_while_the_rule_that_it_repeats_is_there(
     else:
         world.state.edit("id-x", **edit)
     result = tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE))
-    assert (Verdict.MOVED, why, []) == (result.verdict, result.error, methods(world))
+    assert (Verdict.CONFLICT, why, []) == (result.verdict, result.error, methods(world))
 
 
 def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
@@ -121,7 +125,7 @@ def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
     twin = managed("id-y", "cards/x", rule("x"))
     world = World([LIVE, twin])
     assert Verdict.DONE is tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE)).verdict
-    assert ["id-x"] == [*world.state.stored]
+    assert ["id-x"] == [*world.state.stored_rules]
 
 
 @pytest.mark.parametrize("edit", EDITS, ids="".join)
@@ -132,7 +136,7 @@ def test_what_somebody_changed_since_is_not_taken_back(change: Change, edit: dic
     world = World([written])
     world.state.edit("id-x", **edit)
     result = taken_back(world, change, written)
-    assert (Verdict.MOVED, False, []) == (result.verdict, result.wrote, methods(world))
+    assert (Verdict.CONFLICT, False, []) == (result.verdict, result.was_sent, methods(world))
 
 
 def test_an_update_is_taken_back_field_by_field() -> None:
@@ -140,37 +144,41 @@ def test_an_update_is_taken_back_field_by_field() -> None:
     written = managed("id-x", "cards/x", WANTED)
     world = World([written])
     assert Verdict.DONE is taken_back(world, UPDATE, written).verdict
-    assert (["PUT"], 100) == (methods(world), world.state.stored["id-x"].rule["priority"])
+    assert (["PUT"], 100) == (methods(world), world.state.stored_rules["id-x"].rule["priority"])
 
 
 def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
     """Whoever deleted it meant that."""
     world = World()
     result = taken_back(world, UPDATE, managed("id-x", "cards/x", WANTED))
-    assert (Verdict.MOVED, "deleted meanwhile by somebody else", []) == (result.verdict, result.error, methods(world))
+    assert (Verdict.CONFLICT, "deleted meanwhile by somebody else", []) == (
+        result.verdict,
+        result.error,
+        methods(world),
+    )
 
 
 @pytest.mark.parametrize(
     ("fault", "verdict", "doubt", "may_have_written"),
     [
-        ("PUT rule:429", Verdict.AGAIN, "none", False),
-        ("PUT rule:503", Verdict.AGAIN, "lasting", True),
-        ("PUT rule:reset-applied", Verdict.AGAIN, "lasting", True),
-        ("PUT rule:refuse", Verdict.AGAIN, "none", False),
-        ("PUT rule:409", Verdict.AGAIN, "until read", True),
-        ("PUT rule:404", Verdict.MOVED, "none", False),
-        ("PUT rule:412", Verdict.MOVED, "none", False),
+        ("PUT rule:429", Verdict.RETRY, "none", False),
+        ("PUT rule:503", Verdict.RETRY, "lasting", True),
+        ("PUT rule:reset-applied", Verdict.RETRY, "lasting", True),
+        ("PUT rule:refuse", Verdict.RETRY, "none", False),
+        ("PUT rule:409", Verdict.RETRY, "until read", True),
+        ("PUT rule:404", Verdict.CONFLICT, "none", False),
+        ("PUT rule:412", Verdict.CONFLICT, "none", False),
         ("PUT rule:422", Verdict.FAILED, "none", False),
-        ("PUT rule:403", Verdict.HALT, "none", False),
-        ("PUT rule:other", Verdict.KEPT, "none", True),
+        ("PUT rule:403", Verdict.ABORT, "none", False),
+        ("PUT rule:other", Verdict.ALTERED, "none", True),
     ],
 )
 def test_each_answer_to_a_write_is_one_verdict(
     fault: str, verdict: Verdict, doubt: str, *, may_have_written: bool
 ) -> None:
     """api-contract "Errors": what is tried again, what failed, and of what nobody knows whether it was done."""
-    result = tried(World([LIVE], faults=Faults(fault, 1)), UPDATE)
-    assert (verdict, doubt, may_have_written) == (result.verdict, result.doubt, result.may_have_written), result
+    result = tried(World([LIVE], faults=FaultInjector(fault, 1)), UPDATE)
+    assert (verdict, doubt, may_have_written) == (result.verdict, result.uncertainty, result.may_have_written), result
 
 
 def test_without_a_review_another_state_of_the_same_rule_is_admitted() -> None:
@@ -178,20 +186,20 @@ def test_without_a_review_another_state_of_the_same_rule_is_admitted() -> None:
     edited = replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9)))
     by_hand, other = unmanaged("id-x", rule("x")), unmanaged("id-z", rule("x"))
     adopt = Adopt(address=X, live=by_hand, after=WANTED, fields=(), source=None)
-    assert as_intended(UPDATE, edited)
-    assert not as_intended(UPDATE, DELETE)
-    assert not as_intended(DELETE, UPDATE)
-    assert as_intended(adopt, replace(adopt, after=rule("x")))
-    assert not as_intended(adopt, replace(adopt, live=other))
-    assert not as_intended(Create(X, WANTED, None), adopt)
+    assert matches_intent(UPDATE, edited)
+    assert not matches_intent(UPDATE, DELETE)
+    assert not matches_intent(DELETE, UPDATE)
+    assert matches_intent(adopt, replace(adopt, after=rule("x")))
+    assert not matches_intent(adopt, replace(adopt, live=other))
+    assert not matches_intent(Create(X, WANTED, None), adopt)
 
 
 def test_with_a_review_only_the_very_change_is_admitted() -> None:
     """The same kind, the rule before in its reviewed state, and the rule after."""
-    assert as_reviewed(UPDATE, replace(UPDATE, cause="both"))
-    assert not as_reviewed(UPDATE, replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9))))
-    assert not as_reviewed(UPDATE, replace(UPDATE, live=replace(LIVE, id="id-z")))
-    assert not as_reviewed(UPDATE, replace(UPDATE, live=replace(LIVE, marker=None)))
-    assert not as_reviewed(UPDATE, replace(UPDATE, after=rule("x", priority=8)))
-    assert not as_reviewed(UPDATE, replace(UPDATE, released=True))
-    assert not as_reviewed(UPDATE, Adopt(address=X, live=LIVE, after=WANTED, fields=(), source=None))
+    assert matches_review(UPDATE, replace(UPDATE, cause="both"))
+    assert not matches_review(UPDATE, replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9))))
+    assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, id="id-z")))
+    assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, marker=None)))
+    assert not matches_review(UPDATE, replace(UPDATE, after=rule("x", priority=8)))
+    assert not matches_review(UPDATE, replace(UPDATE, unadopts=True))
+    assert not matches_review(UPDATE, Adopt(address=X, live=LIVE, after=WANTED, fields=(), source=None))

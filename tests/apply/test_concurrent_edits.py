@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model.change import Applied, Failed
-from reconciler.plan.options import Options
-from reconciler.simulator.faults.injector import Faults
+from reconciler.plan.options import PlanOptions
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import ROOMY
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
 from tests.campaign.world import Applier, World, run
@@ -39,7 +39,7 @@ def applied(
         if event.number == at_request:
             does(world)
 
-    world.faults = Faults(faults, 1) if faults else None
+    world.faults = FaultInjector(faults, 1) if faults else None
     applier = _applier(world, scene, saved)
     applier.before = before
     ended = run(applier)
@@ -67,10 +67,10 @@ def test_a_rule_that_no_plan_showed_is_not_taken_over(way: str) -> None:
     """Somebody makes one of the name that a manifest adopts, after the plan was made: the change fails."""
     adopting = {} if way == "--adopt" else {"x": "x"}
     wish = goals({"cards/x": at("x"), "cards/all": CATCH_ALL}, **adopting)
-    scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=Options(adopt=way == "--adopt"))
+    scene = scenario("adopt-meanwhile", "", live(all=CATCH_ALL), wish, options=PlanOptions(adopt=way == "--adopt"))
     eve = theirs("human-1", at("x", targets=FRAUD, description="made by Eve"))
     world, ended = applied(scene, at_request=4, does=lambda world: world.state.put(eve))
-    assert "made by Eve" == world.state.stored["human-1"].rule["description"]
+    assert "made by Eve" == world.state.stored_rules["human-1"].rule["description"]
     assert ended.report
     assert isinstance(ended.report.outcomes[0], Failed)
     assert [] == writes(world)
@@ -117,7 +117,7 @@ def test_guards_are_asked_again_when_a_rule_of_the_plan_was_changed(at_request: 
     wish = goal(x=at("x", description="new"), all=CATCH_ALL)
     scene = replace(scenario("protected", "", live(x=at("x"), all=CATCH_ALL), wish, guard=guard), allow=())
     world, ended = applied(scene, at_request=at_request, does=lambda world: world.state.edit("id-x", priority=7))
-    assert 7 == world.state.stored["id-x"].rule["priority"]
+    assert 7 == world.state.stored_rules["id-x"].rule["priority"]
     assert code == ended.exit_code
     assert [] == writes(world)
 
@@ -129,7 +129,7 @@ def test_guards_are_asked_again_when_somebody_else_s_rule_is_gone() -> None:
     scene = replace(scenario("uncovered", "", rules, goal(x=at("x", targets=FRAUD))), allow=())
     world, ended = applied(scene, at_request=5, does=lambda world: world.state.remove("cover"))
     assert ["PUT"] == writes(world)
-    assert "id-y" in world.state.stored
+    assert "id-y" in world.state.stored_rules
     assert 5 == ended.exit_code
     assert ended.report
     assert "and now conversations that reach a queue today would fall" in ended.report.error
@@ -141,7 +141,7 @@ def test_one_of_ours_that_the_plan_is_not_about_ends_the_run_when_it_is_changed(
     scene = scenario("unplanned", "", rules, goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL))
     world, ended = applied(scene, at_request=5, does=lambda world: world.state.edit("id-y", priority=7))
     assert ["PUT"] == writes(world)
-    assert 7 == world.state.stored["id-y"].rule["priority"]
+    assert 7 == world.state.stored_rules["id-y"].rule["priority"]
     assert 5 == ended.exit_code
 
 
@@ -163,7 +163,7 @@ def test_eighty_creates_that_no_list_shows_yet_have_not_vanished() -> None:
     wish = goals({**{f"cards/k{number}": at(f"k{number}") for number in range(80)}, "cards/all": CATCH_ALL})
     world, ended = applied(scenario("many", "", live(all=CATCH_ALL), wish), "D")
     assert 0 == ended.exit_code
-    assert 81 == len(world.state.stored)
+    assert 81 == len(world.state.stored_rules)
     assert ended.report
     assert all(isinstance(one, Applied) for one in ended.report.outcomes)
 
@@ -172,7 +172,7 @@ def test_a_delete_that_is_refused_for_good_has_failed() -> None:
     """A conflict is a no, and the read after it shows the rule: nobody has to wonder."""
     scene = scenario("conflict", "", live(x=at("x"), all=CATCH_ALL), goal(all=CATCH_ALL))
     world, ended = applied(scene, faults="DELETE rule:409@1")
-    assert "id-x" in world.state.stored
+    assert "id-x" in world.state.stored_rules
     assert ended.report
     assert ["Failed"] == [type(one).__name__ for one in ended.report.outcomes]
     assert 1 == ended.exit_code
@@ -186,4 +186,4 @@ def test_what_is_neither_as_it_was_nor_as_it_is_to_be_is_said() -> None:
     outcome = ended.report.outcomes[0]
     assert isinstance(outcome, Failed)
     assert "priority" in outcome.error
-    assert outcome.touched
+    assert outcome.left_partial

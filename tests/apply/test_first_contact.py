@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.model.change import Failed, Skipped
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from tests.support.builders import desired, rule, unmanaged, wanted
 from tests.support.in_process_tenant import World
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
 
 NEW = desired(wanted("cards/a", rule("a", description="text")), wanted("cards/b", rule("b", description="")))
 HAND = unmanaged("id-a", rule("a", description="by hand", priority=70))
@@ -27,19 +27,19 @@ TAKING = desired(
 @pytest.fixture(autouse=True)
 def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tenant cuts each description before a line that looks like ours."""
-    keep = State._keep
+    keep = TenantState._store
 
-    def cut(state: State, one: dict[str, Any]) -> object:
+    def cut(state: TenantState, one: dict[str, Any]) -> object:
         return keep(state, {**one, "description": one["description"].partition("[cxroute:")[0].rstrip("\n")})
 
-    monkeypatch.setattr(State, "_keep", cut)
+    monkeypatch.setattr(TenantState, "_keep", cut)
 
 
-def failed(report: Report) -> Failed:
+def failed(report: ApplyReport) -> Failed:
     """The one change that was tried; of the other it is said that the run had to stop."""
     (tried,) = [one for one in report.outcomes if isinstance(one, Failed)]
     assert ["the run had to stop"] == [one.error for one in report.outcomes if isinstance(one, Skipped)]
-    assert (report.unkept, report.converged) == (True, False)
+    assert (report.first_write_altered, report.converged) == (True, False)
     return tried
 
 
@@ -52,7 +52,7 @@ def test_what_was_created_is_deleted_again() -> None:
     world = World()
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
-    assert not failed(report).touched
+    assert not failed(report).left_partial
     assert (["POST", "DELETE"], []) == (kinds(world), world.state.rules())
 
 
@@ -69,28 +69,28 @@ def test_what_was_taken_over_is_put_back_as_it_was() -> None:
     world = World([HAND])
     report = world.apply(TAKING)
     assert "The rule was put back as it was; nothing more was written" in report.error
-    assert not failed(report).touched
+    assert not failed(report).left_partial
     assert ["PUT", "PUT"] == kinds(world)
     assert [("by hand", 70)] == [(one["description"], one["priority"]) for one in world.state.rules()]
 
 
 def test_a_delete_without_an_answer_is_tried_again() -> None:
     """A read shows that the rule is still there."""
-    world = World(faults=Faults("DELETE rule:reset@#1-2", 1))
+    world = World(faults=FaultInjector("DELETE rule:reset@#1-2", 1))
     report = world.apply(NEW)
     assert "The rule was deleted again; nothing more was written" in report.error
-    assert not failed(report).touched
+    assert not failed(report).left_partial
     assert [] == world.state.rules()
 
 
 def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     """By its id, with the reason: a person has to put it right."""
-    world = World(faults=Faults("DELETE rule:403", 1))
+    world = World(faults=FaultInjector("DELETE rule:403", 1))
     report = world.apply(NEW)
     (left,) = world.state.rules()
     assert f"Rule {left['id']} could not be taken back (" in report.error
     assert "put it right in CXone" in report.error
-    assert failed(report).touched
+    assert failed(report).left_partial
     # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete; and not again.
     asked = [one.method for one in world.state.requests if one.path.endswith(left["id"])]
     assert ["GET", "GET", "DELETE"] == asked

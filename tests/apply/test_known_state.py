@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.apply.attempt import Written
-from reconciler.apply.known_state import MOST_LOOKED_UP, Sight
+from reconciler.apply.attempt import WritePayload
+from reconciler.apply.known_state import MAX_SINGLE_READS, KnownState
 from reconciler.errors import IncompleteReadError
-from reconciler.model.live import LiveRule, Marker, Read, digest
+from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 if TYPE_CHECKING:
@@ -32,28 +32,28 @@ class Replica:
         """Return the next list."""
         return tuple(self.lists.pop(0))
 
-    async def rule(self, rule_id: str) -> Read | None:
+    async def rule(self, rule_id: str) -> FetchedRule | None:
         """Return what is true of one rule."""
         self.looked_up.append(rule_id)
         found = self.truth.get(rule_id)
-        return None if found is None else Read(found)
+        return None if found is None else FetchedRule(found)
 
 
-def read(sight: Sight) -> set[str]:
+def read(sight: KnownState) -> set[str]:
     return {f"{one.id} {one.rule.priority}" for one in asyncio.run(sight.read())}
 
 
 def test_a_list_that_agrees_is_believed() -> None:
     """Nothing is read by itself, and a rule that somebody made is seen."""
     server = Replica([[A, B, THEIRS]], [])
-    assert {"1 100", "2 100", "3 100"} == read(Sight(server, [A, B]))
+    assert {"1 100", "2 100", "3 100"} == read(KnownState(server, [A, B]))
     assert [] == server.looked_up
 
 
 def test_a_rule_that_a_list_lacks_is_looked_up() -> None:
     """One is still there, one is gone."""
     server = Replica([[A], [A, B]], [B])
-    sight = Sight(server, [A, B, THEIRS])
+    sight = KnownState(server, [A, B, THEIRS])
     assert {"1 100", "2 100"} == read(sight)
     assert ["2", "3"] == server.looked_up
     assert {"1 100", "2 100"} == read(sight)
@@ -62,11 +62,11 @@ def test_a_rule_that_a_list_lacks_is_looked_up() -> None:
 
 def test_a_rule_that_looks_other_is_looked_up() -> None:
     """The list is behind what was acknowledged, or somebody edited it: the rule itself decides."""
-    what = Written(A_NOW.rule, Marker(OWNER, address("cards/a"), digest(A_NOW.rule)))
+    what = WritePayload(A_NOW.rule, Marker(OWNER, address("cards/a"), marker_digest(A_NOW.rule)))
     for truth, expected in ((A_NOW, "1 1"), (A, "1 100")):
         server = Replica([[A]], [truth])
-        sight = Sight(server, [A])
-        sight.wrote("1", what)
+        sight = KnownState(server, [A])
+        sight.record_write("1", what)
         assert {expected} == read(sight)
         assert ["1"] == server.looked_up
 
@@ -74,8 +74,8 @@ def test_a_rule_that_looks_other_is_looked_up() -> None:
 def test_a_rule_that_was_deleted_and_is_still_listed_is_looked_up() -> None:
     """It is gone; a list that goes on showing it is asked about again."""
     server = Replica([[A, B], [A, B]], [A])
-    sight = Sight(server, [A, B])
-    sight.wrote("2", None)
+    sight = KnownState(server, [A, B])
+    sight.record_write("2", None)
     assert {"1 100"} == read(sight)
     assert {"1 100"} == read(sight)
     assert ["2", "2"] == server.looked_up
@@ -83,35 +83,37 @@ def test_a_rule_that_was_deleted_and_is_still_listed_is_looked_up() -> None:
 
 def test_many_that_vanish_at_once_are_not_believed_to_be_gone() -> None:
     """One more than are looked up: an error that says how many; just as many: each is looked up."""
-    for count in (MOST_LOOKED_UP, MOST_LOOKED_UP + 1):
+    for count in (MAX_SINGLE_READS, MAX_SINGLE_READS + 1):
         rules = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(count)]
         server = Replica([[]], rules)
-        if count <= MOST_LOOKED_UP:
-            assert count == len(read(Sight(server, rules)))
+        if count <= MAX_SINGLE_READS:
+            assert count == len(read(KnownState(server, rules)))
             continue
         with pytest.raises(IncompleteReadError, match=f"^{count} rules that were there a moment ago are missing"):
-            read(Sight(server, rules))
+            read(KnownState(server, rules))
         assert [] == server.looked_up
 
 
 def test_of_many_that_look_other_the_list_is_believed() -> None:
     """Somebody changed them all; looking each up would take longer than planning again."""
-    before = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MOST_LOOKED_UP + 1)]
+    before = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MAX_SINGLE_READS + 1)]
     after = [managed(one.id, f"cards/r{one.id}", rule(f"r{one.id}", priority=7)) for one in before]
     server = Replica([after], [])
-    assert {f"{one.id} 7" for one in after} == read(Sight(server, before))
+    assert {f"{one.id} 7" for one in after} == read(KnownState(server, before))
     assert [] == server.looked_up
 
 
 def test_of_what_this_run_made_nothing_has_vanished() -> None:
     """However many lists do not show yet: each is read by itself, also the one that was deleted again."""
-    made = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MOST_LOOKED_UP + 10)]
+    made = [managed(str(number), f"cards/r{number}", rule(f"r{number}")) for number in range(MAX_SINGLE_READS + 10)]
     server = Replica([[], [], made], made)
-    sight = Sight(server, [])
+    sight = KnownState(server, [])
     for one in made:
-        sight.wrote(one.id, Written(one.rule, Marker(OWNER, address(f"cards/r{one.id}"), digest(one.rule))))
+        sight.record_write(
+            one.id, WritePayload(one.rule, Marker(OWNER, address(f"cards/r{one.id}"), marker_digest(one.rule)))
+        )
     assert len(made) == len(read(sight))
-    sight.wrote("0", None)  # acknowledged, and not done
+    sight.record_write("0", None)  # acknowledged, and not done
     assert len(made) == len(read(sight))
     server.looked_up.clear()
     assert len(made) == len(read(sight))

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.apply.admission import as_reviewed
+from reconciler.apply.admission import matches_review
 from reconciler.errors import ApiError
-from reconciler.model.change import Applied, Failed, Skipped, Unknown
-from reconciler.plan.options import Options
-from reconciler.simulator.faults.injector import Faults
+from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
+from reconciler.plan.options import PlanOptions
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import World, raw
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
 
 OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
 GOAL = desired(
@@ -28,7 +28,7 @@ GOAL = desired(
 )
 
 
-def statuses(report: Report) -> dict[str, str]:
+def statuses(report: ApplyReport) -> dict[str, str]:
     return {str(one.change.address): type(one).__name__ for one in report.outcomes}
 
 
@@ -112,7 +112,7 @@ def test_one_fault_of_any_kind_and_the_run_converges_all_the_same(fault: str, pr
     """Nothing twice, nothing lost, what is not ours untouched."""
     fault = fault if ":" in fault else f"*:{fault}"
     theirs = unmanaged("x", rule("theirs"))
-    world = World([*OLD, theirs], PROFILES[profile], Faults(fault, 1))
+    world = World([*OLD, theirs], PROFILES[profile], FaultInjector(fault, 1))
     report = world.apply(GOAL)
     assert {"Applied"} == set(statuses(report).values()), report
     assert report.converged
@@ -121,7 +121,7 @@ def test_one_fault_of_any_kind_and_the_run_converges_all_the_same(fault: str, pr
 
 def test_a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> None:
     """Even where the server would take the name twice."""
-    world = World((), PROFILES["C"], Faults("POST rules:reset-applied@#1", 1))
+    world = World((), PROFILES["C"], FaultInjector("POST rules:reset-applied@#1", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     assert report.converged
     assert [("POST", "/api/v2/routing/rules")] == world.writes()
@@ -129,7 +129,7 @@ def test_a_create_whose_answer_was_lost_is_found_again_and_not_repeated() -> Non
 
 def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
     """The other rules are made; what stands in for the failed one stays."""
-    world = World(OLD, faults=Faults("PUT rule:422", 1))
+    world = World(OLD, faults=FaultInjector("PUT rule:422", 1))
     report = world.apply(GOAL)
     assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
     assert not report.converged
@@ -140,7 +140,7 @@ def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
 
 def test_a_server_that_keeps_other_values_is_told_of_and_not_asked_for_ever() -> None:
     """One write, and the change counts as failed."""
-    world = World((), faults=Faults("POST rules:altered=priority", 1))
+    world = World((), faults=FaultInjector("POST rules:altered=priority", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
     (outcome,) = report.outcomes
     assert isinstance(outcome, Failed)
@@ -150,7 +150,7 @@ def test_a_server_that_keeps_other_values_is_told_of_and_not_asked_for_ever() ->
 
 def test_missing_rights_stop_the_run() -> None:
     """403 on a write: no further write is tried."""
-    world = World(OLD, faults=Faults("POST rules:403", 1))
+    world = World(OLD, faults=FaultInjector("POST rules:403", 1))
     report = world.apply(GOAL)
     assert {"cards/new": "Failed", "cards/change": "Skipped", "cards/gone": "Skipped"} == statuses(report)
     assert "routing:write" in report.error
@@ -163,7 +163,7 @@ def test_an_edit_between_plan_and_write_is_planned_again_once() -> None:
     world.state.edit("id-change", priority=77)
     report = world.apply(GOAL, planned=planned)
     assert report.converged
-    assert 1 == world.state.stored["id-change"].rule["priority"]
+    assert 1 == world.state.stored_rules["id-change"].rule["priority"]
 
 
 def test_an_edit_after_the_review_fails_that_change_alone() -> None:
@@ -171,17 +171,17 @@ def test_an_edit_after_the_review_fails_that_change_alone() -> None:
     world = World(OLD)
     planned = world.plan(GOAL)
     world.state.edit("id-change", priority=77)
-    report = world.apply(GOAL, planned=planned, admit=as_reviewed)
+    report = world.apply(GOAL, planned=planned, admit=matches_review)
     assert {"cards/new": "Applied", "cards/change": "Failed", "cards/gone": "Skipped"} == statuses(report)
-    assert 77 == world.state.stored["id-change"].rule["priority"]
+    assert 77 == world.state.stored_rules["id-change"].rule["priority"]
 
 
 def test_an_edit_in_the_last_moment_is_not_overwritten() -> None:
     """Between our list and our write: the read before the write sees it, and the next round heals it."""
-    world = World(OLD, faults=Faults("GET rule:edit@#1", 1))
+    world = World(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
     assert world.apply(GOAL).converged
-    reviewed = World(OLD, faults=Faults("GET rule:edit@#1", 1))
-    report = reviewed.apply(GOAL, planned=reviewed.plan(GOAL), admit=as_reviewed)
+    reviewed = World(OLD, faults=FaultInjector("GET rule:edit@#1", 1))
+    report = reviewed.apply(GOAL, planned=reviewed.plan(GOAL), admit=matches_review)
     assert "Failed" in statuses(report).values()
 
 
@@ -225,7 +225,7 @@ def test_a_first_read_that_fails_writes_nothing() -> None:
     """The error is raised: there is nothing to report."""
     world = World(OLD)
     planned = world.plan(GOAL)
-    broken = World(OLD, faults=Faults("GET rules:403", 1))
+    broken = World(OLD, faults=FaultInjector("GET rules:403", 1))
     with pytest.raises(ApiError, match="routing:read"):
         broken.apply(GOAL, planned=planned)
     assert [] == broken.writes()
@@ -233,9 +233,9 @@ def test_a_first_read_that_fails_writes_nothing() -> None:
 
 def test_a_last_read_that_fails_claims_nothing() -> None:
     """What was acknowledged is unknown until a read shows it; the two before that are empty, so each is made twice."""
-    world = World((), faults=Faults("GET rules:500@#5-", 1))
+    world = World((), faults=FaultInjector("GET rules:500@#5-", 1))
     report = world.apply(desired(wanted("cards/new", rule("new"))))
-    assert [Unknown] == [type(one) for one in report.outcomes]
+    assert [UnknownOutcome] == [type(one) for one in report.outcomes]
     assert not report.converged
 
 
@@ -253,7 +253,7 @@ def test_where_lists_lag_a_run_right_behind_another_makes_nothing_twice(fault: s
     """What the first made is in no list yet; the second waits for as long as lists may lag, and finds it."""
     virtual = VirtualTime()
     settings = replace(PROFILES["C"], lag_seconds=4.0, clock=lambda: virtual.seconds)
-    world = World(OLD, settings, Faults(fault, 1) if fault else None)
+    world = World(OLD, settings, FaultInjector(fault, 1) if fault else None)
     for _ in range(2):
         report = world.apply(GOAL, lag=5.0, sleep=virtual.time.sleep)
         assert report.converged, report
@@ -262,7 +262,7 @@ def test_where_lists_lag_a_run_right_behind_another_makes_nothing_twice(fault: s
 
 def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
     """Nobody knew, so it was asked for again; the second rule of one marker goes at the next read."""
-    world = World(OLD, PROFILES["C"], Faults("POST rules:late=3@#1", 1))
+    world = World(OLD, PROFILES["C"], FaultInjector("POST rules:late=3@#1", 1))
     report = world.apply(GOAL)
     assert report.converged
     assert ["change", "keep", "new"] == names(world)
@@ -272,7 +272,7 @@ def test_a_create_that_is_done_late_is_healed_in_the_same_run() -> None:
 def test_an_answer_that_tells_of_other_values_is_settled_by_a_read() -> None:
     """The server kept what was sent, whatever it answered: done, and its dependents with it."""
     for fault in ("POST rules:other@#1", "PUT rule:other@#1"):
-        world = World(OLD, PROFILES["C"], Faults(fault, 1))
+        world = World(OLD, PROFILES["C"], FaultInjector(fault, 1))
         report = world.apply(GOAL)
         assert report.converged
         assert {"Applied"} == set(statuses(report).values())
@@ -283,10 +283,10 @@ def test_unknown_fields_survive_an_update() -> None:
     """Those of the rule, and those inside a condition or target that stays."""
     theirs: dict[str, Any] = {"workflowHints": {"a": [1, None]}, "division": {"id": "home"}}
     world = World([managed("id", "cards/vip", rule(), **theirs)])
-    stored = world.state.stored["id"].rule
+    stored = world.state.stored_rules["id"].rule
     world.state.put({**stored, "targets": [{**stored["targets"][0], "queueName": "x", "hint": 7}]})
     assert world.apply(desired(wanted("cards/vip", rule(priority=1)))).converged
-    after = world.state.stored["id"].rule
+    after = world.state.stored_rules["id"].rule
     assert theirs == {name: after[name] for name in theirs}
     assert 7 == after["targets"][0]["hint"]
 
@@ -298,7 +298,7 @@ def test_duplicates_are_healed_and_clones_left() -> None:
     world = World([*twins, clone], PROFILES["C"])
     report = world.apply(desired(wanted("cards/vip", rule())))
     assert report.converged
-    assert {"id-1", "id-9"} == set(world.state.stored)
+    assert {"id-1", "id-9"} == set(world.state.stored_rules)
 
 
 def test_two_rules_that_swap_names_get_there() -> None:
@@ -332,8 +332,8 @@ def test_a_rule_of_somebody_else_that_took_the_name_meanwhile_is_no_success(prof
 def test_a_rule_edited_meanwhile_that_is_to_be_kept_is_no_success() -> None:
     """--keep-drift: what somebody changed between plan and write is left alone, and not called applied."""
     world = World(OLD)
-    planned = world.plan(GOAL, Options(keep_drift=True))
+    planned = world.plan(GOAL, PlanOptions(keep_drift=True))
     world.state.edit("id-change", enabled=False)
-    report = world.apply(GOAL, planned=planned, options=Options(keep_drift=True))
+    report = world.apply(GOAL, planned=planned, options=PlanOptions(keep_drift=True))
     assert "Applied" != statuses(report)["cards/change"]
-    assert 100 == world.state.stored["id-change"].rule["priority"]
+    assert 100 == world.state.stored_rules["id-change"].rule["priority"]

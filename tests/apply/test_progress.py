@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.apply.attempt import Attempt, Verdict, written
-from reconciler.apply.progress import Tally
-from reconciler.model.change import Create, Delete, Failed, Skipped, Step, Unknown, Update
-from reconciler.model.live import LiveRule, Marker, copy_name, digest
-from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, plan
+from reconciler.apply.attempt import Attempt, Verdict, write_payload
+from reconciler.apply.progress import ApplyProgress
+from reconciler.model.change import Create, Delete, Failed, PlanStep, Skipped, UnknownOutcome, Update
+from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import LiveState, build_plan
 from tests.support.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.apply.attempt import Doubt
-    from reconciler.desired.desired import Desired
+    from reconciler.apply.attempt import Uncertainty
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.change import Change, Outcome
     from reconciler.model.rule import Rule
     from reconciler.plan.plan import Plan
@@ -30,9 +30,9 @@ EDITED = managed("id-x", "cards/x", rule("x", priority=99), last_written=rule("x
 DONE = managed("id-x", "cards/x", WANTED)
 
 
-def planned(*live: LiveRule, goal: Desired = GOAL) -> Plan:
+def planned(*live: LiveRule, goal: DesiredState = GOAL) -> Plan:
     """The plan of a read that showed these rules."""
-    return plan(goal, Live(live, QUEUES), Options(), NOW)
+    return build_plan(goal, LiveState(live, QUEUES), PlanOptions(), NOW)
 
 
 def update(live: LiveRule) -> Update:
@@ -41,24 +41,24 @@ def update(live: LiveRule) -> Update:
 
 
 def noted(
-    before: Plan, verdict: Verdict, *, error: str = "", doubt: Doubt = "none", wrote: bool = True, name: str = ""
-) -> tuple[Tally, Step]:
+    before: Plan, verdict: Verdict, *, error: str = "", doubt: Uncertainty = "none", wrote: bool = True, name: str = ""
+) -> tuple[ApplyProgress, PlanStep]:
     """A tally of a plan with one change, and its one call, which came to that."""
     (change,) = before.changes
-    step = Step(change, "aside" if name else "whole", name)
-    tally = Tally(before)
-    tally.note(step, Attempt(verdict=verdict, error=error, id="id-x", doubt=doubt, wrote=wrote))
+    step = PlanStep(change, "aside" if name else "whole", name)
+    tally = ApplyProgress(before)
+    tally.record_attempt(step, Attempt(verdict=verdict, error=error, id="id-x", uncertainty=doubt, was_sent=wrote))
     return tally, step
 
 
-def sent(step: Step) -> LiveRule:
+def sent(step: PlanStep) -> LiveRule:
     """The rule as the server has it once it keeps what the call wrote."""
-    what = written(step, OWNER)
+    what = write_payload(step, OWNER)
     assert what is not None
     return LiveRule("id-x", what.rule, what.marker, {})
 
 
-def outcome(tally: Tally, fresh: Plan | None, skipped: str = "") -> Outcome:
+def outcome(tally: ApplyProgress, fresh: Plan | None, skipped: str = "") -> Outcome:
     """Return what is reported of the one change."""
     (found,) = tally.outcomes(fresh, skipped)
     return found
@@ -68,50 +68,51 @@ def outcome(tally: Tally, fresh: Plan | None, skipped: str = "") -> Outcome:
 
 
 @pytest.mark.parametrize(
-    ("verdict", "doubt"), [(Verdict.DONE, "none"), (Verdict.AGAIN, "lasting"), (Verdict.AGAIN, "until read")]
+    ("verdict", "doubt"), [(Verdict.DONE, "none"), (Verdict.RETRY, "lasting"), (Verdict.RETRY, "until read")]
 )
-def test_a_run_knows_what_it_wrote_itself(verdict: Verdict, doubt: Doubt) -> None:
+def test_a_run_knows_what_it_wrote_itself(verdict: Verdict, doubt: Uncertainty) -> None:
     """A rule set aside under a temporary name is its own doing, acknowledged or perhaps done; nobody meddled."""
     tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
-    assert tally.is_own_doing(update(sent(step)))
-    assert not tally.meddled(replace(planned(LIVE), changes=(update(sent(step)),)))
+    assert tally.is_own_write(update(sent(step)))
+    assert not tally.has_external_edits(replace(planned(LIVE), changes=(update(sent(step)),)))
 
 
 @pytest.mark.parametrize(
-    ("verdict", "doubt"), [(Verdict.AGAIN, "none"), (Verdict.MOVED, "none"), (Verdict.FAILED, "none")]
+    ("verdict", "doubt"), [(Verdict.RETRY, "none"), (Verdict.CONFLICT, "none"), (Verdict.FAILED, "none")]
 )
-def test_a_run_does_not_take_for_its_own_what_it_did_not_write(verdict: Verdict, doubt: Doubt) -> None:
+def test_a_run_does_not_take_for_its_own_what_it_did_not_write(verdict: Verdict, doubt: Uncertainty) -> None:
     """The call was not done, and the rule looks as if it were: somebody else did that."""
     tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
-    assert not tally.is_own_doing(update(sent(step)))
+    assert not tally.is_own_write(update(sent(step)))
 
 
 @pytest.mark.parametrize("live", [EDITED, replace(LIVE, marker=None), replace(LIVE, marker=Marker("eve", X, "0" * 8))])
 def test_another_state_than_the_run_left_is_not_its_own_doing(live: LiveRule) -> None:
     """Another value, or another marker: somebody meddled."""
     tally, _ = noted(planned(LIVE), Verdict.DONE)
-    assert not tally.is_own_doing(update(live))
-    assert tally.meddled(replace(planned(LIVE), changes=(update(live),)))
+    assert not tally.is_own_write(update(live))
+    assert tally.has_external_edits(replace(planned(LIVE), changes=(update(live),)))
 
 
 def test_before_anything_was_written_nothing_is_its_own_doing() -> None:
     """Nor is a create, ever; and a rule in its planned state was not meddled with."""
-    tally = Tally(planned(LIVE))
-    assert not tally.is_own_doing(update(LIVE))
-    assert not Tally(planned()).is_own_doing(planned().changes[0])
-    assert not tally.meddled(planned(LIVE))
-    assert tally.meddled(planned(EDITED))
-    assert not tally.meddled(planned())
+    tally = ApplyProgress(planned(LIVE))
+    assert not tally.is_own_write(update(LIVE))
+    assert not ApplyProgress(planned()).is_own_write(planned().changes[0])
+    assert not tally.has_external_edits(planned(LIVE))
+    assert tally.has_external_edits(planned(EDITED))
+    assert not tally.has_external_edits(planned())
 
 
 def test_what_was_acknowledged_stays_known_behind_a_call_that_deletes() -> None:
     """A delete writes no rule: what the run wrote before is still its own."""
     tally, step = noted(planned(LIVE), Verdict.DONE, name="x, for now")
-    tally.note(
-        Step(Delete(address=X, live=copy("id-c"), cause="duplicate"), "drop"), Attempt(verdict=Verdict.DONE, id="id-c")
+    tally.record_attempt(
+        PlanStep(Delete(address=X, live=copy("id-c"), cause="duplicate"), "drop"),
+        Attempt(verdict=Verdict.DONE, id="id-c"),
     )
-    assert tally.is_own_doing(update(sent(step)))
-    assert "id-x" == tally.of(update(LIVE)).id
+    assert tally.is_own_write(update(sent(step)))
+    assert "id-x" == tally.progress_of(update(LIVE)).id
 
 
 # Duplicates and copies
@@ -123,24 +124,24 @@ def duplicate(rule_id: str = "id-2") -> Delete:
 
 def copy(rule_id: str, name: Rule = WANTED) -> LiveRule:
     temporary = replace(name, name=copy_name(OWNER, X))
-    return LiveRule(rule_id, temporary, Marker(OWNER, X, digest(temporary), copy=True), {})
+    return LiveRule(rule_id, temporary, Marker(OWNER, X, marker_digest(temporary), copy=True), {})
 
 
 @pytest.mark.parametrize("late", [DONE, LIVE], ids=["of this run", "of an earlier run"])
 def test_a_duplicate_found_meanwhile_belongs_to_the_create_at_its_address(late: LiveRule) -> None:
     """A lost request was done late: to delete the second rule is part of the change, and the run's own doing."""
-    tally, step = noted(planned(), Verdict.AGAIN, doubt="lasting")
+    tally, step = noted(planned(), Verdict.RETRY, doubt="lasting")
     twin = replace(duplicate(), live=replace(late, id="id-2"))
     assert step.change is tally.planned_for(twin)
-    assert tally.is_own_doing(twin)
-    assert [] == tally.unplanned(replace(planned(DONE), changes=(twin,)))
+    assert tally.is_own_write(twin)
+    assert [] == tally.unplanned_changes(replace(planned(DONE), changes=(twin,)))
 
 
 def test_a_duplicate_where_this_run_created_nothing_belongs_to_no_change() -> None:
     """Nothing was sent yet, or the change is an update: whoever made the second rule, it was not this run."""
-    untried = Tally(planned())
+    untried = ApplyProgress(planned())
     assert untried.planned_for(duplicate()) is None
-    assert not untried.is_own_doing(duplicate())
+    assert not untried.is_own_write(duplicate())
     assert noted(planned(LIVE), Verdict.DONE)[0].planned_for(duplicate()) is None
 
 
@@ -149,7 +150,7 @@ def test_a_delete_for_another_reason_is_no_duplicate_of_this_run() -> None:
     tally, _ = noted(planned(), Verdict.DONE)
     gone = replace(duplicate(), cause="manifest")
     assert tally.planned_for(gone) is None
-    assert [gone] == tally.unplanned(replace(planned(DONE), changes=(gone,)))
+    assert [gone] == tally.unplanned_changes(replace(planned(DONE), changes=(gone,)))
 
 
 def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
@@ -157,11 +158,11 @@ def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
     tally, step = noted(planned(LIVE), Verdict.DONE)
     end = Delete(address=X, live=copy("id-c"), cause="duplicate")
     assert step.change is tally.planned_for(end)
-    assert tally.is_own_doing(end)
-    assert "" == tally.stuck()
-    tally.note(Step(end), Attempt(verdict=Verdict.FAILED, error="HTTP 422"))
-    assert "the temporary copy of cards/x: HTTP 422; the next run deletes it" == tally.stuck()
-    assert not tally.of(step.change).failed
+    assert tally.is_own_write(end)
+    assert "" == tally.leftover_copy_error()
+    tally.record_attempt(PlanStep(end), Attempt(verdict=Verdict.FAILED, error="HTTP 422"))
+    assert "the temporary copy of cards/x: HTTP 422; the next run deletes it" == tally.leftover_copy_error()
+    assert not tally.progress_of(step.change).failed
 
 
 # Answers that a read proves or disproves
@@ -170,9 +171,9 @@ def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
 @pytest.mark.parametrize("shown", [LIVE, EDITED, None], ids=["as before", "otherwise", "gone"])
 def test_an_answer_of_other_values_that_a_read_does_not_disprove_is_a_failure(shown: LiveRule | None) -> None:
     """The server kept something else than was sent: asked again it would do so again."""
-    tally, _ = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values")
+    tally, _ = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values")
     rules = () if shown is None else (shown,)
-    tally.settle(rules)
+    tally.resolve_altered(rules)
     found = outcome(tally, planned(*rules))
     assert isinstance(found, Failed)
     assert (1, "the server kept other values") == (found.attempts, found.error)
@@ -180,30 +181,30 @@ def test_an_answer_of_other_values_that_a_read_does_not_disprove_is_a_failure(sh
 
 def test_an_answer_of_other_values_that_a_read_disproves_is_no_failure() -> None:
     """The server has just what was sent: that is known as the run's own, and nothing is wrong."""
-    tally, step = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values", name="x, for now")
-    tally.settle([sent(step)])
-    progress = tally.of(step.change)
-    assert (False, "", None) == (progress.failed, progress.error, progress.kept)
-    assert tally.is_own_doing(update(sent(step)))
+    tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name="x, for now")
+    tally.resolve_altered([sent(step)])
+    progress = tally.progress_of(step.change)
+    assert (False, "", None) == (progress.failed, progress.error, progress.altered)
+    assert tally.is_own_write(update(sent(step)))
 
 
 @pytest.mark.parametrize("name", ["x, for now", ""], ids=["temporary", "final"])
 def test_a_text_that_the_tenant_keeps_otherwise_matters_only_where_it_stays(name: str) -> None:
     """A text in upper case routes as well for a while; a rule that is to stay so is not as wanted."""
-    tally, step = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values", name=name)
+    tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name=name)
     live = sent(step)
     kept = replace(live, rule=replace(live.rule, description=live.rule.description.upper()))
-    tally.settle([kept])
-    assert (not name) is tally.of(step.change).failed
-    assert bool(name) is tally.is_own_doing(update(kept))
+    tally.resolve_altered([kept])
+    assert (not name) is tally.progress_of(step.change).failed
+    assert bool(name) is tally.is_own_write(update(kept))
 
 
 def test_another_value_than_a_text_matters_even_for_a_while() -> None:
     """A rule set aside with another priority may take other conversations."""
-    tally, step = noted(planned(LIVE), Verdict.KEPT, error="the server kept other values", name="x, for now")
+    tally, step = noted(planned(LIVE), Verdict.ALTERED, error="the server kept other values", name="x, for now")
     live = sent(step)
-    tally.settle([replace(live, rule=replace(live.rule, priority=8))])
-    assert tally.of(step.change).failed
+    tally.resolve_altered([replace(live, rule=replace(live.rule, priority=8))])
+    assert tally.progress_of(step.change).failed
 
 
 # Reports
@@ -215,7 +216,7 @@ def test_a_change_of_which_nothing_is_left_to_do_is_applied_or_was_taken_from_us
     goal = replace(nothing, rulesets=frozenset(["cards"]))
     before = planned(LIVE, goal=goal)
     theirs = unmanaged("id-x", rule("x"))
-    found = outcome(Tally(before), planned(theirs, goal=goal))
+    found = outcome(ApplyProgress(before), planned(theirs, goal=goal))
     assert isinstance(found, Skipped)
     assert "it is not ours any more, and was left alone" == found.error
 
@@ -223,24 +224,24 @@ def test_a_change_of_which_nothing_is_left_to_do_is_applied_or_was_taken_from_us
 @pytest.mark.parametrize(
     ("verdict", "doubt", "error", "said"),
     [
-        (Verdict.AGAIN, "lasting", "no answer", "no answer"),
-        (Verdict.AGAIN, "until read", "HTTP 409", "HTTP 409"),
+        (Verdict.RETRY, "lasting", "no answer", "no answer"),
+        (Verdict.RETRY, "until read", "HTTP 409", "HTTP 409"),
         (Verdict.DONE, "none", "", "acknowledged, but it could not be read again"),
     ],
 )
-def test_without_a_last_read_a_write_is_unknown(verdict: Verdict, doubt: Doubt, error: str, said: str) -> None:
+def test_without_a_last_read_a_write_is_unknown(verdict: Verdict, doubt: Uncertainty, error: str, said: str) -> None:
     """Whatever was answered: no read shows what became of it."""
     tally, _ = noted(planned(LIVE), verdict, error=error, doubt=doubt)
     found = outcome(tally, None)
-    assert isinstance(found, Unknown)
+    assert isinstance(found, UnknownOutcome)
     assert said == found.error
 
 
 def test_a_request_that_may_be_done_late_is_unknown_even_behind_a_read() -> None:
     """A conflict is known by the read, a request without an answer is not."""
-    lasting, _ = noted(planned(LIVE), Verdict.AGAIN, error="no answer", doubt="lasting")
-    read, _ = noted(planned(LIVE), Verdict.AGAIN, error="HTTP 409", doubt="until read")
-    assert isinstance(outcome(lasting, planned(LIVE)), Unknown)
+    lasting, _ = noted(planned(LIVE), Verdict.RETRY, error="no answer", doubt="lasting")
+    read, _ = noted(planned(LIVE), Verdict.RETRY, error="HTTP 409", doubt="until read")
+    assert isinstance(outcome(lasting, planned(LIVE)), UnknownOutcome)
     assert isinstance(outcome(read, planned(LIVE)), Failed)
 
 
@@ -249,16 +250,16 @@ def test_a_change_that_still_differs_behind_its_write_has_failed() -> None:
     tally, _ = noted(planned(LIVE), Verdict.DONE)
     found = outcome(tally, planned(LIVE))
     assert isinstance(found, Failed)
-    assert ("the rule still differs", False) == (found.error, found.touched)
+    assert ("the rule still differs", False) == (found.error, found.left_partial)
     found = outcome(tally, planned(EDITED))
     assert isinstance(found, Failed)
-    assert found.touched
+    assert found.left_partial
     assert isinstance(outcome(tally, planned(LIVE), "interrupted"), Skipped)
 
 
 def test_a_change_that_was_not_tried_says_why() -> None:
     """The run ended, or another change is not done."""
-    tally = Tally(planned(LIVE))
+    tally = ApplyProgress(planned(LIVE))
     assert ("interrupted", "what must come first is not done") == tuple(
         found.error
         for found in (outcome(tally, planned(LIVE), "interrupted"), outcome(tally, planned(LIVE)))
@@ -269,9 +270,9 @@ def test_a_change_that_was_not_tried_says_why() -> None:
 def test_somebodys_copy_is_never_written() -> None:
     """A read showed that the rule is an edited copy of ours: it stays, even where ours is gone by the next read."""
     clone = managed("id-y", "cards/x", rule("x", priority=9), last_written=rule("x"))
-    tally = Tally(planned(LIVE))
-    tally.look([LIVE, clone])
-    assert tally.is_somebodys(update(clone))
-    assert not tally.is_somebodys(update(LIVE))
+    tally = ApplyProgress(planned(LIVE))
+    tally.note_foreign_copies([LIVE, clone])
+    assert tally.is_foreign_copy(update(clone))
+    assert not tally.is_foreign_copy(update(LIVE))
     changes: list[Change] = [Create(X, WANTED, None)]
-    assert [False] == [tally.is_somebodys(one) for one in changes]
+    assert [False] == [tally.is_foreign_copy(one) for one in changes]

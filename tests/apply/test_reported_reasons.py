@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.behaviour.ordering.order import order
-from reconciler.render.colour import colourless
+from reconciler.behaviour.ordering.order import order_moves
+from reconciler.render.colour import no_style
 from reconciler.render.text.apply import report_text
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
 from tests.campaign.world import Applier, World, run
 from tests.support.sentences import untold
@@ -24,12 +24,12 @@ from tests.support.sentences import untold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from tests.campaign.scenario import Json, Scenario
     from tests.campaign.world import Event
 
 
-def tenant(rules: list[Json], wish: Desired, *allow: str) -> Scenario:
+def tenant(rules: list[Json], wish: DesiredState, *allow: str) -> Scenario:
     """A tenant with these rules, and what is wanted of it."""
     return replace(scenario("report", "", rules, wish), allow=allow)
 
@@ -79,7 +79,7 @@ def edit(rule_id: str, **fields: Any) -> Callable[[World, Event], object]:
 
 def edit_again(world: World, event: Event) -> None:
     """Somebody edits a rule differently each time."""
-    world.state.edit("hand" if "hand" in world.state.stored else "id-x", priority=200 + event.number)
+    world.state.edit("hand" if "hand" in world.state.stored_rules else "id-x", priority=200 + event.number)
 
 
 def lose_last_line(_world: World, event: Event) -> None:
@@ -95,7 +95,7 @@ def remove(rule_id: str) -> Callable[[World, Event], object]:
 
 def break_lists(world: World, _event: Event) -> None:
     """No list can be read any more."""
-    world.faults = Faults("GET rules:500", 1)
+    world.faults = FaultInjector("GET rules:500", 1)
 
 
 LISTS: Final = ("GET", "/rules")
@@ -460,13 +460,13 @@ def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, World
             if number in (0, len(seen)):
                 situation.does(world, event)
                 if situation.bounded:
-                    patch.setattr("reconciler.plan.schedule.order", partial(order, work=0))
+                    patch.setattr("reconciler.plan.schedule.order", partial(order_moves, work=0))
 
-    world.faults = Faults(situation.faults, 1) if situation.faults else None
+    world.faults = FaultInjector(situation.faults, 1) if situation.faults else None
     applier.before, applier.stopped = before, lambda: situation.stopped(world)
     ended = run(applier)
     assert ended is not None
-    return report_text(ended.report, colourless, "cxroute plan", 2.0) if ended.report else ended.error, world
+    return report_text(ended.report, no_style, "cxroute plan", 2.0) if ended.report else ended.error, world
 
 
 @pytest.mark.parametrize("name", SITUATIONS)

@@ -11,28 +11,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.apply.admission import as_intended, as_reviewed
+from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.change import Applied, Failed
-from reconciler.model.live import LiveRule, Marker, digest, signed
-from reconciler.model.rule import Target, condition
-from reconciler.plan.document import document
-from reconciler.plan.guards import guard
-from reconciler.plan.options import Options
-from reconciler.plan.schedule import arrange, foresee
-from reconciler.render.colour import colourless
+from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
+from reconciler.model.rule import Target, make_condition
+from reconciler.plan.document import plan_to_json
+from reconciler.plan.guards import check_guards
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.colour import no_style
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.simulator.evaluate import split
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.evaluate import queue_shares
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import World
 
 if TYPE_CHECKING:
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.rule import Rule
-    from reconciler.simulator.settings import Settings
+    from reconciler.simulator.settings import SimulatorSettings
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")
@@ -53,11 +53,11 @@ def live(**rules: Rule) -> list[LiveRule]:
     return [managed(f"id-{key}", f"cards/{key}", one) for key, one in rules.items()]
 
 
-def goal(**rules: Rule) -> Desired:
+def goal(**rules: Rule) -> DesiredState:
     return desired(*(wanted(f"cards/{key}", one) for key, one in rules.items()))
 
 
-CASES: dict[str, tuple[list[LiveRule], Desired]] = {
+CASES: dict[str, tuple[list[LiveRule], DesiredState]] = {
     "a key renamed, the intent kept": (live(old=at("old", intent="x")), goal(new=at("new", intent="x"))),
     "two priorities swapped": (
         live(a=at("a", intent="x", priority=10), b=at("b", intent="x", priority=20, targets=FRAUD), all=CATCH_ALL),
@@ -80,12 +80,12 @@ CASES: dict[str, tuple[list[LiveRule], Desired]] = {
         goal(new=at("same", intent="x", more=[at_least(0)]), all=CATCH_ALL),
     ),
     "one rule split in two": (
-        live(both=rule("both", conditions=[condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
+        live(both=rule("both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
         goal(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
     ),
     "two rules merged into one": (
         live(x=at("x"), y=at("y", targets=FRAUD), all=CATCH_ALL),
-        goal(both=rule("both", conditions=[condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
+        goal(both=rule("both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])]), all=CATCH_ALL),
     ),
     "names and intents of three in a ring": (
         live(
@@ -95,9 +95,11 @@ CASES: dict[str, tuple[list[LiveRule], Desired]] = {
             all=CATCH_ALL,
         ),
         goal(
-            a=rule("c", priority=4, conditions=[condition("cognigyDetectedIntent", "notEquals", "y")]),
+            a=rule("c", priority=4, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")]),
             b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
-            c=rule("b", priority=1, conditions=[condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD),
+            c=rule(
+                "b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD
+            ),
             all=CATCH_ALL,
         ),
     ),
@@ -120,14 +122,14 @@ CASES: dict[str, tuple[list[LiveRule], Desired]] = {
 class Watch:
     """A world whose every state is kept."""
 
-    def __init__(self, rules: list[LiveRule], settings: Settings = PROFILES["A"], faults: str = "") -> None:
-        self.world = World(rules, settings, Faults(faults, 1) if faults else None)
+    def __init__(self, rules: list[LiveRule], settings: SimulatorSettings = PROFILES["A"], faults: str = "") -> None:
+        self.world = World(rules, settings, FaultInjector(faults, 1) if faults else None)
         self.states = [self.world.state.rules()]
         self.world.state.watchers.append(lambda state: self.states.append(state.rules()))
 
     def routes(self, state: list[dict[str, Any]]) -> list[object]:
         """Return where each conversation goes."""
-        return [split(state, conversation) for conversation in CONVERSATIONS]
+        return [queue_shares(state, conversation) for conversation in CONVERSATIONS]
 
     def assert_hitless(self, last: list[dict[str, Any]]) -> None:
         """Each conversation went where it went before, or where it goes in the end, in every state."""
@@ -216,8 +218,8 @@ def test_what_had_to_wait_for_a_failed_change_is_not_made(fault: str) -> None:
     statuses = {str(one.change.address): type(one).__name__ for one in report.outcomes}
     assert ("Skipped", "Applied") == (statuses["cards/all"], statuses["cards/y"])
     conversation = {"cognigyDetectedIntent": "x"}
-    expected = split(watch.states[0], conversation)
-    assert all(expected == split(state, conversation) for state in watch.states)
+    expected = queue_shares(watch.states[0], conversation)
+    assert all(expected == queue_shares(state, conversation) for state in watch.states)
 
 
 def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
@@ -225,8 +227,8 @@ def test_a_leftover_copy_is_a_step_and_counts_nowhere() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
-    made = guard(arrange(watch.world.plan(wish)), ENVIRONMENT)
-    form = document(made)
+    made = check_guards(schedule_steps(watch.world.plan(wish)), ENVIRONMENT)
+    form = plan_to_json(made)
     assert (0, 2, 0) == tuple(form["summary"][name] for name in ("create", "update", "delete"))
     assert 0 == next(result.value for result in made.guards if result.name == "deletes")
     steps = {change["address"]: [(one["call"], one["copy"]) for one in change["steps"]] for change in form["changes"]}
@@ -240,11 +242,11 @@ def test_a_leftover_copy_alone_is_still_cleared_away() -> None:
     rules, wish = CASES["two intents swapped above a catch-all"]
     watch = Watch(rules)
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 3)
-    made = foresee(arrange(watch.world.plan(wish)))
-    (change,) = document(made)["changes"]
+    made = predict_impact(schedule_steps(watch.world.plan(wish)))
+    (change,) = plan_to_json(made)["changes"]
     assert ("delete", "duplicate") == (change["action"], change["cause"])
     assert f"\nPlan: a clean-up of what an earlier run left, {made.unchanged} unchanged.\n" in plan_text(
-        made, colourless, "tenant acme"
+        made, no_style, "tenant acme"
     )
     assert "clean-up" == planned_row(made).changes
     report = watch.world.apply(wish)
@@ -260,7 +262,7 @@ def test_a_leftover_copy_that_serves_nobody_makes_room_for_the_next(profile: str
     watch.world.apply(wish, stopped=lambda: len(watch.states) > 1)
     (left,) = (one["id"] for one in watch.world.state.rules() if one["name"].startswith("(next) "))
     watch.world.state.edit(left, enabled=False)
-    steps = arrange(watch.world.plan(wish)).steps
+    steps = schedule_steps(watch.world.plan(wish)).steps
     assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in steps for step in wave]
     assert watch.world.apply(wish).converged
     watch.assert_hitless(watch.states[-1])
@@ -273,11 +275,11 @@ def test_a_leftover_copy_of_an_older_manifest_makes_room_for_the_next(profile: s
     """It serves conversations, and the newer manifest needs a copy of its own: first the one goes, then the other."""
     rules = live(a=at("a", intent="x", priority=30), b=at("b", intent="y", priority=40, targets=FRAUD), all=CATCH_ALL)
     temporary = replace(left, name=f"(next) {OWNER}/cards/a")
-    marker = Marker(OWNER, address("cards/a"), digest(temporary), copy=True)
-    raw = {"id": "left", "name": temporary.name, "description": signed(temporary, marker)}
+    marker = Marker(OWNER, address("cards/a"), marker_digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": format_description(temporary, marker)}
     wish = goal(a=at("a", intent="y", priority=30), b=at("b", intent="x", priority=40, targets=FRAUD), all=CATCH_ALL)
     watch = Watch([*rules, LiveRule("left", temporary, marker, raw)], PROFILES[profile])
-    made = arrange(watch.world.plan(wish))
+    made = schedule_steps(watch.world.plan(wish))
     assert () == made.unproven
     assert ["delete", "create", "update", "update", "delete"] == [step.call for wave in made.steps for step in wave]
     assert watch.world.apply(wish).converged
@@ -295,10 +297,10 @@ def test_a_leftover_copy_that_wins_nobody_goes_first_where_no_other_order_is_pro
     wish = goal(a=at("a", intent="y", priority=30, targets=FRAUD), b=at("b", intent="y", priority=10), all=CATCH_ALL)
     left = at("left", intent="y", priority=30, targets=GENERAL, more=[at_least(0.5)])
     temporary = replace(left, name=f"(next) {OWNER}/cards/b")
-    marker = Marker(OWNER, address("cards/b"), digest(temporary), copy=True)
-    raw = {"id": "left", "name": temporary.name, "description": signed(temporary, marker)}
+    marker = Marker(OWNER, address("cards/b"), marker_digest(temporary), copy=True)
+    raw = {"id": "left", "name": temporary.name, "description": format_description(temporary, marker)}
     watch = Watch([*rules, LiveRule("left", temporary, marker, raw)])
-    made = arrange(watch.world.plan(wish))
+    made = schedule_steps(watch.world.plan(wish))
     assert () == made.unproven
     calls = [(step.call, step.kind) for wave in made.steps for step in wave]
     assert [
@@ -317,7 +319,7 @@ def test_others_may_change_their_rules_and_the_way_is_found_anew(within: Any, co
     """A rule that is not ours changes while we write: planned again; a reviewed plan ends where it moves more."""
     rules, wish = CASES["everything retargeted, renumbered and narrowed"]
     watch = Watch([*rules, unmanaged("theirs", rule("theirs", priority=1, conditions=[intent_is("none")]))])
-    made = watch.world.plan(wish, Options())
+    made = watch.world.plan(wish, PlanOptions())
     done: list[int] = []
 
     def stopped() -> bool:
@@ -326,7 +328,7 @@ def test_others_may_change_their_rules_and_the_way_is_found_anew(within: Any, co
             watch.world.state.edit("theirs", priority=2)
         return False
 
-    admit = as_reviewed if within else as_intended
+    admit = matches_review if within else matches_intent
     report = watch.world.apply(wish, planned=made, admit=admit, stopped=stopped, within=within)
     assert converged == report.converged
     assert converged == ("the plan would now send conversations elsewhere" not in report.error)

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.budget import WORK, Budget, UndecidedError
+from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError, WorkBudget
 from reconciler.behaviour.diff import containment as within
 from reconciler.behaviour.diff import difference as differing
-from reconciler.behaviour.diff.containment import Claim, beyond
-from reconciler.behaviour.diff.difference import Behaviour, difference
-from reconciler.behaviour.diff.winners import Pairs
+from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.winners import WinnerPairs
 from reconciler.behaviour.ordering import constraints
 from reconciler.behaviour.ordering.constraints import Constraints, Move
-from reconciler.behaviour.ordering.order import Order, order
-from reconciler.behaviour.routing_entry import Entry, in_order
+from reconciler.behaviour.ordering.order import MoveOrder, order_moves
+from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.behaviour.space import space as spaces
 from reconciler.behaviour.space.clauses import Clause
-from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import Target, condition
+from reconciler.model.rule import Target, make_condition
 from tests.support.builders import intent_is, rule
 from tests.support.random_rules import a_pair, attribute, entries
 from tests.support.random_rules import rule as a_rule
@@ -32,15 +32,15 @@ from tests.support.random_rules import rule as a_rule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.behaviour.diff.winners import Pair
+    from reconciler.behaviour.diff.winners import RankPair
 
 FRAUD = (Target("q-fraud", 1),)
 X, Y = rule("x"), rule("y", conditions=[intent_is("y")], targets=FRAUD)
 SENT_ELSEWHERE = rule("x", targets=FRAUD)
 
 
-def one(*rules: Any) -> list[Entry]:
-    return [Entry(name=each.name, rule=each) for each in rules]
+def one(*rules: Any) -> list[RoutingEntry]:
+    return [RoutingEntry(name=each.name, rule=each) for each in rules]
 
 
 # A difference
@@ -48,44 +48,44 @@ def one(*rules: Any) -> list[Entry]:
 
 def test_a_changed_rule_that_was_not_looked_at_is_unknown_and_not_unchanged() -> None:
     """It asks what it asked, and sends elsewhere: nothing is known of the conversations that it asks for."""
-    found = difference(one(X), one(SENT_ELSEWHERE), work=0)
-    assert ((), ((Clause(intent_is("x")),),), False) == (found.regions, found.unknown, found.complete)
-    assert difference(one(X), one(SENT_ELSEWHERE)).complete
+    found = compare_behaviour(one(X), one(SENT_ELSEWHERE), work=0)
+    assert ((), ((Clause(intent_is("x")),),), False) == (found.regions, found.undecided, found.complete)
+    assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
 
 
 @pytest.mark.parametrize(("old", "new"), [((), (X,)), ((X,), ()), ((X,), (Y,))], ids=["new", "gone", "another"])
 def test_a_rule_without_a_counterpart_that_was_not_looked_at_is_unknown(old: tuple[Any], new: tuple[Any]) -> None:
     """Created, deleted, or with other conditions than any rule before."""
-    found = difference(one(*old), one(*new), work=0)
-    assert [each.conditions[0] for each in (*old, *new)] == [clauses[0].part for clauses in found.unknown]
+    found = compare_behaviour(one(*old), one(*new), work=0)
+    assert [each.conditions[0] for each in (*old, *new)] == [clauses[0].condition for clauses in found.undecided]
     assert (False, False) == (found.changed, found.complete)
 
 
 @pytest.mark.parametrize(("places", "price"), [(1, 1), (4_095, 1), (4_096, 2), (8_192, 3)])
 def test_comparisons_of_long_masks_cost_more(places: int, price: int) -> None:
     """One for each 4,096 places that are begun; what was dear once stays dear."""
-    budget = Budget(100, 100)
+    budget = WorkBudget(100, 100)
     budget.widen(places)
     budget.widen(1)
     budget.spend(10)
-    assert 100 - 10 * price == budget.left
+    assert 100 - 10 * price == budget.remaining
 
 
 def test_equal_lists_need_no_work_to_be_equal() -> None:
     """Nothing is unknown of a rule that stays as it is."""
-    assert Behaviour(regions=()) == difference(one(X, Y), one(Y, X), work=0)
+    assert BehaviourChange(regions=()) == compare_behaviour(one(X, Y), one(Y, X), work=0)
 
 
-def pairs(old: list[Entry], new: list[Entry], evaluation: Any, most: int | None = None) -> Pairs:
+def pairs(old: list[RoutingEntry], new: list[RoutingEntry], evaluation: Any, most: int | None = None) -> WinnerPairs:
     """The pairs of winners of two lists, each search bounded to so many comparisons."""
-    before, after = in_order(old, evaluation), in_order(new, evaluation)
+    before, after = order_entries(old, evaluation), order_entries(new, evaluation)
     space = Space((before, after))
     if most is not None:
-        space.budget.most = most
-    return Pairs(Slices(space, before), Slices(space, after))
+        space.budget.search_limit = most
+    return WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
 
 
-def known(found: Pairs) -> set[Pair]:
+def known(found: WinnerPairs) -> set[RankPair]:
     return {*found.narrow, *found.wide}
 
 
@@ -102,7 +102,7 @@ def test_a_pair_of_winners_whose_search_was_given_up_is_unknown(block: int) -> N
     assert given_up
 
 
-def hard(count: int, shift: int) -> list[Entry]:
+def hard(count: int, shift: int) -> list[RoutingEntry]:
     """Rules that overlap in sets of intents and in ranges of two numbers, each to one of five queues."""
     random = Random("hard")
     return entries(
@@ -124,8 +124,8 @@ def hard(count: int, shift: int) -> list[Entry]:
 def test_a_difference_ends_at_its_bound(part: int) -> None:
     """No more than twice the bound is done, and what is left out is said."""
     old, new = hard(12, 0), hard(12, 1)
-    bound = difference(old, new).work // part
-    found = difference(old, new, work=bound)
+    bound = compare_behaviour(old, new).work // part
+    found = compare_behaviour(old, new, work=bound)
     assert bound <= found.work <= 2 * bound
     assert not found.complete
 
@@ -134,32 +134,32 @@ def test_the_bound_of_a_difference_grows_with_the_rules(monkeypatch: pytest.Monk
     """Without one of its own: some work for any question, and more for each rule of both lists."""
     monkeypatch.setattr(differing, "WORK", 0)
     monkeypatch.setattr(differing, "WORK_OF_A_RULE", 0)
-    assert not difference(one(X), one(SENT_ELSEWHERE)).complete
+    assert not compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
     monkeypatch.setattr(differing, "WORK_OF_A_RULE", 2_000)
-    assert difference(one(X), one(SENT_ELSEWHERE)).complete
+    assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
     monkeypatch.setattr(differing, "WORK_OF_A_RULE", 0)
     monkeypatch.setattr(differing, "WORK", 4_000)
-    assert difference(one(X), one(SENT_ELSEWHERE)).complete
+    assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
 
 
 # What was reviewed
 
-SURE = Clause(condition("cognigyConfidence", "greaterThanOrEqual", 0.7))
+SURE = Clause(make_condition("cognigyConfidence", "greaterThanOrEqual", 0.7))
 AN_X = Clause(intent_is("x"))
-HALVES = [Claim((AN_X, SURE), (), "a"), Claim((AN_X, SURE._replace(negate=True)), (), "a")]
+HALVES = [RegionClaim((AN_X, SURE), (), "a"), RegionClaim((AN_X, SURE._replace(negate=True)), (), "a")]
 
 
 def test_what_was_not_decided_is_not_within_what_was_reviewed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two reviewed halves hold all of it, which takes a search to see; without work it counts as beyond."""
-    assert [] == beyond([Claim((AN_X,), (), "a")], HALVES)
+    assert [] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
     monkeypatch.setattr(spaces, "WORK", 0)
-    assert [0] == beyond([Claim((AN_X,), (), "a")], HALVES)
+    assert [0] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
 
 
 def test_what_was_reviewed_in_the_very_words_needs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     """And is within it."""
     monkeypatch.setattr(spaces, "WORK", 0)
-    assert [] == beyond(HALVES, HALVES)
+    assert [] == find_uncovered(HALVES, HALVES)
 
 
 def test_so_many_reviewed_claims_that_they_are_not_looked_through_hold_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,25 +168,25 @@ def test_so_many_reviewed_claims_that_they_are_not_looked_through_hold_nothing(m
     def deep(*_given: object) -> bool:
         raise RecursionError
 
-    monkeypatch.setattr(within._Search, "_escapes", deep)
-    assert [0] == beyond([Claim((AN_X,), (), "a")], HALVES)
+    monkeypatch.setattr(within._ContainmentSearch, "_escapes", deep)
+    assert [0] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
 
 
 @pytest.mark.parametrize(
     ("fresh", "reviewed", "expected"),
     [
-        (Claim((AN_X, Clause(intent_is("y"))), (), "a"), [], []),
-        (Claim((AN_X,), (), "a"), [Claim((AN_X, Clause(intent_is("y"))), (), "a")], [0]),
-        (Claim((AN_X,), ((AN_X, Clause(intent_is("y"))),), "a"), [Claim((AN_X,), (), "a")], []),
-        (Claim((), ((AN_X,),), "a"), [Claim((AN_X._replace(negate=True),), (), "a")], []),
+        (RegionClaim((AN_X, Clause(intent_is("y"))), (), "a"), [], []),
+        (RegionClaim((AN_X,), (), "a"), [RegionClaim((AN_X, Clause(intent_is("y"))), (), "a")], [0]),
+        (RegionClaim((AN_X,), ((AN_X, Clause(intent_is("y"))),), "a"), [RegionClaim((AN_X,), (), "a")], []),
+        (RegionClaim((), ((AN_X,),), "a"), [RegionClaim((AN_X._replace(negate=True),), (), "a")], []),
     ],
     ids=["nothing in it", "nothing reviewed", "an exception of nothing", "all but one value"],
 )
 def test_claims_that_hold_nothing_neither_escape_nor_hold_others(
-    fresh: Claim, reviewed: list[Claim], expected: list[int]
+    fresh: RegionClaim, reviewed: list[RegionClaim], expected: list[int]
 ) -> None:
     """Clauses that contradict each other."""
-    assert expected == beyond([fresh], reviewed)
+    assert expected == find_uncovered([fresh], reviewed)
 
 
 # An order
@@ -194,20 +194,20 @@ def test_claims_that_hold_nothing_neither_escape_nor_hold_others(
 
 MOVES = [
     Move(
-        Entry(name="a", rule=rule("a", conditions=[intent_is("x")])),
-        Entry(name="a", rule=rule("a", conditions=[intent_is("y")])),
+        RoutingEntry(name="a", rule=rule("a", conditions=[intent_is("x")])),
+        RoutingEntry(name="a", rule=rule("a", conditions=[intent_is("y")])),
     ),
     Move(
-        Entry(name="b", rule=rule("b", conditions=[intent_is("y")], targets=FRAUD)),
-        Entry(name="b", rule=rule("b", conditions=[intent_is("x")], targets=FRAUD)),
+        RoutingEntry(name="b", rule=rule("b", conditions=[intent_is("y")], targets=FRAUD)),
+        RoutingEntry(name="b", rule=rule("b", conditions=[intent_is("x")], targets=FRAUD)),
     ),
-    Move(None, Entry(name="c", rule=rule("c", conditions=[condition("tier", "equals", "gold")]))),
+    Move(None, RoutingEntry(name="c", rule=rule("c", conditions=[make_condition("tier", "equals", "gold")]))),
 ]
 ALL_ELSE = one(rule("all", priority=900, conditions=[]))
 
 
-def ordered(work: int = WORK, moves: Iterable[Move] = MOVES) -> Order:
-    return order([*moves], ALL_ELSE, work=work)
+def ordered(work: int = DEFAULT_WORK, moves: Iterable[Move] = MOVES) -> MoveOrder:
+    return order_moves([*moves], ALL_ELSE, work=work)
 
 
 def test_an_order_that_was_not_decided_is_unproven_for_each_change() -> None:
@@ -225,23 +225,23 @@ def test_an_order_with_more_pairs_than_are_looked_at_is_unproven(monkeypatch: py
 def test_pairs_of_one_intent_that_share_nothing_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ranges of the confidence, side by side: to see of each pair that it shares nothing is work."""
     moves = [Move(ranged(n), None) for n in range(10)] + [Move(None, ranged(n)) for n in range(10, 20)]
-    found = Constraints(moves, ALL_ELSE, "lowest-first", WORK)
-    assert (set(), set()) == (found.edges, found.undecided)
+    found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
+    assert (set(), set()) == (found.add_before_remove, found.undecided)
     monkeypatch.setattr(constraints, "MOST_LOOKS", 90)
-    assert set(range(20)) == Constraints(moves, ALL_ELSE, "lowest-first", WORK).undecided
+    assert set(range(20)) == Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK).undecided
 
 
-def ranged(part: int) -> Entry:
+def ranged(part: int) -> RoutingEntry:
     """A rule for one twentieth of the confidences that an intent may have."""
-    low = condition("cognigyConfidence", "greaterThanOrEqual", part / 20)
-    high = condition("cognigyConfidence", "lessThan", (part + 1) / 20)
-    return Entry(name=f"k{part}", rule=rule(f"k{part}", conditions=[intent_is("x"), low, high]))
+    low = make_condition("cognigyConfidence", "greaterThanOrEqual", part / 20)
+    high = make_condition("cognigyConfidence", "lessThan", (part + 1) / 20)
+    return RoutingEntry(name=f"k{part}", rule=rule(f"k{part}", conditions=[intent_is("x"), low, high]))
 
 
-def apart(name: str, priority: int) -> Entry:
+def apart(name: str, priority: int) -> RoutingEntry:
     """A rule that asks for an attribute of its own."""
-    return Entry(
-        name=name, rule=rule(name, priority=priority, conditions=[condition(name, "equals", "yes")], targets=FRAUD)
+    return RoutingEntry(
+        name=name, rule=rule(name, priority=priority, conditions=[make_condition(name, "equals", "yes")], targets=FRAUD)
     )
 
 
@@ -249,11 +249,11 @@ def test_links_between_changes_end_at_their_bound(monkeypatch: pytest.MonkeyPatc
     """Each of twenty rules that come is linked with each of twenty that go: their memory is bounded, too."""
     moves = [Move(apart(f"old{n}", n), None) for n in range(20)]
     moves += [Move(None, apart(f"new{n}", 20 - n)) for n in range(20)]
-    found = Constraints(moves, ALL_ELSE, "lowest-first", WORK)
-    assert (400, set()) == (len(found.edges), found.undecided)
+    found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
+    assert (400, set()) == (len(found.add_before_remove), found.undecided)
     monkeypatch.setattr(constraints, "MOST_LINKS", 50)
-    found = Constraints(moves, ALL_ELSE, "lowest-first", WORK)
-    assert (51, set(range(40))) == (len(found.edges), found.undecided)
+    found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
+    assert (51, set(range(40))) == (len(found.add_before_remove), found.undecided)
 
 
 def test_the_search_through_every_order_that_is_given_up_leaves_temporary_copies(
@@ -273,7 +273,7 @@ def test_changes_that_route_as_before_need_no_work() -> None:
     """A new name or description is no version that comes or goes; a disabled rule is none either."""
     off = rule("off", enabled=False)
     moves = [
-        Move(Entry(name="n", rule=X), Entry(name="n", rule=rule("x", description="new"))),
-        Move(None, Entry(name="off", rule=off)),
+        Move(RoutingEntry(name="n", rule=X), RoutingEntry(name="n", rule=rule("x", description="new"))),
+        Move(None, RoutingEntry(name="off", rule=off)),
     ]
     assert () == ordered(0, moves).unproven

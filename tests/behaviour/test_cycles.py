@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.ordering.cycles import MOST_TRIED, untangle
-from reconciler.behaviour.ordering.graph import Links, Split, circles
+from reconciler.behaviour.ordering.cycles import MAX_COPIES_SEARCHED, break_cycles
+from reconciler.behaviour.ordering.graph import Dependencies, SplitMoves, find_cycles
 
 NONE: frozenset[tuple[int, int]] = frozenset()
 
@@ -18,67 +18,67 @@ def ring(*moves: int) -> frozenset[tuple[int, int]]:
     return frozenset(zip(moves, (*moves[1:], moves[0]), strict=True))
 
 
-def coming(edges: frozenset[tuple[int, int]], names: frozenset[tuple[int, int]] = NONE) -> Links:
-    return Links(edges, NONE, NONE, names)
+def coming(edges: frozenset[tuple[int, int]], names: frozenset[tuple[int, int]] = NONE) -> Dependencies:
+    return Dependencies(edges, NONE, NONE, names)
 
 
 @pytest.mark.parametrize("size", [2, 3, 16, 17, 40])
 def test_one_copy_breaks_a_ring_of_any_size(size: int) -> None:
     """Up to sixteen by trying each, beyond that by choosing the busiest and taking back what is not needed."""
     links = coming(ring(*range(size)))
-    split = untangle(links, range(size), range(size))
-    assert (1, frozenset()) == (len(split.copies), split.asides)
-    assert [] == circles(links.graph(range(size), split))
+    split = break_cycles(links, range(size), range(size))
+    assert (1, frozenset()) == (len(split.copies), split.parked)
+    assert [] == find_cycles(links.graph(range(size), split))
 
 
 @pytest.mark.parametrize("size", [4, 18, 30])
 def test_where_each_waits_for_each_all_but_one_have_a_copy(size: int) -> None:
     links = coming(frozenset(permutations(range(size), 2)))
-    split = untangle(links, range(size), range(size))
+    split = break_cycles(links, range(size), range(size))
     assert size - 1 == len(split.copies)
-    assert [] == circles(links.graph(range(size), split))
+    assert [] == find_cycles(links.graph(range(size), split))
 
 
 def test_many_rings_through_one_change_cost_the_copy_of_that_one() -> None:
     """The busiest comes first, whatever its place."""
     links = coming(frozenset().union(*(ring(20, one, one + 1) for one in range(0, 20, 2))))
-    assert frozenset([20]) == untangle(links, range(21), range(21)).copies
+    assert frozenset([20]) == break_cycles(links, range(21), range(21)).copies
 
 
 def test_what_cannot_have_a_copy_leaves_it_to_others() -> None:
     """Of a large ring one change alone can be split; where none can, the circle stays, and is told as such."""
     links = coming(ring(*range(20)))
-    assert frozenset([7]) == untangle(links, range(20), [7]).copies
-    split = untangle(links, range(20), [])
+    assert frozenset([7]) == break_cycles(links, range(20), [7]).copies
+    split = break_cycles(links, range(20), [])
     assert frozenset() == split.copies
-    assert 1 == len(circles(links.graph(range(20), split)))
+    assert 1 == len(find_cycles(links.graph(range(20), split)))
 
 
 def test_rules_that_exchange_names_cost_a_second_call_and_no_copy() -> None:
     """One of each circle takes its name later; of several in a row, one each."""
     links = coming(NONE, ring(0, 1, 2) | ring(3, 4))
-    split = untangle(links, range(5), range(5))
-    assert (frozenset(), 2) == (split.copies, len(split.asides))
-    assert [] == circles(links.graph(range(5), split))
+    split = break_cycles(links, range(5), range(5))
+    assert (frozenset(), 2) == (split.copies, len(split.parked))
+    assert [] == find_cycles(links.graph(range(5), split))
 
 
 def test_circles_of_names_come_before_those_that_names_make_with_behaviour() -> None:
     """One change that takes its name later breaks both: to begin with the larger circle would cost two."""
-    links = Links(
-        edges=frozenset({(2, 1)}),
-        goes_first=frozenset({(2, 3), (2, 0)}),
-        comes_first=frozenset({(0, 3), (1, 3)}),
+    links = Dependencies(
+        add_before_remove=frozenset({(2, 1)}),
+        remove_before_remove=frozenset({(2, 3), (2, 0)}),
+        add_before_add=frozenset({(0, 3), (1, 3)}),
         names=frozenset({(0, 1), (3, 2), (2, 3)}),
     )
-    assert Split(asides=frozenset({2})) == untangle(links, range(4), [0, 1, 3])
+    assert SplitMoves(parked=frozenset({2})) == break_cycles(links, range(4), [0, 1, 3])
 
 
 def test_a_name_is_taken_later_by_a_change_without_a_copy() -> None:
     """A copy has the name that a rule set aside would take."""
     links = coming(ring(0, 1), ring(0, 1))
-    split = untangle(links, range(2), [0])
-    assert (frozenset([0]), frozenset([1])) == (split.copies, split.asides)
-    assert [] == circles(links.graph(range(2), split))
+    split = break_cycles(links, range(2), [0])
+    assert (frozenset([0]), frozenset([1])) == (split.copies, split.parked)
+    assert [] == find_cycles(links.graph(range(2), split))
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -91,16 +91,16 @@ def test_no_circle_is_left_and_few_copies_are_made(seed: int) -> None:
     def some(most: int) -> frozenset[tuple[int, int]]:
         return frozenset(draw.sample(pairs, draw.randint(0, min(most, len(pairs)))))
 
-    links = Links(some(2 * size), some(size // 3), some(2), some(size // 2) if seed % 2 else NONE)
-    split = untangle(links, range(size), range(size))
-    assert breakable(links, size, links.names) == (circles(links.graph(range(size), split)) == [])
-    assert split.asides <= {takes for _, takes in links.names}
+    links = Dependencies(some(2 * size), some(size // 3), some(2), some(size // 2) if seed % 2 else NONE)
+    split = break_cycles(links, range(size), range(size))
+    assert breakable(links, size, links.names) == (find_cycles(links.graph(range(size), split)) == [])
+    assert split.parked <= {takes for _, takes in links.names}
     fewest = next(
         (
             count
-            for count in range(MOST_TRIED + 1)
+            for count in range(MAX_COPIES_SEARCHED + 1)
             for copies in combinations(range(size), count)
-            if not circles(links.graph(range(size), Split(frozenset(copies))))
+            if not find_cycles(links.graph(range(size), SplitMoves(frozenset(copies))))
         ),
         None,
     )
@@ -108,16 +108,16 @@ def test_no_circle_is_left_and_few_copies_are_made(seed: int) -> None:
         assert fewest == len(split.copies)
 
 
-def breakable(links: Links, size: int, names: frozenset[tuple[int, int]]) -> bool:
+def breakable(links: Dependencies, size: int, names: frozenset[tuple[int, int]]) -> bool:
     """Say whether nothing waits in a circle where every change is split in each way."""
-    everything = Split(frozenset(range(size)), frozenset(takes for _, takes in names))
-    return not circles(links.graph(range(size), everything))
+    everything = SplitMoves(frozenset(range(size)), frozenset(takes for _, takes in names))
+    return not find_cycles(links.graph(range(size), everything))
 
 
 def test_after_so_many_looks_each_change_that_is_stuck_has_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fewest copies are worth some work, and no more."""
     monkeypatch.setattr("reconciler.behaviour.ordering.cycles.MOST_LOOKS", 0)
     links = coming(ring(*range(20)))
-    split = untangle(links, range(25), range(25))
+    split = break_cycles(links, range(25), range(25))
     assert frozenset(range(20)) == split.copies
-    assert [] == circles(links.graph(range(25), split))
+    assert [] == find_cycles(links.graph(range(25), split))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.diff.difference import difference
-from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.plan.behaviour_json import behaviour_to_json
 from tests.support.brute_force_checks import QUEUES, check_bounded, check_difference
 from tests.support.random_rules import PAIRS, SKILL, a_list, a_pair, attribute, entries, queue, rule
 from tests.tiers import FULL
@@ -24,7 +24,7 @@ SIZE = 200 if FULL else 100
 
 
 def document(old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-first") -> Json:
-    return behaviour_document(difference(entries(old), entries(new), evaluation), QUEUES)
+    return behaviour_to_json(compare_behaviour(entries(old), entries(new), evaluation), QUEUES)
 
 
 def check(pair: Pair) -> None:
@@ -50,8 +50,8 @@ def test_what_a_bound_leaves_open_is_said(block: int) -> None:
     """With few comparisons to make, regions are still right, and whatever moves outside them lies in `unknown`."""
     for seed in range(block * 60, (block + 1) * 60):
         pair = a_pair(Random(f"bound {seed}"), 8)
-        found = difference(entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100)
-        check_bounded(pair.old, pair.new, behaviour_document(found, QUEUES), pair.evaluation)
+        found = compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100)
+        check_bounded(pair.old, pair.new, behaviour_to_json(found, QUEUES), pair.evaluation)
 
 
 @pytest.mark.parametrize("block", range(4))

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.model.rule import Target
-from reconciler.plan.options import Options
-from reconciler.plan.plan import plan
-from reconciler.plan.schedule import arrange, foresee
-from reconciler.render.markdown.mermaid import mermaid
-from reconciler.render.routing_map import routing_map
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import build_plan
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.markdown.mermaid import render_mermaid
+from reconciler.render.routing_map import build_routing_map
 from reconciler.render.text.plan import plan_text
 from reconciler.text.phrases import queues_phrase
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
@@ -158,14 +158,14 @@ def no_weight() -> Plan:
     none = [Target("q-cards", 0)]
     want = desired(wanted("cards/x", rule("x", targets=none)))
     rules = [managed("1", "cards/x", rule("x")), unmanaged("2", rule("hand", targets=none))]
-    return foresee(arrange(plan(want, live(*rules), Options(), NOW)))
+    return predict_impact(schedule_steps(build_plan(want, live(*rules), PlanOptions(), NOW)))
 
 
 def test_the_map_has_a_place_for_no_queue() -> None:
     """A rule that comes to have no queue is drawn with a line to it, and one that never had any, too."""
-    lanes = {lane.rule: (lane.before, lane.after) for lane in routing_map(no_weight()).lanes}
+    lanes = {lane.rule: (lane.before, lane.after) for lane in build_routing_map(no_weight()).lanes}
     assert {"cards/x": (("Card Services",), ("no queue",)), '"hand"': (("no queue",), ("no queue",))} == lanes
-    assert "no queue" in mermaid(routing_map(no_weight()))
+    assert "no queue" in render_mermaid(build_routing_map(no_weight()))
 
 
 def test_the_text_says_no_queue() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 
 from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.ordering.order import order
+from reconciler.behaviour.ordering.order import order_moves
 from tests.support.brute_force_checks import Safety, before_of, called, check_order, order_without_copies
 from tests.support.random_rules import PAIRS, Pair, a_pair, attribute, entries, entry, rule
 from tests.tiers import FULL
@@ -29,7 +29,7 @@ Waves = list[list[tuple[int, str]]]
 def waves_of(pair: Pair) -> tuple[Waves, bool]:
     """Return the waves of a pair's order, and whether all of it is proven."""
     moves = [Move(*(None if one is None else entry(one) for one in move)) for move in pair.moves]
-    found = order(moves, entries(pair.fixed), pair.evaluation)
+    found = order_moves(moves, entries(pair.fixed), pair.evaluation)
     return [[(step.move, step.kind) for step in wave] for wave in found.waves], not found.unproven
 
 
@@ -80,7 +80,7 @@ def flat(waves: list[list[str]]) -> list[str]:
 
 def test_nothing_to_do_is_no_wave() -> None:
     """Without moves there are no steps."""
-    assert ((), ()) == (order([], []).waves, order([], []).unproven)
+    assert ((), ()) == (order_moves([], []).waves, order_moves([], []).unproven)
 
 
 def test_a_rename_creates_before_it_deletes() -> None:

@@ -7,43 +7,53 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.behaviour.budget import WORK
-from reconciler.behaviour.diff.difference import Behaviour, difference
-from reconciler.behaviour.evaluate import canonical
-from reconciler.behaviour.facts.rule_facts import lint
+from reconciler.behaviour.budget import DEFAULT_WORK
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.evaluate import canonical_attributes
+from reconciler.behaviour.facts.rule_facts import analyze_rules
 from reconciler.behaviour.ordering.constraints import Constraints, Move
-from reconciler.behaviour.ordering.graph import levels
-from reconciler.behaviour.ordering.order import order
-from reconciler.behaviour.ordering.search import search
-from reconciler.behaviour.space.domain import REST, Domain, _containing, between, covers, meet, minus
-from reconciler.behaviour.space.patterns import Pattern, Patterns
+from reconciler.behaviour.ordering.graph import build_waves
+from reconciler.behaviour.ordering.order import order_moves
+from reconciler.behaviour.ordering.search import search_waves
+from reconciler.behaviour.space.domain import (
+    REST,
+    Domain,
+    _match_substrings,
+    covers,
+    intersect,
+    number_between,
+    subtract,
+)
+from reconciler.behaviour.space.patterns import PatternSet, TextPattern
 from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import condition
+from reconciler.model.rule import make_condition
 from tests.support.random_rules import attribute, entries, entry, rule
 
 if TYPE_CHECKING:
-    from reconciler.behaviour.space.domain import Part
+    from reconciler.behaviour.space.domain import ValueSet
     from reconciler.model.rule import Scalar
     from tests.support.brute_force import Json
 
 
 def test_an_example_of_patterns_is_joined_by_one_character_that_nobody_uses() -> None:
     """Where no readable text fits, the contained texts stand between joints that no literal has."""
-    contained = [Pattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
-    patterns = Patterns([*contained, Pattern("startsWith", "a")])
-    assert "-a-b-" == patterns.example(yes=0b11, no=0b1_1111_1100, taken=())
-    assert ".a.b." == patterns.example(yes=0b11, no=0b1_1111_1100, taken=("-a-b-",))
+    contained = [TextPattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
+    patterns = PatternSet([*contained, TextPattern("startsWith", "a")])
+    assert "-a-b-" == patterns.example(yes=0b11, no=0b1_1111_1100, used_texts=())
+    assert ".a.b." == patterns.example(yes=0b11, no=0b1_1111_1100, used_texts=("-a-b-",))
 
 
 def test_a_text_in_a_prefix_is_not_said_again() -> None:
     """An example repeats a contained text that the prefix or the suffix has already only where it must."""
-    patterns = Patterns([Pattern("startsWith", "pre"), Pattern("endsWith", "end"), Pattern("contains", "re")])
-    assert "preend" == patterns.example(yes=0b111, no=0, taken=())
+    patterns = PatternSet(
+        [TextPattern("startsWith", "pre"), TextPattern("endsWith", "end"), TextPattern("contains", "re")]
+    )
+    assert "preend" == patterns.example(yes=0b111, no=0, used_texts=())
 
 
 def test_null_is_missing_and_a_boolean_is_a_text() -> None:
     """As rules see a conversation (S3, S4)."""
-    assert {"a": "true", "b": "false", "c": 0, "d": ""} == canonical(
+    assert {"a": "true", "b": "false", "c": 0, "d": ""} == canonical_attributes(
         {"a": True, "b": False, "c": 0, "d": "", "e": None}
     )
 
@@ -51,13 +61,13 @@ def test_null_is_missing_and_a_boolean_is_a_text() -> None:
 def test_a_late_node_that_others_wait_for_at_a_distance_does_not_wait_for_late_ones() -> None:
     """A delete behind which another delete and then an update stand goes alone; the one nobody waits for is last."""
     graph = {"first": {"second"}, "second": {"update"}, "update": set(), "last": set()}
-    assert (("first",), ("second",), ("update",), ("last",)) == levels(graph, lambda node: node != "update")
+    assert (("first",), ("second",), ("update",), ("last",)) == build_waves(graph, lambda node: node != "update")
 
 
 def test_late_nodes_that_late_ones_alone_wait_for_go_together() -> None:
     """Nothing is gained by putting one of them first."""
     graph: dict[str, set[str]] = {"first": {"second"}, "second": set(), "other": set()}
-    assert (("first", "other"), ("second",)) == levels(graph, lambda _node: True)
+    assert (("first", "other"), ("second",)) == build_waves(graph, lambda _node: True)
 
 
 def test_what_lies_in_another_exception_is_not_said_again() -> None:
@@ -65,13 +75,13 @@ def test_what_lies_in_another_exception_is_not_said_again() -> None:
     some = [attribute("lang", "equals", "de"), attribute("tier", "equals", "gold")]
     earlier = [rule("small", 1, [*some, attribute("age", "greaterThan", 30)], "A"), rule("large", 2, some, "A")]
     new = [*earlier, rule("new", 3, [attribute("intent", "equals", "x")], "B")]
-    (found,) = difference(entries(earlier), entries(new)).regions
+    (found,) = compare_behaviour(entries(earlier), entries(new)).regions
     assert [2] == [len(clauses) for clauses in found.excepts]
 
 
 def searched(*moves: tuple[Json | None, Json | None]) -> list[list[int]] | None:
     made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
-    return search(Constraints(made, (), "lowest-first", WORK), range(len(made)), ())
+    return search_waves(Constraints(made, (), "lowest-first", DEFAULT_WORK), range(len(made)), ())
 
 
 def test_an_exact_search_puts_what_does_not_meet_in_one_wave() -> None:
@@ -93,22 +103,22 @@ def test_a_name_is_freed_before_it_is_taken_whatever_other_changes_come_first() 
         (rule("frees", 5, x, "A", name="q"), rule("frees", 5, x, "A", name="r")),
     ]
     made = [Move(*(None if one is None else entry(one) for one in move)) for move in moves]
-    place = {step.move: number for number, wave in enumerate(order(made, ()).waves) for step in wave}
+    place = {step.move: number for number, wave in enumerate(order_moves(made, ()).waves) for step in wave}
     assert place[4] < place[3]
 
 
 CONDITIONS: Final = (
-    condition("a", "equals", "x"),
-    condition("a", "in", ("x", "xyz", 3)),
-    condition("a", "notEquals", "xyz"),
-    condition("a", "startsWith", "x"),
-    condition("a", "notContains", "y"),
-    condition("a", "contains", "xy"),
-    condition("a", "notEndsWith", "z"),
-    condition("a", "exists", None),
-    condition("a", "notExists", None),
-    condition("a", "between", (1, 3)),
-    condition("a", "lessThan", 3),
+    make_condition("a", "equals", "x"),
+    make_condition("a", "in", ("x", "xyz", 3)),
+    make_condition("a", "notEquals", "xyz"),
+    make_condition("a", "startsWith", "x"),
+    make_condition("a", "notContains", "y"),
+    make_condition("a", "contains", "xy"),
+    make_condition("a", "notEndsWith", "z"),
+    make_condition("a", "exists", None),
+    make_condition("a", "notExists", None),
+    make_condition("a", "between", (1, 3)),
+    make_condition("a", "lessThan", 3),
 )
 VALUES: Final = (None, "x", "xyz", "xy", "xz", "y", "z", "q", "ayz", 0, 1, 2, 3, 4)
 """One of each kind that the conditions can tell apart, and more."""
@@ -117,16 +127,16 @@ VALUES: Final = (None, "x", "xyz", "xy", "xz", "y", "z", "q", "ayz", 0, 1, 2, 3,
 def test_parts_are_met_and_subtracted_exactly() -> None:
     """Each value is in what two parts have in common, or in one piece of their difference, just where it should be."""
     domain = Domain("a", CONDITIONS)
-    asked = [domain.all, *map(domain.part, CONDITIONS)]
-    for one, other in product(dict.fromkeys(meet(*pair) for pair in product(asked, asked)), asked):
+    asked = [domain.all, *map(domain.values_for, CONDITIONS)]
+    for one, other in product(dict.fromkeys(intersect(*pair) for pair in product(asked, asked)), asked):
         here, there = inside(domain, one), inside(domain, other)
-        assert here & there == inside(domain, meet(one, other)), (one, other)
-        pieces = [inside(domain, piece) for piece in minus(domain, one, other)]
+        assert here & there == inside(domain, intersect(one, other)), (one, other)
+        pieces = [inside(domain, piece) for piece in subtract(domain, one, other)]
         assert sorted(here - there, key=str) == sorted((value for piece in pieces for value in piece), key=str)
         assert not covers(one, other) or there <= here, (one, other)
 
 
-def inside(domain: Domain, part: Part) -> set[Scalar | None]:
+def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
     """Return the values of a part, by what `Domain` says of a named value and by each pattern of any other text."""
     atoms, yes, no = part
     found: set[Scalar | None] = set()
@@ -135,8 +145,8 @@ def inside(domain: Domain, part: Part) -> set[Scalar | None]:
             true = sum(1 << place for place, pattern in enumerate(domain.patterns.all) if pattern.holds(value))
             has = bool(atoms & REST) and not yes & ~true and not no & true
         else:
-            asked = condition("a", "notExists", None) if value is None else condition("a", "equals", value)
-            has = bool(atoms & domain.part(asked)[0])
+            asked = make_condition("a", "notExists", None) if value is None else make_condition("a", "equals", value)
+            has = bool(atoms & domain.values_for(asked)[0])
         found |= {value} if has else set()
     return found
 
@@ -157,7 +167,7 @@ def inside(domain: Domain, part: Part) -> set[Scalar | None]:
 )
 def test_a_number_between_two_has_as_few_digits_as_may_be(low: float, high: float, text: str) -> None:
     """Whole where one lies between, and near the middle; of an empty range there is none."""
-    assert text == repr(between(low, high))
+    assert text == repr(number_between(low, high))
 
 
 INTENT: Final = "intent"
@@ -170,8 +180,8 @@ LISTED: Final = rule("listed", 2, [attribute(INTENT, "in", NAMES)], "A")
 def test_a_rule_that_has_only_what_no_rule_names_has_something() -> None:
     """It is not shadowed, and a change of its queue is found."""
     old, new = ([NO_INTENT, LISTED, rule("rest", 3, [], to)] for to in "BC")
-    assert ((), ()) == (lint(entries(old)).shadowed, lint(entries(old)).never)
-    (region,) = difference(entries(old), entries(new), "lowest-first").regions
+    assert ((), ()) == (analyze_rules(entries(old)).shadowed, analyze_rules(entries(old)).contradictory)
+    (region,) = compare_behaviour(entries(old), entries(new), "lowest-first").regions
     assert INTENT in region.example.attributes
     assert region.example.attributes[INTENT] not in NAMES
 
@@ -181,7 +191,7 @@ def test_what_stands_in_for_such_a_rule_comes_first() -> None:
     named = [attribute(INTENT, "equals", "i1")]
     gives = Move(entry(rule("gives", 3, [], "B")), entry(rule("gives", 3, named, "B")))
     takes = Move(entry(rule("takes", 4, named, "C")), entry(rule("takes", 4, [], "C")))
-    waves = order([gives, takes], entries([NO_INTENT, LISTED])).waves
+    waves = order_moves([gives, takes], entries([NO_INTENT, LISTED])).waves
     assert [[1], [0]] == [[step.move for step in wave] for wave in waves]
 
 
@@ -193,7 +203,7 @@ def test_the_only_attribute_with_values_is_the_pivot() -> None:
 
 def test_what_a_difference_took_is_no_part_of_it() -> None:
     """Two that say the same are equal, however long it took to find out."""
-    one, other = Behaviour(regions=(), work=1), Behaviour(regions=(), work=2)
+    one, other = BehaviourChange(regions=(), work=1), BehaviourChange(regions=(), work=2)
     assert (one, False) == (other, other.changed)
 
 
@@ -202,4 +212,4 @@ def test_many_parts_of_one_length_are_found_as_few_are() -> None:
     texts = ["".join(letters) for letters in product("abc", repeat=4)]
     parts = ["".join(letters) for letters in product("abcde", repeat=3)]
     expected = {part: sum(1 << place for place, text in enumerate(texts) if part in text) for part in parts}
-    assert expected == dict(_containing(texts, parts))
+    assert expected == dict(_match_substrings(texts, parts))

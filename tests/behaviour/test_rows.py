@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.behaviour.diff.difference import difference
-from reconciler.plan.behaviour_json import behaviour_document
-from reconciler.render.colour import colourless
-from reconciler.render.impact import EVERYTHING, affected
-from reconciler.render.text.behaviour import behaviour_lines
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.render.colour import no_style
+from reconciler.render.impact import ALL_ROWS, summarize_impact
+from reconciler.render.text.behaviour import impact_lines
 from tests.support.brute_force_checks import QUEUES, Moved, assumption, completions, entry_name, holds_where, said
 from tests.support.grown_pairs import grown_pair, tangled_pair
 from tests.support.random_rules import Pair, a_pair, attribute, entries, rule
@@ -21,7 +21,7 @@ from tests.support.read_back import rows_read
 from tests.tiers import FULL
 
 if TYPE_CHECKING:
-    from reconciler.behaviour.diff.difference import Behaviour
+    from reconciler.behaviour.diff.difference import BehaviourChange
     from tests.support.brute_force import Destination, Json
 
 LABELS = {"intent": "intent", "conf": "confidence"}
@@ -31,8 +31,8 @@ SIZE = 200 if FULL else 50
 
 
 def check(pair: Pair, steps: int | None = None) -> list[Json]:
-    found = difference(entries(pair.old), entries(pair.new), pair.evaluation, steps)
-    document = behaviour_document(found, QUEUES)
+    found = compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, steps)
+    document = behaviour_to_json(found, QUEUES)
     moved = Moved(pair.old, pair.new, pair.evaluation)
     rows: list[Json] = document["summary"]["rows"]
     seen = 0
@@ -48,10 +48,10 @@ def check(pair: Pair, steps: int | None = None) -> list[Json]:
     return rows
 
 
-def check_text(found: Behaviour, rows: list[Json], moved: Moved) -> None:
+def check_text(found: BehaviourChange, rows: list[Json], moved: Moved) -> None:
     """Assert that the text, read back, says of the same inputs what the JSON says of them."""
-    told = affected(found, QUEUES, LABELS, most=EVERYTHING)
-    text = "\n".join(behaviour_lines(told, colourless))
+    told = summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS)
+    text = "\n".join(impact_lines(told, no_style))
     words = {own_words(name): name for name, values in moved.universe.axes.items() if values == [False, True]}
     read = rows_read(text, moved.universe, LABELS, words)
     report = f"{moved.report}{text}"

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.facts.rule_facts import facts, lint
-from reconciler.behaviour.routing_entry import in_order
-from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.facts.rule_facts import analyze_rules, analyze_slices
+from reconciler.behaviour.routing_entry import order_entries
+from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import Condition, api_form
+from reconciler.model.rule import Condition, to_api_json
 from tests.support.brute_force import destination, inputs_for, matches, tried
 from tests.support.brute_force_checks import completions, shown
 from tests.support.random_rules import LISTS, a_list, attribute, entries, rule
@@ -20,7 +20,7 @@ from tests.support.random_rules import LISTS, a_list, attribute, entries, rule
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.behaviour.facts.rule_facts import Facts
+    from reconciler.behaviour.facts.rule_facts import RuleFacts
     from tests.support.brute_force import Json, Universe
     from tests.support.random_rules import Evaluation
 
@@ -66,9 +66,9 @@ class Truth:
 
 
 def check(rules: list[Json], evaluation: Evaluation = "lowest-first") -> None:
-    truth, facts = Truth(rules, evaluation), lint(entries(rules), evaluation)
+    truth, facts = Truth(rules, evaluation), analyze_rules(entries(rules), evaluation)
     never = {key for key in truth.rules if not truth.matched[key]}
-    assert never == unique(one.entry.id for one in facts.never), truth.report
+    assert never == unique(one.entry.id for one in facts.contradictory), truth.report
     shadowed = {key for key in truth.rules if truth.matched[key] and not truth.won[key]}
     assert shadowed == unique(one.entry.id for one in facts.shadowed), truth.report
     assert truth.redundant() == unique(one.entry.id for one in facts.redundant), truth.report
@@ -78,7 +78,7 @@ def check(rules: list[Json], evaluation: Evaluation = "lowest-first") -> None:
     check_ties(truth, facts)
     assert facts.undecided == (), truth.report
     for one in facts.redundant:
-        assert truth.instead(one.entry.id) == unique(other.id for other in one.instead), truth.report
+        assert truth.instead(one.entry.id) == unique(other.id for other in one.replacements), truth.report
 
 
 def unique(keys: Iterable[Key]) -> set[Key]:
@@ -88,10 +88,10 @@ def unique(keys: Iterable[Key]) -> set[Key]:
     return set(found)
 
 
-def check_contradictions(truth: Truth, facts: Facts) -> None:
+def check_contradictions(truth: Truth, facts: RuleFacts) -> None:
     """The conditions given for a rule that never matches contradict each other, and any fewer do not."""
-    for one in facts.never:
-        stated = [api_form(part) for part in one.conditions]
+    for one in facts.contradictory:
+        stated = [to_api_json(part) for part in one.conditions]
         assert set(one.conditions) <= set(one.entry.rule.conditions), truth.report
         assert contradict(truth.universe, stated), (truth.report, stated)
         for at in range(len(stated)):
@@ -102,11 +102,11 @@ def contradict(universe: Universe, conditions: list[Json]) -> bool:
     return not universe.all_of(conditions)
 
 
-def check_covers(truth: Truth, facts: Facts) -> None:
+def check_covers(truth: Truth, facts: RuleFacts) -> None:
     """Rules said to hide another stand before it, hide all of it together, and without any of them do not."""
     before = {key: set(list(truth.rules)[:at]) for at, key in enumerate(truth.rules)}
     for one in facts.shadowed:
-        by = unique(other.id for other in one.by)
+        by = unique(other.id for other in one.shadowing)
         assert by <= before[one.entry.id], truth.report
         for left_out in (None, *by):
             left = truth.matched[one.entry.id]
@@ -115,7 +115,7 @@ def check_covers(truth: Truth, facts: Facts) -> None:
             assert bool(left) is (left_out is not None), (truth.report, one.entry.id, by, left_out)
 
 
-def check_ties(truth: Truth, facts: Facts) -> None:
+def check_ties(truth: Truth, facts: RuleFacts) -> None:
     """A tie is named first-evaluated first; both take its example, which nothing of another priority takes before."""
     order = list(truth.rules)
     for tie in facts.ties:
@@ -149,11 +149,11 @@ LOW, HIGH = attribute("conf", "lessThan", 0.5), attribute("conf", "greaterThanOr
 UNKNOWN = {"type": "schedule", "name": "nights"}
 
 
-def named(facts: Facts) -> dict[str, list[tuple[str, ...]]]:
+def named(facts: RuleFacts) -> dict[str, list[tuple[str, ...]]]:
     return {
-        "never": [(one.entry.id,) for one in facts.never],
-        "shadowed": [(one.entry.id, *sorted(other.id for other in one.by)) for one in facts.shadowed],
-        "redundant": [(one.entry.id, *sorted(other.id for other in one.instead)) for one in facts.redundant],
+        "never": [(one.entry.id,) for one in facts.contradictory],
+        "shadowed": [(one.entry.id, *sorted(other.id for other in one.shadowing)) for one in facts.shadowed],
+        "redundant": [(one.entry.id, *sorted(other.id for other in one.replacements)) for one in facts.redundant],
         "ties": [(one.first.id, one.second.id) for one in facts.ties],
     }
 
@@ -214,13 +214,13 @@ def test_directed_facts(name: str) -> None:
     """Each kind of fact, and what comes near it and is none."""
     rules, wanted = DIRECTED[name]
     nothing: dict[str, list[tuple[str, ...]]] = {"never": [], "shadowed": [], "redundant": [], "ties": []}
-    assert nothing | wanted == named(lint(entries(rules)))
+    assert nothing | wanted == named(analyze_rules(entries(rules)))
     check(rules)
 
 
 def test_conditions_that_contradict_are_named_alone() -> None:
     """Of three conditions two contradict each other: the third is not blamed."""
-    (never,) = lint(entries([rule("k", 1, [INTENT, LOW, HIGH], "A")])).never
+    (never,) = analyze_rules(entries([rule("k", 1, [INTENT, LOW, HIGH], "A")])).contradictory
     assert {"conf"} == {part.attribute for part in never.conditions if isinstance(part, Condition)}
     assert len(never.conditions) == 2
 
@@ -230,9 +230,9 @@ def test_rules_that_better_priorities_leave_nothing_cost_no_look_each() -> None:
     intents = [f"i{number}" for number in range(60)]
     rules = [rule(name, 1, [attribute("intent", "equals", name)], "A") for name in intents]
     rules += [rule(f"r{number}", 2, [attribute("intent", "in", intents)], f"Q{number}") for number in range(200)]
-    ordered = in_order(entries(rules))
+    ordered = order_entries(entries(rules))
     space = Space((ordered,))
-    before = space.budget.left
-    found = facts(Slices(space, ordered))
+    before = space.budget.remaining
+    found = analyze_slices(PivotSlices(space, ordered))
     assert ((), 200) == (found.ties, len(found.shadowed))
-    assert 200 * 200 * len(intents) >= before - space.budget.left
+    assert 200 * 200 * len(intents) >= before - space.budget.remaining

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.evaluate import RuleIndex, UnknownConditionError, route, winner
-from reconciler.behaviour.routing_entry import in_order
-from reconciler.behaviour.space.domain import beyond
+from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, find_winner, route_conversation
+from reconciler.behaviour.routing_entry import order_entries
+from reconciler.behaviour.space.domain import number_beyond
 from tests.support.brute_force import inputs_for
 from tests.support.random_rules import a_list, attribute, entries, rule
 
@@ -19,25 +19,40 @@ def test_a_filed_list_answers_as_the_plain_reading(block: int) -> None:
     for seed in range(block * 40, (block + 1) * 40):
         random = Random(f"filed {seed}")
         rules = a_list(random, 8)
-        universe, ordered = inputs_for(rules), in_order(entries(rules))
+        universe, ordered = inputs_for(rules), order_entries(entries(rules))
         filed = RuleIndex(ordered)
         for _ in range(40):
             attributes, assumed = universe.example(1 << random.randrange(universe.size))
-            assert winner(ordered, attributes, assumed) is filed.winner(attributes, assumed), (rules, attributes)
-            assert route(ordered, attributes, assumed) == filed.route(attributes, assumed), (rules, attributes)
+            assert find_winner(ordered, attributes, assumed) is filed.find_winner(attributes, assumed), (
+                rules,
+                attributes,
+            )
+            assert route_conversation(ordered, attributes, assumed) == filed.route_conversation(attributes, assumed), (
+                rules,
+                attributes,
+            )
 
 
 def test_a_filed_list_does_not_guess() -> None:
     """Where a condition that is not understood decides, both say so; where another one fails, neither asks."""
     unknown = {"type": "schedule", "name": "nights"}
-    filed = RuleIndex(in_order(entries([rule("k", 1, [unknown, attribute("intent", "equals", "x")], "A")])))
-    assert filed.winner({"intent": "y"}) is None
-    with pytest.raises(UnknownConditionError):
-        filed.winner({"intent": "x"})
+    filed = RuleIndex(order_entries(entries([rule("k", 1, [unknown, attribute("intent", "equals", "x")], "A")])))
+    assert filed.find_winner({"intent": "y"}) is None
+    with pytest.raises(OpaqueConditionError):
+        filed.find_winner({"intent": "x"})
 
 
 def test_a_number_beyond_another_is_short() -> None:
     """The next whole number, or one of few digits where that would be long."""
-    assert [1, 100, -1, 0] == [beyond(0.7, None), beyond(99, None), beyond(None, 0), beyond(-1e300, None)]
-    assert [2e300, 1.1e308, -2e300] == [beyond(1e300, None), beyond(1e308, None), beyond(None, -1e300)]
-    assert beyond(10**350, None) > 10**350
+    assert [1, 100, -1, 0] == [
+        number_beyond(0.7, None),
+        number_beyond(99, None),
+        number_beyond(None, 0),
+        number_beyond(-1e300, None),
+    ]
+    assert [2e300, 1.1e308, -2e300] == [
+        number_beyond(1e300, None),
+        number_beyond(1e308, None),
+        number_beyond(None, -1e300),
+    ]
+    assert number_beyond(10**350, None) > 10**350

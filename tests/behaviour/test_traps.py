@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.behaviour import routing_entry as entry
-from reconciler.behaviour.diff.difference import difference
-from reconciler.behaviour.evaluate import route
-from reconciler.behaviour.routing_entry import in_order
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.evaluate import route_conversation
+from reconciler.behaviour.routing_entry import order_entries
 from reconciler.model.rule import Target
-from reconciler.plan.behaviour_json import behaviour_document
-from reconciler.simulator.evaluate import split
+from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.simulator.evaluate import queue_shares
 from tests.support.brute_force import destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
 from tests.support.random_rules import UNKNOWN, a_list, attribute, entries, queue, rule
@@ -27,7 +27,7 @@ GONE = object()
 
 def regions(old: list[Json], new: list[Json]) -> list[Json]:
     """Return the regions of a difference, checked against brute force."""
-    found = behaviour_document(difference(entries(old), entries(new)), QUEUES)
+    found = behaviour_to_json(compare_behaviour(entries(old), entries(new)), QUEUES)
     check_difference(old, new, found)
     return list(found["regions"])
 
@@ -161,12 +161,12 @@ TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
 def test_what_an_operator_takes(operator: str, value: Any, takes: list[Any], leaves: list[Any]) -> None:
     """Oracle and package agree with answers worked out by hand, and regions that such a condition makes hold."""
     form = attribute("any", operator, value)
-    ordered = in_order(entries([rule("k", 1, [form], "A")]))
+    ordered = order_entries(entries([rule("k", 1, [form], "A")]))
     for one in (*takes, *leaves):
         attributes = {} if one is GONE else {"any": one}
         wanted = any(one is other for other in takes)
         assert wanted is holds(form, attributes, {}), attributes
-        assert wanted is (route(ordered, attributes).winner is not None), attributes
+        assert wanted is (route_conversation(ordered, attributes).winner is not None), attributes
     both = [attribute("any", "in", ["x", 0.5])]  # so that texts and numbers both come
     regions([rule("k", 1, [form], "A")], [rule("k", 1, both, "B")])
     regions([rule("k", 1, [form], "A")], [rule("k", 1, [form], "B")])
@@ -248,7 +248,7 @@ def test_the_oracle_agrees_with_the_simulator_and_with_itself(block: int) -> Non
         random = Random(f"oracle {seed}")
         rules = [one for one in a_list(random, 5) if IMPOSSIBLE not in one["conditions"]]
         evaluation: Evaluation = random.choice(("lowest-first", "highest-first"))
-        universe, ordered = inputs_for(rules), in_order(entries(rules), evaluation)
+        universe, ordered = inputs_for(rules), order_entries(entries(rules), evaluation)
         wins = universe.wins(rules, evaluation)
         for _ in range(60):
             at = 1 << random.randrange(universe.size)
@@ -256,9 +256,9 @@ def test_the_oracle_agrees_with_the_simulator_and_with_itself(block: int) -> Non
             taken = winner(rules, one, evaluation)
             assert [taken] == [each for each, bits in wins if bits & at]
             wanted = destination(taken)
-            there = split(rules, one[0], evaluation, one[1])
+            there = queue_shares(rules, one[0], evaluation, one[1])
             assert wanted == (None if there is None else frozenset(there.items())), (rules, one)
-            found = route(ordered, *one).winner
+            found = route_conversation(ordered, *one).winner
             assert entry_name(taken) == (found and found.name), (rules, one)
 
 
@@ -326,5 +326,5 @@ def test_the_oracle_refuses_a_wrong_answer(name: str) -> None:
 def test_weights_below_zero_are_dropped_like_zero() -> None:
     """Whatever a server holds: a split adds up to 1."""
     odd = [Target("a", 1), Target("b", -1)]
-    assert entry.destination(odd) == entry.destination([Target("a", 1)])
-    assert () == entry.destination([Target("a", -1)])
+    assert entry.destination_of(odd) == entry.destination_of([Target("a", 1)])
+    assert () == entry.destination_of([Target("a", -1)])

@@ -10,15 +10,15 @@ from unittest.mock import patch
 
 import pytest
 
-from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.space import space
 from reconciler.behaviour.space.domain import Domain
-from reconciler.behaviour.space.value_type import ANY, EVERY_NUMBER, SHARE, TEXT, ValueType
-from reconciler.desired.desired import written_types
+from reconciler.behaviour.space.value_type import ANY_TEXT, ANY_VALUE, EVERY_NUMBER, SHARE, ValueType
+from reconciler.desired.desired import endpoint_types
 from reconciler.model.rule import RANGES
-from reconciler.plan.behaviour_json import behaviour_document
+from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import types_phrase
-from reconciler.render.impact import EVERYTHING, affected
+from reconciler.render.impact import ALL_ROWS, summarize_impact
 from tests.support.brute_force import is_number, positive, understood
 from tests.support.brute_force_checks import QUEUES, Moved, check_difference
 from tests.support.program import write
@@ -35,13 +35,15 @@ if TYPE_CHECKING:
 
 BLOCKS = 25
 SIZE = 200 if FULL else 40
-KINDS = (TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
+KINDS = (ANY_TEXT, SHARE, ValueType(texts=False, numbers=(-1, 2)), ValueType(texts=False, numbers=(0.5, 0.95)))
 LABELS = {"intent": "intent", "conf": "confidence"}
 NAMES = ("intent", "conf", "any", "said", "odd")
 
 
 def document(pair: Pair, types: Mapping[str, ValueType] | None = None) -> Json:
-    return behaviour_document(difference(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES)
+    return behaviour_to_json(
+        compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, types=types), QUEUES
+    )
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
@@ -114,16 +116,16 @@ SPLIT = [rule("high", 1, [X, HIGH], "A"), rule("low", 2, [X, LOW], "A")]
 
 def test_two_ranges_do_not_hold_every_value_that_exists() -> None:
     """A text is above nothing and below nothing: its caller falls to the default, unless it is known to be a number."""
-    found = behaviour_document(difference(entries(EXISTS), entries(SPLIT)), QUEUES)
+    found = behaviour_to_json(compare_behaviour(entries(EXISTS), entries(SPLIT)), QUEUES)
     (row,) = found["summary"]["rows"]
     assert [X, attribute("conf", "contains", "")] == row["where"]
     assert ["conf"] == row["otherType"]
     assert {"default": True} == row["after"]
     assert {"intent": "x", "conf": "0.5"} == row["example"]
-    shares = behaviour_document(difference(entries(EXISTS), entries(SPLIT), types={"conf": SHARE}), QUEUES)
+    shares = behaviour_to_json(compare_behaviour(entries(EXISTS), entries(SPLIT), types={"conf": SHARE}), QUEUES)
     assert not shares["changed"]
     assert [{"attributeName": "conf", "type": "number", "least": 0, "most": 1}] == shares["restsOn"]
-    texts = behaviour_document(difference(entries(EXISTS), entries(SPLIT), types={"conf": TEXT}), QUEUES)
+    texts = behaviour_to_json(compare_behaviour(entries(EXISTS), entries(SPLIT), types={"conf": ANY_TEXT}), QUEUES)
     known = {key: value for key, value in KNOWN.items() if key != "value"}
     assert [[X, known]] == [row["where"] for row in texts["summary"]["rows"]]
     assert [{"attributeName": "conf", "type": "text"}] == texts["restsOn"]
@@ -132,7 +134,9 @@ def test_two_ranges_do_not_hold_every_value_that_exists() -> None:
 def test_a_type_that_changes_nothing_is_not_named() -> None:
     """Below 0.5 a number is to these rules what a text is, so that the difference does not rest on the type."""
     more = [rule("k", 1, [X, HIGH], "B")]
-    found = difference(entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": TEXT})
+    found = compare_behaviour(
+        entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": ANY_TEXT}
+    )
     assert {} == found.rests_on
     assert found.changed
 
@@ -147,26 +151,26 @@ def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
         for name, bound in (("high", HIGH), ("low", LOW))
     ]
     new = [{**new[0], "targets": [queue("B")]}, *new[1:], rule("rest", 9, [intents[1], KNOWN], "C")]
-    found = difference(entries(old), entries(new))
-    first, last = affected(found, QUEUES, LABELS).cases
-    assert ('"x"', '"Queue A"') == (first.who[:3], first.before)
-    assert last.who == (
+    found = compare_behaviour(entries(old), entries(new))
+    first, last = summarize_impact(found, QUEUES, LABELS).cases
+    assert ('"x"', '"Queue A"') == (first.callers[:3], first.origin)
+    assert last.callers == (
         "some conversations in which confidence is of another type, text or number, than the rules compare it with:"
         " 2 rows, which -v and JSON list"
     )
-    assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.befores)
-    assert {"the tenant's default", '"Queue C"'} == set(last.after.split("; "))
-    assert 3 == len(affected(found, QUEUES, LABELS, most=EVERYTHING).cases)
+    assert {'"Queue A"', '"Queue B"', '"Queue C"'} == set(last.origins)
+    assert {"the tenant's default", '"Queue C"'} == set(last.destination.split("; "))
+    assert 3 == len(summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS).cases)
 
 
 @pytest.mark.parametrize(
     ("context", "known"),
     [
         ("", {}),
-        ("context: {}", {"asked": TEXT, "sure": SHARE}),
-        ("context: {writer: interaction}", {"asked": TEXT, "sure": SHARE}),
-        ("context: {writer: digital-custom-fields}", {"asked": TEXT, "sure": TEXT}),
-        ("context: {writer: voice-signal}", {"asked": TEXT, "sure": TEXT}),
+        ("context: {}", {"asked": ANY_TEXT, "sure": SHARE}),
+        ("context: {writer: interaction}", {"asked": ANY_TEXT, "sure": SHARE}),
+        ("context: {writer: digital-custom-fields}", {"asked": ANY_TEXT, "sure": ANY_TEXT}),
+        ("context: {writer: voice-signal}", {"asked": ANY_TEXT, "sure": ANY_TEXT}),
     ],
 )
 def test_the_endpoint_says_the_types_of_what_it_writes(
@@ -175,7 +179,7 @@ def test_the_endpoint_says_the_types_of_what_it_writes(
     """Where an Environment has a context, its writer does; else nobody says who writes the attributes, or as what."""
     text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: us\ntenant: t\n{context}\n"
     text += "attributes: {intent: asked, confidence: sure}\n"
-    assert known == written_types(loaded(tmp_path, text).environments["prod"].document)
+    assert known == endpoint_types(loaded(tmp_path, text).environments["prod"].document)
 
 
 WRITTEN = """\
@@ -220,7 +224,7 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
     def forgetful(attribute: str, conditions: Iterable[Condition], *more: Any) -> Domain:
         asked = list(conditions)
         numeric = all(one.operator in RANGES for one in asked if one.value is not None)
-        return Domain(attribute, asked, more[0], ValueType(texts=False, numbers=EVERY_NUMBER) if numeric else ANY)
+        return Domain(attribute, asked, more[0], ValueType(texts=False, numbers=EVERY_NUMBER) if numeric else ANY_VALUE)
 
     with patch.object(space, "Domain", forgetful):
         found = document(Pair(EXISTS, SPLIT, "lowest-first"))
@@ -231,19 +235,19 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
 
 @pytest.mark.parametrize(
     ("known", "value", "bound"),
-    [(TEXT, "0.5", HIGH), (ValueType(texts=False, numbers=(-1, 2)), 0.5, attribute("conf", "equals", "high"))],
+    [(ANY_TEXT, "0.5", HIGH), (ValueType(texts=False, numbers=(-1, 2)), 0.5, attribute("conf", "equals", "high"))],
 )
 def test_a_value_of_a_known_type_is_of_no_other_type(known: ValueType, value: str | float, bound: Json) -> None:
     """Where the endpoint writes it so, every conversation has such a value: its row is no noise at the end."""
     old, new = entries([rule("k", 1, [X, KNOWN], "A")]), entries([rule("k", 1, [X, bound], "A")])
-    (row,) = difference(old, new, types={"conf": known}).rows
+    (row,) = compare_behaviour(old, new, types={"conf": known}).rows
     assert () == row.unlikely
     assert {"intent": "x", "conf": value} == row.example.attributes
 
 
 def test_what_is_known_of_a_type_is_a_sentence() -> None:
     """With the names that people use."""
-    said = types_phrase({"cognigyConfidence": SHARE, "tier": TEXT}, {"cognigyConfidence": "confidence"})
+    said = types_phrase({"cognigyConfidence": SHARE, "tier": ANY_TEXT}, {"cognigyConfidence": "confidence"})
     assert (
         "confidence is missing or a number from 0 to 1 and tier is missing or a text, as the endpoint writes it" == said
     )

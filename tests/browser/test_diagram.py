@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.render.markdown.mermaid import label, mermaid
-from reconciler.render.routing_map import routing_map
+from reconciler.render.markdown.mermaid import label, render_mermaid
+from reconciler.render.routing_map import build_routing_map
 from tests.browser.machine import MERMAID, seen
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import crowd, everything, hostile, large
@@ -44,12 +44,12 @@ def sight(browser: Browser) -> Iterator[Sight]:
 
 def drawn(sight: Sight, made: Plan) -> list[str]:
     """The labels of all that is drawn."""
-    return list(map(squeezed, sight.page.evaluate(DRAW, mermaid(routing_map(made)))))
+    return list(map(squeezed, sight.page.evaluate(DRAW, render_mermaid(build_routing_map(made)))))
 
 
 def meant(made: Plan) -> list[str]:
     """The labels that the text asks for, read as Mermaid's manual says: `#35;` is a character's number."""
-    found = re.findall(r'"([^"]+)"', mermaid(routing_map(made)))
+    found = re.findall(r'"([^"]+)"', render_mermaid(build_routing_map(made)))
     return [squeezed(re.sub(r"#(\d+);", lambda one: chr(int(one[1])), text)) for text in found]
 
 

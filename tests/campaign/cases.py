@@ -8,7 +8,7 @@ from collections import Counter
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.case import Case, Result
 from tests.campaign.faults import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint
@@ -20,9 +20,9 @@ from tests.campaign.world import Applier, Killed, World
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.plan.document import ReviewedPlan
-    from reconciler.simulator.messages import Request
+    from reconciler.simulator.messages import SimulatorRequest
     from tests.campaign.world import Ended
 
 __all__ = ["Case", "Result", "Running", "repeated", "run_case"]
@@ -71,7 +71,7 @@ class Running:
         self.saved: dict[str, ReviewedPlan] = {}
         self.ended: list[Ended | None] = []
         self.further = 0
-        self.fired: list[tuple[str, Request]] = []
+        self.fired: list[tuple[str, SimulatorRequest]] = []
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 
@@ -88,12 +88,12 @@ class Running:
         """Run the appliers among the faults; return how many of those came to pass."""
         for name in self.wishes if self.scenario.reviewed else ():
             asyncio.run(self.review(name))
-        faults = self.world.faults = Faults(self.spec, self.case.seed) if self.spec else None
+        faults = self.world.faults = FaultInjector(self.spec, self.case.seed) if self.spec else None
         asyncio.run(self._together())
         if faults is not None:
-            faults.land(self.world.api)
+            faults.run_delayed(self.world.api)
             self.world.faults = None
-            self.fired = faults.fired
+            self.fired = faults.fired_faults
         return self.accidents.happened + len(self.fired)
 
     async def review(self, name: str) -> None:
@@ -136,7 +136,7 @@ class Running:
             self.world, wish, self.scenario.environment, name, self.scenario.options, allow=self.scenario.allow
         )
 
-    def _by_applier(self) -> Mapping[str, Desired]:
+    def _by_applier(self) -> Mapping[str, DesiredState]:
         """Return who wants what: those of the schedule, those of accidents, and the one who heals."""
         own = self.scenario.wish
         others = manifests(self.scenario, "other")
@@ -167,7 +167,7 @@ class Running:
         before = len(self.world.events)
         self._run("heal-3")
         asked = [one.request.method for one in self.world.events[before:] if "token" not in one.request.path]
-        pages = -(-len(self.world.state.stored) // self.world.profile.tenant.page_size) or 1
+        pages = -(-len(self.world.state.stored_rules) // self.world.profile.tenant.page_size) or 1
         most = pages * 2 + 1
         self._check("R16", set(asked) <= {"GET"}, f"writes although all was well: {asked}")
         self._check("R16", len(asked) <= most, f"{len(asked)} reads, {most} are enough")

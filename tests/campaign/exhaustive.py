@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Final
 from zlib import crc32
 
-from reconciler.simulator.faults.spec import kind_of
+from reconciler.simulator.faults.spec import resource_of
 from tests.campaign.cases import Case, Running
 from tests.campaign.faults import PEOPLE
 from tests.campaign.scenarios import GENERATED, SCENARIOS, is_refused, scenario
@@ -82,7 +82,9 @@ def requests(name: str, profile: str) -> tuple[Asked, ...]:
     """Return what is asked for when nothing goes wrong."""
     running = Running(Case(name, profile))
     running.inject()
-    return tuple(Asked(one.request.method, kind_of(one.request)) for one in running.world.events if one.actor == "a")
+    return tuple(
+        Asked(one.request.method, resource_of(one.request)) for one in running.world.events if one.actor == "a"
+    )
 
 
 def single_faults(name: str, profile: str) -> Iterator[Case]:

@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.live import split
+from reconciler.model.live import parse_marker
 from tests.campaign.oracle_copies import changed, original
 from tests.campaign.world import Killed
 from tests.support.builders import OWNER
@@ -95,7 +95,7 @@ class Accidents:
             self._meddle(one.name, event)
 
     def _meddle(self, name: str, event: Event) -> None:
-        stored = self.world.state.stored
+        stored = self.world.state.stored_rules
         own = stored.get(event.request.segments[-1])
         foreign = name in ("human-foreign", "human-describe")
         ours = [each.rule for each in stored.values() if is_ours(each.rule) is not foreign]
@@ -107,7 +107,7 @@ class Accidents:
 
 def is_ours(rule: Json) -> bool:
     """Say whether a stored rule has our marker."""
-    marker = split(rule["description"])[1] if isinstance(rule.get("description"), str) else None
+    marker = parse_marker(rule["description"])[1] if isinstance(rule.get("description"), str) else None
     return marker is not None and marker.owner == OWNER
 
 
@@ -137,13 +137,13 @@ def _clone(world: World, rule: Json) -> None:
 
 
 def _unmark(world: World, rule: Json) -> None:
-    text = split(rule["description"])[0]
+    text = parse_marker(rule["description"])[0]
     world.unmarked[rule["id"]] = rule["description"].removeprefix(text)
     world.state.edit(rule["id"], world.clock(), description=text)
 
 
 def _describe(world: World, rule: Json) -> None:
-    text = split(rule["description"])[0]
+    text = parse_marker(rule["description"])[0]
     world.state.edit(rule["id"], world.clock(), description=f"Edited{rule['description'].removeprefix(text)}")
 
 
@@ -154,7 +154,7 @@ def mend(world: World, began: tuple[Json, ...], names: set[str]) -> None:
     of several rules is ours, and where a copy has a name, of those that are wanted, in place of ours.
     """
     for rule_id, marker in world.unmarked.items():
-        rule = world.state.stored[rule_id].rule if rule_id in world.state.stored else None
+        rule = world.state.stored_rules[rule_id].rule if rule_id in world.state.stored_rules else None
         stands = any(address(marker) == address(str(one.get("description"))) for one in world.state.rules())
         if rule is None or is_ours(rule):
             continue
@@ -185,7 +185,7 @@ def _decide(world: World, names: set[str]) -> None:
 
 def address(description: str) -> object:
     """Return where a rule of ours with this description stands; a copy stands beside its rule."""
-    marker = split(description)[1]
+    marker = parse_marker(description)[1]
     return marker and (marker.owner, marker.address, marker.copy)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.matrix_cases import is_call
 from tests.campaign.matrix_tenant import FOREIGN
 from tests.campaign.world import Killed
@@ -20,8 +20,8 @@ from tests.support.builders import NOW
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.simulator.api import Api
-    from reconciler.simulator.messages import Answer, Request
+    from reconciler.simulator.api import SimulatorApi
+    from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
     from tests.campaign.matrix_run import Trial
     from tests.campaign.world import Event, Hook
 
@@ -95,7 +95,7 @@ async def _second(trial: Trial, _event: Event) -> None:
 
 def _outage(fault: str) -> Callable[[Trial], None]:
     def fail(trial: Trial, _event: Event) -> None:
-        trial.world.faults = Faults(f"*:{fault}", 1)
+        trial.world.faults = FaultInjector(f"*:{fault}", 1)
 
     def act(trial: Trial) -> None:
         trial.applier.before = _at(trial, lambda event: fail(trial, event))
@@ -104,7 +104,7 @@ def _outage(fault: str) -> Callable[[Trial], None]:
 
 
 def _down(trial: Trial, _event: Event) -> None:
-    trial.world.faults = Faults("*:503@0s-60s", 1)
+    trial.world.faults = FaultInjector("*:503@0s-60s", 1)
 
 
 def _jump(seconds: float) -> Callable[[Trial], None]:
@@ -134,35 +134,37 @@ def _unlist(trial: Trial, _event: Event) -> None:
 
 
 def _clone(trial: Trial, _event: Event) -> None:
-    rule = trial.world.state.stored["id-up"].rule
+    rule = trial.world.state.stored_rules["id-up"].rule
     trial.world.state.put({**rule, "id": "made-by-hand", "name": "Copy of Up Y", "dateCreated": NOW.isoformat()})
 
 
 def _list(trial: Trial, _event: Event) -> None:
-    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "made-by-hand", "name": "Just made"})
+    trial.world.state.put(
+        {**trial.world.state.stored_rules["id-posing"].rule, "id": "made-by-hand", "name": "Just made"}
+    )
 
 
 def _take_name(trial: Trial, _event: Event) -> None:
-    trial.world.state.put({**trial.world.state.stored["id-posing"].rule, "id": "made-by-hand", "name": "Cover X"})
+    trial.world.state.put({**trial.world.state.stored_rules["id-posing"].rule, "id": "made-by-hand", "name": "Cover X"})
 
 
 def _lag(trial: Trial, _event: Event) -> None:
     """The list that comes next does not know of this write yet, all its pages."""
-    faults = Faults("GET rules:stale=1@#1-3", 1)
-    faults._begin(trial.world.api)
+    faults = FaultInjector("GET rules:stale=1@#1-3", 1)
+    faults._start(trial.world.api)
     trial.world.faults = faults
 
 
-class _Odd(Faults):
+class _Odd(FaultInjector):
     """Answers have parts that nobody here knows; so do the rules themselves, in every case (matrix_tenant.py)."""
 
     def __init__(self, trial: Trial) -> None:
         super().__init__(trial.case.spec, 1)
         self.trial = trial
 
-    def answer(self, request: Request, api: Api) -> Answer:
+    def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
         """Answer, with more than was asked for where the case is about this operation."""
-        answer = super().answer(request, api)
+        answer = super().handle(request, api)
         if not is_call(request, self.trial.case.operation) or (request.method == "GET" and "/rules/" in request.path):
             return answer
         found = json.loads(answer.body or b"{}")

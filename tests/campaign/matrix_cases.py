@@ -19,7 +19,7 @@ from tests.campaign.world import Applier, World, run
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.simulator.messages import Request
+    from reconciler.simulator.messages import SimulatorRequest
     from tests.campaign.matrix_vocabulary import Row, Way
 
 REFUSED = "POST rules:revoke@#1"
@@ -100,7 +100,7 @@ def _profiles(way: Way, operation: str) -> str:
     return "".join(profile for profile in way.profiles if profile in "ACD") or "A"
 
 
-def is_call(request: Request, operation: str) -> bool:
+def is_call(request: SimulatorRequest, operation: str) -> bool:
     """Tell whether a request is one of the operation."""
     method, what = CALLS[operation].split()
     kinds = {"rules": request.path.endswith("/rules"), "token": request.path.endswith("/token")}
@@ -108,12 +108,12 @@ def is_call(request: Request, operation: str) -> bool:
     return request.method == method and kinds[what]
 
 
-def is_write(request: Request) -> bool:
+def is_write(request: SimulatorRequest) -> bool:
     """Tell whether a request would change the tenant."""
     return any(is_call(request, operation) for operation in ("POST", "PUT", "DELETE"))
 
 
-def content(request: Request) -> tuple[str, str, str, bytes]:
+def content(request: SimulatorRequest) -> tuple[str, str, str, bytes]:
     """Return what a request asks, whoever asks it with whatever token."""
     return request.method, request.path, request.query, request.body
 

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.change import Applied, Delete, Failed, Skipped, Unknown
+from reconciler.model.change import Applied, Delete, Failed, Skipped, UnknownOutcome
 from tests.campaign.matrix_cases import clean, content, is_call, is_write
 from tests.campaign.matrix_tenant import COVERED, FOREIGN, TENANT
 
@@ -56,7 +56,7 @@ def read_again(trial: Trial) -> None:
     assert max(map(keys.count, keys)) <= MOST_ATTEMPTS
     for one in outcomes(trial):
         if key_of(one) in keys:
-            assert isinstance(one, Failed | Unknown), one
+            assert isinstance(one, Failed | UnknownOutcome), one
     _assert_covers_stand(trial)
 
 
@@ -64,8 +64,8 @@ def stopped(trial: Trial) -> None:
     """S: nothing is written any more, and the run says why it stopped."""
     assert trial.fallen
     assert [] == [one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen]
-    assert [] == [one for one in trial.fallen if one.request.changed]
-    unknown = any(isinstance(one, Unknown) for one in outcomes(trial))
+    assert [] == [one for one in trial.fallen if one.request.changed_state]
+    unknown = any(isinstance(one, UnknownOutcome) for one in outcomes(trial))
     assert (5 if trial.made() or unknown else 1) == ended(trial).exit_code, trial.said()
     assert trial.said().strip()
     assert trial.case.way.says in trial.said()
@@ -212,7 +212,7 @@ def _is_listed(events: list[Event]) -> bool:
     needed = 1
     for one in events:
         if is_call(one.request, "LIST") and one.request.status == 200 and one.answer is not None:
-            pages.add(one.request.number("pageNumber"))
+            pages.add(one.request.positive_number("pageNumber"))
             needed = json.loads(one.answer.body)["pageCount"]
     return {*range(1, needed + 1)} <= pages
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cxone import rule_json as wire
-from reconciler.model.change import Applied, Create, Delete, Skipped, Unknown
-from reconciler.simulator.evaluate import opaque_text, split
+from reconciler.cxone import rule_json
+from reconciler.model.change import Applied, Create, Delete, Skipped, UnknownOutcome
+from reconciler.simulator.evaluate import opaque_text, queue_shares
 from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN
 from tests.campaign.world import SECRET
 from tests.support.builders import managed
@@ -73,7 +73,7 @@ def assert_healed(trial: Trial) -> None:
 
 def _markers(trial: Trial) -> Iterable[object]:
     for rule in trial.world.state.rules():
-        marker = wire.live_rule(rule).marker
+        marker = rule_json.parse_live_rule(rule).marker
         if marker is not None and marker.owner == TENANT.wish.owner:
             yield marker.address
 
@@ -118,7 +118,7 @@ def _assert_nobody_sent_elsewhere(trial: Trial) -> None:
 def _routes(rules: Iterable[dict[str, object]]) -> list[object]:
     listed = [*rules]
     opaque = {opaque_text(ODD): True}
-    return [split(listed, conversation, opaque=opaque) for conversation in TENANT.conversations]
+    return [queue_shares(listed, conversation, opaque=opaque) for conversation in TENANT.conversations]
 
 
 def _assert_secret(trial: Trial) -> None:
@@ -144,7 +144,7 @@ def _assert_truthful(trial: Trial) -> None:
         assert [] == trial.made(), "something was written, and the exit code does not say so"
     outcomes = report.outcomes if report else ()
     if code == 5:
-        assert any(isinstance(one, Applied | Unknown) for one in outcomes)
+        assert any(isinstance(one, Applied | UnknownOutcome) for one in outcomes)
     live = {str(address) for address in _markers(trial)}
     for one in outcomes:
         address = str(one.change.address)

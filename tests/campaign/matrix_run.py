@@ -7,8 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cxone import rule_json as wire
-from reconciler.simulator.faults.injector import Faults
+from reconciler.cxone import rule_json
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.matrix_actions import ACTS
 from tests.campaign.matrix_cases import REFUSED, is_call, is_write
 from tests.campaign.matrix_tenant import TENANT
@@ -19,7 +19,7 @@ from tests.support.builders import OWNER, QUEUES
 
 if TYPE_CHECKING:
     from reconciler.model.change import Change
-    from reconciler.simulator.state import State
+    from reconciler.simulator.state import TenantState
     from tests.campaign.matrix_cases import Case
     from tests.campaign.world import Ended, Event
 
@@ -45,7 +45,7 @@ class Trial:
     """The marker's address of each rule that ever was."""
     meddled: set[str] = field(default_factory=set)
     """Ids of the rules that a person made, changed or deleted."""
-    faults: Faults | None = None
+    faults: FaultInjector | None = None
     stop: bool = False
     jump: float = 0.0
     """Seconds by which the time of day is wrong for the tool."""
@@ -53,7 +53,7 @@ class Trial:
     def __post_init__(self) -> None:
         self.world = World(TENANT, self.case.profile, 1)
         self.world.profile = replace(self.world.profile, concurrency=self.case.concurrency)
-        self.world.faults = Faults(self.case.spec, 1) if self.case.spec else None
+        self.world.faults = FaultInjector(self.case.spec, 1) if self.case.spec else None
         self.world.state.watchers.append(self._see)
         self.oracle = Oracle(self.world, TENANT)
         self._see(self.world.state)
@@ -74,13 +74,13 @@ class Trial:
         self.faults, self.world.faults = self.world.faults, None
         if self.faults is not None:
             helped = self.case.operation == "TOKEN"
-            told = {id(request) for text, request in self.faults.fired if not helped or text != REFUSED}
+            told = {id(request) for text, request in self.faults.fired_faults if not helped or text != REFUSED}
             self.fallen += [event for event in self.world.events if id(event.request) in told]
 
     def land(self) -> None:
         """Do what is still late; the run's report cannot know of it."""
         if self.faults is not None:
-            self.faults.land(self.world.api)
+            self.faults.run_delayed(self.world.api)
 
     def heal(self, name: str) -> tuple[Ended, int]:
         """Run a further applier, and count its writes."""
@@ -91,7 +91,7 @@ class Trial:
         assert ended is not None
         return ended, sum(event.actor == name and is_write(event.request) for event in self.world.events)
 
-    def _see(self, state: State) -> None:
+    def _see(self, state: TenantState) -> None:
         rules = tuple(state.rules())
         self.states.append(rules)
         for rule in rules:
@@ -118,7 +118,7 @@ class Trial:
 
     def made(self, actor: str = "a") -> list[Event]:
         """Return the writes of an applier that the server kept."""
-        return [event for event in self.writes(actor) if event.request.changed]
+        return [event for event in self.writes(actor) if event.request.changed_state]
 
     def extra(self) -> int:
         """Return the most rules beyond one per marker that there were in any state, a person's clones aside."""
@@ -150,7 +150,7 @@ class Trial:
 
     def left(self) -> list[Change]:
         """Return what the server's rules, unspoilt, leave to do."""
-        live = tuple(wire.live_rule(rule) for rule in self.world.state.rules())
+        live = tuple(rule_json.parse_live_rule(rule) for rule in self.world.state.rules())
         return [*self.applier.replan(QUEUES)(live).changes]
 
     def said(self) -> str:

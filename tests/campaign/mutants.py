@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.apply import attempt
 from reconciler.apply import loop as apply
-from reconciler.cxone import client
-from reconciler.cxone import rule_json as wire
+from reconciler.cxone import client, rule_json
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError
 from reconciler.model.change import Delete, Update
@@ -28,12 +27,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from reconciler.model.change import Step
+    from reconciler.model.change import PlanStep
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import Plan
 
 
-def arranged(waves: Callable[[tuple[Step, ...]], tuple[tuple[Step, ...], ...]]) -> AbstractContextManager[None]:
+def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...], ...]]) -> AbstractContextManager[None]:
     """Let all steps of a plan be put in other waves, and nothing be unproven."""
 
     def make(real: Any) -> Any:
@@ -73,7 +72,7 @@ def ownership_by_prefix() -> AbstractContextManager[None]:
 
         return split
 
-    return patched((wire, "split", make))
+    return patched((rule_json, "split", make))
 
 
 def ownership_by_display_name() -> AbstractContextManager[None]:
@@ -81,7 +80,7 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
 
     def make(real: Any) -> Any:
         def compare(desired: Any, owned: Any) -> Any:
-            return real(plan.adopting_namesakes(desired, plan.Live(owned.unmanaged, ())), owned)
+            return real(plan.adopt_namesakes(desired, plan.LiveState(owned.unmanaged, ())), owned)
 
         return compare
 
@@ -197,7 +196,7 @@ def put_although_equal() -> AbstractContextManager[None]:
     async def update(change: Any, what: Any, store: Any) -> Any:
         read = await store.rule(change.live.id)
         if read is None:
-            return attempt.Attempt(verdict=attempt.Verdict.MOVED, error="gone", wrote=False)
+            return attempt.Attempt(verdict=attempt.Verdict.CONFLICT, error="gone", was_sent=False)
         return attempt.Attempt(verdict=attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
 
     return patched((plan, "compare", comparing), (attempt, "_update", lambda _real: update))

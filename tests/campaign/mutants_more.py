@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.apply import attempt
 from reconciler.apply import loop as apply
 from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.cxone import auth
-from reconciler.cxone import rule_json as wire
+from reconciler.cxone import auth, rule_json
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError, RejectedError
 from reconciler.model import live as marker
-from reconciler.model.live import Marker, Read
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.plan import guards as guard
 from reconciler.plan import ownership, plan
 from tests.campaign import world
@@ -52,7 +51,7 @@ def writes_what_the_list_showed() -> AbstractContextManager[None]:
     def reading(real: Any) -> Any:
         async def rule(self: Any, rule_id: str) -> Any:
             live = getattr(self, "seen", {}).get(rule_id)
-            return await real(self, rule_id) if live is None else Read(live)
+            return await real(self, rule_id) if live is None else FetchedRule(live)
 
         return rule
 
@@ -87,7 +86,7 @@ def any_marker_is_ours() -> AbstractContextManager[None]:
 
         return split
 
-    return patched((wire, "split", make))
+    return patched((rule_json, "split", make))
 
 
 def retries_what_is_wrong() -> AbstractContextManager[None]:
@@ -104,7 +103,7 @@ def a_token_for_each_call() -> AbstractContextManager[None]:
 
         return token
 
-    return patched((auth.Tokens, "token", make))
+    return patched((auth.TokenCache, "token", make))
 
 
 def always_says_that_all_is_well() -> AbstractContextManager[None]:
@@ -133,7 +132,7 @@ def canary_not_undone() -> AbstractContextManager[None]:
 
     def make(_real: Any) -> Any:
         async def take_back(_step: Any, live: Any, _store: Any) -> Attempt:
-            return Attempt(verdict=Verdict.DONE, id=live.id, wrote=False)
+            return Attempt(verdict=Verdict.DONE, id=live.id, was_sent=False)
 
         return take_back
 
@@ -182,7 +181,7 @@ def switching_off_is_not_counted() -> AbstractContextManager[None]:
 
 def a_reviewed_plan_never_stops() -> AbstractContextManager[None]:
     """Beside what others changed nobody looks again at who goes elsewhere."""
-    return patched((apply._Run, "is_within", lambda _real: lambda _self, _fresh: True))
+    return patched((apply._ApplyRun, "is_within", lambda _real: lambda _self, _fresh: True))
 
 
 def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
@@ -192,7 +191,7 @@ def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
 
 def every_rule_is_read_as_switched_on() -> AbstractContextManager[None]:
     """`enabled` is not looked at in what the server says."""
-    return patched((wire, "_flag", lambda _real: lambda _form, _name: True))
+    return patched((rule_json, "_flag", lambda _real: lambda _form, _name: True))
 
 
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.errors import UnexpectedResponseError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +36,7 @@ def again(real: Any, error: type[Exception]) -> Any:
 def page_of(form: Any) -> dict[str, Any]:
     """Return a page that has a page's shape; an answer that has not is no part of these mistakes."""
     if not isinstance(form, dict) or not isinstance(form.get("entities"), list) or not isinstance(form["total"], int):
-        raise UnexpectedAnswerError("this is no page")
+        raise UnexpectedResponseError("this is no page")
     if not all(isinstance(one, dict) and isinstance(one.get("id"), str) for one in form["entities"]):
-        raise UnexpectedAnswerError("this is no page")
+        raise UnexpectedResponseError("this is no page")
     return form

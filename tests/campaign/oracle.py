@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
 
-    from reconciler.desired.desired import Desired
-    from reconciler.plan.options import Options
-    from reconciler.simulator.messages import Request
-    from reconciler.simulator.state import State
+    from reconciler.desired.desired import DesiredState
+    from reconciler.plan.options import PlanOptions
+    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.state import TenantState
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Applier, Ended, Event, World
 
@@ -36,11 +36,11 @@ __all__ = ["Oracle", "Violation", "fingerprint"]
 class Oracle:
     """Hooks itself into a world; `violations` and `counts` (checks made, by invariant) grow as things happen."""
 
-    def __init__(self, world: World, scenario: Scenario, desired_of: Mapping[str, Desired] | None = None) -> None:
+    def __init__(self, world: World, scenario: Scenario, desired_of: Mapping[str, DesiredState] | None = None) -> None:
         """`desired_of` says what each applier wants, by name; by default what the scenario wants."""
         self.world, self.scenario = world, scenario
         self._desired_of = dict(desired_of or {})
-        self._wishes: dict[tuple[int, Options], Wish] = {}
+        self._wishes: dict[tuple[int, PlanOptions], Wish] = {}
         self._verdicts = Verdicts()
         self._wish = self._wished(scenario.wish, scenario.options)
         self._tenant = Tenant(world, self._wish, scenario.conversations, self._verdicts)
@@ -51,7 +51,7 @@ class Oracle:
         self._wires: dict[str, Wire] = {}
         self._reviews: dict[str, Review] = {}
         self._sent: dict[int, int] = {}
-        self._late: list[Request] = []
+        self._late: list[SimulatorRequest] = []
         self._tokens: set[str] = set()
         self._asking: Event | None = None
         self._clock = 0
@@ -101,7 +101,7 @@ class Oracle:
         options = applier.options if applier else self.scenario.options
         return self._wished(self._desired_of.get(actor, self.scenario.wish), options)
 
-    def _wished(self, desired: Desired, options: Options) -> Wish:
+    def _wished(self, desired: DesiredState, options: PlanOptions) -> Wish:
         key = (id(desired), options)
         return self._wishes.get(key) or self._wishes.setdefault(key, Wish(desired, options))
 
@@ -146,12 +146,12 @@ class Oracle:
     def _note_late(self) -> None:
         """Keep what is still to land: once it does, it is gone from there."""
         faults = self.world.faults
-        self._late = [] if faults is None else [one.request for one in faults._late]
+        self._late = [] if faults is None else [one.request for one in faults._delayed]
 
-    def _changed(self, _state: State) -> None:
+    def _changed(self, _state: TenantState) -> None:
         self._clock += 1
         faults = self.world.faults
-        waiting = [] if faults is None else [one.request for one in faults._late]
+        waiting = [] if faults is None else [one.request for one in faults._delayed]
         landing = [one for one in self._late if not any(one is two for two in waiting)]
         event = self._asking
         process = self._processes.get(event.actor) if event else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from reconciler.model.rule import Address
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_facts import as_json
 from tests.campaign.oracle_marks import signed
@@ -29,7 +29,7 @@ class Hand:
         self.scenario = scenario
         self.world = World(scenario, profile, 1)
         self.oracle = Oracle(self.world, scenario)
-        self.world.faults = Faults(faults) if faults else None
+        self.world.faults = FaultInjector(faults) if faults else None
         self.token = ""
         self.again()
 
@@ -112,7 +112,7 @@ class Hand:
 
     def rule(self, rule_id: str) -> Json:
         """Return a rule as the server has it."""
-        return self.world.state.stored[rule_id].rule
+        return self.world.state.stored_rules[rule_id].rule
 
     def end(self, code: int = 0, **more: Any) -> Hand:
         """End the run."""

@@ -13,8 +13,8 @@ from tests.campaign.oracle_marks import is_edited
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.desired.desired import Desired, DesiredRule
-    from reconciler.plan.options import Options
+    from reconciler.desired.desired import DesiredRule, DesiredState
+    from reconciler.plan.options import PlanOptions
 
 Json = Any
 Rule = dict[str, Any]
@@ -23,7 +23,7 @@ Rule = dict[str, Any]
 class Wish:
     """One manifest's wish."""
 
-    def __init__(self, desired: Desired, options: Options) -> None:
+    def __init__(self, desired: DesiredState, options: PlanOptions) -> None:
         self.owner, self.options, self.evaluation = desired.owner, options, desired.evaluation
         self.rules = {str(where): as_json(one.rule, f"wish {where}") for where, one in desired.rules.items()}
         self.held = {str(where) for where, one in desired.rules.items() if one.hold is not None}

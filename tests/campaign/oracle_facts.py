@@ -9,13 +9,13 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.model.rule import Condition, Opaque
-from reconciler.simulator.messages import Manner
+from reconciler.simulator.messages import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model.rule import Rule, Target
-    from reconciler.simulator.messages import Request
+    from reconciler.simulator.messages import SimulatorRequest
     from tests.campaign.world import Event
 
 Json = Any
@@ -49,7 +49,7 @@ def mark(rule: Mapping[str, Json] | None) -> Mark | None:
     return Mark(found[1], found[2], found[3] is not None) if found else None
 
 
-def call_of(request: Request) -> str:
+def call_of(request: SimulatorRequest) -> str:
     """Name what a request asks for: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
     segments = request.segments
     if segments == ("oauth", "token"):
@@ -63,7 +63,7 @@ def call_of(request: Request) -> str:
     return request.method
 
 
-def body_of(request: Request) -> dict[str, Json]:
+def body_of(request: SimulatorRequest) -> dict[str, Json]:
     """Return the JSON object that a request carries; an empty one where it carries none."""
     found = _parsed(request.body)
     return found if isinstance(found, dict) else {}
@@ -94,7 +94,7 @@ def heard(event: Event, elapsed: float, patience: float) -> Heard:
     """Read what an applier heard that waits no longer than its patience, in seconds."""
     answer = event.answer
     if answer is None or event.lost or elapsed > patience:
-        return Heard(0, reached=answer is None or answer.manner is not Manner.REFUSED)
+        return Heard(0, reached=answer is None or answer.delivery is not DeliveryMode.REFUSED)
     packed = any(name == "content-encoding" for name, _ in answer.headers)
     form = None if packed or len(answer.body) > _LARGEST else _parsed(answer.body)
     return Heard(answer.status, form, empty=not answer.body)
@@ -193,6 +193,6 @@ def _form(one: Condition | Target | Opaque) -> dict[str, Json]:
         found: dict[str, Json] = json.loads(one.text)
         return found
     if isinstance(one, Condition):
-        value = list(one.written) if isinstance(one.written, tuple) else one.written
+        value = list(one.raw_value) if isinstance(one.raw_value, tuple) else one.raw_value
         return {"type": "attribute", "attributeName": one.attribute, "operator": one.operator, "value": value}
     return {"type": "queue", "queueId": one.queue_id, "weight": one.weight}

@@ -117,7 +117,7 @@ class Requests:
         """Say of a write whether its answer said that nothing was done, so that it may be sent again as it was."""
         write = next(one for one in process.writes if one.at == at)
         unclear = any(one.request is write.request for one in process.unclear)
-        return not unclear and not write.request.changed
+        return not unclear and not write.request.changed_state
 
     def _marked(self, write: Write, wish: Wish, where: str) -> None:
         """R1: what is written carries our marker, and is what the manifest has there but for a name (R19)."""
@@ -133,7 +133,7 @@ class Requests:
         targets = body_of(write.request).get("targets") or ()
         named = {one.get("queueId") for one in targets if one.get("type") == "queue"}
         faults = self.tenant.world.faults
-        nothing = sum("empty-list" in text for text, _ in faults.fired) > 1 if faults else False
+        nothing = sum("empty-list" in text for text, _ in faults.fired_faults) > 1 if faults else False
         unknown = set() if nothing else named - process.queues  # a tenant without queues is exit 3, tried elsewhere
         self.verdicts.check("R12", not unknown, f"{where}: queues {unknown} were in no list that it read")
 

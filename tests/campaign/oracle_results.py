@@ -7,14 +7,14 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, quote_plus
 
-from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, Skipped, Unknown, is_copy
+from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, Skipped, UnknownOutcome, is_copy_removal
 from tests.campaign.oracle_facts import as_json, mark, plain
 from tests.campaign.world import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.model.change import Change, Outcome
     from tests.campaign.oracle_desired import Wish
     from tests.campaign.oracle_process import Process
@@ -55,7 +55,7 @@ class Ends:
             self._doubts(process, ended.report, said)
 
     def _fired(self, kind: str) -> int:
-        fired = self.world.faults.fired if self.world.faults else []
+        fired = self.world.faults.fired_faults if self.world.faults else []
         return sum(kind in text for text, _ in fired)
 
     def secrets(self, ended: Ended | None, tokens: Iterable[str]) -> None:
@@ -90,29 +90,29 @@ class Ends:
         """R18: every planned change has an outcome, and each one is true. `shown` are the rules that lists show."""
         outcomes: tuple[Outcome, ...] = ended.report.outcomes if ended.report else ()
         changes = ended.planned.changes if ended.planned else ()
-        planned = {_name(change) for change in changes if not is_copy(change)}
+        planned = {_name(change) for change in changes if not is_copy_removal(change)}
         reported = {_name(one.change) for one in outcomes}
         self.verdicts.check("R18", planned == reported, f"{said}: of {planned} it reports {reported}")
         for one in outcomes:
             done = self._is_done(one.change, wish)
             if isinstance(one, Applied):
                 self.verdicts.check("R18", done, f"{said}: {_name(one.change)} is called applied, and is not")
-            elif isinstance(one, Failed) or (isinstance(one, Skipped) and ended.report and ended.report.left):
+            elif isinstance(one, Failed) or (isinstance(one, Skipped) and ended.report and ended.report.remaining):
                 kind = type(one).__name__.lower()
                 whole = done and self._is_alone(one.change, wish, shown)
                 self.verdicts.check("R18", not whole, f"{said}: {_name(one.change)} is called {kind}, and is done")
 
-    def _doubts(self, process: Process, report: Report, said: str) -> None:
+    def _doubts(self, process: Process, report: ApplyReport, said: str) -> None:
         """R18: "unknown" is said where it is so, and the exit code tells whether anything may have been done."""
-        unread = report.left is None or (bool(process.writes) and process.knows < process.writes[-1].at)
+        unread = report.remaining is None or (bool(process.writes) and process.knows < process.writes[-1].at)
         for one in report.outcomes:
-            if isinstance(one, Unknown):
+            if isinstance(one, UnknownOutcome):
                 open_ = any(str(one.change.address) in write.keys for write in (*process.unclear, *process.unsaid))
                 self.verdicts.check(
                     "R18", open_ or unread, f"{said}: {_name(one.change)} is called unknown, and is not"
                 )
         if not report.converged and not report.interrupted:
-            done = any(isinstance(one, Applied | Unknown) or one.touched for one in report.outcomes)
+            done = any(isinstance(one, Applied | UnknownOutcome) or one.left_partial for one in report.outcomes)
             code = PARTLY if done else 1
             self.verdicts.check("R18", said.endswith(f" {code}"), f"{said}, and not with {code}")
 
@@ -130,7 +130,7 @@ class Ends:
         if not process.first_contact:
             return
         left, error = self.tenant.left_without_marker(process), ended.report.error if ended.report else ""
-        first = next((one.request for one in process.writes if one.request.changed), None)
+        first = next((one.request for one in process.writes if one.request.changed_state), None)
         was_first = [one for one in left if first is not None and (process.made.get(one) is first or one in first.path)]
         tried = any(left and left[0] in one.keys for one in process.writes if one.request is not first)
         named = bool(left) and left[0] in error and (tried or "it is still there" not in error)

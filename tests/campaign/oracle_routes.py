@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from reconciler.simulator.evaluate import UnknownConditionError, destination, winner
+from reconciler.simulator.evaluate import OpaqueConditionError, find_winner, rule_shares
 from tests.campaign.oracle_marks import OPERATORS
 
 if TYPE_CHECKING:
@@ -79,19 +79,19 @@ class Routes:
         known = self._known.get(id(rule))
         if known is None:  # the rule itself is kept with it, so that its id() stays its own
             matches = tuple(self._matches(rule, case) for case in self.cases)
-            known = self._known[id(rule)] = (rule, matches, frozenset(destination(rule).items()))
+            known = self._known[id(rule)] = (rule, matches, frozenset(rule_shares(rule).items()))
         return known
 
     def _matches(self, rule: Mapping[str, Json], case: tuple[int, int]) -> bool:
         try:
-            return winner([rule], self.conversations[case[0]], opaque=_WORLDS[case[1]]) is not None
-        except (UnknownConditionError, ValueError, KeyError, TypeError):
+            return find_winner([rule], self.conversations[case[0]], opaque=_WORLDS[case[1]]) is not None
+        except (OpaqueConditionError, ValueError, KeyError, TypeError):
             return case[1] == 0
 
 
 def _is_unknown(condition: Mapping[str, Json]) -> bool:
     try:
-        winner([{"enabled": True, "priority": 1, "name": "", "id": "", "conditions": [condition]}], {})
-    except (UnknownConditionError, ValueError, KeyError, TypeError):
+        find_winner([{"enabled": True, "priority": 1, "name": "", "id": "", "conditions": [condition]}], {})
+    except (OpaqueConditionError, ValueError, KeyError, TypeError):
         return True
     return condition.get("operator") not in OPERATORS

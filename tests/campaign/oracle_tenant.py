@@ -93,7 +93,7 @@ class Tenant:
 
     def _stale(self) -> int:
         """Return how many reads were behind: before what somebody did, perhaps."""
-        fired = self.world.faults.fired if self.world.faults else []
+        fired = self.world.faults.fired_faults if self.world.faults else []
         return sum("stale" in text for text, _ in fired)
 
     def writer(self, rule_id: str) -> str:
@@ -148,7 +148,7 @@ class Tenant:
         return copies
 
     def _change(self) -> Change | None:
-        now = {key: stored.rule for key, stored in self.world.state.stored.items()}
+        now = {key: stored.rule for key, stored in self.world.state.stored_rules.items()}
         for key in now.keys() | self.rules.keys():
             if now.get(key) is not self.rules.get(key):
                 return Change(key, self.rules.get(key), now.get(key))

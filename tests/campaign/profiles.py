@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from reconciler.cxone.settings import Tenant
+from reconciler.cxone.settings import TenantSettings
 from reconciler.simulator.settings import PROFILES as SERVERS
-from reconciler.simulator.settings import Settings
+from reconciler.simulator.settings import SimulatorSettings
 
-TENANT: Final = Tenant(
+TENANT: Final = TenantSettings(
     base_url="http://localhost",
     token_url="http://localhost/oauth/token",
     rules_path="/api/v2/routing/rules",
@@ -24,8 +24,8 @@ TENANT: Final = Tenant(
 class Profile:
     """How a server behaves, and how the tool is told of it."""
 
-    settings: Settings
-    tenant: Tenant = TENANT
+    settings: SimulatorSettings
+    tenant: TenantSettings = TENANT
     list_lag_seconds: float = 0.0
     concurrency: int = 16
 
@@ -34,6 +34,6 @@ PROFILES: Final = {
     "A": Profile(SERVERS["A"]),
     "B": Profile(SERVERS["B"]),
     "C": Profile(SERVERS["C"]),
-    "D": Profile(Settings(lag_seconds=4.0), list_lag_seconds=5.0),
+    "D": Profile(SimulatorSettings(lag_seconds=4.0), list_lag_seconds=5.0),
     "E": Profile(SERVERS["E"], replace(TENANT, idempotency_keys=True)),
 }

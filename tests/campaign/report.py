@@ -102,8 +102,8 @@ def _rules(rules: object) -> Iterator[str]:
 
 def _event(event: Event) -> str:
     request, answer = event.request, event.answer
-    came = "no answer" if answer is None else f"{answer.manner.name.lower()} {answer.status}"
-    changed = "changed the tenant" if request.changed else ""
+    came = "no answer" if answer is None else f"{answer.delivery.name.lower()} {answer.status}"
+    changed = "changed the tenant" if request.changed_state else ""
     path = request.path + (f"?{request.query}" if request.query else "")
     body = request.body[:160].decode(errors="replace") if "token" not in path else ""
     return f"  {event.actor:8} #{event.number:<3} {request.method:6} {path} -> {came} {changed} {body}".rstrip()

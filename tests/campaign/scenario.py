@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.plan.options import Options
+from reconciler.plan.options import PlanOptions
 from tests.support.builders import OWNER, QUEUES
 
 if TYPE_CHECKING:
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}
 """Guards that let a scenario empty half of a tenant."""
@@ -28,7 +28,7 @@ class Scenario:
 
     name: str
     rules: tuple[Json, ...]
-    wish: Desired
+    wish: DesiredState
     conversations: tuple[Json, ...]
     kinds: frozenset[str] = frozenset()
     queues: tuple[Json, ...] = tuple(queue._asdict() for queue in QUEUES)
@@ -37,9 +37,9 @@ class Scenario:
             {"name": "prod", "owner": OWNER, "tenant": "acme", "guard": ROOMY}
         )
     )
-    options: Options = field(default_factory=Options)
+    options: PlanOptions = field(default_factory=PlanOptions)
     allow: tuple[str, ...] = ("unrouted", "emptied")
     reviewed: bool = False
     """Plans are saved first, and these are applied."""
-    teams: tuple[Desired, ...] = ()
+    teams: tuple[DesiredState, ...] = ()
     """What other owners want, who apply beside the first (schedule `teams`)."""

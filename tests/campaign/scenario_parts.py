@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.live import Marker, digest, signed
-from reconciler.model.rule import opaque
+from reconciler.model.live import Marker, format_description, marker_digest
+from reconciler.model.rule import make_opaque
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, theirs
 from tests.support.builders import OWNER, address
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 BEFORE: Final = live(x=at("x"), all=CATCH_ALL)
 AFTER: Final = goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL)
-UNKNOWN_CONDITION: Final = opaque({"type": "schedule", "scheduleId": "s-1", "open": True})
-UNKNOWN_OPERATOR: Final = opaque(
+UNKNOWN_CONDITION: Final = make_opaque({"type": "schedule", "scheduleId": "s-1", "open": True})
+UNKNOWN_OPERATOR: Final = make_opaque(
     {"type": "attribute", "attributeName": "channel", "operator": "soundsLike", "value": "chat"}
 )
-UNKNOWN_TARGET: Final = opaque({"type": "skill", "skillId": "s-9", "weight": 1})
+UNKNOWN_TARGET: Final = make_opaque({"type": "skill", "skillId": "s-9", "weight": 1})
 LONG: Final = "n" * 255
 LATER, LATEST = "2026-02-01T09:00:00.000Z", "2026-03-01T09:00:00.000Z"
 CAFE: Final = "Café"
@@ -34,8 +34,8 @@ def described(rule_id: str, what: Rule, description: str) -> Json:
 def copy_left(where: str, what: Rule) -> Json:
     """A temporary copy that an earlier run left."""
     temporary = replace(what, name=f"(next) {OWNER}/{where}")
-    marker = Marker(OWNER, address(where), digest(temporary), copy=True)
-    return {**theirs("id-left", temporary), "description": signed(temporary, marker)}
+    marker = Marker(OWNER, address(where), marker_digest(temporary), copy=True)
+    return {**theirs("id-left", temporary), "description": format_description(temporary, marker)}
 
 
 def merged(rules: list[Json], **more: Json) -> list[Json]:

@@ -7,8 +7,8 @@ from itertools import product
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.rule import Target, api_form
-from reconciler.plan.options import Options
+from reconciler.model.rule import Target, to_api_json
+from reconciler.plan.options import PlanOptions
 from tests.campaign.scenario import ROOMY, Scenario
 from tests.support.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import raw
@@ -16,7 +16,7 @@ from tests.support.in_process_tenant import raw
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Rule
     from tests.campaign.scenario import Json
@@ -65,31 +65,31 @@ def theirs(rule_id: str, what: Rule, **own: Any) -> Json:
     return stored(unmanaged(rule_id, what), **own)
 
 
-def goal(**rules: Rule) -> Desired:
+def goal(**rules: Rule) -> DesiredState:
     """What is wanted in the RuleSet `cards`, by key."""
     return goals({f"cards/{_key(name)}": one for name, one in rules.items()})
 
 
-def goals(rules: dict[str, Rule], *rulesets: str, **adopts: Any) -> Desired:
+def goals(rules: dict[str, Rule], *rulesets: str, **adopts: Any) -> DesiredState:
     """What is wanted, by address; `rulesets` are empty ones, `adopts` says by key what is taken over."""
     wishes = [wanted(where, one, adopt=adopts.get(where.rpartition("/")[2])) for where, one in rules.items()]
     found = desired(*wishes)
     return replace(found, rulesets=found.rulesets | {*rulesets})
 
 
-def scenario(name: str, kinds: str, rules: Iterable[Json], wish: Desired, **more: Any) -> Scenario:
+def scenario(name: str, kinds: str, rules: Iterable[Json], wish: DesiredState, **more: Any) -> Scenario:
     """A scenario; `kinds` are parted by commas. Who is watched follows from the rules."""
     before = tuple(rules)
     limits = {"name": "prod", "owner": OWNER, "tenant": "acme", "guard": more.pop("guard", ROOMY)}
-    more |= {"environment": Environment.model_validate(limits), "options": more.pop("options", Options())}
+    more |= {"environment": Environment.model_validate(limits), "options": more.pop("options", PlanOptions())}
     found = frozenset(kind.strip() for kind in kinds.split(","))
     return Scenario(name, before, wish, conversations(before, wish), found, **more)
 
 
-def conversations(rules: Iterable[Json], wish: Desired) -> tuple[Json, ...]:
+def conversations(rules: Iterable[Json], wish: DesiredState) -> tuple[Json, ...]:
     """One conversation for each value that decides something, values of different attributes combined."""
     conditions = [one for each in rules for one in each["conditions"] if isinstance(one, dict)]
-    conditions += [api_form(one) for each in wish.rules.values() for one in each.rule.conditions]
+    conditions += [to_api_json(one) for each in wish.rules.values() for one in each.rule.conditions]
     values: dict[str, dict[Any, None]] = {"cognigyDetectedIntent": {"elsewhere": None}}
     for one in conditions:
         if "attributeName" in one and "operator" in one:

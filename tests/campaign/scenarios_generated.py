@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.live import Marker, digest, signed
-from reconciler.model.rule import Target, condition, opaque
+from reconciler.model.live import Marker, format_description, marker_digest
+from reconciler.model.rule import Target, make_condition, make_opaque
 from tests.campaign.profiles import TENANT
 from tests.campaign.scenario_builder import INTENTS, Making
 from tests.campaign.scenario_rules import goals, ours, scenario, theirs
@@ -89,7 +89,7 @@ def _merge(making: Making) -> object:
     found = making.some(2)
     for where in found:
         del making.wished[where]
-    both = condition("cognigyDetectedIntent", "in", making.random.sample(INTENTS, 2))
+    both = make_condition("cognigyDetectedIntent", "in", making.random.sample(INTENTS, 2))
     making.wished["cards/merged"] = making.rule("merged", conditions=[both])
     return len(found) == 2
 
@@ -145,8 +145,8 @@ def _duplicate(making: Making) -> None:
 def _left_copy(making: Making) -> None:
     for where in making.some():
         temporary = making.rule(f"(next) {OWNER}/{where}")
-        marker = Marker(OWNER, address(where), digest(temporary), copy=True)
-        making.put({**theirs("zz-left", temporary), "description": signed(temporary, marker)})
+        marker = Marker(OWNER, address(where), marker_digest(temporary), copy=True)
+        making.put({**theirs("zz-left", temporary), "description": format_description(temporary, marker)})
 
 
 def _unknown_fields(making: Making) -> None:
@@ -158,7 +158,7 @@ def _unknown_fields(making: Making) -> None:
 
 
 def _opaque(making: Making) -> None:
-    unknown = opaque({"type": "schedule", "scheduleId": "s-1"})
+    unknown = make_opaque({"type": "schedule", "scheduleId": "s-1"})
     found = making.rule("hours", priority=950, conditions=[unknown, intent_is("q")])
     making.put(theirs("f-hours", found))
 

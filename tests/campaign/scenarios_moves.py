@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.rule import Target, condition
+from reconciler.model.rule import Target, make_condition
 from tests.campaign.scenario_rules import (
     CATCH_ALL,
     FRAUD,
@@ -23,7 +23,7 @@ from tests.support.builders import at_least, rule
 if TYPE_CHECKING:
     from tests.campaign.scenario import Scenario
 
-_BOTH: Final = rule("both", conditions=[condition("cognigyDetectedIntent", "in", ["x", "y"])])
+_BOTH: Final = rule("both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])])
 
 MOVES: Final[tuple[Scenario, ...]] = (
     scenario("as-it-is", "unchanged", live(x=at("x"), all=CATCH_ALL), goal(x=at("x"), all=CATCH_ALL)),
@@ -172,9 +172,11 @@ MOVES: Final[tuple[Scenario, ...]] = (
             all=CATCH_ALL,
         ),
         goal(
-            a=rule("c", priority=4, conditions=[condition("cognigyDetectedIntent", "notEquals", "y")]),
+            a=rule("c", priority=4, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "y")]),
             b=rule("a", priority=4, conditions=[at_least(0.5)], targets=GENERAL),
-            c=rule("b", priority=1, conditions=[condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD),
+            c=rule(
+                "b", priority=1, conditions=[make_condition("cognigyDetectedIntent", "notEquals", "x")], targets=FRAUD
+            ),
             all=CATCH_ALL,
         ),
     ),

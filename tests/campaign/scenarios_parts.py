@@ -6,8 +6,8 @@ import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.rule import condition
-from reconciler.plan.options import Options
+from reconciler.model.rule import make_condition
+from reconciler.plan.options import PlanOptions
 from tests.campaign.scenario_parts import (
     AFTER,
     BEFORE,
@@ -111,7 +111,7 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "drift",
         [ours("cards/x", at("x", priority=50), last_written=at("x")), ours("cards/all", CATCH_ALL)],
         goal(x=at("x"), y=at("y"), all=CATCH_ALL),
-        options=Options(keep_drift=True),
+        options=PlanOptions(keep_drift=True),
     ),
     scenario(
         "adopt-by-name",
@@ -128,7 +128,7 @@ PARTS: Final[tuple[Scenario, ...]] = (
             theirs("f-3", CATCH_ALL),
         ],
         goal(x=at("x", more=[at_least(0.5)]), y=at("y"), all=CATCH_ALL),
-        options=Options(adopt=True),
+        options=PlanOptions(adopt=True),
     ),
     scenario(
         "adopt-by-id",
@@ -147,7 +147,7 @@ PARTS: Final[tuple[Scenario, ...]] = (
         "adopt",
         [theirs("f-1", at("x", targets=GENERAL)), theirs("f-2", at("y")), *live(all=CATCH_ALL)],
         goal(x=at("x"), y=at("y"), all=CATCH_ALL),
-        options=Options(adopt=True),
+        options=PlanOptions(adopt=True),
     ),
     scenario(
         "unicode-names",
@@ -189,7 +189,9 @@ PARTS: Final[tuple[Scenario, ...]] = (
         [
             ours(
                 "cards/x",
-                rule("x", conditions=[condition("cognigyConfidence", "greaterThanOrEqual", "0.70"), intent_is("x")]),
+                rule(
+                    "x", conditions=[make_condition("cognigyConfidence", "greaterThanOrEqual", "0.70"), intent_is("x")]
+                ),
                 last_written=sure("x", 0.7),
             ),
             ours("cards/all", CATCH_ALL),

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Final
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, live, ours, scenario, theirs
 
 if TYPE_CHECKING:
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from tests.campaign.scenario import Json
 
 _BEFORE: Final = live(a=at("a"), b=at("b"), c=at("c"), gone=at("gone"), all=CATCH_ALL)
 _AFTER: Final = goal(a=at("a", targets=FRAUD), b=at("b", priority=20), c=at("c"), new=at("new"), all=CATCH_ALL)
 
 
-def _team(owner: str) -> tuple[list[Json], Desired]:
+def _team(owner: str) -> tuple[list[Json], DesiredState]:
     """Return the rules of another owner about intents of its own, and what it wants."""
     names = [f"{owner}-{number}" for number in range(3)]
     before = [ours(f"cards/{name}", at(name), owner=owner, rule_id=f"id-{name}") for name in names[:2]]

@@ -18,7 +18,7 @@ from reconciler.model.rule import Target
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Mapping
 
-    from reconciler.desired.desired import Desired, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from tests.campaign.faults import Accidents
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Ended, Event, Hook
@@ -28,7 +28,7 @@ _PATIENCE: Final = 6
 """Turns of the event loop that may pass between two requests at the most."""
 
 
-def manifests(found: Scenario, schedule: str) -> Mapping[str, Desired]:
+def manifests(found: Scenario, schedule: str) -> Mapping[str, DesiredState]:
     """Return what each applier of a schedule wants."""
     own = found.wish
     match schedule.partition(":")[0]:
@@ -43,7 +43,7 @@ def manifests(found: Scenario, schedule: str) -> Mapping[str, Desired]:
     return {"a": own}
 
 
-def another(wish: Desired) -> Desired:
+def another(wish: DesiredState) -> DesiredState:
     """Return another manifest for the same rules: each goes to another queue, and the last one is not wanted."""
     rules = {address: _turned(one) for address, one in wish.rules.items()}
     for address in sorted(rules)[-1:] if len(rules) > 1 else ():

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cxone.rule_json import live_rule
-from reconciler.model.live import digest as package_digest
-from reconciler.plan.ownership import edited
+from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.model.live import marker_digest as package_digest
+from reconciler.plan.ownership import was_edited
 from tests.campaign.oracle_facts import as_json, mark, text_of
 from tests.campaign.oracle_marks import digest, is_edited
 from tests.campaign.scenarios import SCENARIOS
@@ -75,14 +75,14 @@ def everything() -> Iterator[Scenario]:
 
 def assert_alike(rule: dict[str, Any]) -> None:
     """Both read the same marker, text and digest; a rule without a marker is nobody's to compare."""
-    live = live_rule(rule)
+    live = parse_live_rule(rule)
     found = mark(rule)
     assert (found is None) is (live.marker is None), rule
     if found is None or live.marker is None:
         return
     assert (found.owner, found.address, found.copy) == (live.marker.owner, str(live.marker.address), live.marker.copy)
     assert (text_of(rule), digest(rule)) == (live.rule.description, package_digest(live.rule)), rule
-    assert is_edited(rule) is edited(live), rule
+    assert is_edited(rule) is was_edited(live), rule
 
 
 def test_a_digest_is_of_what_the_specification_says() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.report import Report
+from reconciler.apply.report import ApplyReport
 from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_by_hand import Hand
@@ -110,7 +110,7 @@ def test_r18_the_exit_code_and_each_outcome_are_true() -> None:
 def test_r18_what_others_write_after_the_last_read_nobody_can_know() -> None:
     """A person removes the rule once the run has read for the last time."""
     hand = right()
-    hand.world.state.remove(next(iter(hand.world.state.stored)))
+    hand.world.state.remove(next(iter(hand.world.state.stored_rules)))
     assert set() == hand.end(0).broken()
 
 
@@ -170,5 +170,5 @@ def _planned(each: Any) -> Any:
     return ended.planned
 
 
-def _report(*outcomes: Any) -> Report:
-    return Report(outcomes=outcomes, converged=False)
+def _report(*outcomes: Any) -> ApplyReport:
+    return ApplyReport(outcomes=outcomes, converged=False)

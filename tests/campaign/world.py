@@ -16,23 +16,29 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.apply.admission import as_intended, as_reviewed
-from reconciler.apply.loop import apply
-from reconciler.apply.settings import Conduct
+from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.loop import apply_plan
+from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cli.review import refuse_unreviewed
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.errors import CxrouteError, RefusedError
-from reconciler.plan.document import ReviewedPlan, document, read, set_aside, unforeseen
-from reconciler.plan.guards import guard, lift, refusals
-from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, Plan, plan
-from reconciler.plan.schedule import arrange, foresee
-from reconciler.simulator.api import Api
-from reconciler.simulator.messages import Answer, Manner, Request
-from reconciler.simulator.state import State
+from reconciler.plan.document import (
+    ReviewedPlan,
+    hold_unreviewed_edits,
+    plan_to_json,
+    read_saved_plan,
+    unreviewed_impact,
+)
+from reconciler.plan.guards import check_guards, lift_guards, refusals
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import LiveState, Plan, build_plan
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.simulator.api import SimulatorApi
+from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
+from reconciler.simulator.state import TenantState
 from tests.campaign.profiles import PROFILES
 from tests.support.builders import NOW
 from tests.support.fake_clock import VirtualTime
@@ -40,12 +46,12 @@ from tests.support.simulated import AS_HTTPX
 
 if TYPE_CHECKING:
     from reconciler.apply.attempt import Attempt
-    from reconciler.apply.report import Report
-    from reconciler.desired.desired import Desired
+    from reconciler.apply.report import ApplyReport
+    from reconciler.desired.desired import DesiredState
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.change import Step
+    from reconciler.model.change import PlanStep
     from reconciler.model.live import LiveRule
-    from reconciler.simulator.faults.injector import Faults
+    from reconciler.simulator.faults.injector import FaultInjector
     from tests.campaign.scenario import Scenario
 
 SECRET = "canary-s3cret/+="
@@ -61,9 +67,9 @@ class Event:
 
     actor: str
     number: int
-    request: Request
+    request: SimulatorRequest
     at: float
-    answer: Answer | None = None
+    answer: SimulatorResponse | None = None
     """What came back; None where nothing usable did (or has yet)."""
     lost: bool = False
     """Nothing came back: reset, time-out, process death."""
@@ -74,7 +80,7 @@ class Ended:
     """How a run of an applier ended."""
 
     exit_code: int
-    report: Report | None = None
+    report: ApplyReport | None = None
     planned: Plan | None = None
     error: str = ""
 
@@ -108,9 +114,9 @@ class World:
             sleep=self.virtual.time.sleep,
             new_id=lambda: next(self.ids),
         )
-        self.state = State(queues=scenario.queues, rules=scenario.rules)
-        self.api = Api(self.state, settings)
-        self.faults: Faults | None = None
+        self.state = TenantState(queues=scenario.queues, rules=scenario.rules)
+        self.api = SimulatorApi(self.state, settings)
+        self.faults: FaultInjector | None = None
         self.actor = "human"
         self.events: list[Event] = []
         self.asked: list[Callable[[Event], object]] = []
@@ -124,13 +130,13 @@ class World:
         """Return the time of day of the server, in seconds since 1970."""
         return NOW.timestamp() + self.virtual.seconds + self.jump
 
-    def serve(self, event: Event) -> Answer:
+    def serve(self, event: Event) -> SimulatorResponse:
         """Do a request on the tenant, faults and all."""
         self.actor = event.actor
         try:
             self.state.record(event.request)
             faults = self.faults
-            return self.api.answer(event.request) if faults is None else faults.answer(event.request, self.api)
+            return self.api.handle(event.request) if faults is None else faults.handle(event.request, self.api)
         finally:
             self.actor = "human"
 
@@ -164,7 +170,7 @@ class Line(httpx.AsyncBaseTransport):
         for tell in self.world.asked:
             tell(event)
         answer = self.world.serve(event)
-        event.answer, event.lost = answer, answer.manner not in (Manner.WHOLE, Manner.DRIPPING)
+        event.answer, event.lost = answer, answer.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING)
         try:
             if self.after is not None:
                 await self.after(event)
@@ -173,12 +179,12 @@ class Line(httpx.AsyncBaseTransport):
             for tell in self.world.answered:
                 tell(event)
 
-    async def _delivered(self, event: Event, answer: Answer, request: httpx.Request) -> httpx.Response:
+    async def _delivered(self, event: Event, answer: SimulatorResponse, request: httpx.Request) -> httpx.Response:
         if event.lost:
-            raise AS_HTTPX[answer.manner](answer.manner.value, request=request)
-        if answer.manner is Manner.DRIPPING:
+            raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
+        if answer.delivery is DeliveryMode.DRIPPING:
             patience = self.world.profile.tenant.timeout_seconds  # nobody waits any longer than just beyond it
-            await self.world.virtual.time.sleep(min(answer.pause * len(answer.body), patience + 0.001))
+            await self.world.virtual.time.sleep(min(answer.byte_pause * len(answer.body), patience + 0.001))
         event.request.status = answer.status
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]
         return httpx.Response(answer.status, headers=headers, stream=httpx.ByteStream(answer.body), request=request)
@@ -189,10 +195,10 @@ class Applier:
     """One process of the tool: what `cxroute apply --yes` does, from the first read to its exit code."""
 
     world: World
-    desired: Desired
+    desired: DesiredState
     environment: Environment
     name: str = "a"
-    options: Options = field(default_factory=Options)
+    options: PlanOptions = field(default_factory=PlanOptions)
     allow: tuple[str, ...] = ()
     reviewed: ReviewedPlan | None = None
     """A saved plan: then only what it has is done."""
@@ -206,9 +212,9 @@ class Applier:
         self.world.appliers[self.name] = self
         self.line = Line(self.world, self.name, self.before, self.after)
         return WritingClient(
-            carried_by(self.line),
+            transport_over(self.line),
             self.world.profile.tenant,
-            Credentials(client_id="id", client_secret=SECRET),
+            ClientCredentials(client_id="id", client_secret=SECRET),
             self.world.virtual.time,
         )
 
@@ -216,23 +222,25 @@ class Applier:
         """Return what plans from rules just read; beside a saved plan, what it is not about is set aside."""
 
         def replan(rules: tuple[LiveRule, ...]) -> Plan:
-            fresh = plan(self.desired, Live(rules, queues), self.options, NOW + timedelta(minutes=1))
-            return set_aside(fresh, self.reviewed) if self.reviewed else fresh
+            fresh = build_plan(self.desired, LiveState(rules, queues), self.options, NOW + timedelta(minutes=1))
+            return hold_unreviewed_edits(fresh, self.reviewed) if self.reviewed else fresh
 
         return replan
 
     def is_within(self, fresh: Plan) -> bool:
         """Say whether a plan moves nothing that the saved one does not move."""
         assert self.reviewed
-        return not unforeseen(foresee(fresh), self.reviewed)
+        return not unreviewed_impact(predict_impact(fresh), self.reviewed)
 
     def guarded(self, made: Plan) -> Plan:
         """Return the plan with its order, who is affected, and what the guards say."""
-        return lift(guard(foresee(arrange(made), None), self.environment), self.allow, "campaign")
+        return lift_guards(
+            check_guards(predict_impact(schedule_steps(made), None), self.environment), self.allow, "campaign"
+        )
 
     async def saved(self) -> ReviewedPlan:
         """Do what `cxroute plan --out` does, and read the file back."""
-        return read(json.dumps(document(await self.plan())), "plan.json")
+        return read_saved_plan(json.dumps(plan_to_json(await self.plan())), "plan.json")
 
     async def plan(self) -> Plan:
         """Do what `cxroute plan` does."""
@@ -262,17 +270,17 @@ class Applier:
             )
         if not made.changes:
             return Ended(0, planned=made)
-        admit = as_reviewed if self.reviewed else as_intended
-        conduct = Conduct(
-            admit=admit,
+        admit = matches_review if self.reviewed else matches_intent
+        conduct = ApplySettings(
+            accepts=admit,
             sleep=self.world.virtual.time.sleep,
-            stopped=self.stopped,
+            should_stop=self.stopped,
             concurrency=self.world.profile.concurrency,
             lag=self.world.profile.list_lag_seconds,
-            guarded=self.guarded,
-            within=self.is_within if self.reviewed else None,
+            assess=self.guarded,
+            is_within_review=self.is_within if self.reviewed else None,
         )
-        report = await apply(made, client, self.replan(queues), _Told(self.world.said), conduct)
+        report = await apply_plan(made, client, self.replan(queues), _Told(self.world.said), conduct)
         return Ended(exit_code(report), report, made)
 
 
@@ -282,11 +290,11 @@ class _Told:
 
     said: list[str]
 
-    def intend(self, step: Step) -> None:
+    def intend(self, step: PlanStep) -> None:
         """Keep what is about to be written."""
         self.said.append(f"intend {step.kind} {step.call} {step.change.address}")
 
-    def tried(self, step: Step, result: Attempt) -> None:
+    def tried(self, step: PlanStep, result: Attempt) -> None:
         """Keep what became of it."""
         self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
 
@@ -306,8 +314,8 @@ def run(applier: Applier) -> Ended | None:
     return asyncio.run(alone())
 
 
-def _request(request: httpx.Request, body: bytes) -> Request:
-    return Request(
+def _request(request: httpx.Request, body: bytes) -> SimulatorRequest:
+    return SimulatorRequest(
         method=request.method,
         path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
         query=request.url.query.decode("latin-1"),

@@ -10,8 +10,8 @@ import pytest
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.plan.plan import with_findings
-from reconciler.render.sarif import sarif
+from reconciler.plan.plan import replace_findings
+from reconciler.render.sarif import findings_to_sarif
 from tests.render.test_sarif import run_of
 from tests.support.airline import ADDRESSES, make_by_hand, rules
 from tests.support.builders import address
@@ -183,11 +183,11 @@ def test_a_hostile_reason_is_text(name: str) -> None:
         acknowledged=name or "-",
     )
     plan = everything()
-    made = with_findings(plan, [*plan.findings, finding])
+    made = replace_findings(plan, [*plan.findings, finding])
     for form, show in FORMS.items():
         if form == "json":
             assert (name or "-") == json.loads(show(made))["acknowledged"][0]["acknowledged"]["reason"]
         elif "drift" not in form:
             assert "1 acknowledged finding is not shown." in show(made)
             assert "CXR203" not in show(made)
-    assert 1 == len(run_of(sarif(made.acknowledged))["results"])
+    assert 1 == len(run_of(findings_to_sarif(made.acknowledged))["results"])

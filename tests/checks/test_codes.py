@@ -11,12 +11,12 @@ import pytest
 from reconciler.cli.clients import opened
 from reconciler.cli.commands.history import read
 from reconciler.cli.files import STATE
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import Catalogue
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import QueueResolver
 from reconciler.errors import ManifestError
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import CODES
-from reconciler.model.rule import Queue, opaque
+from reconciler.model.rule import Queue, make_opaque
 from tests.support.builders import QUEUES, intent_is, managed, rule, unmanaged
 from tests.support.in_process_tenant import raw
 from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD
@@ -112,10 +112,10 @@ def unreadable(desk: Desk) -> set[str]:
 def inactive(desk: Desk) -> set[str]:
     """A queue that is switched off in the tenant."""
     desk.write(documents(ENVIRONMENT, CARDS))
-    manifests = load(Path("manifests"))
-    catalogue = Catalogue("prod", {}, [Queue("7", "fraud", active=False)])
+    manifests = load_manifests(Path("manifests"))
+    catalogue = QueueResolver("prod", {}, [Queue("7", "fraud", active=False)])
     with pytest.raises(ManifestError) as wrong:
-        desire(manifests, manifests.environments["prod"].document, catalogue)
+        expand_manifests(manifests, manifests.environments["prod"].document, catalogue)
     return {finding.code for finding in wrong.value.findings}
 
 
@@ -257,7 +257,7 @@ CASES: Final[dict[str, Callable[[Desk], set[str]]]] = {
     "CXR304": lambda desk: desk.planned(ruleset(VIP), unmanaged("1", OTHER), unmanaged("2", OTHER)),
     "CXR305": lambda desk: desk.planned(ruleset(f"{VIP[:-1]}, adopt: by hand}}")),
     "CXR306": lambda desk: desk.planned(
-        ruleset(VIP), unmanaged("1", rule("by hand", conditions=[opaque({"type": "schedule", "name": "nights"})]))
+        ruleset(VIP), unmanaged("1", rule("by hand", conditions=[make_opaque({"type": "schedule", "name": "nights"})]))
     ),
     "CXR308": lambda desk: desk.planned(
         ruleset(VIP),

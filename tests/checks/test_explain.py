@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.behaviour.routing_entry import Entry
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import Explanation, explain
 from reconciler.cli.clients import opened
 from reconciler.cli.files import STATE
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.model.finding import CODES
-from reconciler.model.rule import Target, condition, opaque
-from reconciler.render.colour import colourless
-from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
-from reconciler.simulator.state import bank
+from reconciler.model.rule import Target, make_condition, make_opaque
+from reconciler.render.colour import no_style
+from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
+from reconciler.simulator.state import bank_tenant
 from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.builders import LABELS, QUEUES, address, at_least, intent_is, rule
 from tests.support.program import Program, name_tenant, write
@@ -28,22 +28,22 @@ from tests.support.work_bounds import at_most
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]
 PROD = Environment(name="prod", owner="acme", tenant="acme")
-NAMES = Names("the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS)
-UNKNOWN = opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x"})
+NAMES = DisplayNames("the manifests of prod", {queue.id: queue.name for queue in QUEUES}, LABELS)
+UNKNOWN = make_opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x"})
 
 
-def entry(name: str, **said: object) -> Entry:
+def entry(name: str, **said: object) -> RoutingEntry:
     """A managed rule for the intent `name`, but for what is said."""
-    return Entry(name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}"))
+    return RoutingEntry(name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}"))
 
 
-def explained(entries: list[Entry], environment: Environment = PROD, **given: Any) -> Explanation:
+def explained(entries: list[RoutingEntry], environment: Environment = PROD, **given: Any) -> Explanation:
     names = {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence"}
     return explain(entries, {names.get(name, name): value for name, value in given.items()}, environment)
 
 
-def text(entries: list[Entry], **given: Any) -> str:
-    return explain_text(explained(entries, **given), NAMES, colourless)
+def text(entries: list[RoutingEntry], **given: Any) -> str:
+    return explain_text(explained(entries, **given), NAMES, no_style)
 
 
 CATCH_ALL = entry("rest", conditions=[], priority=900, targets=[Target("q-general", 1)])
@@ -54,7 +54,7 @@ def test_an_answer_reads_like_this() -> None:
     entries = [
         entry("billing", conditions=[intent_is("billing"), at_least(0.75)], priority=10),
         entry("dispute", priority=12),
-        entry("gold", conditions=[condition("tier", "in", ["gold", "platinum"])], priority=50),
+        entry("gold", conditions=[make_condition("tier", "in", ["gold", "platinum"])], priority=50),
         CATCH_ALL,
     ]
     assert """\
@@ -68,7 +68,7 @@ goes to "General", by cards/rest.
 1 earlier rule is for another intent; -v lists all.
 Without cards/rest it would go to the tenant's default routing.
 """ == text(entries, tier="silver", confidence=0.62, intent="billing")
-    full = explain_in_full(explained(entries, intent="billing", confidence=0.62), NAMES, colourless)
+    full = explain_full_text(explained(entries, intent="billing", confidence=0.62), NAMES, no_style)
     assert '  no   cards/dispute  priority 12   intent is "dispute", but it is "billing"   in no manifest\n' in full
     assert "-v" not in full
 
@@ -76,7 +76,7 @@ Without cards/rest it would go to the tenant's default routing.
 def test_the_intent_is_the_reason_wherever_it_is_another() -> None:
     """Whatever else does not hold either: a rule for another intent is not one that nearly took it."""
     entries = [entry("other", conditions=[intent_is("other"), at_least(0.9)]), CATCH_ALL]
-    (miss,) = explained(entries, intent="x", confidence=0.1).missed
+    (miss,) = explained(entries, intent="x", confidence=0.1).non_matches
     assert ("cognigyDetectedIntent", True) == (getattr(miss.condition, "attribute", ""), miss.other_intent)
     assert "1 earlier rule asks for an intent, and this conversation has none" in text(entries, confidence=0.1)
 
@@ -94,7 +94,7 @@ def test_a_tie_that_matters_is_said() -> None:
     assert 'cards/b has the same priority and would take it too, to "Fraud"' in said
     same = [entry("a", conditions=[]), entry("b", conditions=[], targets=[Target("q-cards", 7)])]
     assert "same priority" not in text(same, x=1)
-    assert ("cards/b",) == tuple(rival.name for rival in explained(both, x=1).rivals)
+    assert ("cards/b",) == tuple(rival.name for rival in explained(both, x=1).tied_rules)
 
 
 def test_rules_that_are_switched_off_and_would_take_it_are_named() -> None:
@@ -127,7 +127,7 @@ def test_what_is_not_understood_is_never_decided() -> None:
 
 def test_a_long_list_stays_readable() -> None:
     """Twenty rules that bear on it, the others counted; and none that may take it is hidden."""
-    many = [entry(f"t{n}", conditions=[condition("t", "equals", n)], priority=n) for n in range(50)]
+    many = [entry(f"t{n}", conditions=[make_condition("t", "equals", n)], priority=n) for n in range(50)]
     unsure = entry("words", conditions=[UNKNOWN], priority=500)
     said = text([*many, unsure, CATCH_ALL], x=1)
     assert 20 == said.count("\n  no ")
@@ -139,30 +139,32 @@ def test_ten_thousand_rules_take_milliseconds() -> None:
     """Far below what loading them takes; the bound is wide, for machines that are busy."""
     entries = [entry(f"i{n}", priority=1) for n in range(10_000)]
     with at_most(rules=20_000):
-        assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").missed)
+        assert 10_000 == len(explained([*entries, CATCH_ALL], intent="none of them").non_matches)
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
 def test_hostile_names_reach_no_terminal(hostile: str) -> None:
     """As an intent, an attribute, a live rule's name, a queue, and something that is not understood."""
-    odd = opaque({"type": hostile})
+    odd = make_opaque({"type": hostile})
     theirs = [
-        Entry(name=hostile, rule=rule(hostile, conditions=[condition(hostile, "equals", hostile)], priority=1)),
-        Entry(name=hostile, rule=rule(hostile, conditions=[odd], targets=[odd], priority=2)),
-        Entry(name=hostile, rule=rule(hostile, conditions=[], priority=3)),
-        Entry(name=hostile, rule=rule(hostile, conditions=[], enabled=False, priority=0)),
+        RoutingEntry(
+            name=hostile, rule=rule(hostile, conditions=[make_condition(hostile, "equals", hostile)], priority=1)
+        ),
+        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[odd], targets=[odd], priority=2)),
+        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[], priority=3)),
+        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[], enabled=False, priority=0)),
     ]
     names = replace(NAMES, queues={"q-cards": hostile})
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}
     found = explain(theirs, attributes, PROD)
-    for said in (explain_text(found, names, colourless), explain_in_full(found, names, colourless)):
+    for said in (explain_text(found, names, no_style), explain_full_text(found, names, no_style)):
         assert DANGEROUS.search(said) is None
     json.dumps(explain_document(found, names))
 
 
 def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Program) -> None:
     """Offline: what the manifests want. --live: every rule that there is, with names for those of others."""
-    with opened(STATE, bank()):
+    with opened(STATE, bank_tenant()):
         pass
     said = ["-m", str(ROOT / "manifests"), "explain", "--intent", "pin_blocked", "--confidence", "0.65"]
     code, offline = cxroute.json(*said)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.routing_entry import Entry
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.lint import lint
-from reconciler.checks.lint_names import slip
-from reconciler.desired.desired import Desired, desire
-from reconciler.desired.queues import AssumedCatalogue
+from reconciler.checks.lint_names import is_typo
+from reconciler.desired.desired import DesiredState, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver
 from reconciler.manifest.kinds.environment import Attributes, Environment
-from reconciler.manifest.load import Manifests, load
-from reconciler.model.rule import Target, condition
+from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.model.rule import Target, make_condition
 from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
 from tests.support.program import Program, name_tenant, write
@@ -47,7 +47,7 @@ class Desk:
     def __call__(
         self,
         *rules: str,
-        live: Iterable[Entry] = (),
+        live: Iterable[RoutingEntry] = (),
         intents: Iterable[str] = (),
         more: str = "",
         work: int | None = None,
@@ -62,9 +62,9 @@ class Desk:
             text = "".join(f"  - {one}\n" for one in intents)
             text = f"apiVersion: routing/v1\nkind: Intents\nname: bot\nintents:\n{text}"
             (self.folder / "intents.yaml").write_text(text, encoding="utf-8")
-        manifests = load(self.folder)
+        manifests = load_manifests(self.folder)
         environment = manifests.environments["prod"].document
-        desired = desire(manifests, environment, AssumedCatalogue("prod", {}))
+        desired = expand_manifests(manifests, environment, OfflineQueueResolver("prod", {}))
         names = {target: target for target in ("General", "Cards", "Fraud")} | {one.id: one.name for one in QUEUES}
         return list(lint(desired, live, manifests, environment, names, work))
 
@@ -74,9 +74,9 @@ def linted(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def by_hand(name: str, **said: Any) -> Entry:
+def by_hand(name: str, **said: Any) -> RoutingEntry:
     """A live rule that is not managed."""
-    return Entry(name=name, rule=rule(name, **said), id=name)
+    return RoutingEntry(name=name, rule=rule(name, **said), id=name)
 
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
@@ -134,7 +134,7 @@ def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
     """It is called by its live name; what is wrong with that rule itself is its owner's business."""
     live = [
         by_hand("All by hand", conditions=[], priority=1),
-        by_hand("Never", conditions=[condition("a", "in", [])]),
+        by_hand("Never", conditions=[make_condition("a", "in", [])]),
         by_hand("Hidden", priority=50),
     ]
     found = linted("{intent: pin, queue: Fraud}", live=live)
@@ -267,7 +267,7 @@ def test_attributes_that_nobody_is_known_to_write(linted: Desk) -> None:
     assert ("info", 6) == (tier.severity, getattr(tier.source, "line", 0))
     assert 'attribute "tier" is asked about by 2 rules; the context endpoint does not write it' == tier.message
     assert ("warning", 'did you mean "cognigyConfidence"?') == (typo.severity, typo.hint)
-    live = [by_hand("theirs", conditions=[condition("tier", "exists", None)])]
+    live = [by_hand("theirs", conditions=[make_condition("tier", "exists", None)])]
     assert ["warning"] == [one.severity for one in linted(*rules, live=live) if one.code == "CXR207"]
 
 
@@ -298,8 +298,8 @@ def test_a_rare_name_beside_a_common_one_is_a_slip(linted: Desk) -> None:
 )
 def test_slips_of_the_pen(name: str, known: str, expected: bool) -> None:  # noqa: FBT001 - what is expected
     """One letter more, less, other or swapped, or another case; never a digit."""
-    assert expected is slip(name, known)
-    assert expected is slip(known, name)
+    assert expected is is_typo(name, known)
+    assert expected is is_typo(known, name)
 
 
 GAP = [
@@ -426,7 +426,7 @@ def test_whatever_rules_say_there_is_an_answer() -> None:
         ours = {
             address(f"set/k{place}"): wanted(f"set/k{place}", one.rule) for place, one in enumerate(rules) if place % 3
         }
-        want = Desired(
+        want = DesiredState(
             environment="prod",
             owner="acme",
             rules=ours,
@@ -452,7 +452,7 @@ def test_names_from_outside_do_no_harm(linted: Desk, hostile: str) -> None:
     """Live names, attributes and values stand in quotes, escaped."""
     live = [
         by_hand(hostile, conditions=[], priority=1, targets=[Target(hostile, 1)]),
-        by_hand("tied", conditions=[condition(hostile, "equals", hostile)], targets=[Target("q-fraud", 1)]),
+        by_hand("tied", conditions=[make_condition(hostile, "equals", hostile)], targets=[Target("q-fraud", 1)]),
     ]
     found = linted("{intent: pin, queue: Cards}", live=live)
     assert "CXR202" in dict(said(found))

@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.behaviour.budget import Budget
-from reconciler.behaviour.diff.difference import difference
-from reconciler.behaviour.facts.rule_facts import facts, lint
+from reconciler.behaviour.budget import WorkBudget
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.facts.rule_facts import analyze_rules, analyze_slices
 from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.ordering.order import order
-from reconciler.behaviour.routing_entry import in_order
-from reconciler.behaviour.space.slices import Slices
+from reconciler.behaviour.ordering.order import order_moves
+from reconciler.behaviour.routing_entry import order_entries
+from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.checks import lint as lint_module
-from reconciler.checks.lint import is_complete, share, work_of
+from reconciler.checks.lint import is_complete, lint_work, plan_lint_work
 from tests.support.program import write
 from tests.support.random_rules import a_list, attribute, entries, rule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.behaviour.facts.rule_facts import Facts
+    from reconciler.behaviour.facts.rule_facts import RuleFacts
     from tests.support.brute_force import Json
     from tests.support.program import Program
 
@@ -75,20 +75,20 @@ LISTS: dict[str, Callable[[], list[Json]]] = {
 }
 
 
-def checked(rules: list[Json], work: int) -> tuple[Facts, int]:
+def checked(rules: list[Json], work: int) -> tuple[RuleFacts, int]:
     """Return the facts about a list, and how many comparisons these took."""
-    ordered = in_order(entries(rules))
+    ordered = order_entries(entries(rules))
     space = Space((ordered,))
-    space.budget.left = work
-    found = facts(Slices(space, ordered))
-    return found, work - space.budget.left
+    space.budget.remaining = work
+    found = analyze_slices(PivotSlices(space, ordered))
+    return found, work - space.budget.remaining
 
 
 @pytest.mark.parametrize("name", LISTS)
 def test_each_further_rule_costs_a_bounded_number_of_comparisons(name: str) -> None:
     """Exclusion patterns, unknown conditions and many attributes are checked to the end, 300 comparisons a rule."""
     rules = LISTS[name]()
-    found, work = checked(rules, work_of(len(rules)))
+    found, work = checked(rules, lint_work(len(rules)))
     assert () == found.undecided
     assert 300 * len(rules) >= work
 
@@ -108,10 +108,10 @@ def test_a_hard_list_ends_at_the_bound() -> None:
 def test_a_budget_of_cuts_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The deliberate bug: one unit for each piece of work, however much that compares."""
 
-    def charge(self: Budget, _comparisons: int) -> None:
-        self.left -= 1
+    def charge(self: WorkBudget, _comparisons: int) -> None:
+        self.remaining -= 1
 
-    monkeypatch.setattr(Budget, "charge", charge)
+    monkeypatch.setattr(WorkBudget, "charge", charge)
     with pytest.raises(AssertionError):
         bounded(sets(120), 200_000)
 
@@ -121,7 +121,7 @@ def test_what_is_said_within_a_bound_is_right(work: int) -> None:
     """Each fact is one that an unbounded search finds; only of rules named as unchecked is any left out."""
     for seed in range(120):
         rules = a_list(Random(f"bounded {seed}"), 7)
-        whole, part = lint(entries(rules)), lint(entries(rules), work=work)
+        whole, part = analyze_rules(entries(rules)), analyze_rules(entries(rules), work=work)
         unchecked = {one.id for one in part.undecided}
         for kind in ("never", "shadowed", "redundant"):
             every = {one.entry.id for one in getattr(whole, kind)}
@@ -141,8 +141,8 @@ def test_the_same_list_takes_the_same_work() -> None:
 
 def test_a_plan_gives_advice_a_fifth_of_its_work() -> None:
     """With a minimum by which ordinary lists of 10,000 rules are checked to the end (100 comparisons a rule)."""
-    assert (4_000_000, 2_000_000 + 1) == (share(10_000, 10_000_000), share(10_000, 5))
-    assert share(10, 0) // 2 >= 100 * 1_000
+    assert (4_000_000, 2_000_000 + 1) == (plan_lint_work(10_000, 10_000_000), plan_lint_work(10_000, 5))
+    assert plan_lint_work(10, 0) // 2 >= 100 * 1_000
 
 
 @pytest.mark.parametrize("make", [lambda: patterns(60), lambda: unknown(60), lambda: own(60), lambda: sets(60)])
@@ -150,10 +150,10 @@ def test_a_difference_and_an_order_end_at_their_bound(make: Callable[[], list[Js
     """Every rule gets the opposite place: both end within the work, and say what they do not know."""
     old = make()
     new = [{**one, "priority": 1_000 - one["priority"]} for one in old]
-    found = difference(entries(old), entries(new), work=50_000)
+    found = compare_behaviour(entries(old), entries(new), work=50_000)
     assert not found.complete
     moves = [Move(*pair) for pair in zip(entries(old), entries(new), strict=True)]
-    whole = order(moves, (), work=50_000)
+    whole = order_moves(moves, (), work=50_000)
     assert len(moves) <= sum(map(len, whole.waves))
 
 
@@ -196,7 +196,7 @@ def test_a_difference_ends_before_its_exceptions_fill_the_memory() -> None:
     operators = [("t", "contains"), ("t", "contains"), ("t", "notContains"), ("u", "contains")]
     old = [rule(f"r{n}", n, [asked(*one) for one in operators], f"Q{n % 5}") for n in range(300)]
     new = [*old, *(rule(f"o{n}", n * 15 + 1, [attribute("t", "notContains", f"<{n}>")], "Q") for n in range(20))]
-    found = difference(entries(old), entries(new), work=4_000_000)
+    found = compare_behaviour(entries(old), entries(new), work=4_000_000)
     conditions = sum(len(clauses) for row in found.rows for clauses in row.excepts)
     assert not found.complete
     assert conditions <= 4_000_000 / 50
@@ -216,6 +216,6 @@ def test_a_region_costs_what_its_exceptions_say() -> None:
         bounds = [attribute("conf", "lessThan", n / 100) for n in range(60)]
         return [*(rule(f"w{n}", n, [*wide[n], bounds[n]], queue) for n in range(60)), *named]
 
-    found = difference(entries(sending("B")), entries(sending("C")))
+    found = compare_behaviour(entries(sending("B")), entries(sending("C")))
     assert found.complete
     assert found.work < 100 * 3_060

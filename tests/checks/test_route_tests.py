@@ -10,10 +10,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from jsonschema import validate
 
-from reconciler.checks.route_tests import Tried, verify
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import AssumedCatalogue, aliases
-from reconciler.manifest.load import load
+from reconciler.checks.route_tests import RouteTestResult, run_route_tests
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
+from reconciler.manifest.load import load_manifests
 from reconciler.plan.json_schema import plan_schema
 from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.program import Program, name_tenant, write
@@ -64,12 +64,12 @@ def write_tests(*tests: str, name: str = "all") -> None:
     write("tests.yaml", head + ",\n".join(tests) + "\n]}\n")
 
 
-def tried(environment: str = "prod") -> tuple[Tried, ...]:
+def tried(environment: str = "prod") -> tuple[RouteTestResult, ...]:
     """Try the route tests of the manifests in one environment."""
-    manifests = load(Path("manifests"))
+    manifests = load_manifests(Path("manifests"))
     chosen = manifests.environments[environment].document
-    catalogue = AssumedCatalogue(environment, aliases(manifests, environment))
-    return verify(manifests.route_tests, chosen, catalogue, desire(manifests, chosen, catalogue))
+    catalogue = OfflineQueueResolver(environment, resolve_aliases(manifests, environment))
+    return run_route_tests(manifests.route_tests, chosen, catalogue, expand_manifests(manifests, chosen, catalogue))
 
 
 def junit() -> ET.Element:
@@ -212,7 +212,7 @@ def test_the_command_that_a_failure_ends_with_explains_the_same_conversation(cxr
     assert 3 == cxroute("test", "-e", "prod")
     typed = cxroute.out.splitlines()[0].split("why: ")[1]
     code, form = cxroute.json(*shlex.split(typed)[1:])
-    assert (0, dict(tried()[0].given)) == (code, form["input"])
+    assert (0, dict(tried()[0].conversation)) == (code, form["input"])
 
 
 def test_validate_runs_them_and_counts_them(cxroute: Program) -> None:
@@ -391,12 +391,12 @@ def test_the_bank_is_tested_whole(cxroute: Program) -> None:
     """Every rule of the example takes a conversation of some test, every intent and queue is in one."""
     assert 0 == cxroute("-m", str(ROOT / "manifests"), "test")
     assert cxroute.out.endswith(" route tests passed in prod, sandbox and staging.\n")
-    manifests = load(ROOT / "manifests")
+    manifests = load_manifests(ROOT / "manifests")
     chosen = manifests.environments["prod"].document
-    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
-    wanted = desire(manifests, chosen, catalogue)
-    found = verify(manifests.route_tests, chosen, catalogue, wanted)
+    catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
+    wanted = expand_manifests(manifests, chosen, catalogue)
+    found = run_route_tests(manifests.route_tests, chosen, catalogue, wanted)
     assert set(map(str, wanted.rules)) == {one.winner.name for one in found if one.winner}
     assert any(one.winner is None for one in found)
-    said = {one.given.get(chosen.attributes.intent) for one in found}
+    said = {one.conversation.get(chosen.attributes.intent) for one in found}
     assert set() == {intent for loaded in manifests.intents for intent in loaded.document.intents} - said

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.checks.route_tests import verify, verify_live
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
-from reconciler.manifest.load import load
-from reconciler.model.rule import Queue, opaque
+from reconciler.checks.route_tests import run_route_tests, run_route_tests_live
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.manifest.load import load_manifests
+from reconciler.model.rule import Queue, make_opaque
 from reconciler.plan.routing_table import live_entries
 from tests.support.builders import QUEUES, desired, intent_is, rule, unmanaged, wanted
 from tests.support.program import write
@@ -18,14 +18,14 @@ from tests.support.program import write
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from reconciler.checks.route_tests import Tried
+    from reconciler.checks.route_tests import RouteTestResult
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Rule
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-ODD = opaque({"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "cross"})
+ODD = make_opaque({"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "cross"})
 HEAD = """\
 {apiVersion: routing/v1, kind: Environment, name: prod, owner: acme, tenant: acme, vars: {word: x, long: LONG}}
 ---
@@ -40,18 +40,18 @@ VIP = "{given: {intent: vip}, expect: {queue: Card Services}}"
 def said(*tests: str) -> tuple[Manifests, Environment]:
     """Write these tests from line 6 on, and read them."""
     write("tests.yaml", HEAD.replace("LONG", "x" * 60_000) + ",\n".join(tests) + "\n]}\n")
-    manifests = load(Path("manifests"))
+    manifests = load_manifests(Path("manifests"))
     return manifests, manifests.environments["prod"].document
 
 
-def tried(rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEUES) -> tuple[Tried, ...]:
+def tried(rules: Iterable[LiveRule], *tests: str, queues: Iterable[Queue] = QUEUES) -> tuple[RouteTestResult, ...]:
     """Try these tests on live rules."""
     manifests, environment = said(*tests)
-    catalogue = Catalogue("prod", aliases(manifests, "prod"), queues)
-    return verify_live(manifests.route_tests, environment, catalogue, live_entries(rules, desired()))
+    catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
+    return run_route_tests_live(manifests.route_tests, environment, catalogue, live_entries(rules, desired()))
 
 
-def failure(found: Tried) -> tuple[str, str, str]:
+def failure(found: RouteTestResult) -> tuple[str, str, str]:
     """Return the code, the message and the hint of a test that must have failed."""
     assert found.failure is not None
     return found.failure.code, found.failure.message, found.failure.hint
@@ -138,7 +138,7 @@ def test_a_test_that_cannot_be_read_fails(test: str, code: str, message: str, hi
     """Variables of another type, half a variable, none of that name, and more text than is filled in."""
     (found,) = tried([unmanaged("7", vip())], test)
     assert (code, hint) == (failure(found)[0], failure(found)[2])
-    assert (message, {}) == (failure(found)[1], found.given)
+    assert (message, {}) == (failure(found)[1], found.conversation)
 
 
 def test_a_live_condition_that_is_not_understood_counts_as_one_that_does_not_hold() -> None:
@@ -152,8 +152,8 @@ def test_a_test_that_cannot_be_decided_fails() -> None:
     """A wanted rule asks something that is not understood, and that decides: nobody knows where it goes."""
     manifests, environment = said(VIP, "{given: {intent: other}, expect: {default: true}}")
     odd = wanted("cards/vip", rule("vip", conditions=[intent_is("vip"), ODD]))
-    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
-    found, decided = verify(manifests.route_tests, environment, catalogue, desired(odd))
+    catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
+    found, decided = run_route_tests(manifests.route_tests, environment, catalogue, desired(odd))
     assert ("CXR220", "nobody can say where this goes: a rule asks something that is not understood") == (
         failure(found)[0],
         failure(found)[1].partition(",")[0],

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.rules_file import read_export
+from reconciler.cxone.rules_file import read_rules_file
 from reconciler.errors import UsageError
 from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.program import Program, name_tenant, write
@@ -215,7 +215,7 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) ->
     """Before anything is made of it."""
     monkeypatch.setattr("reconciler.cxone.rules_file.LARGEST", 1024 * 1024)
     with pytest.raises(UsageError, match=r"big\.json: larger than 1 MiB"):
-        read_export(b" " * (1024 * 1024 + 1), "big.json")
+        read_rules_file(b" " * (1024 * 1024 + 1), "big.json")
 
 
 def test_live_needs_credentials(cxroute: Program) -> None:

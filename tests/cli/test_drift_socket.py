@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.github.drift_issue import difference
+from reconciler.github.drift_issue import difference_digest
 from tests.support import canary_secrets as canary
 from tests.support.watch_process import scene
 
@@ -51,7 +51,7 @@ def drift_json(cxroute: Program) -> dict[str, Any]:
 def test_a_rule_before_all_others_is_seen_by_every_report(stage: Scene, cxroute: Program) -> None:
     """Point A2: drift, test --live, watch, metrics, web hook and issue; and they are quiet once it is accepted."""
     loop, other = stage.watch(), stage.somebody()
-    assert (0, "") == (cxroute("drift", "-e", "prod"), difference(json.loads(form_of(cxroute))))
+    assert (0, "") == (cxroute("drift", "-e", "prod"), difference_digest(json.loads(form_of(cxroute))))
     other.add(HAND)
     assert 2 == cxroute("drift", "-e", "prod")
     assert f'In the way:\n\n  "{HAND}"\n      not managed\n      every conversation: to "Support", priority 0\n' in (
@@ -63,7 +63,7 @@ def test_a_rule_before_all_others_is_seen_by_every_report(stage: Scene, cxroute:
     (change,) = form["changes"]
     assert ("none", "unmanaged", HAND) == (change["action"], change["cause"], change["name"])
     assert ["CXR220"] == [one["code"] for one in form["findings"] if one["severity"] == "error"]
-    assert difference(form)
+    assert difference_digest(form)
     assert 0 == cxroute("test", "-e", "prod")
     assert 3 == cxroute("test", "-e", "prod", "--live")
     assert f'expected "Billing", but goes to "Support" by rule "{HAND}"' in cxroute.out

@@ -23,10 +23,10 @@ from reconciler.cli.environments.selection import Fleet
 from reconciler.cli.output import Output
 from reconciler.cli.signals import Stop
 from reconciler.errors import ApiError
-from reconciler.plan.guards import guard
-from reconciler.plan.plan import plan as planning
-from reconciler.plan.schedule import arrange
-from reconciler.render.text.environments import Row
+from reconciler.plan.guards import check_guards
+from reconciler.plan.plan import build_plan as planning
+from reconciler.plan.schedule import schedule_steps
+from reconciler.render.text.environments import EnvironmentRow
 from tests.crash.gate import Gate, wait_until_heard
 from tests.support import canary_secrets as canary
 from tests.support.command import Command, run_command
@@ -471,7 +471,7 @@ def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
         for _ in range(ord(session.environment.name[-1]) % 5):
             await asyncio.sleep(0)
         now -= 1
-        return Done(0, Row(environment=session.environment.name, changes="", affected="", state="same"))
+        return Done(0, EnvironmentRow(environment=session.environment.name, changes="", impact="", status="same"))
 
     names = [f"t{n:02}" for n in range(40)]
     told = asyncio.run(each(fleet(names), work, Stop()))
@@ -489,10 +489,10 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
             case "b":
                 raise ApiError("of b")
             case name:
-                return Done(0, Row(environment=name, changes="", affected="", state="same"))
+                return Done(0, EnvironmentRow(environment=name, changes="", impact="", status="same"))
 
     told = asyncio.run(each(fleet(["a", "b", "c"]), work, Stop()))
-    assert ["failed", "failed", "same"] == [one.done.row.state for one in told]
+    assert ["failed", "failed", "same"] == [one.done.row.status for one in told]
     assert [1, 1, 0] == [one.done.code for one in told]
     assert "error: a: this is a bug in cxroute (ZeroDivisionError: of a)" in capsys.readouterr().err
 
@@ -511,9 +511,9 @@ def test_no_plan_is_made_where_answers_are_waited_for(
         return noted
 
     monkeypatch.setattr(session, "plan", beside(planning))
-    monkeypatch.setattr(session, "guard", beside(guard))
+    monkeypatch.setattr(session, "guard", beside(check_guards))
     for module in (session, apply):
-        monkeypatch.setattr(module, "arrange", beside(arrange))
+        monkeypatch.setattr(module, "arrange", beside(schedule_steps))
     assert 0 == cxroute("apply", "--all", "--yes")
     assert (2, {"plan False", "guard False", "arrange False"}) == (len(three.rules("prod-us")), found)
 

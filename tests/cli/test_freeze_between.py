@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cli import session
-from reconciler.simulator.evaluate import split
+from reconciler.simulator.evaluate import queue_shares
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
 from tests.support.watch_process import RULESET, scene
 
@@ -53,7 +53,7 @@ def begun(cxroute: Program) -> None:
 
 def destinations(here: Tenants) -> dict[str, Any]:
     """Return where the simulator's own reading sends each intent."""
-    return {intent: split(here.rules("prod"), {"cognigyDetectedIntent": intent}) for intent in "ab"}
+    return {intent: queue_shares(here.rules("prod"), {"cognigyDetectedIntent": intent}) for intent in "ab"}
 
 
 @pytest.mark.parametrize("writes", [1, 2, 3])

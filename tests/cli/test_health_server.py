@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from reconciler.cli.health_server import probes
-from reconciler.endpoint.server import listening_socket
+from reconciler.endpoint.server import open_listener
 
 
 def test_head_is_answered_without_a_body() -> None:
     """What comes behind the headers would be taken for the next answer."""
 
     async def ask() -> bytes:
-        with listening_socket("127.0.0.1", 0) as listener:
+        with open_listener("127.0.0.1", 0) as listener:
             async with probes(listener, lambda: "a 1\n", lambda: True):
                 reader, writer = await asyncio.open_connection(*listener.getsockname())
                 writer.write(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")

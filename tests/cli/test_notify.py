@@ -12,19 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.apply.report import Report
-from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.apply.report import ApplyReport
+from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.model.change import Applied, Failed, Unknown
+from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.drift import Impact, find_drift
 from reconciler.plan.plan import GuardResult
-from reconciler.render.slack import notification, span
+from reconciler.render.slack import slack_code, slack_message
 from reconciler.text.hosts import is_loopback
-from reconciler.watch.cycle import Round
+from reconciler.watch.cycle import CycleResult
 from reconciler.watch.notifications import Outbox
-from reconciler.watch.webhook import Webhook, place_of
+from reconciler.watch.webhook import Webhook, parse_address
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
 from tests.support.fake_clock import VirtualTime
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from reconciler.plan.plan import Plan
-    from reconciler.watch.notifications import Kind
+    from reconciler.watch.notifications import NotificationKind
     from tests.support.program import Program
     from tests.support.watch_process import Receiver, Scene
 
@@ -45,15 +45,17 @@ MEANING = re.compile(r"[<>&*_~`@#\[\]]|://|\n")
 """What could be markup, a mention, a link, an entity or another line for anybody who reads the message."""
 
 
-def text(kind: Kind, one: Round, environment: str = "prod") -> str:
-    form = notification(kind, one, environment, f"cxroute plan -e {environment}")
+def text(kind: NotificationKind, one: CycleResult, environment: str = "prod") -> str:
+    form = slack_message(kind, one, environment, f"cxroute plan -e {environment}")
     assert ["text"] == list(form)
     return str(form["text"])
 
 
-def reported(plan: Plan, *outcomes: Any, **said: Any) -> Round:
-    return Round(
-        began=NOW, plan=plan, report=Report(outcomes=tuple(outcomes), **{"converged": False, "left": empty(), **said})
+def reported(plan: Plan, *outcomes: Any, **said: Any) -> CycleResult:
+    return CycleResult(
+        started_at=NOW,
+        plan=plan,
+        report=ApplyReport(outcomes=tuple(outcomes), **{"converged": False, "left": empty(), **said}),
     )
 
 
@@ -66,7 +68,7 @@ def bare(said: str) -> str:
 def test_drift_reads_like_this() -> None:
     """Who made the difference first, then each change, what stands in the way, who is affected, what to type."""
     plan = everything()
-    said = text("drift", Round(began=NOW, plan=plan, drift=find_drift(plan)))
+    said = text("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan)))
     assert said.splitlines()[0] == (
         "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not applied,"
         " 1 rule in conflict in `prod`*"
@@ -91,7 +93,7 @@ def test_a_part_of_an_apply_reads_like_this() -> None:
     """What failed stands first; an interruption is called one."""
     plan = everything()
     first, second, third = plan.changes[:3]
-    outcomes = (Applied(first, 1, "7"), Failed(second, 1, "422: no"), Unknown(third, 1, "timeout"))
+    outcomes = (Applied(first, 1, "7"), Failed(second, 1, "422: no"), UnknownOutcome(third, 1, "timeout"))
     said = text("failed", reported(plan, *outcomes, error="the run had to stop")).splitlines()
     assert "*Partly failed in `prod`: 1 of 3 changes applied*" == said[0]
     assert "• `the run had to stop`" == said[1]
@@ -103,7 +105,7 @@ def test_a_part_of_an_apply_reads_like_this() -> None:
 def test_a_refusal_says_each_reason() -> None:
     """And that nothing was written."""
     guards = (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
-    said = text("refused", Round(began=NOW, plan=replace(everything(), guards=guards), heals=True))
+    said = text("refused", CycleResult(started_at=NOW, plan=replace(everything(), guards=guards), may_write=True))
     assert "and it was not mended: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
 
@@ -111,8 +113,11 @@ def test_a_refusal_says_each_reason() -> None:
 def test_a_refusal_says_route_tests_and_what_came_between() -> None:
     """Route tests that fail, and why a run that began was refused."""
     failed = Finding(code="CXR220", severity="error", message="goes to General, not to Cards")
-    one = Round(
-        began=NOW, plan=replace(everything(), failed_tests=(failed,)), heals=True, error=RefusedError("it changed")
+    one = CycleResult(
+        started_at=NOW,
+        plan=replace(everything(), failed_tests=(failed,)),
+        may_write=True,
+        error=RefusedError("it changed"),
     )
     said = text("refused", one)
     assert "• route test: `goes to General, not to Cards`" in said
@@ -122,20 +127,24 @@ def test_a_refusal_says_route_tests_and_what_came_between() -> None:
 def test_a_failure_before_any_write_says_why() -> None:
     """Nothing was written, so nothing is listed."""
     assert "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`" == text(
-        "failed", Round(began=NOW, error=CxrouteError("no route"))
+        "failed", CycleResult(started_at=NOW, error=CxrouteError("no route"))
     )
 
 
 @pytest.mark.parametrize("kind", ["drift", "refused", "applied"])
-def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: Kind) -> None:
+def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: NotificationKind) -> None:
     """Such a round failed, and is told as that: only the way on is left."""
-    assert "More: `cxroute plan -e prod`" == text(kind, Round(began=NOW))
+    assert "More: `cxroute plan -e prod`" == text(kind, CycleResult(started_at=NOW))
 
 
 def test_an_end_of_failures_says_whether_anything_differs() -> None:
     """The tenant can be read again, and matches or does not."""
-    assert text("recovered", Round(began=NOW, plan=empty())).startswith("*Recovered: `prod` matches the manifests.*\n")
-    assert text("recovered", Round(began=NOW, plan=everything())).startswith("*Recovered: `prod` can be read again.*\n")
+    assert text("recovered", CycleResult(started_at=NOW, plan=empty())).startswith(
+        "*Recovered: `prod` matches the manifests.*\n"
+    )
+    assert text("recovered", CycleResult(started_at=NOW, plan=everything())).startswith(
+        "*Recovered: `prod` can be read again.*\n"
+    )
 
 
 def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
@@ -143,23 +152,23 @@ def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
     plan = everything()
     done = [Applied(change, 1, "7") for change in plan.changes]
     assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
-    still = replace(plan, behaviour=Behaviour(regions=()))
+    still = replace(plan, behaviour=BehaviourChange(regions=()))
     assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
-    unknown = replace(plan, behaviour=Behaviour(regions=(), unknown=((Clause(intent_is("x")),),)))
+    unknown = replace(plan, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
     assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
     drift = find_drift(empty())
     proven = "Conversations go where the manifests say (proven)."
-    assert proven in text("drift", Round(began=NOW, plan=empty(), drift=drift))
-    bounded = replace(drift, unwanted=Impact(unknown.behaviour or Behaviour(regions=())))
-    assert "onversations" not in text("drift", Round(began=NOW, plan=empty(), drift=bounded))
-    assert "onversations" not in text("drift", Round(began=NOW, plan=empty()))
+    assert proven in text("drift", CycleResult(started_at=NOW, plan=empty(), drift=drift))
+    bounded = replace(drift, unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(regions=())))
+    assert "onversations" not in text("drift", CycleResult(started_at=NOW, plan=empty(), drift=bounded))
+    assert "onversations" not in text("drift", CycleResult(started_at=NOW, plan=empty()))
 
 
 def test_long_lists_are_cut() -> None:
     """Ten of each kind, and how many more."""
     plan = everything()
     many = replace(plan, changes=tuple(plan.changes) * 30)
-    said = text("drift", Round(began=NOW, plan=many))
+    said = text("drift", CycleResult(started_at=NOW, plan=many))
     assert re.search(r"• and \d+ more\n", said)
     assert len(said) < 3000
 
@@ -169,13 +178,16 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
     """No mention, link, format or line of their own, in any kind of message, for Slack and who reads what it reads."""
     plan = hostile(name)
     outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
-    rounds: list[tuple[Kind, Round]] = [
-        ("drift", Round(began=NOW, plan=plan, drift=find_drift(plan))),
-        ("refused", Round(began=NOW, plan=plan, heals=True, error=CxrouteError(name), drift=find_drift(plan))),
-        ("failed", Round(began=NOW, error=CxrouteError(name))),
+    rounds: list[tuple[NotificationKind, CycleResult]] = [
+        ("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan))),
+        (
+            "refused",
+            CycleResult(started_at=NOW, plan=plan, may_write=True, error=CxrouteError(name), drift=find_drift(plan)),
+        ),
+        ("failed", CycleResult(started_at=NOW, error=CxrouteError(name))),
         ("failed", reported(plan, *outcomes, error=name)),
         ("applied", reported(plan, *[Applied(one, 1, name) for one in plan.changes], converged=True)),
-        ("recovered", Round(began=NOW, plan=empty())),
+        ("recovered", CycleResult(started_at=NOW, plan=empty())),
     ]
     for kind, one in rounds:
         said = text(kind, one)
@@ -187,7 +199,7 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
 @given(st.text(max_size=400))
 def test_a_span_is_one_line_that_ends_where_it_ends(name: str) -> None:
     """Whatever is in it, there is no backtick, bracket or break between the two that are ours."""
-    inner = span(name)[1:-1]
+    inner = slack_code(name)[1:-1]
     assert inner.strip()
     assert not set("`<>\n\r") & set(inner)
     assert "&" not in re.sub("&(amp|lt|gt);", "", inner)
@@ -218,7 +230,7 @@ def test_a_span_is_one_line_that_ends_where_it_ends(name: str) -> None:
 def test_an_address_is_https_or_this_machine(url: str) -> None:
     """Nothing that two parsers could read as two hosts; the error says whose it is and repeats nothing."""
     with pytest.raises(UsageError) as refused:
-        place_of(url, "HOOK")
+        parse_address(url, "HOOK")
     assert "HOOK holds no address that begins with https://" in str(refused.value)
     assert not url or url not in str(refused.value)
 
@@ -226,8 +238,8 @@ def test_an_address_is_https_or_this_machine(url: str) -> None:
 @pytest.mark.parametrize("url", ["https://hooks.example/T0/B0?x=1", "http://127.0.0.1:80/", "http://[::1]:8/x"])
 def test_an_address_that_will_do(url: str) -> None:
     """Its host is all that is shown."""
-    place = place_of(url, "HOOK")
-    assert (url, is_loopback(place.host)) == (place.url, place.local)
+    place = parse_address(url, "HOOK")
+    assert (url, is_loopback(place.host)) == (place.url, place.is_local)
 
 
 @pytest.fixture
@@ -242,7 +254,7 @@ def sent(hook: Receiver, url: str = "") -> tuple[str, list[float]]:
 
     async def send() -> str:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
-            place = place_of(url or f"{hook.url}/T0/secret-path", "HOOK")
+            place = parse_address(url or f"{hook.url}/T0/secret-path", "HOOK")
             return await Webhook(http, place, time.time.sleep).send({"text": "x"})
 
     return asyncio.run(send()), time.slept
@@ -307,7 +319,7 @@ def test_what_could_not_be_delivered_goes_first_next_time(hook: Receiver) -> Non
 
     async def deliver() -> tuple[int, str]:
         async with httpx.AsyncClient(trust_env=False, timeout=5) as http:
-            return await outbox.deliver(Webhook(http, place_of(hook.url, "HOOK"), time.time.sleep).send)
+            return await outbox.deliver(Webhook(http, parse_address(hook.url, "HOOK"), time.time.sleep).send)
 
     hook.refusals += [400]
     assert (0, "127.0.0.1: it answered with status 400") == asyncio.run(deliver())

@@ -17,9 +17,9 @@ import pytest
 
 import reconciler.cli.commands.plan
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials, Server
-from reconciler.cxone.transport.httpx_transport import carried_by, network
-from reconciler.cxone.transport.request import Request
+from reconciler.cxone.settings import ClientCredentials, ServerUrl
+from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
+from reconciler.cxone.transport.request import ApiRequest
 from tests.hostile.tenant import Tenant, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import VirtualTime
@@ -268,19 +268,19 @@ def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Place) ->
 
 def test_nothing_that_holds_a_secret_shows_it() -> None:
     """Neither to a debugger nor to a log: credentials, client, tokens, requests, transport."""
-    credentials = Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
-    transport = network(TENANT, canary.proxy("127.0.0.1:9"), None)
-    carry = carried_by(transport)
+    credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+    transport = network_transport(TENANT, canary.proxy("127.0.0.1:9"), None)
+    carry = transport_over(transport)
     client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
-    client._access.given.append(canary.TOKEN)
+    client._login.issued_tokens.append(canary.TOKEN)
     headers = {"Authorization": f"Bearer {canary.TOKEN}"}
-    request = Request("POST", Server.of("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
+    request = ApiRequest("POST", ServerUrl.parse("http://localhost"), "/", headers, f"secret={canary.SECRET}".encode())
     sent = httpx.Request("GET", request.url, headers=headers)
     held: list[Any] = [
         credentials,
         client,
-        client._access,
-        client._access._tokens,
+        client._login,
+        client._login._tokens,
         carry,
         transport,
         request,

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from tests.crash.served import served
 from tests.support import canary_secrets as canary
 from tests.support.command import Command, measured
@@ -266,7 +266,7 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: Place, c
 def test_answers_that_no_tenant_gives_end_in_one_sentence(place: Place, fault: str) -> None:
     """HTML, broken or hostile JSON, bombs, redirects: exit 1, nothing written."""
     with served() as here:
-        here.app = simulator(State(), PROFILES["A"], Faults(f"GET rules:{fault}"))
+        here.app = build_simulator(TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}"))
         place.manifests(here.url)
         ended = place.forked("-e", "bank", "apply", "--yes")
     assert 1 == ended.code

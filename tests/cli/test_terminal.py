@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from reconciler.cli.commands.history import read
 from reconciler.cli.recorder import journal_path
 from reconciler.render.text.wrap import columns, wrap_text
-from reconciler.simulator.app import simulator
+from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
@@ -249,7 +249,7 @@ def test_the_progress_bar_has_the_colours_that_were_asked_for(
     with tenants("prod") as here:
         here.manifests()
         ruleset([rule("lost")])
-        here.apps["prod"] = simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
+        here.apps["prod"] = build_simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
         shown = on_terminal(80, *options, "plan", "-e", "prod", **variables)
     assert 0 == shown.code
     assert "rules" in shown.err

@@ -11,13 +11,13 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.simulator.evaluate import split
+from reconciler.simulator.evaluate import queue_shares
 from tests.crash.scene import OWNER, conversations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from reconciler.simulator.state import State, Stored
+    from reconciler.simulator.state import StoredRule, TenantState
 
 _MARKER: Final = re.compile(rf"(?:\A|\n)\[cxroute:{OWNER}/([a-z0-9~/-]+)#[0-9a-f]{{8}}\]\Z")
 
@@ -30,11 +30,11 @@ Ways = list[frozenset[str] | None]
 class Watch:
     """Keeps every state; `wrong` says afterwards what was wrong in any of them."""
 
-    def __init__(self, state: State, wanted: Ways) -> None:
-        self.states: list[tuple[Stored, ...]] = [tuple(state.stored.values())]
+    def __init__(self, state: TenantState, wanted: Ways) -> None:
+        self.states: list[tuple[StoredRule, ...]] = [tuple(state.stored_rules.values())]
         self.first, self.wanted = ways(self.states[0]), wanted
         self.foreign = foreign(self.states[0])
-        state.watchers.append(lambda now: self.states.append(tuple(now.stored.values())))
+        state.watchers.append(lambda now: self.states.append(tuple(now.stored_rules.values())))
 
     def wrong(self) -> list[str]:
         """Return what was wrong: somebody was sent elsewhere, a marker stood twice, another's rule was changed."""
@@ -42,7 +42,7 @@ class Watch:
             f"state {number}: {what}" for number, state in enumerate(self.states) for what in self._wrong_with(state)
         ]
 
-    def _wrong_with(self, state: tuple[Stored, ...]) -> list[str]:
+    def _wrong_with(self, state: tuple[StoredRule, ...]) -> list[str]:
         wrong = [f"{marker} stands twice" for marker in twice(state)]
         if foreign(state) != self.foreign:
             wrong.append("a rule that is not ours is not what it was")
@@ -52,14 +52,14 @@ class Watch:
         return wrong
 
 
-def ways(state: Iterable[Stored]) -> Ways:
+def ways(state: Iterable[StoredRule]) -> Ways:
     """Return where each conversation goes: the first rule in the server's order that takes it."""
     ordered = sorted(state, key=lambda one: (one.rule["priority"], one.rule["name"], one.rule["id"]))
     taken = [_takes(_routing(stored)) for stored in ordered if stored.rule["enabled"]]
     return [next((one for one in column if one is not None), None) for column in zip(*taken, strict=True)]
 
 
-def twice(state: Iterable[Stored]) -> set[str]:
+def twice(state: Iterable[StoredRule]) -> set[str]:
     """Return our markers, without their digests, that more than one rule has."""
     seen: set[str] = set()
     again: set[str] = set()
@@ -85,12 +85,12 @@ def reached(
     return {one for one in {*first, *last} if first.get(one) != last.get(one) == there.get(one)}
 
 
-def foreign(state: Iterable[Stored]) -> dict[str, bytes]:
+def foreign(state: Iterable[StoredRule]) -> dict[str, bytes]:
     """Return the rules that are neither ours nor to be adopted, byte by byte."""
     return {stored.rule["id"]: stored.text for stored in state if stored.rule["id"] in ("o2", "o3", "o4")}
 
 
-def _routing(stored: Stored) -> str:
+def _routing(stored: StoredRule) -> str:
     return json.dumps([stored.rule["conditions"], stored.rule["targets"]])
 
 
@@ -100,5 +100,5 @@ def _takes(routing: str) -> tuple[frozenset[str] | None, ...]:
     conditions, targets = json.loads(routing)
     alone: dict[str, Any] = {"id": "", "name": "", "priority": 0, "enabled": True}
     rule = {**alone, "conditions": conditions, "targets": targets}
-    found = [split([rule], conversation) for conversation in conversations()]
+    found = [queue_shares([rule], conversation) for conversation in conversations()]
     return tuple(None if one is None else frozenset(one) for one in found)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from reconciler.simulator.server import breakable, listening_socket
+from reconciler.simulator.server import allow_breaking, listening_socket
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,7 @@ class Served:
         self.app: App = None
         self.loop: asyncio.AbstractEventLoop | None = None
         self.server = uvicorn.Server(
-            uvicorn.Config(breakable(self._answer), log_level="critical", lifespan="off", ws="none", http="h11")
+            uvicorn.Config(allow_breaking(self._answer), log_level="critical", lifespan="off", ws="none", http="h11")
         )
         self._open = 0
 

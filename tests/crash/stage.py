@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 from unittest import mock
 
 from reconciler.cli.main import main
-from reconciler.simulator.app import simulator
+from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from tests.crash import scene
 from tests.crash.killer import Clock, Killer
 from tests.crash.oracle import Watch, Ways, by_address, reached, ways
@@ -27,7 +27,7 @@ from tests.support.command import Command
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reconciler.simulator.messages import Request
+    from reconciler.simulator.messages import SimulatorRequest
     from tests.crash.killer import Side
     from tests.crash.served import Served
 
@@ -65,7 +65,7 @@ class Stage:
         """From the first request of an apply to its last."""
         assert 0 == ended.code, ended
         self.goal = undisturbed.state.rules()
-        self.wanted = ways(undisturbed.state.stored.values())
+        self.wanted = ways(undisturbed.state.stored_rules.values())
         self.requests = undisturbed.state.requests
 
 
@@ -74,9 +74,9 @@ class Trial:
 
     def __init__(self, stage: Stage, folder: Path, rules: Sequence[scene.Rule] | None = None) -> None:
         self.stage, self.folder = stage, folder
-        self.state = State(scene.QUEUES, deepcopy(stage.start if rules is None else rules))
+        self.state = TenantState(scene.QUEUES, deepcopy(stage.start if rules is None else rules))
         self.watch = Watch(self.state, stage.wanted)
-        self.app: Any = simulator(self.state, PROFILES[stage.profile])
+        self.app: Any = build_simulator(self.state, PROFILES[stage.profile])
         self.environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         self.environment |= {"PYTHONPATH": str(ROOT), "CXONE_CLIENT_ID": canary.CLIENT}
         self.environment |= {"CXONE_CLIENT_SECRET": canary.SECRET}
@@ -143,7 +143,7 @@ class Trial:
         self.app = clock.app
         return ended
 
-    def writes(self) -> list[Request]:
+    def writes(self) -> list[SimulatorRequest]:
         """Return the writes that were asked for so far."""
         return [one for one in self.state.requests if one.method != "GET" and not one.path.endswith("/token")]
 

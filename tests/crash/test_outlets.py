@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def test_nobody_reads_stdout_when_the_plan_is_shown(trial: Trial) -> None:
 
 def test_nobody_reads_that_it_was_done_in_part(trial: Trial) -> None:
     """A change is refused and nobody reads which one: the exit code is 5 nevertheless."""
-    trial.app = simulator(trial.state, PROFILES["C"], Faults("POST rules:422@#3"))
+    trial.app = build_simulator(trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3"))
     with broken_pipe() as pipe:
         ended = trial.run("apply", "--yes", stdout=pipe)
     assert 0 < len(trial.reached()) < 30

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from reconciler.cli.commands.history import read
-from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.rule_json import parse_live_rule
 from tests.crash.killer import Killer
 from tests.crash.stage import Trial, finish
 from tests.tiers import FULL
@@ -26,7 +26,7 @@ ALLOWED: Final = ("--yes", "--allow", "unrouted", "--reason", "as it was")
 
 def content(trial: Trial) -> list[str]:
     """What is live, without ids and what the server and our own line keep."""
-    found = (live_rule(dict(one)) for one in trial.state.rules())
+    found = (parse_live_rule(dict(one)) for one in trial.state.rules())
     return sorted(f"{one.rule} {one.marker and one.marker.address}" for one in found)
 
 

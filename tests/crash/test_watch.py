@@ -9,34 +9,34 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.simulator.state import State
+    from reconciler.simulator.state import TenantState
     from tests.crash.stage import Trial
 
 
-def the(state: State, name: str) -> dict[str, Any]:
+def the(state: TenantState, name: str) -> dict[str, Any]:
     """Return the rule of that name, or whose name ends so."""
     return next(rule for rule in state.rules() if rule["name"].endswith(name))
 
 
-def sent_elsewhere(state: State) -> None:
+def sent_elsewhere(state: TenantState) -> None:
     """To a queue that is neither the old nor the new one, and back again."""
     rule = the(state, "updated-3")
     state.edit(rule["id"], targets=[{"type": "queue", "queueId": "q-Fraud", "weight": 1}])
     state.put(rule)
 
 
-def left_to_none(state: State) -> None:
+def left_to_none(state: TenantState) -> None:
     """The rules for everything else stand aside, and then the rule itself goes before another is there."""
     state.remove(the(state, "Everything else")["id"])
     state.remove(the(state, ": moved")["id"])
 
 
-def made_twice(state: State) -> None:
+def made_twice(state: TenantState) -> None:
     """One marker, two rules."""
     state.put({**the(state, "kept-1"), "id": "another", "name": "Another"})
 
 
-def others_rule_edited(state: State) -> None:
+def others_rule_edited(state: TenantState) -> None:
     """A field that nobody would look at."""
     state.put({**the(state, "Legacy"), "version": 8})
 
@@ -50,7 +50,7 @@ def others_rule_edited(state: State) -> None:
         (others_rule_edited, "a rule that is not ours is not what it was"),
     ],
 )
-def test_the_watch_sees_each_kind_of_harm(trial: Trial, harm: Callable[[State], None], seen: str) -> None:
+def test_the_watch_sees_each_kind_of_harm(trial: Trial, harm: Callable[[TenantState], None], seen: str) -> None:
     """However short it lasted; and it sees none where nothing was done."""
     assert [] == trial.watch.wrong()
     harm(trial.state)

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from reconciler import errors
-from reconciler.cxone.auth import Access
-from reconciler.cxone.discovery import Identity, identity_of
-from reconciler.cxone.read_only import reading_only
-from reconciler.cxone.settings import Credentials, Server
-from reconciler.cxone.transport.request import LENIENT, Request
+from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.discovery import Identity, parse_identity
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials, ServerUrl
+from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest
 from reconciler.manifest.kinds.environment import Environment
 from tests.support import canary_secrets as canary
 from tests.support.access_key_tenant import (
@@ -42,8 +42,8 @@ from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
     from reconciler.cxone.client import ReadingClient
-    from reconciler.cxone.transport.request import Answer
-    from reconciler.cxone.transport.sender import Kind
+    from reconciler.cxone.transport.request import ApiResponse
+    from reconciler.cxone.transport.sender import RequestKind
 
 GONE = (404, {"message": "Not found"})
 TENANT_ID = "11111111-2222-4333-8444-555555555555"
@@ -101,7 +101,7 @@ def test_the_simpler_call_of_an_area() -> None:
     world.answers[address] = {"access_token": canary.TOKEN}
     tenant = replace(TENANT, base_url=API, token_url=address)
     client = world.client(tenant)
-    client._access._credentials = Credentials(
+    client._login._credentials = ClientCredentials(
         client_id="", client_secret="", key_id=canary.KEY, key_secret=canary.KEY_SECRET
     )
     asyncio.run(client.rules())
@@ -115,7 +115,7 @@ def test_a_thousand_callers_find_the_way_once() -> None:
     client = world.client(replace(AT_ISSUER, concurrency=1000))
 
     async def run() -> None:
-        await asyncio.gather(*(client._access.token() for _ in range(1000)))
+        await asyncio.gather(*(client._login.token() for _ in range(1000)))
 
     asyncio.run(run())
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}"] == world.calls
@@ -174,14 +174,14 @@ def test_a_token_s_address_that_cannot_be_reached_is_discovered_anew() -> None:
     """By the endpoint, which goes on for months; a command gives up."""
     world = World()
 
-    async def send(request: Request, _kind: Kind) -> Answer:
+    async def send(request: ApiRequest, _kind: RequestKind) -> ApiResponse:
         answer = await world.carry(request)
         if request.method == "POST" and world.count(TOKEN) == 1:
             raise errors.UnreachableError("nobody there")
-        return answer._replace(form=answer.json(LENIENT))
+        return answer._replace(payload=answer.json(LENIENT_DECODER))
 
     async def run() -> None:
-        access = Access(AT_ISSUER, KEYS, send, lambda: 0.0)
+        access = TenantLogin(AT_ISSUER, KEYS, send, lambda: 0.0)
         with pytest.raises(errors.UnreachableError):
             await access.token()
         assert canary.TOKEN == await access.token()
@@ -249,7 +249,7 @@ ODD: dict[str, Any] = {
 def test_a_document_that_is_none_is_one_sentence(which: str, odd: str) -> None:
     """It names the document; no secret goes out because of the first, no token because of the second."""
     world = World(**{which: ODD[odd]})
-    with pytest.raises(errors.UnexpectedAnswerError, match="well-known") as refused:
+    with pytest.raises(errors.UnexpectedResponseError, match="well-known") as refused:
         read(world)
     assert (0 if which == "openid" else 1) == world.count(TOKEN)
     assert 0 == world.count(RULES)
@@ -293,7 +293,7 @@ IDENTITIES: dict[str, Any] = {
 def test_an_id_token_that_says_nothing_ends_in_one_sentence(odd: str) -> None:
     """It says what can be done without one; the token goes nowhere."""
     world = World(token=token(id_token=IDENTITIES[odd]))
-    with pytest.raises(errors.UnexpectedAnswerError, match=r"no id_token that says .* give api\.baseUrl"):
+    with pytest.raises(errors.UnexpectedResponseError, match=r"no id_token that says .* give api\.baseUrl"):
         read(world)
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
 
@@ -303,13 +303,13 @@ def test_an_id_token_is_read_however_it_is_padded(length: int) -> None:
     """JWTs have no padding; some have it all the same."""
     form = {**GOOD, "x": "ÿ?>" + "x" * length}
     head, payload, signature = jwt(form).split(".")
-    assert Identity(ISSUER, TENANT_ID) == identity_of(jwt(form))
-    assert Identity(ISSUER, TENANT_ID) == identity_of(f"{head}.{payload}{'=' * (-len(payload) % 4)}.{signature}")
+    assert Identity(ISSUER, TENANT_ID) == parse_identity(jwt(form))
+    assert Identity(ISSUER, TENANT_ID) == parse_identity(f"{head}.{payload}{'=' * (-len(payload) % 4)}.{signature}")
 
 
 def test_an_answer_without_a_token_says_so_first() -> None:
     """Before anybody asks what it says of the tenant."""
-    with pytest.raises(errors.UnexpectedAnswerError, match="no usable access_token"):
+    with pytest.raises(errors.UnexpectedResponseError, match="no usable access_token"):
         read(World(token={"id_token": "x"}))
 
 
@@ -317,7 +317,7 @@ def test_an_answer_without_a_token_says_so_first() -> None:
 def test_a_refusal_names_the_variables_and_no_value(status: int) -> None:
     """Whatever the issuer repeats of what it was sent, and of the client that it knows."""
 
-    def echo(request: Request) -> Any:
+    def echo(request: ApiRequest) -> Any:
         return status, {"error": "bad", "error_description": f"{request.content.decode()} {request.headers}"}
 
     with pytest.raises(
@@ -340,12 +340,12 @@ def test_the_issuer_s_second_document_repeats_no_token() -> None:
 def test_a_fence_lets_nothing_through_but_reads_and_the_token() -> None:
     """Where tokens are is read from the issuer's own document; before that, nothing may be posted anywhere."""
     world = World()
-    carry = reading_only(world.carry, AT_ISSUER)
-    opening = Request("GET", Server.of(ISSUER), "/.well-known/openid-configuration", {})
+    carry = read_only_transport(world.carry, AT_ISSUER)
+    opening = ApiRequest("GET", ServerUrl.parse(ISSUER), "/.well-known/openid-configuration", {})
 
-    def to(url: str, method: str = "POST") -> Request:
-        server = Server.of(url)
-        return Request(method, server, server.path, {})
+    def to(url: str, method: str = "POST") -> ApiRequest:
+        server = ServerUrl.parse(url)
+        return ApiRequest(method, server, server.path, {})
 
     async def run() -> None:
         for one in (to(TOKEN), to(RULES)):
@@ -371,7 +371,7 @@ def test_nothing_that_holds_a_key_shows_it() -> None:
     world = World()
     client = world.client()
     asyncio.run(client.rules())
-    held: list[Any] = [KEYS, client, client._access, client._access._discovery, *world.asked]
+    held: list[Any] = [KEYS, client, client._login, client._login._discovery, *world.asked]
     assert [] == canary.found("".join(f"{one!r} {one}" for one in held))
 
 

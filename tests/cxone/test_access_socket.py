@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import Credentials
+from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from tests.cli.test_socket import Place
@@ -126,7 +126,7 @@ def test_a_busy_issuer_is_waited_for(place: Place) -> None:
 
 def test_the_endpoint_s_own_carrier_finds_the_way_in(place: Place) -> None:
     """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
-    credentials = Credentials(
+    credentials = ClientCredentials(
         client_id="me", client_secret=canary.SECRET, key_id=canary.KEY, key_secret=canary.KEY_SECRET
     )
 
@@ -136,7 +136,7 @@ def test_the_endpoint_s_own_carrier_finds_the_way_in(place: Place) -> None:
         path = "/api/v2/interactions/interactions/{conversationId}/context"
         client = ContextClient(direct.carry, tenant, credentials, REAL_TIME, path)
         try:
-            assert await client.ready()
+            assert await client.is_ready()
             return [await client.write("c-1", {"a": number}, 5.0) for number in (1, 2)]
         finally:
             direct.close()

@@ -13,10 +13,10 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials
+from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.circuit_breaker import MOST_FAILURES
-from reconciler.cxone.transport.httpx_transport import UntrustedServerError, carried_by
-from reconciler.model.live import Marker, Read
+from reconciler.cxone.transport.httpx_transport import CertificateConnectError, transport_over
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address
 from tests.support.builders import rule
 from tests.support.in_process_tenant import TENANT
@@ -78,7 +78,10 @@ def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **te
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
         client = WritingClient(
-            carried_by(server), settings, Credentials(client_id="id", client_secret="s"), jumping_time(Random(1))
+            transport_over(server),
+            settings,
+            ClientCredentials(client_id="id", client_secret="s"),
+            jumping_time(Random(1)),
         )
         return await calls(client), client
 
@@ -100,18 +103,18 @@ def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
     """Every one is answered in the end, and while it lasts one asks at a time, less and less often (F26)."""
     server = Server(AWAY[away], until=61.0)
     found, client = using(server, reads)
-    assert {Read} == {type(one) for one in found}
+    assert {FetchedRule} == {type(one) for one in found}
     meanwhile = [call for at, call in server.asked if 1.06 <= at < 61.0]  # what was under way is answered by then
     assert 1 <= len(meanwhile) <= MOST_PROBES + TENANT.concurrency
     assert len([at for at, _ in server.asked if 2.0 <= at < 61.0]) <= MOST_PROBES
-    assert client.pacer.retries <= 20 + client.pacer.requests / 10
+    assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
 
 
 def test_a_failure_that_says_when_to_come_back_is_believed() -> None:
     """After a 503 with Retry-After no call is sent before that time; without one the usual back-off holds."""
     server = Server(lambda _request: httpx.Response(503, headers={"Retry-After": "20"}), until=1.2)
     found, _ = using(server, reads)
-    assert {Read} == {type(one) for one in found}
+    assert {FetchedRule} == {type(one) for one in found}
     refused = max(at for at, _ in server.asked if at < 1.3)
     assert [] == [at for at, _ in server.asked if refused < at < refused + 19.9]
 
@@ -120,7 +123,7 @@ def test_a_lone_read_survives_it_too() -> None:
     """Its four attempts, and then probes, of which the last one is its answer."""
     server = Server(broken(503), since=0.06, until=61.0)
     found, client = using(server, lambda client: client.rule("1"))
-    assert isinstance(found, Read)
+    assert isinstance(found, FetchedRule)
     assert 1 <= client._sender.circuit.probes <= MOST_PROBES
     assert MOST_FAILURES + client._sender.circuit.probes == len(server.asked) - 1
 
@@ -138,8 +141,8 @@ def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
 
     (found, sent_later), _ = using(server, both)
     kinds = Counter(type(one) for one in found)
-    assert kinds[Read] > 0
-    assert kinds[errors.OverloadedError] + kinds[errors.UnreachableError] == 300 - kinds[Read]
+    assert kinds[FetchedRule] > 0
+    assert kinds[errors.OverloadedError] + kinds[errors.UnreachableError] == 300 - kinds[FetchedRule]
     assert len(server.sent_from(1.0)) <= TENANT.concurrency + MOST_FAILURES + MOST_PROBES
     assert 91 <= server.asked[-1][0] <= 95
     assert 0 == sent_later
@@ -201,12 +204,12 @@ def test_a_token_is_waited_for_too() -> None:
     """A 5xx says that somebody is there."""
     server = Server(broken(503), since=0.0, until=30.0)
     found, _ = using(server, reads)
-    assert {Read} == {type(one) for one in found}
+    assert {FetchedRule} == {type(one) for one in found}
 
 
 def test_a_certificate_that_is_not_trusted_is_looked_at_once() -> None:
     """It does not get better (F37), and nobody else needs to look."""
-    server = Server(lost(UntrustedServerError), since=0.0)
+    server = Server(lost(CertificateConnectError), since=0.0)
     found, _ = using(server, reads)
     assert {errors.UnreachableError} == {type(one) for one in found}
     assert 1 == len(server.asked)
@@ -217,8 +220,8 @@ def test_a_server_that_fails_now_and_then_opens_nothing() -> None:
     turns = iter(range(10_000))
     server = Server(lambda request: httpx.Response(503 if next(turns) % 12 == 0 else 200, json=body(request)))
     found, client = using(server, reads)
-    assert {Read} == {type(one) for one in found}
-    assert client.pacer.retries <= 20 + client.pacer.requests / 10
+    assert {FetchedRule} == {type(one) for one in found}
+    assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
     assert server.asked[-1][0] < 30
 
 
@@ -232,5 +235,5 @@ def test_retries_have_a_budget(sleeps: float) -> None:
     chance = Random(int(sleeps * 2))
     server = Server(lambda request: httpx.Response(503 if chance.random() < 0.3 else 200, json=body(request)))
     _, client = using(server, lambda one: reads(one, 1000))
-    assert client.pacer.retries <= 20 + client.pacer.requests / 10
+    assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
     assert max(Counter(call for _, call in server.asked).values()) <= 4 + MOST_PROBES

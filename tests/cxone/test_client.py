@@ -16,9 +16,9 @@ import respx
 
 from reconciler import errors
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials, check_host
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.model.live import Marker, Read
+from reconciler.cxone.settings import ClientCredentials, check_host
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address
 from tests.support.builders import rule, unmanaged
 from tests.support.fake_clock import START, VirtualTime
@@ -27,7 +27,7 @@ from tests.support.in_process_tenant import TENANT
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from reconciler.cxone.transport.request import Carry
+    from reconciler.cxone.transport.request import Transport
 
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 RULES = "http://localhost/api/v2/routing/rules"
@@ -36,16 +36,16 @@ STORED = {"id": "1", "name": "vip", "priority": 1}
 EMPTY = {"entities": [], "total": 0}
 
 
-def over_http() -> Carry:
+def over_http() -> Transport:
     """Return what carries requests where respx stands in for the network."""
-    return carried_by(httpx.AsyncHTTPTransport())
+    return transport_over(httpx.AsyncHTTPTransport())
 
 
 def client(virtual: VirtualTime | None = None, patience: float = 0.0) -> WritingClient:
     """Return a client; without patience an outage is one at once (test_outage.py has those that are waited for)."""
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or VirtualTime()).time
-    return WritingClient(over_http(), tenant, Credentials(client_id="id", client_secret="canary-secret"), time)
+    return WritingClient(over_http(), tenant, ClientCredentials(client_id="id", client_secret="canary-secret"), time)
 
 
 @pytest.fixture
@@ -84,25 +84,25 @@ READS: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
 }
 WRITES: dict[str, Callable[[WritingClient], Awaitable[object]]] = {
     "POST": lambda one: one.create(rule(), MARKER),
-    "PUT": lambda one: one.update(Read(unmanaged("1", rule())), rule(), MARKER),
-    "DELETE": lambda one: one.delete(Read(unmanaged("1", rule()))),
+    "PUT": lambda one: one.update(FetchedRule(unmanaged("1", rule())), rule(), MARKER),
+    "DELETE": lambda one: one.delete(FetchedRule(unmanaged("1", rule()))),
 }
-UNWANTED = (errors.NotOfferedError, errors.RejectedError, errors.RejectedError, errors.RejectedError)
+UNWANTED = (errors.UnsupportedCallError, errors.RejectedError, errors.RejectedError, errors.RejectedError)
 UNKNOWN = (errors.OverloadedError, errors.AmbiguousWriteError, errors.AmbiguousWriteError, errors.AmbiguousWriteError)
-ALL_NOT_OFFERED = (errors.NotOfferedError,) * 4
+ALL_NOT_OFFERED = (errors.UnsupportedCallError,) * 4
 TABLE: dict[int, tuple[type[Exception], ...]] = {
     # status: error of a read, a POST, a PUT and a DELETE
     400: UNWANTED,
     401: (errors.CredentialsError,) * 4,
     403: (errors.ScopeError,) * 4,
     405: ALL_NOT_OFFERED,
-    409: (errors.NotOfferedError, *(errors.NameTakenError,) * 3),
-    412: (errors.NotOfferedError, *(errors.ChangedMeanwhileError,) * 3),
-    413: (*UNWANTED[:3], errors.NotOfferedError),
-    414: (*UNWANTED[:3], errors.NotOfferedError),
+    409: (errors.UnsupportedCallError, *(errors.NameTakenError,) * 3),
+    412: (errors.UnsupportedCallError, *(errors.ConcurrentChangeError,) * 3),
+    413: (*UNWANTED[:3], errors.UnsupportedCallError),
+    414: (*UNWANTED[:3], errors.UnsupportedCallError),
     422: UNWANTED,
     429: (errors.OverloadedError,) * 4,
-    431: (*UNWANTED[:3], errors.NotOfferedError),
+    431: (*UNWANTED[:3], errors.UnsupportedCallError),
     500: UNKNOWN,
     501: ALL_NOT_OFFERED,
     502: UNKNOWN,
@@ -139,15 +139,17 @@ def test_a_lost_answer_is_asked_again_only_when_nothing_can_have_changed(
     assert (4 if call in READS else 1) == route.call_count
 
 
-@pytest.mark.parametrize(("status", "of_an_update"), [(404, errors.GoneError), (410, errors.NotOfferedError)])
+@pytest.mark.parametrize(
+    ("status", "of_an_update"), [(404, errors.RuleNotFoundError), (410, errors.UnsupportedCallError)]
+)
 def test_404_and_410_mean_gone(server: Any, status: int, of_an_update: type[Exception]) -> None:
     """Of one rule: None; of a delete: a success; of the list or a create: there is no such API."""
     server.route(url__startswith=RULES).respond(status)
     assert asyncio.run(client().rule("1")) is None
     asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
     for call, expected in (
-        (READS["list"], errors.NotOfferedError),
-        (WRITES["POST"], errors.NotOfferedError),
+        (READS["list"], errors.UnsupportedCallError),
+        (WRITES["POST"], errors.UnsupportedCallError),
         (WRITES["PUT"], of_an_update),
     ):
         with pytest.raises(expected):
@@ -168,7 +170,7 @@ def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> N
 def test_a_thousand_calls_share_one_token(server: Any) -> None:
     """Single flight."""
     server.get(url__startswith=RULES).respond(json=STORED)
-    assert {Read} == {type(one) for one in at_once(1_000)}
+    assert {FetchedRule} == {type(one) for one in at_once(1_000)}
     assert 1 == server["token"].call_count
 
 
@@ -184,7 +186,7 @@ def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
         return httpx.Response(401) if revoked else httpx.Response(200, json=STORED)
 
     server.get(url__startswith=RULES).side_effect = answer
-    assert {Read} == {type(one) for one in at_once(1_000)}
+    assert {FetchedRule} == {type(one) for one in at_once(1_000)}
     assert 2 == server["token"].call_count
 
 
@@ -193,7 +195,7 @@ def test_a_thousand_calls_share_a_token_however_short_its_life(server: Any, expi
     """Those who waited for one request take its token, though it may be used by nobody after them."""
     server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": expires_in}))
     server.get(url__startswith=RULES).respond(json=STORED)
-    assert {Read} == {type(one) for one in at_once(1_000)}
+    assert {FetchedRule} == {type(one) for one in at_once(1_000)}
     assert 1 == server["token"].call_count
 
 
@@ -339,7 +341,7 @@ def test_the_stated_rate_is_kept(server: Any) -> None:
         one = WritingClient(
             over_http(),
             replace(TENANT, requests_per_second=10),
-            Credentials(client_id="i", client_secret="s"),
+            ClientCredentials(client_id="i", client_secret="s"),
             virtual.time,
         )
         for _ in range(100):
@@ -436,7 +438,7 @@ def test_a_listing_that_adds_up_the_second_time_is_believed(server: Any) -> None
 def test_a_page_of_a_wrong_shape_is_no_page(server: Any, form: object) -> None:
     """A listing that leads to another host is none of ours either."""
     server.get(url__startswith="http://localhost/api/v2/routing/queues").respond(json=form)
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(client().queues())
 
 
@@ -467,7 +469,7 @@ def test_a_read_whose_answer_is_no_json_is_asked_again(server: Any, body: str) -
 def test_answers_to_a_read_that_stay_unusable_end_the_run(server: Any, call: str, body: str, attempts: int) -> None:
     """After four attempts what may be bad luck, at once what is not (F10, F36)."""
     route = server.get(url__startswith=RULES).respond(200, content={**GARBLED, **HOSTILE}[body])
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(READS[call](client()))  # type: ignore[arg-type]
     assert attempts == route.call_count
 
@@ -496,7 +498,7 @@ def test_what_a_delete_is_answered_does_not_matter_unless_it_is_a_web_page(serve
 def test_a_token_that_was_cut_is_asked_for_again(server: Any, status: int, body: bytes, attempts: int) -> None:
     """A page to sign in at, or nothing at all, is a wrong address."""
     server["token"].respond(status, content=body)
-    with pytest.raises(errors.UnexpectedAnswerError):
+    with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(client().rule("1"))
     assert attempts == server["token"].call_count
 
@@ -530,7 +532,7 @@ def test_a_list_that_leads_back_is_none(server: Any, link: object, is_cycle: boo
     form = {"entities": [STORED], "total": 1, "nextUri": link}
     route = server.get(url__startswith=RULES).respond(json=form)
     if is_cycle:
-        with pytest.raises(errors.UnexpectedAnswerError, match="links back"):
+        with pytest.raises(errors.UnexpectedResponseError, match="links back"):
             asyncio.run(client().rules())
     else:
         assert 1 == len(asyncio.run(client().rules()))
@@ -601,7 +603,7 @@ def test_no_path_changes_the_host(path: str) -> None:
     """A path is put behind the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
-            WritingClient(over_http(), tenant, Credentials(client_id="i", client_secret="s"), VirtualTime().time)
+            WritingClient(over_http(), tenant, ClientCredentials(client_id="i", client_secret="s"), VirtualTime().time)
 
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
@@ -609,10 +611,10 @@ def test_no_path_changes_the_host(path: str) -> None:
 def test_an_id_that_would_lead_out_of_the_rules_is_never_sent(server: Any, call: str, rule_id: str) -> None:
     """`..` stays `..` however it is quoted: a delete of it would be one of the path above."""
     everything = server.route(url__startswith="http://localhost/api/").respond(404)
-    read = Read(unmanaged(rule_id, rule()))
+    read = FetchedRule(unmanaged(rule_id, rule()))
     one = client()
     calls = {"GET": lambda: one.rule(rule_id), "PUT": lambda: one.update(read, rule(), MARKER)}
-    with pytest.raises(errors.UnexpectedAnswerError, match="cannot be the id of a rule"):
+    with pytest.raises(errors.UnexpectedResponseError, match="cannot be the id of a rule"):
         asyncio.run({**calls, "DELETE": lambda: one.delete(read)}[call]())  # type: ignore[no-untyped-call]
     assert 0 == everything.call_count
 
@@ -620,7 +622,7 @@ def test_an_id_that_would_lead_out_of_the_rules_is_never_sent(server: Any, call:
 def test_a_rule_that_was_not_asked_for_is_not_taken_for_it(server: Any) -> None:
     """A cache or proxy may mix answers up; a write would then go to the wrong rule."""
     server.get(ONE).respond(json={**STORED, "id": "2"})
-    with pytest.raises(errors.UnexpectedAnswerError, match="another rule came, '2'"):
+    with pytest.raises(errors.UnexpectedResponseError, match="another rule came, '2'"):
         asyncio.run(client().rule("1"))
 
 
@@ -655,7 +657,7 @@ def test_a_rule_that_could_not_be_shown_is_refused_with_its_id(server: Any, fiel
     server.get(url__startswith=RULES).respond(
         content=f'{{"total": 1, "entities": [{{"id": "r-1", "name": "n", {fields}}}]}}'
     )
-    with pytest.raises(errors.UnexpectedAnswerError, match=said) as refused:
+    with pytest.raises(errors.UnexpectedResponseError, match=said) as refused:
         asyncio.run(client().rules())
     assert ("r-1" in str(refused.value)) == (said != "instead of JSON")
 
@@ -675,7 +677,7 @@ def test_nesting_is_counted_so_that_every_python_refuses_the_same(server: Any) -
     async def run() -> None:
         one = client()
         assert 1 == len(await one.rules())
-        with pytest.raises(errors.UnexpectedAnswerError, match="nested too deeply"):
+        with pytest.raises(errors.UnexpectedResponseError, match="nested too deeply"):
             await one.rules()
 
     asyncio.run(run())
@@ -690,14 +692,14 @@ def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
 
 def test_neither_credentials_nor_client_show_a_secret() -> None:
     """Not even to a debugger's repr."""
-    assert "canary" not in repr(Credentials(client_id="canary-id", client_secret="canary-secret"))
+    assert "canary" not in repr(ClientCredentials(client_id="canary-id", client_secret="canary-secret"))
 
 
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
     one = WritingClient(
-        over_http(), TENANT, Credentials(client_id="id", client_secret='canary /"+ü'), VirtualTime().time
+        over_http(), TENANT, ClientCredentials(client_id="id", client_secret='canary /"+ü'), VirtualTime().time
     )
     forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
     for secret in forms:
@@ -722,14 +724,14 @@ def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any
         one = WritingClient(
             over_http(),
             replace(TENANT, run_seconds=900),
-            Credentials(client_id="i", client_secret="s"),
+            ClientCredentials(client_id="i", client_secret="s"),
             virtual.time,
         )
         await one.rule("1")
         virtual.seconds += 3600
         with pytest.raises(errors.OverloadedError, match="the time for this run is over"):
             await one.rule("1")
-        one.pacer.allow(900)
+        one.rate_limiter.restart_time_limit(900)
         await one.rule("1")
 
     asyncio.run(run())

@@ -14,30 +14,30 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.read_only import reading_only
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.request import Answer
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.request import ApiResponse
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import Request
+    from reconciler.cxone.transport.request import ApiRequest
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))
 CLIENTS = [example for example in EXAMPLES if "client" in example["sides"]]
 RULES = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
 EXPECTED: dict[str, tuple[type[Exception], str]] = {
-    "openid-configuration-silent": (errors.UnexpectedAnswerError, "holds no token_endpoint"),
+    "openid-configuration-silent": (errors.UnexpectedResponseError, "holds no token_endpoint"),
     "openid-configuration-missing": (errors.CredentialsError, "status 404, Not found; check api.issuer"),
-    "openid-configuration-page": (errors.UnexpectedAnswerError, "HTML"),
+    "openid-configuration-page": (errors.UnexpectedResponseError, "HTML"),
     "password-token-wrong-key": (errors.CredentialsError, "refuses the access key or the client id or secret"),
     "password-token-wrong-client": (
         errors.CredentialsError,
         "Client authentication failed.*; check THE_KEY, THE_SECRET",
     ),
-    "password-token-without-identity": (errors.UnexpectedAnswerError, "no id_token .* give api.baseUrl"),
-    "cxone-configuration-silent": (errors.UnexpectedAnswerError, "holds no api_endpoint"),
+    "password-token-without-identity": (errors.UnexpectedResponseError, "no id_token .* give api.baseUrl"),
+    "cxone-configuration-silent": (errors.UnexpectedResponseError, "holds no api_endpoint"),
     "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; give api.baseUrl"),
     "access-key-token-wrong": (errors.CredentialsError, "refuses the access key [(]The access key is not valid"),
 }
@@ -51,17 +51,17 @@ class Server:
         self.answers: dict[str, Any] = {}
         for one in [example, *CLIENTS]:
             self.answers.setdefault(one["request"]["path"], one["response"])
-        self.asked: list[Request] = []
+        self.asked: list[ApiRequest] = []
 
-    async def carry(self, request: Request) -> Answer:
+    async def carry(self, request: ApiRequest) -> ApiResponse:
         """Answer one request."""
         self.asked.append(request)
         response = self.answers.get(request.target.partition("?")[0], {"status": 200, "json": RULES})
         content = json.dumps(response["json"]) if "json" in response else response["text"]
-        return Answer(request.call, response["status"], {}, content.encode())
+        return ApiResponse(request.call, response["status"], {}, content.encode())
 
 
-def credentials(example: Any) -> Credentials:
+def credentials(example: Any) -> ClientCredentials:
     """Return the credentials that the example's request is made with."""
     request = example["request"]
     body = request.get("json") or request.get("form") or dict(parse_qsl(request.get("text", "")))
@@ -73,7 +73,7 @@ def credentials(example: Any) -> Credentials:
     client = b64decode(pair).decode().partition(":")[::2] if scheme == "Basic" else ("id", "secret")
     if example["name"].startswith("access-key"):
         client = ("", "")
-    return Credentials(
+    return ClientCredentials(
         client_id=client[0],
         client_secret=client[1],
         key_id=key[0],
@@ -92,7 +92,7 @@ def test_the_client_comes_in_as_the_contract_says(example: Any) -> None:
     tenant = replace(TENANT, issuer="http://localhost", base_url="", token_url="") if at_issuer else keyed
 
     async def run() -> None:
-        carry = reading_only(server.carry, tenant)
+        carry = read_only_transport(server.carry, tenant)
         await ReadingClient(carry, tenant, credentials(example), VirtualTime().time).rules()
 
     if example["name"] in EXPECTED:
@@ -106,7 +106,7 @@ def test_the_client_comes_in_as_the_contract_says(example: Any) -> None:
     same(example["request"], asked)
 
 
-def same(expected: Any, asked: Request) -> None:
+def same(expected: Any, asked: ApiRequest) -> None:
     """Compare a request with what the contract has: to the letter, where it has the letters."""
     assert (expected["method"], expected["query"]) == (asked.method, dict(parse_qsl(urlsplit(asked.target).query)))
     assert {**expected["headers"], "Accept-Encoding": "gzip"} == asked.headers

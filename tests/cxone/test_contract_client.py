@@ -14,10 +14,10 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.rule_json import live_rule
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.model.live import Marker, Read
+from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
@@ -27,13 +27,13 @@ RULES = "/api/v2/routing/rules"
 Json = dict[str, Any]
 
 REFUSED: dict[int, type[Exception]] = {
-    302: errors.NotOfferedError,
+    302: errors.UnsupportedCallError,
     400: errors.RejectedError,
     401: errors.CredentialsError,
     403: errors.ScopeError,
-    404: errors.GoneError,
+    404: errors.RuleNotFoundError,
     409: errors.NameTakenError,
-    412: errors.ChangedMeanwhileError,
+    412: errors.ConcurrentChangeError,
     422: errors.RejectedError,
     429: errors.OverloadedError,
     502: errors.OverloadedError,
@@ -92,17 +92,19 @@ def calls(client: WritingClient, example: Json) -> Any:
     if method == "GET":
         return client.rule(path.rsplit("/", 1)[1])
     if method == "DELETE":
-        return client.delete(Read(stored(path), headers.get("If-Match")))
-    sent = live_rule({"id": "new", "name": "", "priority": 0, **request["json"]})
+        return client.delete(FetchedRule(stored(path), headers.get("If-Match")))
+    sent = parse_live_rule({"id": "new", "name": "", "priority": 0, **request["json"]})
     marker = sent.marker or Marker("x", Address("x", "x"), "00000000")
     if method == "POST":
         return client.create(sent.rule, marker)
-    return client.update(Read(replace(stored(path), raw=request["json"]), headers.get("If-Match")), sent.rule, marker)
+    return client.update(
+        FetchedRule(replace(stored(path), raw=request["json"]), headers.get("If-Match")), sent.rule, marker
+    )
 
 
 async def page(client: WritingClient, path: str, query: dict[str, str]) -> Any:
     """Ask for one page, as a listing does."""
-    return (await client._call("list", f"{path}?{urlencode(query)}")).form
+    return (await client._call("list", f"{path}?{urlencode(query)}")).payload
 
 
 def stored(path: str) -> Any:
@@ -110,7 +112,7 @@ def stored(path: str) -> Any:
     tenant = json.loads((CONTRACT / "tenant/example.json").read_text(encoding="utf-8"))
     rule_id = path.rsplit("/", 1)[1]
     rules = {rule["id"]: rule for rule in tenant["rules"]}
-    return live_rule(rules.get(rule_id, {**tenant["rules"][0], "id": rule_id}))
+    return parse_live_rule(rules.get(rule_id, {**tenant["rules"][0], "id": rule_id}))
 
 
 def expectation(example: Json) -> type[Exception] | None:
@@ -120,11 +122,11 @@ def expectation(example: Json) -> type[Exception] | None:
         return None
     if status < 300:
         broken = "text" in example["response"] and status != 204
-        return (errors.AmbiguousWriteError if method == "POST" else errors.UnexpectedAnswerError) if broken else None
+        return (errors.AmbiguousWriteError if method == "POST" else errors.UnexpectedResponseError) if broken else None
     if example["request"]["path"] == "/oauth/token":
         return errors.CredentialsError
     if method == "GET" and status == 400:
-        return errors.NotOfferedError
+        return errors.UnsupportedCallError
     return REFUSED[status]
 
 
@@ -134,11 +136,11 @@ def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> 
     server = Server(example)
 
     async def run() -> None:
-        credentials = Credentials(
+        credentials = ClientCredentials(
             client_id="example-id", client_secret=example["request"].get("form", {}).get("client_secret", "x")
         )
         credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
-        carry = carried_by(httpx.MockTransport(server))
+        carry = transport_over(httpx.MockTransport(server))
         client = WritingClient(carry, TENANT, credentials, VirtualTime().time)
         await calls(client, example)
 
@@ -167,10 +169,10 @@ def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
     example = next(one for one in examples() if one["name"] == name)
 
     async def run() -> None:
-        carry = carried_by(httpx.MockTransport(Server(example)))
+        carry = transport_over(httpx.MockTransport(Server(example)))
         await WritingClient(
-            carry, TENANT, Credentials(client_id="id", client_secret="secret"), VirtualTime().time
+            carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), VirtualTime().time
         ).rules()
 
-    with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
+    with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):
         asyncio.run(run())

@@ -16,12 +16,12 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.paging import ROUTING_QUEUES, skills
-from reconciler.cxone.rule_json import live_rule
-from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.paging import ROUTING_QUEUES, skills_list
+from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.manifest.kinds.profile import Profile
-from reconciler.model.live import Read
+from reconciler.model.live import FetchedRule
 from tests.cxone.test_profile import MARKER
 from tests.support.builders import rule
 from tests.support.fake_clock import VirtualTime
@@ -32,10 +32,10 @@ FILES = ("skills.json", "routing_queues.json", "profiles.json")
 EXAMPLES = [one for name in FILES for one in json.loads((CONTRACT / name).read_text(encoding="utf-8"))]
 
 
-def tenant(given: dict[str, Any]) -> Tenant:
+def tenant(given: dict[str, Any]) -> TenantSettings:
     """Return what an example's client is told."""
     made = Profile.model_validate({"name": "x", **given.get("profile", {})})
-    known = {"acd-skills": skills(given.get("version", 30)), "digital": ROUTING_QUEUES}
+    known = {"acd-skills": skills_list(given.get("version", 30)), "digital": ROUTING_QUEUES}
     queues = known.get(given.get("queues", ""), made.queues)
     return replace(TENANT, profile=made, rules_path=made.rules.path, queues=queues, queues_path=queues.path)
 
@@ -69,9 +69,9 @@ async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
         case "rule":
             read = await client.rule(request["path"].rsplit("/", 1)[1])
             return [read.live.id] if read else []
-    answer = client._dialect.single({"rule": {**request["json"], **example["response"]["json"]["rule"]}})
-    live = replace(live_rule(answer), raw=answer)
-    return [(await client.update(Read(live), replace(live.rule, priority=9), live.marker)).id]
+    answer = client._mapper.single_rule({"rule": {**request["json"], **example["response"]["json"]["rule"]}})
+    live = replace(parse_live_rule(answer), raw=answer)
+    return [(await client.update(FetchedRule(live), replace(live.rule, priority=9), live.marker)).id]
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in EXAMPLES if "client" in one["sides"]])
@@ -81,9 +81,9 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
 
     async def run() -> Any:
         client = WritingClient(
-            carried_by(httpx.MockTransport(server)),
+            transport_over(httpx.MockTransport(server)),
             tenant(example["given"]),
-            Credentials(client_id="id", client_secret="canary-secret"),
+            ClientCredentials(client_id="id", client_secret="canary-secret"),
             VirtualTime().time,
         )
         return await made_of(client, example)
@@ -93,7 +93,7 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
         with pytest.raises(errors.ApiError, match=means):
             asyncio.run(run())
     elif means is None:
-        with pytest.raises((errors.IncompleteReadError, errors.UnexpectedAnswerError)):
+        with pytest.raises((errors.IncompleteReadError, errors.UnexpectedResponseError)):
             asyncio.run(run())
     else:
         assert means == asyncio.run(run())

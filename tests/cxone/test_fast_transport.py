@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cxone.settings import Server
-from reconciler.cxone.transport.request import LostError, NotSentError, Request
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.cxone.settings import ServerUrl
+from reconciler.cxone.transport.request import ApiRequest, NoResponseError, NotSentError
+from reconciler.errors import UnexpectedResponseError
 from tests.support.http_server import OK, Tenant, ending, run, writing
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def test_an_answer_may_be_cut_anywhere(run: Run) -> None:
 
     run(all_cuts())
     for cut in range(0, len(answer), 9):
-        assert LostError is type(run(refused(ending(answer[:cut]))))
+        assert NoResponseError is type(run(refused(ending(answer[:cut]))))
 
 
 HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
@@ -104,23 +104,23 @@ HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
 @pytest.mark.parametrize(
     ("script", "error"),
     [
-        (ending(b"SSH-2.0-OpenSSH_9.2\r\n"), LostError),
-        (ending(OK.replace(b"\r\n", b"\n")), LostError),
-        (ending(OK.replace(b"200", b"000")), LostError),
-        (ending(OK.replace(b"200", b"099")), LostError),
-        (ending(OK.replace(b"200", b"2O0")), LostError),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Length: 3")), LostError),
-        (ending(CHUNKED[:-2] + b"Content-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), LostError),
-        (ending(CHUNKED + b"zz\r\n{}\r\n"), LostError),
-        (ending(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + OK), LostError),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: gzip")), UnexpectedAnswerError),
-        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: br")), UnexpectedAnswerError),
-        (ending(OPEN + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)), UnexpectedAnswerError),
-        (ending(OPEN + b"\r\n" + bytes(2**24)), UnexpectedAnswerError),
-        (ending(OPEN + b"Content-Length: 2\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}"), UnexpectedAnswerError),
-        (ending(OPEN + HEADERS + b"\r\n"), UnexpectedAnswerError),
-        (ending(CONTINUE * 20_000 + OK), UnexpectedAnswerError),
-        (ending(CHUNKED + b"0\r\n" + HEADERS * 100 + b"\r\n"), UnexpectedAnswerError),
+        (ending(b"SSH-2.0-OpenSSH_9.2\r\n"), NoResponseError),
+        (ending(OK.replace(b"\r\n", b"\n")), NoResponseError),
+        (ending(OK.replace(b"200", b"000")), NoResponseError),
+        (ending(OK.replace(b"200", b"099")), NoResponseError),
+        (ending(OK.replace(b"200", b"2O0")), NoResponseError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Length: 3")), NoResponseError),
+        (ending(CHUNKED[:-2] + b"Content-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n"), NoResponseError),
+        (ending(CHUNKED + b"zz\r\n{}\r\n"), NoResponseError),
+        (ending(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n" + OK), NoResponseError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: gzip")), UnexpectedResponseError),
+        (ending(OK.replace(b": 2", b": 2\r\nContent-Encoding: br")), UnexpectedResponseError),
+        (ending(OPEN + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000), 1)), UnexpectedResponseError),
+        (ending(OPEN + b"\r\n" + bytes(2**24)), UnexpectedResponseError),
+        (ending(OPEN + b"Content-Length: 2\r\nX: " + b"y" * 70_000 + b"\r\n\r\n{}"), UnexpectedResponseError),
+        (ending(OPEN + HEADERS + b"\r\n"), UnexpectedResponseError),
+        (ending(CONTINUE * 20_000 + OK), UnexpectedResponseError),
+        (ending(CHUNKED + b"0\r\n" + HEADERS * 100 + b"\r\n"), UnexpectedResponseError),
     ],
     ids=range(17),
 )  # fmt: skip
@@ -151,7 +151,7 @@ def test_a_connection_that_is_over_before_anything_was_asked_sent_nothing(run: R
     async def greeted() -> None:
         async with Tenant(writing(OK), greeting=b"220 mail\r\n").open() as tenant:
             for _ in range(20):
-                with pytest.raises(LostError):
+                with pytest.raises(NoResponseError):
                     await tenant.ask()
 
     run(greeted())
@@ -192,7 +192,7 @@ def test_thousands_of_requests_and_failures_leave_no_file_open(run: Run) -> None
                 writer.transport.abort()
 
         async with Tenant(script).open() as tenant:
-            nobody = Request("GET", Server("http", "127.0.0.1", 9, ""), "/", {})
+            nobody = ApiRequest("GET", ServerUrl("http", "127.0.0.1", 9, ""), "/", {})
             counts = []
             for _ in range(2):
                 for _ in range(300):

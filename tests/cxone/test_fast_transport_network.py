@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cxone.settings import Server
+from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport import fast_transport as module
 from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import NotSentError, Request, UntrustedError, exchange
+from reconciler.cxone.transport.request import ApiRequest, NotSentError, UntrustedCertificateError, send_with_timeout
 from tests.support.http_server import OK, Tenant, run, writing
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ PEM = Path(__file__).parents[1] / "self_signed.pem"
 
 async def asked(direct: Direct, url: str, seconds: float = 2.0) -> int:
     """Return the status of an answer."""
-    answer = await exchange(direct.carry, Request("GET", Server.of(url), "/", {}, b"{}"), seconds, REAL_TIME)
+    answer = await send_with_timeout(
+        direct.carry, ApiRequest("GET", ServerUrl.parse(url), "/", {}, b"{}"), seconds, REAL_TIME
+    )
     direct.close()
     return answer.status
 
@@ -60,7 +62,7 @@ def test_tls_is_spoken_to_who_is_trusted_for_the_name(run: Run) -> None:
             well = await asked(trusting(), f"https://localhost:{port}")
             found = [well]
             for direct, host in ((trusting(), "127.0.0.1"), (Direct(ssl.create_default_context()), "localhost")):
-                with pytest.raises(UntrustedError):
+                with pytest.raises(UntrustedCertificateError):
                     await asked(direct, f"https://{host}:{port}")
             return [*found, len(tenant.asked)]
 
@@ -151,14 +153,14 @@ def test_a_connection_that_grew_old_is_not_used_again(run: Run, monkeypatch: pyt
 @pytest.mark.parametrize(
     "request_",
     [
-        Request("GET", Server("http", "x", 80, ""), "/a\r\nX: y", {}),
-        Request("GET", Server("http", "x", 80, ""), "/a\n", {}),
-        Request("GET", Server("http", "x", 80, ""), "/", {"Authorization": "Bearer a\rb"}),
-        Request("GET", Server("http", "x\r\ny", 80, ""), "/", {}),
+        ApiRequest("GET", ServerUrl("http", "x", 80, ""), "/a\r\nX: y", {}),
+        ApiRequest("GET", ServerUrl("http", "x", 80, ""), "/a\n", {}),
+        ApiRequest("GET", ServerUrl("http", "x", 80, ""), "/", {"Authorization": "Bearer a\rb"}),
+        ApiRequest("GET", ServerUrl("http", "x\r\ny", 80, ""), "/", {}),
     ],
     ids=range(4),
 )
-def test_a_line_end_is_never_sent_where_none_may_be(run: Run, request_: Request) -> None:
+def test_a_line_end_is_never_sent_where_none_may_be(run: Run, request_: ApiRequest) -> None:
     """Whatever failed to check it before: the request is not sent at all."""
 
     async def one() -> int:

@@ -18,11 +18,11 @@ from httpx_aiohttp import AiohttpTransport
 
 from reconciler import errors
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.read_only import reading_only
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import NetworkTransport, carried_by, network
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import StrictAiohttpTransport, network_transport, transport_over
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.model.live import Marker, Read
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address, Queue
 from tests.support.builders import rule, unmanaged
 from tests.support.fake_clock import VirtualTime
@@ -76,9 +76,14 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
     base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token", timeout_seconds=seconds)
     quick = replace(REAL_TIME, random=lambda: 0.0)
-    async with server, network(tenant, None, None) as transport:  # the server waits for the client's connections
+    async with (
+        server,
+        network_transport(tenant, None, None) as transport,
+    ):  # the server waits for the client's connections
         yield (
-            WritingClient(carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick),
+            WritingClient(
+                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
+            ),
             asked,
         )
 
@@ -113,10 +118,10 @@ def test_a_connection_that_cannot_be_made_is_certain() -> None:
 
     async def run() -> None:
         tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
-        async with network(tenant, None, None) as transport:
+        async with network_transport(tenant, None, None) as transport:
             quick = replace(REAL_TIME, random=lambda: 0.0)
             await WritingClient(
-                carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick
+                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
             ).create(rule(), MARKER)
 
     with pytest.raises(errors.UnreachableError, match="cannot be reached"):
@@ -176,7 +181,7 @@ def test_hostile_answers_end_in_one_sentence(case: str) -> None:
         async with served(script, seconds=10) as (client, _):
             await client.rules()
 
-    expected = errors.NotOfferedError if case == "a redirect" else errors.UnexpectedAnswerError
+    expected = errors.UnsupportedCallError if case == "a redirect" else errors.UnexpectedResponseError
     with pytest.raises(expected, match=said) as refused:
         asyncio.run(run())
     assert "canary" not in str(refused.value)
@@ -204,9 +209,9 @@ def test_tls_is_verified_however_the_scheme_is_written(scheme: str) -> None:
     tenant = replace(TENANT, base_url=f"{scheme}://localhost", token_url=f"{scheme}://localhost/oauth/token")
 
     async def run() -> tuple[bool, ssl.VerifyMode]:
-        async with network(tenant, None, None) as transport:
-            assert isinstance(transport, NetworkTransport)
-            below = transport._below
+        async with network_transport(tenant, None, None) as transport:
+            assert isinstance(transport, StrictAiohttpTransport)
+            below = transport._transport
             assert isinstance(below, AiohttpTransport)
             below.client = below.get_client()
             context = below.client.connector._ssl  # type: ignore[union-attr]
@@ -232,14 +237,14 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
         base = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
         tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
         quick = replace(REAL_TIME, random=lambda: 0.0)
-        async with server, network(tenant, None, None) as transport:
+        async with server, network_transport(tenant, None, None) as transport:
             client = WritingClient(
-                carried_by(transport), tenant, Credentials(client_id="id", client_secret="canary"), quick
+                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
             )
             try:
                 await client.rules()
             finally:
-                tried.append(client.pacer.requests)
+                tried.append(client.rate_limiter.requests)
 
     for scheme in ("https", "HTTPS"):
         with pytest.raises(errors.UnreachableError, match="certificate verify failed"):
@@ -284,14 +289,16 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
             reached.append(request)
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
-        carry = reading_only(carried_by(httpx.MockTransport(answer)), TENANT)
-        await ReadingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), VirtualTime().time).rules()
+        carry = read_only_transport(transport_over(httpx.MockTransport(answer)), TENANT)
+        await ReadingClient(
+            carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), VirtualTime().time
+        ).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
-        writer = WritingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), REAL_TIME)
+        writer = WritingClient(carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), REAL_TIME)
         for call in (
             lambda: writer.create(rule(), MARKER),
-            lambda: writer.update(Read(unmanaged("1", rule())), rule(), MARKER),
-            lambda: writer.delete(Read(unmanaged("1", rule()))),
+            lambda: writer.update(FetchedRule(unmanaged("1", rule())), rule(), MARKER),
+            lambda: writer.delete(FetchedRule(unmanaged("1", rule()))),
         ):
             with pytest.raises(AssertionError, match="reading client"):
                 await call()
@@ -308,9 +315,9 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
     def answer(_request: httpx.Request) -> httpx.Response:
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
-    carry = reading_only(carried_by(httpx.MockTransport(answer)), tenant)
+    carry = read_only_transport(transport_over(httpx.MockTransport(answer)), tenant)
     assert () == asyncio.run(
-        ReadingClient(carry, tenant, Credentials(client_id="id", client_secret="s"), VirtualTime().time).rules()
+        ReadingClient(carry, tenant, ClientCredentials(client_id="id", client_secret="s"), VirtualTime().time).rules()
     )
 
 
@@ -320,5 +327,5 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
 def test_a_proxy_that_is_none_is_said_without_its_password(proxy: str) -> None:
     """SOCKS would be spoken to as if it were HTTP; an odd URL would end in a traceback."""
     with pytest.raises(errors.UsageError, match="CXROUTE_PROXY") as refused:
-        network(TENANT, proxy, None)
+        network_transport(TENANT, proxy, None)
     assert "canary" not in str(refused.value)

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.listing import _proven, _Reading
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.listing import _read_consistently, _ReadResult
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule
 from tests.support.fake_clock import VirtualTime
@@ -29,9 +29,9 @@ def told(rules: int, page_size: int) -> Told:
 
     async def run() -> None:
         client = ReadingClient(
-            carried_by(Line(world.app)),
+            transport_over(Line(world.app)),
             replace(TENANT, page_size=page_size),
-            Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
+            ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
             VirtualTime().time,
             lambda what, done, all_of_them: found.append((what, done, all_of_them)),
         )
@@ -57,10 +57,10 @@ def test_each_page_that_came_is_told_and_of_how_many(rules: int, page_size: int,
 
 def test_a_list_that_nobody_counts_is_read_twice_without_a_wait_between() -> None:
     """To read again is no second attempt: nothing went wrong."""
-    readings = iter([_Reading({"1": {}}), _Reading({"1": {}})])
+    readings = iter([_ReadResult({"1": {}}), _ReadResult({"1": {}})])
     waits: list[float] = []
 
-    async def read() -> _Reading:
+    async def read() -> _ReadResult:
         return next(readings)
 
     async def sleep(seconds: float) -> None:
@@ -68,5 +68,5 @@ def test_a_list_that_nobody_counts_is_read_twice_without_a_wait_between() -> Non
 
     book: Any = SimpleNamespace(counted=False, what="rules")
     pacer: Any = SimpleNamespace(backoff=float)
-    assert [{}] == asyncio.run(_proven(read, book, replace(VirtualTime().time, sleep=sleep), pacer))
+    assert [{}] == asyncio.run(_read_consistently(read, book, replace(VirtualTime().time, sleep=sleep), pacer))
     assert [] == waits

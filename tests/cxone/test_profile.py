@@ -16,17 +16,17 @@ from hypothesis import strategies as st
 from reconciler import errors
 from reconciler.cli.commands.simulate import dialect_of
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.profile_mapping import Dialect
-from reconciler.cxone.settings import Credentials, Tenant
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.manifest.kinds.profile import TUTORIAL, Profile, operator_names
-from reconciler.manifest.load import load
-from reconciler.model.live import Marker, Read
+from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
+from reconciler.manifest.load import load_manifests
+from reconciler.model.live import FetchedRule, Marker
 from reconciler.model.rule import Address
-from reconciler.simulator.app import Simulator, simulator
-from reconciler.simulator.faults.injector import Faults
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.support.builders import QUEUES, rule
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
@@ -69,7 +69,7 @@ def profile(**said: Any) -> Profile:
     return Profile.model_validate({"name": "x", **said})
 
 
-def tenant_of(made: Profile) -> Tenant:
+def tenant_of(made: Profile) -> TenantSettings:
     return replace(TENANT, profile=made, queues=made.queues, rules_path=made.rules.path, queues_path=made.queues.path)
 
 
@@ -77,13 +77,13 @@ class Spoken:
     """A simulated tenant that speaks a profile, and a client that is told of it."""
 
     def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
-        self.state = State(
+        self.state = TenantState(
             [queue._asdict() for queue in QUEUES], [stored(number, **unknown()) for number in range(rules)]
         )
         self.profile = made
         dialect = dialect_of(made, made.rules.path, made.queues.path)
-        spoken = Settings(page_cap=cap, dialect=dialect, **said)
-        self.app: Simulator = simulator(self.state, spoken, Faults(faults) if faults else None)
+        spoken = SimulatorSettings(page_cap=cap, profile=dialect, **said)
+        self.app: Simulator = build_simulator(self.state, spoken, FaultInjector(faults) if faults else None)
 
     def run(self, work: Callable[[WritingClient], Any]) -> Any:
         """Do something with a client; its waiting takes no time."""
@@ -92,9 +92,9 @@ class Spoken:
             time = VirtualTime().time
             return await work(
                 WritingClient(
-                    carried_by(Line(self.app)),
+                    transport_over(Line(self.app)),
                     tenant_of(self.profile),
-                    Credentials(client_id="id", client_secret="secret"),
+                    ClientCredentials(client_id="id", client_secret="secret"),
                     time,
                 )
             )
@@ -133,7 +133,7 @@ def test_a_rule_is_made_changed_and_deleted_in_every_style(style: str) -> None:
         changed = await client.update(read, rule(priority=7), MARKER)
         assert 7 == changed.rule.priority
         assert 5 == len(await client.rules())
-        await client.delete(Read(changed))
+        await client.delete(FetchedRule(changed))
         assert 4 == len(await client.rules())
 
     spoken.run(work)
@@ -182,7 +182,7 @@ def test_an_uncounted_list_is_believed_when_two_readings_agree(style: str) -> No
 def test_a_list_that_leads_in_a_circle_ends(style: str) -> None:
     """F32: a link or token back to the start, on the last page or on each."""
     for when in ("", "@#2-"):
-        with pytest.raises(errors.UnexpectedAnswerError, match=r"circle|links back"):
+        with pytest.raises(errors.UnexpectedResponseError, match=r"circle|links back"):
             Spoken(profile(rules=PAGING[style]), 7, f"GET rules:cycle{when}").ids()
 
 
@@ -190,7 +190,7 @@ def test_a_list_that_leads_in_a_circle_ends(style: str) -> None:
 def test_a_link_to_another_host_is_refused_before_a_token_goes_there(style: str) -> None:
     """F32: whatever the link says, no request leaves for another host."""
     spoken = Spoken(profile(rules=PAGING[style]), 7, "GET rules:other-host@#1")
-    with pytest.raises(errors.UnexpectedAnswerError, match="another host"):
+    with pytest.raises(errors.UnexpectedResponseError, match="another host"):
         spoken.ids()
     assert 1 == sum(request.method == "GET" for request in spoken.state.requests)
 
@@ -212,9 +212,9 @@ class Scripted:
         """Read the rules."""
 
         async def run() -> Any:
-            carry = carried_by(httpx.MockTransport(self))
+            carry = transport_over(httpx.MockTransport(self))
             return await WritingClient(
-                carry, tenant_of(made), Credentials(client_id="i", client_secret="s"), VirtualTime().time
+                carry, tenant_of(made), ClientCredentials(client_id="i", client_secret="s"), VirtualTime().time
             ).rules()
 
         return asyncio.run(run())
@@ -252,7 +252,7 @@ def entry(name: str) -> dict[str, Any]:
 def test_a_hostile_link_is_not_followed(link: object) -> None:
     """Only the query of a link to the list itself, on the very server, is; all else ends the read with a reason."""
     server = Scripted({"entities": [entry("a")], "_links": {"next": link}})
-    with pytest.raises(errors.UnexpectedAnswerError, match="page of rules"):
+    with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):
         server.rules(profile(rules={"paging": {"style": "next-link"}}))
     assert ["http://localhost/api/v2/routing/rules"] == server.asked
 
@@ -266,7 +266,7 @@ def test_a_link_to_the_list_itself_is_followed(link: str) -> None:
     page, last = {"entities": [entry("a")], "_links": {"next": link}}, {"entities": [entry("b")], "_links": {}}
     server = Scripted(page, last, page, last)
     if link.startswith("//"):
-        with pytest.raises(errors.UnexpectedAnswerError, match="another host"):
+        with pytest.raises(errors.UnexpectedResponseError, match="another host"):
             server.rules(profile(rules={"paging": {"style": "next-link"}}))
         return
     assert 2 == len(server.rules(profile(rules={"paging": {"style": "next-link"}})))
@@ -304,7 +304,7 @@ def test_a_chain_that_never_ends_is_given_up() -> None:
             return super().__call__(request)
 
     server = Endless({})
-    with pytest.raises(errors.UnexpectedAnswerError, match="no end"):
+    with pytest.raises(errors.UnexpectedResponseError, match="no end"):
         server.rules(profile(rules={"paging": {"style": "scroll-token"}}))
     assert len(server.asked) < 20
 
@@ -355,12 +355,12 @@ def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], 
 def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
     """And the simulator of the profile would refuse it."""
     spoken = Spoken(profile(update="PATCH"), 1)
-    spoken.profile = TUTORIAL
+    spoken.profile = DEFAULT_PROFILE
 
     async def work(client: WritingClient) -> None:
         read = await client.rule("r0")
         assert read is not None
-        with pytest.raises(errors.NotOfferedError, match="405"):
+        with pytest.raises(errors.UnsupportedCallError, match="405"):
             await client.update(read, rule(), MARKER)
 
     spoken.run(work)
@@ -396,14 +396,14 @@ def test_whatever_is_read_is_written_back_as_it_was(form: dict[str, Any], ids: s
     """R2: names are one to one, whatever the tenant has of its own under ours."""
     names = {**OTHER_NAMES, "rules": {**OTHER_NAMES["rules"], "ids": ids}}
     names["target"] = {**OTHER_NAMES["target"], "queueIds": queue_ids}
-    dialect = Dialect(profile(**names))
-    assert form == dialect.body(dialect.rule(form))
+    dialect = ProfileMapper(profile(**names))
+    assert form == dialect.tenant_body(dialect.canonical_rule(form))
 
 
 def test_the_default_profile_changes_nothing() -> None:
     """It goes the same way, and each rule is the very object that was read."""
     form = {"id": "1", "~x": 1, "conditions": [{"type": "attribute"}]}
-    assert form is Dialect(TUTORIAL).rule(form)
+    assert form is ProfileMapper(DEFAULT_PROFILE).canonical_rule(form)
 
 
 def test_the_documents_hold_the_default_profile_and_it_is_the_default(cxroute: Program) -> None:
@@ -412,8 +412,8 @@ def test_the_documents_hold_the_default_profile_and_it_is_the_default(cxroute: P
     document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
     assert f"```yaml\n{cxroute.out}```\n" in document
     write("profile.yaml", cxroute.out)
-    written = load(Path("manifests")).profiles["tutorial"].document
-    assert TUTORIAL == written.model_copy(update={"operators": {}})
+    written = load_manifests(Path("manifests")).profiles["tutorial"].document
+    assert DEFAULT_PROFILE == written.model_copy(update={"operators": {}})
     assert operator_names({}) == written.operators
 
 

@@ -13,15 +13,15 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.paging import ROUTING_QUEUES, skills
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.desired.queues import Catalogue, QueueError
+from reconciler.cxone.paging import ROUTING_QUEUES, skills_list
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.desired.queues import QueueError, QueueResolver
 from reconciler.model.rule import Queue
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.cxone.test_profile import ERRORS, OTHER_NAMES, PAGING
 from tests.support.command import Command
 from tests.support.fake_clock import VirtualTime
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.kinds.profile import ListedQueues
 
 ROOT = Path(__file__).resolve().parents[2]
-SKILLS, DIGITAL = skills(30), ROUTING_QUEUES
+SKILLS, DIGITAL = skills_list(30), ROUTING_QUEUES
 TWENTY: list[dict[str, Any]] = [
     {"id": str(4000 + one), "name": f"Skill_{one}", "isActive": one % 2 == 0} for one in range(20)
 ]
@@ -45,12 +45,14 @@ SPREAD: list[dict[str, Any]] = [{"id": f"queue-{one}", "name": f"Digital {one}"}
 
 def read(listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, faults: str = "") -> list[Queue]:
     """Read a simulated tenant's queues."""
-    app = simulator(State(queues), Settings(page_cap=cap), Faults(faults) if faults else None)
+    app = build_simulator(
+        TenantState(queues), SimulatorSettings(page_cap=cap), FaultInjector(faults) if faults else None
+    )
 
     async def run() -> tuple[Queue, ...]:
         tenant = replace(TENANT, queues=listed, queues_path=listed.path)
         client = ReadingClient(
-            carried_by(Line(app)), tenant, Credentials(client_id="i", client_secret="s"), VirtualTime().time
+            transport_over(Line(app)), tenant, ClientCredentials(client_id="i", client_secret="s"), VirtualTime().time
         )
         return await client.queues()
 
@@ -75,21 +77,21 @@ def test_no_queues_are_a_204(listed: ListedQueues) -> None:
 
 def test_a_204_where_no_list_may_be_empty_is_an_unusable_answer() -> None:
     """F12: the default profile's list is never answered so."""
-    with pytest.raises(errors.UnexpectedAnswerError, match="nothing instead of JSON"):
+    with pytest.raises(errors.UnexpectedResponseError, match="nothing instead of JSON"):
         read(TENANT.queues, TWENTY, faults="GET queues:empty=204")
 
 
 @pytest.mark.parametrize("version", [1, 27, 99])
 def test_the_version_of_skills_is_the_environment_s(version: int) -> None:
     """N in the path differs by tenant."""
-    assert f"/inContactAPI/services/v{version}.0/skills" == skills(version).path
-    assert 20 == len(read(skills(version), TWENTY))
+    assert f"/inContactAPI/services/v{version}.0/skills" == skills_list(version).path
+    assert 20 == len(read(skills_list(version), TWENTY))
 
 
 def test_an_inactive_skill_is_an_error_once_a_rule_names_it() -> None:
     """By its name or id; of two that share a name the active one is meant."""
     queues = [Queue("1", "Off", active=False), Queue("2", "Twice", active=False), Queue("3", "Twice")]
-    catalogue = Catalogue("prod", {}, queues)
+    catalogue = QueueResolver("prod", {}, queues)
     with pytest.raises(QueueError, match=r'queue "Off" \(id 1\) of prod is inactive') as refused:
         catalogue.resolve("Off")
     assert "CXR121" == refused.value.code
@@ -188,7 +190,7 @@ def test_the_program_reaches_a_tenant_of_every_kind_by_a_manifest_alone(
 def test_a_rule_that_names_an_inactive_skill_stops_the_plan_at_its_line(typed: Callable[..., tuple[int, str]]) -> None:
     """Exit 3, with rule and skill."""
     manifests("http://127.0.0.1:9", queues="acd-skills")
-    State.load(Path("state.json"), start=State(off())).close()
+    TenantState.load(Path("state.json"), initial=TenantState(off())).close()
     with simulated("--state", "state.json") as url:
         manifests(url, queues="acd-skills")
         code, said = typed("plan")

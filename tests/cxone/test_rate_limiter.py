@@ -12,15 +12,15 @@ import httpx
 import pytest
 
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.cxone.transport.rate_limiter import Pacer, Rate
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.cxone.transport.rate_limiter import AdaptiveRate, RateLimiter
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address
-from reconciler.simulator.delivery import Bucket
-from reconciler.simulator.messages import Problem
-from reconciler.simulator.messages import refusal as refused
-from reconciler.simulator.settings import Settings
+from reconciler.simulator.delivery import TokenBucket
+from reconciler.simulator.messages import ApiProblem
+from reconciler.simulator.messages import error_response as refused
+from reconciler.simulator.settings import SimulatorSettings
 from tests.support.builders import rule
 from tests.support.fake_clock import START
 from tests.support.in_process_tenant import TENANT
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Odds = Callable[[float], float]
 
-REFUSED = Problem("Rate limit exceeded", "too.many.requests")
+REFUSED = ApiProblem("Rate limit exceeded", "too.many.requests")
 MARKER = Marker("acme", Address("cards", "vip"), "00000000")
 LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
@@ -63,8 +63,8 @@ class Tenant(httpx.AsyncBaseTransport):
     `odds` says how likely a request is refused by chance, by the seconds since the first one came.
     """
 
-    def __init__(self, settings: Settings, chance: Random, odds: Odds) -> None:
-        self._bucket, self._latency, self._chance, self._odds = Bucket(settings), settings.latency, chance, odds
+    def __init__(self, settings: SimulatorSettings, chance: Random, odds: Odds) -> None:
+        self._bucket, self._latency, self._chance, self._odds = TokenBucket(settings), settings.latency, chance, odds
         self.times: list[float] = []
         self.refused = 0
 
@@ -77,7 +77,7 @@ class Tenant(httpx.AsyncBaseTransport):
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
         self.times += [sent, clock()]
         by_chance = self._chance.random() < self._odds(sent - self.times[0])
-        refusal = refused(429, REFUSED, headers=(("retry-after", "1"),)) if by_chance else self._bucket.refusal()
+        refusal = refused(429, REFUSED, headers=(("retry-after", "1"),)) if by_chance else self._bucket.take_permit()
         if refusal is None:
             return httpx.Response(201, json={"id": "1", "name": "x", "priority": 1})
         self.refused += 1
@@ -95,11 +95,11 @@ def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never,
         clock, chance = asyncio.get_running_loop().time, Random(seed)
         start = START.timestamp() - clock()
         usual = {"rate": LIMIT, "burst": BURST, "latency": LATENCY, "clock": lambda: start + clock()}
-        tenant = Tenant(Settings(**{**usual, **settings}), chance, odds)
+        tenant = Tenant(SimulatorSettings(**{**usual, **settings}), chance, odds)
         client = WritingClient(
-            carried_by(tenant),
+            transport_over(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
-            Credentials(client_id="id", client_secret="secret"),
+            ClientCredentials(client_id="id", client_secret="secret"),
             jumping_time(chance),
         )
         places = asyncio.Semaphore(at_once)
@@ -110,7 +110,7 @@ def created(stated: float, count: int, *, at_once: int = 16, odds: Odds = never,
 
         found = await asyncio.gather(*(one(number) for number in range(count)), return_exceptions=True)
         seconds = max(tenant.times) - min(tenant.times)
-        return Run(list(found), seconds, tenant.refused, client.pacer.retries, client.pacer.requests)
+        return Run(list(found), seconds, tenant.refused, client.rate_limiter.retries, client.rate_limiter.requests)
 
     return run(go())
 
@@ -155,14 +155,14 @@ def sent(moments: list[float], late: float) -> list[float]:
 
     async def go() -> list[float]:
         usual, clock = jumping_time(Random(1)), asyncio.get_running_loop().time
-        pacer = Pacer(LIMIT, 1000, replace(usual, sleep=lambda seconds: asyncio.sleep(seconds + late)), 900.0)
+        pacer = RateLimiter(LIMIT, 1000, replace(usual, sleep=lambda seconds: asyncio.sleep(seconds + late)), 900.0)
         start = clock()
 
         async def call(moment: float) -> float:
             await asyncio.sleep(moment)
-            await pacer.enter()
+            await pacer.acquire()
             went = clock() - start
-            pacer.leave()
+            pacer.release()
             return went
 
         return await asyncio.gather(*(call(moment) for moment in moments))
@@ -184,61 +184,61 @@ def test_time_when_nobody_called_is_no_credit() -> None:
 
 def test_the_rate_is_as_stated_while_nothing_is_refused() -> None:
     """A little below it, for late timers."""
-    rate = Rate(50.0)
+    rate = AdaptiveRate(50.0)
     for number in range(1000):
-        rate.accepted(number / 50)
-    assert not rate.resumed(20.0)
-    assert pytest.approx(50.0, rel=0.01) == rate.at(20.0)
-    assert rate.at(20.0) < 50.0
+        rate.on_accepted(number / 50)
+    assert not rate.resume_after_wait(20.0)
+    assert pytest.approx(50.0, rel=0.01) == rate.rate_at(20.0)
+    assert rate.rate_at(20.0) < 50.0
 
 
 def test_a_limit_is_counted_from_what_was_accepted() -> None:
     """Ten seconds at 50, of which 40 and the bucket were taken: 40, and a little below it."""
-    rate = Rate(50.0)
+    rate = AdaptiveRate(50.0)
     for number in range(411):
-        rate.accepted(number * 10 / 411)
-    rate.refused(10.0)
-    assert rate.resumed(11.0)
-    assert 38.0 <= rate.at(11.0) <= 40.0
+        rate.on_accepted(number * 10 / 411)
+    rate.on_throttle(10.0)
+    assert rate.resume_after_wait(11.0)
+    assert 38.0 <= rate.rate_at(11.0) <= 40.0
 
 
 @pytest.mark.parametrize(("pause", "fresh"), [(0.13, True), (0.05, False)])
 def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: bool) -> None:  # noqa: FBT001 - a parameter
     """Five reads, a pause that gives five permits back, then writes: the limit is what the writes show."""
-    rate = Rate(125.0)
+    rate = AdaptiveRate(125.0)
     for number in range(5):
-        rate.accepted(number / 125)
-    rate.idle(pause, began := 0.04 + pause)
+        rate.on_accepted(number / 125)
+    rate.on_idle(pause, began := 0.04 + pause)
     for number in range(50):
-        rate.accepted(began + number / 125)
-    rate.refused(began + 0.4)
-    rate.resumed(began + 1.4)
-    assert fresh == (99.0 * 0.99 <= rate.at(began + 1.4) <= 102.5)
+        rate.on_accepted(began + number / 125)
+    rate.on_throttle(began + 0.4)
+    rate.resume_after_wait(began + 1.4)
+    assert fresh == (99.0 * 0.99 <= rate.rate_at(began + 1.4) <= 102.5)
 
 
-def lowered(stated: float = 50.0) -> Rate:
+def lowered(stated: float = 50.0) -> AdaptiveRate:
     """Return a rate after half of what was sent in a second was accepted, and a wait that ended at second 2."""
-    rate = Rate(stated)
+    rate = AdaptiveRate(stated)
     for number in range(int(stated / 2)):
-        rate.accepted(2 * number / stated)
-    rate.refused(1.0)
-    assert rate.resumed(2.0)
-    assert rate.at(2.0) < stated / 2
+        rate.on_accepted(2 * number / stated)
+    rate.on_throttle(1.0)
+    assert rate.resume_after_wait(2.0)
+    assert rate.rate_at(2.0) < stated / 2
     return rate
 
 
 def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
     """A limit can have been somebody else's doing: hardly in ten seconds, twofold in a minute."""
     rate = lowered()
-    assert rate.at(12.0) <= 1.02 * rate.at(2.0)
-    assert 2 * rate.at(2.0) <= rate.at(62.0) < rate.at(600.0) <= 50.0
-    assert rate.at(1e6) == Rate(50.0).at(0.0)
+    assert rate.rate_at(12.0) <= 1.02 * rate.rate_at(2.0)
+    assert 2 * rate.rate_at(2.0) <= rate.rate_at(62.0) < rate.rate_at(600.0) <= 50.0
+    assert rate.rate_at(1e6) == AdaptiveRate(50.0).rate_at(0.0)
 
 
 def test_what_was_under_way_before_a_wait_says_nothing_of_the_rate_after_it() -> None:
     """It would be lowered twice for one mistake."""
     rate = lowered()
-    before = rate.at(2.0)
-    rate.refused(1.5)
-    assert not rate.resumed(2.5)
-    assert before <= rate.at(2.5)
+    before = rate.rate_at(2.0)
+    rate.on_throttle(1.5)
+    assert not rate.resume_after_wait(2.5)
+    assert before <= rate.rate_at(2.5)

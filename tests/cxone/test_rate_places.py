@@ -9,16 +9,16 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.transport.rate_limiter import Pacer
+from reconciler.cxone.transport.rate_limiter import RateLimiter
 from reconciler.errors import OverloadedError
 from tests.support.stepping_clock import jumping_time, run
 
 RATE = 100.0
 
 
-def pacer(places: int) -> Pacer:
+def pacer(places: int) -> RateLimiter:
     """Return a pacer on the running loop's clock."""
-    return Pacer(RATE, places, jumping_time(Random(1)), math.inf)
+    return RateLimiter(RATE, places, jumping_time(Random(1)), math.inf)
 
 
 class Crowd:
@@ -32,7 +32,7 @@ class Crowd:
 
     async def call(self, number: int, seconds: float, end: float = math.inf) -> None:
         """Make a call that takes so long."""
-        await self.pacer.enter(end)
+        await self.pacer.acquire(end)
         self.went[number] = self.clock()
         self.under_way += 1
         assert self.under_way <= self.places
@@ -40,7 +40,7 @@ class Crowd:
             await asyncio.sleep(seconds)
         finally:
             self.under_way -= 1
-            self.pacer.leave()
+            self.pacer.release()
 
     async def free(self) -> int:
         """Return how many places can be had now."""
@@ -49,7 +49,7 @@ class Crowd:
         try:
             async with asyncio.timeout(1):
                 while True:
-                    await self.pacer.enter()
+                    await self.pacer.acquire()
                     found += 1
         except TimeoutError:
             return found
@@ -103,7 +103,7 @@ def test_a_429_holds_whoever_waits_and_whoever_comes() -> None:
         ends = [math.inf, math.inf, begin + 2.0, begin + 2.0, math.inf]
         tasks = [asyncio.create_task(one.call(number, 0.5, end)) for number, end in enumerate(ends)]
         await asyncio.sleep(0.2)
-        one.pacer.hold(3.0)
+        one.pacer.pause(3.0)
         await asyncio.sleep(1.5)
         tasks.append(asyncio.create_task(one.call(5, 0.5)))
         found = await asyncio.gather(*tasks, return_exceptions=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cxone.transport.rate_limiter import Rate
+from reconciler.cxone.transport.rate_limiter import AdaptiveRate
 from tests.cxone.test_rate_limiter import BURST, LATENCY, created
 from tests.cxone.test_waits import Tiresome, tiresome
 from tests.support.stepping_clock import run
@@ -123,36 +123,36 @@ def test_40_rules_are_made_on_a_socket(cxroute: Program, monkeypatch: pytest.Mon
 
 def test_a_429_among_the_first_requests_lowers_nothing() -> None:
     """So few do not empty a bucket: nothing shows a limit."""
-    rate = Rate(TOLD)
-    rate.accepted(0.0)
-    rate.refused(0.02)
-    assert rate.resumed(1.02)
-    assert rate.at(0.0) == rate.at(1.02)
+    rate = AdaptiveRate(TOLD)
+    rate.on_accepted(0.0)
+    rate.on_throttle(0.02)
+    assert rate.resume_after_wait(1.02)
+    assert rate.rate_at(0.0) == rate.rate_at(1.02)
 
 
 def test_one_wait_lowers_the_rate_once() -> None:
     """However many 429s led to it: to the limit that the accepted requests show."""
-    rate, other = Rate(TOLD), Rate(TOLD)
+    rate, other = AdaptiveRate(TOLD), AdaptiveRate(TOLD)
     for one, refusals in ((rate, 1), (other, 9)):
         for number in range(50):
-            one.accepted(number / TOLD)
+            one.on_accepted(number / TOLD)
         for _ in range(refusals):
-            one.refused(1.0)
-        one.resumed(2.0)
-    assert pytest.approx(40.0, rel=0.05) == rate.at(2.0) == other.at(2.0)
+            one.on_throttle(1.0)
+        one.resume_after_wait(2.0)
+    assert pytest.approx(40.0, rel=0.05) == rate.rate_at(2.0) == other.rate_at(2.0)
 
 
 def test_a_tenant_that_accepts_nothing_is_asked_ever_more_slowly_down_to_a_floor() -> None:
     """Each accepted request doubles the rate again, up to where it was."""
-    rate, now = Rate(TOLD), 0.0
-    rates = [rate.at(now)]
+    rate, now = AdaptiveRate(TOLD), 0.0
+    rates = [rate.rate_at(now)]
     for _ in range(6):
-        rate.refused(now)
+        rate.on_throttle(now)
         now += 1.0
-        rate.resumed(now)
-        rates.append(rate.at(now))
+        rate.resume_after_wait(now)
+        rates.append(rate.rate_at(now))
     assert [pytest.approx(max(before / 2, 4.0)) for before in rates[:-1]] == rates[1:]
     assert 4.0 == rates[-1]
     for _ in range(10):
-        rate.accepted(now)
-    assert pytest.approx(TOLD, rel=0.01) == rate.at(now)
+        rate.on_accepted(now)
+    assert pytest.approx(TOLD, rel=0.01) == rate.rate_at(now)

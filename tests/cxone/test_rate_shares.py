@@ -7,21 +7,21 @@ from random import Random
 
 import pytest
 
-from reconciler.cxone.transport.rate_limiter import Pacer, Rate
+from reconciler.cxone.transport.rate_limiter import AdaptiveRate, RateLimiter
 from tests.cxone.test_rate_limiter import lowered
 from tests.support.stepping_clock import jumping_time, run
 
 LIMIT = 100.0
 
 
-async def sent(pacer: Pacer, count: int) -> list[float]:
+async def sent(pacer: RateLimiter, count: int) -> list[float]:
     """Return when so many calls went out that all came at once."""
     clock = asyncio.get_running_loop().time
 
     async def call() -> float:
-        await pacer.enter()
+        await pacer.acquire()
         went = clock()
-        pacer.leave()
+        pacer.release()
         return went
 
     return await asyncio.gather(*(call() for _ in range(count)))
@@ -32,9 +32,9 @@ def test_clients_with_parts_keep_to_the_rate_together() -> None:
 
     async def all_of_them() -> list[float]:
         parts = (0.5, 0.25, 0.25)
-        pacers = [Pacer(LIMIT, 1000, jumping_time(Random(1)), 900.0) for _ in parts]
+        pacers = [RateLimiter(LIMIT, 1000, jumping_time(Random(1)), 900.0) for _ in parts]
         for pacer, part in zip(pacers, parts, strict=True):
-            pacer.part(part)
+            pacer.set_share(part)
         found = await asyncio.gather(*(sent(pacer, int(400 * part)) for pacer, part in zip(pacers, parts, strict=True)))
         return sorted(moment for some in found for moment in some)
 
@@ -48,15 +48,15 @@ def test_clients_with_parts_keep_to_the_rate_together() -> None:
 
 def test_a_part_that_grows_is_the_whole_again() -> None:
     """Also of a limit that was learnt meanwhile; what is stated is never gone beyond."""
-    rate, whole = Rate(LIMIT), Rate(LIMIT)
+    rate, whole = AdaptiveRate(LIMIT), AdaptiveRate(LIMIT)
     for part in (1 / 3, 1 / 7, 1.0):
-        rate.part(part)
-        assert pytest.approx(whole.at(0.0) * part) == rate.at(0.0)
-    assert pytest.approx(whole.at(0.0)) == rate.at(1e6)
+        rate.set_share(part)
+        assert pytest.approx(whole.rate_at(0.0) * part) == rate.rate_at(0.0)
+    assert pytest.approx(whole.rate_at(0.0)) == rate.rate_at(1e6)
     rate = lowered(LIMIT)
-    learnt = rate.at(2.0)
-    rate.part(0.5)
-    assert pytest.approx(learnt / 2) == rate.at(2.0)
+    learnt = rate.rate_at(2.0)
+    rate.set_share(0.5)
+    assert pytest.approx(learnt / 2) == rate.rate_at(2.0)
 
 
 def test_a_429_to_one_holds_the_others() -> None:
@@ -64,12 +64,12 @@ def test_a_429_to_one_holds_the_others() -> None:
 
     async def two() -> tuple[list[float], float, float]:
         time = jumping_time(Random(1))
-        one, other = (Pacer(LIMIT, 1000, time, 900.0) for _ in range(2))
+        one, other = (RateLimiter(LIMIT, 1000, time, 900.0) for _ in range(2))
         began = time.clock()
-        one.refused(began, "3")
-        other.hold(one.held)
+        one.on_throttle(began, "3")
+        other.pause(one.pause_seconds)
         moments = [moment - began for moment in await sent(other, 100)]
-        return moments, one.held, other.held
+        return moments, one.pause_seconds, other.pause_seconds
 
     moments, *held = run(two())
     assert pytest.approx(3.0) == moments[0]

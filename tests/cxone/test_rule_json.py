@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.rule_json import LEVELS, body, live_rule, queue
-from reconciler.errors import UnexpectedAnswerError
-from reconciler.model.live import Marker, signed
+from reconciler.cxone.rule_json import MAX_LEVELS, parse_live_rule, parse_queue, rule_body
+from reconciler.errors import UnexpectedResponseError
+from reconciler.model.live import Marker, format_description
 from reconciler.model.rule import Address, Opaque, Queue, Target
 from tests.support.builders import intent_is, rule
 
@@ -57,32 +57,32 @@ def nested(levels: int) -> Any:
 def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: object, must: str) -> None:
     """A name that is a number, `enabled: "yes"`: nothing is guessed, and the message names rule and field."""
     shown = "'7'" if field != "id" else f"{str(value)!r}"
-    with pytest.raises(UnexpectedAnswerError) as raised:
-        live_rule(form(**{field: value}))
+    with pytest.raises(UnexpectedResponseError) as raised:
+        parse_live_rule(form(**{field: value}))
     assert f"rule {shown} in the answer: `{field}` is not {must}" == str(raised.value)
 
 
 @pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
 def test_what_is_no_object_is_no_rule(value: object) -> None:
     """Said without a rule's id: there is none."""
-    with pytest.raises(UnexpectedAnswerError, match=r"^a rule in the answer is no JSON object$"):
-        live_rule(value)
+    with pytest.raises(UnexpectedResponseError, match=r"^a rule in the answer is no JSON object$"):
+        parse_live_rule(value)
 
 
 def test_a_rule_that_is_nested_too_deeply_is_refused() -> None:
     """The bound is a number of levels, the same on every Python: the rule itself is the first."""
-    assert "7" == live_rule(form(hints=nested(LEVELS - 1))).id
-    with pytest.raises(UnexpectedAnswerError, match=r"^rule '7' in the answer is nested too deeply$"):
-        live_rule(form(hints=nested(LEVELS)))
+    assert "7" == parse_live_rule(form(hints=nested(MAX_LEVELS - 1))).id
+    with pytest.raises(UnexpectedResponseError, match=r"^rule '7' in the answer is nested too deeply$"):
+        parse_live_rule(form(hints=nested(MAX_LEVELS)))
 
 
 def test_fields_that_are_left_out_have_their_defaults() -> None:
     """No description, enabled, no conditions and no targets; null says the same where it is no flag."""
     bare = {"id": "7", "name": "vip", "priority": 100}
     expected = rule("vip", description="", conditions=[], targets=[])
-    assert expected == live_rule(bare).rule
-    assert expected == live_rule({**bare, "description": None, "conditions": None, "targets": None}).rule
-    assert live_rule({**bare, "enabled": False}).rule.enabled is False
+    assert expected == parse_live_rule(bare).rule
+    assert expected == parse_live_rule({**bare, "description": None, "conditions": None, "targets": None}).rule
+    assert parse_live_rule({**bare, "enabled": False}).rule.enabled is False
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,9 @@ def test_fields_that_are_left_out_have_their_defaults() -> None:
 )
 def test_a_condition_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]) -> None:
     """It is opaque, and is written back letter by letter."""
-    (part,) = live_rule(form(conditions=[odd])).rule.conditions
+    (part,) = parse_live_rule(form(conditions=[odd])).rule.conditions
     assert isinstance(part, Opaque)
-    assert [odd] == body(rule(conditions=[part]), None)["conditions"]
+    assert [odd] == rule_body(rule(conditions=[part]), None)["conditions"]
 
 
 @pytest.mark.parametrize(
@@ -117,14 +117,16 @@ def test_a_condition_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]
 )
 def test_a_target_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]) -> None:
     """A weight that is no number, or too large to be added up, too."""
-    (part,) = live_rule(form(targets=[odd])).rule.targets
+    (part,) = parse_live_rule(form(targets=[odd])).rule.targets
     assert isinstance(part, Opaque)
-    assert [odd] == body(rule(targets=[part]), None)["targets"]
+    assert [odd] == rule_body(rule(targets=[part]), None)["targets"]
 
 
 def test_a_target_without_a_weight_has_one() -> None:
     """As the API means it."""
-    assert (Target("q-cards", 1),) == live_rule(form(targets=[{"type": "queue", "queueId": "q-cards"}])).rule.targets
+    assert (Target("q-cards", 1),) == parse_live_rule(
+        form(targets=[{"type": "queue", "queueId": "q-cards"}])
+    ).rule.targets
 
 
 def test_an_update_sends_back_every_unknown_field_of_the_rule_and_of_the_parts_that_stay() -> None:
@@ -132,15 +134,15 @@ def test_an_update_sends_back_every_unknown_field_of_the_rule_and_of_the_parts_t
     hinted, twin = {**SENDS, "hint": 7}, {**SENDS, "hint": 8}
     raw = form(division={"id": "home"}, targets=[hinted, twin], conditions=[{**ASKS, "note": "x"}])
     target = Target("q-cards", 1)
-    sent = body(rule(targets=[target, target, target], priority=7), MARKER, raw)
+    sent = rule_body(rule(targets=[target, target, target], priority=7), MARKER, raw)
     assert ({"id": "home"}, "7", 7) == (sent["division"], sent["id"], sent["priority"])
     assert [hinted, twin, SENDS] == sent["targets"]
     assert [{**ASKS, "note": "x"}] == sent["conditions"]
-    assert signed(rule(), MARKER) == sent["description"]
-    assert [{**ASKS, "value": "other"}] == body(rule(conditions=[intent_is("other")]), MARKER, raw)["conditions"]
-    assert [SENDS] == body(rule(), MARKER, {**raw, "targets": "none"})["targets"]
+    assert format_description(rule(), MARKER) == sent["description"]
+    assert [{**ASKS, "value": "other"}] == rule_body(rule(conditions=[intent_is("other")]), MARKER, raw)["conditions"]
+    assert [SENDS] == rule_body(rule(), MARKER, {**raw, "targets": "none"})["targets"]
 
 
 def test_a_queue_is_read_under_our_names() -> None:
     """Its id, its name, and whether it may be used."""
-    assert Queue("q1", "Cards", active=False) == queue({"id": "q1", "name": "Cards", "active": False, "more": 1})
+    assert Queue("q1", "Cards", active=False) == parse_queue({"id": "q1", "name": "Cards", "active": False, "more": 1})

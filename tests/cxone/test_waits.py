@@ -16,11 +16,11 @@ import httpx
 import pytest
 
 from reconciler.cxone.client import WritingClient
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.simulator.app import simulator
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.crash.served import served
 from tests.endpoint.processes import environment
 from tests.support.command import Command
@@ -86,7 +86,7 @@ def tiresome(
 ) -> Iterator[Kind]:
     """Serve such a tenant, with so many rules wanted from it; the manifests are written here."""
     with served() as here:
-        here.app = tenant = kind(simulator(State(QUEUES), Settings()), **settings)
+        here.app = tenant = kind(build_simulator(TenantState(QUEUES), SimulatorSettings()), **settings)
         write(
             "all.yaml",
             MANIFEST.format(url=here.url) + "".join(f"- {{intent: i{n}, queue: Billing}}\n" for n in range(rules)),
@@ -212,8 +212,10 @@ def told(virtual: VirtualTime, *answers: httpx.Response) -> list[tuple[str, str,
     def tell(reason: str, text: str, seconds: float, /) -> None:
         found.append((reason, text, seconds))
 
-    carry = carried_by(httpx.MockTransport(answer))
-    client = WritingClient(carry, TENANT, Credentials(client_id="id", client_secret="s"), virtual.time, tell=tell)
+    carry = transport_over(httpx.MockTransport(answer))
+    client = WritingClient(
+        carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), virtual.time, on_wait=tell
+    )
     asyncio.run(client.rule("1"))
     return found
 

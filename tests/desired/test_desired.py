@@ -6,29 +6,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import AssumedCatalogue
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver
 from reconciler.errors import ManifestError
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from reconciler.text.phrases import condition_phrase
 from tests.support.written_manifests import ENVIRONMENT, HEAD
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
 
 STAGING = ENVIRONMENT.replace("name: prod", "name: staging").replace("tenant: acme", "tenant: acme-test")
 CARDS = "{intent: lost, queue: Cards}"
 
 
-def wanted_in(room: Path, name: str, *rules: str, ruleset: str = "") -> Desired:
+def wanted_in(room: Path, name: str, *rules: str, ruleset: str = "") -> DesiredState:
     """Return what manifests with these rules, one on each line from 5 on, want in an environment."""
     (room / "environments.yaml").write_text(f"{ENVIRONMENT}---\n{STAGING}", "utf-8")
     head = HEAD.replace("rules:", f"{ruleset}rules:")
     (room / "rules.yaml").write_text(head + "".join(f"  - {rule}\n" for rule in rules), "utf-8")
-    manifests = load(room)
-    return desire(manifests, manifests.environments[name].document, AssumedCatalogue(name, {}))
+    manifests = load_manifests(room)
+    return expand_manifests(manifests, manifests.environments[name].document, OfflineQueueResolver(name, {}))
 
 
 def errors(room: Path, *rules: str) -> list[tuple[str, int, str, str]]:

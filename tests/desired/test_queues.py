@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, QueueError, aliases
+from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.manifest.documents import QueueRef
 from reconciler.model.rule import Queue
 from tests.support.written_manifests import loaded
@@ -23,7 +23,7 @@ ALIASES: Final[dict[str, str | QueueRef | None]] = {
     "gone": QueueRef(id="9"),
     "elsewhere": None,
 }
-CATALOGUE = Catalogue("prod", ALIASES, [CARDS, FRAUD, OTHER_FRAUD])
+CATALOGUE = QueueResolver("prod", ALIASES, [CARDS, FRAUD, OTHER_FRAUD])
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_queue_that_is_ambiguous_or_unknown_is_refused(name: str, code: str, m
 def test_an_alias_of_a_name_that_is_not_live_is_refused() -> None:
     """The message says both names."""
     with pytest.raises(QueueError) as refused:
-        Catalogue("prod", {"cards": "Card"}, [CARDS]).resolve("cards")
+        QueueResolver("prod", {"cards": "Card"}, [CARDS]).resolve("cards")
     assert ("CXR105", "queue \"Card\" (alias 'cards') is no live queue of prod", 'did you mean "cards"?') == (
         refused.value.code,
         str(refused.value),
@@ -69,11 +69,11 @@ def test_an_alias_of_a_name_that_is_not_live_is_refused() -> None:
 
 def test_offline_every_queue_is_there_but_for_an_alias_without_an_entry() -> None:
     """A queue gets its name for its id; an alias without an entry is wrong in any tenant."""
-    catalogue = AssumedCatalogue("prod", ALIASES)
+    catalogue = OfflineQueueResolver("prod", ALIASES)
     assert [Queue("Fraud", "Fraud"), Queue("3", "second")] == [catalogue.resolve(one) for one in ("Fraud", "second")]
     with pytest.raises(QueueError, match="no entry for prod"):
         catalogue.resolve("elsewhere")
-    assert {"Fraud": Queue("Fraud", "Fraud"), "3": Queue("3", "second")} == catalogue.known
+    assert {"Fraud": Queue("Fraud", "Fraud"), "3": Queue("3", "second")} == catalogue.queues_by_id
 
 
 def test_an_alias_means_what_its_environment_says(room: Path) -> None:
@@ -83,5 +83,5 @@ def test_an_alias_means_what_its_environment_says(room: Path) -> None:
         "apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n"
         "  cards: Cards\n  fraud: {prod: {id: '2'}, staging: {name: Fraud}}\n  late: {staging: {name: Late}}\n",
     )
-    assert {"cards": "Cards", "fraud": QueueRef(id="2"), "late": None} == aliases(manifests, "prod")
-    assert {"cards": "Cards", "fraud": "fraud", "late": "late"} == aliases(manifests, "sandbox")
+    assert {"cards": "Cards", "fraud": QueueRef(id="2"), "late": None} == resolve_aliases(manifests, "prod")
+    assert {"cards": "Cards", "fraud": "fraud", "late": "late"} == resolve_aliases(manifests, "sandbox")

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from reconciler.checks.route_tests import verify
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.checks.route_tests import run_route_tests
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import ManifestError
 from reconciler.manifest.json_schema import manifest_schema
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from tests.support.program import Program, write
 
 if TYPE_CHECKING:
@@ -43,9 +43,11 @@ def prod(rules: str, **values: Any) -> Rule:
     """Return the one rule that the manifests want in prod."""
     write("prod.yaml", HEAD.replace("{}", json.dumps(VALUES | values)))
     write("rules.yaml", RULESET + rules)
-    manifests = load(Path("manifests"))
+    manifests = load_manifests(Path("manifests"))
     environment = manifests.environments["prod"].document
-    (one,) = desire(manifests, environment, AssumedCatalogue("prod", aliases(manifests, "prod"))).rules.values()
+    (one,) = expand_manifests(
+        manifests, environment, OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
+    ).rules.values()
     return one.rule
 
 
@@ -227,13 +229,13 @@ def test_memory_stays_bounded_whatever_the_variables_ask_for(what: str) -> None:
     write("prod.yaml", HEAD.replace("{}", json.dumps({"v": value})))
     rules = "".join(f"  - {rule(number)[:-1]}, queue: Cards}}\n" for number in range(count))
     write("rules.yaml", f"{RULESET}rules:\n{rules}")
-    manifests = load(Path("manifests"))
+    manifests = load_manifests(Path("manifests"))
     environment = manifests.environments["prod"].document
-    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     tracemalloc.start()
     try:
         with pytest.raises(ManifestError) as caught:
-            desire(manifests, environment, catalogue)
+            expand_manifests(manifests, environment, catalogue)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -255,9 +257,9 @@ def test_many_small_files_share_one_bound() -> None:
             for number in range(80)
         )
         write(f"rules{file}.yaml", f"{RULESET.replace('cards', f'cards{file}')}rules:\n{rules}")
-    manifests = load(Path("manifests"))
+    manifests = load_manifests(Path("manifests"))
     with pytest.raises(ManifestError) as caught:
-        desire(manifests, manifests.environments["prod"].document, AssumedCatalogue("prod", {}))
+        expand_manifests(manifests, manifests.environments["prod"].document, OfflineQueueResolver("prod", {}))
     assert {"the variables in all files together make more than 64 MiB of text"} == {
         finding.message for finding in caught.value.findings
     }
@@ -269,12 +271,12 @@ def test_a_long_queue_name_in_generated_descriptions_counts() -> None:
     write("prod.yaml", f"{HEAD}{queues}")
     rules = "".join(f"  - {{intent: i{number}, queue: a}}\n" for number in range(5_000))
     write("rules.yaml", f"{RULESET}rules:\n{rules}")
-    manifests = load(Path("manifests"))
+    manifests = load_manifests(Path("manifests"))
     with pytest.raises(ManifestError, match="1 error") as caught:
-        desire(
+        expand_manifests(
             manifests,
             manifests.environments["prod"].document,
-            AssumedCatalogue("prod", aliases(manifests, "prod")),
+            OfflineQueueResolver("prod", resolve_aliases(manifests, "prod")),
         )
     assert "CXR010" == caught.value.findings[0].code
 
@@ -287,10 +289,12 @@ def test_texts_of_route_tests_are_bounded_too() -> None:
         f'  - {{given: {{attributes: {{a: "${{v}}{number}"}}}}, expect: {{queue: Cards}}}}\n' for number in range(500)
     )
     write("tests.yaml", f"apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n{tests}")
-    manifests = load(Path("manifests"))
-    catalogue = AssumedCatalogue("prod", aliases(manifests, "prod"))
+    manifests = load_manifests(Path("manifests"))
+    catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     environment = manifests.environments["prod"].document
-    tried = verify(manifests.route_tests, environment, catalogue, desire(manifests, environment, catalogue))
+    tried = run_route_tests(
+        manifests.route_tests, environment, catalogue, expand_manifests(manifests, environment, catalogue)
+    )
     failures = [one.failure.message for one in tried if one.failure]
     assert "the variables in this file make more than 5 MiB of text" == failures[-1]
-    assert 6_000_000 > sum(len(str(one.given)) for one in tried)
+    assert 6_000_000 > sum(len(str(one.conversation)) for one in tried)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from reconciler.apply.report import Report, outcomes_document
+from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.environments.run import WORST
 from reconciler.model.change import Applied, Create
 from reconciler.model.rule import OPERATORS
-from reconciler.plan.guards import NAMES as GUARDS
+from reconciler.plan.guards import GUARD_NAMES as GUARDS
 from reconciler.plan.json_schema import plan_schema
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_vocabulary import OPERATIONS
@@ -58,7 +58,7 @@ def test_the_page_of_plans_has_every_guard_and_every_word_of_an_outcome() -> Non
     """Under the names that JSON and `--allow` have."""
     assert [*GUARDS] == re.findall(r"^\| `(\w+)` \|", _section("plan-json", "Guards"), re.MULTILINE)
     outcome = Applied(Create(address("cards/new"), rule("new"), None), 1, "7")
-    (form,) = outcomes_document(Report(outcomes=(outcome,), converged=True))
+    (form,) = outcomes_to_json(ApplyReport(outcomes=(outcome,), converged=True))
     assert [*form] == re.findall(r"^\| `outcomes\.(\w+)`", _section("plan-json", "Apply"), re.MULTILINE)
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.request import Answer, NotSentError, Request
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NotSentError
 from reconciler.doctor import observations as findings
 from reconciler.doctor.probe import Probe
-from reconciler.doctor.reachability import surroundings
+from reconciler.doctor.reachability import check_network_settings
 from reconciler.errors import UnreachableError
 from reconciler.model.rule import Opaque
 from tests.hostile.tenant import Tenant, page, response, serving, whole
@@ -29,7 +29,7 @@ from tests.support.in_process_tenant import TENANT
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from reconciler.doctor.check import Line, Reply
+    from reconciler.doctor.check import CheckResult, ProbeReply
     from tests.hostile.tenant import Script, Turn
     from tests.support.program import Program
 
@@ -285,11 +285,11 @@ def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.Mo
     assert "everything goes by 127.0.0.1:9 (CXROUTE_PROXY)" == found["proxy"][1]
     assert "no connection" in found["token"][1]
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
-    (line,) = surroundings()
+    (line,) = check_network_settings()
     assert (found["proxy"][1], []) == (line.message, canary.found(repr(line)))
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9").replace("http", "socks5"))
-    (line,) = surroundings()
-    assert ("fail", []) == (line.state, canary.found(repr(line)))
+    (line,) = check_network_settings()
+    assert ("fail", []) == (line.status, canary.found(repr(line)))
 
 
 @pytest.mark.parametrize(
@@ -353,15 +353,15 @@ def test_queues_that_the_manifests_name_and_nobody_has(start: Start, cxroute: Pr
 )
 def test_tokens(form: dict[str, Any], state: str, said: str) -> None:
     """Type and life."""
-    line = findings.of_token(form)
-    assert (state, said) == (line.state, line.message)
+    line = findings.check_token(form)
+    assert (state, said) == (line.status, line.message)
 
 
 @pytest.mark.parametrize("life", [None, "soon", True, -1, float("inf"), float("nan"), 1e300, []])
 def test_a_life_that_is_none(life: object) -> None:
     """However odd, it is a warning."""
-    line = findings.of_token({"token_type": "Bearer", "expires_in": life})
-    assert ("warn", "given: Bearer, for no stated time") == (line.state, line.message)
+    line = findings.check_token({"token_type": "Bearer", "expires_in": life})
+    assert ("warn", "given: Bearer, for no stated time") == (line.status, line.message)
 
 
 @pytest.mark.parametrize(
@@ -377,15 +377,15 @@ def test_a_life_that_is_none(life: object) -> None:
 )
 def test_pages(came: int, total: int, asked: int, state: str, said: str) -> None:
     """How many there are, and whether the size of a page is honoured."""
-    line = findings.of_pages("rules", came, total, asked)
-    assert (state, said) == (line.state, line.message)
+    line = findings.check_pages("rules", came, total, asked)
+    assert (state, said) == (line.status, line.message)
 
 
 def test_a_list_without_a_total_is_counted_as_far_as_it_was_read() -> None:
     """The tenant may not say how many there are."""
-    line = findings.of_pages("rules", 100, None, 100)
+    line = findings.check_pages("rules", 100, None, 100)
     assert ("ok", "100 rules in the first page; the tenant does not say how many there are") == (
-        line.state,
+        line.status,
         line.message,
     )
 
@@ -403,31 +403,34 @@ def test_a_list_without_a_total_is_counted_as_far_as_it_was_read() -> None:
 def test_a_part_that_is_not_understood_is_named_by_what_it_says(text: str, said: str) -> None:
     """Whatever JSON it is, and where it is none."""
     rules = [unmanaged("1", rule(conditions=(Opaque(text),)))]
-    assert f"not understood: {said} (1)" == findings.of_operators(rules, (), "")[-1].message
+    assert f"not understood: {said} (1)" == findings.check_operators(rules, (), "")[-1].message
 
 
 def test_owners_and_etags() -> None:
     """Whose the rules are; what protects a write."""
     rules = [managed("1", "cards/a", rule()), managed("2", "cards/b", rule("b"))]
-    assert "2 managed by acme, 0 not managed" == findings.of_owners(rules, "acme", "").message
+    assert "2 managed by acme, 0 not managed" == findings.check_owners(rules, "acme", "").message
     assert (
-        "0 managed by other, 0 not managed, 2 of other owners (x)" == findings.of_owners(rules, "other", " (x)").message
+        "0 managed by other, 0 not managed, 2 of other owners (x)"
+        == findings.check_owners(rules, "other", " (x)").message
     )
-    assert ["ok", "ok"] == [findings.of_etags(etag).state for etag in ('"1"', None)]
+    assert ["ok", "ok"] == [findings.check_etag(etag).status for etag in ('"1"', None)]
 
 
-def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[Reply, Line]:
+def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[ProbeReply, CheckResult]:
     """Ask for a token on a clock of our own; return the reply and what is said of the clocks."""
     time = VirtualTime()
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         at = datetime(2026, 11, 25, 12, 0, tzinfo=UTC) + timedelta(seconds=time.seconds - 1000 + ahead)
-        return Answer(
+        return ApiResponse(
             request.call, 200, {"date": format_datetime(at, usegmt=True), **headers}, b'{"access_token": "x"}'
         )
 
-    reply = asyncio.run(Probe(carry, TENANT, Credentials(client_id="id", client_secret="a-secret"), time.time).open())
-    return reply, findings.of_clock([reply.skew] if reply.skew is not None else [])
+    reply = asyncio.run(
+        Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="a-secret"), time.time).request_token()
+    )
+    return reply, findings.check_clock([reply.clock_skew] if reply.clock_skew is not None else [])
 
 
 @pytest.mark.parametrize(
@@ -442,26 +445,26 @@ def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[Reply, Line]:
 def test_the_clock(ahead: float, state: str, said: str) -> None:
     """By the header Date; the smallest difference of all answers counts."""
     line = asked({}, ahead)[1]
-    assert (state, True) == (line.state, said in line.message)
-    assert findings.of_clock([900.0, 2.0]).state == "ok"
+    assert (state, True) == (line.status, said in line.message)
+    assert findings.check_clock([900.0, 2.0]).status == "ok"
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Foo 2026 25:61:61 GMT"])
 def test_a_date_that_is_none(date: str) -> None:
     """Nothing is known then, and nothing breaks."""
-    assert asked({"date": date})[0].skew is None
+    assert asked({"date": date})[0].clock_skew is None
 
 
 def test_a_refused_connection_is_tried_twice() -> None:
     """A second later, once."""
     time, calls = VirtualTime(), []
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         calls.append(request.call)
         raise NotSentError("refused")
 
-    probe = Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), time.time)
+    probe = Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), time.time)
     with pytest.raises(UnreachableError):
-        asyncio.run(probe.open())
-    assert [("unreachable", 2)] == [(reply.kind, reply.tries) for reply in probe.replies]
+        asyncio.run(probe.request_token())
+    assert [("unreachable", 2)] == [(reply.kind, reply.attempts) for reply in probe.replies]
     assert (2, [1.0]) == (len(calls), time.slept)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.request import Answer, Request
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.doctor.probe import Probe
-from reconciler.errors import NotOfferedError, UnexpectedAnswerError, UnreachableError
+from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
 
@@ -31,27 +31,29 @@ class Line:
         self.asked: list[str] = []
         self.told: list[str] = []
 
-        async def carry(request: Request) -> Answer:
+        async def carry(request: ApiRequest) -> ApiResponse:
             self.asked.append(request.call)
             if request.method == "POST":
-                return Answer(request.call, *token)
+                return ApiResponse(request.call, *token)
             said = other(len(self.asked) - 2) if callable(other) else other
-            return Answer(request.call, *said)
+            return ApiResponse(request.call, *said)
 
         def tell(_brief: str, text: str, _seconds: float) -> None:
             self.told.append(text)
 
-        self.probe = Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), self.time.time, tell)
+        self.probe = Probe(
+            carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), self.time.time, tell
+        )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_of_the_token_request_is_an_error_and_is_not_followed(status: int) -> None:
     """The credentials would go along: one request is sent, and only the host that it points at is kept."""
     line = Line(token=(status, {"location": "https://sign-in.example/?session=1"}, b""))
-    with pytest.raises(NotOfferedError, match=r"^POST /oauth/token: the server redirects to another place$"):
-        asyncio.run(line.probe.open())
+    with pytest.raises(UnsupportedCallError, match=r"^POST /oauth/token: the server redirects to another place$"):
+        asyncio.run(line.probe.request_token())
     (reply,) = line.probe.replies
-    assert ("redirect", status, "sign-in.example", 1) == (reply.kind, reply.status, reply.said, len(line.asked))
+    assert ("redirect", status, "sign-in.example", 1) == (reply.kind, reply.status, reply.error_text, len(line.asked))
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -59,7 +61,7 @@ def test_a_redirect_of_a_list_is_no_list_and_is_not_followed(status: int) -> Non
     """A token and one request; the reply says where it points."""
     line = Line(other=(status, {"location": "//other.example/"}, b'{"entities": [], "total": 0}'))
     reply, page = asyncio.run(line.probe.rules())
-    assert ("redirect", "other.example", None) == (reply.kind, reply.said, page)
+    assert ("redirect", "other.example", None) == (reply.kind, reply.error_text, page)
     assert 2 == len(line.asked)
 
 
@@ -69,14 +71,14 @@ def test_a_redirect_of_a_list_is_no_list_and_is_not_followed(status: int) -> Non
 def test_of_a_redirect_only_a_harmless_host_is_kept(location: str, host: str) -> None:
     """Whatever else stands there may be a session's, or no address at all."""
     reply, _ = asyncio.run(Line(other=(302, {"location": location}, b"")).probe.rules())
-    assert host == reply.said
+    assert host == reply.error_text
 
 
 @pytest.mark.parametrize("body", [b"<!doctype html><title>Sign in</title>", b"", b'{"access_token": '])
 def test_a_token_answer_that_is_no_json_is_an_error(body: bytes) -> None:
     """Although its status says that all is well."""
-    with pytest.raises(UnexpectedAnswerError, match=r"^POST /oauth/token: the answer is no JSON$"):
-        asyncio.run(Line(token=(200, {}, body)).probe.open())
+    with pytest.raises(UnexpectedResponseError, match=r"^POST /oauth/token: the answer is no JSON$"):
+        asyncio.run(Line(token=(200, {}, body)).probe.request_token())
 
 
 def test_an_answer_that_may_pass_is_asked_for_once_more() -> None:
@@ -84,7 +86,7 @@ def test_an_answer_that_may_pass_is_asked_for_once_more() -> None:
     page = json.dumps({"entities": [], "total": 0}).encode()
     line = Line(other=lambda number: (200, {}, page) if number else (503, {"retry-after": "3"}, b""))
     reply, found = asyncio.run(line.probe.rules())
-    assert ("json", 2, True) == (reply.kind, reply.tries, found is not None and found.whole)
+    assert ("json", 2, True) == (reply.kind, reply.attempts, found is not None and found.is_complete)
     assert [3.0] == line.time.slept
     assert ["waiting for the tenant: HTTP 503 from GET /api/v2/routing/rules, attempt 2 in 3 s"] == line.told
 
@@ -96,7 +98,7 @@ def test_a_server_may_ask_for_some_seconds_and_no_more(asked: str, waited: float
     """Nobody who looks at a tenant waits for an hour."""
     line = Line(other=(429, {"retry-after": asked}, b""))
     reply, page = asyncio.run(line.probe.queues())
-    assert (429, 2, None, [waited]) == (reply.status, reply.tries, page, line.time.slept)
+    assert (429, 2, None, [waited]) == (reply.status, reply.attempts, page, line.time.slept)
 
 
 def test_a_token_server_that_never_answers_is_unreachable() -> None:
@@ -105,11 +107,11 @@ def test_a_token_server_that_never_answers_is_unreachable() -> None:
     async def run() -> None:
         time = VirtualTime()
 
-        async def carry(request: Request) -> Answer:
+        async def carry(request: ApiRequest) -> ApiResponse:
             await time.time.sleep(11.0)
-            return Answer(request.call, *GIVEN)
+            return ApiResponse(request.call, *GIVEN)
 
-        await Probe(carry, TENANT, Credentials(client_id="id", client_secret="secret"), time.time).open()
+        await Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), time.time).request_token()
 
     with pytest.raises(UnreachableError, match=r"^POST /oauth/token: "):
         asyncio.run(run())

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from reconciler.endpoint.app import ContextApp, Limits, Surroundings, context_app
+from reconciler.endpoint.app import ContextApp, Dependencies, Limits, build_context_app
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from reconciler.endpoint.handler import Policy
+    from reconciler.endpoint.handler import EventPolicy
 
 KEY = "key-of-the-bot"
 NOW = datetime(2026, 11, 25, 12, 0, 0, 123456, tzinfo=UTC)
@@ -81,20 +81,20 @@ class Endpoint:
         upstream: Upstream | None = None,
         keys: Iterable[str] = (KEY,),
         secrets: Iterable[str] = (),
-        policy: Policy | None = None,
+        policy: EventPolicy | None = None,
         limits: Limits | None = None,
         **around: Any,
     ) -> None:
         self.upstream = upstream or Upstream()
         self.log: list[dict[str, Any]] = []
         self.seconds = 0.0
-        surroundings = Surroundings(
+        surroundings = Dependencies(
             now=lambda: NOW + timedelta(seconds=self.seconds),
             clock=lambda: self.seconds,
             log=lambda line: self.log.append(json.loads(line)),
         )
         around_it = replace(surroundings, **around)
-        self.app: ContextApp = context_app(self.upstream.write, keys, secrets, policy, around_it, limits)
+        self.app: ContextApp = build_context_app(self.upstream.write, keys, secrets, policy, around_it, limits)
 
     async def post(self, form: Any = EVENT, headers: Sequence[tuple[bytes, bytes]] = HEADERS) -> Reply:
         """Post a body: bytes as they are, anything else as JSON."""

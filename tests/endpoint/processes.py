@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from tests.endpoint import in_process_endpoint as posting
 from tests.support import canary_secrets as canary
 from tests.support.command import Command
@@ -88,7 +88,7 @@ def caller(url: str) -> httpx.Client:
 
 def contexts(folder: Path, file: str = "state.json") -> dict[str, Any]:
     """Return what the simulator holds now: it has to have ended."""
-    state = State.load(folder / file)
+    state = TenantState.load(folder / file)
     try:
         return dict(state.contexts)
     finally:

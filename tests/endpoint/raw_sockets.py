@@ -8,7 +8,7 @@ import json
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from reconciler.endpoint.server import _Server, listening_socket
+from reconciler.endpoint.server import _EndpointServer, open_listener
 from tests.endpoint.in_process_endpoint import EVENT, KEY
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ class Said(NamedTuple):
 async def listening(endpoint: Endpoint) -> AsyncIterator[int]:
     """Serve; yields the port."""
     began = asyncio.Event()
-    server = _Server(endpoint.app, began.set)
-    with listening_socket("127.0.0.1", 0) as listener:
+    server = _EndpointServer(endpoint.app, began.set)
+    with open_listener("127.0.0.1", 0) as listener:
         port = listener.getsockname()[1]
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         await began.wait()

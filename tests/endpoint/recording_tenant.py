@@ -11,11 +11,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.server import serve
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
@@ -29,7 +29,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float)
     parser.add_argument("--latency-ms", type=float, default=0.0)
     options = parser.parse_args()
-    state, record = State(), Path(options.file).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - to the end
+    state, record = TenantState(), Path(options.file).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - to the end
     merge = state.merge
 
     def note(kind: str, **said: Any) -> None:
@@ -40,8 +40,8 @@ def main() -> None:
         return merge(conversation, attributes)
 
     state.merge = noting  # type: ignore[method-assign]
-    faults = Faults(options.faults, 1) if options.faults else None
-    app = simulator(state, Settings(rate=options.rate, latency=options.latency_ms / 1000), faults)
+    faults = FaultInjector(options.faults, 1) if options.faults else None
+    app = build_simulator(state, SimulatorSettings(rate=options.rate, latency=options.latency_ms / 1000), faults)
 
     async def asked(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].endswith("/context"):

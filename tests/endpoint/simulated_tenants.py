@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import path_of, writer_of
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
+from reconciler.cxone.context_writers import choose_writer, context_path
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.profile import TUTORIAL
-from reconciler.simulator.app import Simulator, simulator
-from reconciler.simulator.faults.injector import Faults
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE
+from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
@@ -26,7 +26,7 @@ from tests.support.simulated import Line
 if TYPE_CHECKING:
     import httpx
 
-    from reconciler.cxone.context_writers import Writer
+    from reconciler.cxone.context_writers import ContextWriter
 
 SAID: dict[str, str | float | None] = {
     "cognigyDetectedIntent": "billing",
@@ -38,13 +38,13 @@ SAID: dict[str, str | float | None] = {
 FIELDS = {"cognigyDetectedIntent": "text", "cognigyConfidence": "number", "routedAt": "text"}
 
 
-def ways() -> dict[str, tuple[str, Writer]]:
+def ways() -> dict[str, tuple[str, ContextWriter]]:
     """Return the ways of writing, each with the path that is its own."""
 
-    def way(writer: str) -> tuple[str, Writer]:
+    def way(writer: str) -> tuple[str, ContextWriter]:
         said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer}}
         environment = Environment.model_validate(said)
-        return path_of(environment, TUTORIAL), writer_of(environment)
+        return context_path(environment, DEFAULT_PROFILE), choose_writer(environment)
 
     return {name: way(name) for name in ("interaction", "digital-custom-fields", "voice-signal")}
 
@@ -58,14 +58,14 @@ class World:
     def __init__(self, faults: str = "", way: str = "interaction", **settings: Any) -> None:
         self.time, self.path, self.writer = VirtualTime(), *ways()[way]
         fields: Any = {"custom_fields": FIELDS, **settings}
-        switches = Settings(clock=lambda: self.time.seconds, sleep=self.time.time.sleep, **fields)
-        self.app: Simulator = simulator(State(), switches, Faults(faults, 0) if faults else None)
+        switches = SimulatorSettings(clock=lambda: self.time.seconds, sleep=self.time.time.sleep, **fields)
+        self.app: Simulator = build_simulator(TenantState(), switches, FaultInjector(faults, 0) if faults else None)
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
         """Return a client of the tenant."""
         http, credentials = (
-            carried_by(transport or Line(self.app)),
-            Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
+            transport_over(transport or Line(self.app)),
+            ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
         )
         return ContextClient(http, TENANT, credentials, self.time.time, path or self.path, self.writer)
 

@@ -14,13 +14,13 @@ import httpx
 
 from reconciler.cli.serve_settings import most_calls
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.httpx_transport import carried_by
-from reconciler.endpoint.app import Limits, Surroundings, context_app
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.endpoint.app import Dependencies, Limits, build_context_app
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.endpoint.in_process_endpoint import Endpoint, event
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import START
@@ -95,26 +95,26 @@ class Scene(Endpoint):
         self.begin = clock()
         self.wall = 0.0
         self.log: list[dict[str, Any]] = []
-        self.state = State()
-        injected = Faults(self.faults, self.seed) if self.faults else None
-        tenant = simulator(self.state, Settings(clock=clock, token_seconds=86_400), injected)
+        self.state = TenantState()
+        injected = FaultInjector(self.faults, self.seed) if self.faults else None
+        tenant = build_simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
         self.far = Far(Line(tenant), self.seconds_away)
         settings = replace(
             TENANT,
             requests_per_second=self.rate,
-            timeout_seconds=self.limits.deadline,
+            timeout_seconds=self.limits.deadline_seconds,
             run_seconds=math.inf,
             concurrency=self.concurrency or most_calls(self.rate),
         )
         time = jumping_time(Random(self.seed))
-        credentials = Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
-        self.client = ContextClient(carried_by(self.far), settings, credentials, time, PATH)
-        around = Surroundings(
+        credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+        self.client = ContextClient(transport_over(self.far), settings, credentials, time, PATH)
+        around = Dependencies(
             now=self.around_now,
             clock=clock,
             log=lambda line: self.log.append(json.loads(line)),
         )
-        self.app = context_app(self.client.write, self.keys, self.secrets, None, around, self.limits)
+        self.app = build_context_app(self.client.write, self.keys, self.secrets, None, around, self.limits)
 
     def around_now(self) -> datetime:
         """Return the time of day, which a test may move."""

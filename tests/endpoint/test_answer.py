@@ -10,9 +10,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cxone.context_writers import INTERACTION, CustomFields
-from reconciler.endpoint.messages import beginning, encoded, written
-from reconciler.text.strict_json import STRICT
+from reconciler.cxone.context_writers import INTERACTION_WRITER, CustomFieldsWriter
+from reconciler.endpoint.messages import encode_json, written_prefix, written_response
+from reconciler.text.strict_json import STRICT_DECODER
 
 TEXTS = st.text(st.characters(codec=None), max_size=20)
 """Half characters, too: a server may send the escape of one."""
@@ -27,8 +27,8 @@ JSON = st.recursive(
 @given(JSON)
 def test_whatever_a_tenant_says_is_handed_on_as_it_was(said: Any) -> None:
     """To the last digit, minus nought too; with a half character the answer is JSON all the same."""
-    body = written("c-1", said).body
-    found = STRICT.decode(body.decode("utf-8"))
+    body = written_response("c-1", said).body
+    found = STRICT_DECODER.decode(body.decode("utf-8"))
     assert repr(said) == repr(found["data"])
     assert {"success": True, "message": "context updated for conversation c-1", "data": said} == found
 
@@ -38,13 +38,13 @@ def test_what_is_as_deep_as_can_be_read_is_handed_on() -> None:
     said: Any = math.pi
     for level in range(400):
         said = [said] if level % 2 else {"x": said}
-    assert said == json.loads(encoded(said))
+    assert said == json.loads(encode_json(said))
 
 
 @given(st.from_regex(r"[A-Za-z0-9._:-]{1,128}", fullmatch=True), st.text(st.characters(codec="utf-8")))
 def test_an_answer_begins_as_it_is_remembered_to(name: str, said: str) -> None:
     """Or nothing of it would be left out of what is kept."""
-    assert written(name, said, route=said).body.startswith(beginning(name))
+    assert written_response(name, said, route=said).body.startswith(written_prefix(name))
 
 
 @given(st.text(st.characters(codec="utf-8")), NUMBERS | st.none())
@@ -56,8 +56,8 @@ def test_what_is_written_is_ascii(intent: str, confidence: float | None) -> None
         sent.append(content)
 
     async def write() -> None:
-        await INTERACTION.ask(call, "/", {"intent": intent, "confidence": confidence})
-        await CustomFields().ask(call, "/", {"intent": intent})
+        await INTERACTION_WRITER.write(call, "/", {"intent": intent, "confidence": confidence})
+        await CustomFieldsWriter().write(call, "/", {"intent": intent})
 
     asyncio.run(write())
     context, fields = (json.loads(content.decode("ascii")) for content in sent)

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from reconciler.endpoint.app import Limits
-from reconciler.endpoint.handler import Names, Policy
+from reconciler.endpoint.handler import AttributeNames, EventPolicy
 from reconciler.errors import (
     AmbiguousWriteError,
-    GoneError,
-    LaterError,
     OverloadedError,
-    TooFastError,
+    RateLimitedError,
+    RetryLaterError,
+    RuleNotFoundError,
     UndefinedFieldsError,
 )
 from tests.endpoint.in_process_endpoint import HEADERS, KEY, Endpoint, Upstream, event, posted
@@ -25,7 +25,7 @@ TYPE, API_KEY = HEADERS
 
 def test_what_came_is_written_and_answered() -> None:
     """All three attributes under the tenant's names; the upstream's JSON comes back."""
-    endpoint = Endpoint(policy=Policy(names=Names("i", "c", "u")))
+    endpoint = Endpoint(policy=EventPolicy(names=AttributeNames("i", "c", "u")))
     reply = asyncio.run(endpoint.post())
     written = {"i": "billing", "c": 0.9, "u": "2026-02-01T09:00:00Z"}
     assert [("c-1", written)] == endpoint.upstream.writes
@@ -91,9 +91,9 @@ def test_the_media_type_may_name_utf_8(media: bytes) -> None:
 
 SAID_NOWHERE = "what only the upstream says"
 FAILED = [
-    (GoneError(SAID_NOWHERE, 404), 404, None),
-    (TooFastError(SAID_NOWHERE, 2.5), 429, "3"),
-    (LaterError(SAID_NOWHERE, 0), 502, "1"),
+    (RuleNotFoundError(SAID_NOWHERE, 404), 404, None),
+    (RateLimitedError(SAID_NOWHERE, 2.5), 429, "3"),
+    (RetryLaterError(SAID_NOWHERE, 0), 502, "1"),
     (AmbiguousWriteError(SAID_NOWHERE), 502, None),
     (OverloadedError(SAID_NOWHERE), 502, None),
     (UndefinedFieldsError(SAID_NOWHERE, 422), 502, None),
@@ -126,7 +126,7 @@ def test_the_deadline_holds_whatever_the_upstream_does() -> None:
     """A write that never ends is answered 504."""
 
     async def late() -> int:
-        return (await Endpoint(Upstream(hold=asyncio.Event()), limits=Limits(deadline=0.3)).post()).status
+        return (await Endpoint(Upstream(hold=asyncio.Event()), limits=Limits(deadline_seconds=0.3)).post()).status
 
     assert 504 == asyncio.run(asyncio.wait_for(late(), 5))
 
@@ -147,7 +147,7 @@ def test_what_is_read_of_an_endless_body_is_bounded() -> None:
 def test_beyond_the_queue_requests_are_shed_at_once() -> None:
     """Two may wait; the third is told to come again, and the two are written."""
     hold = asyncio.Event()
-    endpoint = Endpoint(Upstream(hold=hold), limits=Limits(waiting=2))
+    endpoint = Endpoint(Upstream(hold=hold), limits=Limits(max_waiting=2))
 
     async def burst() -> tuple[int, str, list[int]]:
         first = [asyncio.create_task(endpoint.post(event(conversationId=f"c-{one}"))) for one in range(2)]

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import Credentials
+from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import Answer
-from reconciler.cxone.transport.sender import BUDGET
+from reconciler.cxone.transport.request import ApiResponse
+from reconciler.cxone.transport.sender import CURRENT_DEADLINE
 from reconciler.endpoint.app import Limits
-from reconciler.errors import TooFastError
+from reconciler.errors import RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, event
 from tests.endpoint.simulated_tenants import SAID, WAYS, ways
 from tests.support.in_process_tenant import TENANT
 
 if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import Request
+    from reconciler.cxone.transport.request import ApiRequest
     from tests.endpoint.in_process_endpoint import Upstream
 
 STEPS = 3
@@ -37,11 +37,11 @@ class Tenant:
         self._first = first
         tenant, credentials = (
             replace(TENANT, requests_per_second=1e6),
-            Credentials(client_id="id", client_secret="secret"),
+            ClientCredentials(client_id="id", client_secret="secret"),
         )
         self.client = ContextClient(self._carry, tenant, credentials, REAL_TIME, path, writer)
 
-    async def _carry(self, request: Request) -> Answer:
+    async def _carry(self, request: ApiRequest) -> ApiResponse:
         status = 200
         if request.target == "/oauth/token":
             self.tokens += 1
@@ -51,7 +51,7 @@ class Tenant:
             self.given += status != 401
         for _ in range(STEPS):
             await asyncio.sleep(0)
-        return Answer(request.call, status, {}, b'{"access_token": "t%d", "expires_in": 3600}' % self.tokens)
+        return ApiResponse(request.call, status, {}, b'{"access_token": "t%d", "expires_in": 3600}' % self.tokens)
 
 
 async def cancelled(endpoint: Endpoint, turns: int) -> str:
@@ -62,7 +62,7 @@ async def cancelled(endpoint: Endpoint, turns: int) -> str:
         await asyncio.sleep(0)
     posting.cancel()
     await asyncio.gather(posting, return_exceptions=True)
-    assert context.get(BUDGET) is None
+    assert context.get(CURRENT_DEADLINE) is None
     return endpoint.log[-1]["outcome"] if not posting.cancelled() else ""
 
 
@@ -77,8 +77,8 @@ def test_wherever_it_is_cancelled_the_same_again_is_written_or_known_to_be_uncle
             tenant = Tenant(way, first)
             endpoint = Endpoint(cast("Upstream", tenant.client))
             outcome = await cancelled(endpoint, turns)
-            pacer, given = tenant.client.pacer, tenant.given
-            assert (TENANT.concurrency, 0) == (pacer._free, pacer._waiting)
+            pacer, given = tenant.client.rate_limiter, tenant.given
+            assert (TENANT.concurrency, 0) == (pacer._free_slots, pacer._waiting_calls)
             again = await endpoint.post()
             if outcome == "unclear":
                 assert (502, given) == (again.status, tenant.given)
@@ -112,9 +112,9 @@ def test_of_many_who_wait_for_a_token_the_one_who_asks_gives_up() -> None:
 def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
     """The circuit is opened by a tenant that does not answer, not by those who waited for their moment in vain."""
 
-    async def hang(request: Request) -> Answer:
+    async def hang(request: ApiRequest) -> ApiResponse:
         if request.target == "/oauth/token":
-            return Answer(request.call, 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+            return ApiResponse(request.call, 200, {}, b'{"access_token": "t", "expires_in": 3600}')
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -122,14 +122,14 @@ def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
         tenant = replace(TENANT, requests_per_second=1e6, concurrency=3)
         path, writer = ways()["interaction"]
         client = ContextClient(
-            hang, tenant, Credentials(client_id="id", client_secret="secret"), REAL_TIME, path, writer
+            hang, tenant, ClientCredentials(client_id="id", client_secret="secret"), REAL_TIME, path, writer
         )
         writes = [asyncio.create_task(client.write(f"c-{number}", SAID, 5.0)) for number in range(20)]
         await asyncio.sleep(0.05)
         for one in reversed(writes):
             one.cancel()
         found = await asyncio.gather(*writes, return_exceptions=True)
-        assert {TimeoutError, TooFastError} >= {type(one) for one in found}
+        assert {TimeoutError, RateLimitedError} >= {type(one) for one in found}
         return client.circuit._failures
 
     assert 3 == asyncio.run(crowd())

@@ -14,14 +14,14 @@ from reconciler.cxone.transport.circuit_breaker import MOST_FAST_FAILURES
 from reconciler.errors import (
     ApiError,
     CredentialsError,
-    GoneError,
-    LaterError,
-    NotOfferedError,
     OverloadedError,
+    RateLimitedError,
     RejectedError,
+    RetryLaterError,
+    RuleNotFoundError,
     ScopeError,
-    TooFastError,
-    UnexpectedAnswerError,
+    UnexpectedResponseError,
+    UnsupportedCallError,
     UsageError,
 )
 from tests.endpoint.simulated_tenants import SAID, WAYS, World
@@ -74,24 +74,24 @@ FAULTS = [
     ("token:500@#1", dict),
     ("context:401", CredentialsError),
     ("context:403", ScopeError),
-    ("context:404", GoneError),
-    ("context:410", GoneError),
-    ("context:405", NotOfferedError),
-    ("context:501", NotOfferedError),
+    ("context:404", RuleNotFoundError),
+    ("context:410", RuleNotFoundError),
+    ("context:405", UnsupportedCallError),
+    ("context:501", UnsupportedCallError),
     ("context:400", RejectedError),
     ("context:413", RejectedError),
     ("context:422", RejectedError),
-    ("context:redirect", NotOfferedError),
-    ("context:html", UnexpectedAnswerError),
-    ("context:nan", UnexpectedAnswerError),
-    ("context:deep", UnexpectedAnswerError),
-    ("context:gzip=20", UnexpectedAnswerError),
-    ("context:429=3600", TooFastError),
-    ("context:429=30", TooFastError),
+    ("context:redirect", UnsupportedCallError),
+    ("context:html", UnexpectedResponseError),
+    ("context:nan", UnexpectedResponseError),
+    ("context:deep", UnexpectedResponseError),
+    ("context:gzip=20", UnexpectedResponseError),
+    ("context:429=3600", RateLimitedError),
+    ("context:429=30", RateLimitedError),
     ("context:500", ApiError),
     ("context:timeout", ApiError),
     ("token:401", CredentialsError),
-    ("token:html", UnexpectedAnswerError),
+    ("token:html", UnexpectedResponseError),
     ("token:503", ApiError),
 ]
 
@@ -136,7 +136,7 @@ def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
         while world.time.seconds < 1059:
             before = world.time.seconds
             during += await asyncio.gather(client.write("c-1", SAID, 5.0), return_exceptions=True)
-            if isinstance(during[-1], LaterError):
+            if isinstance(during[-1], RetryLaterError):
                 slowest = max(slowest, world.time.seconds - before)
             world.time.seconds += 0.02
         sent = len(world.app.state.requests)
@@ -147,7 +147,7 @@ def test_the_circuit_opens_fails_at_once_and_closes_itself() -> None:
 
     during, sent, slowest, after = asyncio.run(minute())
     assert all(isinstance(one, OverloadedError) for one in during)
-    assert sum(isinstance(one, LaterError) for one in during) > 0.9 * len(during)
+    assert sum(isinstance(one, RetryLaterError) for one in during) > 0.9 * len(during)
     assert MOST_FAST_FAILURES < sent <= 60
     assert 0 == slowest
     assert isinstance(after[0], dict)
@@ -180,7 +180,7 @@ def test_a_tenant_that_says_wait_is_not_asked_meanwhile(way: str) -> None:
     """Retry-After beyond the time there is: the one who got it and all who come are told how long."""
     world = World("context:429=60@#1", way)
     found = world.run("c-1", "c-2", "c-3")
-    assert [TooFastError] * 3 == [type(one) for one in found]
+    assert [RateLimitedError] * 3 == [type(one) for one in found]
     assert all(59 < one.seconds <= 60 for one in found)
     assert 1 == world.asked()["context"]
 
@@ -225,7 +225,7 @@ def test_ready_is_whether_a_token_can_be_had(faults: str, expected: list[bool]) 
 
     async def ask() -> list[bool]:
         client = world.client()
-        return [await client.ready(), await client.ready()]
+        return [await client.is_ready(), await client.is_ready()]
 
     assert expected == asyncio.run(ask())
     assert world.asked()["token"] <= (1 if faults != "token:503" else 4)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.cli.commands.cognigy import PAYLOAD, code
-from reconciler.endpoint.event import event
+from reconciler.endpoint.event import parse_event
 from tests.support.requirements import lacking
 
 if TYPE_CHECKING:
@@ -56,9 +56,9 @@ def test_the_code_node_builds_what_the_endpoint_takes(
 ) -> None:
     """Whatever the bot understood, nothing too: the body is an event, letter by letter what was meant."""
     body = node(code("input.sessionId", "none"), {"sessionId": "session-1", **given})
-    found = event(json.dumps(body).encode())
+    found = parse_event(json.dumps(body).encode())
     assert ("session-1", intent, confidence) == (found.conversation, found.intent, found.confidence)
-    assert found.moment is not None
+    assert found.timestamp is not None
     assert set(PAYLOAD) == set(body)
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from reconciler.endpoint.server import listening_socket
+from reconciler.endpoint.server import open_listener
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import KEY, MANIFEST, caller, contexts, log, process, served
 from tests.support import canary_secrets as canary
@@ -121,7 +121,7 @@ def test_what_makes_no_sense_is_refused_at_the_start(
 def test_a_port_that_is_taken_is_said(cxroute: Program) -> None:
     """Exit 1, with the address."""
     write("all.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n")
-    with listening_socket("127.0.0.1", 0) as taken:
+    with open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert 1 == cxroute("serve", "--port", str(port))
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err

@@ -14,8 +14,8 @@ import pytest
 import yaml
 
 from reconciler.cli.commands.cognigy import code
-from reconciler.simulator.evaluate import split
-from reconciler.simulator.state import State
+from reconciler.simulator.evaluate import queue_shares
+from reconciler.simulator.state import TenantState
 from tests.endpoint.processes import KEY, ROOT, environment, process
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
@@ -141,9 +141,9 @@ class Repository:
         return done.returncode
 
 
-def routed(state: State, attributes: dict[str, Any], names: dict[str, str]) -> dict[str, float] | None:
+def routed(state: TenantState, attributes: dict[str, Any], names: dict[str, str]) -> dict[str, float] | None:
     """Return where the tenant's own evaluation of its live rules sends a conversation: queues by name."""
-    found = split(state.rules(), attributes)
+    found = queue_shares(state.rules(), attributes)
     return None if found is None else {names[queue]: float(share) for queue, share in found.items()}
 
 
@@ -181,7 +181,7 @@ def test_a_conversation_goes_where_the_endpoint_said(tmp_path: Path, kind: Kind)
     assert [True] * len(SAID) == [answer["success"] for answer in answers]
     assert [None, None, "unsure", "unknown", "unknown"] == [answer.get("fallback") for answer in answers]
     assert (True, kind is PLATFORM) == (test_chat["success"], "skipped" in test_chat)
-    state = State.load(tmp_path / "state.json")
+    state = TenantState.load(tmp_path / "state.json")
     try:
         assert (kind is TUTORIAL) == (TEST_CHAT in state.contexts)
         went = [routed(state, state.contexts[one["sessionId"]], names) for one in inputs]

@@ -12,40 +12,40 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.settings import Credentials
+from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import Answer
+from reconciler.cxone.transport.request import ApiResponse
 from reconciler.endpoint.app import Limits
-from reconciler.endpoint.auth import Ids, Replays
-from reconciler.endpoint.conversations import Lines
-from reconciler.endpoint.event import event as parsed
-from reconciler.endpoint.handler import Policy, Relay
+from reconciler.endpoint.auth import Deduplicator, InMemoryMessageIds
+from reconciler.endpoint.conversations import ConversationLocks
+from reconciler.endpoint.event import parse_event as parsed
+from reconciler.endpoint.handler import EventHandler, EventPolicy
 from reconciler.endpoint.metrics import Metrics
-from reconciler.endpoint.redis.locks import SharedTurns
-from reconciler.endpoint.redis.message_ids import SharedIds
-from reconciler.errors import AmbiguousWriteError, TooFastError
+from reconciler.endpoint.redis.locks import RedisLocks
+from reconciler.endpoint.redis.message_ids import RedisMessageIds
+from reconciler.errors import AmbiguousWriteError, RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.stepped_tenant import PATH
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run
 
 if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import Carry, Request
-    from reconciler.endpoint.auth import Register
-    from reconciler.endpoint.messages import Answer as Answered
-    from reconciler.endpoint.redis.state import Shared
+    from reconciler.cxone.transport.request import ApiRequest, Transport
+    from reconciler.endpoint.auth import MessageIdStore
+    from reconciler.endpoint.messages import EndpointResponse as Answered
+    from reconciler.endpoint.redis.state import RedisState
 
 
 def in_seconds(seconds: float) -> float:
     return asyncio.get_running_loop().time() + seconds
 
 
-def answering(asked: list[str], seconds: float, answer: Answer) -> Carry:
+def answering(asked: list[str], seconds: float, answer: ApiResponse) -> Transport:
     """Return a tenant that gives tokens at once, and to all else one answer after so many seconds."""
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         if request.target == "/oauth/token":
-            return Answer("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
+            return ApiResponse("", 200, {}, b'{"access_token": "t", "expires_in": 3600}')
         asked.append(request.target)
         await asyncio.sleep(seconds)
         return answer
@@ -59,15 +59,15 @@ def test_what_has_no_time_left_is_not_sent() -> None:
 
     async def late() -> bool:
         client = ContextClient(
-            answering(sent, 60, Answer("", 200, {}, b"{}")),
+            answering(sent, 60, ApiResponse("", 200, {}, b"{}")),
             TENANT,
-            Credentials(client_id="id", client_secret="secret"),
+            ClientCredentials(client_id="id", client_secret="secret"),
             REAL_TIME,
             PATH,
         )
-        assert await client.ready()
+        assert await client.is_ready()
         for _ in range(10):
-            with pytest.raises(TooFastError):
+            with pytest.raises(RateLimitedError):
                 await client.write("c-1", {"a": "b"}, 0.04)
         return client.circuit.is_open
 
@@ -80,7 +80,7 @@ def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
 
     async def two() -> list[tuple[int, str | None]]:
         hold = asyncio.Event()
-        endpoint = Endpoint(Upstream(hold=hold), limits=Limits(deadline=1.0))
+        endpoint = Endpoint(Upstream(hold=hold), limits=Limits(deadline_seconds=1.0))
         asyncio.get_running_loop().call_later(0.92, hold.set)
         found = await asyncio.gather(endpoint.post(event()), endpoint.post(event(intent="other")))
         assert 1 == len(endpoint.upstream.writes)
@@ -92,15 +92,17 @@ def test_whose_turn_comes_too_late_is_told_to_come_again() -> None:
 def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobody() -> None:
     """One call is answered 429; all who wait for their moment then are told so at once, and not at their end."""
     asked: list[str] = []
-    carry = answering(asked, 0.1, Answer("", 429, {"retry-after": "60"}, b""))
+    carry = answering(asked, 0.1, ApiResponse("", 429, {"retry-after": "60"}, b""))
 
     async def fifty() -> float:
         tenant = replace(TENANT, requests_per_second=10.0)
-        client = ContextClient(carry, tenant, Credentials(client_id="id", client_secret="secret"), REAL_TIME, PATH)
+        client = ContextClient(
+            carry, tenant, ClientCredentials(client_id="id", client_secret="secret"), REAL_TIME, PATH
+        )
         before = time.monotonic()
         writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
         found = await asyncio.gather(*writes, return_exceptions=True)
-        assert {TooFastError} == {type(one) for one in found}
+        assert {RateLimitedError} == {type(one) for one in found}
         return time.monotonic() - before
 
     assert asyncio.run(fifty()) < 2
@@ -110,7 +112,7 @@ def test_a_tenant_that_says_wait_longer_than_there_is_time_is_waited_for_by_nobo
 def test_whoever_waits_for_the_first_of_two_equal_messages_waits_no_longer_than_the_deadline() -> None:
     """The one that processes it never ends; the others are told so at their end, and come again."""
 
-    async def wait(register: Register) -> tuple[int, float]:
+    async def wait(register: MessageIdStore) -> tuple[int, float]:
         loop = asyncio.get_running_loop()
         assert await register.claim("m-1", b"d", in_seconds(5)) is None
         before = loop.time()
@@ -119,7 +121,7 @@ def test_whoever_waits_for_the_first_of_two_equal_messages_waits_no_longer_than_
         return answer.status, loop.time() - before
 
     async def alone() -> tuple[int, float]:
-        return await wait(Ids(time.monotonic))
+        return await wait(InMemoryMessageIds(time.monotonic))
 
     assert (503, 5.0) == run(alone())
 
@@ -162,7 +164,7 @@ def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
 
     async def look() -> tuple[int, float, float, int]:
         loop, held = asyncio.get_running_loop(), Held()
-        ids = SharedIds(cast("Shared", held), time.monotonic)
+        ids = RedisMessageIds(cast("RedisState", held), time.monotonic)
         before = loop.time()
         answer = await ids.claim("m-1", b"d", in_seconds(5))
         assert answer is not None
@@ -174,7 +176,7 @@ def test_a_redis_that_is_slow_costs_nobody_more_than_the_deadline() -> None:
 
         held.take = held.given  # type: ignore[method-assign]
         before = loop.time()
-        await Replays(ids).once("m-2", b"", in_seconds(5), process)
+        await Deduplicator(ids).run_once("m-2", b"", in_seconds(5), process)
         return answer.status, looked, loop.time() - before, len(held.told)
 
     assert (503, 5.0, 5.0, 1) == run(look())
@@ -193,9 +195,15 @@ def test_a_signal_that_nobody_knows_of_is_noted_no_longer_than_the_deadline() ->
     async def take() -> tuple[int, bool, int]:
         held = Held()
         held.take = held.given  # type: ignore[method-assign]
-        relay = Relay(write, Policy(), SharedTurns(cast("Shared", held), Lines(lambda: 0.0)), Metrics(), lambda: 1)
+        relay = EventHandler(
+            write,
+            EventPolicy(),
+            RedisLocks(cast("RedisState", held), ConversationLocks(lambda: 0.0)),
+            Metrics(),
+            lambda: 1,
+        )
         before, end = asyncio.get_running_loop().time(), in_seconds(5)
-        answer = await relay.take(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)
+        answer = await relay.handle(parsed(json.dumps(event()).encode()), "", datetime.now(UTC), end)
         return answer.status, 5.0 <= asyncio.get_running_loop().time() - before <= 5.05, len(held.told)
 
     assert (504, True, 1) == run(take())
@@ -205,7 +213,7 @@ def test_a_claim_that_arrives_at_its_deadline_is_refused_and_leaves_the_id_free(
     """The caller is about to give up, so it must not process the message; the next caller may."""
 
     async def claims() -> list[Answered | None]:
-        ids = Ids(time.monotonic)
+        ids = InMemoryMessageIds(time.monotonic)
         return [await ids.claim("m-1", b"d", in_seconds(0)), await ids.claim("m-1", b"d", in_seconds(5))]
 
     late, next_one = asyncio.run(claims())

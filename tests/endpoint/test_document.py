@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.endpoint import event
+from reconciler.endpoint import event, messages
 from reconciler.endpoint import messages as answer
-from reconciler.endpoint import messages as reading
 from reconciler.endpoint import server as connection
-from reconciler.endpoint.event import InvalidError
+from reconciler.endpoint.event import InvalidEventError
 from tests.endpoint.in_process_endpoint import EVENT
 from tests.endpoint.openapi_document import DOCUMENT, FILE, STATUSES
 from tests.endpoint.process_memory import MIB, resident
@@ -42,12 +41,12 @@ def test_the_document_has_every_status_of_the_code_and_no_other() -> None:
 def test_the_document_says_the_limits_of_the_code() -> None:
     """Of body, headers, texts, and how long to wait."""
     said = DOCUMENT["info"]["description"]
-    limits = (reading.LARGEST, connection._LARGEST_HEAD, connection._MOST_HEADERS)
+    limits = (messages.MAX_BODY_BYTES, connection._MAX_HEAD_BYTES, connection._MAX_HEADERS)
     assert [str(limit) for limit in limits] == re.findall(r"\d+", said)[:3]
     assert event._CONVERSATION.pattern == FIELDS["conversationId"]["pattern"].removeprefix("^(?!\\.+$)").rstrip("$")
-    assert event._LONGEST == FIELDS["intent"]["maxLength"]
-    assert f"no more than {event._DEEPEST} levels" in SCHEMAS["Event"]["description"]
-    waits = [dict(answer.later(503, "", "", seconds).headers)[b"retry-after"] for seconds in (0, 1e9)]
+    assert event._MAX_INTENT == FIELDS["intent"]["maxLength"]
+    assert f"no more than {event._MAX_LEVELS} levels" in SCHEMAS["Event"]["description"]
+    waits = [dict(answer.retry_later(503, "", "", seconds).headers)[b"retry-after"] for seconds in (0, 1e9)]
     assert [b"%d" % SCHEMAS["Seconds"][end] for end in ("minimum", "maximum")] == waits
 
 
@@ -57,10 +56,10 @@ def test_the_document_has_the_fields_of_the_code() -> None:
     for name in FIELDS:
         body = json.dumps({field: value for field, value in EVENT.items() if field != name}).encode()
         if name in SCHEMAS["Event"]["required"]:
-            with pytest.raises(InvalidError):
-                event.event(body)
+            with pytest.raises(InvalidEventError):
+                event.parse_event(body)
         else:
-            event.event(body)
+            event.parse_event(body)
 
 
 def test_a_tester_that_knows_the_document_alone_finds_no_fault(tmp_path: Path) -> None:

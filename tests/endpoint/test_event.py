@@ -10,8 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.endpoint.event import Event, InvalidError, Moment, moment, moment_of, stamp
-from reconciler.endpoint.event import event as parsed
+from reconciler.endpoint.event import (
+    Event,
+    InvalidEventError,
+    Timestamp,
+    format_timestamp,
+    parse_timestamp,
+    timestamp_from_datetime,
+)
+from reconciler.endpoint.event import parse_event as parsed
 from tests.endpoint.in_process_endpoint import NOW, event
 
 
@@ -20,14 +27,14 @@ def body(**said: Any) -> bytes:
 
 
 def refused(data: bytes) -> str:
-    with pytest.raises(InvalidError) as caught:
+    with pytest.raises(InvalidEventError) as caught:
         parsed(data)
     return str(caught.value)
 
 
 def test_an_event_is_read_as_it_was_written() -> None:
     """All four fields; what is not known is left alone."""
-    expected = Event("c-1", "billing", 0.9, "2026-02-01T09:00:00Z", moment("2026-02-01T09:00:00Z"))
+    expected = Event("c-1", "billing", 0.9, "2026-02-01T09:00:00Z", parse_timestamp("2026-02-01T09:00:00Z"))
     assert expected == parsed(body(channel="chat"))
 
 
@@ -147,7 +154,7 @@ def test_every_body_is_an_event_or_a_refusal(data: bytes) -> None:
     """No other exception, whatever the bytes; and what is an event can be written as JSON again."""
     try:
         found = parsed(data)
-    except InvalidError:
+    except InvalidEventError:
         return
     assert json.dumps([found.intent, found.confidence], allow_nan=False).encode()
 
@@ -170,7 +177,7 @@ ORDERED = [
 
 def test_timestamps_order_to_the_last_digit() -> None:
     """As values, whatever their zone, from the first year to the last."""
-    found = [moment(text) for text in ORDERED]
+    found = [parse_timestamp(text) for text in ORDERED]
     assert None not in found
     assert all(one < two for one, two in pairwise(found) if one and two)
 
@@ -185,7 +192,7 @@ def test_timestamps_order_to_the_last_digit() -> None:
 )
 def test_one_time_may_be_written_in_two_ways(one: str, two: str) -> None:
     """Zones, zeros and leap seconds make no difference."""
-    assert moment(one) == moment(two) is not None
+    assert parse_timestamp(one) == parse_timestamp(two) is not None
 
 
 @pytest.mark.parametrize(
@@ -210,6 +217,6 @@ def test_what_is_no_timestamp_is_refused(text: Any) -> None:
 
 def test_the_time_of_receipt_is_a_moment_too() -> None:
     """It is written with milliseconds, and orders among timestamps."""
-    assert "2026-11-25T12:00:00.123Z" == stamp(NOW)
-    assert moment("2026-11-25T12:00:00.123456Z") == moment_of(NOW)
-    assert Moment(moment_of(NOW).seconds, "") == moment_of(NOW.replace(microsecond=0))
+    assert "2026-11-25T12:00:00.123Z" == format_timestamp(NOW)
+    assert parse_timestamp("2026-11-25T12:00:00.123456Z") == timestamp_from_datetime(NOW)
+    assert Timestamp(timestamp_from_datetime(NOW).seconds, "") == timestamp_from_datetime(NOW.replace(microsecond=0))

@@ -6,8 +6,8 @@ import asyncio
 import socket
 from typing import TYPE_CHECKING, Any
 
-from reconciler.endpoint.messages import LARGEST
-from reconciler.endpoint.server import Connection
+from reconciler.endpoint.messages import MAX_BODY_BYTES
+from reconciler.endpoint.server import StrictHttpProtocol
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.raw_sockets import listening, request
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     import pytest
 
 ROUNDS = 20 if FULL else 2
-PART = b" " * LARGEST
-CHUNK = b"%x\r\n%b\r\n" % (LARGEST, PART)
+PART = b" " * MAX_BODY_BYTES
+CHUNK = b"%x\r\n%b\r\n" % (MAX_BODY_BYTES, PART)
 HUGE = {
     "said": (413, request(body=b"", length=str(50 * MIB)), PART),
     "chunked": (413, request("Transfer-Encoding: chunked", body=b"", length=""), CHUNK),
     "said, behind a chunk's size": (413, request("Transfer-Encoding: chunked", body=b"3200000\r\n", length=""), PART),
     "said, and then less": (413, request(body=b"{}", length=str(50 * MIB)), b""),
-    "said to be just small enough": (400, request(body=b"", length=str(LARGEST)), PART),
+    "said to be just small enough": (400, request(body=b"", length=str(MAX_BODY_BYTES)), PART),
     "said to be nothing": (400, request(body=b"", length="0"), PART),
 }
 """The status, how it begins, and what is sent behind that until 50 MiB are."""
@@ -40,7 +40,7 @@ async def pour(port: int, begin: bytes, part: bytes) -> bytes:
         await loop.sock_connect(caller, ("127.0.0.1", port))
         try:
             await loop.sock_sendall(caller, begin)
-            for _ in range(50 * MIB // LARGEST if part else 0):
+            for _ in range(50 * MIB // MAX_BODY_BYTES if part else 0):
                 await loop.sock_sendall(caller, part)
         except ConnectionError:
             pass  # it is told so, and reads the answer
@@ -57,13 +57,13 @@ def test_huge_bodies_are_refused_and_hardly_read(
 ) -> None:
     """Each kind (twice; 20 times in the campaign): its status, 64 KiB beyond the limit at most, memory stays flat."""
     taken, sizes, beyond = [0], [], []
-    received = Connection.data_received
+    received = StrictHttpProtocol.data_received
 
-    def counting(self: Connection, data: bytes) -> None:
+    def counting(self: StrictHttpProtocol, data: bytes) -> None:
         taken[0] += len(data)
         received(self, data)
 
-    monkeypatch.setattr(Connection, "data_received", counting)
+    monkeypatch.setattr(StrictHttpProtocol, "data_received", counting)
 
     async def attack() -> tuple[dict[str, int], list[Any]]:
         endpoint, found = Endpoint(), {}
@@ -72,7 +72,7 @@ def test_huge_bodies_are_refused_and_hardly_read(
                 name, (status, begin, part) = list(HUGE.items())[number % len(HUGE)]
                 taken[0] = 0
                 said = await pour(port, begin, part)
-                beyond.append(taken[0] - len(begin) - LARGEST)
+                beyond.append(taken[0] - len(begin) - MAX_BODY_BYTES)
                 if said[:12] != b"HTTP/1.1 %d" % status or said.count(b"HTTP/1.1 ") != 1:
                     found[f"{name} {number}"] = int(said[9:12] or 0)
                 sizes.append(resident())
@@ -82,5 +82,5 @@ def test_huge_bodies_are_refused_and_hardly_read(
     record_property("bytes beyond", max(beyond))
     record_property("MiB more", (sizes[-1] - sizes[len(HUGE) - 1]) / MIB)
     assert ({}, []) == (found, writes)
-    assert max(beyond) <= LARGEST
+    assert max(beyond) <= MAX_BODY_BYTES
     assert sizes[-1] - sizes[len(HUGE) - 1] <= 4 * MIB

@@ -11,12 +11,12 @@ from random import Random
 
 import pytest
 
-from reconciler.endpoint.auth import Keys, SecretError, Signatures
+from reconciler.endpoint.auth import ApiKeys, SecretError, SignatureVerifier
 from tests.endpoint.in_process_endpoint import Endpoint, event
 
-KEYS = Keys(["old-key", "new-key"])
+KEYS = ApiKeys(["old-key", "new-key"])
 OLD, NEW = b"the old secret of 32 bytes ......", b"the new secret of 32 bytes ......"
-SIGNATURES = Signatures(f"whsec_{b64encode(one).decode()}" for one in (OLD, NEW))
+SIGNATURES = SignatureVerifier(f"whsec_{b64encode(one).decode()}" for one in (OLD, NEW))
 NOW = 1_769_936_400.0
 ID, TIME, BODY = b"msg_2KWPBgLlAfxdpx2AI54pPJ85f4W", str(int(NOW)).encode(), b'{"conversationId": "c-1"}'
 
@@ -39,7 +39,7 @@ def basic(text: bytes) -> bytes:
 )
 def test_each_key_opens_in_each_header(name: bytes, value: bytes) -> None:
     """Both keys do, while one is exchanged for the other."""
-    assert KEYS.admit([(b"host", b"x"), (name, value)])
+    assert KEYS.accepts([(b"host", b"x"), (name, value)])
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_each_key_opens_in_each_header(name: bytes, value: bytes) -> None:
 )
 def test_nothing_else_opens(name: bytes, value: bytes) -> None:
     """Neither a part of a key, nor one in another place."""
-    assert not KEYS.admit([(name, value)])
+    assert not KEYS.accepts([(name, value)])
 
 
 def test_a_header_that_comes_twice_is_refused() -> None:
     """Two servers on the way could each believe another one."""
-    assert not KEYS.admit([(b"x-api-key", b"old-key"), (b"x-api-key", b"old-key")])
-    assert not KEYS.admit([])
+    assert not KEYS.accepts([(b"x-api-key", b"old-key"), (b"x-api-key", b"old-key")])
+    assert not KEYS.accepts([])
 
 
 def test_keys_are_not_kept() -> None:
@@ -97,14 +97,14 @@ def headers(signed: bytes, name: bytes = ID, time: bytes = TIME) -> list[tuple[b
 )
 def test_each_secret_signs(signed: bytes) -> None:
     """Alone, or among signatures with other secrets and of other versions."""
-    assert ID.decode() == SIGNATURES.verified(headers(signed), BODY, NOW)
+    assert ID.decode() == SIGNATURES.verify(headers(signed), BODY, NOW)
 
 
 @pytest.mark.parametrize(("seconds", "good"), [(-301, 0), (-300, 1), (-299, 1), (0, 1), (299, 1), (300, 1), (301, 0)])
 def test_the_window_ends_to_the_second(seconds: int, good: int) -> None:
     """A message from 300 seconds ago or ahead is taken, and none beyond."""
     time = str(int(NOW) + seconds).encode()
-    assert bool(good) == (SIGNATURES.verified(headers(signature(time=time), time=time), BODY, NOW) is not None)
+    assert bool(good) == (SIGNATURES.verify(headers(signature(time=time), time=time), BODY, NOW) is not None)
 
 
 SIGNED = signature()
@@ -144,7 +144,7 @@ WRONG = [
 @pytest.mark.parametrize("wrong", WRONG)
 def test_every_malformed_header_is_refused_without_an_error(wrong: list[tuple[bytes, bytes]]) -> None:
     """Truncated, swapped, twice, not base64, of another version, secret, id or time: simply not signed."""
-    assert SIGNATURES.verified(wrong, BODY, NOW) is None
+    assert SIGNATURES.verify(wrong, BODY, NOW) is None
 
 
 def test_no_bit_of_the_body_may_change() -> None:
@@ -153,9 +153,9 @@ def test_no_bit_of_the_body_may_change() -> None:
     for _ in range(1000):
         body = bytearray(chance.randbytes(chance.randint(1, 60)))
         signed = headers(signature(body=bytes(body)))
-        assert SIGNATURES.verified(signed, bytes(body), NOW)
+        assert SIGNATURES.verify(signed, bytes(body), NOW)
         body[chance.randrange(len(body))] ^= 1 << chance.randrange(8)
-        assert SIGNATURES.verified(signed, bytes(body), NOW) is None
+        assert SIGNATURES.verify(signed, bytes(body), NOW) is None
 
 
 def test_the_whole_corpus_has_exactly_the_status_that_it_should() -> None:
@@ -184,13 +184,13 @@ def test_the_whole_corpus_has_exactly_the_status_that_it_should() -> None:
 def test_no_byte_may_move_between_id_time_and_body() -> None:
     """What is signed as one message cannot be cut into another."""
     time = TIME + b"." + BODY
-    assert SIGNATURES.verified(headers(signature(), ID + b"." + TIME, b"1"), BODY, NOW) is None
-    assert SIGNATURES.verified(headers(signature(), time=time), b"", NOW) is None
+    assert SIGNATURES.verify(headers(signature(), ID + b"." + TIME, b"1"), BODY, NOW) is None
+    assert SIGNATURES.verify(headers(signature(), time=time), b"", NOW) is None
 
 
 @pytest.mark.parametrize("secret", ["", "whsec_", "whsec_!", "whsec_c2hvcnQ=", "a plain word"])
 def test_a_secret_that_is_none_is_said(secret: str) -> None:
     """At the start, not at the first request; without repeating it."""
     with pytest.raises(SecretError) as caught:
-        Signatures([secret])
+        SignatureVerifier([secret])
     assert len(secret) < 8 or secret not in str(caught.value)

@@ -66,7 +66,7 @@ def test_every_upstream_fault_is_mapped_in_time_and_silently(fault: str) -> None
     async def calls() -> tuple[list[Call], list[dict[str, Any]], int]:
         scene = Scene(faults=f"context:{fault}@0.5,token:{fault}@#1-2")
         found = [await scene.call(event(conversationId=f"c-{one}")) for one in range(50 if FULL else 8)]
-        return found, scene.log, len(asyncio.all_tasks()) - 1 + scene.far.under_way + scene.app.metrics.waiting
+        return found, scene.log, len(asyncio.all_tasks()) - 1 + scene.far.under_way + scene.app.metrics.waiting_requests
 
     found, log, left = run(calls())
     assert set() == statuses(found) - FAULTS[fault] - {502, 503, 504}
@@ -126,7 +126,7 @@ def test_a_burst_from_idle_is_answered_whole() -> None:
     """1,000 posts in a second at a tenant that takes 50: each 200 or 503, the 99th percentile within 5 s."""
 
     async def calls() -> list[Call]:
-        return await Scene(rate=50, limits=Limits(waiting=200)).load(1000, 1)
+        return await Scene(rate=50, limits=Limits(max_waiting=200)).load(1000, 1)
 
     found = run(calls())
     assert {200, 503} == statuses(found)
@@ -139,7 +139,7 @@ def test_ten_times_too_much_leaves_what_can_be_done_undisturbed() -> None:
     seconds = 20 if FULL else 6
 
     async def calls() -> list[Call]:
-        return await Scene(rate=50, limits=Limits(waiting=200)).load(500, seconds)
+        return await Scene(rate=50, limits=Limits(max_waiting=200)).load(500, seconds)
 
     found = run(calls())
     assert {200, 503} == statuses(found)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.conversations import CrowdedError, Lines
+from reconciler.endpoint.conversations import ConversationLocks, TooManyWaitingError
 from reconciler.errors import UnreachableError
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Reply, Upstream, event
 from tests.endpoint.signing import WRITTEN, signed
@@ -164,17 +164,17 @@ def test_the_line_itself_says_that_it_is_full() -> None:
     """The error is of this room; the app makes a 503 of it."""
 
     async def crowd() -> None:
-        lines = Lines(lambda: 0.0)
-        async with lines.turn("a"):
+        lines = ConversationLocks(lambda: 0.0)
+        async with lines.lock("a"):
             waiting = [asyncio.create_task(_pass(lines)) for _ in range(15)]
             await asyncio.sleep(0)
-            with pytest.raises(CrowdedError):
+            with pytest.raises(TooManyWaitingError):
                 await _pass(lines)
         await asyncio.gather(*waiting)
 
     asyncio.run(crowd())
 
 
-async def _pass(lines: Lines) -> None:
-    async with lines.turn("a"):
+async def _pass(lines: ConversationLocks) -> None:
+    async with lines.lock("a"):
         pass

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.handler import Policy
-from reconciler.endpoint.policy import Fallback
+from reconciler.endpoint.handler import EventPolicy
+from reconciler.endpoint.policy import FallbackPolicy
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 
-FALLBACK = Policy(fallback=Fallback("none", 0.4), known=frozenset({"billing", "refund"}))
+FALLBACK = EventPolicy(fallback=FallbackPolicy("none", 0.4), known_intents=frozenset({"billing", "refund"}))
 DOUBTS = [
     ({}, "billing", None),
     ({"confidence": 0.4}, "billing", None),
@@ -32,21 +32,21 @@ def test_unsure_and_unknown_intents_become_the_fallback(said: dict[str, Any], in
     assert (intent, reason) == (written["cognigyDetectedIntent"], reply.form.get("fallback"))
     confidence = event(**said).get("confidence")
     assert confidence == written["cognigyConfidence"]
-    assert {reason: 1} if reason else {} == dict(endpoint.app.metrics.doubts)
+    assert {reason: 1} if reason else {} == dict(endpoint.app.metrics.fallback_reasons)
 
 
 def test_without_a_context_block_values_are_written_as_they_come() -> None:
     """An unknown intent is counted all the same."""
-    endpoint = Endpoint(policy=Policy(known=frozenset({"billing"})))
+    endpoint = Endpoint(policy=EventPolicy(known_intents=frozenset({"billing"})))
     reply = asyncio.run(endpoint.post(event(intent="gossip", confidence=None)))
     ((_, written),) = endpoint.upstream.writes
     assert ("gossip", None) == (written["cognigyDetectedIntent"], reply.form.get("fallback"))
-    assert {"unknown": 1} == dict(endpoint.app.metrics.doubts)
+    assert {"unknown": 1} == dict(endpoint.app.metrics.fallback_reasons)
 
 
 def test_with_explain_the_answer_says_where_the_conversation_goes() -> None:
     """By the attributes just written, and those that the conversation had before."""
     upstream = Upstream(contexts={"c-1": {"customerTier": "gold", "cognigyDetectedIntent": "old"}})
-    endpoint = Endpoint(upstream, policy=Policy(explain=lambda given: sorted(given.items())[:2]))
+    endpoint = Endpoint(upstream, policy=EventPolicy(explain=lambda given: sorted(given.items())[:2]))
     expected = [["cognigyConfidence", 0.9], ["cognigyDetectedIntent", "billing"]]
     assert expected == asyncio.run(endpoint.post()).form["route"]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.endpoint.conversations import Lines, Place, Remembered, Written
-from reconciler.endpoint.event import Event, Moment, event, moment
-from reconciler.endpoint.messages import Answer, refusal, written
+from reconciler.endpoint.conversations import ConversationCache, ConversationLocks, EventOrder, LatestEvent
+from reconciler.endpoint.event import Event, Timestamp, parse_event, parse_timestamp
+from reconciler.endpoint.messages import EndpointResponse, error_response, written_response
 from tests.endpoint import in_process_endpoint as posting
 
 SECOND = "2026-02-01T09:00:00Z"
@@ -22,33 +22,41 @@ TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=40)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | TEXTS, lambda part: st.lists(part) | st.dictionaries(TEXTS, part)
 )
-PLACES = st.builds(Place, st.builds(Moment, st.integers(0, 10**11), st.sampled_from(["", "5", "000001"])), TEXTS)
+PLACES = st.builds(
+    EventOrder, st.builds(Timestamp, st.integers(0, 10**11), st.sampled_from(["", "5", "000001"])), TEXTS
+)
 
 
-def forgetful(most: int = 100, seconds: float = 3600.0) -> tuple[Remembered, list[float]]:
+def forgetful(most: int = 100, seconds: float = 3600.0) -> tuple[ConversationCache, list[float]]:
     """Return what remembers, and its clock."""
     now = [0.0]
-    return Remembered(lambda: now[0], most, seconds), now
+    return ConversationCache(lambda: now[0], most, seconds), now
 
 
-def one(name: str, second: str | None = SECOND, answer: Answer | None = None) -> Written:
-    point = moment(second) if second else None
+def one(name: str, second: str | None = SECOND, answer: EndpointResponse | None = None) -> LatestEvent:
+    point = parse_timestamp(second) if second else None
     said = Event(name, "billing", 0.9, second, point)
-    return Written(Place(point or Moment(1, "")), said, answer or written(name, {"status": "updated"}))
+    return LatestEvent(
+        EventOrder(point or Timestamp(1, "")), said, answer or written_response(name, {"status": "updated"})
+    )
 
 
 @given(NAMES, TEXTS, st.none() | st.integers(0, 1) | st.floats(0, 1), st.none() | st.just(SECOND), PLACES, JSON)
 def test_what_comes_back_is_what_was_kept(
-    name: str, intent: str, confidence: float | None, second: str | None, place: Place, said: Any
+    name: str, intent: str, confidence: float | None, second: str | None, place: EventOrder, said: Any
 ) -> None:
     """Whatever was said, whatever the tenant answered, and with a place that is not the event's own."""
-    about = Event(name, intent, confidence, second, moment(second) if second else None)
-    for answer in (written(name, said), written(name, said, route=said), refusal(502, "unclear", "unknown")):
-        for where in (place, Place(about.moment or place.moment, place.id)):
+    about = Event(name, intent, confidence, second, parse_timestamp(second) if second else None)
+    for answer in (
+        written_response(name, said),
+        written_response(name, said, route=said),
+        error_response(502, "unclear", "unknown"),
+    ):
+        for where in (place, EventOrder(about.timestamp or place.timestamp, place.message_id)):
             remembered, _ = forgetful()
-            remembered.keep(name, Written(where, about, answer))
+            remembered.store(name, LatestEvent(where, about, answer))
             found = remembered.find(name)
-            assert Written(where, about, answer) == found
+            assert LatestEvent(where, about, answer) == found
             assert repr(confidence) == repr(found.event.confidence)
 
 
@@ -57,19 +65,19 @@ def test_each_is_known_for_an_hour_and_the_newer_half_of_the_most_however_many_c
     remembered, now = forgetful(most=4)
     sizes = []
     for name in ("a", "b", "c", "a", "d", "e"):
-        remembered.keep(name, one(name))
+        remembered.store(name, one(name))
         sizes.append(len(remembered))
     assert [1, 2, 3, 3, 3, 4] == sizes
     assert [None, None] == [remembered.find("b"), remembered.find("nobody")]
-    assert ["d", "e", "c", "a"] == [name for name, _, _ in remembered.known()]
+    assert ["d", "e", "c", "a"] == [name for name, _, _ in remembered.latest_events()]
 
     for second in (3599.0, 3601.0, 7190.0):
         now[0] = second
-        remembered.keep("late", one("late"))
+        remembered.store("late", one("late"))
     assert remembered.find("late") is not None
     now[0] = 20_000.0
-    remembered.keep("later", one("later"))
-    assert ["later"] == [name for name, _, _ in remembered.known()]
+    remembered.store("later", one("later"))
+    assert ["later"] == [name for name, _, _ in remembered.latest_events()]
 
 
 def test_nobody_is_forgotten_within_the_hour() -> None:
@@ -78,7 +86,7 @@ def test_nobody_is_forgotten_within_the_hour() -> None:
         remembered, now = forgetful()
         for second in range(0, heard + 3600, 150):
             now[0] = float(second)
-            remembered.keep("c" if second == heard else "another", one("c"))
+            remembered.store("c" if second == heard else "another", one("c"))
         assert remembered.find("c") is not None, heard
 
 
@@ -87,10 +95,10 @@ def test_others_may_be_kept_while_the_known_are_told() -> None:
     remembered, now = forgetful(most=6)
     for number in range(5):
         now[0] = 10.0 * number
-        remembered.keep(f"c-{number}", one(f"c-{number}"))
+        remembered.store(f"c-{number}", one(f"c-{number}"))
     found = []
-    for name, _, age in remembered.known():
-        remembered.keep(f"new-{name}", one(f"new-{name}"))
+    for name, _, age in remembered.latest_events():
+        remembered.store(f"new-{name}", one(f"new-{name}"))
         found.append(name)
         assert age <= now[0] - 10.0 * int(name[-1])
     assert {"c-3", "c-4"} <= set(found)
@@ -98,17 +106,19 @@ def test_others_may_be_kept_while_the_known_are_told() -> None:
 
 def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
     """As many as are kept (docs/context.md), of a usual length; a tenth is measured."""
-    lines = Lines(lambda: 0.0)
+    lines = ConversationLocks(lambda: 0.0)
 
     async def turns() -> float:
         tracemalloc.start()
         try:
             for number in range(10_000):
                 name = f"12345678-1234-1234-1234-{number:012}"
-                about = event(json.dumps(posting.event(conversationId=name)).encode())
-                async with lines.turn(about.conversation) as line:
-                    assert about.moment is not None
-                    line.wrote(Place(about.moment), about, written(about.conversation, {"status": "updated"}))
+                about = parse_event(json.dumps(posting.event(conversationId=name)).encode())
+                async with lines.lock(about.conversation) as line:
+                    assert about.timestamp is not None
+                    line.record_write(
+                        EventOrder(about.timestamp), about, written_response(about.conversation, {"status": "updated"})
+                    )
             return tracemalloc.get_traced_memory()[0] / 10_000
         finally:
             tracemalloc.stop()
@@ -118,37 +128,37 @@ def test_a_hundred_thousand_take_less_than_forty_megabytes() -> None:
 
 def test_what_others_know_is_learnt_of_a_conversation_that_nobody_asks_about() -> None:
     """And of one in whose line somebody stands; never anything older than what is known."""
-    lines = Lines(lambda: 0.0)
+    lines = ConversationLocks(lambda: 0.0)
 
     async def turns() -> list[str | None]:
-        lines.learn("c", one("c", "2026-02-01T09:00:05Z"))
-        lines.learn("c", one("c", "2026-02-01T09:00:03Z"))
-        async with lines.turn("c") as line:
-            before = line.newest
-            lines.learn("c", one("c", "2026-02-01T09:00:07Z"))
-        async with lines.turn("c") as line:
-            return [written and written.event.timestamp for written in (before, line.newest)]
+        lines.merge("c", one("c", "2026-02-01T09:00:05Z"))
+        lines.merge("c", one("c", "2026-02-01T09:00:03Z"))
+        async with lines.lock("c") as line:
+            before = line.latest
+            lines.merge("c", one("c", "2026-02-01T09:00:07Z"))
+        async with lines.lock("c") as line:
+            return [written and written.event.timestamp_text for written in (before, line.latest)]
 
     assert ["2026-02-01T09:00:05Z", "2026-02-01T09:00:07Z"] == asyncio.run(turns())
 
 
 def test_what_is_known_is_told_while_somebody_stands_in_the_line() -> None:
     """The first one wrote, the next one's turn goes on for seconds: a Redis that forgot all is told of it meanwhile."""
-    lines = Lines(lambda: 0.0)
+    lines = ConversationLocks(lambda: 0.0)
 
-    async def turns() -> list[tuple[str, Written, float]]:
-        async with lines.turn("c") as line:
+    async def turns() -> list[tuple[str, LatestEvent, float]]:
+        async with lines.lock("c") as line:
             waiting = asyncio.create_task(wait(leave := asyncio.Event()))
             await asyncio.sleep(0)
-            line.newest = one("c")
+            line.latest = one("c")
         await asyncio.sleep(0)
-        found = list(lines.known())
+        found = list(lines.latest_events())
         leave.set()
         await waiting
         return found
 
     async def wait(leave: asyncio.Event) -> None:
-        async with lines.turn("c"):
+        async with lines.lock("c"):
             await leave.wait()
 
     assert [("c", one("c"), 0.0)] == asyncio.run(turns())
@@ -157,13 +167,13 @@ def test_what_is_known_is_told_while_somebody_stands_in_the_line() -> None:
 @pytest.mark.parametrize("gone", [1, 2, 3])
 def test_who_gives_up_waiting_holds_up_nobody(gone: int) -> None:
     """The first of those that wait, the second or the last: the others get their turns, in order, one at a time."""
-    lines = Lines(lambda: 0.0)
+    lines = ConversationLocks(lambda: 0.0)
     seen: list[int] = []
     inside = 0
 
     async def stand(number: int, leave: asyncio.Event) -> None:
         nonlocal inside
-        async with lines.turn("c"):
+        async with lines.lock("c"):
             assert not inside
             inside += 1
             seen.append(number)

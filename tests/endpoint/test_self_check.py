@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 
 from reconciler.endpoint import server as serve
-from reconciler.endpoint.server import Connection
+from reconciler.endpoint.server import StrictHttpProtocol
 from reconciler.errors import CxrouteError
 from tests.endpoint.in_process_endpoint import Endpoint
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from reconciler.endpoint.app import ContextApp
 
 
-class Broken(Connection):
+class Broken(StrictHttpProtocol):
     """Calls what its uvicorn does not have, as this program did under uvicorn 0.44."""
 
-    def _begin(self) -> None:
+    def _start_request(self) -> None:
         raise AttributeError("_start_asgi_task")
 
 
-class Silent(Connection):
+class Silent(StrictHttpProtocol):
     """Never answers."""
 
     def data_received(self, data: bytes) -> None:
@@ -41,7 +41,7 @@ def started(app: ContextApp, host: str = "127.0.0.1") -> list[str]:
         said.append(url)
         signal.raise_signal(signal.SIGTERM)
 
-    with serve.listening_socket(host, 0) as listener:
+    with serve.open_listener(host, 0) as listener:
         asyncio.run(serve.serve(app, listener, announce))
     return said
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.endpoint.conversations import Lines, NoTurnError, Place, Written
-from reconciler.endpoint.event import Event, Moment, moment
-from reconciler.endpoint.messages import refusal, success
-from reconciler.endpoint.redis.connection import BrokenError, RedisLine, connection_to
-from reconciler.endpoint.redis.locks import SharedTurns, _packed, _written
-from reconciler.endpoint.redis.membership import Keeper, Pace
-from reconciler.endpoint.redis.message_ids import SharedIds
-from reconciler.endpoint.redis.state import Shared
+from reconciler.endpoint.conversations import ConversationLocks, EventOrder, LatestEvent, LockUnavailableError
+from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
+from reconciler.endpoint.messages import error_response, success_response
+from reconciler.endpoint.redis.connection import RedisConnection, RedisUnavailableError, connection_factory
+from reconciler.endpoint.redis.locks import RedisLocks, _pack, _unpack
+from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl
+from reconciler.endpoint.redis.message_ids import RedisMessageIds
+from reconciler.endpoint.redis.state import RedisState
 from tests.endpoint.redis_server import redis_server
 
 if TYPE_CHECKING:
@@ -26,24 +26,24 @@ if TYPE_CHECKING:
 
     from tests.endpoint.redis_server import RedisServer
 
-ANSWER = success("written", "written", {"id": "c-1"})
+ANSWER = success_response("written", "written", {"id": "c-1"})
 
 
-def at(second: int) -> tuple[Place, Event]:
+def at(second: int) -> tuple[EventOrder, Event]:
     """Return an event of a second, and its place."""
     stamp = f"2026-02-01T09:00:{second:02}Z"
-    point = moment(stamp)
+    point = parse_timestamp(stamp)
     assert point is not None
-    return Place(point), Event("c-1", f"intent-{second}", second / 60, stamp, point)
+    return EventOrder(point), Event("c-1", f"intent-{second}", second / 60, stamp, point)
 
 
 @asynccontextmanager
-async def machine(server: RedisServer) -> AsyncIterator[SharedTurns]:
+async def machine(server: RedisServer) -> AsyncIterator[RedisLocks]:
     """Join, as a process of its own does."""
-    shared = Shared(lambda broken: RedisLine(connection_to(server.url, None), broken), "cxroute:prod")
-    turns, ids = SharedTurns(shared, Lines(time.monotonic)), SharedIds(shared, time.monotonic)
-    keeper = Keeper(shared, turns, ids, Pace(float, float, float), lambda _line: None)
-    keeping = asyncio.create_task(keeper.keep())
+    shared = RedisState(lambda broken: RedisConnection(connection_factory(server.url, None), broken), "cxroute:prod")
+    turns, ids = RedisLocks(shared, ConversationLocks(time.monotonic)), RedisMessageIds(shared, time.monotonic)
+    keeper = ClusterMembership(shared, turns, ids, PaceControl(float, float, float), lambda _line: None)
+    keeping = asyncio.create_task(keeper.run())
     try:
         await opened(turns)
         yield turns
@@ -53,17 +53,17 @@ async def machine(server: RedisServer) -> AsyncIterator[SharedTurns]:
         await keeper.leave()
 
 
-async def opened(turns: SharedTurns) -> None:
+async def opened(turns: RedisLocks) -> None:
     """Wait until turns can be taken."""
     async with asyncio.timeout(10):
-        while not turns._shared.is_open:  # noqa: ASYNC110 - there is nothing else to wait for
+        while not turns._state.is_usable:  # noqa: ASYNC110 - there is nothing else to wait for
             await asyncio.sleep(0.02)
 
 
-async def known(turns: SharedTurns) -> str | None:
+async def known(turns: RedisLocks) -> str | None:
     """Return the intent of the newest event that a machine hears of."""
-    async with turns.turn("c-1") as line:
-        return line.newest.event.intent if line.newest else None
+    async with turns.lock("c-1") as line:
+        return line.latest.event.intent if line.latest else None
 
 
 def test_who_comes_back_after_its_turn_was_over_overwrites_nothing(tmp_path: Path) -> None:
@@ -75,14 +75,14 @@ def test_who_comes_back_after_its_turn_was_over_overwrites_nothing(tmp_path: Pat
             quick = await stack.enter_async_context(machine(server))
 
             async def stand_still() -> None:
-                async with late.turn("c-1") as line:
+                async with late.lock("c-1") as line:
                     with server.client() as client:
                         client.hset("cxroute:prod:c:c-1", "u", 0)  # its seven seconds are over
-                    async with quick.turn("c-1") as other:
-                        other.wrote(*at(9), ANSWER)
-                    line.wrote(*at(5), ANSWER)
+                    async with quick.lock("c-1") as other:
+                        other.record_write(*at(9), ANSWER)
+                    line.record_write(*at(5), ANSWER)
 
-            with pytest.raises(NoTurnError) as refused:
+            with pytest.raises(LockUnavailableError) as refused:
                 await stand_still()
             assert "unrecorded" == refused.value.outcome
             return await known(quick), await known(late)
@@ -98,10 +98,10 @@ def test_who_is_told_that_nobody_knows_is_not_told_to_send_it_again(tmp_path: Pa
     async def cut(server: RedisServer) -> str | None:
         async with AsyncExitStack() as stack:
             alone = await stack.enter_async_context(machine(server))
-            async with alone.turn("c-1") as line:
-                await alone._shared.line.close()
-                alone._shared.lose("Cut")
-                line.wrote(*at(9), refusal(502, "unclear", "nobody knows"))
+            async with alone.lock("c-1") as line:
+                await alone._state.connection.close()
+                alone._state.mark_lost("Cut")
+                line.record_write(*at(9), error_response(502, "unclear", "nobody knows"))
             await opened(alone)
             return await known(alone)
 
@@ -122,19 +122,19 @@ def test_a_write_that_could_not_be_noted_counts_unless_another_machine_wrote_sin
             other = await stack.enter_async_context(machine(server))
 
             async def write() -> None:
-                async with alone.turn("c-1") as line:
-                    await alone._shared.line.close()
-                    alone._shared.lose("Cut")
-                    line.wrote(*at(9), ANSWER)
+                async with alone.lock("c-1") as line:
+                    await alone._state.connection.close()
+                    alone._state.mark_lost("Cut")
+                    line.record_write(*at(9), ANSWER)
 
-            with pytest.raises(NoTurnError) as refused:
+            with pytest.raises(LockUnavailableError) as refused:
                 await write()
             assert "unrecorded" == refused.value.outcome
             with server.client() as client:
                 client.hset("cxroute:prod:c:c-1", "u", 0)  # its seven seconds are over
             if meanwhile is not None:
-                async with other.turn("c-1") as line:
-                    line.wrote(*at(meanwhile), ANSWER)
+                async with other.lock("c-1") as line:
+                    line.record_write(*at(meanwhile), ANSWER)
             await opened(alone)
             return await known(alone), await known(other)
 
@@ -153,11 +153,11 @@ def test_a_turn_is_one_machines_at_a_time_and_comes_back_however_it_ends(tmp_pat
             waits = []
 
             async def work(fail: type[BaseException] | None) -> None:
-                async with one.turn("c-1") as line:
+                async with one.lock("c-1") as line:
                     await asyncio.sleep(0.2)
                     if fail:
                         raise fail
-                    line.wrote(*at(1), ANSWER)
+                    line.record_write(*at(1), ANSWER)
 
             for fail in (ValueError, asyncio.CancelledError, None):
                 working = asyncio.create_task(work(fail))
@@ -178,14 +178,16 @@ def test_what_is_packed_orders_by_its_bytes_as_events_do() -> None:
     """Redis compares the texts; fractions of a second and ids that begin alike are in it."""
     chance = Random(1)
     places = [
-        Place(
-            Moment(chance.choice([60, 63_900_000_000, 63_900_000_001]), chance.choice(["", "0", "01", "1", "15", "2"])),
+        EventOrder(
+            Timestamp(
+                chance.choice([60, 63_900_000_000, 63_900_000_001]), chance.choice(["", "0", "01", "1", "15", "2"])
+            ),
             chance.choice(["", "a", "aa", "b", "!", "~"]),
         )
         for _ in range(300)
     ]
     event = Event("c-1", "billing", None)
-    packed = [_packed(Written(place, event, ANSWER))[0].encode() for place in places]
+    packed = [_pack(LatestEvent(place, event, ANSWER))[0].encode() for place in places]
     assert sorted(places) == [place for _, place in sorted(zip(packed, places, strict=True))]
 
 
@@ -193,9 +195,9 @@ def test_what_is_packed_orders_by_its_bytes_as_events_do() -> None:
 def test_what_is_packed_comes_back_equal(message: str) -> None:
     """Place, event and the answer's body."""
     place, event = at(7)
-    written = Written(place._replace(id=message), event, ANSWER)
-    parts = [part if isinstance(part, bytes) else part.encode() for part in _packed(written)]
-    assert written == _written("c-1", *parts)
+    written = LatestEvent(place._replace(message_id=message), event, ANSWER)
+    parts = [part if isinstance(part, bytes) else part.encode() for part in _pack(written)]
+    assert written == _unpack("c-1", *parts)
 
 
 def test_tls_is_always_verified(tmp_path: Path) -> None:
@@ -203,11 +205,11 @@ def test_tls_is_always_verified(tmp_path: Path) -> None:
     certificate = Path(__file__).parents[1] / "self_signed.pem"
 
     async def said(url: str, authority: str | None) -> str:
-        line = RedisLine(connection_to(url, authority), lambda _reason: None)
+        line = RedisConnection(connection_factory(url, authority), lambda _reason: None)
         try:
             await line.open()
             return str(await line.call("PING"))
-        except BrokenError as error:
+        except RedisUnavailableError as error:
             return str(error)
         finally:
             await line.close()

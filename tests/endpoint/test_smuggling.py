@@ -96,7 +96,7 @@ def test_what_two_servers_could_read_in_two_ways_ends_the_connection() -> None:
     """Each of the vectors, with a whole request smuggled behind it: one 400, closed, and nothing is written."""
 
     async def attack() -> tuple[dict[str, Said], int]:
-        endpoint = Endpoint(limits=Limits(deadline=1.0))
+        endpoint = Endpoint(limits=Limits(deadline_seconds=1.0))
         async with listening(endpoint) as port:
             said = {name: await talk(port, vector + SMUGGLED) for name, vector in VECTORS.items()}
         return said, len(endpoint.upstream.writes)

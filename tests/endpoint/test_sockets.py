@@ -10,7 +10,7 @@ import time
 import pytest
 
 from reconciler.endpoint import server as connection
-from reconciler.endpoint.server import _Server
+from reconciler.endpoint.server import _EndpointServer
 from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.raw_sockets import listening, request, talk
 
@@ -89,7 +89,7 @@ def test_too_many_connections_are_told_so(monkeypatch: pytest.MonkeyPatch) -> No
 def test_a_signal_makes_ready_say_no() -> None:
     """Before anything else: whoever balances the load looks there."""
     endpoint = Endpoint()
-    server = _Server(endpoint.app, lambda: None)
+    server = _EndpointServer(endpoint.app, lambda: None)
     server.handle_exit(signal.SIGTERM, None)
     assert 503 == asyncio.run(endpoint.request("GET", "/ready")).status
     assert server.should_exit

@@ -13,11 +13,11 @@ from packaging.requirements import Requirement
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from reconciler.endpoint import server as serve
-from reconciler.endpoint.server import Connection
+from reconciler.endpoint.server import StrictHttpProtocol
 from tests.endpoint.in_process_endpoint import Endpoint
 
 ROOT = Path(__file__).parents[2]
-EXTENDED = ((Connection, HttpToolsProtocol), (serve._Server, uvicorn.Server))
+EXTENDED = ((StrictHttpProtocol, HttpToolsProtocol), (serve._EndpointServer, uvicorn.Server))
 OVERRIDES = [
     (child, parent, name)
     for child, parent in EXTENDED
@@ -62,14 +62,14 @@ def test_no_private_method_replaces_one_of_uvicorns(child: type, parent: type) -
 def test_the_attributes_that_a_connection_reads_are_there() -> None:
     """Of the connection after the first bytes of a request, of the server's state and of the request's cycle."""
 
-    async def begun() -> tuple[set[str], set[str], Connection]:
-        config = serve.quiet(Endpoint().app)
+    async def begun() -> tuple[set[str], set[str], StrictHttpProtocol]:
+        config = serve.quiet_config(Endpoint().app)
         config.load()
         state = uvicorn.Server(config).server_state
-        parts: list[Connection] = []
+        parts: list[StrictHttpProtocol] = []
 
-        def connect() -> Connection:
-            parts.append(Connection(config=config, server_state=state, app_state={}))
+        def connect() -> StrictHttpProtocol:
+            parts.append(StrictHttpProtocol(config=config, server_state=state, app_state={}))
             return parts[-1]
 
         server = await asyncio.get_running_loop().create_server(connect, "127.0.0.1", 0)

@@ -15,21 +15,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import TEST_CHATS, Signal, path_of, skipped_by, text, writer_of
-from reconciler.cxone.settings import Credentials
+from reconciler.cxone.context_writers import (
+    TEST_CHATS,
+    SignalWriter,
+    choose_writer,
+    context_path,
+    ignored_conversations,
+    value_text,
+)
+from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.endpoint.conversations import Place, Written
-from reconciler.endpoint.event import Event, Moment, event
-from reconciler.endpoint.handler import Policy
-from reconciler.endpoint.messages import refusal
-from reconciler.endpoint.redis.locks import _packed, _written
+from reconciler.endpoint.conversations import EventOrder, LatestEvent
+from reconciler.endpoint.event import Event, Timestamp, parse_event
+from reconciler.endpoint.handler import EventPolicy
+from reconciler.endpoint.messages import error_response
+from reconciler.endpoint.redis.locks import _pack, _unpack
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
-    GoneError,
-    LaterError,
+    RateLimitedError,
     RejectedError,
-    TooFastError,
+    RetryLaterError,
+    RuleNotFoundError,
     UndefinedFieldsError,
 )
 from reconciler.manifest.kinds.environment import Environment
@@ -45,7 +52,7 @@ from tests.support.in_process_tenant import TENANT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from reconciler.cxone.transport.request import Answer, Request
+    from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 FIELDS_WAY, SIGNAL_WAY = "digital-custom-fields", "voice-signal"
@@ -55,7 +62,7 @@ EXAMPLES = [
     for example in json.loads((CONTRACT / f"{name}.json").read_text(encoding="utf-8"))
     if "client" in example["sides"]
 ]
-MEANS: dict[int, type[ApiError]] = {404: GoneError, 400: RejectedError, 422: UndefinedFieldsError}
+MEANS: dict[int, type[ApiError]] = {404: RuleNotFoundError, 400: RejectedError, 422: UndefinedFieldsError}
 NAMES = tuple(FIELDS)
 
 
@@ -129,7 +136,7 @@ def test_every_fault_ends_as_it_should_and_in_time(faults: str, usual: type, way
     assert isinstance(found, expected_of(way, faults, usual)), repr(found)
     assert world.time.seconds - start <= 5.0
     assert [] == canary.found(repr(found))
-    given_so_often = sum(request.changed for request in world.app.state.requests)
+    given_so_often = sum(request.changed_state for request in world.app.state.requests)
     assert given_so_often <= (1 if way == SIGNAL_WAY else 2)
 
 
@@ -148,14 +155,14 @@ def hanging(path: str, asked: list[str]) -> Any:
     """Return what carries requests; those to a path are never answered."""
     forms = {"/oauth/token": {"access_token": "TOKEN", "expires_in": 3600}}
 
-    async def carry(request: Request) -> Answer:
-        from reconciler.cxone.transport.request import Answer  # noqa: PLC0415 - for this alone
+    async def carry(request: ApiRequest) -> ApiResponse:
+        from reconciler.cxone.transport.request import ApiResponse  # noqa: PLC0415 - for this alone
 
         place = urlsplit(request.target).path
         asked.append(place)
         if place.endswith(path):
             await asyncio.Event().wait()
-        return Answer(request.call, 200, {}, json.dumps(forms[place]).encode())
+        return ApiResponse(request.call, 200, {}, json.dumps(forms[place]).encode())
 
     return carry
 
@@ -165,7 +172,7 @@ def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str
     """One that nobody sent yet is not."""
     asked: list[str] = []
     world = World("", SIGNAL_WAY)
-    credentials = Credentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
+    credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
 
     async def write() -> Any:
         client = ContextClient(hanging(path, asked), TENANT, credentials, REAL_TIME, world.path, world.writer)
@@ -192,7 +199,7 @@ def test_a_tenant_that_is_away_is_not_asked_by_signals_whether_it_is_back() -> N
 
     *found, last = asyncio.run(write())
     assert [AmbiguousWriteError] * 5 == [type(one) for one in found[:5]]
-    assert isinstance(found[5], LaterError)
+    assert isinstance(found[5], RetryLaterError)
     assert last is None
     (probe,) = [one for one in world.app.state.requests if one.method == "GET"]
     assert (True, "") == (probe.path.endswith("/signal"), probe.query)
@@ -207,18 +214,18 @@ def test_whatever_a_value_holds_stays_in_its_parameter(intent: str, confidence: 
     async def call(_name: str, path: str, _body: object) -> Any:
         told.append(path)
 
-    asyncio.run(posted(Signal({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said))
+    asyncio.run(posted(SignalWriter({NAMES[0]: 4, NAMES[1]: 1, NAMES[2]: 9}), call, said))
     ((query),) = [path.partition("?")[2] for path in told]
     assert query.isascii()
     assert not set(query) & set(' \r\n"<>#?/\\+')
     found = parse_qs(query, keep_blank_values=True, strict_parsing=True)
-    assert {"p1": [text(confidence)], "p4": [intent], "p9": [at]} == found
+    assert {"p1": [value_text(confidence)], "p4": [intent], "p9": [at]} == found
     assert ["p1", "p4", "p9"] == list(found)
 
 
-async def posted(signal: Signal, call: Any, said: Mapping[str, str | float | None]) -> None:
+async def posted(signal: SignalWriter, call: Any, said: Mapping[str, str | float | None]) -> None:
     """Give a signal."""
-    await signal.ask(call, "/signal", said)
+    await signal.write(call, "/signal", said)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +234,7 @@ async def posted(signal: Signal, call: Any, said: Mapping[str, str | float | Non
 )
 def test_values_are_texts(value: str | float | None, expected: str) -> None:
     """Numbers without an exponent, null as an empty text."""
-    assert expected == text(value)
+    assert expected == value_text(value)
 
 
 def test_undefined_fields_say_how_to_define_them() -> None:
@@ -273,26 +280,28 @@ def test_an_unclear_event_is_answered_the_same_again_and_not_written_again() -> 
 
 def test_what_machines_tell_each_other_of_an_unclear_event_is_the_same_answer() -> None:
     """Status, outcome and body come back from Redis as they went; a repeat at another machine is no success."""
-    found = event(json.dumps(posting.EVENT).encode())
-    assert found.moment is not None
-    unclear = Written(Place(found.moment, ""), found, refusal(502, "unclear", "unknown"))
-    place, what, body = _packed(unclear)
-    assert unclear == _written("c-1", place.encode(), what.encode(), body)
-    old = Event("c-1", "billing", 0.9, "2026-02-01T09:00:00Z", Moment(found.moment.seconds, found.moment.fraction))
-    usual = _written("c-1", place.encode(), b'["billing", 0.9, "2026-02-01T09:00:00Z"]', b"{}")
-    assert (200, "written", old) == (usual.answer.status, usual.answer.outcome, usual.event) if usual else False
+    found = parse_event(json.dumps(posting.EVENT).encode())
+    assert found.timestamp is not None
+    unclear = LatestEvent(EventOrder(found.timestamp, ""), found, error_response(502, "unclear", "unknown"))
+    place, what, body = _pack(unclear)
+    assert unclear == _unpack("c-1", place.encode(), what.encode(), body)
+    old = Event(
+        "c-1", "billing", 0.9, "2026-02-01T09:00:00Z", Timestamp(found.timestamp.seconds, found.timestamp.fraction)
+    )
+    usual = _unpack("c-1", place.encode(), b'["billing", 0.9, "2026-02-01T09:00:00Z"]', b"{}")
+    assert (200, "written", old) == (usual.response.status, usual.response.outcome, usual.event) if usual else False
 
 
 def test_the_test_chat_is_answered_and_counted_and_not_written() -> None:
     """With either writer of the platform; the default one knows no test chat."""
-    endpoint = Endpoint(policy=Policy(skipped=TEST_CHATS))
+    endpoint = Endpoint(policy=EventPolicy(ignored_conversations=TEST_CHATS))
     reply = asyncio.run(endpoint.post(posting.event(conversationId="100000000000")))
     other = asyncio.run(endpoint.post(posting.event(conversationId="100000000001")))
     assert (200, True, "test-chat", None) == (reply.status, *(reply.form[x] for x in ("success", "skipped", "data")))
     assert "" == document.fault(reply)
     assert "skipped" not in other.form
     assert ["100000000001"] == [conversation for conversation, _ in endpoint.upstream.writes]
-    assert b'cxroute_requests_total{status="200",outcome="skipped"} 1' in endpoint.app.metrics.text({})
+    assert b'cxroute_requests_total{status="200",outcome="skipped"} 1' in endpoint.app.metrics.render({})
 
 
 def environment(writer: str, context: Mapping[str, Any] | None = None, **more: Any) -> Environment:
@@ -307,10 +316,10 @@ def test_where_it_writes_is_said_by_environment_profile_and_writer(way: str) -> 
     own = {FIELDS_WAY: "/dfo/3.0/contacts/{conversationId}/custom-fields"}
     own[SIGNAL_WAY] = "/inContactAPI/services/v30.0/interactions/{conversationId}/signal"
     there = environment(way, api={"contextPath": "/there/{conversationId}"})
-    assert own.get(way, plain.context_path) == path_of(environment(way), plain)
-    assert "/mine/{conversationId}" == path_of(environment(way), mine)
-    assert "/there/{conversationId}" == path_of(there, mine)
-    assert (TEST_CHATS if way in own else frozenset()) == skipped_by(there)
+    assert own.get(way, plain.context_path) == context_path(environment(way), plain)
+    assert "/mine/{conversationId}" == context_path(environment(way), mine)
+    assert "/there/{conversationId}" == context_path(there, mine)
+    assert (TEST_CHATS if way in own else frozenset()) == ignored_conversations(there)
 
 
 def test_a_signal_s_parameters_are_the_environment_s() -> None:
@@ -321,8 +330,8 @@ def test_a_signal_s_parameters_are_the_environment_s() -> None:
     async def call(_name: str, path: str, _body: object) -> Any:
         told.append(path)
 
-    writer = writer_of(said)
-    assert isinstance(writer, Signal)
+    writer = choose_writer(said)
+    assert isinstance(writer, SignalWriter)
     asyncio.run(posted(writer, call, {"x": "billing", "cognigyConfidence": 0.5, "routedAt": "now"}))
     assert ["/signal?p1=now&p2=0.5&p5=billing"] == told
 
@@ -331,5 +340,5 @@ def test_too_fast_is_no_reason_not_to_signal() -> None:
     """After a 429, a refused connection and a worthless token it is certain that nothing was given: it goes again."""
     world = World("context:429=1@#1,context:refuse@#2,context:revoke@#3", SIGNAL_WAY)
     assert [None] == world.run("c-1")
-    assert 1 == sum(request.changed for request in world.app.state.requests)
-    assert isinstance(World("context:429=60", SIGNAL_WAY).run("c-1")[0], TooFastError)
+    assert 1 == sum(request.changed_state for request in world.app.state.requests)
+    assert isinstance(World("context:429=60", SIGNAL_WAY).run("c-1")[0], RateLimitedError)

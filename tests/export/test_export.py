@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.simulator import state as tenants
-from reconciler.simulator.state import State
-from reconciler.text.redact import DISCRETION
+from reconciler.simulator.state import TenantState
+from reconciler.text.redact import REDACTOR
 from tests.support.program import write
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def tenant(cxroute: Program) -> Any:
 
     def make(*rules: dict[str, Any]) -> Program:
         write("environment.yaml", ENVIRONMENT)
-        with State.load(STATE, start=State(queues=QUEUES, rules=rules)):
+        with TenantState.load(STATE, initial=TenantState(queues=QUEUES, rules=rules)):
             pass
         return cxroute
 
@@ -251,7 +251,7 @@ def test_where_there_are_several_environments_the_rules_are_for_this_one(tenant:
 @pytest.mark.parametrize("into", [[], ["--into", "manifests/all/"]])
 def test_a_rule_that_holds_a_secret_is_not_exported_as_another_one(tenant: Any, into: list[str]) -> None:
     """Its place taken by [secret], what is printed would not be what is live, though it says so."""
-    DISCRETION.keep("of-this-test-alone-0815")
+    REDACTOR.add("of-this-test-alone-0815")
     cxroute = tenant(rule(1, name="by hand of-this-test-alone-0815"))
     assert 4 == cxroute("export", "--all", *into)
     assert ("", True) == (cxroute.out, "it would hold one of the secrets" in cxroute.err)
@@ -261,7 +261,7 @@ def test_a_rule_that_holds_a_secret_is_not_exported_as_another_one(tenant: Any, 
 def test_the_bank_is_taken_over(cxroute: Program) -> None:
     """All of its rules that are nobody's and understood: 21 of 25; then plan is empty."""
     write("environment.yaml", ENVIRONMENT)
-    with State.load(STATE, start=tenants.bank()):
+    with TenantState.load(STATE, initial=tenants.bank_tenant()):
         pass
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/"), cxroute.err
     said = (

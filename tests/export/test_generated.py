@@ -12,18 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.cxone.rule_json import body, live_rule
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import Catalogue, aliases
+from reconciler.cxone.rule_json import parse_live_rule, rule_body
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from reconciler.model.change import Adopt
-from reconciler.model.live import Marker, digest
+from reconciler.model.live import Marker, marker_digest
 from reconciler.model.rule import Queue
-from reconciler.plan.compare import compare
-from reconciler.plan.ownership import own
-from reconciler.simulator.evaluate import opaque_text, split
-from reconciler.simulator.state import State
+from reconciler.plan.compare import compare_rules
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.simulator.evaluate import opaque_text, queue_shares
+from reconciler.simulator.state import TenantState
 from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, grown
 from tests.support.program import write
 
@@ -40,13 +40,13 @@ def tenant(of: Grown) -> None:
     for old in [*Path("manifests").rglob("*.yaml"), *STATE.parent.glob("*")]:
         old.unlink()
     write("environment.yaml", ENVIRONMENT)
-    with State.load(STATE, start=State(queues=of.queues, rules=of.rules)):
+    with TenantState.load(STATE, initial=TenantState(queues=of.queues, rules=of.rules)):
         pass
 
 
 def live() -> list[dict[str, Any]]:
     """Return the tenant's rules."""
-    with State.load(STATE) as state:
+    with TenantState.load(STATE) as state:
         return [dict(rule) for rule in state.rules()]
 
 
@@ -61,7 +61,7 @@ def destinations(rules: list[dict[str, Any]], seed: int) -> list[object]:
     """Return where some conversations go, by the simulator's own reading."""
     random = Random(seed)
     nothing: dict[str, bool] = dict.fromkeys(_texts(rules), False)
-    return [split(rules, somebody(random), opaque=nothing) for _ in range(40)]
+    return [queue_shares(rules, somebody(random), opaque=nothing) for _ in range(40)]
 
 
 def _texts(rules: list[dict[str, Any]]) -> list[str]:
@@ -126,18 +126,20 @@ def test_three_thousand_rules_are_taken_over_as_they_are(cxroute: Program) -> No
     assert "no conversation goes elsewhere" in cxroute.out
     sandbox = Environment(name="sandbox", owner=OWNER)
     queues = [Queue(one["id"], one["name"]) for one in of.queues]
-    manifests = load(Path("manifests"))
-    desired = desire(manifests, sandbox, Catalogue("sandbox", aliases(manifests, "sandbox"), queues))
-    rules = [live_rule(rule) for rule in of.rules]
-    changes = compare(desired, own(rules, OWNER)).changes
+    manifests = load_manifests(Path("manifests"))
+    desired = expand_manifests(
+        manifests, sandbox, QueueResolver("sandbox", resolve_aliases(manifests, "sandbox"), queues)
+    )
+    rules = [parse_live_rule(rule) for rule in of.rules]
+    changes = compare_rules(desired, classify_by_owner(rules, OWNER)).changes
     assert of.by_hand - left_out_of_ties(of, cxroute.err) == {one.live.id for one in changes if isinstance(one, Adopt)}
     written = {one.live.id: sent(one) for one in changes if isinstance(one, Adopt)}
     after = [written.get(rule["id"], rule) for rule in of.rules]
-    assert () == compare(desired, own(map(live_rule, after), OWNER)).changes
+    assert () == compare_rules(desired, classify_by_owner(map(parse_live_rule, after), OWNER)).changes
     assert destinations(of.rules, 2) == destinations(after, 2)
 
 
 def sent(change: Adopt) -> dict[str, Any]:
     """Return what apply sends, which is what is live then."""
-    marker = Marker(OWNER, change.address, digest(change.after))
-    return body(change.after, marker, change.live.raw)
+    marker = Marker(OWNER, change.address, marker_digest(change.after))
+    return rule_body(change.after, marker, change.live.raw)

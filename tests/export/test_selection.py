@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.export.selection import choose, matching
+from reconciler.export.selection import match_rules, select_rules
 from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.live import LiveRule, Marker, copy_name, digest
-from reconciler.plan.ownership import own
+from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
+from reconciler.plan.ownership import classify_by_owner
 from tests.support.builders import OWNER, address, desired, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
 
 WANTED = wanted("cards/vip", rule("vip"))
 OURS = managed("id-vip", "cards/vip", rule("vip"))
@@ -22,12 +22,15 @@ LOST = managed("id-lost", "lost/one", rule("lost"))
 BY_HAND = unmanaged("id-hand", rule("by hand"))
 
 
-def chosen(asked: LiveRule, *others: LiveRule, manifests: Desired | None = None) -> tuple[str, str, str]:
+def chosen(asked: LiveRule, *others: LiveRule, manifests: DesiredState | None = None) -> tuple[str, str, str]:
     """Choose among live rules; return the id of what is exported, why it is left out, where it is already."""
-    found = choose(
-        [asked], own([asked, *others], OWNER), manifests or desired(WANTED), {"cards": "manifests/cards.yaml"}
+    found = select_rules(
+        [asked],
+        classify_by_owner([asked, *others], OWNER),
+        manifests or desired(WANTED),
+        {"cards": "manifests/cards.yaml"},
     )
-    ids, left, there = found.rules, found.left_out, found.there
+    ids, left, there = found.rules, found.skipped, found.already_in_manifests
     return "".join(one.id for one in ids), "".join(one.reason for one in left), "".join(one.reason for one in there)
 
 
@@ -50,7 +53,7 @@ def test_a_second_copy_of_ours_is_left_out() -> None:
     why = "it is a second copy of a rule of ours, which the next apply deletes"
     assert ("", why, "") == chosen(replace(OURS, id="id-z"), OURS)
     temporary = rule(copy_name(OWNER, address("cards/vip")))
-    copy = LiveRule("id-c", temporary, Marker(OWNER, address("cards/vip"), digest(temporary), copy=True), {})
+    copy = LiveRule("id-c", temporary, Marker(OWNER, address("cards/vip"), marker_digest(temporary), copy=True), {})
     assert ("", why, "") == chosen(copy, OURS)
 
 
@@ -96,4 +99,4 @@ def test_a_rule_that_is_gone_from_its_ruleset_is_left_out() -> None:
 def test_rules_are_meant_by_name_id_or_address(selector: str, expected: list[str]) -> None:
     """The address of a rule of another owner means nothing here."""
     rules = [OURS, LOST, BY_HAND, managed("id-e", "other/one", rule("e"), owner="eve")]
-    assert expected == [one.id for one in matching(rules, selector, OWNER)]
+    assert expected == [one.id for one in match_rules(rules, selector, OWNER)]

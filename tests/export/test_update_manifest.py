@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import AssumedCatalogue, Catalogue, aliases
-from reconciler.export.export import Tenant
-from reconciler.export.update_manifest import keeping, texts, unlike
-from reconciler.manifest.load import Manifests, load, load_with
-from reconciler.model.live import LiveRule, Marker, digest
-from reconciler.model.rule import Condition, Queue, Rule, Target, canonical_bag, canonical_set, condition
-from reconciler.simulator.state import State
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
+from reconciler.export.export import TenantSnapshot
+from reconciler.export.update_manifest import build_manifest_edit, edit_texts, find_unintended_changes
+from reconciler.manifest.load import Manifests, load_manifests, load_with_changes
+from reconciler.model.live import LiveRule, Marker, marker_digest
+from reconciler.model.rule import Condition, Queue, Rule, Target, make_condition, normalized_conditions, sorted_targets
+from reconciler.simulator.state import TenantState
 from reconciler.text.files import read_file
 from tests.support.program import write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.desired.desired import Desired, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from tests.support.program import Program
 
 BANK = Path(__file__).parents[2] / "manifests"
@@ -37,35 +37,35 @@ class Bench:
     """One RuleSet of the bank's, by itself with the bank's queues and prod."""
 
     manifests: Manifests
-    tenant: Tenant
+    tenant: TenantSnapshot
 
     @property
-    def desired(self) -> Desired:
+    def desired(self) -> DesiredState:
         """Return what the manifests want."""
         return self.tenant.desired
 
     def live(self, wanted: DesiredRule, rule: Rule) -> LiveRule:
         """Return a rule of ours as somebody changed it."""
-        marker = Marker(self.desired.owner, wanted.address, digest(wanted.rule))
+        marker = Marker(self.desired.owner, wanted.address, marker_digest(wanted.rule))
         return LiveRule("id", rule, marker, {})
 
 
 def bench(folder: Path) -> Bench:
     """Return what lies in a folder."""
-    manifests = load(folder)
+    manifests = load_manifests(folder)
     environment = manifests.environments["prod"].document
-    named = AssumedCatalogue("prod", aliases(manifests, "prod"))
-    desire(manifests, environment, named)
-    queues = (*named.assumed.values(), *NEW)
-    catalogue = Catalogue("prod", aliases(manifests, "prod"), queues)
+    named = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
+    expand_manifests(manifests, environment, named)
+    queues = (*named.assumed_queues.values(), *NEW)
+    catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
     return Bench(
         manifests,
-        Tenant(
+        TenantSnapshot(
             rules=(),
             queues=queues,
-            catalogue=catalogue,
+            resolver=catalogue,
             environment=environment,
-            desired=desire(manifests, environment, catalogue),
+            desired=expand_manifests(manifests, environment, catalogue),
         ),
     )
 
@@ -87,15 +87,15 @@ def drifts(rule: Rule) -> Iterator[Rule]:
     yield replace(rule, priority=100)
     yield replace(rule, enabled=not rule.enabled)
     for targets in sending(rule.targets):
-        yield replace(rule, targets=canonical_bag(targets))
+        yield replace(rule, targets=sorted_targets(targets))
     for at, one in enumerate(rule.conditions):
         others = [*rule.conditions[:at], *rule.conditions[at + 1 :]]
-        yield replace(rule, conditions=canonical_set(others))
+        yield replace(rule, conditions=normalized_conditions(others))
         if isinstance(one, Condition):
             for other in asking(one):
-                yield replace(rule, conditions=canonical_set([*others, other]))
-    more = [condition("x y", "between", [1, 2]), condition("cognigyConfidence", "lessThan", 0.99)]
-    yield replace(rule, conditions=canonical_set([*rule.conditions, *more]))
+                yield replace(rule, conditions=normalized_conditions([*others, other]))
+    more = [make_condition("x y", "between", [1, 2]), make_condition("cognigyConfidence", "lessThan", 0.99)]
+    yield replace(rule, conditions=normalized_conditions([*rule.conditions, *more]))
     yield replace(rule, conditions=())
 
 
@@ -110,20 +110,20 @@ def sending(targets: tuple[Any, ...]) -> Iterator[list[Any]]:
 
 def asking(one: Condition) -> Iterator[Condition]:
     """Yield other conditions on the same attribute."""
-    written = one.written
+    written = one.raw_value
     if isinstance(written, tuple):
-        yield condition(one.attribute, "in", [*written, "010"])
-        yield condition(one.attribute, "in", [*written[:1], *written[2:], "q, r"])
-        yield condition(one.attribute, "equals", written[0])
-        yield condition(one.attribute, "notIn", list(written))
+        yield make_condition(one.attribute, "in", [*written, "010"])
+        yield make_condition(one.attribute, "in", [*written[:1], *written[2:], "q, r"])
+        yield make_condition(one.attribute, "equals", written[0])
+        yield make_condition(one.attribute, "notIn", list(written))
     elif isinstance(written, str):
-        yield condition(one.attribute, "equals", "${no} new: intent")
-        yield condition(one.attribute, "in", [written, "b"])
-        yield condition(one.attribute, "contains", "b")
+        yield make_condition(one.attribute, "equals", "${no} new: intent")
+        yield make_condition(one.attribute, "in", [written, "b"])
+        yield make_condition(one.attribute, "contains", "b")
     elif written is not None:
-        yield condition(one.attribute, one.operator, 0.33)
-        yield condition(one.attribute, one.operator, "0.33")
-        yield condition(one.attribute, "greaterThan", 0.33)
+        yield make_condition(one.attribute, one.operator, 0.33)
+        yield make_condition(one.attribute, one.operator, "0.33")
+        yield make_condition(one.attribute, "greaterThan", 0.33)
 
 
 @pytest.mark.parametrize(("ruleset", "line_end"), [*((name, "\n") for name in RULESETS), ("fraud", "\r\n")])
@@ -131,18 +131,20 @@ def test_every_field_of_every_rule_of_the_bank_can_be_kept(tmp_path: Path, rules
     """Read back, the file says what is live of that rule and what it said of all others; other rules' lines stay."""
     at = of_the_bank(tmp_path, ruleset, line_end)
     (loaded,) = at.manifests.rulesets
-    before = loaded.origin.text.text
+    before = loaded.source_map.text.text
     tried = 0
     for wanted in at.desired.rules.values():
         for rule in drifts(wanted.rule):
             if rule == wanted.rule:
                 continue
             live = at.live(wanted, rule)
-            changed = texts([keeping(live, wanted, at.manifests, at.tenant)], at.manifests)
-            after = load_with(tmp_path, {file: text.encode() for file, text in changed.items()})
-            desired = desire(after, at.tenant.environment, at.tenant.catalogue)
-            assert [] == unlike(at.desired, desired, {wanted.address: live})
-            assert others(before, loaded.at, wanted) == others(changed[loaded.file], after.rulesets[0].at, wanted)
+            changed = edit_texts([build_manifest_edit(live, wanted, at.manifests, at.tenant)], at.manifests)
+            after = load_with_changes(tmp_path, {file: text.encode() for file, text in changed.items()})
+            desired = expand_manifests(after, at.tenant.environment, at.tenant.resolver)
+            assert [] == find_unintended_changes(at.desired, desired, {wanted.address: live})
+            assert others(before, loaded.source_of, wanted) == others(
+                changed[loaded.file], after.rulesets[0].source_of, wanted
+            )
             tried += 1
     assert tried >= 8 * len(at.desired.rules)
 
@@ -187,7 +189,7 @@ def applied(cxroute: Program) -> Program:
 
 def change(which: str, /, **fields: Any) -> None:
     """Change a live rule as a person does in CXone."""
-    with State.load(STATE) as state:
+    with TenantState.load(STATE) as state:
         (rule,) = (one for one in state.rules() if one["name"] == which)
         state.edit(rule["id"], **fields)
 
@@ -300,7 +302,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monk
 
 def test_names_from_outside_do_no_harm_in_a_refusal(applied: Program) -> None:
     """Escapes for a terminal are shown as what they are."""
-    with State.load(STATE) as state:
+    with TenantState.load(STATE) as state:
         (live,) = (one for one in state.rules() if one["name"] == HELP)
         state.put({**live, "id": "by-hand", "name": "\x1b[31mred", "description": ""})
     assert 4 == applied("export", "by-hand", "--write")

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.desired.queues import Catalogue
-from reconciler.export.export import Exported, Tenant, export
-from reconciler.export.verify import NotProvenError, prove
+from reconciler.desired.queues import QueueResolver
+from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
+from reconciler.export.verify import ExportMismatchError, verify_export
 from reconciler.model.rule import Target
 from tests.support.builders import QUEUES, desired, managed, rule, unmanaged, wanted
 from tests.support.plans import environment
 
 if TYPE_CHECKING:
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Rule
 
@@ -23,52 +23,52 @@ BY_HAND = unmanaged("7", rule("by hand"))
 FRAUD = (Target("q-fraud", 1),)
 
 
-def tenant(*rules: LiveRule) -> Tenant:
+def tenant(*rules: LiveRule) -> TenantSnapshot:
     """A tenant with these rules, of which no manifest says anything."""
-    return Tenant(
+    return TenantSnapshot(
         rules=rules,
         queues=QUEUES,
-        catalogue=Catalogue("prod", {}, QUEUES),
+        resolver=QueueResolver("prod", {}, QUEUES),
         environment=environment(),
         desired=desired(),
     )
 
 
-def exported(*rules: LiveRule) -> Exported:
+def exported(*rules: LiveRule) -> ExportedManifests:
     """What `export` would write of these rules."""
-    return export(rules, tenant(*rules), ())
+    return export_rules(rules, tenant(*rules), ())
 
 
-def read_back(made: Exported, adopt: str | None = "by hand") -> Desired:
+def read_back(made: ExportedManifests, adopt: str | None = "by hand") -> DesiredState:
     """What the exported manifests mean once they are among the others."""
     return desired(*(wanted(str(one.address), one.rule, adopt=adopt) for one in made.rules))
 
 
-def otherwise(made: Exported, meant: Rule) -> Exported:
+def otherwise(made: ExportedManifests, meant: Rule) -> ExportedManifests:
     """The same manifest, written so that its one rule means another one."""
-    (group,) = made.groups
-    return replace(made, groups=(replace(group, rules=(replace(group.rules[0], rule=meant),)),))
+    (group,) = made.rulesets
+    return replace(made, rulesets=(replace(group, rules=(replace(group.rules[0], rule=meant),)),))
 
 
 def test_a_rule_that_comes_back_as_it_is_is_proven() -> None:
     """One adoption under the same name, nothing else, and nobody is moved."""
     made = exported(BY_HAND)
-    proof = prove(made, tenant(BY_HAND), read_back(made))
-    assert (1, 0, 0, False) == (proof.adoptions, proof.renamed, proof.others, proof.behaviour.changed)
+    proof = verify_export(made, tenant(BY_HAND), read_back(made))
+    assert (1, 0, 0, False) == (proof.adoptions, proof.renamed, proof.other_changes, proof.behaviour.changed)
 
 
 def test_a_rule_that_would_not_come_back_is_not_proven() -> None:
     """No manifest has its address when they are read back."""
-    with pytest.raises(NotProvenError, match=r"^card-services/by-hand would not come back as it is written$"):
-        prove(exported(BY_HAND), tenant(BY_HAND), desired())
+    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not come back as it is written$"):
+        verify_export(exported(BY_HAND), tenant(BY_HAND), desired())
 
 
 def test_a_rule_that_would_come_back_as_another_is_not_proven() -> None:
     """The manifest that is read back says another priority than what was written."""
     made = exported(BY_HAND)
     other = desired(wanted("card-services/by-hand", rule("by hand", priority=7), adopt="by hand"))
-    with pytest.raises(NotProvenError, match=r"^card-services/by-hand would not come back as it is written$"):
-        prove(made, tenant(BY_HAND), other)
+    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand would not come back as it is written$"):
+        verify_export(made, tenant(BY_HAND), other)
 
 
 @pytest.mark.parametrize("adopt", [None, "another"])
@@ -76,35 +76,35 @@ def test_a_rule_that_would_not_be_taken_over_is_not_proven(adopt: str | None) ->
     """Without `adopt:` its name is taken, and with the `adopt:` of another rule that one would be taken over."""
     others = (BY_HAND, unmanaged("8", rule("another")))
     made = exported(BY_HAND)
-    with pytest.raises(NotProvenError, match=r"^card-services/by-hand could not be taken over as it is$"):
-        prove(made, tenant(*others), read_back(made, adopt))
+    with pytest.raises(ExportMismatchError, match=r"^card-services/by-hand could not be taken over as it is$"):
+        verify_export(made, tenant(*others), read_back(made, adopt))
 
 
 def test_an_adoption_of_another_rule_is_not_proven() -> None:
     """Two rules have the name; the manifest takes over the other one."""
     made = exported(BY_HAND)
-    with pytest.raises(NotProvenError, match="could not be taken over as it is"):
-        prove(made, tenant(unmanaged("8", rule("by hand"))), read_back(made))
+    with pytest.raises(ExportMismatchError, match="could not be taken over as it is"):
+        verify_export(made, tenant(unmanaged("8", rule("by hand"))), read_back(made))
 
 
 def test_a_rule_that_is_managed_already_needs_no_adoption() -> None:
     """It lost its manifest: with the exported one it is unchanged."""
     ours = managed("7", "cards/by-hand", rule("by hand"))
     made = exported(ours)
-    proof = prove(made, tenant(ours), read_back(made, None))
-    assert (0, 0, 0) == (proof.adoptions, proof.renamed, proof.others)
+    proof = verify_export(made, tenant(ours), read_back(made, None))
+    assert (0, 0, 0) == (proof.adoptions, proof.renamed, proof.other_changes)
 
 
 def test_manifests_that_send_conversations_elsewhere_are_not_proven() -> None:
     """What was written reads back, and sends to another queue than the live rule."""
     made = otherwise(exported(BY_HAND), rule("by hand", targets=FRAUD))
-    with pytest.raises(NotProvenError, match=r"^conversations would go elsewhere$"):
-        prove(made, tenant(BY_HAND), read_back(made))
+    with pytest.raises(ExportMismatchError, match=r"^conversations would go elsewhere$"):
+        verify_export(made, tenant(BY_HAND), read_back(made))
 
 
 def test_the_proof_counts_new_names_and_the_changes_of_other_manifests() -> None:
     """A rule that gets a name of its own, and a rule that a manifest wanted before."""
     made = otherwise(exported(BY_HAND), replace(rule("by hand"), name="another"))
     other = wanted("cards/new", rule("new"))
-    proof = prove(made, tenant(BY_HAND), desired(*read_back(made).rules.values(), other))
-    assert (1, 1, 1) == (proof.adoptions, proof.renamed, proof.others)
+    proof = verify_export(made, tenant(BY_HAND), desired(*read_back(made).rules.values(), other))
+    assert (1, 1, 1) == (proof.adoptions, proof.renamed, proof.other_changes)

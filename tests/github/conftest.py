@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.github.api import Time
+from reconciler.github.api import GitHubClock
 from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
 from tests.github.fake_server import serving
 from tests.github.machine import Machine, machine
@@ -79,7 +79,7 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.delenv("GITHUB_REF", raising=False)
     slept: list[float] = []
-    monkeypatch.setattr(Time.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
+    monkeypatch.setattr(GitHubClock.__new__, "__defaults__", (time.monotonic, time.time, slept.append))
     made = Stage(cxroute, monkeypatch, slept)
     made.on("pull_request", 100)
     return made

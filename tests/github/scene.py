@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx
 
-from reconciler.github.workflow_files import Setting, workflows
+from reconciler.github.workflow_files import WorkflowSettings, build_workflows
 from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
 from tests.github.runs import Event, Ran
@@ -116,7 +116,7 @@ class Scene:
         (self.path / ".git/info/exclude").write_text("out/\n.cxroute/\n", encoding="utf-8")
         self.write("manifests/prod.yaml", ENVIRONMENT.format(url=self.tenant.url))
         self.write("manifests/cards.yaml", rules())
-        for name, text in workflows(Setting(ACTION, "manifests", VARIABLES)):
+        for name, text in build_workflows(WorkflowSettings(ACTION, "manifests", VARIABLES)):
             self.write(f".github/workflows/{name}", text)
         self.hub.tip = self.commit("first")
         secrets = {name: dict(_SECRETS) for name in ("cxone-prod-plan", "cxone-prod")}

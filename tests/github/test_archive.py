@@ -10,7 +10,7 @@ import zipfile
 import pytest
 
 from reconciler.errors import RefusedError
-from reconciler.github.reviewed_plan import one_file
+from reconciler.github.reviewed_plan import read_archive_file
 from tests.github.fake import zipped
 
 LARGEST = 1000
@@ -28,7 +28,7 @@ def packed(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
 
 def test_the_file_of_that_very_name_is_returned() -> None:
     """Whatever else the archive holds."""
-    assert b"{}" == one_file(zipped(plan_md="x", plan_json="{}", plan_html="y"), "plan.json", LARGEST)
+    assert b"{}" == read_archive_file(zipped(plan_md="x", plan_json="{}", plan_html="y"), "plan.json", LARGEST)
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_the_file_of_that_very_name_is_returned() -> None:
 def test_anything_else_is_refused(archive: bytes) -> None:
     """Not whole, another name, another folder, packed in another way, too large, too many."""
     with pytest.raises(RefusedError):
-        one_file(archive, "plan.json", LARGEST)
+        read_archive_file(archive, "plan.json", LARGEST)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_files_of_that_name_are_refused() -> None:
     """Nobody knows which of them was reviewed."""
     with pytest.raises(RefusedError, match=r"it needs one plan\.json"):
-        one_file(packed(("plan.json", b"{}"), ("plan.json", b"[]")), "plan.json", LARGEST)
+        read_archive_file(packed(("plan.json", b"{}"), ("plan.json", b"[]")), "plan.json", LARGEST)
 
 
 def test_what_the_archive_says_of_sizes_is_not_believed() -> None:
@@ -71,9 +71,9 @@ def test_what_the_archive_says_of_sizes_is_not_believed() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(RefusedError):
-            one_file(bytes(archive), "plan.json", LARGEST)
+            read_archive_file(bytes(archive), "plan.json", LARGEST)
         with pytest.raises(RefusedError, match="larger than"):
-            one_file(packed(("plan.json", content)), "plan.json", 1 << 20)
+            read_archive_file(packed(("plan.json", content)), "plan.json", 1 << 20)
         assert (96 << 20) > tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -86,4 +86,4 @@ def test_an_encrypted_file_is_refused() -> None:
     central = archive.find(b"PK\x01\x02")
     archive[central + 8] |= 1
     with pytest.raises(RefusedError, match="packed in a way"):
-        one_file(bytes(archive), "plan.json", LARGEST)
+        read_archive_file(bytes(archive), "plan.json", LARGEST)

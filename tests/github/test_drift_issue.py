@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.github.drift_issue import Close, Issue, Leave, Open, Revise, Seen, difference, drift_issue
+from reconciler.github.drift_issue import (
+    CloseIssue,
+    DriftObservation,
+    EditIssue,
+    Issue,
+    OpenIssue,
+    SkipIssue,
+    decide_issues,
+    difference_digest,
+)
 from tests.github.conftest import plan
 from tests.github.fake import BOT, FakeGitHub, Reply
 
@@ -16,12 +25,12 @@ if TYPE_CHECKING:
     from tests.github.conftest import Stage
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
-SEEN = Seen(
+SEEN = DriftObservation(
     environment="prod",
     author=BOT,
     difference="0" * 16,
     text="`cards/a` differs",
-    seen="2026-11-24 at 10:31 UTC ([run](x))",
+    when="2026-11-24 at 10:31 UTC ([run](x))",
 )
 
 
@@ -108,34 +117,38 @@ def test_a_look_that_failed_closes_nothing(hub: FakeGitHub, stage: Stage, form: 
 def test_a_difference_is_what_would_be_done() -> None:
     """Its order, and what else a plan holds, do not make another one."""
     one, two = {"action": "create", "address": "a/b", "after": {}}, {"action": "delete", "address": "c/d", "before": {}}
-    assert difference({"changes": [one, two]}) == difference(
+    assert difference_digest({"changes": [one, two]}) == difference_digest(
         {"changes": [{**two, "cause": "drift"}, one], "planId": "x"}
     )
-    assert difference({"changes": [one]}) != difference({"changes": [two]})
-    assert "" == difference({"changes": [], "findings": [{"severity": "warning", "message": "x"}]})
-    assert "" != difference({"changes": [], "findings": [{"severity": "error", "message": "x"}]})
+    assert difference_digest({"changes": [one]}) != difference_digest({"changes": [two]})
+    assert "" == difference_digest({"changes": [], "findings": [{"severity": "warning", "message": "x"}]})
+    assert "" != difference_digest({"changes": [], "findings": [{"severity": "error", "message": "x"}]})
 
 
 def test_of_several_issues_the_oldest_is_kept_up_and_all_are_closed() -> None:
     """Two runs at once may have opened two."""
     issues = [Issue(9, BOT, BODY.format("1" * 16)), Issue(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
-    assert [Leave("issue 4 says that already")] == drift_issue(issues, SEEN)
+    assert [SkipIssue("issue 4 says that already")] == decide_issues(issues, SEEN)
     assert [4, 9] == [
         one.number
-        for one in drift_issue(issues, Seen(environment="prod", author=BOT, difference="", text="", seen="now"))
-        if isinstance(one, Close)
+        for one in decide_issues(
+            issues, DriftObservation(environment="prod", author=BOT, difference="", text="", when="now")
+        )
+        if isinstance(one, CloseIssue)
     ]
 
 
 def test_a_state_that_somebody_broke_makes_one_edit() -> None:
     """And no new issue."""
-    (found,) = drift_issue([Issue(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
-    assert isinstance(found, Revise)
+    (found,) = decide_issues([Issue(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
+    assert isinstance(found, EditIssue)
     assert found.body.startswith(BODY.format("0" * 16).split("\n\n")[0])
 
 
 def test_a_text_that_github_would_not_take_is_left_out() -> None:
     """Half of it would be no Markdown."""
-    (found,) = drift_issue([], Seen(environment="prod", author=BOT, difference="0" * 16, text="x" * 70_000, seen="now"))
-    assert isinstance(found, Open)
+    (found,) = decide_issues(
+        [], DriftObservation(environment="prod", author=BOT, difference="0" * 16, text="x" * 70_000, when="now")
+    )
+    assert isinstance(found, OpenIssue)
     assert 500 > len(found.body)

@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from reconciler.github.actions import run_of
-from reconciler.github.plan_comment import Head, applied_head, outdated_head, planless_head, unreported_head
+from reconciler.github.actions import read_workflow_run
+from reconciler.github.plan_comment import (
+    CommentHeader,
+    applied_header,
+    outdated_header,
+    planless_header,
+    unreported_header,
+)
 
 NOW = datetime(2026, 11, 24, 10, 31, tzinfo=UTC)
-RUN = run_of(
+RUN = read_workflow_run(
     {
         "GITHUB_REPOSITORY": "acme/routing",
         "GITHUB_RUN_ID": "42",
@@ -36,13 +42,15 @@ def outcome(address: str, status: str, error: str | None = None) -> dict[str, An
 def test_all_applied() -> None:
     """When, by whom, in which run."""
     form = {"outcomes": [outcome("cards/a", "applied")], "converged": True}
-    assert Head(f"> [!NOTE]\n> **Applied** {BY}", applied=True) == applied_head(form, RUN, NOW)
+    assert CommentHeader(f"> [!NOTE]\n> **Applied** {BY}", applied=True) == applied_header(form, RUN, NOW)
 
 
 def test_nothing_left() -> None:
     """Somebody was first; that is the end of it too."""
     form: dict[str, Any] = {"outcomes": [], "converged": True}
-    assert Head(f"> [!NOTE]\n> **Nothing was left to apply** {BY}", applied=True) == applied_head(form, RUN, NOW)
+    assert CommentHeader(f"> [!NOTE]\n> **Nothing was left to apply** {BY}", applied=True) == applied_header(
+        form, RUN, NOW
+    )
 
 
 def test_partly_applied_names_what_is_missing_and_why() -> None:
@@ -57,22 +65,22 @@ def test_partly_applied_names_what_is_missing_and_why() -> None:
         f"> [!CAUTION]\n> **Applied 1 of 4** {BY}\n>\n> - `cards/b` failed: HTTP 409 taken\n> - `cards/c` not tried\n"
         "> - `cards/d` unknown: the next run finds out"
     )
-    assert Head(expected + AGAIN) == applied_head(form, RUN, NOW)
+    assert CommentHeader(expected + AGAIN) == applied_header(form, RUN, NOW)
 
 
 def test_many_that_are_missing_are_counted() -> None:
     """Ten are named."""
     form = {"outcomes": [outcome(f"cards/r{number}", "skipped") for number in range(12)], "converged": False}
-    head = applied_head(form, RUN, NOW).text
+    head = applied_header(form, RUN, NOW).text
     assert head.endswith("> - and 2 more" + AGAIN)
     assert "Applied 0 of 12" in head
 
 
 def test_applied_and_yet_different() -> None:
     """Somebody changed other rules meanwhile: that is no success."""
-    head = applied_head({"outcomes": [outcome("cards/a", "applied")], "converged": False}, RUN, NOW)
+    head = applied_header({"outcomes": [outcome("cards/a", "applied")], "converged": False}, RUN, NOW)
     said = "> Read again, the tenant still differs from the manifests."
-    assert Head(f"> [!CAUTION]\n> **Applied 1 of 1** {BY}\n>\n{said}{AGAIN}") == head
+    assert CommentHeader(f"> [!CAUTION]\n> **Applied 1 of 1** {BY}\n>\n{said}{AGAIN}") == head
 
 
 @pytest.mark.parametrize(("code", "word"), [(4, "Refused"), (1, "Failed"), (64, "Failed"), (None, "Failed")])
@@ -80,22 +88,22 @@ def test_a_run_that_wrote_nothing_says_why(code: int | None, word: str) -> None:
     """A refusal by its name."""
     form = {"error": {"kind": "Refused", "message": "deletes 14 of 40\nTry: cxroute plan", "exitCode": code}}
     expected = f"> [!CAUTION]\n> **{word}** {BY}\n>\n> deletes 14 of 40<br>Try: cxroute plan"
-    assert Head(expected) == applied_head(form, RUN, NOW)
+    assert CommentHeader(expected) == applied_header(form, RUN, NOW)
 
 
 def test_the_other_heads() -> None:
     """Out of date, without a plan, without a report."""
-    assert f"> [!WARNING]\n> **Not applied** {BY}\n>\n> main moved" == outdated_head("main moved", RUN, NOW).text
-    assert f"> [!WARNING]\n> **Out of date, not applied** {BY}" == outdated_head("", RUN, NOW).text
-    assert "**No plan for `bbbbbbbb`**" in planless_head(RUN, NOW).text
-    assert f"**Apply ended without a report** {BY}" in unreported_head(RUN, NOW).text
+    assert f"> [!WARNING]\n> **Not applied** {BY}\n>\n> main moved" == outdated_header("main moved", RUN, NOW).text
+    assert f"> [!WARNING]\n> **Out of date, not applied** {BY}" == outdated_header("", RUN, NOW).text
+    assert "**No plan for `bbbbbbbb`**" in planless_header(RUN, NOW).text
+    assert f"**Apply ended without a report** {BY}" in unreported_header(RUN, NOW).text
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`", "``", " ` ", "x" * 10_000, "\n\n", "\u2028", "```\n```"])
 def test_text_from_outside_stands_in_code_spans(text: str) -> None:
     """Nothing in it has a meaning: no mention, no link, no HTML, no end of the head."""
     form = {"outcomes": [outcome(text, "failed", text)], "converged": False}
-    for head in (applied_head(form, RUN, NOW).text, outdated_head(text, RUN, NOW).text):
+    for head in (applied_header(form, RUN, NOW).text, outdated_header(text, RUN, NOW).text):
         for line in head.split("\n"):
             assert line.startswith(">")
             outside = without_code(line.replace("<br>", " "))
@@ -131,5 +139,5 @@ def without_code(line: str) -> str:
 )
 def test_a_report_of_another_shape_is_no_success(answer: dict[str, Any]) -> None:
     """Nothing is said to be applied that was not."""
-    assert applied_head(answer, RUN, NOW).applied is False
-    assert "[!CAUTION]" in applied_head(answer, RUN, NOW).text
+    assert applied_header(answer, RUN, NOW).applied is False
+    assert "[!CAUTION]" in applied_header(answer, RUN, NOW).text

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.github.api import MOST_PAGES, GitHub, GitHubError, Purpose, Time
+from reconciler.github.api import MAX_PAGES, GitHub, GitHubClock, GitHubError, Purpose
 from tests.github.fake import REPOSITORY, TOKEN
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class World:
             base=API,
             repository=REPOSITORY,
             token=TOKEN,
-            time=Time(self._clock, lambda: self.seconds, self._sleep),
+            time=GitHubClock(self._clock, lambda: self.seconds, self._sleep),
         )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -91,7 +91,7 @@ def test_a_next_page_on_another_host_is_not_asked_for(url: str) -> None:
 
 def test_pages_without_end_come_to_one() -> None:
     """After as many as nobody reads."""
-    world = World(ok([], **following(f"{API}/again")) for _ in range(MOST_PAGES + 1))
+    world = World(ok([], **following(f"{API}/again")) for _ in range(MAX_PAGES + 1))
     with pytest.raises(GitHubError, match="more than 100 pages"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
 
@@ -138,15 +138,15 @@ def test_waits_end() -> None:
     """After four attempts, after two minutes in all, and at once where a longer wait is asked for."""
     world = World([httpx.Response(500)] * 4)
     with pytest.raises(GitHubError, match="HTTP 500"):
-        world.github.of_repository("", PURPOSE)
+        world.github.get_from_repository("", PURPOSE)
     assert [1.0, 2.0, 4.0] == world.slept
     world = World([httpx.Response(403, headers={"Retry-After": "3600"})])
     with pytest.raises(GitHubError, match="asks for a longer wait than a step may take"):
-        world.github.of_repository("", PURPOSE)
+        world.github.get_from_repository("", PURPOSE)
     assert [] == world.slept
     world = World([httpx.Response(429, headers={"Retry-After": "50"})] * 3)
     with pytest.raises(GitHubError, match="longer wait"):
-        world.github.of_repository("", PURPOSE)
+        world.github.get_from_repository("", PURPOSE)
     assert [50.0, 50.0] == world.slept
 
 
@@ -185,10 +185,10 @@ def test_an_answer_is_bounded_in_size_and_time() -> None:
                 yield b" " * (1 << 20)
 
     with pytest.raises(GitHubError, match="larger than 16 MiB"):
-        World([httpx.Response(200, stream=Flood())]).github.of_repository("", PURPOSE)
+        World([httpx.Response(200, stream=Flood())]).github.get_from_repository("", PURPOSE)
     drips = [httpx.Response(200, stream=Flood()) for _ in range(4)]
     with pytest.raises(GitHubError, match="took too long"):
-        World(drips, pause=30.0).github.of_repository("", PURPOSE)
+        World(drips, pause=30.0).github.get_from_repository("", PURPOSE)
 
 
 def test_a_file_is_fetched_from_elsewhere_without_the_token() -> None:

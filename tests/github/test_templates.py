@@ -15,7 +15,13 @@ import yaml
 from reconciler.cli.commands.github import TASKS
 from reconciler.cli.commands.init import action_of, credentials_of
 from reconciler.errors import UsageError
-from reconciler.github.workflow_files import FILES, OURS, UNKNOWN, Setting, workflows
+from reconciler.github.workflow_files import (
+    OWN_ACTION,
+    UNKNOWN_ACTION,
+    WORKFLOW_FILES,
+    WorkflowSettings,
+    build_workflows,
+)
 from tests.campaign.report import PAGE
 from tests.campaign.shrink import REGRESSIONS
 from tests.github.actions import ACTION
@@ -25,7 +31,7 @@ from tests.github.machine import ROOT
 if TYPE_CHECKING:
     from tests.support.program import Program
 
-OWN = [ROOT / ".github/workflows" / name for name in FILES]
+OWN = [ROOT / ".github/workflows" / name for name in WORKFLOW_FILES]
 CI, WEEKLY = ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/weekly.yml"
 ALL = [*OWN, CI, WEEKLY, ROOT / "action.yml"]
 
@@ -41,7 +47,7 @@ def steps(form: dict[str, Any]) -> list[dict[str, Any]]:
 def test_this_projects_own_workflows_are_those_that_init_writes() -> None:
     """They differ in where the action is, and in the names of the credentials, which the manifests name."""
     variables = sorted({name for names in credentials_of(ROOT / "manifests").values() for name in names})
-    for name, text in workflows(Setting(OURS, "manifests", tuple(variables))):
+    for name, text in build_workflows(WorkflowSettings(OWN_ACTION, "manifests", tuple(variables))):
         assert text == (ROOT / ".github/workflows" / name).read_text(encoding="utf-8"), name
 
 
@@ -158,7 +164,9 @@ def test_the_guide_tells_of_what_there_is() -> None:
     listed = re.search(r"Its outputs are (.*?)\. It", guide, re.DOTALL)
     assert listed is not None
     assert set(read(ROOT / "action.yml")["outputs"]) == set(re.findall(r"`([\w-]+)`", listed.group(1)))
-    assert set() == {name for name in (*FILES, "CXROUTE_ENVIRONMENTS", "CXROUTE_HEARTBEAT_URL") if name not in guide}
+    assert set() == {
+        name for name in (*WORKFLOW_FILES, "CXROUTE_ENVIRONMENTS", "CXROUTE_HEARTBEAT_URL") if name not in guide
+    }
     assert "Routing plan" == read(OWN[0])["jobs"]["gate"]["name"]
     assert "require the check **Routing plan**" in " ".join(guide.split())
 
@@ -174,7 +182,9 @@ def test_github_would_read_them_and_an_attacker_finds_nothing(tmp_path: Path) ->
     """This project's own and a user's: check-jsonschema accepts them, zizmor's auditor finds nothing."""
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
-    for name, text in workflows(Setting(ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
+    for name, text in build_workflows(
+        WorkflowSettings(ACTION, "routing/manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+    ):
         (folder / name).write_text(text, encoding="utf-8")
     theirs = sorted(folder.iterdir())
     assert "" == tool("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *OWN, CI, WEEKLY, *theirs)
@@ -187,7 +197,9 @@ def test_github_would_read_them_and_an_attacker_finds_nothing(tmp_path: Path) ->
 def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
     """And says what is to be set up, in order."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
-    for name, text in workflows(Setting(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
+    for name, text in build_workflows(
+        WorkflowSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+    ):
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"wrote .github/workflows/{name}\n" in cxroute.out
     assert Path("manifests/routing.yaml").exists()
@@ -240,12 +252,14 @@ def test_init_writes_nothing_where_it_cannot_write_workflows(cxroute: Program) -
 def test_where_cxroute_comes_from_is_the_first_step_and_its_command_replaces_it(cxroute: Program) -> None:
     """The workflows cannot be run by mistake: that repository does not exist."""
     assert 0 == cxroute("init", "--github")
-    assert UNKNOWN in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
-    step = re.search(rf"^  1\. replace {UNKNOWN}.*: cxroute (.+)$", cxroute.out, re.MULTILINE)
+    assert UNKNOWN_ACTION in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
+    step = re.search(rf"^  1\. replace {UNKNOWN_ACTION}.*: cxroute (.+)$", cxroute.out, re.MULTILINE)
     assert step is not None
     assert "" == cxroute.err
     assert 0 == cxroute(*step[1].replace("OWNER/cxroute@COMMIT", ACTION).split())
-    for name, text in workflows(Setting(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))):
+    for name, text in build_workflows(
+        WorkflowSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
+    ):
         assert text == Path(".github/workflows", name).read_text(encoding="utf-8")
         assert f"rewrote .github/workflows/{name}\n" in cxroute.out
     assert "OWNER" not in cxroute.out
@@ -262,7 +276,7 @@ def test_a_workflow_that_nobody_edited_is_written_anew_and_keeps_where_cxroute_c
     form = Path("manifests/environments/prod.yaml")
     form.write_text(form.read_text("utf-8").replace("CXONE_CLIENT_ID", "ACME_ID"), "utf-8")
     assert 0 == cxroute("init", "--github")
-    written = dict(workflows(Setting(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))))
+    written = dict(build_workflows(WorkflowSettings(newer, "manifests", ("ACME_ID", "CXONE_CLIENT_SECRET"))))
     assert [by_hand, *(written[one.name] for one in (path,))] == [one.read_text("utf-8") for one in (edited, path)]
     assert f"kept {edited}, which was edited by hand\n" in cxroute.out
     assert 0 == cxroute("init", "--github")
@@ -276,7 +290,7 @@ def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:
     assert 64 == cxroute("-m", "rules", "init", "routing")
     assert "-m rules has no effect beside routing" in cxroute.err
     assert [] == list(Path.cwd().iterdir())
-    for name in FILES:
+    for name in WORKFLOW_FILES:
         Path(".github/workflows").mkdir(parents=True, exist_ok=True)
         Path(".github/workflows", name).write_text("mine", encoding="utf-8")
     assert 64 == cxroute("init", "--github", "--action", ACTION)
@@ -305,21 +319,21 @@ def test_where_pip_got_it_from_is_where_workflows_get_it_from(noted: dict[str, A
 @pytest.mark.parametrize(
     "setting",
     [
-        Setting("acme/cxroute@v1", "manifests", ("A",)),
-        Setting("acme/cxroute", "manifests", ("A",)),
-        Setting(f"acme/cxroute@{'a' * 39}", "manifests", ("A",)),
-        Setting(f"acme/cxroute@{'a' * 40}\nx", "manifests", ("A",)),
-        Setting(f"./..@{'a' * 40}", "manifests", ("A",)),
-        Setting(ACTION, "../manifests", ("A",)),
-        Setting(ACTION, "/manifests", ("A",)),
-        Setting(ACTION, "mani fests", ("A",)),
-        Setting(ACTION, "$(id)", ("A",)),
-        Setting(ACTION, "-x", ("A",)),
-        Setting(ACTION, "manifests", ("GITHUB_TOKEN",)),
-        Setting(ACTION, "manifests", ("a-b",)),
+        WorkflowSettings("acme/cxroute@v1", "manifests", ("A",)),
+        WorkflowSettings("acme/cxroute", "manifests", ("A",)),
+        WorkflowSettings(f"acme/cxroute@{'a' * 39}", "manifests", ("A",)),
+        WorkflowSettings(f"acme/cxroute@{'a' * 40}\nx", "manifests", ("A",)),
+        WorkflowSettings(f"./..@{'a' * 40}", "manifests", ("A",)),
+        WorkflowSettings(ACTION, "../manifests", ("A",)),
+        WorkflowSettings(ACTION, "/manifests", ("A",)),
+        WorkflowSettings(ACTION, "mani fests", ("A",)),
+        WorkflowSettings(ACTION, "$(id)", ("A",)),
+        WorkflowSettings(ACTION, "-x", ("A",)),
+        WorkflowSettings(ACTION, "manifests", ("GITHUB_TOKEN",)),
+        WorkflowSettings(ACTION, "manifests", ("a-b",)),
     ],
 )
-def test_what_could_mean_something_else_in_a_workflow_is_refused(setting: Setting) -> None:
+def test_what_could_mean_something_else_in_a_workflow_is_refused(setting: WorkflowSettings) -> None:
     """Tags that can be moved, folders elsewhere, names that are no secrets'."""
     with pytest.raises(UsageError):
-        tuple(workflows(setting))
+        tuple(build_workflows(setting))

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.simulator.app import simulator
+from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 from tests.crash.served import served
 from tests.hostile.tenant import QUEUES, Tenant, page, serving, whole
 
@@ -42,7 +42,7 @@ class Stage:
 
     place: Place
     url: str
-    state: State
+    state: TenantState
 
     def rule(self, intent: str) -> Rule:
         """Return the rule of ours about an intent."""
@@ -54,7 +54,7 @@ class Stage:
 
     def dated(self, rule_id: str, date: Any) -> None:
         """Let the tenant give a rule another date of creation, or none."""
-        rule = {name: value for name, value in self.state.stored[rule_id].rule.items() if name != "dateCreated"}
+        rule = {name: value for name, value in self.state.stored_rules[rule_id].rule.items() if name != "dateCreated"}
         self.state.put(rule if date is None else {**rule, "dateCreated": date})
 
     def wish(self, *intents: str, queue: str = "billing") -> None:
@@ -63,19 +63,19 @@ class Stage:
 
     def shown(self, rule_id: str) -> Rule:
         """Return a rule as it is now."""
-        return copy.deepcopy(self.state.stored[rule_id].rule)
+        return copy.deepcopy(self.state.stored_rules[rule_id].rule)
 
     def all(self) -> dict[str, Rule]:
         """Return every rule as it is now."""
-        return {rule_id: self.shown(rule_id) for rule_id in self.state.stored}
+        return {rule_id: self.shown(rule_id) for rule_id in self.state.stored_rules}
 
 
 @pytest.fixture(params="ABCDE")
 def stage(request: pytest.FixtureRequest, place: Place) -> Iterator[Stage]:
     """On a server of each profile."""
     with served() as server:
-        state = State(queues=QUEUES)
-        server.app = simulator(state, PROFILES[request.param])
+        state = TenantState(queues=QUEUES)
+        server.app = build_simulator(state, PROFILES[request.param])
         here = Stage(place, server.url, state)
         here.wish("one", "two")
         ended = place("apply", "--yes")
@@ -107,7 +107,7 @@ def test_an_edited_copy_is_never_written_and_the_original_never_deleted(stage: S
     assert "q-general" == stage.shown(ours)["targets"][0]["queueId"]
     stage.wish("two", queue="general")
     stage.place("apply", "--yes", *LIFTED)
-    assert (edited, True) == (stage.shown("0-copy"), ours in stage.state.stored)
+    assert (edited, True) == (stage.shown("0-copy"), ours in stage.state.stored_rules)
 
 
 @pytest.mark.parametrize("dates", USELESS)
@@ -175,8 +175,8 @@ def test_an_exact_duplicate_is_healed(stage: Stage) -> None:
     stage.copied("one", "zz-late", **own, selfUri="/api/v2/routing/rules/zz-late")
     ended = stage.place("apply", "--yes")
     assert 0 == ended.code, ended
-    assert "zz-late" not in stage.state.stored
-    assert 2 == len(stage.state.stored)
+    assert "zz-late" not in stage.state.stored_rules
+    assert 2 == len(stage.state.stored_rules)
 
 
 def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: Place) -> None:

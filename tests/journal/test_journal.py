@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.journal.journal import Journal, runs
+from reconciler.journal.journal import Journal, read_runs
 from reconciler.render.text.history import run_text, runs_text
 
 FULL = Path("/dev/full")
@@ -29,7 +29,7 @@ def test_every_entry_is_a_line_that_says_when_and_of_which_run(tmp_path: Path) -
     """And the directory is made."""
     path = tmp_path / "deep" / "journal.jsonl"
     one = journal(path)
-    one.write("start", who="me", reason='odd "quotes"\nand lines')
+    one.write_entry("start", who="me", reason='odd "quotes"\nand lines')
     one.close()
     expected = {"at": "2026-11-25T12:00:00Z", "event": "start", "reason": 'odd "quotes"\nand lines', "run": "r1"}
     assert [{**expected, "who": "me"}] == recorded(path)
@@ -39,14 +39,14 @@ def test_runs_are_joined_from_what_was_intended_and_done(tmp_path: Path) -> None
     """The last word on a change counts; a write without an answer stays unknown."""
     path = tmp_path / "journal.jsonl"
     one = journal(path)
-    one.write("start", environment="prod")
-    one.write("intend", address="a/b", action="create", before=None, after={"name": "b"})
-    one.write("intend", address="a/c", action="update", before={"priority": 1}, after={"priority": 2})
-    one.write("tried", address="a/b", action="create", status="acknowledged")
-    one.write("outcome", address="a/b", action="create", status="applied")
+    one.write_entry("start", environment="prod")
+    one.write_entry("intend", address="a/b", action="create", before=None, after={"name": "b"})
+    one.write_entry("intend", address="a/c", action="update", before={"priority": 1}, after={"priority": 2})
+    one.write_entry("tried", address="a/b", action="create", status="acknowledged")
+    one.write_entry("outcome", address="a/b", action="create", status="applied")
     one.close()
     with path.open() as lines:
-        (run,) = runs(lines)
+        (run,) = read_runs(lines)
     assert [("a/b", "applied"), ("a/c", "unknown")] == [(one["address"], one["status"]) for one in run.changes]
     assert run.end is None
     assert "priority: 1 -> 2" in run_text(run)
@@ -59,10 +59,10 @@ def test_a_torn_or_corrupt_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> 
     whole = b'{"run": "r0", "at": "x", "event": "start"}'
     path.write_bytes(b'\xff\xfe garbage\n[1,2]\n{"run": 7}\n' + whole + b'\n{"run": "r1", "at"')
     one = journal(path, "r2")
-    one.write("start")
+    one.write_entry("start")
     one.close()
     with path.open(encoding="utf-8", errors="replace") as lines:
-        assert ["r0", "r2"] == [run.id for run in runs(lines)]
+        assert ["r0", "r2"] == [run.id for run in read_runs(lines)]
 
 
 def test_a_journal_that_cannot_be_written_is_a_warning_and_stops_nothing(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_a_journal_that_cannot_be_written_is_a_warning_and_stops_nothing(tmp_pat
     warnings: list[str] = []
     one = journal(tmp_path / "file" / "journal.jsonl", warnings=warnings)
     for _ in range(3):
-        one.write("start")
+        one.write_entry("start")
         one.sync()
     one.close()
     assert 1 == len(warnings)
@@ -83,8 +83,8 @@ def test_a_full_disk_is_a_warning_too() -> None:
     """Nothing is raised, neither at the write nor at the close."""
     warnings: list[str] = []
     one = journal(FULL, warnings=warnings)
-    one.write("start")
-    one.write("start")
+    one.write_entry("start")
+    one.write_entry("start")
     one.close()
     assert 1 == len(warnings)
 
@@ -96,7 +96,7 @@ def test_a_pipe_that_nobody_reads_is_a_warning_and_no_end_of_waiting(tmp_path: P
     warnings: list[str] = []
     one = journal(path, warnings=warnings)
     for _ in range(300):
-        one.write("start", reason="x" * 1000)
+        one.write_entry("start", reason="x" * 1000)
     one.close()
     assert 1 == len(warnings)
 
@@ -106,7 +106,7 @@ def test_a_line_of_which_the_disk_took_a_part_is_finished(tmp_path: Path, monkey
     real = os.write
     monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
     one = journal(tmp_path / "journal.jsonl")
-    one.write("start", who="me")
+    one.write_entry("start", who="me")
     one.close()
     assert ["start"] == [entry["event"] for entry in recorded(tmp_path / "journal.jsonl")]
 
@@ -119,7 +119,7 @@ def test_a_disk_that_fails_at_the_close_is_a_warning(tmp_path: Path, monkeypatch
 
     warnings: list[str] = []
     one = journal(tmp_path / "journal.jsonl", warnings=warnings)
-    one.write("start")
+    one.write_entry("start")
     with monkeypatch.context() as patched:
         patched.setattr(os, "close", no_room)
         one.close()
@@ -134,5 +134,5 @@ def test_a_warning_that_nobody_can_hear_stops_nothing_either(tmp_path: Path) -> 
 
     (tmp_path / "file").write_text("")
     one = Journal(tmp_path / "file" / "journal.jsonl", "r1", lambda: NOW, gone)
-    one.write("start")
+    one.write_entry("start")
     one.close()

@@ -67,7 +67,7 @@ def rules() -> dict[str, dict[str, Any]]:
 def edit(name: str, **fields: Any) -> None:
     """Change a rule as somebody does in CXone."""
     with opened(STATE) as state:
-        (rule_id,) = state.named(f"Cognigy Intent Route: {name}")
+        (rule_id,) = state.ids_named(f"Cognigy Intent Route: {name}")
         state.edit(rule_id, **fields)
 
 
@@ -208,14 +208,14 @@ def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: d
     run = last()
     with opened(STATE) as state:
         state.edit("by-hand", description="theirs now")
-        (changed,) = state.named("Cognigy Intent Route: changed")
+        (changed,) = state.ids_named("Cognigy Intent Route: changed")
         state.remove(changed)
-        before = state.stored["by-hand"].rule
+        before = state.stored_rules["by-hand"].rule
     assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
     assert "left alone: deleted since" in cxroute.out
     assert "CXR311" in cxroute.out
     with opened(STATE) as state:
-        assert before == state.stored["by-hand"].rule
+        assert before == state.stored_rules["by-hand"].rule
     assert {"Cognigy Intent Route: changed", "Cognigy Intent Route: hand", "By hand"} == {
         name for name in was.keys() | rules().keys() if was.get(name) != rules().get(name)
     }
@@ -432,9 +432,9 @@ def test_numbers_that_are_none_make_a_line_unreadable(cxroute: Program, value: s
 def test_a_journal_that_names_a_rule_of_somebody_else_makes_no_write_to_it(cxroute: Program) -> None:
     """A forged adoption of an unmanaged rule, as it is live now: only live markers say what is ours."""
     with opened(STATE) as state:
-        theirs = {**state.stored["by-hand"].rule, "id": "theirs", "name": "Theirs", "description": "not ours"}
+        theirs = {**state.stored_rules["by-hand"].rule, "id": "theirs", "name": "Theirs", "description": "not ours"}
         state.put(theirs)
-        before = state.stored["theirs"].rule
+        before = state.stored_rules["theirs"].rule
 
     def forge(entries: list[dict[str, Any]]) -> None:
         for entry in entries:
@@ -449,7 +449,7 @@ def test_a_journal_that_names_a_rule_of_somebody_else_makes_no_write_to_it(cxrou
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
     assert "CXR311" in cxroute.out
     with opened(STATE) as state:
-        assert before == state.stored["theirs"].rule
+        assert before == state.stored_rules["theirs"].rule
 
 
 @pytest.mark.usefixtures("was")

@@ -10,20 +10,20 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 
-from reconciler.behaviour.diff.difference import difference
+from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.cli.recorder import Recorder
-from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.errors import ApiError, RefusedError
-from reconciler.journal.history import deeds
-from reconciler.journal.journal import runs
-from reconciler.journal.undo import undo
+from reconciler.journal.history import read_changes
+from reconciler.journal.journal import read_runs
+from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
-from reconciler.plan.options import Options
-from reconciler.plan.ownership import own
-from reconciler.plan.plan import Live, plan
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.plan import LiveState, build_plan
 from reconciler.plan.routing_table import live_entries
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from reconciler.apply.report import Report
-    from reconciler.desired.desired import Desired
-    from reconciler.journal.journal import Run
+    from reconciler.apply.report import ApplyReport
+    from reconciler.desired.desired import DesiredState
+    from reconciler.journal.journal import RecordedRun
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Address, Rule
     from reconciler.plan.plan import Plan
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 SEEDS: Final = 40
 SMALL: Final = {name: one for name, one in SCENARIOS.items() if len(one.rules) < 20 and not is_refused(one)}
 STAMP: Final = ("version", "dateModified")
-UNDO: Final = Options(undo="the-run")
+UNDO: Final = PlanOptions(undo="the-run")
 HARD: Final = ("names-and-intents-swapped", "12", "17")
 FAULTS: Final = ("reset", "reset-applied", "422", "late=2")
 
@@ -67,16 +67,18 @@ class Undone(World):
             self.state.put(rule)
 
     @property
-    def live(self) -> Live:
+    def live(self) -> LiveState:
         """What is live now."""
-        return Live(tuple(live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES)
+        return LiveState(tuple(parse_live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES)
 
-    def run(self, goal: Desired, options: Options | None = None, faults: str = "") -> tuple[Plan, Report | None]:
+    def run(
+        self, goal: DesiredState, options: PlanOptions | None = None, faults: str = ""
+    ) -> tuple[Plan, ApplyReport | None]:
         """Apply and write it down as the command does; None where the run ended before it wrote anything."""
-        made = plan(goal, self.live, options or Options(), NOW)
+        made = build_plan(goal, self.live, options or PlanOptions(), NOW)
         recorder = Recorder.begin(cast("Any", self.session), made, "me", "", {})
         self.recorder = cast("Any", recorder)
-        self.app = simulator(self.state, PROFILES["C"], Faults(faults, 1) if faults else None)
+        self.app = build_simulator(self.state, PROFILES["C"], FaultInjector(faults, 1) if faults else None)
         try:
             report = self.apply(goal, options=options, planned=made)
         except (RefusedError, ApiError) as error:
@@ -85,14 +87,14 @@ class Undone(World):
         recorder.end(report)
         return made, report
 
-    def runs(self) -> Sequence[Run]:
+    def runs(self) -> Sequence[RecordedRun]:
         """What the journal tells."""
         with self.path.open(encoding="utf-8") as lines:
-            return runs(lines)
+            return read_runs(lines)
 
-    def aim(self, run: Run, manifests: Desired) -> Desired:
+    def aim(self, run: RecordedRun, manifests: DesiredState) -> DesiredState:
         """What is to be live so that a run is undone."""
-        return undo(run, deeds(run, OWNER), (), self.live, manifests)
+        return build_undo_state(run, read_changes(run, OWNER), (), self.live, manifests)
 
 
 @pytest.fixture
@@ -102,28 +104,28 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def content(live: Live) -> Counter[tuple[Rule, tuple[str, Address] | None]]:
+def content(live: LiveState) -> Counter[tuple[Rule, tuple[str, Address] | None]]:
     """What a tenant's rules say, and whose they are: ids differ where a rule was made again, and what markers keep."""
     return Counter((one.rule, (one.marker.owner, one.marker.address) if one.marker else None) for one in cleared(live))
 
 
-def cleared(live: Live) -> list[LiveRule]:
+def cleared(live: LiveState) -> list[LiveRule]:
     """Without what a run clears away for good: second copies, and temporary ones."""
-    owned = own(live.rules, OWNER)
-    return [one for one in live.rules if one not in (*owned.duplicates, *owned.copies)]
+    owned = classify_by_owner(live.rules, OWNER)
+    return [one for one in live.rules if one not in (*owned.duplicates, *owned.temporary_copies)]
 
 
-def assert_back(world: Undone, before: Live, aim: Desired) -> None:
+def assert_back(world: Undone, before: LiveState, aim: DesiredState) -> None:
     """The same rules, and the same way for each conversation, but for what is said not to be put back."""
     now, stays = world.live, {finding.address for finding in aim.findings}
     left = Counter(one for one in content(before) if one[1] and one[1][1] in stays)
     assert content(before) - left == content(now) - left
     if not stays:
         entries = [live_entries(cleared(one), aim) for one in (before, now)]
-        assert not difference(entries[0], entries[1], aim.evaluation).changed
+        assert not compare_behaviour(entries[0], entries[1], aim.evaluation).changed
 
 
-def assert_others_untouched(world: Undone, before: Live, made: Plan) -> None:
+def assert_others_untouched(world: Undone, before: LiveState, made: Plan) -> None:
     """Rules that are not ours are as they were, byte for byte; those that were ours for a while, but for the stamp."""
     now = {one["id"]: one for one in world.state.rules()}
     lent = {change.live.id for change in made.changes if isinstance(change, Adopt)}
@@ -149,14 +151,14 @@ def test_a_run_undone_leaves_what_was_before_it(name: str, folder: Path) -> None
         return
     between, run = world.live, world.runs()[0]
     aim = world.aim(run, scenario.wish)
-    assert {} == aim.left
+    assert {} == aim.skipped
     assert all("is named" in finding.message for finding in aim.findings), aim.findings
     _, back = world.run(aim, UNDO)
     assert back is not None
     assert back.converged, back
     assert_back(world, before, aim)
     assert_others_untouched(world, before, made)
-    assert () == plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
+    assert () == build_plan(world.aim(run, scenario.wish), world.live, UNDO, NOW).changes
     again = world.aim(world.runs()[-1], scenario.wish)
     if again.findings:
         return
@@ -184,7 +186,7 @@ def test_a_fault_at_any_request_of_an_undo_is_made_good_by_the_next_run(name: st
         assert ends[-1] is not None, at
         assert ends[-1].converged, (at, ends[-1])
         aim = tenant.aim(run, scenario.wish)
-        assert {} == aim.left, (at, aim.left)
+        assert {} == aim.skipped, (at, aim.skipped)
         assert_back(tenant, before, aim)
         assert_others_untouched(tenant, before, made)
 

@@ -7,60 +7,66 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.journal.history import Deed
-from reconciler.journal.journal import Run
-from reconciler.journal.undo import undo
+from reconciler.journal.history import RecordedChange
+from reconciler.journal.journal import RecordedRun
+from reconciler.journal.undo import build_undo_state
 from reconciler.manifest.kinds.ruleset import AdoptById
-from reconciler.model.live import LiveRule, Marker, copy_name, digest
+from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import Target
-from reconciler.plan.plan import Live
+from reconciler.plan.plan import LiveState
 from tests.support.builders import OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.desired.desired import Desired, DesiredRule
+    from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.model.rule import Queue, Rule
 
 X, Y = address("cards/x"), address("cards/y")
-RUN = Run(id="the-run", start={}, changes=(), end={})
+RUN = RecordedRun(id="the-run", start={}, changes=(), end={})
 BEFORE, AFTER = rule("x"), rule("x", priority=7)
 BY_HAND = unmanaged("id-x", BEFORE)
 ADOPTED = managed("id-x", "cards/x", AFTER)
-ADOPTION = Deed(address=X, before=BY_HAND, after=ADOPTED, id="id-x", sure=True)
-CREATION = Deed(address=X, before=None, after=ADOPTED, id="id-x", sure=True)
-CHANGE = Deed(address=X, before=managed("id-x", "cards/x", BEFORE), after=ADOPTED, id="id-x", sure=True)
-DELETION = Deed(address=X, before=managed("id-x", "cards/x", BEFORE), after=None, id="id-x", sure=True)
-RELEASE = Deed(address=X, before=managed("id-x", "cards/x", AFTER), after=BY_HAND, id="id-x", sure=True)
+ADOPTION = RecordedChange(address=X, before=BY_HAND, after=ADOPTED, id="id-x", is_confirmed=True)
+CREATION = RecordedChange(address=X, before=None, after=ADOPTED, id="id-x", is_confirmed=True)
+CHANGE = RecordedChange(
+    address=X, before=managed("id-x", "cards/x", BEFORE), after=ADOPTED, id="id-x", is_confirmed=True
+)
+DELETION = RecordedChange(
+    address=X, before=managed("id-x", "cards/x", BEFORE), after=None, id="id-x", is_confirmed=True
+)
+RELEASE = RecordedChange(
+    address=X, before=managed("id-x", "cards/x", AFTER), after=BY_HAND, id="id-x", is_confirmed=True
+)
 EDITED = managed("id-x", "cards/x", rule("x", priority=99), last_written=AFTER, dateModified="2026-11-25T11:00:00Z")
 
 
 def undone(
-    deed: Deed,
+    deed: RecordedChange,
     *live: LiveRule,
-    later: Sequence[Run] = (),
-    manifests: Desired | None = None,
+    later: Sequence[RecordedRun] = (),
+    manifests: DesiredState | None = None,
     queues: tuple[Queue, ...] = QUEUES,
-) -> Desired:
+) -> DesiredState:
     """What is to be live so that one change of the run is undone."""
-    return undo(RUN, [deed], later, Live(live, queues), manifests or desired())
+    return build_undo_state(RUN, [deed], later, LiveState(live, queues), manifests or desired())
 
 
-def left(found: Desired) -> dict[str, str]:
-    return {str(where): why for where, why in found.left.items()}
+def left(found: DesiredState) -> dict[str, str]:
+    return {str(where): why for where, why in found.skipped.items()}
 
 
-def wants(found: Desired) -> dict[str, Rule]:
+def wants(found: DesiredState) -> dict[str, Rule]:
     return {str(where): one.rule for where, one in found.rules.items()}
 
 
-def told(found: Desired) -> list[tuple[str, str]]:
+def told(found: DesiredState) -> list[tuple[str, str]]:
     return [(one.code, one.message) for one in found.findings]
 
 
-def later(status: str = "applied", **start: str) -> Run:
+def later(status: str = "applied", **start: str) -> RecordedRun:
     """A run behind the one that is undone, which wrote the rule, or tried to."""
-    return Run(
+    return RecordedRun(
         id="later",
         start={"who": "eve", "at": "12:00", **start},
         changes=({"address": "cards/x", "status": status},),
@@ -74,15 +80,15 @@ def later(status: str = "applied", **start: str) -> Run:
 def test_an_adoption_is_undone_by_giving_the_rule_back() -> None:
     """As it was made by hand; which rule that is, its id says."""
     found = undone(ADOPTION, ADOPTED)
-    assert ({"cards/x": BEFORE}, {}, "id-x") == (wants(found), left(found), found.rules[X].released)
-    assert frozenset([X]) == found.about
+    assert ({"cards/x": BEFORE}, {}, "id-x") == (wants(found), left(found), found.rules[X].unadopted_id)
+    assert frozenset([X]) == found.scope
 
 
 def test_an_adopted_rule_that_was_edited_since_is_left_alone() -> None:
     """Somebody's edit is not undone with the adoption, and when it was made is told."""
     found = undone(ADOPTION, EDITED)
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(found)
-    assert frozenset([X]) == found.about
+    assert frozenset([X]) == found.scope
 
 
 def test_an_adopted_rule_that_a_later_run_wrote_is_left_alone() -> None:
@@ -104,7 +110,7 @@ def test_an_adoption_that_was_undone_already_wants_nothing() -> None:
     """The rule is nobody's, and as it was; with another value it is told of."""
     assert ({}, frozenset(), []) == (
         wants(undone(ADOPTION, BY_HAND)),
-        undone(ADOPTION, BY_HAND).about,
+        undone(ADOPTION, BY_HAND).scope,
         told(undone(ADOPTION, BY_HAND)),
     )
     expected = [("CXR311", "the rule that was taken over is not ours any more")]
@@ -124,7 +130,7 @@ def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:
 # An adoption that was undone
 
 
-def adopting(adopt: str | AdoptById) -> Desired:
+def adopting(adopt: str | AdoptById) -> DesiredState:
     one: DesiredRule = wanted("cards/x", AFTER, adopt=adopt)
     return desired(one)
 
@@ -152,13 +158,13 @@ def test_a_rule_is_not_taken_over_again_otherwise(adopt: str | AdoptById, live: 
     """A journal alone takes no rule over: that is told, and nothing is wanted."""
     found = undone(RELEASE, *live, manifests=adopting(adopt))
     assert [("CXR311", "the rule was given back and is not ours")] == told(found)
-    assert ({}, frozenset()) == (wants(found), found.about)
+    assert ({}, frozenset()) == (wants(found), found.scope)
 
 
 def test_a_rule_that_was_taken_over_again_already_wants_nothing() -> None:
     """It is ours and as it was before."""
     found = undone(RELEASE, ADOPTED)
-    assert ({}, frozenset(), []) == (wants(found), found.about, told(found))
+    assert ({}, frozenset(), []) == (wants(found), found.scope, told(found))
 
 
 # Creates, updates, deletes
@@ -167,9 +173,9 @@ def test_a_rule_that_was_taken_over_again_already_wants_nothing() -> None:
 def test_a_rule_that_was_created_is_to_go_unless_it_was_edited() -> None:
     """About its address, with nothing wanted there; gone already, it is no matter of the undo."""
     found = undone(CREATION, ADOPTED)
-    assert ({}, {}, frozenset([X])) == (wants(found), left(found), found.about)
+    assert ({}, {}, frozenset([X])) == (wants(found), left(found), found.scope)
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(undone(CREATION, EDITED))
-    assert frozenset() == undone(CREATION).about
+    assert frozenset() == undone(CREATION).scope
 
 
 def test_a_rule_that_was_changed_is_to_be_as_before_unless_it_was_edited() -> None:
@@ -179,7 +185,7 @@ def test_a_rule_that_was_changed_is_to_be_as_before_unless_it_was_edited() -> No
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(undone(CHANGE, EDITED))
     assert {"cards/x": "deleted since, and this journal does not say by whom"} == left(undone(CHANGE))
     back = undone(CHANGE, managed("id-x", "cards/x", BEFORE))
-    assert ({}, frozenset()) == (wants(back), back.about)
+    assert ({}, frozenset()) == (wants(back), back.scope)
 
 
 def test_a_rule_that_was_deleted_is_to_be_again_unless_another_is_there() -> None:
@@ -195,9 +201,11 @@ def test_a_rule_that_was_deleted_is_to_be_again_unless_another_is_there() -> Non
 
 def test_a_rule_that_came_from_another_address_goes_back_there() -> None:
     """Both addresses are meant; where one has moved in meanwhile, both are left alone."""
-    deed = Deed(address=X, before=managed("id-x", "cards/y", BEFORE), after=ADOPTED, id="id-x", sure=True)
+    deed = RecordedChange(
+        address=X, before=managed("id-x", "cards/y", BEFORE), after=ADOPTED, id="id-x", is_confirmed=True
+    )
     found = undone(deed, ADOPTED)
-    assert ({"cards/y": BEFORE}, {}, frozenset([X, Y])) == (wants(found), left(found), found.about)
+    assert ({"cards/y": BEFORE}, {}, frozenset([X, Y])) == (wants(found), left(found), found.scope)
     moved_in = managed("id-z", "cards/y", rule("y"))
     assert ["cards/x", "cards/y"] == sorted(left(undone(deed, ADOPTED, moved_in)))
 
@@ -216,7 +224,7 @@ def test_what_an_unsure_change_left_counts_as_the_runs_own_only_where_no_later_r
     status: str, start: dict[str, str], *, alone: bool
 ) -> None:
     """A later run may have made the same; one that undoes this run is no rival."""
-    deed = replace(CHANGE, sure=False)
+    deed = replace(CHANGE, is_confirmed=False)
     found = undone(deed, ADOPTED, later=[later(status, **start)])
     assert alone is ({} == left(found))
 
@@ -225,7 +233,7 @@ def test_an_unsure_change_that_shows_neither_state_is_left_alone() -> None:
     """No answer came, and the rule is neither as before nor as after."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
     said = "run the-run did not get an answer for it, and it is neither as before nor as after"
-    assert {"cards/x": said} == left(undone(replace(CHANGE, sure=False), now))
+    assert {"cards/x": said} == left(undone(replace(CHANGE, is_confirmed=False), now))
 
 
 @pytest.mark.parametrize("suffix", ["", ", renamed"])
@@ -240,11 +248,11 @@ def test_a_rule_under_the_temporary_name_of_a_run_that_ended_early_is_as_the_run
 def test_a_temporary_copy_that_a_run_left_goes_with_the_undo() -> None:
     """Although the rule itself is as it was before the run."""
     temporary = replace(AFTER, name=copy_name(OWNER, X))
-    copy = LiveRule("id-c", temporary, Marker(OWNER, X, digest(temporary), copy=True), {})
+    copy = LiveRule("id-c", temporary, Marker(OWNER, X, marker_digest(temporary), copy=True), {})
     found = undone(CHANGE, managed("id-x", "cards/x", BEFORE), copy)
-    assert ({"cards/x": BEFORE}, frozenset([X])) == (wants(found), found.about)
+    assert ({"cards/x": BEFORE}, frozenset([X])) == (wants(found), found.scope)
     found = undone(CREATION, copy)
-    assert ({}, frozenset([X])) == (wants(found), found.about)
+    assert ({}, frozenset([X])) == (wants(found), found.scope)
 
 
 def test_nothing_is_undone_where_several_rules_have_the_marker_and_none_is_known_as_ours() -> None:
@@ -257,7 +265,7 @@ def test_nothing_is_undone_where_several_rules_have_the_marker_and_none_is_known
     assert [("CXR311", "several live rules have its marker, and nothing says which is ours")] == told(found)
     assert ({}, frozenset(), "keep one of them in CXone, and undo the run again") == (
         wants(found),
-        found.about,
+        found.scope,
         found.findings[0].hint,
     )
 
@@ -268,7 +276,7 @@ def test_nothing_is_undone_where_several_rules_have_the_marker_and_none_is_known
 def test_what_is_told_of_a_later_run_and_of_an_edit_is_cut() -> None:
     """A journal and a tenant are from outside: no line is filled with one name or one date."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
-    run = Run(id="r" * 200, start={"who": "w" * 200, "at": "a" * 200}, changes=later().changes, end={})
+    run = RecordedRun(id="r" * 200, start={"who": "w" * 200, "at": "a" * 200}, changes=later().changes, end={})
     told_of = f"changed since by run {'r' * 130} ({'w' * 60}, {'a' * 60}): undo that one first"
     assert {"cards/x": told_of} == left(undone(CHANGE, now, later=[run]))
     edited = managed("id-x", "cards/x", rule("x", priority=9), last_written=AFTER, dateModified="d" * 200)

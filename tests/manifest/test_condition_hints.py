@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.manifest.kinds.condition import meant
+from reconciler.manifest.kinds.condition import suggest_condition
 
 
 @pytest.mark.parametrize(
@@ -26,4 +26,4 @@ from reconciler.manifest.kinds.condition import meant
 )
 def test_a_condition_in_other_words(written: object, expected: str) -> None:
     """Signs, operators, lists and quotes; where it is not clear, nothing."""
-    assert expected == meant(written)
+    assert expected == suggest_condition(written)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from tests.support.written_manifests import CARDS, findings, lines
 
 
@@ -63,7 +63,7 @@ def test_links_inside_the_directory_are_followed_once(room: Path) -> None:
     (room / "deep" / "fees.yaml").write_text(CARDS.replace("cards", "fees"))
     (room / "also").symlink_to("deep")
     assert {("cards", "manifests/again.yaml"), ("fees", "manifests/deep/fees.yaml")} == {
-        (one.document.name, one.file) for one in load(room).rulesets
+        (one.document.name, one.file) for one in load_manifests(room).rulesets
     }
 
 

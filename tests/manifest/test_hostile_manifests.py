@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from reconciler.cli.main import main
 from reconciler.errors import ManifestError
 from reconciler.manifest.json_schema import manifest_schema
-from reconciler.manifest.load import load
-from reconciler.manifest.yaml_reader import read
+from reconciler.manifest.load import load_manifests
+from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import CODES
 from tests.support.work_bounds import at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, MANIFESTS, yaml_of
@@ -74,7 +74,7 @@ def test_no_file_takes_long(name: str, room: Path) -> None:
     (room / "a.yaml").write_text(WORST[name]())
     with at_most(rules=200_000):
         try:
-            load(room)
+            load_manifests(room)
         except ManifestError as error:
             assert 1 <= len(error.findings) <= 1001  # noqa: PT017 - some of the files are valid
 
@@ -153,11 +153,11 @@ def loads_or_is_told(text: str | bytes) -> None:
     with TemporaryDirectory() as directory:
         Path(directory, "a.yaml").write_bytes(data)
         try:
-            load(Path(directory))
+            load_manifests(Path(directory))
         except ManifestError as error:
             assert all(one.source and one.code in CODES for one in error.findings)  # noqa: PT017 - or it loads
             assert [] == [one for one in error.findings if "another value" in one.message]  # noqa: PT017 - as above
         else:
-            for document in read(data, "a.yaml").documents:
+            for document in parse_file(data, "a.yaml").documents:
                 VALIDATOR.validate(document.value)
     assert time.process_time() - before < 2

@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from reconciler.manifest.json_schema import manifest_schema
-from reconciler.manifest.yaml_reader import read
+from reconciler.manifest.yaml_reader import parse_file
 from tests.support.written_manifests import MANIFESTS, findings, yaml_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def part(described: dict[str, Any]) -> Any:
 
 def documents(file: Path) -> list[Any]:
     """Return the values of a file's documents."""
-    return [document.value for document in read(file.read_bytes(), file.name).documents]
+    return [document.value for document in parse_file(file.read_bytes(), file.name).documents]
 
 
 def test_the_schema_is_one() -> None:

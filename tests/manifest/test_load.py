@@ -16,7 +16,7 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.guard_limits import Guard, Limit
 from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
 from reconciler.manifest.kinds.tenant_api import Api
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from tests.support.work_bounds import at_most, plain_rules
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def test_everything_that_a_manifest_may_say(room: Path) -> None:
     """All fields of all kinds load, in every form that they allow."""
     shutil.copytree(MANIFESTS / "valid", room, dirs_exist_ok=True)
-    manifests = load(room)
+    manifests = load_manifests(room)
     assert (
         ["as-ever", "by-area", "by-area-elsewhere", "by-issuer", "by-issuer-at-an-address", "prod", "sandbox"],
         1,
@@ -188,7 +188,7 @@ def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
         (): (1, 1),
     }
     assert {path: Source("manifests/a.yaml", *place) for path, place in places.items()} == {
-        path: rules.at(*path) for path in places
+        path: rules.source_of(*path) for path in places
     }
     source = Source("manifests/a.yaml", 7, 12)
     expected = Finding(
@@ -253,7 +253,7 @@ def test_a_condition_of_another_form_is_answered_with_the_one_that_is_right(room
     written = re.search(r"\{attribute: .*?\}", told)
     assert written
     (room / "a.yaml").write_text(f"{head}[{written[0]}]\n")
-    assert load(room).rulesets
+    assert load_manifests(room).rulesets
 
 
 def test_a_document_without_a_kind_is_told_which_there_are(room: Path) -> None:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifest.yaml_patch import CannotPatchError, edited, node_at, patch
-from reconciler.manifest.yaml_reader import read
-from reconciler.manifest.yaml_writer import flow, quoted
+from reconciler.manifest.yaml_patch import CannotPatchError, apply_edits, compute_edits, find_mapping
+from reconciler.manifest.yaml_reader import parse_file
+from reconciler.manifest.yaml_writer import format_flow, format_quoted
 
 
 def patched(text: str, **changes: Any) -> str:
@@ -22,16 +22,16 @@ def patched(text: str, **changes: Any) -> str:
 
 def replaced(text: str, old: dict[str, Any], new: dict[str, Any]) -> str:
     """Return the text saying `new`; it is read back, and says so."""
-    start = read(text.encode(), "m.yaml").documents[0].start
-    found = edited(text, patch(text, node_at(text, start), old, new))
+    start = parse_file(text.encode(), "m.yaml").documents[0].start
+    found = apply_edits(text, compute_edits(text, find_mapping(text, start), old, new))
     assert new == said(found)
     return found
 
 
 def said(text: str) -> dict[str, Any]:
     """Return what the text's one document says."""
-    reading = read(text.encode(), "m.yaml")
-    assert [] == reading.complaints.found, text
+    reading = parse_file(text.encode(), "m.yaml")
+    assert [] == reading.collector.collected, text
     value = reading.documents[0].value
     assert isinstance(value, dict)
     return value
@@ -140,8 +140,8 @@ def test_a_place_where_no_mapping_begins_is_an_error() -> None:
     """In no document: a list, another place of a mapping."""
     for text, place in (("- a\n", 0), ("a: 1\n---\nb: {c: 2}\n", 2)):
         with pytest.raises(KeyError):
-            node_at(text, place)
-    assert 9 == node_at("a: 1\n---\nb: {c: 2}\n", 9).start
+            find_mapping(text, place)
+    assert 9 == find_mapping("a: 1\n---\nb: {c: 2}\n", 9).start
 
 
 def test_a_list_in_the_line_of_another_one_refuses_the_change() -> None:
@@ -179,10 +179,10 @@ def written(draw: st.DrawFn, value: Any) -> str:
     """Return a value on one line, in any quotes that it may have."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {draw(written(one))}" for key, one in value.items()) + "}"
-    plain = flow(value)
+    plain = format_flow(value)
     if not isinstance(value, str):
         return plain
-    return draw(st.sampled_from((plain, quoted(value), "'" + value.replace("'", "''") + "'")))
+    return draw(st.sampled_from((plain, format_quoted(value), "'" + value.replace("'", "''") + "'")))
 
 
 @given(

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.manifest.text import List, Map
-from reconciler.manifest.yaml_reader import LARGEST, MOST_ENTRIES, MOST_KEYS, Reading, read
+from reconciler.manifest.yaml_reader import MAX_ENTRIES, MAX_FILE_BYTES, MAX_KEYS, ParsedFile, parse_file
 from reconciler.model.rule import Source
 from tests.support.work_bounds import at_most, plain_rules
 
@@ -30,17 +30,17 @@ kind: |
 """
 
 
-def said(reading: Reading) -> list[tuple[str, int, int, str]]:
+def said(reading: ParsedFile) -> list[tuple[str, int, int, str]]:
     return [
         (one.code, one.source.line, one.source.column, one.message)
-        for one in reading.complaints.findings()
+        for one in reading.collector.findings()
         if one.source is not None
     ]
 
 
 def value_of(text: str) -> Any:
     """The value of one scalar, read as an item of a list."""
-    reading = read(f"- {text}\n".encode(), "m.yaml")
+    reading = parse_file(f"- {text}\n".encode(), "m.yaml")
     assert [] == said(reading)
     return reading.documents[0].value[0]
 
@@ -82,13 +82,13 @@ def test_escapes_may_write_what_may_not_stand_raw() -> None:
 
 def test_keys_are_always_text() -> None:
     """A key is the text that stands there, also where a value would be a number or null."""
-    reading = read(b"1: a\ntrue: b\nnull: c\n'': d\n", "m.yaml")
+    reading = parse_file(b"1: a\ntrue: b\nnull: c\n'': d\n", "m.yaml")
     assert {"1": "a", "true": "b", "null": "c", "": "d"} == reading.documents[0].value
 
 
 def test_values_and_places() -> None:
     """Every key, value and item knows its line and column, from 1, in each document."""
-    reading = read(RULES, "m.yaml")
+    reading = parse_file(RULES, "m.yaml")
     first, second = reading.documents
     rule: Map = first.value["rules"][0]
     targets: List = rule["targets"]
@@ -110,12 +110,12 @@ def test_values_and_places() -> None:
     ]
     both = [{"queue": "a", "weight": 1.5}, {"queue": "b"}]
     assert {"intent": "lost_card", "queue": "Fraud: now", "targets": both, "when": []} == rule
-    assert ({"kind": "text\n"}, True, []) == (second.value, reading.complete, said(reading))
+    assert ({"kind": "text\n"}, True, []) == (second.value, reading.is_complete, said(reading))
 
 
 def test_large_mappings_know_their_places() -> None:
     """Places are right in a mapping with very many keys as well."""
-    reading = read("".join(f"k{number}: v\n" for number in range(5000)).encode(), "m.yaml")
+    reading = parse_file("".join(f"k{number}: v\n" for number in range(5000)).encode(), "m.yaml")
     value = reading.documents[0].value
     assert [Source("m.yaml", line, 1) for line in (1, 2501, 5000)] == [
         reading.text.source(value.key_index(key)) for key in ("k0", "k2500", "k4999")
@@ -126,8 +126,8 @@ def test_large_mappings_know_their_places() -> None:
 def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
     """Files of any editor give the same values at the same places."""
     text = RULES.decode().split("--- ")[0].replace("\n", end)
-    reading = read(b"\xef\xbb\xbf" + text.encode(), "m.yaml")
-    expected = read(RULES, "m.yaml").documents[0].value
+    reading = parse_file(b"\xef\xbb\xbf" + text.encode(), "m.yaml")
+    expected = parse_file(RULES, "m.yaml").documents[0].value
     value = reading.documents[0].value
     assert (expected, []) == (value, said(reading))
     assert Source("m.yaml", 7, 40) == reading.text.source(value["rules"][0]["targets"].value_index(1))
@@ -141,7 +141,7 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
         ("ä: ".encode() + b"\xed\xa0\x80", ("CXR001", 1, 4, "byte 0xed is not UTF-8")),
         (b"\xef\xbb\xbfa: \xc0\xaf", ("CXR001", 1, 4, "byte 0xc0 is not UTF-8")),
         (b"a: \xc3", ("CXR001", 1, 4, "byte 0xc3 is not UTF-8")),
-        (b"a" * (LARGEST + 1), ("CXR002", 1, 1, "the file is larger than 5 MiB")),
+        (b"a" * (MAX_FILE_BYTES + 1), ("CXR002", 1, 1, "the file is larger than 5 MiB")),
         (b"a: b\0", ("CXR015", 1, 5, "the character U+0000 may not stand in a manifest")),
         (b"a: 'b\x1b[31m'", ("CXR015", 1, 6, "the character U+001B may not stand in a manifest")),
         (b"a: b\x7f", ("CXR015", 1, 5, "the character U+007F may not stand in a manifest")),
@@ -149,12 +149,12 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
 )
 def test_bytes_that_are_no_text(data: bytes, expected: tuple[str, int, int, str]) -> None:
     """Wrong encodings, sizes and characters are named with their place."""
-    assert [expected] == said(read(data, "m.yaml"))
+    assert [expected] == said(parse_file(data, "m.yaml"))
 
 
 def test_after_twenty_forbidden_characters_the_rest_is_left() -> None:
     """A picture with the name of a manifest: one error more, and no reading on."""
-    reading = read(b"a: \0\0\0\n" * 10, "m.yaml")
+    reading = parse_file(b"a: \0\0\0\n" * 10, "m.yaml")
     assert 21 == len(said(reading))
     assert ("CXR015", 7, 6, "too many forbidden characters: is this a text file?") == said(reading)[-1]
     assert [] == reading.documents
@@ -162,13 +162,13 @@ def test_after_twenty_forbidden_characters_the_rest_is_left() -> None:
 
 def test_a_file_of_the_largest_size_is_read() -> None:
     """Exactly 5 MiB are allowed."""
-    reading = read(b"a: b\n#" + b"x" * (LARGEST - 6), "m.yaml")
+    reading = parse_file(b"a: b\n#" + b"x" * (MAX_FILE_BYTES - 6), "m.yaml")
     assert ([{"a": "b"}], []) == ([one.value for one in reading.documents], said(reading))
 
 
 def test_reading_goes_on_after_what_is_refused() -> None:
     """One pass tells of every duplicate key, alias, tag and number, and keeps the rest of the document."""
-    reading = read(b"a: &x 1\na: 2\nb: *x\nc: !t 3\n<<: {d: 4}\n[e]: 5\nf: 1e999\ng: 6\n", "m.yaml")
+    reading = parse_file(b"a: &x 1\na: 2\nb: *x\nc: !t 3\n<<: {d: 4}\n[e]: 5\nf: 1e999\ng: 6\n", "m.yaml")
     assert [
         ("CXR006", 1, 4, "anchor &x is refused"),
         ("CXR011", 2, 1, "duplicate key 'a', first on line 1"),
@@ -224,7 +224,7 @@ def test_errors_of_grammar_are_said_in_words_with_what_to_do(
     text: str, place: tuple[int, int], message: str, hint: str
 ) -> None:
     """At the place that is wrong, and never in the parser's own phrases."""
-    (found,) = read(text.encode(), "m.yaml").complaints.findings()
+    (found,) = parse_file(text.encode(), "m.yaml").collector.findings()
     assert found.source
     assert (("CXR004", *place), True) == ((found.code, *found.source[1:]), message in found.message), found.message
     assert hint in found.hint
@@ -233,8 +233,8 @@ def test_errors_of_grammar_are_said_in_words_with_what_to_do(
 
 def test_a_syntax_error_keeps_the_documents_before_it() -> None:
     """What stands before an error in the grammar is still read, and the reading says that it is not complete."""
-    reading = read(b"a: 1\n---\nb: [2\n", "m.yaml")
-    assert ([{"a": 1}], False) == ([one.value for one in reading.documents], reading.complete)
+    reading = parse_file(b"a: 1\n---\nb: [2\n", "m.yaml")
+    assert ([{"a": 1}], False) == ([one.value for one in reading.documents], reading.is_complete)
     message = "the [ of line 3 is not closed before the end of the file, or a comma is missing"
     assert [("CXR004", 4, 1, message)] == said(reading)
 
@@ -242,20 +242,22 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("- a\n" * (MOST_ENTRIES + 1), f"the file holds more than {MOST_ENTRIES:,} entries"),
-        ("".join(f"{n}: a\n" for n in range(MOST_KEYS + 1)), f"one mapping holds more than {MOST_KEYS:,} keys"),
-        ("a: 1\n" * (MOST_KEYS + 2), f"one mapping holds more than {MOST_KEYS:,} keys"),
+        ("- a\n" * (MAX_ENTRIES + 1), f"the file holds more than {MAX_ENTRIES:,} entries"),
+        ("".join(f"{n}: a\n" for n in range(MAX_KEYS + 1)), f"one mapping holds more than {MAX_KEYS:,} keys"),
+        ("a: 1\n" * (MAX_KEYS + 2), f"one mapping holds more than {MAX_KEYS:,} keys"),
         ("--- a\n" * 2001, "the file holds more than 2,000 documents"),
     ],
 )
 def test_sizes_are_bounded(text: str, message: str) -> None:
     """A file ends where it holds more than any manifest needs."""
-    assert ("CXR010", message) in {(one.code, one.message) for one in read(text.encode(), "m.yaml").complaints.found}
+    assert ("CXR010", message) in {
+        (one.code, one.message) for one in parse_file(text.encode(), "m.yaml").collector.collected
+    }
 
 
 def test_thirty_two_levels_are_allowed() -> None:
     """The limit of nesting lies where it is said to lie."""
-    allowed, refused = (read(("[" * depth + "]" * depth).encode(), "m.yaml") for depth in (32, 33))
+    allowed, refused = (parse_file(("[" * depth + "]" * depth).encode(), "m.yaml") for depth in (32, 33))
     assert ([], [("CXR005", 1, 33, "nested more than 32 levels deep")]) == (said(allowed), said(refused))
 
 
@@ -296,8 +298,8 @@ YAML_PIECES = st.sampled_from([*"ab:[]{},'\"|>#@`%1é\\\t\n\r\0\x85\u2028\ufeff\
 @given(st.lists(YAML_PIECES, max_size=40).map("".join))
 def test_what_is_read_without_complaint_is_read_alike_by_others(text: str) -> None:
     """No text is read in two ways: without a complaint, PyYAML's own reader sees the same documents."""
-    reading = read(text.encode(), "m.yaml")
-    if reading.complaints.found:
+    reading = parse_file(text.encode(), "m.yaml")
+    if reading.collector.collected:
         return
     try:
         theirs = list(yaml.load_all(text.removeprefix("\ufeff"), yaml.BaseLoader))
@@ -312,10 +314,10 @@ def test_what_is_read_without_complaint_is_read_alike_by_others(text: str) -> No
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(data: bytes) -> None:
     """Any bytes at all end in values or in complaints, each with a place inside the file."""
-    reading = read(data, "m.yaml")
+    reading = parse_file(data, "m.yaml")
     lines = data.count(b"\n") + 1
     assert all(1 <= line <= lines and column >= 1 for _, line, column, _ in said(reading))
-    assert reading.complete or reading.complaints.found
+    assert reading.is_complete or reading.collector.collected
 
 
 @settings(max_examples=300, deadline=None)
@@ -326,8 +328,8 @@ def test_no_mutation_of_a_manifest_raises(data: st.DataObject) -> None:
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(garbled)))
         garbled[at : at + data.draw(st.integers(0, 5))] = data.draw(st.binary(max_size=5))
-    reading = read(bytes(garbled), "m.yaml")
-    assert reading.complete or reading.complaints.found
+    reading = parse_file(bytes(garbled), "m.yaml")
+    assert reading.is_complete or reading.collector.collected
 
 
 NESTED = st.recursive(
@@ -342,7 +344,7 @@ NESTED = st.recursive(
 def test_places_agree_with_another_parser(value: Any) -> None:
     """Written out and read again, a value is the same, and its parts stand where PyYAML's own parser says."""
     text = yaml.dump({"root": value}, default_style='"', allow_unicode=False, width=20)
-    reading = read(text.encode(), "m.yaml")
+    reading = parse_file(text.encode(), "m.yaml")
     document = reading.documents[0]
     assert ([], {"root": value}) == (said(reading), document.value)
     node = yaml.compose(text, yaml.SafeLoader)
@@ -375,5 +377,5 @@ def places_of(value: Any, start: int) -> Any:
 def test_ten_thousand_rules_are_read_quickly() -> None:
     """What reading takes grows with the rules, and not with their square."""
     with at_most(rules=30_000):
-        reading = read(f"rules:\n{plain_rules(10_000)}".encode(), "m.yaml")
+        reading = parse_file(f"rules:\n{plain_rules(10_000)}".encode(), "m.yaml")
     assert 10_000 == len(reading.documents[0].value["rules"])

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.manifest.yaml_reader import read
-from reconciler.manifest.yaml_writer import entry, flow, items, mapping, scalar
+from reconciler.manifest.yaml_reader import parse_file
+from reconciler.manifest.yaml_writer import format_entry, format_flow, format_items, format_mapping, format_scalar
 from tests.support.grown_tenants import LIKE_YAML
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 
@@ -28,8 +28,8 @@ VALUE: SearchStrategy[Any] = st.recursive(
 
 def back(lines: list[str]) -> object:
     """Return what our reader makes of lines."""
-    reading = read("\n".join(lines).encode(), "m.yaml")
-    assert [] == reading.complaints.found
+    reading = parse_file("\n".join(lines).encode(), "m.yaml")
+    assert [] == reading.collector.collected
     return reading.documents[0].value
 
 
@@ -37,16 +37,16 @@ def back(lines: list[str]) -> object:
 def test_every_value_is_read_back_as_it_was(value: object, more: object) -> None:
     """Of any depth, beside others, on one line or on many."""
     said = {"first": value, "second": more}
-    assert said == back(mapping(said, 0))
-    assert {"all": [said]} == back(["all:", *items([said], 2)])
-    assert {"all": [said]} == back([f"all: {flow([said])}"])
+    assert said == back(format_mapping(said, 0))
+    assert {"all": [said]} == back(["all:", *format_items([said], 2)])
+    assert {"all": [said]} == back([f"all: {format_flow([said])}"])
 
 
 @pytest.mark.parametrize("text", NAMES)
 def test_every_odd_name_is_read_back_as_it_was(text: str) -> None:
     """As a value, in a list of any length, and as a key."""
     said = {"name": text, "in": [text, text], "many": [text] * 40, "queues": {text: "x"} if text else {}}
-    assert said == back(mapping(said, 2))
+    assert said == back(format_mapping(said, 2))
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ def test_every_odd_name_is_read_back_as_it_was(text: str) -> None:
 )
 def test_a_text_stands_in_quotes_just_where_it_has_to(written: str, text: str) -> None:
     """Where our reader, or an editor, would see something else in it; what would not be seen is an escape."""
-    assert written == scalar(text, "in block")
+    assert written == format_scalar(text, "in block")
 
 
 def test_in_brackets_commas_and_brackets_need_quotes() -> None:
     """What is plain in a line of its own need not be so in a list."""
-    assert '["a, b", "c]", d]' == flow(["a, b", "c]", "d"])
+    assert '["a, b", "c]", d]' == format_flow(["a, b", "c]", "d"])
 
 
 def test_a_text_of_several_lines_stands_as_one_sees_it() -> None:
     """As a block, where each line is plain to see; else in quotes."""
-    assert ["  description: |-", "    first", "", "    second"] == entry("description", "first\n\nsecond", 2)
-    assert ['description: "first \\nsecond"'] == entry("description", "first \nsecond", 0)
+    assert ["  description: |-", "    first", "", "    second"] == format_entry("description", "first\n\nsecond", 2)
+    assert ['description: "first \\nsecond"'] == format_entry("description", "first \nsecond", 0)
 
 
 def test_a_list_that_is_too_long_for_a_line_has_one_for_each_item() -> None:
     """At 120 characters."""
-    assert ["  in: [" + ", ".join(["a" * 20] * 5) + "]"] == entry("in", ["a" * 20] * 5, 2)
-    assert ["  in:", *["    - " + "a" * 20] * 6] == entry("in", ["a" * 20] * 6, 2)
+    assert ["  in: [" + ", ".join(["a" * 20] * 5) + "]"] == format_entry("in", ["a" * 20] * 5, 2)
+    assert ["  in:", *["    - " + "a" * 20] * 6] == format_entry("in", ["a" * 20] * 6, 2)

@@ -7,18 +7,18 @@ from hashlib import sha256
 
 import pytest
 
-from reconciler.model.live import digest
+from reconciler.model.live import marker_digest
 from reconciler.model.rule import (
     Condition,
     Opaque,
     Target,
-    api_form,
-    canonical_bag,
     canonical_json,
-    canonical_set,
-    condition,
-    number,
-    opaque,
+    make_condition,
+    make_opaque,
+    normalized_conditions,
+    parse_number,
+    sorted_targets,
+    to_api_json,
 )
 from tests.support.builders import at_least, intent_is, rule
 
@@ -36,7 +36,7 @@ from tests.support.builders import at_least, intent_is, rule
 )
 def test_conditions_that_mean_the_same_are_equal(one: tuple[str, str, object], other: tuple[str, str, object]) -> None:
     """Numbers compare as numbers, values of `in` as a set, booleans as their texts."""
-    assert condition(*one) == condition(*other)
+    assert make_condition(*one) == make_condition(*other)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_conditions_that_mean_something_else_differ(
     one: tuple[str, str, object], other: tuple[str, str, object]
 ) -> None:
     """Text and numbers never equal each other; case counts; the ends of a range are not a set."""
-    assert condition(*one) != condition(*other)
+    assert make_condition(*one) != make_condition(*other)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_conditions_that_mean_something_else_differ(
 def test_a_value_that_no_rule_could_mean_is_refused_with_the_reason(operator: str, value: object, why: str) -> None:
     """ValueError, in words for a person."""
     with pytest.raises(ValueError, match=r".+") as refused:
-        condition("a", operator, value)
+        make_condition("a", operator, value)
     assert why == str(refused.value)
 
 
@@ -81,22 +81,22 @@ def test_a_value_that_no_rule_could_mean_is_refused_with_the_reason(operator: st
 def test_only_finite_numbers_of_json_grammar_are_numbers(text: str) -> None:
     """Everything else is refused, quickly, whatever its length."""
     with pytest.raises(ValueError, match=r"^"):
-        number(text)
+        parse_number(text)
 
 
 def test_order_never_makes_a_difference() -> None:
     """Conditions are a set; targets are a bag, whose equal members count."""
     first, second = intent_is("x"), at_least(0.5)
-    assert canonical_set([first, second]) == canonical_set([second, first, second])
+    assert normalized_conditions([first, second]) == normalized_conditions([second, first, second])
     one, two = Target("a", 1), Target("b", 2)
-    assert canonical_bag([one, two]) == canonical_bag([two, one])
-    assert canonical_bag([one, one, two]) != canonical_bag([one, two])
+    assert sorted_targets([one, two]) == sorted_targets([two, one])
+    assert sorted_targets([one, one, two]) != sorted_targets([one, two])
 
 
 def test_sets_written_in_another_order_stand_in_one_order() -> None:
     """Two conditions on one attribute sort by what they mean, not by how their lists were written."""
-    one = canonical_set([condition("a", "notIn", ["z", "b"]), condition("a", "notIn", ["c", "d"])])
-    other = canonical_set([condition("a", "notIn", ["b", "z"]), condition("a", "notIn", ["d", "c"])])
+    one = normalized_conditions([make_condition("a", "notIn", ["z", "b"]), make_condition("a", "notIn", ["c", "d"])])
+    other = normalized_conditions([make_condition("a", "notIn", ["b", "z"]), make_condition("a", "notIn", ["d", "c"])])
     assert one == other
 
 
@@ -105,7 +105,7 @@ def test_the_canonical_json_is_that_of_the_specification() -> None:
     what = rule(
         "Überweisung",
         priority=10.0,
-        conditions=[at_least(1.0), condition("cognigyDetectedIntent", "in", ["b", "a"])],
+        conditions=[at_least(1.0), make_condition("cognigyDetectedIntent", "in", ["b", "a"])],
         targets=[Target("q2", 1.5), Target("q1", 2.0)],
     )
     form = {
@@ -129,7 +129,7 @@ def test_the_canonical_json_is_that_of_the_specification() -> None:
     }
     expected = json.dumps(form, sort_keys=True, separators=(",", ":"))
     assert expected == canonical_json(what)
-    assert sha256(expected.encode()).hexdigest()[:8] == digest(what)
+    assert sha256(expected.encode()).hexdigest()[:8] == marker_digest(what)
 
 
 def test_api_form_is_what_was_written() -> None:
@@ -139,14 +139,16 @@ def test_api_form_is_what_was_written() -> None:
         "attributeName": "a",
         "operator": "in",
         "value": ["y", True, 1.0],
-    } == api_form(condition("a", "in", ["y", True, 1.0]))
-    assert {"type": "attribute", "attributeName": "a", "operator": "exists"} == api_form(condition("a", "exists", True))
-    assert {"type": "queue", "queueId": "q", "weight": 2} == api_form(Target("q", 2))
+    } == to_api_json(make_condition("a", "in", ["y", True, 1.0]))
+    assert {"type": "attribute", "attributeName": "a", "operator": "exists"} == to_api_json(
+        make_condition("a", "exists", True)
+    )
+    assert {"type": "queue", "queueId": "q", "weight": 2} == to_api_json(Target("q", 2))
 
 
 def test_what_is_not_understood_compares_by_its_canonical_json() -> None:
     """Key order and 1.0 for 1 make no difference there either, and the form survives."""
-    assert opaque({"b": [1.0], "a": 2}) == opaque({"a": 2.0, "b": [1]})
-    assert {"a": 2, "b": [1]} == api_form(opaque({"b": [1.0], "a": 2}))
-    assert isinstance(opaque({}), Opaque)
-    assert not isinstance(opaque({}), Condition)
+    assert make_opaque({"b": [1.0], "a": 2}) == make_opaque({"a": 2.0, "b": [1]})
+    assert {"a": 2, "b": [1]} == to_api_json(make_opaque({"b": [1.0], "a": 2}))
+    assert isinstance(make_opaque({}), Opaque)
+    assert not isinstance(make_opaque({}), Condition)

@@ -9,9 +9,9 @@ import pytest
 
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.change import Adopt, Create, Delete, FieldChange, Update
-from reconciler.model.rule import Condition, Target, condition, opaque
-from reconciler.plan.compare import Comparison, compare
-from reconciler.plan.ownership import own
+from reconciler.model.rule import Condition, Target, make_condition, make_opaque
+from reconciler.plan.compare import Comparison, compare_rules
+from reconciler.plan.ownership import classify_by_owner
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def compared(rules: list[DesiredRule], *live: object) -> Comparison:
-    return compare(desired(*rules), own(live, OWNER))  # type: ignore[arg-type]
+    return compare_rules(desired(*rules), classify_by_owner(live, OWNER))  # type: ignore[arg-type]
 
 
 def codes(found: Comparison) -> list[str]:
@@ -57,7 +57,7 @@ def test_an_update_names_every_field() -> None:
     after = rule(
         priority=1,
         enabled=False,
-        conditions=[intent_is("x"), at_least(0.7), condition("tier", "equals", "gold")],
+        conditions=[intent_is("x"), at_least(0.7), make_condition("tier", "equals", "gold")],
         targets=[Target("q-cards", 3), Target("q-general", 1)],
     )
     found = compared([wanted("cards/vip", after)], managed("1", "cards/vip", before)).changes[0]
@@ -94,8 +94,8 @@ def test_an_old_digest_on_an_equal_rule_is_an_update_of_the_marker() -> None:
 
 def test_values_of_in_in_another_order_need_no_new_marker() -> None:
     """The digest of what was written still fits what is live."""
-    one = rule(conditions=[condition("a", "in", ["x", "y"])])
-    other = rule(conditions=[condition("a", "in", ["y", "x"])])
+    one = rule(conditions=[make_condition("a", "in", ["x", "y"])])
+    other = rule(conditions=[make_condition("a", "in", ["y", "x"])])
     assert () == compared([wanted("cards/vip", other)], managed("1", "cards/vip", one)).changes
 
 
@@ -235,7 +235,7 @@ def test_where_names_are_unique_no_namesake_can_be_written() -> None:
         (wanted("cards/vip", rule(priority=5)), same, ["CXR301"]),
         (wanted("cards/vip", rule()), same, ["CXR308"]),
     ):
-        found = compare(replace(desired(wish), names_unique=True), own((other, live), OWNER))
+        found = compare_rules(replace(desired(wish), names_unique=True), classify_by_owner((other, live), OWNER))
         assert ((), codes_found) == (found.changes, codes(found))
 
 
@@ -299,7 +299,7 @@ def test_a_namesake_of_a_managed_rule_is_only_told() -> None:
 def test_a_condition_that_nobody_knows_is_replaced_whole() -> None:
     """A managed rule that somebody gave a condition of another kind is healed, and the change shows it."""
     odd = {"type": "schedule", "open": "09:00"}
-    edited = rule(conditions=[intent_is("vip"), opaque(odd)])
+    edited = rule(conditions=[intent_is("vip"), make_opaque(odd)])
     found = compared([wanted("cards/vip", rule())], managed("1", "cards/vip", edited, last_written=rule()))
     (change,) = found.changes
     assert isinstance(change, Update)
@@ -333,7 +333,7 @@ def test_a_rule_that_is_given_back_loses_its_marker_and_is_as_it_was() -> None:
     assert live.marker is not None
     (change,) = compared([RELEASED], live).changes
     assert isinstance(change, Update)
-    assert (live, RELEASED.rule, True) == (change.live, change.after, change.released)
+    assert (live, RELEASED.rule, True) == (change.live, change.after, change.unadopts)
     assert FieldChange("marker", live.marker.digest, None) == change.fields[-1]
     assert {"name", "priority"} < {field.path for field in change.fields}
 

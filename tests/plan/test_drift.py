@@ -10,29 +10,29 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import SHARE
-from reconciler.journal.history import last_written
-from reconciler.journal.journal import Run
+from reconciler.journal.history import find_last_runs
+from reconciler.journal.journal import RecordedRun
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import Hold
-from reconciler.manifest.yaml_reader import read
+from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import Finding
-from reconciler.model.live import digest, signed
-from reconciler.model.rule import Target, condition
-from reconciler.plan.document import read as read_plan
+from reconciler.model.live import format_description, marker_digest
+from reconciler.model.rule import Target, make_condition
+from reconciler.plan.document import read_saved_plan as read_plan
 from reconciler.plan.drift import Acceptance, Impact, find_drift
-from reconciler.plan.drift_json import drift_document
-from reconciler.plan.options import Options
-from reconciler.plan.plan import advised, plan
-from reconciler.render.drift_summary import acceptance, nobody
-from reconciler.render.impact import NOBODY, NOBODY_KNOWN, NOT_KNOWN
+from reconciler.plan.drift_json import drift_to_json
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import add_findings, build_plan
+from reconciler.render.drift_summary import acceptance_lines, unaffected_text
+from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown
-from reconciler.render.slack import notification
-from reconciler.render.text.drift import ELSEWHERE
+from reconciler.render.slack import slack_message
+from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.render.text.environments import drift_row
-from reconciler.watch.cycle import Round, drifted
+from reconciler.watch.cycle import CycleResult, count_drifted
 from tests.support.brute_force_checks import Moved
 from tests.support.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
@@ -54,15 +54,15 @@ LIVE_VIP = managed("1", "cards/vip", rule())
 
 
 def drift_of(want: list[DesiredRule], found: list[LiveRule], *accept: Acceptance, **options: Any) -> Drift:
-    return find_drift(plan(desired(*want), live(*found), Options(**options), NOW), accept)
+    return find_drift(build_plan(desired(*want), live(*found), PlanOptions(**options), NOW), accept)
 
 
 def accepted(*rules: LiveRule) -> list[Acceptance]:
-    return [Acceptance(one.rule.name, digest(one.rule)) for one in rules]
+    return [Acceptance(one.rule.name, marker_digest(one.rule)) for one in rules]
 
 
 def sections(drift: Drift) -> list[tuple[str, str, str]]:
-    form = drift_document(drift)
+    form = drift_to_json(drift)
     return [(one["action"], one["cause"], one["address"] or one["name"]) for one in form["changes"]]
 
 
@@ -95,7 +95,7 @@ class Tenant:
             for one in self.managed
         ]
         theirs = {one["id"]: unmanaged(one["id"], entry(one).rule) for one in self.others}
-        made = plan(replace(want, evaluation=self.evaluation), live(*found, *theirs.values()), Options(), NOW)
+        made = build_plan(replace(want, evaluation=self.evaluation), live(*found, *theirs.values()), PlanOptions(), NOW)
         return find_drift(made, accepted(*(theirs[one["id"]] for one in self.accepted)))
 
 
@@ -111,23 +111,23 @@ def test_drift_against_a_plain_evaluator(block: int) -> None:
         takers = {one["id"] for one, bits in moved.wins["after"] if one is not None and bits & moved.all}
         expected = takers & {one["id"] for one in tenant.others} - whole
         assert expected == {live.id for live in drift.in_the_way}, (seed, moved.report)
-        assert bool(moved.all) is drift.unwanted.behaviour.changed, (seed, moved.report)
+        assert bool(moved.all) is drift.unaccepted_impact.behaviour.changed, (seed, moved.report)
         text = drift_as_text(drift)
-        assert bool(moved.all) is (ELSEWHERE in text), (seed, text)
-        assert text.startswith("No drift.") is not drift.differs
+        assert bool(moved.all) is (IMPACT_TITLE in text), (seed, text)
+        assert text.startswith("No drift.") is not drift.has_drift
         alone = Moved(tenant.wanted, [*tenant.managed, *tenant.others], tenant.evaluation)
-        assert bool(alone.all) is drift_document(drift)["behaviour"]["changed"], (seed, alone.report)
+        assert bool(alone.all) is drift_to_json(drift)["behaviour"]["changed"], (seed, alone.report)
 
 
 def test_a_rule_before_all_others_is_in_the_way() -> None:
     """A plan has nothing to do; drift says who takes which conversations, and that apply does not end it."""
     drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", EVERYTHING)])
     assert not drift.plan.changes
-    form = drift_document(drift)
+    form = drift_to_json(drift)
     (entry_of,) = form["changes"]
     expected = {"action": "none", "cause": "unmanaged", "id": "2", "name": "everybody"}
     assert expected.items() <= entry_of.items()
-    assert {"name": "everybody", "digest": digest(EVERYTHING)} == entry_of["accept"]
+    assert {"name": "everybody", "digest": marker_digest(EVERYTHING)} == entry_of["accept"]
     assert {None, "cards/vip"} == {name for region in form["behaviour"]["regions"] for name in region["beforeRules"]}
     assert {"everybody"} == {name for region in form["behaviour"]["regions"] for name in region["afterRules"]}
     text = drift_as_text(drift)
@@ -147,7 +147,7 @@ def test_a_rule_before_all_others_is_in_the_way() -> None:
 def test_a_rule_that_sends_nobody_elsewhere_is_not_in_the_way(other: Any) -> None:
     """Behind ours, switched off, or to the very same queue."""
     drift = drift_of([VIP], [LIVE_VIP, unmanaged("2", other)])
-    assert not drift.differs
+    assert not drift.has_drift
     assert "No drift. 1 rule in prod matches the manifests.\n" == drift_as_text(drift)
 
 
@@ -173,27 +173,27 @@ def test_a_rule_that_apply_will_overrule_says_so() -> None:
     """Behind a rule that is missing, it takes its conversations only until that is back."""
     behind = unmanaged("2", rule("behind", priority=900, conditions=[intent_is("vip")], targets=FRAUD))
     missing = drift_of([VIP], [behind])
-    assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.passing)
+    assert ["2"] == [one.id for one in missing.in_the_way] == sorted(missing.temporary_ids)
     assert "in the way only until apply makes the rules as the manifests say" in drift_as_text(missing)
     first = unmanaged("3", EVERYTHING)
-    assert set() == drift_of([VIP], [first]).passing
+    assert set() == drift_of([VIP], [first]).temporary_ids
 
 
 def test_an_accepted_rule_is_counted_until_it_is_edited() -> None:
     """Its conversations are wanted; edited, it is in the way again, and its old acceptance is warned of."""
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([VIP], [LIVE_VIP, other], *accepted(other))
-    assert (False, 1, ()) == (drift.differs, len(drift.accepted), drift.in_the_way)
+    assert (False, 1, ()) == (drift.has_drift, len(drift.accepted), drift.in_the_way)
     assert drift_as_text(drift).endswith("\n1 accepted rule that is not managed.\n")
-    assert drift_document(drift)["behaviour"]["changed"]
+    assert drift_to_json(drift)["behaviour"]["changed"]
     changed = unmanaged("2", replace(EVERYTHING, priority=0))
     again = drift_of([VIP], [LIVE_VIP, changed], *accepted(other))
-    assert (True, ("2",)) == (again.differs, tuple(one.id for one in again.in_the_way))
+    assert (True, ("2",)) == (again.has_drift, tuple(one.id for one in again.in_the_way))
     (warning,) = again.notes
     assert ("CXR330", "warning") == (warning.code, warning.severity)
-    assert f"its digest is {digest(changed.rule)}, not {digest(EVERYTHING)}" in warning.message
+    assert f"its digest is {marker_digest(changed.rule)}, not {marker_digest(EVERYTHING)}" in warning.message
     gone = drift_of([VIP], [LIVE_VIP], *accepted(other))
-    assert (False, ["CXR330"]) == (gone.differs, [one.code for one in gone.notes])
+    assert (False, ["CXR330"]) == (gone.has_drift, [one.code for one in gone.notes])
     assert "warning[CXR330]" in drift_as_text(gone)
 
 
@@ -207,14 +207,14 @@ def test_the_block_reads_back_as_the_name(name: str) -> None:
     """Whatever stands in it, the strict reader reads just that name and digest, and a terminal shows all of it."""
     other = unmanaged("2", replace(EVERYTHING, name=name))
     drift = drift_of([VIP], [LIVE_VIP, other])
-    lines = acceptance(drift)
+    lines = acceptance_lines(drift)
     assert all(line.isprintable() for line in lines)
-    reading = read("\n".join(lines).encode(), "x.yaml")
-    assert [] == reading.complaints.found
+    reading = parse_file("\n".join(lines).encode(), "x.yaml")
+    assert [] == reading.collector.collected
     (found,) = (one.value for one in reading.documents)
     made = Environment.model_validate({"name": "prod", "owner": "acme", **plain(found)})
     (entry_of,) = made.unmanaged.accept
-    assert (name, digest(other.rule), "why") == (entry_of.name, entry_of.digest, entry_of.reason)
+    assert (name, marker_digest(other.rule), "why") == (entry_of.name, entry_of.digest, entry_of.reason)
     assert "\n".join(lines) in drift_as_text(drift)
     assert "\n".join(lines) in as_drift_markdown(drift.plan)
 
@@ -228,11 +228,11 @@ def test_all_rules_in_the_way_are_in_the_block() -> None:
     """However many are shown; with acceptances already, entries alone, to be added."""
     others = [unmanaged(str(n), rule(f"r{n}", priority=1, targets=GENERAL)) for n in range(2, 60)]
     drift = drift_of([VIP], [LIVE_VIP, *others])
-    assert 58 == len(drift.in_the_way) == len(acceptance(drift)) - 2
+    assert 58 == len(drift.in_the_way) == len(acceptance_lines(drift)) - 2
     assert "and 38 further rules; -v shows all of them." in drift_as_text(drift)
     fewer = drift_of([VIP], [LIVE_VIP, *others], *accepted(*others[:50]))
-    assert 8 == len(acceptance(fewer))
-    assert all(line.startswith("    - {name: r") for line in acceptance(fewer))
+    assert 8 == len(acceptance_lines(fewer))
+    assert all(line.startswith("    - {name: r") for line in acceptance_lines(fewer))
 
 
 def test_an_edit_is_told_in_two_columns() -> None:
@@ -266,22 +266,22 @@ def test_a_missing_rule_counts_and_is_healed() -> None:
     """In its own section, with its cause; the counts of the loop and the command have it."""
     drift = drift_of([VIP], [])
     assert [("create", "missing", "cards/vip")] == sections(drift)
-    assert 1 == drifted(drift.plan)
+    assert 1 == count_drifted(drift.plan)
     text = drift_as_text(drift)
     assert "Missing in CXone:\n\n  cards/vip" in text
     assert "never applied, or deleted in CXone" in text
     assert "heal it   cxroute apply -e prod --only cards/vip\n" in text
-    known = replace(drift, since={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
+    known = replace(drift, last_runs={address("cards/vip"): "2026-11-25T120000-prod-a1b2"})
     assert "deleted in CXone since 2026-11-25T120000-prod-a1b2" in drift_as_text(known)
-    assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_document(known)["changes"]]
+    assert ["2026-11-25T120000-prod-a1b2"] == [one["since"] for one in drift_to_json(known)["changes"]]
 
 
 def test_a_held_change_is_wanted_for_now() -> None:
     """What is left alone moves nobody elsewhere, and a rule that takes what it leaves is accepted with it."""
     drift = drift_of([], [LIVE_VIP], prune=False)
-    assert not drift.differs
-    assert not drift.unwanted.behaviour.changed
-    assert drift.alone.behaviour.changed
+    assert not drift.has_drift
+    assert not drift.unaccepted_impact.behaviour.changed
+    assert drift.full_impact.behaviour.changed
 
 
 def test_only_some_rules_are_asked_about() -> None:
@@ -289,7 +289,7 @@ def test_only_some_rules_are_asked_about() -> None:
     want = [VIP, wanted("cards/gold", rule("gold"))]
     other = unmanaged("3", rule("by hand", priority=1, conditions=[intent_is("gold")], targets=FRAUD))
     found = [LIVE_VIP, managed("2", "cards/gold", rule("gold")), other]
-    assert not drift_of(want, found, only=("cards/vip",)).differs
+    assert not drift_of(want, found, only=("cards/vip",)).has_drift
     assert ["3"] == [one.id for one in drift_of(want, found, only=("cards/gold",)).in_the_way]
 
 
@@ -310,7 +310,9 @@ def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
     said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
-    text = notification("drift", Round(began=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")["text"]
+    text = slack_message("drift", CycleResult(started_at=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")[
+        "text"
+    ]
     for form in (drift_as_text(drift), text):
         assert said in form
         assert "No conversation goes elsewhere" not in form
@@ -323,7 +325,7 @@ def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
     message = 'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
     tied = replace(
         drift,
-        plan=advised(
+        plan=add_findings(
             drift.plan, [Finding(code="CXR204", severity="warning", message=message, address=address("cards/vip"))]
         ),
     )
@@ -348,17 +350,17 @@ def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
     want = [VIP, wanted("cards/other", other), wanted("cards/gold", rule("gold"))]
     found = [LIVE_VIP, managed("2", "cards/other", edit, last_written=other), managed("3", "cards/gold", rule("gold"))]
     drift = drift_of(want, found, only=("cards/vip",))
-    assert drift.differs
-    assert "pending" == Round(began=NOW, plan=drift.plan, drift=drift).result
+    assert drift.has_drift
+    assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
     assert "No drift" not in text
-    assert f'{ELSEWHERE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
+    assert f'{IMPACT_TITLE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
     assert "prod: conversations go elsewhere by other rules." in drift_as_text(drift, brief=True)
 
 
 def test_a_report_of_drift_is_not_applied() -> None:
     """It says what is live now, and not what would be."""
-    form = json.dumps(drift_document(drift_of([VIP], [])))
+    form = json.dumps(drift_to_json(drift_of([VIP], [])))
     with pytest.raises(Exception, match=r"drift\.json is a report of `cxroute drift`"):
         read_plan(form, "drift.json")
 
@@ -368,17 +370,22 @@ def test_a_round_is_known_by_what_is_in_the_way() -> None:
     rounds = []
     for what in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
         drift = drift_of([VIP], [LIVE_VIP, *([unmanaged("2", what)] if what else [])])
-        rounds.append(Round(began=NOW, plan=drift.plan, drift=drift, heals=True))
+        rounds.append(CycleResult(started_at=NOW, plan=drift.plan, drift=drift, may_write=True))
     assert ["clean", "pending", "pending"] == [one.result for one in rounds]
     assert 3 == len({one.known_by for one in rounds})
 
 
-def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> Run:
-    return Run(id=name, start={"event": "start", "environment": "prod", "owner": owner}, changes=changes, end=None)
+def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> RecordedRun:
+    return RecordedRun(
+        id=name, start={"event": "start", "environment": "prod", "owner": owner}, changes=changes, end=None
+    )
 
 
 def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> dict[str, Any]:
-    forms = [one and {"name": one.rule.name, "description": signed(one.rule, one.marker)} for one in (before, after)]
+    forms = [
+        one and {"name": one.rule.name, "description": format_description(one.rule, one.marker)}
+        for one in (before, after)
+    ]
     return {"status": status, "before": forms[0], "after": forms[1]}
 
 
@@ -399,9 +406,9 @@ def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> di
         ([], None),
     ],
 )
-def test_the_journal_tells_what_was_applied(runs: list[Run], expected: str | None) -> None:
+def test_the_journal_tells_what_was_applied(runs: list[RecordedRun], expected: str | None) -> None:
     """The last run that wrote a rule and left it there; one that we deleted, gave back or moved is not missing."""
-    assert expected == last_written(runs, "prod", "acme").get(address("cards/vip"))
+    assert expected == find_last_runs(runs, "prod", "acme").get(address("cards/vip"))
 
 
 def test_the_brief_form_counts_and_names() -> None:
@@ -409,7 +416,12 @@ def test_the_brief_form_counts_and_names() -> None:
     found = [managed("1", "cards/vip", rule(priority=7), last_written=rule()), unmanaged("2", EVERYTHING)]
     text = drift_as_text(drift_of([VIP, wanted("cards/gold", rule("gold"))], found), brief=True)
     assert text.startswith("prod: 1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way.\n")
-    for line in ("Changed in CXone: cards/vip", "Missing in CXone: cards/gold", 'In the way: "everybody"', ELSEWHERE):
+    for line in (
+        "Changed in CXone: cards/vip",
+        "Missing in CXone: cards/gold",
+        'In the way: "everybody"',
+        IMPACT_TITLE,
+    ):
         assert line in text
     assert "unmanaged:" not in text
     assert as_drift(drift_of([VIP], [LIVE_VIP]).plan) == drift_as_text(drift_of([VIP], [LIVE_VIP]), brief=True)
@@ -420,8 +432,8 @@ def test_a_line_of_several_environments_says_all_that_differs() -> None:
     failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
     assert "1 left alone" == drift_row(held).changes
-    failed = replace(drift_of([VIP], [LIVE_VIP]), failures=(failing,))
-    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).state)
+    failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
+    assert ("1 failed on the live rules", "differs") == (drift_row(failed).changes, drift_row(failed).status)
     conflict = drift_of([VIP], [unmanaged("2", rule())])
     assert "1 in conflict" == drift_row(conflict).changes
 
@@ -459,7 +471,7 @@ def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monke
     """In the brief form the first ones; in the issue, which has room for more, too."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MOST", 30)
     failing = [Finding(code="CXR220", severity="error", message=f"test {n} goes elsewhere") for n in range(40)]
-    drift = replace(drift_of([VIP], [LIVE_VIP]), failures=tuple(failing))
+    drift = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=tuple(failing))
     text = drift_as_text(drift)
     assert "Failed on the live rules:\n" in text
     assert 5 == text.count("] test ")
@@ -473,18 +485,18 @@ def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monke
 
 def bounded(drift: Drift, *, rows: bool) -> Drift:
     """The drift, of whose conversations not all are known."""
-    found = drift.unwanted.behaviour if rows else Behaviour(regions=())
-    unknown = replace(found, unknown=((Clause(intent_is("x")),),))
-    return replace(drift, unwanted=Impact(unknown), alone=Impact(unknown))
+    found = drift.unaccepted_impact.behaviour if rows else BehaviourChange(regions=())
+    unknown = replace(found, undecided=((Clause(intent_is("x")),),))
+    return replace(drift, unaccepted_impact=Impact(unknown), full_impact=Impact(unknown))
 
 
 def test_what_is_not_known_is_not_said_to_be_proven() -> None:
     """Neither that nobody goes elsewhere, nor that all others stay."""
     known, edited = drift_of([VIP], [LIVE_VIP]), many_edited(2, ours=False)
-    assert NOBODY == nobody(known)
-    assert NOBODY_KNOWN == nobody(bounded(known, rows=False))
+    assert NO_IMPACT == unaffected_text(known)
+    assert NO_KNOWN_IMPACT == unaffected_text(bounded(known, rows=False))
     text = drift_as_text(bounded(edited, rows=True))
-    assert f'{NOT_KNOWN}\n  "x"\n' in text
+    assert f'{UNKNOWN_NOTE}\n  "x"\n' in text
     assert "Not known" not in drift_as_text(edited)
     for drift in (bounded(edited, rows=True), bounded(edited, rows=False)):
         assert "proven" not in drift_markdown(drift, TENANT, FACTS, "cxroute apply")
@@ -495,8 +507,8 @@ def test_what_rests_on_a_known_type_says_so(rows: bool) -> None:  # noqa: FBT001
     """Below the rows, or below the sentence that nobody goes elsewhere; in text and issue."""
     reworded = managed("1", "cards/vip", rule(description="reworded"), last_written=rule())
     drift = many_edited(2, ours=False) if rows else drift_of([VIP], [reworded])
-    rests = replace(drift.unwanted.behaviour, rests_on={"cognigyConfidence": SHARE})
-    resting = replace(drift, unwanted=Impact(rests))
+    rests = replace(drift.unaccepted_impact.behaviour, rests_on={"cognigyConfidence": SHARE})
+    resting = replace(drift, unaccepted_impact=Impact(rests))
     for told in (drift_as_text(resting), drift_markdown(resting, TENANT, FACTS, "cxroute apply")):
         assert "This holds where confidence is" in told
     assert "This holds where" not in drift_as_text(drift)
@@ -517,7 +529,7 @@ class Change:
     """A rule that somebody sends elsewhere in CXone, in a way of its own."""
 
     def __init__(self, name: str, queue: str) -> None:
-        asks = [intent_is(name), condition(f"menu-{name}", "equals", "x")]
+        asks = [intent_is(name), make_condition(f"menu-{name}", "equals", "x")]
         ours = rule(name, conditions=asks)
         theirs = replace(ours, targets=(Target(queue, 1),), priority=int(name[1:]))
         self.wanted = wanted(f"cards/{name}", ours)

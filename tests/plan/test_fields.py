@@ -5,35 +5,35 @@ from __future__ import annotations
 import random
 
 from reconciler.model.change import FieldChange
-from reconciler.model.rule import Target, condition
-from reconciler.plan.compare import fields
+from reconciler.model.rule import Target, make_condition
+from reconciler.plan.compare import diff_fields
 from tests.support.builders import intent_is, rule
 
 
 def test_equal_rules_have_no_field_that_differs() -> None:
     """Nothing is said where nothing differs."""
-    assert () == fields(rule(), rule())
+    assert () == diff_fields(rule(), rule())
 
 
 def test_an_operator_that_changed_is_a_leaf_of_its_condition() -> None:
     """Conditions on one attribute are paired; deepdiff says which leaf."""
-    before = rule(conditions=[condition("tier", "equals", "gold")])
-    after = rule(conditions=[condition("tier", "notEquals", "gold")])
-    assert (FieldChange("conditions[0].operator", "equals", "notEquals"),) == fields(before, after)
+    before = rule(conditions=[make_condition("tier", "equals", "gold")])
+    after = rule(conditions=[make_condition("tier", "notEquals", "gold")])
+    assert (FieldChange("conditions[0].operator", "equals", "notEquals"),) == diff_fields(before, after)
 
 
 def test_a_value_list_is_one_leaf_however_long() -> None:
     """Ten thousand intents are not compared one by one."""
-    before = rule(conditions=[condition("a", "in", [str(n) for n in range(10_000)])])
-    after = rule(conditions=[condition("a", "in", [str(n) for n in range(1, 10_000)])])
-    (change,) = fields(before, after)
+    before = rule(conditions=[make_condition("a", "in", [str(n) for n in range(10_000)])])
+    after = rule(conditions=[make_condition("a", "in", [str(n) for n in range(1, 10_000)])])
+    (change,) = diff_fields(before, after)
     assert "conditions[0].value" == change.path
 
 
 def test_equal_targets_that_stand_twice_are_counted() -> None:
     """[a, a, b] against [b, a] is a target less: deepdiff alone would find no difference."""
     a, b = Target("a", 1), Target("b", 1)
-    assert (FieldChange("targets[1]", {"type": "queue", "queueId": "a", "weight": 1}, None),) == fields(
+    assert (FieldChange("targets[1]", {"type": "queue", "queueId": "a", "weight": 1}, None),) == diff_fields(
         rule(targets=[a, a, b]), rule(targets=[b, a])
     )
 
@@ -41,7 +41,12 @@ def test_equal_targets_that_stand_twice_are_counted() -> None:
 def test_some_field_is_named_whenever_rules_differ() -> None:
     """Whatever two rules are, `fields` is empty exactly when they are equal."""
     chance = random.Random(7)
-    parts = [intent_is("x"), intent_is("y"), condition("t", "in", ["a"]), condition("t", "exists", value=True)]
+    parts = [
+        intent_is("x"),
+        intent_is("y"),
+        make_condition("t", "in", ["a"]),
+        make_condition("t", "exists", value=True),
+    ]
     targets = [Target("a", 1), Target("a", 2), Target("b", 1)]
 
     def some() -> object:
@@ -53,4 +58,4 @@ def test_some_field_is_named_whenever_rules_differ() -> None:
 
     for _ in range(2_000):
         one, other = some(), some()
-        assert (one == other) == (not fields(one, other))  # type: ignore[arg-type]
+        assert (one == other) == (not diff_fields(one, other))  # type: ignore[arg-type]

@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.model.rule import Target
-from reconciler.plan.guards import frozen, guard, lift, refusals
-from reconciler.plan.options import Options
-from reconciler.plan.plan import Plan, plan
-from reconciler.plan.schedule import arrange, foresee
+from reconciler.plan.guards import check_guards, freeze_reason, lift_guards, refusals
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import Plan, build_plan
+from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
 
 
@@ -31,8 +31,8 @@ def environment(**said: Any) -> Environment:
     )
 
 
-def guarded(want: Desired, rules: list[LiveRule], **said: Any) -> Plan:
-    return guard(plan(want, live(*rules), Options(), NOW), environment(**said))
+def guarded(want: DesiredState, rules: list[LiveRule], **said: Any) -> Plan:
+    return check_guards(build_plan(want, live(*rules), PlanOptions(), NOW), environment(**said))
 
 
 def refused(made: Plan) -> list[str]:
@@ -43,7 +43,7 @@ def many(count: int) -> list[LiveRule]:
     return [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(count)]
 
 
-def kept(count: int) -> Desired:
+def kept(count: int) -> DesiredState:
     return desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(count)))
 
 
@@ -166,7 +166,7 @@ def test_a_reason_lifts_the_named_guards_alone() -> None:
     """`--allow deletes` does not lift `emptied`."""
     made = guarded(desired(), many(9))
     assert ["deletes", "emptied"] == refused(made)
-    assert ["emptied"] == refused(lift(made, ["deletes"], "why"))
+    assert ["emptied"] == refused(lift_guards(made, ["deletes"], "why"))
 
 
 def test_a_frozen_environment_refuses_every_plan() -> None:
@@ -185,28 +185,28 @@ def test_no_open_freeze_window_refuses_nothing() -> None:
     assert [] == refused(made)
     assert ["no freeze window is open"] == [result.message for result in made.guards if result.name == "freeze"]
     assert "freeze" not in [result.name for result in guarded(kept(1), many(1)).guards]
-    assert "" == frozen(environment(freeze=[WINDOW]), NOW)
+    assert "" == freeze_reason(environment(freeze=[WINDOW]), NOW)
 
 
 def test_an_open_freeze_window_stops_writing_unless_it_is_lifted() -> None:
     """By the second window of two, too; `--allow freeze` and an entry of the Environment lift it."""
     inside = NOW + timedelta(days=1)
     there = environment(freeze=[{"start": "2026-11-20", "end": "2026-11-21", "timezone": "UTC"}, WINDOW])
-    assert "prod is frozen now: peak" == frozen(there, inside)
-    assert "" == frozen(there, inside, ["freeze"])
-    assert "prod is frozen now: peak" == frozen(there, inside, ["deletes"])
+    assert "prod is frozen now: peak" == freeze_reason(there, inside)
+    assert "" == freeze_reason(there, inside, ["freeze"])
+    assert "prod is frozen now: peak" == freeze_reason(there, inside, ["deletes"])
     entry = {"name": "freeze", "until": (inside + timedelta(hours=1)).isoformat(), "reason": "CHG-1"}
-    assert "" == frozen(environment(freeze=[WINDOW], guard={"allow": [entry]}), inside)
+    assert "" == freeze_reason(environment(freeze=[WINDOW], guard={"allow": [entry]}), inside)
 
 
 CATCH_ALL = rule("all", priority=900, conditions=[], targets=[Target("q-general", 1)])
 
 
-def foreseen(want: Desired, rules: list[LiveRule], sample: str = "", **said: Any) -> Plan:
+def foreseen(want: DesiredState, rules: list[LiveRule], sample: str = "", **said: Any) -> Plan:
     """The plan as a command makes it: with its order and who is affected."""
-    made = arrange(plan(want, live(*rules), Options(), NOW))
+    made = schedule_steps(build_plan(want, live(*rules), PlanOptions(), NOW))
     read = read_traffic(sample.encode(), "t.csv", Attributes()) if sample else None
-    return guard(foresee(made, read), environment(**said))
+    return check_guards(predict_impact(made, read), environment(**said))
 
 
 def test_nobody_falls_to_the_default_routing_unseen() -> None:
@@ -286,18 +286,20 @@ def test_the_traffic_guard_refuses_without_a_sample() -> None:
 
 def test_what_is_not_proven_needs_a_reason() -> None:
     """`transient` names the rules; `--allow transient` lifts it."""
-    made = guard(replace(plan(desired(), live(), Options(), NOW), unproven=(address("cards/a"),)), environment())
+    made = check_guards(
+        replace(build_plan(desired(), live(), PlanOptions(), NOW), unproven=(address("cards/a"),)), environment()
+    )
     assert ["transient"] == refused(made)
     assert "cards/a" in refusals(made)[0].message
-    assert [] == refused(lift(made, ["transient"], "CHG-9"))
+    assert [] == refused(lift_guards(made, ["transient"], "CHG-9"))
 
 
 def test_what_the_analysis_left_open_is_no_ok() -> None:
     """Beyond the bound of work nobody knows, so the guards of conversations refuse."""
     made = foreseen(desired(), [], "intent,count\nx,1\n")
-    bounded = replace(made, behaviour=Behaviour(regions=(), unknown=((Clause(intent_is("x")),),)))
+    bounded = replace(made, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
     limits = {"protected": ["cards/x"], "traffic": {"percent": 5}}
-    assert ["protected", "unrouted", "traffic"] == refused(guard(bounded, environment(guard=limits)))
+    assert ["protected", "unrouted", "traffic"] == refused(check_guards(bounded, environment(guard=limits)))
 
 
 def temporary(where: str) -> LiveRule:

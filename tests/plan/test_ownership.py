@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.model.live import digest
-from reconciler.plan.ownership import cause, own
+from reconciler.model.live import marker_digest
+from reconciler.plan.ownership import classify_by_owner, find_cause
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
     ours = managed("1", "cards/a", rule("a"))
     other = managed("2", "cards/b", rule("b"), owner="acme-2")
     hand_made = unmanaged("3", rule("c"))
-    owned = own([hand_made, other, ours], OWNER)
+    owned = classify_by_owner([hand_made, other, ours], OWNER)
     assert {address("cards/a"): ours} == owned.managed
     assert (other, hand_made) == owned.unmanaged
 
@@ -42,7 +42,7 @@ def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:
 def test_of_two_rules_with_one_marker_the_earliest_stays(created: tuple[object, object], first: str) -> None:
     """Else the smallest id; the other is a duplicate when nobody edited it."""
     twins = [managed(str(n), "cards/a", rule("a"), dateCreated=when) for n, when in enumerate(created, 1)]
-    owned = own(reversed(twins), OWNER)
+    owned = classify_by_owner(reversed(twins), OWNER)
     assert first == owned.managed[address("cards/a")].id
     assert [twin for twin in twins if twin.id != first] == list(owned.duplicates)
 
@@ -57,16 +57,16 @@ def test_a_temporary_copy_is_ours_whatever_was_edited_while_it_has_its_name() ->
 
     whole, edited = copy("1", "(next) acme/cards/a"), copy("2", "(next) acme/cards/a", priority=7)
     twin, theirs = copy("3", "(next) acme/cards/a (copy)"), copy("4", "(next) acme/cards/a (copy)", priority=7)
-    owned = own([whole, edited, twin, theirs], OWNER)
-    assert ((whole, edited, twin), (theirs,)) == (owned.copies, owned.clones)
+    owned = classify_by_owner([whole, edited, twin, theirs], OWNER)
+    assert ((whole, edited, twin), (theirs,)) == (owned.temporary_copies, owned.edited_copies)
 
 
 def test_an_edited_copy_is_a_clone_and_no_duplicate() -> None:
     """Somebody cloned our rule in the UI and changed it: that one is theirs."""
     ours = managed("1", "cards/a", rule("a"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed("2", "cards/a", rule("a", priority=5), last_written=rule("a"), dateCreated="2026-02-01T00:00:00Z")
-    owned = own([ours, clone], OWNER)
-    assert (clone,) == owned.clones
+    owned = classify_by_owner([ours, clone], OWNER)
+    assert (clone,) == owned.edited_copies
     assert () == owned.duplicates
 
 
@@ -96,9 +96,9 @@ def test_the_rule_that_nobody_edited_is_ours_whatever_the_dates_say(
     """Its edited copy, or the edited original of which somebody kept a copy, is a person's: never written."""
     rules = pair(*kinds, dates)
     whole, edited = rules[kinds.index("whole")], rules[kinds.index("edited")]
-    owned = own(rules, OWNER)
+    owned = classify_by_owner(rules, OWNER)
     assert ({address("cards/a"): whole}, (), (edited,), {}) == (
-        *(owned.managed, owned.duplicates, owned.clones, owned.undecided),
+        *(owned.managed, owned.duplicates, owned.edited_copies, owned.ambiguous),
     )
 
 
@@ -111,9 +111,9 @@ def test_no_date_decides_which_of_two_that_were_changed_is_ours(
 ) -> None:
     """Missing, equal, a number, a day alone, a year that means none, or no ISO 8601: both are left alone."""
     rules = tuple(pair(*kinds, dates, **fields))
-    owned = own(rules, OWNER)
-    assert {address("cards/a"): rules} == owned.undecided
-    assert ({}, (), rules) == (owned.managed, owned.duplicates, owned.clones)
+    owned = classify_by_owner(rules, OWNER)
+    assert {address("cards/a"): rules} == owned.ambiguous
+    assert ({}, (), rules) == (owned.managed, owned.duplicates, owned.edited_copies)
 
 
 @pytest.mark.parametrize(("dates", "ours"), [((OLD, NEW), 0), ((NEW, OLD), 1)])
@@ -125,18 +125,18 @@ def test_usable_dates_decide_which_of_two_that_were_changed_is_ours(
 ) -> None:
     """The oldest is the original; the other one is a person's."""
     rules = pair(*kinds, dates, **fields)
-    owned = own(rules, OWNER)
+    owned = classify_by_owner(rules, OWNER)
     assert {address("cards/a"): rules[ours]} == owned.managed
-    assert ((), (rules[1 - ours],), {}) == (owned.duplicates, owned.clones, owned.undecided)
+    assert ((), (rules[1 - ours],), {}) == (owned.duplicates, owned.edited_copies, owned.ambiguous)
 
 
 def test_among_three_an_edited_one_does_not_keep_equal_ones_from_being_healed() -> None:
     """Of two that nobody changed one is a duplicate; the edited one is a person's."""
     first, edited = pair("whole", "edited", (None, None))
     twin = managed("3", "cards/a", rule("a"))
-    owned = own([twin, edited, first], OWNER)
+    owned = classify_by_owner([twin, edited, first], OWNER)
     assert {address("cards/a"): first} == owned.managed
-    assert ((twin,), (edited,)) == (owned.duplicates, owned.clones)
+    assert ((twin,), (edited,)) == (owned.duplicates, owned.edited_copies)
 
 
 @pytest.mark.parametrize(
@@ -148,4 +148,4 @@ def test_the_digest_says_who_made_the_difference(live: str, wanted: str, expecte
     rules = {"old": rule(priority=1), "new": rule(priority=2), "edited": rule(priority=3)}
     found = managed("1", "cards/vip", rules[live], last_written=rules["old"])
 
-    assert expected == cause(found, digest(rules[wanted]))
+    assert expected == find_cause(found, marker_digest(rules[wanted]))

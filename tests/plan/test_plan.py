@@ -16,11 +16,11 @@ from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.change import Adopt, Create, Delete, Update
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.plan.document import document, plan_id, read, unreviewed
+from reconciler.plan.document import plan_id, plan_to_json, read_saved_plan, unreviewed_changes
 from reconciler.plan.json_schema import plan_schema
-from reconciler.plan.options import Options, unmatched
-from reconciler.plan.plan import Live, Plan, adopting_namesakes, plan, with_findings
-from reconciler.plan.schedule import arrange
+from reconciler.plan.options import PlanOptions, unmatched_selectors
+from reconciler.plan.plan import LiveState, Plan, adopt_namesakes, build_plan, replace_findings
+from reconciler.plan.schedule import schedule_steps
 from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
 
 
-def some_plan(options: Options | None = None) -> Plan:
+def some_plan(options: PlanOptions | None = None) -> Plan:
     """One change of each kind, one drifted rule, one unchanged, one of somebody else's."""
     want = desired(
         wanted("cards/new", rule("new")),
@@ -46,18 +46,18 @@ def some_plan(options: Options | None = None) -> Plan:
         unmanaged("5", rule("by hand")),
         unmanaged("6", rule("theirs")),
     )
-    return plan(want, found, options or Options(), NOW)
+    return build_plan(want, found, options or PlanOptions(), NOW)
 
 
 def test_the_summary_counts_every_rule_once() -> None:
     """What changes, what does not, and what is not ours."""
     expected = {"create": 1, "update": 2, "adopt": 1, "delete": 1, "unchanged": 1, "held": 0, "unmanaged": 2}
-    assert expected == document(some_plan())["summary"]
+    assert expected == plan_to_json(some_plan())["summary"]
 
 
 def test_deletes_come_last() -> None:
     """Rules about different intents do not wait for each other, but a delete waits for a read that shows the rest."""
-    steps = {change["address"]: change["steps"] for change in document(arrange(some_plan()))["changes"]}
+    steps = {change["address"]: change["steps"] for change in plan_to_json(schedule_steps(some_plan()))["changes"]}
     assert {
         "cards/new": [{"wave": 1, "call": "create", "copy": False}],
         "cards/changed": [{"wave": 1, "call": "update", "copy": False}],
@@ -69,22 +69,22 @@ def test_deletes_come_last() -> None:
 
 def test_only_selects_addresses_and_patterns() -> None:
     """What is not selected is no part of the plan, and counts nowhere."""
-    made = some_plan(Options(only=("cards/new", "cards/g*")))
+    made = some_plan(PlanOptions(only=("cards/new", "cards/g*")))
     assert [Create, Delete] == [type(change) for change in made.changes]
     assert 0 == made.unchanged
-    assert ("cards/nwe",) == unmatched(("cards/nwe", "cards/*"), [address("cards/new")])
+    assert ("cards/nwe",) == unmatched_selectors(("cards/nwe", "cards/*"), [address("cards/new")])
 
 
 def test_without_prune_deletes_are_held() -> None:
     """They are shown, and count neither for the exit code nor against convergence."""
-    made = some_plan(Options(prune=False))
+    made = some_plan(PlanOptions(prune=False))
     assert ["cards/gone"] == [str(held.change.address) for held in made.held]
     assert Delete not in {type(change) for change in made.changes}
 
 
 def test_keep_drift_holds_what_was_changed_outside() -> None:
     """The manifest's own changes go on."""
-    made = some_plan(Options(keep_drift=True))
+    made = some_plan(PlanOptions(keep_drift=True))
     assert ["cards/drifted"] == [str(held.change.address) for held in made.held]
     assert "cards/changed" in [str(change.address) for change in made.changes]
 
@@ -93,7 +93,7 @@ def test_keep_drift_holds_what_was_changed_outside() -> None:
 def test_a_hold_ends_at_its_time(minutes: int, held: int) -> None:
     """Until then the live rule is left as it is; the clock is an input."""
     want = desired(wanted("cards/vip", rule(priority=1), hold=HOLD))
-    made = plan(want, live(managed("1", "cards/vip", rule())), Options(), NOW + timedelta(minutes=minutes))
+    made = build_plan(want, live(managed("1", "cards/vip", rule())), PlanOptions(), NOW + timedelta(minutes=minutes))
     assert (held, 1 - held) == (len(made.held), len(made.changes))
 
 
@@ -103,7 +103,7 @@ def test_held_changes_stand_in_order() -> None:
     want = desired(*(wanted(one, rule(one[-1], priority=2 - (one == "cards/c")), hold=HOLD) for one in names))
     found = live(*(managed(one[-1], one, rule(one[-1], priority=9)) for one in names))
     assert ["cards/c", "cards/a", "cards/b"] == [
-        str(one.change.address) for one in plan(want, found, Options(), NOW).held
+        str(one.change.address) for one in build_plan(want, found, PlanOptions(), NOW).held
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_name_that_is_not_free_yet_is_waited_for(way: str) -> None:
         wanted("cards/e", rule("e", priority=2)),
     )
     found = live(*(managed(f"id-{name}", f"cards/{name}", rule(name)) for name in "abce"))
-    made = plan(want, found, Options(only=("cards/[abde]",) if way == "only" else ()), NOW)
+    made = build_plan(want, found, PlanOptions(only=("cards/[abde]",) if way == "only" else ()), NOW)
     assert ["cards/e"] == [str(change.address) for change in made.changes]
     held = {str(one.change.address): one.reason for one in made.held}
     assert {"cards/a", "cards/b", "cards/d"} == held.keys() - {"cards/c"}
@@ -132,7 +132,7 @@ def test_a_rule_of_which_there_is_an_edited_copy_does_not_leave_its_address(wish
     ours = managed("1", "cards/a", rule("vip"), dateCreated="2026-01-01T00:00:00Z")
     clone = managed("2", "cards/a", rule("vip (copy)", priority=7), last_written=rule("vip"))
     goal = desired(*(wanted(where, what) for where, what in wish.items()))
-    made = plan(goal, live(ours, clone), Options(), NOW)
+    made = build_plan(goal, live(ours, clone), PlanOptions(), NOW)
     assert () == made.changes
     ((held,), (clone_found,)) = made.held, made.findings
     assert "1" == held.change.live.id  # type: ignore[union-attr]
@@ -143,9 +143,9 @@ def test_a_rule_of_which_there_is_an_edited_copy_does_not_leave_its_address(wish
 def test_adopting_all_takes_namesakes_over() -> None:
     """What would be a conflict becomes an adoption."""
     want, found = desired(wanted("cards/vip", rule())), live(unmanaged("1", rule(priority=5)))
-    assert ["CXR301"] == [one.code for one in plan(want, found, Options(), NOW).conflicts]
-    made = plan(want, found, Options(adopt=True), NOW)
-    assert ([], 1) == (list(made.conflicts), document(made)["summary"]["adopt"])
+    assert ["CXR301"] == [one.code for one in build_plan(want, found, PlanOptions(), NOW).conflicts]
+    made = build_plan(want, found, PlanOptions(adopt=True), NOW)
+    assert ([], 1) == (list(made.conflicts), plan_to_json(made)["summary"]["adopt"])
 
 
 def test_adopting_all_is_about_namesakes_alone() -> None:
@@ -159,24 +159,24 @@ def test_adopting_all_is_about_namesakes_alone() -> None:
     found = live(
         managed("1", "cards/ours", rule("ours")), unmanaged("2", rule("by hand")), unmanaged("3", rule(priority=5))
     )
-    made = plan(want, found, Options(adopt=True), NOW)
+    made = build_plan(want, found, PlanOptions(adopt=True), NOW)
     kinds = {"cards/new": Create, "cards/ours": Update, "cards/hand": Adopt, "cards/vip": Adopt}
     assert kinds == {str(change.address): type(change) for change in made.changes}
     assert () == made.findings
-    adopts = {str(address): one.adopt for address, one in adopting_namesakes(want, found).rules.items()}
+    adopts = {str(address): one.adopt for address, one in adopt_namesakes(want, found).rules.items()}
     assert {"cards/new": None, "cards/ours": None, "cards/hand": "by hand", "cards/vip": "vip"} == adopts
 
 
 def test_the_document_has_just_the_fields_of_its_schema() -> None:
     """The form (plan-json), held by the published schema."""
-    form = json.loads(json.dumps(document(some_plan(Options(keep_drift=True)))))
+    form = json.loads(json.dumps(plan_to_json(some_plan(PlanOptions(keep_drift=True)))))
     jsonschema.validate(form, plan_schema(), cls=jsonschema.Draft202012Validator)
     assert set(plan_schema()["required"]) == set(form)
 
 
 def test_a_change_shows_rules_in_the_form_of_the_api() -> None:
     """With queue names, and null where there is no rule."""
-    changes = {change["address"]: change for change in document(some_plan())["changes"]}
+    changes = {change["address"]: change for change in plan_to_json(some_plan())["changes"]}
     assert changes["cards/new"]["before"] is None
     assert changes["cards/gone"]["after"] is None
     target = {"type": "queue", "queueId": "q-cards", "weight": 1, "queueName": "Card Services"}
@@ -192,11 +192,13 @@ def test_the_same_input_gives_the_same_plan_in_any_order() -> None:
     for _ in range(20):
         want = desired(*(wanted("cards/a", rule("a")), wanted("cards/b", rule("b", priority=1))))
         found = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(8)]
-        first = json.dumps(document(plan(want, live(*found), Options(), NOW)))
+        first = json.dumps(plan_to_json(build_plan(want, live(*found), PlanOptions(), NOW)))
         chance.shuffle(found)
-        assert first == json.dumps(document(plan(want, Live(tuple(found), live().queues[::-1]), Options(), NOW)))
+        assert first == json.dumps(
+            plan_to_json(build_plan(want, LiveState(tuple(found), live().queues[::-1]), PlanOptions(), NOW))
+        )
     later = plan_of_later()
-    assert document(made)["planId"] == document(later)["planId"]
+    assert plan_to_json(made)["planId"] == plan_to_json(later)["planId"]
 
 
 def plan_of_later() -> Plan:
@@ -206,21 +208,21 @@ def plan_of_later() -> Plan:
 def test_the_digests_of_a_plan_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each at its first use: a plan's id after its document costs nothing. A plan made of another has its own."""
     made = some_plan()
-    form = document(made)
+    form = plan_to_json(made)
     other = replace(made, changes=())
-    assert form["planId"] != plan_id(other) == document(other)["planId"]
+    assert form["planId"] != plan_id(other) == plan_to_json(other)["planId"]
     monkeypatch.setattr("reconciler.plan.plan.sha256", None)
     monkeypatch.setattr("reconciler.plan.document.sha256", None)
-    assert (form["planId"], form["liveDigest"]) == (plan_id(made), document(made)["liveDigest"])
+    assert (form["planId"], form["liveDigest"]) == (plan_id(made), plan_to_json(made)["liveDigest"])
 
 
 def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:
     """The same plan has nothing new; a fresh plan with another change has just that."""
-    saved = read(json.dumps(document(some_plan())), "plan.json")
-    assert () == unreviewed(some_plan(), saved)
-    fewer = read(json.dumps(document(some_plan(Options(only=("cards/new",))))), "plan.json")
+    saved = read_saved_plan(json.dumps(plan_to_json(some_plan())), "plan.json")
+    assert () == unreviewed_changes(some_plan(), saved)
+    fewer = read_saved_plan(json.dumps(plan_to_json(some_plan(PlanOptions(only=("cards/new",))))), "plan.json")
     assert {"cards/changed", "cards/drifted", "cards/hand", "cards/gone"} == {
-        str(change.address) for change in unreviewed(some_plan(), fewer)
+        str(change.address) for change in unreviewed_changes(some_plan(), fewer)
     }
 
 
@@ -228,22 +230,22 @@ def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:
 def test_what_is_no_plan_is_refused(text: str) -> None:
     """With a sentence, never a traceback."""
     with pytest.raises(UsageError, match="no plan"):
-        read(text, "plan.json")
+        read_saved_plan(text, "plan.json")
 
 
 def test_a_plan_that_was_edited_is_refused() -> None:
     """Its id no longer fits."""
-    form = document(some_plan())
+    form = plan_to_json(some_plan())
     form["changes"][0]["after"]["priority"] = 7
     with pytest.raises(RefusedError, match="was changed after it was made"):
-        read(json.dumps(form), "plan.json")
+        read_saved_plan(json.dumps(form), "plan.json")
 
 
 def test_a_plan_of_another_major_version_is_refused() -> None:
     """Its changes might mean something else."""
-    form = document(some_plan()) | {"formatVersion": "2.0"}
+    form = plan_to_json(some_plan()) | {"formatVersion": "2.0"}
     with pytest.raises(RefusedError, match="another major version"):
-        read(json.dumps(form), "plan.json")
+        read_saved_plan(json.dumps(form), "plan.json")
 
 
 def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
@@ -252,7 +254,7 @@ def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
     turned = replace(
         made,
         desired=replace(made.desired, rules=dict(sorted(made.desired.rules.items(), reverse=True))),
-        live=Live(made.live.rules[::-1], made.live.queues[::-1]),
+        live=LiveState(made.live.rules[::-1], made.live.queues[::-1]),
     )
     assert (made.manifest_digest, made.live_digest) == (turned.manifest_digest, turned.live_digest)
     rules = dict(made.desired.rules)
@@ -267,7 +269,7 @@ def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
     other_owner = replace(made, desired=replace(made.desired, owner="other"))
     assert other_owner.manifest_digest != made.manifest_digest
     queues = [made.live.queues[1:], (made.live.queues[0]._replace(active=False), *made.live.queues[1:])]
-    tenants = [Live(made.live.rules, one) for one in queues] + [Live(made.live.rules[1:], made.live.queues)]
+    tenants = [LiveState(made.live.rules, one) for one in queues] + [LiveState(made.live.rules[1:], made.live.queues)]
     assert 3 == len({replace(made, live=one).live_digest for one in tenants} - {made.live_digest})
 
 
@@ -283,10 +285,10 @@ def test_accepted_findings_are_kept_apart_and_added_up() -> None:
         )
         for n in range(5)
     ]
-    first = with_findings(some_plan(), said)
-    assert [("", 2)] == [(one.acknowledged, len(one.places)) for one in first.findings]
-    assert [("meant", 3)] == [(one.acknowledged, len(one.places)) for one in first.acknowledged]
-    again = with_findings(
+    first = replace_findings(some_plan(), said)
+    assert [("", 2)] == [(one.acknowledged, len(one.occurrences)) for one in first.findings]
+    assert [("meant", 3)] == [(one.acknowledged, len(one.occurrences)) for one in first.acknowledged]
+    again = replace_findings(
         first, [Finding(code="CXR204", severity="warning", message="tied", acknowledged="meant, too")]
     )
     assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])
@@ -304,4 +306,4 @@ def test_findings_stand_in_order_of_code_place_and_message() -> None:
         ),
         Finding(code="CXR201", severity="error", message="a", source=None, address=address("cards/x")),
     ]
-    assert tuple(ordered) == with_findings(some_plan(), ordered[::-1]).findings
+    assert tuple(ordered) == replace_findings(some_plan(), ordered[::-1]).findings

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model.rule import Target
-from reconciler.plan.options import Options
-from reconciler.plan.plan import plan
-from reconciler.plan.stored_texts import FORMS, as_written, is_form_of
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import build_plan
+from reconciler.plan.stored_texts import TEXT_FORMS, is_form_of, restore_texts
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 
 if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Rule
     from reconciler.plan.plan import Plan
-    from reconciler.plan.stored_texts import Form
+    from reconciler.plan.stored_texts import TextForm
 
 NAMES = ("Cards & more", '  Fraud\'s "desk"  ', "Cafe\u0301 All", "All of the others at the Caf\u00e9")
 
@@ -36,23 +36,23 @@ def planned(rules: list[Rule], shown: list[Rule]) -> Plan:
         managed(f"r{number}", f"cards/k{number}", now, last_written=was)
         for number, (was, now) in enumerate(zip(rules, shown, strict=True))
     ]
-    return plan(wishes, live(*lives), Options(), NOW)
+    return build_plan(wishes, live(*lives), PlanOptions(), NOW)
 
 
 def findings(made: Plan) -> list[tuple[str, int]]:
-    return [(one.message, len(one.places)) for one in made.findings if one.code == "CXR340"]
+    return [(one.message, len(one.occurrences)) for one in made.findings if one.code == "CXR340"]
 
 
 def hints(made: Plan) -> list[str]:
     return [*{one.hint for one in made.findings if one.code == "CXR340"}]
 
 
-@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.words)
-def test_each_form_is_told_from_drift(form: Form) -> None:
+@pytest.mark.parametrize("form", TEXT_FORMS, ids=lambda form: form.words)
+def test_each_form_is_told_from_drift(form: TextForm) -> None:
     """Names that all have one form are left alone, and each is a finding that says which form."""
     rules = [rule(name, description="") for name in NAMES]
-    made = planned(rules, [kept(one, name=form.of(one.name)) for one in rules])
-    changed = sum(form.of(name) != name for name in NAMES)
+    made = planned(rules, [kept(one, name=form.transform(one.name)) for one in rules])
+    changed = sum(form.transform(name) != name for name in NAMES)
     assert () == made.changes
     assert changed == sum(count for _, count in findings(made)) > 0
     assert 4 == made.unchanged
@@ -116,7 +116,7 @@ def test_a_change_of_the_manifests_is_not_called_drift() -> None:
         managed(f"r{number}", f"cards/k{number}", replace(one, name=one.name.lower()), last_written=one)
         for number, one in enumerate(was)
     ]
-    made = plan(wishes, live(*lives), Options(), NOW)
+    made = build_plan(wishes, live(*lives), PlanOptions(), NOW)
     assert ["manifest", "manifest"] == [one.cause for one in made.changes]
     assert [["priority"]] * 2 == [[field.path for field in one.fields] for one in made.changes]  # type: ignore[union-attr]
     assert [*lives] == [one.live for one in made.changes]  # type: ignore[union-attr]
@@ -126,7 +126,7 @@ def test_a_second_copy_is_one_although_its_name_has_another_form() -> None:
     """A duplicate is deleted, as the rule that was read."""
     what = rule("Cards")
     twins = [managed(one, "cards/k0", replace(what, name="cards"), last_written=what) for one in ("r1", "r2")]
-    made = plan(desired(wanted("cards/k0", what)), live(*twins), Options(), NOW)
+    made = build_plan(desired(wanted("cards/k0", what)), live(*twins), PlanOptions(), NOW)
     assert [("r2", "duplicate")] == [(one.live.id, one.cause) for one in made.changes]  # type: ignore[union-attr]
     assert twins[1] is made.changes[0].live  # type: ignore[union-attr]
 
@@ -134,7 +134,7 @@ def test_a_second_copy_is_one_although_its_name_has_another_form() -> None:
 def test_rules_of_others_and_what_is_as_it_was_written_stay_the_same() -> None:
     """Nothing is looked for where nothing differs."""
     rules: tuple[LiveRule, ...] = (unmanaged("f-1", rule("cards")), managed("r1", "cards/k0", rule("Cards")))
-    assert (rules, ()) == as_written(rules, desired(wanted("cards/k0", rule("Cards"))))
+    assert (rules, ()) == restore_texts(rules, desired(wanted("cards/k0", rule("Cards"))))
 
 
 def test_a_form_of_a_text_is_any_that_a_tenant_can_make() -> None:

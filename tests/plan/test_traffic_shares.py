@@ -7,47 +7,47 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import difference
-from reconciler.behaviour.routing_entry import Entry, in_order
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.manifest.kinds.environment import Attributes
-from reconciler.model.rule import Target, condition
-from reconciler.plan.traffic_shares import QueueShare, Share, distance, shares
+from reconciler.model.rule import Target, make_condition
+from reconciler.plan.traffic_shares import QueueShare, ShareRange, measure_traffic, split_distance
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import at_least, intent_is, rule
 
 if TYPE_CHECKING:
     from reconciler.model.rule import Rule
-    from reconciler.plan.traffic_shares import Moved
+    from reconciler.plan.traffic_shares import TrafficImpact
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 SURE = rule("sure", priority=1, conditions=[intent_is("x"), at_least(0.7)])
 ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 
 
-def moved(old: list[Rule], new: list[Rule], csv: str) -> Moved:
+def moved(old: list[Rule], new: list[Rule], csv: str) -> TrafficImpact:
     sample = read_traffic(csv.encode(), "t.csv", Attributes())
-    before, after = (in_order(Entry(name=one.name, rule=one) for one in rules) for rules in (old, new))
-    return shares(difference(before, after), before, after, sample)
+    before, after = (order_entries(RoutingEntry(name=one.name, rule=one) for one in rules) for rules in (old, new))
+    return measure_traffic(compare_behaviour(before, after), before, after, sample)
 
 
 def test_a_row_that_tells_everything_is_counted_exactly() -> None:
     """Sure and unsure callers of one intent are told apart."""
     csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\nx,,10\ny,0.9,40\n"
     found = moved([SURE, ALL], [ALL], csv)
-    assert (Share(30.0, 30.0),) == found.regions
-    assert Share(30.0, 30.0) == found.total
+    assert (ShareRange(30.0, 30.0),) == found.regions
+    assert ShareRange(30.0, 30.0) == found.total
 
 
 def test_what_the_sample_does_not_tell_gives_bounds() -> None:
     """Without confidences nobody knows how many of the intent's callers were sure."""
     found = moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n")
-    assert (Share(0.0, 60.0),) == found.regions
+    assert (ShareRange(0.0, 60.0),) == found.regions
 
 
 def test_a_split_moves_by_what_differs() -> None:
     """From all to Fraud to one half: half of the callers move."""
     half = rule("all", priority=9, conditions=[], targets=[Target("q-general", 1), Target("q-fraud", 1)])
-    assert Share(50.0, 50.0) == moved([ALL], [half], "intent,count\nx,10\n").total
+    assert ShareRange(50.0, 50.0) == moved([ALL], [half], "intent,count\nx,10\n").total
 
 
 @pytest.mark.parametrize(
@@ -67,12 +67,12 @@ def test_a_split_moves_by_what_differs() -> None:
 )
 def test_distances_between_destinations(one: Any, other: Any, expected: Fraction) -> None:
     """Half the sum of the differences; the default and no queue are places of their own."""
-    assert expected == distance(one, other)
+    assert expected == split_distance(one, other)
 
 
 def test_a_row_in_several_regions_counts_once_in_all() -> None:
     """The sum of the bounds may pass 100 %; the whole never does."""
-    other = rule("other", priority=2, conditions=[condition("tier", "equals", "gold")], targets=FRAUD)
+    other = rule("other", priority=2, conditions=[make_condition("tier", "equals", "gold")], targets=FRAUD)
     found = moved([SURE, other, ALL], [ALL], "intent,count\nx,10\n")
     assert 2 == len(found.regions)
     assert 100.0 == found.total.most
@@ -82,15 +82,15 @@ def test_a_row_moves_what_its_regions_move() -> None:
     """One row from two origins: each caller counts by how far its own origin is from where it goes."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
     found = moved([SURE, half, ALL], [ALL], "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,50\n")
-    assert (Share(30.0, 30.0), Share(10.0, 10.0)) == found.regions
-    assert (Share(40.0, 40.0),) == found.rows
-    assert Share(40.0, 40.0) == found.total
+    assert (ShareRange(30.0, 30.0), ShareRange(10.0, 10.0)) == found.regions
+    assert (ShareRange(40.0, 40.0),) == found.rows
+    assert ShareRange(40.0, 40.0) == found.total
 
 
 def test_a_row_that_the_sample_does_not_decide_has_bounds() -> None:
     """Without confidences: at the least the half that the split moves, at the most every caller of the intent."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
-    assert (Share(30.0, 60.0),) == moved([SURE, half, ALL], [ALL], "intent,count\nx,60\ny,40\n").rows
+    assert (ShareRange(30.0, 60.0),) == moved([SURE, half, ALL], [ALL], "intent,count\nx,60\ny,40\n").rows
 
 
 def test_the_balance_says_what_each_queue_gets() -> None:
@@ -99,17 +99,17 @@ def test_the_balance_says_what_each_queue_gets() -> None:
     csv = "intent,confidence,count\nx,0.9,30\nx,0.5,20\ny,0.9,40\nz,0.9,10\n"
     found = moved([SURE, nowhere, ALL], [SURE], csv)
     assert {
-        QueueShare(None, Share(0.0, 0.0), Share(70.0, 70.0), Share(70.0, 70.0)),
-        QueueShare("", Share(10.0, 10.0), Share(0.0, 0.0), Share(-10.0, -10.0)),
-        QueueShare("q-cards", Share(30.0, 30.0), Share(30.0, 30.0), Share(0.0, 0.0)),
-        QueueShare("q-general", Share(60.0, 60.0), Share(0.0, 0.0), Share(-60.0, -60.0)),
+        QueueShare(None, ShareRange(0.0, 0.0), ShareRange(70.0, 70.0), ShareRange(70.0, 70.0)),
+        QueueShare("", ShareRange(10.0, 10.0), ShareRange(0.0, 0.0), ShareRange(-10.0, -10.0)),
+        QueueShare("q-cards", ShareRange(30.0, 30.0), ShareRange(30.0, 30.0), ShareRange(0.0, 0.0)),
+        QueueShare("q-general", ShareRange(60.0, 60.0), ShareRange(0.0, 0.0), ShareRange(-60.0, -60.0)),
     } == set(found.balance)
 
 
 def test_a_row_moves_no_more_than_its_own_regions() -> None:
     """Callers of one intent go to two destinations: each row has the bounds of its own."""
     half = rule("half", priority=2, conditions=[intent_is("x")], targets=[Target("q-general", 1), Target("q-fraud", 1)])
-    assert {Share(0.0, 60.0), Share(0.0, 30.0)} == set(
+    assert {ShareRange(0.0, 60.0), ShareRange(0.0, 30.0)} == set(
         moved([ALL], [SURE, half, ALL], "intent,count\nx,60\ny,40\n").rows
     )
 
@@ -119,8 +119,12 @@ def test_the_change_of_a_queue_is_known_where_the_rest_is_not() -> None:
     (cards, general) = sorted(
         moved([SURE, ALL], [ALL], "intent,count\nx,60\ny,40\n").balance, key=lambda one: one.change.most
     )
-    assert (Share(0.0, 60.0), Share(0.0, 0.0), Share(-60.0, 0.0)) == (cards.before, cards.after, cards.change)
-    assert (Share(40.0, 100.0), Share(100.0, 100.0), Share(0.0, 60.0)) == (
+    assert (ShareRange(0.0, 60.0), ShareRange(0.0, 0.0), ShareRange(-60.0, 0.0)) == (
+        cards.before,
+        cards.after,
+        cards.change,
+    )
+    assert (ShareRange(40.0, 100.0), ShareRange(100.0, 100.0), ShareRange(0.0, 60.0)) == (
         general.before,
         general.after,
         general.change,

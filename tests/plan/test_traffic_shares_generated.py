@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import difference
-from reconciler.behaviour.routing_entry import in_order
-from reconciler.plan.behaviour_json import behaviour_document
-from reconciler.plan.traffic_shares import shares
-from reconciler.traffic.sample import Row, Sample
+from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.routing_entry import order_entries
+from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.traffic_shares import measure_traffic
+from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force import destination, inputs_for, understood, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
 from tests.support.grown_pairs import grown_pair
@@ -31,15 +31,15 @@ PAIRS = 60
 CLOSE = 1e-6
 
 
-def a_sample(random: Random, axes: dict[str, list[Any]]) -> Sample:
+def a_sample(random: Random, axes: dict[str, list[Any]]) -> TrafficSample:
     """Return rows that tell all of the same attributes, or some of them."""
     told = [name for name in axes if random.random() < 0.75]
     values = {tuple(random.choice(axes[name]) for name in told) for _ in range(random.randint(1, 6))}
-    rows = [Row(dict(zip(told, one, strict=True)), random.randint(1, 9), 1) for one in sorted(values, key=str)]
-    return Sample(name="t.csv", digest="", period="", rows=tuple(rows), total=sum(row.count for row in rows))
+    rows = [SampleRow(dict(zip(told, one, strict=True)), random.randint(1, 9), 1) for one in sorted(values, key=str)]
+    return TrafficSample(name="t.csv", digest="", period="", rows=tuple(rows), total=sum(row.count for row in rows))
 
 
-def conversations(row: Row, axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
+def conversations(row: SampleRow, axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:
     """Yield every conversation that a row may stand for."""
     for values in product(*([row.attributes[name]] if name in row.attributes else axes[name] for name in axes)):
         yield dict(zip(axes, values, strict=True))
@@ -60,11 +60,11 @@ def distance(one: Destination, other: Destination) -> Fraction:
     )
 
 
-def check(pair: Pair, sample: Sample, axes: dict[str, list[Any]], steps: int | None) -> None:
-    before, after = (in_order(entries(rules), pair.evaluation) for rules in (pair.old, pair.new))
-    behaviour = difference(before, after, pair.evaluation, steps)
-    moved = shares(behaviour, before, after, sample)
-    rows = behaviour_document(behaviour, QUEUES, moved)["summary"]["rows"]
+def check(pair: Pair, sample: TrafficSample, axes: dict[str, list[Any]], steps: int | None) -> None:
+    before, after = (order_entries(entries(rules), pair.evaluation) for rules in (pair.old, pair.new))
+    behaviour = compare_behaviour(before, after, pair.evaluation, steps)
+    moved = measure_traffic(behaviour, before, after, sample)
+    rows = behaviour_to_json(behaviour, QUEUES, moved)["summary"]["rows"]
     ways = [[_way(pair, one) for one in conversations(row, axes)] for row in sample.rows]
     for row, share in zip(rows, moved.rows, strict=True):
         amounts = [
@@ -95,7 +95,7 @@ def _way(pair: Pair, one: dict[str, Any]) -> tuple[dict[str, Any], Destination, 
 
 
 def bounded(
-    sample: Sample, amounts: list[Any], least: float, most: float, report: str = "", *, exact: bool = True
+    sample: TrafficSample, amounts: list[Any], least: float, most: float, report: str = "", *, exact: bool = True
 ) -> None:
     """Assert that a share's bounds hold whatever the conversations were, and are exact where the sample tells all."""
     low = sum(row.count * float(min(several)) for row, several in zip(sample.rows, amounts, strict=True))

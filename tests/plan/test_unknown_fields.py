@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.profile_mapping import Dialect
-from reconciler.cxone.rule_json import live_rule
+from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.manifest.kinds.profile import Profile
-from reconciler.plan.unknown_fields import differing, phrase
+from reconciler.plan.unknown_fields import differing_fields, fields_phrase
 
 RULE: dict[str, Any] = {
     "id": "1",
@@ -25,7 +25,7 @@ OTHER_CONDITION = {**CONDITION, "value": ["c"]}
 
 
 def compared(ours: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:
-    return differing(live_rule({**RULE, **ours}), live_rule({**RULE, "id": "2", **other}))
+    return differing_fields(parse_live_rule({**RULE, **ours}), parse_live_rule({**RULE, "id": "2", **other}))
 
 
 @pytest.mark.parametrize(
@@ -83,20 +83,22 @@ def test_fields_of_conditions_and_targets_count(
 
 def test_the_id_and_the_date_are_those_of_the_profile() -> None:
     """Another field that is called `id` there is a field like any other."""
-    dialect = Dialect(
+    dialect = ProfileMapper(
         Profile.model_validate({"name": "acd", "rules": {"id": "ruleId"}, "rule": {"dateCreated": "madeOn"}})
     )
     first, second = (
-        live_rule(dialect.rule({**RULE, "ruleId": str(n), "id": n, "madeOn": f"2026-01-0{n}T00:00:00Z"}))
+        parse_live_rule(
+            dialect.canonical_rule({**RULE, "ruleId": str(n), "id": n, "madeOn": f"2026-01-0{n}T00:00:00Z"})
+        )
         for n in (1, 2)
     )
-    assert ("~id",) == differing(first, second)
+    assert ("~id",) == differing_fields(first, second)
     assert "2026-01-02T00:00:00Z" == second.created
 
 
 def test_names_of_fields_are_escaped_and_bounded() -> None:
     """They are the tenant's: a few, each cut, nothing invisible."""
-    said = phrase(["~a\u202eb\n\x1b[31m", "x" * 10_000, "c", "d", "e", "f", "g"])
+    said = fields_phrase(["~a\u202eb\n\x1b[31m", "x" * 10_000, "c", "d", "e", "f", "g"])
     assert said.startswith("a\\u202eb")
     assert ", " + "x" * 60 + "..., c, d, e and 2 more" == said[said.index(", x") :]
     assert len(said) < 400

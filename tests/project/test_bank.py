@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.desired.desired import Desired, desire
-from reconciler.desired.queues import Catalogue, aliases
-from reconciler.manifest.load import load
+from reconciler.desired.desired import DesiredState, expand_manifests
+from reconciler.desired.queues import QueueResolver, resolve_aliases
+from reconciler.manifest.load import load_manifests
 from reconciler.model import live as marker
 from reconciler.model.rule import OPERATORS, Condition, Queue
 
@@ -20,22 +20,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
-MANIFESTS = load(ROOT / "manifests")
+MANIFESTS = load_manifests(ROOT / "manifests")
 BANK = json.loads((ROOT / "reconciler/simulator/tenants/bank.json").read_text(encoding="utf-8"))
 CATALOGUE = [intent for loaded in MANIFESTS.intents for intent in loaded.document.intents]
 INTENT = "cognigyDetectedIntent"
 
 
-def desired(environment: str, queues: Iterable[Queue]) -> Desired:
+def desired(environment: str, queues: Iterable[Queue]) -> DesiredState:
     chosen = MANIFESTS.environments[environment].document
-    return desire(MANIFESTS, chosen, Catalogue(environment, aliases(MANIFESTS, environment), queues))
+    return expand_manifests(
+        MANIFESTS, chosen, QueueResolver(environment, resolve_aliases(MANIFESTS, environment), queues)
+    )
 
 
-def on_the_bank(environment: str) -> Desired:
+def on_the_bank(environment: str) -> DesiredState:
     return desired(environment, [Queue(queue["id"], queue["name"]) for queue in BANK["queues"]])
 
 
-def intents_of(wanted: Desired) -> set[str]:
+def intents_of(wanted: DesiredState) -> set[str]:
     """Return the intents that some rule names."""
     found: set[str] = set()
     for one in wanted.rules.values():
@@ -47,7 +49,7 @@ def intents_of(wanted: Desired) -> set[str]:
 
 def written(rule: dict[str, Any]) -> str:
     """Return the canonical JSON of what cxroute writes of a rule, made here from ownership "The digest" alone."""
-    text, _ = marker.split(rule["description"])
+    text, _ = marker.parse_marker(rule["description"])
     kept = {name: rule[name] for name in ("name", "priority", "enabled")} | {"description": text}
     for name in ("conditions", "targets"):
         kept[name] = sorted(rule[name], key=canonical)
@@ -126,7 +128,7 @@ def test_the_bank_is_a_tenant() -> None:
 
 def test_the_bank_was_never_managed_by_us() -> None:
     """Markers in the bank are those of another owner, each with the digest of its rule."""
-    markers = {rule["id"]: marker.split(rule["description"])[1] for rule in BANK["rules"]}
+    markers = {rule["id"]: marker.parse_marker(rule["description"])[1] for rule in BANK["rules"]}
     signed = [(rule, found) for rule in BANK["rules"] if (found := markers[rule["id"]]) is not None]
     assert ["branch-appointments"] * 3 == [found.owner for _, found in signed]
     assert [found.digest for _, found in signed] == [

@@ -27,8 +27,8 @@ import httpx
 from reconciler import errors
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.parsing import parser_of
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Upstream, event
 from tests.endpoint.processes import KEY, process
@@ -139,9 +139,9 @@ REQUESTS: Final[dict[str, tuple[Any, Any, Exception | None]]] = {
     "too large": (HEADERS, b" " * 65_537, None),
     "media type": ([_KEY, (b"content-type", b"text/plain")], event(), None),
     "compressed": ([*HEADERS, (b"content-encoding", b"gzip")], event(), None),
-    "unknown conversation": (HEADERS, event(), errors.GoneError("", 404)),
-    "rate of the tenant": (HEADERS, event(), errors.TooFastError("", 2.5)),
-    "tenant is unavailable": (HEADERS, event(), errors.LaterError("", 3)),
+    "unknown conversation": (HEADERS, event(), errors.RuleNotFoundError("", 404)),
+    "rate of the tenant": (HEADERS, event(), errors.RateLimitedError("", 2.5)),
+    "tenant is unavailable": (HEADERS, event(), errors.RetryLaterError("", 3)),
     "outcome is unknown": (HEADERS, event(), errors.AmbiguousWriteError("")),
     "tenant fails": (HEADERS, event(), errors.OverloadedError("")),
     "undefined fields": (HEADERS, event(), errors.UndefinedFieldsError("", 422)),
@@ -387,7 +387,7 @@ def record_tenants(record: Recorder) -> None:
         record.document("several.plan", "several environments", "plan", "-e", "east,west", most=2)
         record.document("several.apply", "several environments", "apply", "--all", "--yes", most=2)
         record.run("nothing to do in several environments", "plan", "--all", "--detailed-exitcode")
-        tenant.apps["west"] = simulator(tenant.states["west"], PROFILES["A"], Faults("GET rules:403"))
+        tenant.apps["west"] = build_simulator(tenant.states["west"], PROFILES["A"], FaultInjector("GET rules:403"))
         record.document("several.drift", "one of several environments fails", "drift", "--all")
         ruleset([rule("kept"), rule("edited", "Fraud"), rule("new"), CATCH_ALL])
         record.document("several.partly", "one of several environments fails", "apply", "--all", "--yes", most=2)
@@ -400,10 +400,10 @@ def record_tenants(record: Recorder) -> None:
         tenant.apps["east"] = Interrupting(tenant.apps["east"])
         record.document("failed.interrupted", "SIGINT during an apply", "apply", "-e", "east", "--yes", most=3)
         for spec in READ_FAULTS:
-            tenant.apps["east"] = simulator(tenant.states["east"], PROFILES["A"], Faults(spec))
+            tenant.apps["east"] = build_simulator(tenant.states["east"], PROFILES["A"], FaultInjector(spec))
             result = record.run(f"tenant with {spec}", "plan", "-e", "east", "--format", "json")
             record.codes[-1].append(json.loads(result.out)["error"]["kind"])
-        tenant.apps["east"] = simulator(tenant.states["east"], PROFILES["A"], Faults("GET queues:403"))
+        tenant.apps["east"] = build_simulator(tenant.states["east"], PROFILES["A"], FaultInjector("GET queues:403"))
         record.document("doctor", "a check fails", "doctor", "-e", "east")
         os.environ["CXONE_CLIENT_SECRET"] = ""
         record.run("no credentials", "plan", "-e", "east")
@@ -414,13 +414,13 @@ def start(tenant: Tenants, faults: str, *rules: Rule) -> None:
     state, file = tenant.states["east"], Path("manifests/cards.yaml")
     for live in tenant.rules("east"):
         state.remove(live["id"])
-    tenant.apps["east"] = simulator(state, PROFILES["A"])
+    tenant.apps["east"] = build_simulator(state, PROFILES["A"])
     if rules:
         manifest = file.read_text("utf-8")
         ruleset(rules)
         assert 0 == cxroute("apply", "-e", "east", "--yes").code
         file.write_text(manifest, "utf-8")
-    tenant.apps["east"] = simulator(state, PROFILES["A"], Faults(faults))
+    tenant.apps["east"] = build_simulator(state, PROFILES["A"], FaultInjector(faults))
 
 
 class Interrupting:

@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.model.finding import CODES, Finding
 from reconciler.model.rule import Source
-from reconciler.render.github_annotations import annotated, quoted, summary
+from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
 from reconciler.text.escape import sanitize
 from tests.support.github_runner import Command, commands
 from tests.support.hostile_names import HOSTILE_NAMES
@@ -33,12 +33,12 @@ def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
     assert (
         "::error file=manifests/a%2Cb%3Ac.yaml,line=12,col=9,title=CXR105%3A unknown queue"
         '::queue "Biling" is 100%25 unknown%0Adid you mean "Billing"?\n'
-    ) == annotated([finding])
+    ) == annotate_findings([finding])
 
 
 def test_a_finding_without_a_place_has_no_file() -> None:
     """What is said of live rules stands in no manifest."""
-    assert "::warning title=CXR302%3A copy of ours, edited::x\n".replace("ours,", "ours%2C") == annotated(
+    assert "::warning title=CXR302%3A copy of ours, edited::x\n".replace("ours,", "ours%2C") == annotate_findings(
         [Finding(code="CXR302", severity="warning", message="x")]
     )
 
@@ -46,7 +46,7 @@ def test_a_finding_without_a_place_has_no_file() -> None:
 def test_the_worst_ten_of_each_stand_first_and_one_notice_counts_the_rest() -> None:
     """GitHub shows ten errors and ten warnings of a step and drops what is printed after them without a word."""
     findings = [found(f"w{at}", "warning") for at in range(17)] + [found(f"e{at}") for at in range(17)]
-    said = commands(annotated([*findings, found("worth knowing", "info")]))
+    said = commands(annotate_findings([*findings, found("worth knowing", "info")]))
     assert [
         *(("error", f"e{at}") for at in range(10)),
         *(("warning", f"w{at}") for at in range(10)),
@@ -57,8 +57,8 @@ def test_the_worst_ten_of_each_stand_first_and_one_notice_counts_the_rest() -> N
 def test_ten_of_each_need_no_notice_and_nothing_needs_no_command() -> None:
     """Nothing is left out, so nothing is said of it."""
     findings = [*(found("w", "warning") for _ in range(10)), *(found("e") for _ in range(10))]
-    assert {"error", "warning"} == {command.name for command in commands(annotated(findings))}
-    assert "" == annotated([found("worth knowing", "info")])
+    assert {"error", "warning"} == {command.name for command in commands(annotate_findings(findings))}
+    assert "" == annotate_findings([found("worth knowing", "info")])
 
 
 @HOSTILE
@@ -69,7 +69,7 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
     place = {"file": shown} if shown else {}
     message = "\n".join(filter(None, [f"no queue {sanitize(name)}"[:303], sanitize(name)]))
     finding = found(f"no queue {name}", file=name, hint=name)
-    said = commands(annotated([finding] * 3))
+    said = commands(annotate_findings([finding] * 3))
     assert [("error", place | properties)] * 3 == [(one.name, one.properties) for one in said]
     if len(name) < 100:
         assert {message} == {one.data for one in said}
@@ -78,7 +78,7 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
 @HOSTILE
 def test_a_code_that_nobody_knows_is_no_way_in(name: str) -> None:
     """A plan that was read back from a file may hold any."""
-    said = commands(annotated([Finding(code=name, severity="error", message="x")]))
+    said = commands(annotate_findings([Finding(code=name, severity="error", message="x")]))
     assert [("error", "x")] == [(one.name, one.data) for one in said]
     assert {"title": sanitize(name).strip()} == {"title": ""} | {
         key: text.strip() for key, text in said[0].properties.items()
@@ -90,8 +90,8 @@ def test_quoted_text_holds_no_command(name: str) -> None:
     """Not where a line begins, not in its middle, not with white space before it; and the runner goes on after."""
     text = f"{name}\n::error::x\n ##[error]x\n\u00a0::add-mask::{name}"
     after = "::notice::ours\n"
-    assert [Command("notice", {}, "ours")] == commands(quoted(text, TOKEN) + after)
-    assert text in quoted(text, TOKEN)
+    assert [Command("notice", {}, "ours")] == commands(quote_for_runner(text, TOKEN) + after)
+    assert text in quote_for_runner(text, TOKEN)
 
 
 @pytest.mark.parametrize("form", ["::{}::", "::{} x=y::z", "a ##[{}]", "##[{} a=b;]c", "\u3000::{}::\r::{}::"])
@@ -99,26 +99,26 @@ def test_quoted_text_holds_no_command(name: str) -> None:
 def test_a_text_that_holds_the_token_does_not_end_the_quote(form: str, token: str) -> None:
     """In either form that a runner knows, in letters of either case."""
     text = f"{form.replace('{}', token)}\n::error::not ours\n"
-    assert [] == commands(quoted(text, TOKEN))
-    assert [] == commands(quoted(text * 2, TOKEN))
+    assert [] == commands(quote_for_runner(text, TOKEN))
+    assert [] == commands(quote_for_runner(text * 2, TOKEN))
 
 
 @pytest.mark.parametrize("token", ["", "pause-logging", "error", "0123", "x" * 32, ".*" * 16])
 def test_a_token_that_could_be_guessed_is_refused(token: str) -> None:
     """And one that means something to a runner, or in a pattern."""
     with pytest.raises(ValueError, match="16 hexadecimal digits"):
-        quoted("x", token)
+        quote_for_runner("x", token)
 
 
 def test_nothing_quoted_is_nothing() -> None:
     """No empty pair of commands in the log."""
-    assert "" == quoted("", TOKEN)
+    assert "" == quote_for_runner("", TOKEN)
 
 
 @HOSTILE
 def test_a_summary_is_one_code_block(name: str) -> None:
     """No name closes it, so nothing in it is Markdown."""
-    first, *inside, last = summary(f"{name}\n").split("\n")[:-1]
+    first, *inside, last = job_summary(f"{name}\n").split("\n")[:-1]
     assert (f"{last}text", 3) <= (first, len(last)) or first == f"{last}text"
     assert set("`") == set(last)
     assert not any(last in line for line in inside)
@@ -126,7 +126,7 @@ def test_a_summary_is_one_code_block(name: str) -> None:
 
 def test_a_summary_stays_below_what_github_takes() -> None:
     """GitHub drops a summary of more than 1 MiB as a whole; what is left out is counted."""
-    whole = summary("\u00e4" * 1000 + "\n" + "x" * 999 * 1000 + "\n" + "y\n" * 5)
+    whole = job_summary("\u00e4" * 1000 + "\n" + "x" * 999 * 1000 + "\n" + "y\n" * 5)
     assert len(whole.encode()) < 1_000_000
     assert whole.endswith("\u00e4\nand 6 more lines\n```\n")
 

@@ -7,14 +7,25 @@ from typing import TYPE_CHECKING, Final, get_args
 
 import pytest
 
-from reconciler.apply.report import Report, outcomes_document
+from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli.commands.apply import PARTLY, exit_code
 from reconciler.errors import InterruptedRunError
-from reconciler.model.change import Adopt, Applied, Create, Delete, Failed, Held, Outcome, Skipped, Unknown, Update
+from reconciler.model.change import (
+    Adopt,
+    Applied,
+    Create,
+    Delete,
+    Failed,
+    HeldChange,
+    Outcome,
+    Skipped,
+    UnknownOutcome,
+    Update,
+)
 from reconciler.model.finding import Finding
-from reconciler.plan.options import Options
-from reconciler.plan.stored_texts import KEPT_OTHERWISE
-from reconciler.render.colour import ansi, colourless
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.stored_texts import TEXT_ALTERED
+from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
 from tests.support.builders import address, managed, rule, unmanaged
 from tests.support.plans import empty
@@ -54,27 +65,27 @@ NOT_APPLIED: Final = (
     Skipped(DELETE, "kept, since another change is not done"),
 )
 IN_BETWEEN: Final = (
-    Unknown(CREATE, 2, "no answer within 30 s"),
-    Failed(UPDATE, 1, "the server kept other values than were sent: priority", touched=True),
-    Skipped(ADOPT, "interrupted", touched=True),
-    Unknown(DELETE, 1, "no answer within 30 s"),
+    UnknownOutcome(CREATE, 2, "no answer within 30 s"),
+    Failed(UPDATE, 1, "the server kept other values than were sent: priority", left_partial=True),
+    Skipped(ADOPT, "interrupted", left_partial=True),
+    UnknownOutcome(DELETE, 1, "no answer within 30 s"),
 )
 
 
 def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
     """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
-    findings = [Finding(code=KEPT_OTHERWISE, severity="warning", message=f"text {n}") for n in range(kept)]
+    findings = [Finding(code=TEXT_ALTERED, severity="warning", message=f"text {n}") for n in range(kept)]
     return replace(
         empty(),
-        options=Options(undo=undo),
+        options=PlanOptions(undo=undo),
         findings=tuple(findings),
-        held=tuple(Held(UPDATE, "incident 42") for _ in range(held)),
+        held=tuple(HeldChange(UPDATE, "incident 42") for _ in range(held)),
     )
 
 
-READ_LIKE: Final[dict[str, tuple[Report, int, str]]] = {
+READ_LIKE: Final[dict[str, tuple[ApplyReport, int, str]]] = {
     "all is applied": (
-        Report(outcomes=APPLIED, converged=True, left=left()),
+        ApplyReport(outcomes=APPLIED, converged=True, remaining=left()),
         0,
         """\
   + cards/new      created   id 91aa\\u001b[31m03f2
@@ -86,7 +97,7 @@ Applied 4 of 4 in 2.3 s. Read again: no differences.
 """,
     ),
     "nothing but a leftover": (
-        Report(outcomes=(), converged=True, left=left()),
+        ApplyReport(outcomes=(), converged=True, remaining=left()),
         0,
         """\
 
@@ -94,7 +105,7 @@ What an earlier run left is cleared away. Read again: no differences.
 """,
     ),
     "all is applied, and something is left alone": (
-        Report(outcomes=APPLIED[:1], converged=True, left=left(kept=1, held=2)),
+        ApplyReport(outcomes=APPLIED[:1], converged=True, remaining=left(kept=1, held=2)),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -104,7 +115,7 @@ alone.
 """,
     ),
     "a run is undone": (
-        Report(outcomes=APPLIED[1:2], converged=True, left=left(undo="2026-11-25T120000-prod-91aa", held=1)),
+        ApplyReport(outcomes=APPLIED[1:2], converged=True, remaining=left(undo="2026-11-25T120000-prod-91aa", held=1)),
         0,
         """\
   ~ cards/lost  updated
@@ -113,7 +124,7 @@ Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, 
 """,
     ),
     "the last read failed": (
-        Report(outcomes=APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
+        ApplyReport(outcomes=APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
         5,
         """\
   + cards/new   created   id 91aa\\u001b[31m03f2
@@ -125,7 +136,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "others changed rules meanwhile": (
-        Report(outcomes=APPLIED[:2], converged=False, left=left()),
+        ApplyReport(outcomes=APPLIED[:2], converged=False, remaining=left()),
         5,
         """\
   + cards/new   created   id 91aa\\u001b[31m03f2
@@ -137,7 +148,9 @@ What is left: cxroute plan -e prod
 """,
     ),
     "a rule is taken from us, and nothing differs": (
-        Report(outcomes=(*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, left=left()),
+        ApplyReport(
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, remaining=left()
+        ),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -149,7 +162,7 @@ Read again: no differences.
 """,
     ),
     "changes are not applied": (
-        Report(outcomes=NOT_APPLIED, converged=False, left=left()),
+        ApplyReport(outcomes=NOT_APPLIED, converged=False, remaining=left()),
         5,
         """\
   + cards/new      created
@@ -163,7 +176,9 @@ What is left: cxroute plan -e prod
 """,
     ),
     "one change is not applied": (
-        Report(outcomes=NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", left=left()),
+        ApplyReport(
+            outcomes=NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", remaining=left()
+        ),
         5,
         """\
   + cards/new   created
@@ -176,7 +191,9 @@ What is left: cxroute plan -e prod
 """,
     ),
     "interrupted": (
-        Report(outcomes=(*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, left=left()),
+        ApplyReport(
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, remaining=left()
+        ),
         130,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -189,7 +206,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "some are in between, some unknown": (
-        Report(outcomes=IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
+        ApplyReport(outcomes=IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
         130,
         """\
   + cards/new      unknown   no answer within 30 s
@@ -213,7 +230,7 @@ What is left: cxroute plan -e prod
 def test_a_report_reads_like_this(name: str) -> None:
     """Line by line; text from outside is escaped."""
     report, code, text = READ_LIKE[name]
-    assert (code, text) == (exit_code(report), report_text(report, colourless, "cxroute plan -e prod", 2.345))
+    assert (code, text) == (exit_code(report), report_text(report, no_style, "cxroute plan -e prod", 2.345))
 
 
 def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() -> None:
@@ -228,22 +245,24 @@ def test_every_kind_of_outcome_and_every_sentence_of_a_report_is_read_above() ->
 def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
     """5 is for what may be half done."""
     outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
-    assert 1 == exit_code(Report(outcomes=outcomes, converged=False))
-    assert PARTLY == exit_code(Report(outcomes=(*outcomes, Unknown(CREATE, 1, "no answer")), converged=False))
-    assert PARTLY == exit_code(Report(outcomes=(replace(outcomes[0], touched=True),), converged=False))
+    assert 1 == exit_code(ApplyReport(outcomes=outcomes, converged=False))
+    assert PARTLY == exit_code(
+        ApplyReport(outcomes=(*outcomes, UnknownOutcome(CREATE, 1, "no answer")), converged=False)
+    )
+    assert PARTLY == exit_code(ApplyReport(outcomes=(replace(outcomes[0], left_partial=True),), converged=False))
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
 def test_how_long_it_took_is_said_in_seconds(seconds: float, shown: str) -> None:
     """With two digits below one second."""
     assert f"Applied 1 of 1 in {shown}." in report_text(
-        Report(outcomes=APPLIED[1:2], converged=True), colourless, "", seconds
+        ApplyReport(outcomes=APPLIED[1:2], converged=True), no_style, "", seconds
     )
 
 
 def test_what_is_not_done_stands_out_on_a_terminal() -> None:
     """In red; the symbols have the colours that they have in a plan."""
-    lines = [outcome_line(outcome, ansi, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
+    lines = [outcome_line(outcome, ansi_style, 9) for outcome in (*APPLIED[:2], *NOT_APPLIED[1:3], *IN_BETWEEN[:1])]
     assert [
         "  \x1b[32m+\x1b[0m cards/new  created   id 91aa\\u001b[31m03f2",
         "  \x1b[33m~\x1b[0m cards/lost  updated",
@@ -274,4 +293,4 @@ def test_programs_read_each_outcome_as_a_word() -> None:
             "error": "no answer within 30 s",
             "attempts": 1,
         },
-    ] == outcomes_document(Report(outcomes=outcomes, converged=False))
+    ] == outcomes_to_json(ApplyReport(outcomes=outcomes, converged=False))

@@ -7,31 +7,31 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.change import Delete, Update
-from reconciler.model.rule import Opaque, Queue, Rule, Target, condition, opaque
-from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, plan
-from reconciler.render.change_summary import CAUSES, Row, noticed, says, told_change
+from reconciler.model.rule import Opaque, Queue, Rule, Target, make_condition, make_opaque
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import LiveState, build_plan
+from reconciler.render.change_summary import CAUSE_TEXTS, FieldRow, sentences, summarize_change, visible_rows
 from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
 
-NIGHTS, DAYS = opaque({"type": "schedule", "name": "nights"}), opaque({"type": "schedule", "name": "days"})
+NIGHTS, DAYS = make_opaque({"type": "schedule", "name": "nights"}), make_opaque({"type": "schedule", "name": "days"})
 SAME_NAME = Queue("q-cards-2", "Card Services")
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
 NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
-ODD = [opaque({"type": "skill", "text": "x" * 400 + end}) for end in "ab"]
+ODD = [make_opaque({"type": "skill", "text": "x" * 400 + end}) for end in "ab"]
 ODD_SHOWN = 'something that cxroute does not understand: {"text":"' + "x" * 291 + "..."
 
 
-def rows(before: Rule, after: Rule) -> tuple[Row, ...]:
+def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
     """Return what differs between a live rule and the desired one, in words."""
     (change,) = (
-        made := plan(
+        made := build_plan(
             desired(wanted("cards/vip", after)),
-            Live((managed("1", "cards/vip", before),), (*QUEUES, SAME_NAME)),
-            Options(),
+            LiveState((managed("1", "cards/vip", before),), (*QUEUES, SAME_NAME)),
+            PlanOptions(),
             NOW,
         )
     ).changes
-    return told_change(made, change).rows
+    return summarize_change(made, change).rows
 
 
 @pytest.mark.parametrize(
@@ -72,21 +72,21 @@ def test_what_differs_of_the_queues(
         ([at_least(0.5)], [at_least(0.7)], [("confidence >=", "0.5", "0.7")]),
         (
             [at_least(0.5)],
-            [condition("cognigyConfidence", "lessThan", 0.7)],
+            [make_condition("cognigyConfidence", "lessThan", 0.7)],
             [("condition", "confidence >= 0.5", "confidence < 0.7")],
         ),
         (
-            [condition("tier", "in", ["gold", "platinum"])],
-            [condition("tier", "notIn", ["gold", "platinum"])],
+            [make_condition("tier", "in", ["gold", "platinum"])],
+            [make_condition("tier", "notIn", ["gold", "platinum"])],
             [("condition", 'tier is one of "gold", "platinum"', 'tier is none of "gold", "platinum"')],
         ),
         (
-            [condition("tier", "exists", value=True)],
-            [condition("tier", "equals", "gold")],
+            [make_condition("tier", "exists", value=True)],
+            [make_condition("tier", "equals", "gold")],
             [("condition", "tier is there", 'tier is "gold"')],
         ),
-        ([], [condition("tier", "equals", "gold")], [("condition added", 'tier is "gold"', "")]),
-        ([condition("tier", "equals", "gold")], [], [("condition removed", 'tier is "gold"', "")]),
+        ([], [make_condition("tier", "equals", "gold")], [("condition added", 'tier is "gold"', "")]),
+        ([make_condition("tier", "equals", "gold")], [], [("condition removed", 'tier is "gold"', "")]),
         (
             [NIGHTS],
             [DAYS],
@@ -121,21 +121,23 @@ def test_what_differs_of_the_rest() -> None:
 
 def test_what_differs_of_the_bookkeeping() -> None:
     """A rule that moved, one whose marker alone is old, and one that is given back."""
-    moved = plan(desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), Options(), NOW)
-    assert (Row("moved", "cards/vip", "fraud/vip"),) == told_change(moved, moved.changes[0]).rows
+    moved = build_plan(
+        desired(wanted("fraud/vip", rule())), live(managed("1", "cards/vip", rule())), PlanOptions(), NOW
+    )
+    assert (FieldRow("moved", "cards/vip", "fraud/vip"),) == summarize_change(moved, moved.changes[0]).rows
     old = live(managed("1", "cards/vip", rule(), last_written=rule(priority=1)))
-    marked = plan(desired(wanted("cards/vip", rule())), old, Options(), NOW)
-    (row,) = told_change(marked, marked.changes[0]).rows
+    marked = build_plan(desired(wanted("cards/vip", rule())), old, PlanOptions(), NOW)
+    (row,) = summarize_change(marked, marked.changes[0]).rows
     assert ("bookkeeping", "") == (row.name, row.after)
-    given = plan(
+    given = build_plan(
         desired(wanted("cards/vip", rule(), released="1")),
         live(managed("1", "cards/vip", rule())),
-        Options(undo="run-7"),
+        PlanOptions(undo="run-7"),
         NOW,
     )
-    told = told_change(given, given.changes[0])
-    assert (Row("managed", "by us", "by nobody"),) == told.rows
-    assert ("made by hand, and taken over by run run-7: after this it is not ours any more",) == told.lines
+    told = summarize_change(given, given.changes[0])
+    assert (FieldRow("managed", "by us", "by nobody"),) == told.rows
+    assert ("made by hand, and taken over by run run-7: after this it is not ours any more",) == told.all_sentences
 
 
 def test_each_change_says_why_it_is_made() -> None:
@@ -160,8 +162,8 @@ def test_each_change_says_why_it_is_made() -> None:
         managed("7", "cards/twice", rule("twice")),
         replace(copy, marker=replace(copy.marker, copy=True)),
     )
-    made = plan(want, found, Options(), NOW)
-    told = [told_change(made, change) for change in made.changes]
+    made = build_plan(want, found, PlanOptions(), NOW)
+    told = [summarize_change(made, change) for change in made.changes]
     second = "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     expected = {
         ("create", "cards/new"): ("your change", "", ()),
@@ -185,56 +187,56 @@ def test_each_change_says_why_it_is_made() -> None:
             ("a temporary copy that an earlier run left; it goes",),
         ),
     }
-    sentences = {(one.action, str(one.address)): one.sentence for one in told}
+    expected_sentences = {(one.action, str(one.address)): one.rule_text for one in told}
     assert expected == {
         (one.action, str(one.address)): (
-            one.by,
-            one.why,
-            tuple(line for line in says(one) if line != one.sentence),
+            one.cause_text,
+            one.reason,
+            tuple(line for line in sentences(one) if line != one.rule_text),
         )
         for one in told
     }
-    assert {"create", "delete"} == {action for (action, _), sentence in sentences.items() if sentence}
-    assert set(CAUSES) == {change.cause for change in made.changes}
+    assert {"create", "delete"} == {action for (action, _), sentence in expected_sentences.items() if sentence}
+    assert set(CAUSE_TEXTS) == {change.cause for change in made.changes}
 
 
 def test_an_undo_says_what_the_run_did() -> None:
     """Where the fields do not say it: what it made goes, and what it deleted comes."""
     want = desired(wanted("cards/new", rule("new")), wanted("cards/vip", rule(priority=1)))
     found = live(managed("1", "cards/vip", rule()), managed("2", "cards/gone", rule("gone")))
-    made = plan(want, found, Options(undo="run-7"), NOW)
-    told = {change.action: change for change in (told_change(made, one) for one in made.changes)}
+    made = build_plan(want, found, PlanOptions(undo="run-7"), NOW)
+    told = {change.action: change for change in (summarize_change(made, one) for one in made.changes)}
     assert ("run run-7 deleted it", "run run-7 created it", "") == tuple(
-        told[action].why for action in ("create", "delete", "update")
+        told[action].reason for action in ("create", "delete", "update")
     )
-    assert {"the run undone"} == {change.by for change in told.values()}
+    assert {"the run undone"} == {change.cause_text for change in told.values()}
 
 
 def test_a_note_stands_above_all_else() -> None:
     """And counts among the lines."""
-    made = plan(desired(), live(managed("1", "cards/gone", rule("gone"))), Options(), NOW)
+    made = build_plan(desired(), live(managed("1", "cards/gone", rule("gone"))), PlanOptions(), NOW)
     (change,) = made.changes
     assert isinstance(change, Delete)
-    told = told_change(made, change, "left alone: incident 42")
-    assert "left alone: incident 42" == told.lines[0]
-    assert 'intent is "gone": to "Card Services", priority 100' == told.sentence
+    told = summarize_change(made, change, "left alone: incident 42")
+    assert "left alone: incident 42" == told.all_sentences[0]
+    assert 'intent is "gone": to "Card Services", priority 100' == told.rule_text
 
 
 def test_no_caller_notices_a_description() -> None:
     """It stands last, and without its words where more differs."""
-    other, words = Row("priority", "1", "2"), Row("description", '"a"', '"b"')
-    assert [other, Row("description", "changed, too")] == noticed([words, other])
-    assert [words] == noticed([words])
-    assert [other] == noticed([other])
+    other, words = FieldRow("priority", "1", "2"), FieldRow("description", '"a"', '"b"')
+    assert [other, FieldRow("description", "changed, too")] == visible_rows([words, other])
+    assert [words] == visible_rows([words])
+    assert [other] == visible_rows([other])
 
 
 def test_an_update_is_known_by_its_edit_and_no_other_change_is() -> None:
     """Equal edits of several rules are told as one."""
-    made = plan(
+    made = build_plan(
         desired(wanted("cards/vip", rule(priority=1)), wanted("cards/new", rule("new"))),
         live(managed("1", "cards/vip", rule())),
-        Options(),
+        PlanOptions(),
         NOW,
     )
-    told = {type(change): told_change(made, change) for change in made.changes}
+    told = {type(change): summarize_change(made, change) for change in made.changes}
     assert [True, False] == [told[kind].edit is not None for kind in sorted(told, key=lambda one: one is not Update)]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.behaviour.space.clauses import Clause
-from reconciler.model.rule import condition, opaque
+from reconciler.model.rule import make_condition, make_opaque
 from reconciler.render.clauses import clauses_phrase, exception_phrase
 from tests.render.test_plan_text import DANGEROUS, HOSTILE
 from tests.support.builders import LABELS
@@ -16,15 +16,15 @@ INTENT, CONFIDENCE = LABELS
 
 
 def is_so(attribute: str, operator: str, value: Any = None) -> Clause:
-    return Clause(condition(attribute, operator, value))
+    return Clause(make_condition(attribute, operator, value))
 
 
 def is_not_so(attribute: str, operator: str, value: Any = None) -> Clause:
-    return Clause(condition(attribute, operator, value), negate=True)
+    return Clause(make_condition(attribute, operator, value), negate=True)
 
 
-STRANGE = opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x|y"})
-SCHEDULE = opaque({"type": "schedule", "name": "nights"})
+STRANGE = make_opaque({"type": "attribute", "attributeName": "words", "operator": "matchesRegex", "value": "x|y"})
+SCHEDULE = make_opaque({"type": "schedule", "name": "nights"})
 
 PHRASES: list[tuple[list[Clause], str]] = [
     ([], "every conversation"),
@@ -99,5 +99,5 @@ def test_names_from_outside_do_no_harm(hostile: str) -> None:
         said = clauses_phrase([is_so(hostile, operator, hostile), is_not_so(INTENT, operator, hostile)], LABELS)
         assert DANGEROUS.search(said) is None
         assert "\n" not in said
-    strange = opaque({"type": hostile, "attributeName": hostile, "operator": hostile, "value": [hostile]})
+    strange = make_opaque({"type": hostile, "attributeName": hostile, "operator": hostile, "value": [hostile]})
     assert DANGEROUS.search(clauses_phrase([Clause(strange)], LABELS)) is None

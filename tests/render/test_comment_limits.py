@@ -10,9 +10,9 @@ import pytest
 
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Condition, condition
+from reconciler.model.rule import Condition, make_condition
 from reconciler.render.markdown import plan as comment
-from reconciler.render.markdown.plan import BYTES, CHARACTERS, LEVELS, markdown
+from reconciler.render.markdown.plan import DETAIL_LEVELS, MAX_BYTES, MAX_CHARACTERS, render_markdown
 from tests.support.builders import address, rule
 from tests.support.parsed_html import github
 from tests.support.plan_formats import as_markdown
@@ -20,10 +20,10 @@ from tests.support.plans import large, told, unsure
 from tests.support.work_bounds import at_most
 
 if TYPE_CHECKING:
-    from reconciler.render.markdown.plan import Level
-    from reconciler.render.provenance import Facts
+    from reconciler.render.markdown.plan import DetailLevel
+    from reconciler.render.provenance import Provenance
     from reconciler.render.routing_map import RoutingMap
-    from reconciler.render.summary import Telling
+    from reconciler.render.summary import PlanSummary
 
 WIDE = "\U0001f600" * 40
 LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", "hostile", "wide"])
@@ -34,36 +34,36 @@ LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", 
 def test_a_comment_fits_whatever_it_is_of(count: int, name: str) -> None:
     """60,000 characters and 200,000 bytes hold the counts, the refusals and who is affected, of any plan."""
     text = as_markdown(large(count, name))
-    assert len(text) <= CHARACTERS
-    assert len(text.encode()) <= BYTES
+    assert len(text) <= MAX_CHARACTERS
+    assert len(text.encode()) <= MAX_BYTES
     says_the_main_things(text, count)
 
 
 def test_ten_thousand_changes_fit() -> None:
     """However many there are, a comment says how many, and names some."""
     text = as_markdown(large(10_000))
-    assert len(text) <= CHARACTERS
+    assert len(text) <= MAX_CHARACTERS
     says_the_main_things(text, 10_000)
     assert "further rules: see the report." in text
 
 
-@pytest.mark.parametrize("level", range(len(LEVELS)))
+@pytest.mark.parametrize("level", range(len(DETAIL_LEVELS)))
 @LADEN
 def test_each_level_still_says_the_main_things(level: int, name: str) -> None:
     """With room for no more than a level of detail it is what is shown, or one with more that is no longer."""
     made = told(large(200, name))
-    wanted = written(made, LEVELS[level])
-    text = markdown(*made, characters=len(wanted), size=len(wanted.encode()))
+    wanted = written(made, DETAIL_LEVELS[level])
+    text = render_markdown(*made, characters=len(wanted), size=len(wanted.encode()))
     assert len(text) <= len(wanted)
-    assert text in [written(made, one) for one in LEVELS[: level + 1]]
+    assert text in [written(made, one) for one in DETAIL_LEVELS[: level + 1]]
     says_the_main_things(text, 200)
 
 
 def test_bytes_count_too() -> None:
     """A text of wide characters has room for fewer of them."""
     made = told(large(200, WIDE))
-    text = markdown(*made)
-    less = markdown(*made, size=len(text.encode()) - 1)
+    text = render_markdown(*made)
+    less = render_markdown(*made, size=len(text.encode()) - 1)
     assert len(less.encode()) < len(text.encode())
     assert [] == github(less).unclosed
 
@@ -72,15 +72,15 @@ def test_a_thousand_changes_are_written_quickly() -> None:
     """Under a fifth of the two seconds that one may take; asserted: what 80,000 plain rules take, about two."""
     made = told(large(1_000, WIDE))
     with at_most(rules=80_000):
-        markdown(*made)
+        render_markdown(*made)
 
 
 def test_less_detail_is_shorter() -> None:
     """Each level of detail leaves more out than the one before."""
     made = told(large(1_000))
-    sizes = [len(written(made, level)) for level in LEVELS]
+    sizes = [len(written(made, level)) for level in DETAIL_LEVELS]
     assert sorted(sizes, reverse=True) == sizes
-    assert len(LEVELS) == len(set(sizes))
+    assert len(DETAIL_LEVELS) == len(set(sizes))
 
 
 @pytest.mark.parametrize("sign", ["|", "`", "[", "@", "\U0001f600", "a b "])
@@ -88,13 +88,13 @@ def test_the_longest_names_fit(sign: str) -> None:
     """Rows too long to be read are counted, and findings and guards cut, before a comment is too long for GitHub."""
     name = sign * 2_000
     made = large(40, name)
-    broad = rule("broad", conditions=[condition(f"{name}{n}", "equals", name) for n in range(30)])
+    broad = rule("broad", conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)])
     clauses = tuple(Clause(one) for one in broad.conditions if isinstance(one, Condition))
     finding = Finding(code="CXR301", severity="error", message=name, hint=name, address=address("cards/r1"))
     worst = replace(unsure(made, *[clauses] * 9), findings=(finding,) * 99)
     text = as_markdown(worst)
-    assert len(text) <= CHARACTERS
-    assert len(text.encode()) <= BYTES
+    assert len(text) <= MAX_CHARACTERS
+    assert len(text.encode()) <= MAX_BYTES
     says_the_main_things(text, 40)
 
 
@@ -110,7 +110,7 @@ def says_the_main_things(text: str, count: int) -> None:
     assert f"{count - created - deleted:,} to update, {deleted:,} to delete" in page.said("strong")
 
 
-def written(made: tuple[Telling, RoutingMap, Facts], level: Level) -> str:
+def written(made: tuple[PlanSummary, RoutingMap, Provenance], level: DetailLevel) -> str:
     """The comment at one level of detail, whatever room there is."""
     with patch.object(comment, "LEVELS", (level,)):
-        return markdown(*made, characters=0)
+        return render_markdown(*made, characters=0)

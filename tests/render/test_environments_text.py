@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, get_args
 
 import pytest
 
-from reconciler.apply.report import Report
+from reconciler.apply.report import ApplyReport
 from reconciler.model.change import Applied, Delete, Failed
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.render.colour import ansi, colourless
+from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.environments import (
-    Row,
-    State,
+    EnvironmentRow,
+    EnvironmentStatus,
     applied_row,
+    environments_markdown,
+    environments_text,
     planned_row,
-    several_markdown,
-    several_text,
-    total,
+    status_totals,
 )
 from tests.support.builders import address, managed, rule
 from tests.support.plans import empty, everything, unsure
@@ -66,17 +66,17 @@ ROWS = {
 def test_a_row_says_what_changes_and_what_stands_in_the_way(name: str) -> None:
     """Changes by kind, who is affected, how it stands and why."""
     row, (changes, who, state, said) = ROWS[name]
-    assert ("prod", changes, state, said) == (row.environment, row.changes, row.state, row.said)
-    assert who in row.affected
+    assert ("prod", changes, state, said) == (row.environment, row.changes, row.status, row.detail)
+    assert who in row.impact
 
 
 def test_who_is_affected_is_a_count_or_not_known() -> None:
     """With the share of the sample where there is one; a plan that was not analysed says so."""
-    cases, _, share = planned_row(differing()).affected.partition(", ")
+    cases, _, share = planned_row(differing()).impact.partition(", ")
     assert cases.endswith(" cases")
     assert share.endswith("of October 2026")
-    assert "not known" == planned_row(differing(behaviour=None)).affected
-    assert "not known" == planned_row(unsure(differing(behaviour=None, moved=None), ())).affected
+    assert "not known" == planned_row(differing(behaviour=None)).impact
+    assert "not known" == planned_row(unsure(differing(behaviour=None, moved=None), ())).impact
 
 
 def test_a_plan_that_only_clears_away_says_so() -> None:
@@ -95,29 +95,29 @@ def test_a_row_says_what_became_of_a_plan() -> None:
     made: list[Outcome] = [Applied(change, 1, "") for change in plan.changes]
     part = (*made[:-1], Failed(plan.changes[-1], 1, "422"))
     reports = {
-        "applied": Report(outcomes=tuple(made), converged=True),
-        "partly": Report(outcomes=part, converged=False, error="HTTP 403"),
-        "interrupted": Report(outcomes=part, converged=False, interrupted=True),
+        "applied": ApplyReport(outcomes=tuple(made), converged=True),
+        "partly": ApplyReport(outcomes=part, converged=False, error="HTTP 403"),
+        "interrupted": ApplyReport(outcomes=part, converged=False, interrupted=True),
     }
     assert {
         "applied": "applied 7 of 7",
         "partly": "applied 6 of 7; HTTP 403",
         "interrupted": "applied 6 of 7",
-    } == {state: applied_row(plan, report).said for state, report in reports.items()}
-    assert list(reports) == [applied_row(plan, report).state for report in reports.values()]
+    } == {state: applied_row(plan, report).detail for state, report in reports.items()}
+    assert list(reports) == [applied_row(plan, report).status for report in reports.values()]
 
 
 TABLE = [
-    Row(environment="prod-apac", changes="2 create", affected="2 cases", state="differs"),
-    Row(environment="prod-emea", changes="none", affected="nobody", state="same"),
-    Row(
+    EnvironmentRow(environment="prod-apac", changes="2 create", impact="2 cases", status="differs"),
+    EnvironmentRow(environment="prod-emea", changes="none", impact="nobody", status="same"),
+    EnvironmentRow(
         environment="prod-|us",
         changes="1 update",
-        affected="nobody",
-        state="partly",
-        said="applied 0 of 1; HTTP 403 <b>\x1b[31m",
+        impact="nobody",
+        status="partly",
+        detail="applied 0 of 1; HTTP 403 <b>\x1b[31m",
     ),
-    Row(environment="prod-x", changes="1 update", affected="nobody", state="failed", said="x" * 80),
+    EnvironmentRow(environment="prod-x", changes="1 update", impact="nobody", status="failed", detail="x" * 80),
 ]
 
 
@@ -131,7 +131,7 @@ Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly appl
   prod-emea    none      nobody           nothing to do
   prod-|us     1 update  nobody           applied 0 of 1; HTTP 403 <b>\\u001b[31m
   prod-x       1 update  nobody           {"x" * 67}...
-""" == several_text(TABLE, "Plan for", colourless)
+""" == environments_text(TABLE, "Plan for", no_style)
     assert f"""\
 ### Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 failed
 
@@ -141,17 +141,20 @@ Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly appl
 | `prod-emea` | none | nobody | nothing to do |
 | `prod-\\|us` | 1 update | nobody | applied 0 of 1; HTTP 403 `<b>\\u001b[31m` |
 | `prod-x` | 1 update | nobody | {"x" * 67}... |
-""" == several_markdown(TABLE, "Plan for")
+""" == environments_markdown(TABLE, "Plan for")
 
 
 def test_every_state_has_its_words_and_its_colour() -> None:
     """None at all is no environment."""
-    rows = [Row(environment="e", changes="none", affected="nobody", state=state) for state in get_args(State)]
+    rows = [
+        EnvironmentRow(environment="e", changes="none", impact="nobody", status=state)
+        for state in get_args(EnvironmentStatus)
+    ]
     assert (
         "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 refused, 1 failed,"
         " 1 interrupted"
-    ) == total(rows)
-    painted = several_text(rows, "Plan for", ansi)
+    ) == status_totals(rows)
+    painted = environments_text(rows, "Plan for", ansi_style)
     for words in ("\x1b[2mnothing to do", "\x1b[31mrefused", "\x1b[31mpartly", "\x1b[32mapplied"):
         assert words in painted
-    assert "0 environments" == total([])
+    assert "0 environments" == status_totals([])

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from reconciler.model.change import Update
-from reconciler.model.rule import Queue, Rule, Target, condition
-from reconciler.plan.document import document
-from reconciler.render.equal_edits import FEWEST, equal_edits
-from reconciler.render.summary import telling
+from reconciler.model.rule import Queue, Rule, Target, make_condition
+from reconciler.plan.document import plan_to_json
+from reconciler.render.equal_edits import MIN_GROUP, group_equal_edits
+from reconciler.render.summary import summarize_plan
 from tests.render.test_plan_text import DANGEROUS
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
 from tests.support.hostile_names import HOSTILE_NAMES
@@ -49,7 +49,11 @@ def raised(count: int) -> list[tuple[Rule, Rule]]:
 
 def grouped(made: Plan) -> list[list[str]]:
     """The keys of each group of more than one rule."""
-    return [[one.address.key for one in group] for group in equal_edits(telling(made, "t").changes) if len(group) > 1]
+    return [
+        [one.address.key for one in group]
+        for group in group_equal_edits(summarize_plan(made, "t").changes)
+        if len(group) > 1
+    ]
 
 
 def test_many_equal_edits_are_one_line() -> None:
@@ -60,7 +64,7 @@ def test_many_equal_edits_are_one_line() -> None:
         in as_text(made)
     )
     assert "Plan: 22 to update, 0 unchanged.\n" in as_text(made)
-    assert 22 == len(document(made)["changes"])
+    assert 22 == len(plan_to_json(made)["changes"])
     row = next(row for row in github(as_markdown(made)).rows()[1] if row[0] == "~\u00a0update")
     assert (True, "confidence ≥ 0.6 → ≥ 0.7") == (row[1].startswith("22 rules"), row[2])
     assert all(f"cards/r{n}" in row[1] for n in range(22))
@@ -69,7 +73,7 @@ def test_many_equal_edits_are_one_line() -> None:
     assert all(f"<li><code>cards/r{n}</code>" in text for n in range(22))
 
 
-@pytest.mark.parametrize("count", [1, FEWEST - 1])
+@pytest.mark.parametrize("count", [1, MIN_GROUP - 1])
 def test_few_equal_edits_stand_by_themselves(count: int) -> None:
     """Two lines are read faster than one about two."""
     assert [] == grouped(edited(*raised(count)))
@@ -115,7 +119,7 @@ def test_an_edit_that_differs_is_not_hidden(other: tuple[Rule, Rule]) -> None:
 def test_what_is_cut_where_people_read_it_is_compared_whole() -> None:
     """Long lists, long texts, and queues of one name."""
     values = [[*LONG, "a"], [*LONG, "b"], [*LONG, "c"]]
-    tiers = [(rule(f"i{n}"), rule(f"i{n}", conditions=[condition("tier", "in", values[n])])) for n in range(3)]
+    tiers = [(rule(f"i{n}"), rule(f"i{n}", conditions=[make_condition("tier", "in", values[n])])) for n in range(3)]
     assert [] == grouped(edited(*tiers))
     texts = [(rule(f"i{n}"), rule(f"i{n}", description=f"{'x' * 400}{n}")) for n in range(3)]
     assert [] == grouped(edited(*texts))
@@ -147,7 +151,7 @@ def test_grouping_loses_no_rule_and_joins_only_equal_edits(pairs: list[tuple[dic
     """Every change is in one group, in some order; in a group all fields go from and to the same values."""
     edits = [(asks(f"i{n}", **before), asks(f"i{n}", **after)) for n, (before, after) in enumerate(pairs)]
     made = edited(*edits)
-    groups = equal_edits(telling(made, "t").changes)
+    groups = group_equal_edits(summarize_plan(made, "t").changes)
     assert sorted(one.address for one in made.changes) == sorted(one.address for group in groups for one in group)
     for group in groups:
         fields = {
@@ -156,7 +160,7 @@ def test_grouping_loses_no_rule_and_joins_only_equal_edits(pairs: list[tuple[dic
             if isinstance(change, Update) and change.address in [one.address for one in group]
         }
         assert 1 == len(fields)
-        assert len(group) == 1 or len(group) >= FEWEST
+        assert len(group) == 1 or len(group) >= MIN_GROUP
     text = as_text(made)
     assert all(
         f"cards/r{n}" in text or re.search(r"and \d+ more", text)
@@ -171,7 +175,7 @@ def test_hostile_values_in_a_group_are_text(name: str) -> None:
 
     def made(said: str) -> Plan:
         before = [rule(f"i{n}", description=f"a{n} {said} b") for n in range(4)]
-        asked = condition(said, "equals", said)
+        asked = make_condition(said, "equals", said)
         after = [
             rule(
                 f"i{n}",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reconciler.render.escape_markdown import cell, code, fenced, inline, unquoted
+from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell, unquote
 from reconciler.text.escape import escape_invisible, quote
 from tests.support.parsed_html import Page, github
 
@@ -37,20 +37,20 @@ SIGNS = st.text(st.sampled_from("ab 12\"'`|\\[]()<>@#*_~:;.,!$&/-+={}\n\t\u200b�
 )
 def test_a_sentence_reads_like_this(said: str, expected: str) -> None:
     """What is ours stays text; arrows are drawn; what is not surely harmless is code."""
-    assert expected == inline(said)
+    assert expected == escape_markdown(said)
 
 
 def test_a_long_sentence_is_whole() -> None:
     """A case of many intents is not cut where the terminal does not cut it; a name is, as everywhere."""
     said = ", ".join(f'"intent_number_{n}"' for n in range(40))
-    assert "`intent_number_39`" in inline(said)
-    assert 303 == len(code("x" * 400).strip("`"))
+    assert "`intent_number_39`" in escape_markdown(said)
+    assert 303 == len(code_span("x" * 400).strip("`"))
 
 
 @pytest.mark.parametrize("name", ["x" * 400, "\\" * 400, '"' * 400])
 def test_a_value_that_is_cut_ends_where_it_ends(name: str) -> None:
     """The words after a long name are no part of it."""
-    assert inline(f'{quote(name)} -> "General"').endswith("` → `General`")
+    assert escape_markdown(f'{quote(name)} -> "General"').endswith("` → `General`")
 
 
 @pytest.mark.parametrize(
@@ -68,14 +68,14 @@ def test_a_value_that_is_cut_ends_where_it_ends(name: str) -> None:
 )
 def test_quotes_stay_where_they_say_something(written: str, expected: str) -> None:
     """A text that could be taken for a number, for true, or for less than it is, keeps its quotes."""
-    assert expected == unquoted(written)
+    assert expected == unquote(written)
 
 
 @settings(max_examples=400, deadline=None)
 @given(SIGNS)
 def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
     """No text makes any other element, and all of it is read, though it begins a line."""
-    page = github(f"- {inline(said)}\n")
+    page = github(f"- {escape_markdown(said)}\n")
     assert set() == {tag for tag, _ in page.tags} - {"ul", "li", "code"}
     assert [] == [text for text in page.outside("code") if re.search(r"[@#`*_~$|]|<[\w/!?]", text)]
     assert folded(escape_invisible(said)) == folded(read(page))
@@ -85,7 +85,7 @@ def test_whatever_is_said_is_one_paragraph_of_text_and_code(said: str) -> None:
 @given(SIGNS)
 def test_a_code_span_shows_just_its_text(name: str) -> None:
     """On one line, with every sign that can be seen."""
-    page = github(f"a {code(name)} b")
+    page = github(f"a {code_span(name)} b")
     assert set() == {tag for tag, _ in page.tags} - {"p", "code"}
     assert escape_invisible(name) == page.said("code") or not name.strip()
 
@@ -94,7 +94,7 @@ def test_a_code_span_shows_just_its_text(name: str) -> None:
 @given(SIGNS, SIGNS)
 def test_a_cell_is_one_cell(name: str, said: str) -> None:
     """Whatever stands in it: bars, in code too, are no borders; behind odd backslashes they are escapes."""
-    page = github(f"| a | b |\n|---|---|\n| {cell(code(name))} | {cell(inline(said))} |\n")
+    page = github(f"| a | b |\n|---|---|\n| {table_cell(code_span(name))} | {table_cell(escape_markdown(said))} |\n")
     assert [2, 2] == [len(row) for row in page.rows()[0]]
     shown = page.rows()[0][1][0].replace("\\u007c", "|")
     assert escape_invisible(name).strip() == shown.strip()
@@ -105,14 +105,14 @@ def test_a_cell_is_one_cell(name: str, said: str) -> None:
 )
 def test_a_bar_is_read_alike_by_every_parser(text: str, expected: str) -> None:
     """Whether a backslash before it belongs to the bar is nothing that they agree on."""
-    assert expected == cell(text)
+    assert expected == table_cell(text)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.text(st.sampled_from("`~ab\n "), max_size=40))
 def test_no_text_ends_its_block(text: str) -> None:
     """The fence is longer than any run of backticks inside."""
-    page = github(f"{fenced(text, 'diff')}after\n")
+    page = github(f"{code_block(text, 'diff')}after\n")
     assert "after" == page.said("p").strip()
     assert 1 == len(page.all("pre"))
 

@@ -13,18 +13,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.behaviour.facts.rule_facts import Facts
-from reconciler.checks.lint_rules import about_rules
-from reconciler.checks.lint_view import View
+from reconciler.behaviour.facts.rule_facts import RuleFacts
+from reconciler.checks.lint_rules import check_rules
+from reconciler.checks.lint_view import LintView
 from reconciler.cli.commands.history import read
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.load import load
-from reconciler.model.finding import Finding, finding_document, group_findings
+from reconciler.manifest.load import load_manifests
+from reconciler.model.finding import Finding, finding_to_json, group_findings
 from reconciler.model.rule import Source
-from reconciler.plan.plan import advised
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import annotated
-from reconciler.render.sarif import sarif
+from reconciler.plan.plan import add_findings
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import annotate_findings
+from reconciler.render.sarif import findings_to_sarif
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from tests.render.test_plan_text import DANGEROUS
 from tests.support.airline import ADDRESSES, make_by_hand, rules
@@ -76,8 +76,8 @@ def several(count: int, message: str = "never reached") -> list[Finding]:
 def test_grouping_loses_nothing_and_joins_only_what_says_the_same(findings: list[Finding]) -> None:
     """Each code, address and source is still there, as often; equal ones that are no errors are one finding."""
     groups = group_findings(findings)
-    assert Counter(findings) == Counter(place for group in groups for place in group.places)
-    assert all(len({said(place) for place in group.places}) == 1 for group in groups)
+    assert Counter(findings) == Counter(place for group in groups for place in group.occurrences)
+    assert all(len({said(place) for place in group.occurrences}) == 1 for group in groups)
     assert not any(group.repeats for group in groups if group.severity == "error")
     apart = [(said(one), one.address is None) for one in groups if one.severity != "error"]
     assert len(apart) == len(set(apart))
@@ -96,18 +96,18 @@ def test_a_rule_that_is_meant_twice_is_one_rule() -> None:
         for n in (1, 2)
     ]
     (group,) = group_findings(twice)
-    assert ((address("a/b"),), 2) == (group.addresses, len(group.places))
-    assert "2 places: one" in findings_text([group], colourless)
+    assert ((address("a/b"),), 2) == (group.addresses, len(group.occurrences))
+    assert "2 places: one" in findings_text([group], no_style)
 
 
 @given(FINDINGS)
 def test_json_has_every_rule_with_its_place(findings: list[Finding]) -> None:
     """`address` and `source` are the first's; `addresses` and `sources` have each in the same order."""
     for group in group_findings(findings):
-        form = finding_document(group)
+        form = finding_to_json(group)
         assert ("sources" in form) is bool(group.repeats)
         listed = zip(form.get("addresses", [form["address"]] * 99), form.get("sources", [form["source"]]), strict=False)
-        assert [(str(one.address) if one.address else None, one.source) for one in group.places] == [
+        assert [(str(one.address) if one.address else None, one.source) for one in group.occurrences] == [
             (where, Source(**source) if source else None) for where, source in listed
         ]
 
@@ -186,9 +186,11 @@ def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None
     environment = Environment(name="prod", owner="acme", tenant="acme")
     want = desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(5)))
     (tmp_path / "prod.yaml").write_text("apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {}\n", encoding="utf-8")
-    view = View(want, (), load(tmp_path), environment, {})
+    view = LintView(want, (), load_manifests(tmp_path), environment, {})
     (group,) = group_findings(
-        about_rules(view, Facts(never=(), shadowed=(), redundant=(), ties=(), undecided=tuple(view.ordered)))
+        check_rules(
+            view, RuleFacts(contradictory=(), shadowed=(), redundant=(), ties=(), undecided=tuple(view.ordered))
+        )
     )
     assert ("CXR209", [f"cards/r{n}" for n in range(5)]) == (group.code, [str(one) for one in group.addresses])
 
@@ -196,8 +198,8 @@ def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None
 def test_a_finding_about_several_rules_is_near_if_one_of_them_changes() -> None:
     """It stands open in the comment; about other rules alone it is folded."""
     changed = replace(several(1)[0], address=address("cards/both"))
-    assert "> - **CXR202** 3 rules: never reached" in as_markdown(advised(everything(), [*several(2), changed]))
-    assert "\n- **CXR202** 3 rules: never reached" in as_markdown(advised(everything(), several(3)))
+    assert "> - **CXR202** 3 rules: never reached" in as_markdown(add_findings(everything(), [*several(2), changed]))
+    assert "\n- **CXR202** 3 rules: never reached" in as_markdown(add_findings(everything(), several(3)))
 
 
 def test_places_are_told_where_there_is_no_rule() -> None:
@@ -205,9 +207,9 @@ def test_places_are_told_where_there_is_no_rule() -> None:
     groups = group_findings(replace(one, address=None) for one in several(5))
     places = "a.yaml:1, a.yaml:2, a.yaml:3 and 2 more"
     head = "a.yaml:1:5: warning[CXR202]: 5 places: never reached; narrow it"
-    assert f"{head}; {places}\n" == findings_text(groups, colourless)
-    assert findings_with_carets(groups, colourless, 80).endswith("      a.yaml:1, a.yaml:2, a.yaml:3 and 2 more\n")
-    assert "a.yaml:4, a.yaml:5\n" in findings_text(groups, colourless, 99)
+    assert f"{head}; {places}\n" == findings_text(groups, no_style)
+    assert findings_with_carets(groups, no_style, 80).endswith("      a.yaml:1, a.yaml:2, a.yaml:3 and 2 more\n")
+    assert "a.yaml:4, a.yaml:5\n" in findings_text(groups, no_style, 99)
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
@@ -217,7 +219,7 @@ def test_hostile_names_in_a_group_are_text(name: str) -> None:
         replace(one, message=f"{name}: {name}", hint=name, source=Source(f"m/{name}", 1, 1)) for one in several(4)
     ]
     plain = [replace(one, message="x", hint="y") for one in several(4)]
-    made, usual = advised(empty(), findings), advised(empty(), plain)
+    made, usual = add_findings(empty(), findings), add_findings(empty(), plain)
     assert len(as_text(usual).splitlines()) - (not name) == len(as_text(made).splitlines())
     assert DANGEROUS.search(as_text(made)) is None
     tags = [[tag for tag, _ in page(as_html(one)).tags if tag not in ("code", "a", "span")] for one in (usual, made)]
@@ -228,8 +230,8 @@ def test_hostile_names_in_a_group_are_text(name: str) -> None:
         ]
         assert shapes[0] == shapes[1]
     groups = group_findings(findings)
-    assert 1 == len(commands(annotated(groups)))
-    assert 1 == len(findings_text(groups, colourless).splitlines())
-    assert 4 == len(sarif(groups)["runs"][0]["results"])
-    assert [f"{name}: {name}"] * 4 == [place.message for place in groups[0].places]
+    assert 1 == len(commands(annotate_findings(groups)))
+    assert 1 == len(findings_text(groups, no_style).splitlines())
+    assert 4 == len(findings_to_sarif(groups)["runs"][0]["results"])
+    assert [f"{name}: {name}"] * 4 == [place.message for place in groups[0].occurrences]
     assert name in json.loads(as_json(made))["findings"][-1]["message"]

@@ -9,8 +9,8 @@ import pytest
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.render.colour import ansi, colourless
-from reconciler.render.text.findings import findings_with_carets, totals
+from reconciler.render.colour import ansi_style, no_style
+from reconciler.render.text.findings import findings_with_carets, severity_totals
 from tests.support.builders import address
 
 LONG = f"  - {{intent: {'x' * 50}, a: b, quue: fraud, and: so, on: y}}"
@@ -32,7 +32,7 @@ def finding(excerpt: str = "  - quue: fraud", column: int = 5, span: int = 4, **
 
 def shown(one: Finding, width: int = 40) -> list[str]:
     """Return the lines below the head of a finding."""
-    head, *lines = findings_with_carets([one], colourless, width).splitlines()
+    head, *lines = findings_with_carets([one], no_style, width).splitlines()
     assert head.endswith("error[CXR102]: unknown field")
     return lines
 
@@ -95,8 +95,8 @@ def test_a_finding_about_several_rules_names_them_below() -> None:
         "   12 |   - quue: fraud",
         "      |     ^^^^",
         "      cards/r0, cards/r1, cards/r2 and 2 more",
-    ] == findings_with_carets([group], colourless, 40).splitlines()
-    assert findings_with_carets([group], colourless, 40, 9).endswith("cards/r3, cards/r4\n")
+    ] == findings_with_carets([group], no_style, 40).splitlines()
+    assert findings_with_carets([group], no_style, 40, 9).endswith("cards/r3, cards/r4\n")
 
 
 def test_an_error_is_red_and_its_line_dim() -> None:
@@ -105,16 +105,16 @@ def test_an_error_is_red_and_its_line_dim() -> None:
         "m.yaml:12:5: \x1b[31merror[CXR102]\x1b[0m: unknown field\n"
         "\x1b[2m   12 | \x1b[0m  - quue: fraud\n"
         "      |     \x1b[31m^^^^\x1b[0m\n"
-    ) == findings_with_carets([finding()], ansi, 40)
+    ) == findings_with_carets([finding()], ansi_style, 40)
     colours = {"warning": "\x1b[33mwarning", "info": "\x1b[2minfo"}
     for severity, painted in colours.items():
-        assert painted in findings_with_carets([replace(finding(), severity=severity)], ansi, 40)  # type: ignore[arg-type]
+        assert painted in findings_with_carets([replace(finding(), severity=severity)], ansi_style, 40)  # type: ignore[arg-type]
 
 
 def test_totals_count_what_is_wrong_and_the_files() -> None:
     """Infos count as nothing wrong."""
     error, info = finding(), replace(finding(), severity="info")
     warning = replace(finding(), severity="warning")
-    assert "2 errors and 1 warning in 12 files." == totals([error, warning, error, info], 12)
-    assert "1 warning in 1 file." == totals([warning], 1)
-    assert "No errors in 1,000 files." == totals([info], 1000)
+    assert "2 errors and 1 warning in 12 files." == severity_totals([error, warning, error, info], 12)
+    assert "1 warning in 1 file." == severity_totals([warning], 1)
+    assert "No errors in 1,000 files." == severity_totals([info], 1000)

@@ -11,7 +11,7 @@ from unittest.mock import patch
 import pytest
 
 from reconciler.plan import document as saved_plan
-from reconciler.render.impact import OTHERS
+from reconciler.render.impact import OTHERS_UNCHANGED
 from tests.support.parsed_html import github, page
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown, as_text
 from tests.support.plans import empty, everything, many, told
@@ -52,7 +52,7 @@ PLAN = pytest.mark.parametrize("build", PLANS.values(), ids=PLANS)
 def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
     """The text, the comment, the page and the document for programs have the same numbers."""
     made = build()
-    expected = {kind: count for kind, count in saved_plan.document(made)["summary"].items() if kind != "unmanaged"}
+    expected = {kind: count for kind, count in saved_plan.plan_to_json(made)["summary"].items() if kind != "unmanaged"}
     shown = [as_text(made), github(as_markdown(made)).said("p"), page(as_html(made)).said("section")]
     assert [expected] * len(shown) == [counts(text) for text in shown]
     assert f'"create": {expected["create"]}' in as_json(made)
@@ -62,9 +62,9 @@ def test_every_form_counts_alike(build: Callable[[], Plan]) -> None:
 def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], Plan]) -> None:
     """Who, from where to where, which share: row by row, in one order; what is not known; and that nobody else is."""
     made = build()
-    who = told(made)[0].affected
+    who = told(made)[0].impact
     cases = (
-        [[plain(one) for one in (case.who, case.before, case.after, case.share) if one] for case in who.cases]
+        [[plain(one) for one in (case.callers, case.origin, case.destination, case.share) if one] for case in who.cases]
         if who
         else []
     )
@@ -74,8 +74,8 @@ def test_every_form_says_who_is_affected_in_the_same_words(build: Callable[[], P
     for case in cases:
         assert f"{case[0]}" in text
         assert f"{case[1]} → {case[2]}" in text
-    for said in [OTHERS, *(who.unknown if who else ())]:
-        present = bool(who and (said != OTHERS or (who.cases and who.complete)))
+    for said in [OTHERS_UNCHANGED, *(who.unknown if who else ())]:
+        present = bool(who and (said != OTHERS_UNCHANGED or (who.cases and who.is_complete)))
         for form in (plain(comment.said("p") + comment.said("li")), plain(report.said("section")), text):
             assert present is (plain(said) in form)
 
@@ -87,8 +87,8 @@ def test_what_stands_in_the_way_is_said_alike(build: Callable[[], Plan]) -> None
     telling = told(made)[0]
     said = [one.message for one in (*telling.conflicts, *telling.notes)]
     said += [one.message for one in telling.refusals]
-    said += [text for one in telling.allowed for text in (one.message, one.because)]
-    said += [change.note.removeprefix("left alone: ") for change in telling.held]
+    said += [text for one in telling.lifted_guards for text in (one.message, one.reason)]
+    said += [change.note.removeprefix("left alone: ") for change in telling.held_changes]
     comment, report = github(as_markdown(made)), page(as_html(made))
     for form in (as_text(made), "".join(comment.outside("pre")), report.said("main")):
         assert [] == [one for one in said if plain(one) not in plain(form)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reconciler.journal.journal import Run
+from reconciler.journal.journal import RecordedRun
 from reconciler.render.text.history import run_text, runs_text
 from tests.support.builders import managed, rule
 from tests.support.in_process_tenant import raw
@@ -34,9 +34,9 @@ def test_runs_are_lines_newest_first() -> None:
     """When, who, what became of it, why; of an undo which run it undoes; text from outside is escaped."""
     done, failed = entry("create", after=form()), entry("update", form(), form(), status="failed")
     runs = [
-        Run(id="r1", start={**START, "reason": "INC-7"}, changes=(done, failed), end={"converged": False}),
-        Run(id="r2", start={**START, "who": "", "undo": "r1"}, changes=(done,), end={"converged": True}),
-        Run(id="r3", start={**START, "undo": "r1", "reason": "INC-8\x1b[31m"}, changes=(), end=None),
+        RecordedRun(id="r1", start={**START, "reason": "INC-7"}, changes=(done, failed), end={"converged": False}),
+        RecordedRun(id="r2", start={**START, "who": "", "undo": "r1"}, changes=(done,), end={"converged": True}),
+        RecordedRun(id="r3", start={**START, "undo": "r1", "reason": "INC-8\x1b[31m"}, changes=(), end=None),
     ]
     assert """\
 run  time                       who  result                           reason
@@ -54,7 +54,7 @@ def test_a_run_tells_each_change_as_a_plan_does() -> None:
         entry("update", form(), form(priority=7, targets=[]), error="HTTP 422\x1b[31m", status="failed"),
         entry("delete", form(enabled=False)),
     )
-    run = Run(
+    run = RecordedRun(
         id="r1",
         start={**START, "undo": "r0", "allowed": {"deletes": "CHG-1"}},
         changes=changes,
@@ -86,7 +86,7 @@ Run r1   2 of 3 changes applied
 def test_what_is_no_rule_is_told_field_by_field() -> None:
     """Anybody may have written to a journal; a queue without a name is its id."""
     odd = {"name": "a\x1b[31m", "priority": True, "targets": [7, {"queueId": "q"}]}
-    told = run_text(Run(id="r1", start=START, changes=(entry("update", odd, {"name": "b"}),), end=None))
+    told = run_text(RecordedRun(id="r1", start=START, changes=(entry("update", odd, {"name": "b"}),), end=None))
     assert (
         """\
   update cards/vip   applied
@@ -96,10 +96,12 @@ def test_what_is_no_rule_is_told_field_by_field() -> None:
 """
         in told
     )
-    half = run_text(Run(id="r1", start=START, changes=(entry("update", form(), {"name": "b"}),), end=None))
+    half = run_text(RecordedRun(id="r1", start=START, changes=(entry("update", form(), {"name": "b"}),), end=None))
     assert '      name: "vip" -> "b"\n' in half
     nameless = raw(managed("1", "cards/vip", rule()))
-    assert 'to "q-cards"' in run_text(Run(id="r1", start=START, changes=(entry("create", None, nameless),), end=None))
-    assert run_text(Run(id="r1", start=START, changes=(entry("create", "a text", ["a list"]),), end=None)).endswith(
-        "cards/vip   applied\n"
+    assert 'to "q-cards"' in run_text(
+        RecordedRun(id="r1", start=START, changes=(entry("create", None, nameless),), end=None)
     )
+    assert run_text(
+        RecordedRun(id="r1", start=START, changes=(entry("create", "a text", ["a list"]),), end=None)
+    ).endswith("cards/vip   applied\n")

@@ -9,7 +9,7 @@ from hashlib import sha256
 
 import pytest
 
-from reconciler.render.html import pieces
+from reconciler.render.html import split_sentence
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, page
 from tests.support.plan_formats import as_html
@@ -103,18 +103,19 @@ def test_a_thousand_changes_are_all_there() -> None:
 def test_values_stand_apart_from_words() -> None:
     """What is in quotes is a value; arrows are drawn."""
     assert [("Cards", True), (" → the tenant's default", False)] == [
-        (piece.text, piece.named) for piece in pieces('"Cards" -> the tenant\'s default')
+        (piece.text, piece.is_value) for piece in split_sentence('"Cards" -> the tenant\'s default')
     ]
 
 
 def test_a_command_is_one_piece() -> None:
     """What explains a failed route test can be copied whole."""
     assert (
-        "cxroute explain -e prod --intent lost" == pieces('to "x"; why: cxroute explain -e prod --intent lost')[-1].text
+        "cxroute explain -e prod --intent lost"
+        == split_sentence('to "x"; why: cxroute explain -e prod --intent lost')[-1].text
     )
 
 
 def test_a_language_stays_on_one_line() -> None:
     """No line ends inside de-AT; a name with spaces, and a long one, may be broken."""
-    found = pieces('language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"')
-    assert ["de-AT"] == [piece.text for piece in found if piece.whole]
+    found = split_sentence('language "de" or "de-AT", to "Late-night Desk" or "a-name-that-no-column-of-a-phone-holds"')
+    assert ["de-AT"] == [piece.text for piece in found if piece.is_unbreakable]

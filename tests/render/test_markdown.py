@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.model.rule import Source
-from reconciler.render.markdown.plan import markdown
-from reconciler.render.provenance import Facts, Origin
+from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.provenance import Provenance, SourceLinks
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, github
 from tests.support.plan_formats import as_drift_markdown, as_markdown
@@ -131,7 +131,7 @@ def test_nothing_to_do_is_short() -> None:
 def test_without_a_repository_nothing_is_linked() -> None:
     """Places are text where nobody knows an address for them."""
     telling, routing, _ = told(everything())
-    page = github(markdown(telling, routing, Facts("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", Origin())))
+    page = github(render_markdown(telling, routing, Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", SourceLinks())))
     assert [] == page.all("a")
     assert "cards.yaml:4" in page.said("td")
 

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from reconciler.render.markdown.mermaid import MOST_LANES, drawn, label, mermaid
-from reconciler.render.routing_map import routing_map
+from reconciler.render.markdown.mermaid import MAX_LANES, drawn_lanes, label, render_mermaid
+from reconciler.render.routing_map import build_routing_map
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import everything, hostile, large
 
@@ -21,9 +21,9 @@ LINE = re.compile(
 @NAMES
 def test_every_line_is_one_of_ours(name: str) -> None:
     """Nodes with a label in quotes, lines between nodes, styles; nothing that a name began."""
-    lines = mermaid(routing_map(hostile(name))).splitlines()
+    lines = render_mermaid(build_routing_map(hostile(name))).splitlines()
     assert [] == [line for line in lines if not LINE.fullmatch(line)]
-    assert len(mermaid(routing_map(hostile("Billing"))).splitlines()) == len(lines)
+    assert len(render_mermaid(build_routing_map(hostile("Billing"))).splitlines()) == len(lines)
 
 
 @NAMES
@@ -36,7 +36,7 @@ def test_a_label_is_short_and_of_harmless_signs(name: str) -> None:
 
 def test_a_few_rules_are_all_drawn_with_what_happens_to_them() -> None:
     """A changed queue is a new line and one that goes; rules that stay have plain lines."""
-    text = mermaid(routing_map(everything()))
+    text = render_mermaid(build_routing_map(everything()))
     place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
     both, cards, fraud, general = (place[name] for name in ("cards/both", "Card Services", "Fraud", "General"))
     for line in (f"{both} -->|goes| {general}", f"{both} -->|new| {cards}", f"{both} -->|new| {fraud}"):
@@ -46,17 +46,17 @@ def test_a_few_rules_are_all_drawn_with_what_happens_to_them() -> None:
 
 def test_of_many_rules_the_changed_ones_are_drawn_as_many_as_can_be_read() -> None:
     """At most thirty rules; Mermaid itself stops at 500 lines and 50,000 characters."""
-    routing = routing_map(large(1_000, "\U0001f600" * 80))
-    assert MOST_LANES == len(drawn(routing))
-    assert {"same"}.isdisjoint(lane.state for lane in drawn(routing))
-    text = mermaid(routing)
+    routing = build_routing_map(large(1_000, "\U0001f600" * 80))
+    assert MAX_LANES == len(drawn_lanes(routing))
+    assert {"same"}.isdisjoint(lane.state for lane in drawn_lanes(routing))
+    text = render_mermaid(routing)
     assert text.count("-->") <= 120
     assert len(text) <= 50_000
 
 
 def test_each_line_has_the_colour_of_what_happens() -> None:
     """Lines are numbered in the order in which they stand; one without a word goes on as the line into its rule."""
-    text = mermaid(routing_map(everything()))
+    text = render_mermaid(build_routing_map(everything()))
     colours = {"new": "#1a7f37", "goes": "#cf222e", "changed": "#9a6700"}
     expected, into = [], {}
     for start, word, end in re.findall(r"(\w+) -->(?:\|(\w+)\|)? (\w+)", text):
@@ -72,7 +72,7 @@ def test_each_line_has_the_colour_of_what_happens() -> None:
 
 def test_what_happens_is_said_once() -> None:
     """A line out of a rule says something only where it happens to that queue and not to the whole rule."""
-    text = mermaid(routing_map(everything()))
+    text = render_mermaid(build_routing_map(everything()))
     place = {name: node for node, name in re.findall(r'(\w+)\(?\[?"([^"]+)"', text)}
     said = re.findall(r"(r\d+) -->\|(\w+)\|", text)
     assert {(place["cards/both"], "new"), (place["cards/both"], "goes"), (place["cards/hand"], "new")} < set(said)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model.rule import Queue, Target, condition
-from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, plan
-from reconciler.plan.schedule import arrange, foresee
-from reconciler.render.colour import ansi, colourless
+from reconciler.model.rule import Queue, Target, make_condition
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import LiveState, build_plan
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import sanitize
 from reconciler.text.phrases import condition_phrase
@@ -21,7 +21,7 @@ from tests.support.plan_formats import as_drift, as_text
 from tests.support.plans import empty, everything
 
 if TYPE_CHECKING:
-    from reconciler.desired.desired import Desired
+    from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
 
 DANGEROUS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]")
@@ -65,7 +65,7 @@ def test_a_plan_reads_like_this() -> None:
         wanted("cards/hand", rule("hand"), adopt="by hand"),
         wanted("cards/taken", rule("taken")),
     )
-    found = Live(
+    found = LiveState(
         (
             managed("1", "cards/changed", rule("changed", priority=20)),
             managed("2", "cards/off", rule("off", enabled=False), last_written=rule("off")),
@@ -105,13 +105,15 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
 
 Plan: 1 to create, 2 to update, 1 to adopt, 1 to delete, 0 unchanged.
 """
-    assert expected == plan_text(plan(want, found, Options(), NOW), colourless, "tenant acme")
+    assert expected == plan_text(build_plan(want, found, PlanOptions(), NOW), no_style, "tenant acme")
 
 
 def test_nothing_to_do_is_one_sentence() -> None:
     """With how many rules match."""
-    made = plan(desired(wanted("cards/vip", rule())), Live((managed("1", "cards/vip", rule()),), ()), Options(), NOW)
-    assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, colourless, "tenant acme")
+    made = build_plan(
+        desired(wanted("cards/vip", rule())), LiveState((managed("1", "cards/vip", rule()),), ()), PlanOptions(), NOW
+    )
+    assert "No changes. 1 rule in prod matches the manifests." in plan_text(made, no_style, "tenant acme")
     assert "No drift. 1 rule in prod matches the manifests.\n" == as_drift(made)
 
 
@@ -119,14 +121,14 @@ def test_nothing_to_do_is_one_sentence() -> None:
 def test_names_from_outside_cannot_act_on_a_terminal(name: str) -> None:
     """No control character, no bidi or invisible one, and no line that they began, in any text."""
     queue = Queue("q", name)
-    hostile = rule(name, description=name, conditions=[condition(name, "equals", name)], targets=[Target("q", 1)])
+    hostile = rule(name, description=name, conditions=[make_condition(name, "equals", name)], targets=[Target("q", 1)])
     want = desired(wanted("cards/new", rule("new")), wanted("cards/hand", rule("mine"), adopt=name))
-    found = Live((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
-    made = plan(want, found, Options(), NOW)
-    for text in (plan_text(made, colourless, name), as_drift(made)):
+    found = LiveState((managed("1", "cards/gone", hostile), unmanaged("2", hostile)), (queue,))
+    made = build_plan(want, found, PlanOptions(), NOW)
+    for text in (plan_text(made, no_style, name), as_drift(made)):
         assert not DANGEROUS.search(text)
         assert all(len(line) < 1_000 for line in text.splitlines())
-    lines = plan_text(made, colourless, "t").splitlines()
+    lines = plan_text(made, no_style, "t").splitlines()
     assert not any(line.startswith(("fence", "lines", " overwrite")) for line in lines)
 
 
@@ -150,19 +152,19 @@ def test_plain_leaves_readable_text_alone() -> None:
 )
 def test_every_condition_has_words(operator: str, value: object, expected: str) -> None:
     """As a person says it; values as JSON, so that "10" and 10 differ."""
-    assert expected == condition_phrase(condition("cognigyDetectedIntent", operator, value), LABELS)
+    assert expected == condition_phrase(make_condition("cognigyDetectedIntent", operator, value), LABELS)
 
 
 def test_colour_is_on_symbols_alone() -> None:
     """Without its colours, the text is the same."""
-    made = plan(desired(wanted("cards/vip", rule())), Live((), ()), Options(), NOW)
-    assert plan_text(made, colourless, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi, "t"))
+    made = build_plan(desired(wanted("cards/vip", rule())), LiveState((), ()), PlanOptions(), NOW)
+    assert plan_text(made, no_style, "t") == re.sub(r"\x1b\[\d+m", "", plan_text(made, ansi_style, "t"))
 
 
-def foreseen(before: list[LiveRule], after: Desired) -> str:
+def foreseen(before: list[LiveRule], after: DesiredState) -> str:
     """The plan's text with its order and who is affected, as a command prints it."""
-    made = foresee(arrange(plan(after, Live(tuple(before), QUEUES), Options(), NOW)))
-    return plan_text(made, colourless, "tenant acme")
+    made = predict_impact(schedule_steps(build_plan(after, LiveState(tuple(before), QUEUES), PlanOptions(), NOW)))
+    return plan_text(made, no_style, "tenant acme")
 
 
 def test_who_is_affected_stands_above_the_rules_and_every_copy_is_told() -> None:
@@ -206,7 +208,7 @@ def test_a_change_that_moves_nobody_says_so() -> None:
 def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
     """Each takes its intent from a rule for one tier and from the default: one row says all of it."""
     many = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], priority=n)) for n in range(30)]
-    tiers = [condition("tier", "equals", f"t{n}") for n in range(30)]
+    tiers = [make_condition("tier", "equals", f"t{n}") for n in range(30)]
     before = [
         managed(f"g{n}", f"cards/g{n}", rule(f"g{n}", priority=100 + n, conditions=[intent_is(f"r{n}"), tiers[n]]))
         for n in range(30)
@@ -223,8 +225,8 @@ def test_thirty_rules_that_take_over_alike_are_one_row() -> None:
 
 def test_rows_beyond_twenty_are_counted() -> None:
     """Thirty rules that take one tier each of one intent: twenty rows, and how many more there are."""
-    tiers = [condition("tier", "equals", f"t{n}") for n in range(30)]
-    sure = [condition(f"a{n}", "equals", "x") for n in range(30)]
+    tiers = [make_condition("tier", "equals", f"t{n}") for n in range(30)]
+    sure = [make_condition(f"a{n}", "equals", "x") for n in range(30)]
     many = [
         wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-fraud", 1)], conditions=[tiers[n], sure[n]]))
         for n in range(30)
@@ -237,5 +239,5 @@ def test_rows_beyond_twenty_are_counted() -> None:
 @pytest.mark.parametrize(("held", "said"), [(0, ""), (1, " 1 change left alone.")])
 def test_an_undo_with_nothing_left_to_undo_says_so(held: int, said: str) -> None:
     """It is no word about the manifests."""
-    made = replace(empty(), options=Options(undo="run-7"), held=everything().held[:held])
+    made = replace(empty(), options=PlanOptions(undo="run-7"), held=everything().held[:held])
     assert f"No changes. Nothing is left to undo of run run-7.{said}\n" in as_text(made)

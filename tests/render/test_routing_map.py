@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model.rule import Target, condition
-from reconciler.render.html import MOST_CHANGED, WIDTH, draw
-from reconciler.render.routing_map import by_queue, routing_map
+from reconciler.model.rule import Target, make_condition
+from reconciler.render.html import MAX_CHANGED, WIDTH, draw_map
+from reconciler.render.routing_map import build_routing_map, lanes_by_queue
 from tests.support.builders import at_least, intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import FRAUD, GENERAL, everything, large, looked_at
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def lanes(routing: RoutingMap) -> dict[str, Lane]:
-    return {lane.rule: lane for lane in (*routing.lanes, *routing.off)}
+    return {lane.rule: lane for lane in (*routing.lanes, *routing.disabled)}
 
 
 def test_every_rule_is_a_lane_with_what_the_plan_does_to_it() -> None:
     """New, gone, changed, as it was; rules of others and those of which a copy goes are there too."""
-    found = [(lane.rule, lane.state) for lane in routing_map(everything()).lanes]
+    found = [(lane.rule, lane.state) for lane in build_routing_map(everything()).lanes]
     assert [
         ("cards/twice", "gone"),
         ("cards/fax", "gone"),
@@ -42,7 +42,7 @@ def test_queues_are_those_before_and_after() -> None:
     moved, new, off = rule("moved", targets=FRAUD), rule("new", targets=[]), rule("off", enabled=False)
     want = [wanted("cards/moved", moved), wanted("cards/new", new), wanted("cards/off", off)]
     live = [managed("1", "cards/moved", rule("moved", targets=GENERAL)), managed("2", "cards/off", off)]
-    found = lanes(routing_map(looked_at(want, live)))
+    found = lanes(build_routing_map(looked_at(want, live)))
     sides = {name: (lane.before, lane.after, lane.state) for name, lane in found.items()}
     assert {
         "cards/moved": (("General",), ("Fraud",), "changed"),
@@ -56,35 +56,37 @@ def test_a_change_that_no_caller_notices_is_none() -> None:
     made = looked_at(
         [wanted("cards/a", rule("a", description="new"))], [managed("1", "cards/a", rule("a", description="old"))]
     )
-    assert ["same"] == [lane.state for lane in routing_map(made).lanes]
+    assert ["same"] == [lane.state for lane in build_routing_map(made).lanes]
 
 
 def test_shares_are_those_of_the_sample_with_such_an_intent() -> None:
     """Of 1,000 conversations 400 are about a lost card, whatever the bot's confidence."""
-    found = lanes(routing_map(everything()))
+    found = lanes(build_routing_map(everything()))
     assert pytest.approx(40.0) == found["cards/lost"].share
     assert pytest.approx(0.4) == found["cards/fax"].share
-    assert "October 2026" == routing_map(everything()).sample
+    assert "October 2026" == build_routing_map(everything()).sample
 
 
 def test_who_comes_is_told_by_intents_and_those_without_by_what_they_ask() -> None:
     """Three intents by name, others counted."""
-    five = rule("five", conditions=[condition("cognigyDetectedIntent", "in", list("abcde"))])
+    five = rule("five", conditions=[make_condition("cognigyDetectedIntent", "in", list("abcde"))])
     sure = rule("sure", conditions=[at_least(0.5)])
     want = [
         wanted("cards/five", five),
         wanted("cards/sure", sure),
         wanted("cards/all", rule("all", conditions=[], priority=900)),
     ]
-    found = lanes(routing_map(looked_at(want, [unmanaged("9", rule("partner", conditions=[intent_is("partner")]))])))
+    found = lanes(
+        build_routing_map(looked_at(want, [unmanaged("9", rule("partner", conditions=[intent_is("partner")]))]))
+    )
     assert ['"a", "b", "c" and 2 more', "confidence >= 0.5", "every conversation", '"partner"'] == [
-        found[name].who for name in ("cards/five", "cards/sure", "cards/all", '"partner"')
+        found[name].callers for name in ("cards/five", "cards/sure", "cards/all", '"partner"')
     ]
 
 
 def test_queues_come_with_all_that_leads_there() -> None:
     """Those that most changes touch stand first; each with every rule that leads there, now or after."""
-    found = {queue: [lane.rule for lane in these] for queue, these in by_queue(routing_map(everything()))}
+    found = {queue: [lane.rule for lane in these] for queue, these in lanes_by_queue(build_routing_map(everything()))}
     assert "Card Services" == next(iter(found))
     assert ["cards/both", "cards/new"] == found["Fraud"]
     assert ["cards/fax", "cards/both", "cards/hand"] == found["General"]
@@ -93,7 +95,7 @@ def test_queues_come_with_all_that_leads_there() -> None:
 @pytest.mark.parametrize("count", [5, 60, 1_000])
 def test_no_box_lies_on_another_and_all_lie_in_the_picture(count: int) -> None:
     """However many rules there are."""
-    drawing = draw(routing_map(large(count)))
+    drawing = draw_map(build_routing_map(large(count)))
     assert drawing.boxes
     for column in {box.x for box in drawing.boxes}:
         boxes = sorted((box for box in drawing.boxes if box.x == column), key=lambda box: box.y)
@@ -106,22 +108,22 @@ def test_of_many_rules_the_changed_ones_are_drawn_and_those_that_stay_are_put_to
     """Eighty changed ones at most, and how many are not; of the others one box for each queue."""
     want = [wanted(f"cards/r{n}", rule(f"r{n}", targets=[Target("q-cards", 1)])) for n in range(50)]
     live = [managed(str(n), f"cards/r{n}", rule(f"r{n}")) for n in range(49)]
-    few = draw(routing_map(looked_at(want, live)))
+    few = draw_map(build_routing_map(looked_at(want, live)))
     assert 1 == sum("49 unchanged rules" in box.text for box in few.boxes)
-    many = routing_map(large(1_000))
-    assert len(many.changed) - MOST_CHANGED == draw(many).left_out
-    assert MOST_CHANGED == sum(box.state != "same" and box.x < 100 for box in draw(many).boxes)
+    many = build_routing_map(large(1_000))
+    assert len(many.changed) - MAX_CHANGED == draw_map(many).hidden_rules
+    assert MAX_CHANGED == sum(box.state != "same" and box.x < 100 for box in draw_map(many).boxes)
 
 
 def test_a_line_is_as_wide_as_its_share_within_bounds() -> None:
     """More callers, a wider line; none is invisible; a text that is cut stands whole in its title."""
-    drawing = draw(routing_map(everything()))
+    drawing = draw_map(build_routing_map(everything()))
     wide = {edge.title: edge.thickness for edge in drawing.edges}
     lost = next(thick for title, thick in wide.items() if title.startswith("card_lost"))
     fax = next(thick for title, thick in wide.items() if title.startswith("legacy_fax"))
     assert 18 == lost
     assert pytest.approx(1.5 + 0.45 * 0.4) == fax
     assert all(1.5 <= thick <= 18 for thick in wide.values())
-    cut = [box for box in draw(routing_map(large(5, "long " * 30))).boxes if box.text.endswith("…")]
+    cut = [box for box in draw_map(build_routing_map(large(5, "long " * 30))).boxes if box.text.endswith("…")]
     assert cut
     assert all(box.title.startswith(box.text[:-1]) for box in cut)

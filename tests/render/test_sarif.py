@@ -19,7 +19,7 @@ import pytest
 from reconciler import __version__
 from reconciler.model.finding import CODES, Finding
 from reconciler.model.rule import Address, Source
-from reconciler.render.sarif import sarif, sarif_failure
+from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
 from reconciler.text.escape import sanitize
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.program import write
@@ -99,7 +99,7 @@ def run_of(log: Any) -> Any:
 
 
 def results(*findings: Finding) -> list[Any]:
-    return list(run_of(sarif(findings))["results"])
+    return list(run_of(findings_to_sarif(findings))["results"])
 
 
 def fingerprints(*findings: Finding) -> list[str]:
@@ -153,7 +153,7 @@ def test_a_result_says_code_level_message_and_place() -> None:
 
 def test_every_code_is_a_rule_with_its_help() -> None:
     """In the table's order, which is what ruleIndex counts; no longer than what GitHub shows."""
-    rules = run_of(sarif([]))["tool"]["driver"]["rules"]
+    rules = run_of(findings_to_sarif([]))["tool"]["driver"]["rules"]
     assert [*CODES] == [rule["id"] for rule in rules]
     for rule, code in zip(rules, CODES.values(), strict=True):
         assert (code.title, code.text) == (text(rule["shortDescription"]), text(rule["fullDescription"]))
@@ -210,11 +210,11 @@ def test_different_findings_have_different_fingerprints() -> None:
 
 def test_more_than_github_shows_are_left_out_and_that_is_said() -> None:
     """The worst 5,000 stay, and a notification says of how many."""
-    run = run_of(sarif([*[replace(found(), severity="warning")] * 5000, found("the error")]))
+    run = run_of(findings_to_sarif([*[replace(found(), severity="warning")] * 5000, found("the error")]))
     assert (5000, "the error") == (len(run["results"]), run["results"][0]["message"]["text"])
     (said,) = run["invocations"][0]["toolExecutionNotifications"]
     assert ("warning", "Only the worst 5,000 of 5,001 findings are here.") == (said["level"], text(said["message"]))
-    assert [{"executionSuccessful": True}] == run_of(sarif([found()] * 5000))["invocations"]
+    assert [{"executionSuccessful": True}] == run_of(findings_to_sarif([found()] * 5000))["invocations"]
 
 
 @HOSTILE
@@ -244,7 +244,7 @@ def test_an_absolute_path_is_an_address_of_a_file() -> None:
 
 def test_a_run_that_could_not_be_made_is_a_log_too() -> None:
     """With the reason, and no result that would close an alert as mended."""
-    run = run_of(sarif_failure("no Environment is named {x}"))
+    run = run_of(failure_to_sarif("no Environment is named {x}"))
     (invocation,) = run["invocations"]
     assert (False, []) == (invocation["executionSuccessful"], run["results"])
     assert "no Environment is named {x}" == text(invocation["toolExecutionNotifications"][0]["message"])

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from reconciler.apply.report import Report
+from reconciler.apply.report import ApplyReport
 from reconciler.errors import ManifestError, RefusedError, UnreachableError
 from reconciler.model.change import Applied, Create, Failed
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.drift import Drift
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.render.text.watch import round_document, round_line
-from reconciler.watch.cycle import RESULTS, Calls, Round
+from reconciler.render.text.watch import cycle_document, cycle_line
+from reconciler.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
 from tests.support.builders import NOW, rule, unmanaged
 from tests.support.plans import empty, everything
 from tests.support.sentences import untold
@@ -32,38 +32,42 @@ FAILED_TEST: Final = Finding(code="CXR220", severity="error", message="goes else
 HAND: Final = unmanaged("9", rule("by hand"))
 
 
-def differing(*, about: str = "", conflicts: bool = False, held: bool = True, **said: object) -> Round:
+def differing(*, about: str = "", conflicts: bool = False, held: bool = True, **said: object) -> CycleResult:
     """A round that found something; `about` is the causes and kinds of changes that it is about, all where empty."""
     plan = everything()
     findings = [one for one in plan.findings if conflicts or one.severity != "error"]
     changes = tuple(one for one in plan.changes if not about or _kind(one) in about.split())
     plan = replace(plan, guards=(), findings=tuple(findings), changes=changes, held=plan.held if held else ())
-    return Round(began=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
+    return CycleResult(started_at=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
 
 def _kind(change: Change) -> str:
     return "create" if isinstance(change, Create) else change.cause
 
 
-def applied(*failed: int, error: str = "", left: Plan | None = None) -> Round:
+def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleResult:
     """A round that made some changes; those with these numbers failed."""
     changes = everything().changes
     outcomes = [Failed(one, 1, "422") if n in failed else Applied(one, 1, "id") for n, one in enumerate(changes)]
-    report = Report(outcomes=tuple(outcomes), converged=not failed and not error, error=error, left=left or empty())
-    return Round(began=NOW, seconds=2.25, calls=Calls(5, 1, 2), plan=everything(), report=report, heals=True)
+    report = ApplyReport(
+        outcomes=tuple(outcomes), converged=not failed and not error, error=error, remaining=left or empty()
+    )
+    return CycleResult(
+        started_at=NOW, seconds=2.25, calls=ApiCallCounts(5, 1, 2), plan=everything(), report=report, may_write=True
+    )
 
 
-def drifting(one: Round) -> Round:
+def drifting(one: CycleResult) -> CycleResult:
     """The round, with a rule made by hand in the way, and route tests that fail on the live rules."""
     assert one.plan is not None
-    return replace(one, drift=Drift(plan=one.plan, in_the_way=(HAND,), failures=(FAILED_TEST, FAILED_TEST)))
+    return replace(one, drift=Drift(plan=one.plan, in_the_way=(HAND,), failed_checks=(FAILED_TEST, FAILED_TEST)))
 
 
 ALL = "7 changes pending (2 rules changed in CXone, 1 rule missing in CXone)"
-LINES: Final[dict[str, tuple[Round, str]]] = {
-    "clean": (Round(began=NOW, seconds=0.25, calls=Calls(5), plan=empty()), "no differences"),
+LINES: Final[dict[str, tuple[CycleResult, str]]] = {
+    "clean": (CycleResult(started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty()), "no differences"),
     "clean, something held": (
-        Round(began=NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
+        CycleResult(started_at=NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
         "no differences, 1 left alone",
     ),
     "pending": (differing(), f"{ALL}, 1 left alone"),
@@ -77,27 +81,27 @@ LINES: Final[dict[str, tuple[Round, str]]] = {
         f"{ALL}, 1 rule in the way, 2 route tests failed on the live rules",
     ),
     "refused by a guard": (
-        replace(differing(guards=(FREEZE,)), heals=True),
+        replace(differing(guards=(FREEZE,)), may_write=True),
         f"{ALL}, 1 left alone; refused: freeze",
     ),
     "refused by a conflict": (
-        replace(differing(conflicts=True), heals=True),
+        replace(differing(conflicts=True), may_write=True),
         f"{ALL}, 1 left alone, 1 rule in conflict; refused: a conflict",
     ),
     "refused by route tests and a guard": (
-        replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), heals=True),
+        replace(differing(failed_tests=(FAILED_TEST, FAILED_TEST), guards=(FREEZE,), held=False), may_write=True),
         f"{ALL}; refused: 2 route tests fail, freeze",
     ),
     "refused while it began": (
-        replace(differing(held=False), heals=True, error=RefusedError("the tenant changed\x1b[31m")),
+        replace(differing(held=False), may_write=True, error=RefusedError("the tenant changed\x1b[31m")),
         f"{ALL}; refused: the tenant changed\\u001b[31m",
     ),
     "failed before a plan": (
-        Round(began=NOW, error=UnreachableError("no route\x1b[31m")),
+        CycleResult(started_at=NOW, error=UnreachableError("no route\x1b[31m")),
         "failed: no route\\u001b[31m",
     ),
     "failed after a plan": (replace(differing(), error=UnreachableError("no route")), "failed: no route"),
-    "broken manifests": (Round(began=NOW, error=BROKEN), "failed: 1 error in the manifests"),
+    "broken manifests": (CycleResult(started_at=NOW, error=BROKEN), "failed: 1 error in the manifests"),
     "applied": (applied(), "7 of 7 changes applied"),
     "applied, and something remains": (
         drifting(applied()),
@@ -112,7 +116,7 @@ LINES: Final[dict[str, tuple[Round, str]]] = {
 def test_a_round_is_one_line(name: str) -> None:
     """When it began, what was found and done, what it cost, when the next one begins; text from outside is escaped."""
     one, said = LINES[name]
-    line = round_line(one, 271.6)
+    line = cycle_line(one, 271.6)
     assert line.startswith("2026-11-25T12:00:00Z ")
     assert said in line
     assert line.endswith(f", {one.calls.requests} calls in {one.seconds:.1f} s; next in 272 s")
@@ -121,9 +125,9 @@ def test_a_round_is_one_line(name: str) -> None:
 def test_the_lines_are_whole() -> None:
     """Nothing else stands between the time and the calls; every result and every sentence is among them."""
     whole = {name: f"2026-11-25T12:00:00Z {said}, " for name, (_, said) in LINES.items() if name != "in conflict"}
-    assert [] == [name for name, start in whole.items() if not round_line(LINES[name][0], 1).startswith(start)]
-    assert set(RESULTS) == {one.result for one, _ in LINES.values()}
-    assert [] == untold(["render/text/watch.py"], [round_line(one, 1) for one, _ in LINES.values()])
+    assert [] == [name for name, start in whole.items() if not cycle_line(LINES[name][0], 1).startswith(start)]
+    assert set(CYCLE_STATUSES) == {one.status for one, _ in LINES.values()}
+    assert [] == untold(["render/text/watch.py"], [cycle_line(one, 1) for one, _ in LINES.values()])
 
 
 def test_programs_read_a_round_as_json() -> None:
@@ -150,12 +154,12 @@ def test_programs_read_a_round_as_json() -> None:
         "retries": 1,
         "throttled": 2,
         "nextSeconds": 300.0,
-    } == json.loads(json.dumps(round_document(one, "prod", 300)))
-    failed = round_document(Round(began=NOW, error=BROKEN), "prod", 300)
+    } == json.loads(json.dumps(cycle_document(one, "prod", 300)))
+    failed = cycle_document(CycleResult(started_at=NOW, error=BROKEN), "prod", 300)
     assert "CXR101" in failed["findings"][0]["code"]
     unknown = ("pending", "drifted", "missing", "inTheWay", "failedTests", "held", "conflicts")
     assert [None] * len(unknown) == [failed[name] for name in unknown]
-    clean = round_document(Round(began=NOW, plan=empty()), "prod", 300)
+    clean = cycle_document(CycleResult(started_at=NOW, plan=empty()), "prod", 300)
     assert (0, None, [], None) == (clean["pending"], clean["error"], clean["findings"], clean["inTheWay"])
-    tested = round_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
+    tested = cycle_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
     assert ["CXR220"] == [finding["code"] for finding in tested["findings"]]

@@ -13,9 +13,9 @@ import pytest
 
 from reconciler.cli.commands.simulate import dialect_of
 from reconciler.manifest.kinds.profile import Profile
-from reconciler.simulator.app import simulator
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 CREDENTIALS = {"grant_type": "client_credentials", "client_id": "example-id", "client_secret": "example-secret"}
@@ -30,7 +30,7 @@ def examples() -> list[Json]:
     return [example for example in found if "server" in example["sides"]]
 
 
-def settings(given: Json) -> Settings:
+def settings(given: Json) -> SimulatorSettings:
     """Return the switches that an example sets; the clock stands."""
     switches = dict(given.get("settings", {}))
     if "scopes" in switches:
@@ -38,13 +38,13 @@ def settings(given: Json) -> Settings:
     if "profile" in given:
         made = Profile.model_validate({"name": "x", **given["profile"]})
         switches["dialect"] = dialect_of(made, made.rules.path, made.queues.path)
-    return Settings(**switches, clock=lambda: 1_769_936_400.0)
+    return SimulatorSettings(**switches, clock=lambda: 1_769_936_400.0)
 
 
-def tenant(given: Json) -> State:
+def tenant(given: Json) -> TenantState:
     """Return the tenant that an example starts from."""
     text = (CONTRACT / "tenant" / f"{given.get('tenant', 'example')}.json").read_text(encoding="utf-8")
-    return State(**json.loads(text))
+    return TenantState(**json.loads(text))
 
 
 async def answered(example: Json, client: httpx.AsyncClient) -> httpx.Response:
@@ -99,7 +99,7 @@ def test_the_simulator_keeps_the_contract(example: Json) -> None:
     """Each example: the answer in process is what the contract says, but for what it leaves free."""
 
     async def replay() -> httpx.Response:
-        app = simulator(tenant(example["given"]), settings(example["given"]))
+        app = build_simulator(tenant(example["given"]), settings(example["given"]))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await answered(example, client)

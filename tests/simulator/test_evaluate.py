@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.evaluate import UnknownConditionError, destination, holds, opaque_text, split
+from reconciler.simulator.evaluate import OpaqueConditionError, condition_holds, opaque_text, queue_shares, rule_shares
 from tests.support.simulated import stored
 
 
@@ -86,14 +86,14 @@ HOLDS = [
 def test_each_operator_holds_as_it_says(operator: str, wanted: Any, value: Any, expected: bool) -> None:  # noqa: FBT001 - the table's last column
     """S3 to S9, a case a line."""
     attributes = {} if value is GONE else {"a": value}
-    assert expected == holds(condition(operator, wanted), attributes)
+    assert expected == condition_holds(condition(operator, wanted), attributes)
 
 
 @pytest.mark.parametrize("wanted", ["x", "", "1.", "01", "0x1", "1e", "NaN", " 1"])
 def test_another_text_is_no_number(wanted: str) -> None:
     """S9: any other text there is invalid."""
     with pytest.raises(ValueError, match="is no decimal number"):
-        holds(condition("greaterThan", wanted), {"a": 1})
+        condition_holds(condition("greaterThan", wanted), {"a": 1})
 
 
 def test_the_first_enabled_rule_by_priority_decides() -> None:
@@ -104,37 +104,37 @@ def test_the_first_enabled_rule_by_priority_decides() -> None:
         route(1, "off", enabled=False),
         route(9, "never", condition("equals", "x")),
     ]
-    assert {"x": ONE} == split(rules, {"a": "x"})
-    assert {"all": ONE} == split(rules, {"a": "y"})
-    assert {"never": ONE} == split(rules, {"a": "x"}, "highest-first")
-    assert {"all": ONE} == split(rules, {}, "highest-first")
-    assert split(rules[1:], {"a": "y"}) is None
-    assert split([], {}) is None
+    assert {"x": ONE} == queue_shares(rules, {"a": "x"})
+    assert {"all": ONE} == queue_shares(rules, {"a": "y"})
+    assert {"never": ONE} == queue_shares(rules, {"a": "x"}, "highest-first")
+    assert {"all": ONE} == queue_shares(rules, {}, "highest-first")
+    assert queue_shares(rules[1:], {"a": "y"}) is None
+    assert queue_shares([], {}) is None
 
 
 def test_all_conditions_must_hold() -> None:
     """A rule with one condition that fails does not match."""
     rules = [route(1, "q", condition("startsWith", "a"), condition("endsWith", "z"))]
-    assert ({"q": ONE}, None) == (split(rules, {"a": "az"}), split(rules, {"a": "ab"}))
+    assert ({"q": ONE}, None) == (queue_shares(rules, {"a": "az"}), queue_shares(rules, {"a": "ab"}))
 
 
 @pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
 def test_equal_priorities_go_by_name(evaluation: Any) -> None:
     """S1: by ascending name in code-point order, in both directions of priority: Z before a."""
     rules = [route(1, "a", name="a", priority=5), route(2, "Z", name="Z", priority=5.0)]
-    assert {"Z": ONE} == split(rules, {}, evaluation)
+    assert {"Z": ONE} == queue_shares(rules, {}, evaluation)
 
 
 def test_a_destination_is_normalised() -> None:
     """S10: weights of a queue add up, zero ones are dropped, shares are exact; no positive weight is an empty split."""
 
     def weighed(*pairs: tuple[str, float]) -> dict[str, Fraction]:
-        return destination({"targets": [{"type": "queue", "queueId": q, "weight": w} for q, w in pairs]})
+        return rule_shares({"targets": [{"type": "queue", "queueId": q, "weight": w} for q, w in pairs]})
 
     assert {"a": ONE} == weighed(("a", 7)) == weighed(("a", 1), ("b", 0))
     assert {"a": Fraction(2, 3), "b": Fraction(1, 3)} == weighed(("a", 0.1), ("b", 0.1), ("a", 0.1))
     assert {} == weighed(("a", 0)) == weighed()
-    assert split([route(1, "q", targets=[])], {}) == {}
+    assert queue_shares([route(1, "q", targets=[])], {}) == {}
 
 
 def test_an_unknown_condition_holds_as_it_is_told() -> None:
@@ -143,18 +143,18 @@ def test_an_unknown_condition_holds_as_it_is_told() -> None:
     again = dict(reversed(odd.items()))
     rules = [route(1, "odd", odd, condition("startsWith", "a")), route(2, "too", again), route(3, "rest")]
     text = opaque_text(odd)
-    assert {"odd": ONE} == split(rules, {"a": "ab"}, opaque={text: True})
-    assert {"too": ONE} == split(rules, {"a": "b"}, opaque={text: True})
-    assert {"rest": ONE} == split(rules, {"a": "ab"}, opaque={text: False})
-    assert {"rest": ONE} == split(rules[::2], {"a": "b"})
-    with pytest.raises(UnknownConditionError) as caught:
-        split(rules, {"a": "ab"})
+    assert {"odd": ONE} == queue_shares(rules, {"a": "ab"}, opaque={text: True})
+    assert {"too": ONE} == queue_shares(rules, {"a": "b"}, opaque={text: True})
+    assert {"rest": ONE} == queue_shares(rules, {"a": "ab"}, opaque={text: False})
+    assert {"rest": ONE} == queue_shares(rules[::2], {"a": "b"})
+    with pytest.raises(OpaqueConditionError) as caught:
+        queue_shares(rules, {"a": "ab"})
     assert text == caught.value.text
 
 
 def test_an_unknown_type_of_condition_or_target_is_its_own() -> None:
     """S11: a condition of another type is opaque; a target of another type is a destination of its own."""
-    with pytest.raises(UnknownConditionError):
-        split([route(1, "q", {"type": "schedule", "id": "s1"})], {})
+    with pytest.raises(OpaqueConditionError):
+        queue_shares([route(1, "q", {"type": "schedule", "id": "s1"})], {})
     skill = {"type": "skill", "skillId": "s1"}
-    assert {opaque_text(skill): ONE} == split([route(1, "q", targets=[skill])], {})
+    assert {opaque_text(skill): ONE} == queue_shares([route(1, "q", targets=[skill])], {})

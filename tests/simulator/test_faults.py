@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import Simulator, simulator
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.support.simulated import CREDENTIALS, QUEUES, RULES, Line, body, client, sign_in, stored
 
 if TYPE_CHECKING:
@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 ONE = f"{RULES}/r1"
 
 
-def world(spec: str, count: int = 2, seed: int = 0, **settings: Any) -> tuple[Simulator, Faults]:
+def world(spec: str, count: int = 2, seed: int = 0, **settings: Any) -> tuple[Simulator, FaultInjector]:
     """Return a simulator of so many rules, and its faults."""
-    faults = Faults(spec, seed)
-    return simulator(State(QUEUES, [stored(n) for n in range(1, count + 1)]), Settings(**settings), faults), faults
+    faults = FaultInjector(spec, seed)
+    return build_simulator(
+        TenantState(QUEUES, [stored(n) for n in range(1, count + 1)]), SimulatorSettings(**settings), faults
+    ), faults
 
 
 def run(app: Simulator, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
@@ -97,9 +99,9 @@ def test_an_answer_in_the_place_of_the_real_one(name: str, outcome: Any) -> None
             return [found, (await http.get(RULES)).json()["total"]]
 
         assert [outcome, count] == run(app, talk)
-        assert 1 == len(faults.fired)
+        assert 1 == len(faults.fired_faults)
         asked = app.state.requests[1]
-        assert (count == 3, outcome if isinstance(outcome, int) else None) == (asked.changed, asked.status)
+        assert (count == 3, outcome if isinstance(outcome, int) else None) == (asked.changed_state, asked.status)
 
 
 def test_401_once_and_always() -> None:
@@ -180,7 +182,7 @@ def test_half_and_cut_bodies() -> None:
     half, cut = world("POST rules:half")[0], world("POST rules:cut")[0]
     assert [201, True] == run(half, talk)
     assert [httpx.RemoteProtocolError, None] == run(cut, talk)
-    assert (3, 3) == (len(half.state.stored), len(cut.state.stored))
+    assert (3, 3) == (len(half.state.stored_rules), len(cut.state.stored_rules))
 
 
 def test_a_slow_drip_takes_its_time() -> None:
@@ -230,7 +232,7 @@ def test_a_server_that_stores_another_value(field: str, sent: Any, kept: Any) ->
 
     assert [kept, kept] == run(app, talk)
     assert [kept, kept] == [rule[field] for rule in app.state.rules()]
-    assert [False, True, True] == [asked.changed for asked in app.state.requests]
+    assert [False, True, True] == [asked.changed_state for asked in app.state.requests]
 
 
 def test_pages_that_do_not_add_up() -> None:
@@ -272,7 +274,7 @@ def test_a_stale_replica() -> None:
         return [*found, (await http.get(RULES)).json()["total"], await seen(http, "GET", ONE)]
 
     assert [10, 10, 10, 10, 20, 20, 1, 200] == run(app, talk)
-    assert {} == app.state.stored
+    assert {} == app.state.stored_rules
 
 
 def test_somebody_meddles_just_before() -> None:
@@ -283,8 +285,11 @@ def test_somebody_meddles_just_before() -> None:
 
     edited, removed, cloned = (world(f"PUT:{kind}")[0] for kind in ("edit", "remove", "clone"))
     assert [200, 404, 200] == [run(app, put) for app in (edited, removed, cloned)]
-    assert (3, "mine") == (edited.state.stored["r1"].rule["version"], edited.state.stored["r1"].rule["name"])
-    assert ["r2"] == list(removed.state.stored)
+    assert (3, "mine") == (
+        edited.state.stored_rules["r1"].rule["version"],
+        edited.state.stored_rules["r1"].rule["name"],
+    )
+    assert ["r2"] == list(removed.state.stored_rules)
     assert ["mine", "rule 2", "rule 1 (copy)"] == [rule["name"] for rule in cloned.state.rules()]
     assert "Routes rule 1" == cloned.state.rules()[2]["description"]
     by_lot = world("GET rules:remove", count=9)[0]
@@ -311,17 +316,17 @@ def test_a_late_request_lands_later() -> None:
         return [*found, *[(await http.get(RULES)).json()["total"] for _ in range(3)]]
 
     assert [httpx.ReadTimeout, 0, 1, 1] == run(app, talk)
-    assert (True, None) == (app.state.requests[1].changed, app.state.requests[1].status)
+    assert (True, None) == (app.state.requests[1].changed_state, app.state.requests[1].status)
 
 
 def test_what_is_still_late_can_be_made_to_land() -> None:
     """land() does it at the end of a run, once."""
     app, faults = world("POST rules:late=6", count=0)
     run(app, lambda http: seen(http, "POST", RULES, body("x")))
-    assert 0 == len(app.state.stored)
-    faults.land(app.api)
-    faults.land(app.api)
-    assert 1 == len(app.state.stored)
+    assert 0 == len(app.state.stored_rules)
+    faults.run_delayed(app.api)
+    faults.run_delayed(app.api)
+    assert 1 == len(app.state.stored_rules)
 
 
 WHEN = [
@@ -343,8 +348,8 @@ WHEN = [
 def test_a_fault_falls_when_its_rule_says(spec: str, expected: list[int]) -> None:
     """Places count the requests that the rule matches, windows the seconds since the first; the first rule decides."""
     now = [100.0]
-    quiet = simulator(State(), Settings(clock=lambda: now[0]))
-    faulty = Simulator(quiet.api, Faults(spec))
+    quiet = build_simulator(TenantState(), SimulatorSettings(clock=lambda: now[0]))
+    faulty = Simulator(quiet.api, FaultInjector(spec))
 
     async def talk(signed_in: httpx.AsyncClient) -> list[Any]:
         found = []
@@ -378,7 +383,7 @@ def test_what_each_word_matches() -> None:
                 ]
 
         found = asyncio.run(talk())
-        assert found.count(True) == len(faults.fired)
+        assert found.count(True) == len(faults.fired_faults)
         return found
 
     words = ["token", "rules", "rule", "queues", "context"]
@@ -403,7 +408,7 @@ def test_a_seed_repeats_a_run_and_another_does_not() -> None:
         async def talk(http: httpx.AsyncClient) -> list[Any]:
             return [await seen(http, method, RULES, body("x")) for _ in range(40) for method in ("POST", "GET")]
 
-        return [run(app, talk), app.state.document(), [text for text, _ in faults.fired]]
+        return [run(app, talk), app.state.to_document(), [text for text, _ in faults.fired_faults]]
 
     first = history(1)
     assert first == history(1)
@@ -440,7 +445,7 @@ BAD = [
 def test_a_bad_spec_is_a_clear_error(spec: str, reason: str) -> None:
     """The error quotes the part and says what is wrong with it."""
     with pytest.raises(FaultSpecError) as caught:
-        Faults(spec)
+        FaultInjector(spec)
     assert reason in str(caught.value)
 
 
@@ -448,4 +453,4 @@ def test_no_spec_no_fault() -> None:
     """An empty SPEC is none."""
     app, faults = world(" ")
     assert 200 == run(app, lambda http: seen(http, "GET", RULES))
-    assert [] == faults.fired
+    assert [] == faults.fired_faults

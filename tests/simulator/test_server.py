@@ -17,11 +17,11 @@ import httpx
 import pytest
 import uvicorn
 
-from reconciler.simulator.app import simulator
-from reconciler.simulator.faults.injector import Faults
-from reconciler.simulator.server import breakable, listening_socket
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.server import allow_breaking, listening_socket
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.simulator.test_contract import Json, answered, check, examples, settings, tenant
 from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
@@ -45,7 +45,7 @@ serve(simulator(state, Settings(latency=float(sys.argv[2]))), "127.0.0.1", 0, la
 @asynccontextmanager
 async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterator[httpx.AsyncClient]:
     """Serve an app in this event loop under one of uvicorn's two parsers, and yield a client of it."""
-    config = uvicorn.Config(breakable(app), log_level="warning", lifespan="off", ws="none", http=http)
+    config = uvicorn.Config(allow_breaking(app), log_level="warning", lifespan="off", ws="none", http=http)
     server = uvicorn.Server(config)
     with listening_socket("127.0.0.1", 0) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
@@ -84,7 +84,7 @@ def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -
         async with listening(switch, parser) as http:
             for example in all_of_them:
                 switches = replace(settings(example["given"]), issuer="http://localhost")
-                current[:] = [simulator(tenant(example["given"]), switches)]
+                current[:] = [build_simulator(tenant(example["given"]), switches)]
                 check(example, await answered(example, http))
 
     asyncio.run(replay(examples()))
@@ -107,8 +107,8 @@ def test_a_broken_connection_is_really_broken(
     parser: Literal["h11", "httptools"], name: str, expected: type[Exception], made: int
 ) -> None:
     """The client sees its own exception for a reset, a cut body or silence; the server goes on with the next one."""
-    state = State(QUEUES)
-    app = simulator(state, Settings(), Faults(f"POST rules:{name}@#1"))
+    state = TenantState(QUEUES)
+    app = build_simulator(state, SimulatorSettings(), FaultInjector(f"POST rules:{name}@#1"))
 
     async def talk() -> int:
         async with listening(app, parser) as http:
@@ -123,7 +123,7 @@ def test_a_broken_connection_is_really_broken(
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
     """The kernel of the caller gets RST, not an orderly end."""
-    app = simulator(State(), Settings(), Faults("GET:reset"))
+    app = build_simulator(TenantState(), SimulatorSettings(), FaultInjector("GET:reset"))
 
     async def talk() -> None:
         async with listening(app, parser) as http:
@@ -138,7 +138,7 @@ def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
 
 def test_a_drip_comes_a_byte_at_a_time() -> None:
     """Over a socket the bytes of a slow drip come one by one."""
-    app = simulator(State(QUEUES, [stored(1)]), Settings(), Faults("GET:drip=0.001"))
+    app = build_simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(), FaultInjector("GET:drip=0.001"))
 
     async def talk() -> list[int]:
         async with listening(app, "h11") as http:
@@ -147,7 +147,7 @@ def test_a_drip_comes_a_byte_at_a_time() -> None:
                 return [len(part) async for part in answer.aiter_raw()]
 
     parts = asyncio.run(talk())
-    assert sum(parts) == len(State(QUEUES, [stored(1)]).stored["r1"].text)
+    assert sum(parts) == len(TenantState(QUEUES, [stored(1)]).stored_rules["r1"].text)
     assert len(parts) > 50
 
 
@@ -180,7 +180,7 @@ def test_a_killed_server_has_every_acknowledged_create(tmp_path: Path, killed_at
     with process(path) as (server, url):
         acknowledged = asyncio.run(create(url, 300, killed_at, server.kill))
         assert -signal.SIGKILL == server.wait(5)
-    with State.load(path) as state:
+    with TenantState.load(path) as state:
         ids = {rule["id"] for rule in state.rules()}
     assert killed_at <= len(acknowledged)
     assert acknowledged <= ids

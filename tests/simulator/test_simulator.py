@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.app import Simulator, simulator
-from reconciler.simulator.settings import PROFILES, Settings
-from reconciler.simulator.state import State, bank, empty
+from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.settings import PROFILES, SimulatorSettings
+from reconciler.simulator.state import TenantState, bank_tenant, empty_tenant
 from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, client, sign_in, stored
 from tests.support.work_bounds import at_most
 
@@ -63,7 +63,7 @@ async def listed(http: httpx.AsyncClient) -> list[str]:
 def test_a_token_ends_when_it_said_it_would() -> None:
     """A token works until expires_in has passed, then 401; a new one works."""
     clock = Clock()
-    app = simulator(State(), Settings(token_seconds=60, clock=clock))
+    app = build_simulator(TenantState(), SimulatorSettings(token_seconds=60, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 1)
@@ -79,7 +79,7 @@ def test_a_token_ends_when_it_said_it_would() -> None:
 
 def test_a_revoked_token_is_refused() -> None:
     """After tokens.revoke() every token so far is answered 401, and a new one works."""
-    app = simulator(State(), Settings())
+    app = build_simulator(TenantState(), SimulatorSettings())
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         app.tokens.revoke()
@@ -88,13 +88,13 @@ def test_a_revoked_token_is_refused() -> None:
         return found + await statuses(http, 1)
 
     assert [401, 200] == run(app, talk)
-    assert app.tokens.issued == 2
+    assert app.tokens.issued_count == 2
 
 
 @pytest.mark.parametrize("missing", ["client_id", "client_secret"])
 def test_any_credentials_but_empty_ones_do_where_none_are_set(missing: str) -> None:
     """With clients=None an empty id or secret is still 401."""
-    app = simulator(State(), Settings())
+    app = build_simulator(TenantState(), SimulatorSettings())
     form = {**CREDENTIALS, missing: ""}
 
     async def talk(http: httpx.AsyncClient) -> int:
@@ -105,7 +105,7 @@ def test_any_credentials_but_empty_ones_do_where_none_are_set(missing: str) -> N
 
 def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
     """lag_reads=2: two reads of the list lack it, total too; a GET of the rule itself finds it at once."""
-    app = simulator(State(QUEUES, [stored(1)]), Settings(lag_reads=2))
+    app = build_simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(lag_reads=2))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         created = (await http.post(RULES, json=body("new"))).json()
@@ -119,7 +119,7 @@ def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
 def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
     """lag_seconds=5: the list has it from the fifth second on, and not before."""
     clock = Clock()
-    app = simulator(State(QUEUES), Settings(lag_seconds=5, clock=clock))
+    app = build_simulator(TenantState(QUEUES), SimulatorSettings(lag_seconds=5, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[list[str]]:
         await http.post(RULES, json=body("new"))
@@ -135,7 +135,7 @@ def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
 def test_the_rate_is_a_token_bucket() -> None:
     """rate=2, burst=3: three calls at once, the fourth is 429; half a second later one more goes through."""
     clock = Clock()
-    app = simulator(State(), Settings(rate=2, burst=3, clock=clock))
+    app = build_simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 4)
@@ -148,7 +148,7 @@ def test_the_rate_is_a_token_bucket() -> None:
 def test_retry_after_is_long_enough() -> None:
     """Who waits as Retry-After says gets through."""
     clock = Clock()
-    app = simulator(State(), Settings(rate=0.25, burst=1, clock=clock))
+    app = build_simulator(TenantState(), SimulatorSettings(rate=0.25, burst=1, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         await statuses(http, 1)
@@ -163,32 +163,39 @@ def test_latency_comes_before_each_answer() -> None:
     """latency=0.05: each request, the token's too, takes that long by the injected clock."""
     clock = Clock()
     start = clock.now
-    run(simulator(State(), Settings(latency=0.05, clock=clock, sleep=clock.sleep)), lambda http: http.get(RULES))
+    run(
+        build_simulator(TenantState(), SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep)),
+        lambda http: http.get(RULES),
+    )
     assert round(clock.now - start, 6) == 0.1
 
 
 def test_a_put_loses_what_it_leaves_out_and_keeps_what_nobody_knows() -> None:
     """PUT replaces: description and division go when left out, an unknown field that is sent stays, the id stays."""
-    state = State(QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")])
+    state = TenantState(QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")])
     sent = body("renamed", hints=["b"], extra=None)
     del sent["description"]
-    run(simulator(state, Settings()), lambda http: http.put(f"{RULES}/r1", json=sent))
-    kept = {key: value for key, value in state.stored["r1"].rule.items() if key != "dateModified"}
+    run(build_simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=sent))
+    kept = {key: value for key, value in state.stored_rules["r1"].rule.items() if key != "dateModified"}
     assert {**sent, "id": "r1", "version": 2, "dateCreated": "then"} == kept
 
 
 def test_a_put_with_another_id_in_its_body_is_refused() -> None:
     """422, and nothing changed."""
-    state = State(QUEUES, [stored(1)])
-    answer = run(simulator(state, Settings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2")))
+    state = TenantState(QUEUES, [stored(1)])
+    answer = run(
+        build_simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2"))
+    )
     assert (422, 0) == (answer.status_code, state.revision)
 
 
 def test_the_servers_own_fields_are_not_the_callers_to_set() -> None:
     """A POST that sends id, version or dates gets the server's."""
-    state = State(QUEUES)
+    state = TenantState(QUEUES)
     sent = body("x", id="mine", version=9, dateCreated="then", selfUri="/elsewhere")
-    made = run(simulator(state, Settings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)).json()
+    made = run(
+        build_simulator(state, SimulatorSettings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)
+    ).json()
     assert ("i1", 1, f"{RULES}/i1") == (made["id"], made["version"], made["selfUri"])
     assert made["dateCreated"] != "then"
 
@@ -202,10 +209,10 @@ def test_the_same_idempotency_key_makes_one_rule() -> None:
         other = await http.post(RULES, json=body("y"), headers=keyed)
         return [first.status_code, second.status_code, other.status_code, first.json() == second.json()]
 
-    keys, none = State(QUEUES), State(QUEUES)
-    assert [201, 201, 422, True] == run(simulator(keys, PROFILES["E"]), talk)
-    assert [201, 201, 201, False] == run(simulator(none, PROFILES["C"]), talk)
-    assert (1, 3) == (len(keys.stored), len(none.stored))
+    keys, none = TenantState(QUEUES), TenantState(QUEUES)
+    assert [201, 201, 422, True] == run(build_simulator(keys, PROFILES["E"]), talk)
+    assert [201, 201, 201, False] == run(build_simulator(none, PROFILES["C"]), talk)
+    assert (1, 3) == (len(keys.stored_rules), len(none.stored_rules))
 
 
 def test_a_refused_create_leaves_its_idempotency_key_free() -> None:
@@ -215,12 +222,12 @@ def test_a_refused_create_leaves_its_idempotency_key_free() -> None:
         sent = [body("x", priority="high"), body("x")]
         return [(await http.post(RULES, json=one, headers={"Idempotency-Key": "k"})).status_code for one in sent]
 
-    assert [422, 201] == run(simulator(State(QUEUES), PROFILES["E"]), talk)
+    assert [422, 201] == run(build_simulator(TenantState(QUEUES), PROFILES["E"]), talk)
 
 
 def test_a_freed_name_can_be_taken() -> None:
     """With unique names: taken 409, free again after a rename and after a delete; a rule may keep its own."""
-    state = State(QUEUES, [stored(1), stored(2)])
+    state = TenantState(QUEUES, [stored(1), stored(2)])
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         calls = [
@@ -234,7 +241,7 @@ def test_a_freed_name_can_be_taken() -> None:
         ]
         return [(await http.request(method, path, json=sent)).status_code for method, path, sent in calls]
 
-    assert [409, 200, 200, 201, 409, 204, 200] == run(simulator(state, PROFILES["A"]), talk)
+    assert [409, 200, 200, 201, 409, 204, 200] == run(build_simulator(state, PROFILES["A"]), talk)
 
 
 BAD_FIELDS = [
@@ -264,13 +271,13 @@ BAD_FIELDS = [
 @pytest.mark.parametrize(("change", "fields"), BAD_FIELDS)
 def test_a_bad_rule_is_refused_with_its_fields(change: dict[str, Any], fields: list[str]) -> None:
     """422 names each field that is wrong, for create and update alike, and nothing changes."""
-    state = State(QUEUES, [stored(1)])
+    state = TenantState(QUEUES, [stored(1)])
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         sent = {**body("x"), **change}
         return [await http.post(RULES, json=sent), await http.put(f"{RULES}/r1", json=sent)]
 
-    for answer in run(simulator(state, Settings()), talk):
+    for answer in run(build_simulator(state, SimulatorSettings()), talk):
         assert 422 == answer.status_code
         assert fields == [error["field"] for error in answer.json()["errors"]]
     assert 0 == state.revision
@@ -299,22 +306,22 @@ def test_each_operator_takes_its_values(operator: str, good: list[Any], bad: lis
         sent = [{"type": "attribute", "attributeName": "a", "operator": operator, "value": one} for one in good + bad]
         return [(await http.post(RULES, json=body("x", conditions=[one]))).status_code for one in sent]
 
-    state = State(QUEUES)
-    assert [201] * len(good) + [422] * len(bad) == run(simulator(state, Settings()), talk)
+    state = TenantState(QUEUES)
+    assert [201] * len(good) + [422] * len(bad) == run(build_simulator(state, SimulatorSettings()), talk)
     assert good == [rule["conditions"][0]["value"] for rule in state.rules()]
 
 
 def test_what_a_live_rule_uses_the_tenant_knows() -> None:
     """A condition of unknown operator is 422, but for one that stands in a live rule already: adopting it must work."""
     odd = {"type": "attribute", "attributeName": "a", "operator": "matchesRegex", "value": "x.*"}
-    state = State(QUEUES, [stored(1, conditions=[odd])])
+    state = TenantState(QUEUES, [stored(1, conditions=[odd])])
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         other = {**odd, "value": "y.*"}
         sent = [body("x", conditions=[odd]), body("x", conditions=[other])]
         return [(await http.put(f"{RULES}/r1", json=one)).status_code for one in sent]
 
-    assert [200, 422] == run(simulator(state, Settings()), talk)
+    assert [200, 422] == run(build_simulator(state, SimulatorSettings()), talk)
 
 
 HOSTILE = [
@@ -338,9 +345,11 @@ HOSTILE = [
 @pytest.mark.parametrize("path", [RULES, CONTEXT.format("c1")])
 def test_a_hostile_body_is_refused(path: str, sent: bytes, status: int) -> None:
     """Whatever the bytes, the answer is an error in the API's form and nothing changes."""
-    state = State(QUEUES)
+    state = TenantState(QUEUES)
     headers = {"Content-Type": "application/json"}
-    answer = run(simulator(state, Settings()), lambda http: http.post(path, content=sent, headers=headers))
+    answer = run(
+        build_simulator(state, SimulatorSettings()), lambda http: http.post(path, content=sent, headers=headers)
+    )
     assert (status, 0) == (answer.status_code, state.revision)
     assert answer.json()["errors"][0]["message"]
 
@@ -364,7 +373,7 @@ BODIES = ANY_JSON | strategies.dictionaries(FIELDS, ANY_JSON | strategies.lists(
 @settings(max_examples=200, deadline=None)
 def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT001 - drawn
     """Whatever JSON comes, it is stored as sent or refused with a status of the contract; nothing is raised."""
-    state = State(QUEUES, [stored(1)])
+    state = TenantState(QUEUES, [stored(1)])
     one = {**body("x"), **sent} if overlaid and isinstance(sent, dict) else sent
     content, headers = json.dumps(one).encode(), {"Content-Type": "application/json"}
 
@@ -372,7 +381,7 @@ def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT00
         calls = [("POST", RULES), ("PUT", f"{RULES}/r1"), ("POST", CONTEXT.format("c1"))]
         return {(await http.request(how, path, content=content, headers=headers)).status_code for how, path in calls}
 
-    assert run(simulator(state, Settings()), talk) <= {200, 201, 400, 422}
+    assert run(build_simulator(state, SimulatorSettings()), talk) <= {200, 201, 400, 422}
     for rule in state.rules()[1:]:
         assert {key: one[key] for key in body("x") if key in one} == {key: rule[key] for key in body("x") if key in one}
 
@@ -382,7 +391,7 @@ def test_another_media_type_is_refused(media: str) -> None:
     """415 for a body that does not say that it is JSON."""
     sent = json.dumps(body("x")).encode()
     answer = run(
-        simulator(State(QUEUES), Settings()),
+        build_simulator(TenantState(QUEUES), SimulatorSettings()),
         lambda http: http.post(RULES, content=sent, headers={"Content-Type": media}),
     )
     assert 415 == answer.status_code
@@ -393,15 +402,17 @@ def test_another_media_type_is_refused(media: str) -> None:
 )
 def test_an_encoded_slash_leads_nowhere(conversation: str) -> None:
     """A conversation id that is none is 404, however it is encoded, and no other path is reached."""
-    state = State(QUEUES, [stored(1)])
+    state = TenantState(QUEUES, [stored(1)])
     path = CONTEXT.format(conversation)
-    answer = run(simulator(state, Settings()), lambda http: http.post(path, json={"attributes": {"a": 1}}))
+    answer = run(
+        build_simulator(state, SimulatorSettings()), lambda http: http.post(path, json={"attributes": {"a": 1}})
+    )
     assert (404, 0) == (answer.status_code, state.revision)
 
 
 def test_attributes_merge() -> None:
     """Later attributes join earlier ones, null is a value, and a new conversation begins empty."""
-    state = State()
+    state = TenantState()
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         sent = [{"a": 1, "b": "x"}, {"b": None, "c": True}]
@@ -409,14 +420,14 @@ def test_attributes_merge() -> None:
 
     after = {"a": 1, "b": None, "c": True}
     assert [{"id": "c1", "attributes": {"a": 1, "b": "x"}}, {"id": "c1", "attributes": after}] == run(
-        simulator(state, Settings()), talk
+        build_simulator(state, SimulatorSettings()), talk
     )
     assert {"c1": after} == state.contexts
 
 
 def test_pages_hold_every_rule_once() -> None:
     """Following nextUri over 7 rules in pages of 3 gives each once, in one order, under one total."""
-    state = State(QUEUES, [stored(n) for n in range(7)])
+    state = TenantState(QUEUES, [stored(n) for n in range(7)])
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         seen, path = [], f"{RULES}?pageSize=3"
@@ -427,7 +438,7 @@ def test_pages_hold_every_rule_once() -> None:
             path = page["nextUri"]
         return seen
 
-    assert [f"r{n}" for n in range(7)] == run(simulator(state, Settings()), talk)
+    assert [f"r{n}" for n in range(7)] == run(build_simulator(state, SimulatorSettings()), talk)
 
 
 @pytest.mark.parametrize(
@@ -439,12 +450,12 @@ def test_a_bad_page_is_400(query: str) -> None:
     async def talk(http: httpx.AsyncClient) -> list[int]:
         return [(await http.get(f"{path}?{query}")).status_code for path in (RULES, "/api/v2/routing/queues")]
 
-    assert [400, 400] == run(simulator(State(), Settings()), talk)
+    assert [400, 400] == run(build_simulator(TenantState(), SimulatorSettings()), talk)
 
 
 def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> None:
     """state.requests has every request with its status and effect; a watcher sees the whole state after each change."""
-    state, seen = State(QUEUES), []
+    state, seen = TenantState(QUEUES), []
     state.watchers.append(lambda watched: seen.append([rule["name"] for rule in watched.rules()]))
 
     async def talk(http: httpx.AsyncClient) -> None:
@@ -454,7 +465,7 @@ def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> No
         await http.delete(f"{RULES}/{made['id']}")
         await http.get(RULES)
 
-    run(simulator(state, Settings(new_id=lambda: "i1")), talk)
+    run(build_simulator(state, SimulatorSettings(new_id=lambda: "i1")), talk)
     one = f"{RULES}/i1"
     assert [
         ("POST", "/oauth/token", 200, False),
@@ -463,15 +474,15 @@ def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> No
         ("PUT", one, 422, False),
         ("DELETE", one, 204, True),
         ("GET", RULES, 200, False),
-    ] == [(asked.method, asked.path, asked.status, asked.changed) for asked in state.requests]
+    ] == [(asked.method, asked.path, asked.status, asked.changed_state) for asked in state.requests]
     assert [["x"], ["y"], []] == seen
     assert body("x") == state.requests[1].json()
 
 
 def test_tenants_to_start_from() -> None:
     """empty() has queues alone; bank() has rules whose targets are its queues, apart from each other."""
-    assert (QUEUES, []) == (empty(QUEUES).queues, empty(QUEUES).rules())
-    first, second = bank(), bank()
+    assert (QUEUES, []) == (empty_tenant(QUEUES).queues, empty_tenant(QUEUES).rules())
+    first, second = bank_tenant(), bank_tenant()
     known = {queue["id"] for queue in first.queues}
     assert first.rules()
     assert set() == {target["queueId"] for rule in first.rules() for target in rule["targets"]} - known
@@ -489,7 +500,7 @@ def test_importing_the_simulator_is_cheap() -> None:
 
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
     """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for the creates."""
-    app = simulator(State(QUEUES, [stored(n) for n in range(10_000)]), Settings())
+    app = build_simulator(TenantState(QUEUES, [stored(n) for n in range(10_000)]), SimulatorSettings())
     run(app, lambda http: http.get(RULES))
     token = app.state.requests[-1].headers["authorization"]
     sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]
@@ -504,7 +515,7 @@ def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
         asyncio.run(calls("GET", pages, [b""] * 100))
     with at_most(rules=30_000):
         asyncio.run(calls("POST", [b""] * 1_000, sent))
-    assert len(app.state.stored) == 11_000
+    assert len(app.state.stored_rules) == 11_000
 
 
 async def bare(app: Simulator, method: str, query: bytes, content: bytes, token: str) -> None:

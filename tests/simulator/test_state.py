@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.state import State, timestamp
+from reconciler.simulator.state import TenantState, format_timestamp
 from reconciler.simulator.storage import StateError
 from tests.support.simulated import QUEUES, stored
 
@@ -28,8 +28,8 @@ def killed(path: Path, steps: str) -> None:
 
 def reopened(path: Path) -> dict[str, Any]:
     """Return what a new process would find."""
-    with State.load(path) as state:
-        return state.document()
+    with TenantState.load(path) as state:
+        return state.to_document()
 
 
 def write(path: Path, **parts: Any) -> None:
@@ -47,7 +47,7 @@ def test_a_new_state_is_empty_and_writes_no_snapshot(tmp_path: Path) -> None:
 def test_a_closed_state_is_one_readable_file(tmp_path: Path) -> None:
     """After close FILE holds everything as JSON, one object a line, and the log is empty."""
     path = tmp_path / "state.json"
-    with State.load(path, queues=QUEUES) as state:
+    with TenantState.load(path, queues=QUEUES) as state:
         state.put(stored(1, name="Überweisung"))
         state.put(stored(2))
         state.merge("c1", {"a": 1})
@@ -82,7 +82,7 @@ def test_a_torn_last_line_is_dropped(tmp_path: Path, torn: bytes) -> None:
     killed(path, f"state.put({stored(1)!r})")
     with Path(f"{path}.log").open("ab") as log:
         log.write(torn)
-    with State.load(path) as state:
+    with TenantState.load(path) as state:
         state.put(stored(2))
     assert [stored(1), stored(2)] == reopened(path)["rules"]
 
@@ -106,7 +106,7 @@ state.merge("c", {{"a": 1}}); state.merge("c", {{"a": 2}}); state.merge("c", {{"
 def test_an_edit_by_hand_counts(tmp_path: Path) -> None:
     """What a person changed, added or removed in FILE between two runs is what the next one has."""
     path = tmp_path / "state.json"
-    with State.load(path, queues=QUEUES) as state:
+    with TenantState.load(path, queues=QUEUES) as state:
         for n in (1, 2):
             state.put(stored(n))
     write(path, rules=[stored(1, priority=7), stored(3)])
@@ -128,18 +128,18 @@ def test_queues_of_the_caller_join_those_of_the_file(tmp_path: Path) -> None:
     """A queue of a known id takes the new name; others are added; none is lost."""
     path = tmp_path / "state.json"
     write(path, queues=[*QUEUES, {"id": "q3", "name": "Old", "x": 1}])
-    with State.load(path, queues=[{"id": "q3", "name": "New"}, {"id": "q4", "name": "More"}]) as state:
+    with TenantState.load(path, queues=[{"id": "q3", "name": "New"}, {"id": "q4", "name": "More"}]) as state:
         assert [*QUEUES, {"id": "q3", "name": "New", "x": 1}, {"id": "q4", "name": "More"}] == state.queues
 
 
 def test_a_tenant_to_start_from_is_used_once(tmp_path: Path) -> None:
     """`start` fills a state that is not there yet, at once, and never one that is."""
-    path, start = tmp_path / "state.json", State(QUEUES, [stored(1)])
-    with State.load(path, start=start):
+    path, start = tmp_path / "state.json", TenantState(QUEUES, [stored(1)])
+    with TenantState.load(path, initial=start):
         assert [stored(1)] == json.loads(path.read_text())["rules"]
-    with State.load(path, start=start) as state:
+    with TenantState.load(path, initial=start) as state:
         state.remove("r1")
-    with State.load(path, start=start) as state:
+    with TenantState.load(path, initial=start) as state:
         assert [] == state.rules()
     assert [stored(1)] == start.rules()
 
@@ -166,7 +166,7 @@ def test_a_broken_snapshot_is_a_clear_error(tmp_path: Path, text: str, reason: s
     path.write_text(text, encoding="utf-8")
     for _ in range(2):
         with pytest.raises(StateError) as caught:
-            State.load(path, patience=0)
+            TenantState.load(path, lock_timeout=0)
         assert str(path) in str(caught.value)
         assert reason in str(caught.value)
     assert text == path.read_text(encoding="utf-8")
@@ -179,36 +179,36 @@ def test_a_broken_log_is_a_clear_error(tmp_path: Path) -> None:
     log = Path(f"{path}.log")
     log.write_bytes(b"rubbish\n" + log.read_bytes())
     with pytest.raises(StateError, match=r"state\.json\.log:1: is not an entry"):
-        State.load(path)
+        TenantState.load(path)
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     """A state that is open is refused to a second one after its patience, and is free again when closed."""
     path = tmp_path / "state.json"
-    with State.load(path), pytest.raises(StateError, match="another process uses this state"):
-        State.load(path, patience=0.05)
-    State.load(path, patience=0).close()
+    with TenantState.load(path), pytest.raises(StateError, match="another process uses this state"):
+        TenantState.load(path, lock_timeout=0.05)
+    TenantState.load(path, lock_timeout=0).close()
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     """Where a file stands in the place of the folder, the error says so."""
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="cannot be opened"):
-        State.load(tmp_path / "file" / "state.json")
+        TenantState.load(tmp_path / "file" / "state.json")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_change_that_cannot_be_kept_is_not_made(tmp_path: Path) -> None:
     """With a full disk put, remove and merge raise, and the state in memory is as before."""
-    with State.load(tmp_path / "state.json") as state:
+    with TenantState.load(tmp_path / "state.json") as state:
         state.put(stored(1))
-        kept = os.dup(state._disk._log) if state._disk else -1
-        os.dup2(os.open("/dev/full", os.O_WRONLY), state._disk._log if state._disk else -1)
+        kept = os.dup(state._files._log) if state._files else -1
+        os.dup2(os.open("/dev/full", os.O_WRONLY), state._files._log if state._files else -1)
         for change in (lambda: state.put(stored(2)), lambda: state.remove("r1"), lambda: state.merge("c", {})):
             with pytest.raises(StateError, match="cannot be written"):
                 change()
         assert ([stored(1)], {}, 1) == (state.rules(), state.contexts, state.revision)
-        os.dup2(kept, state._disk._log if state._disk else -1)
+        os.dup2(kept, state._files._log if state._files else -1)
 
 
 def test_a_thousand_creates_do_not_rewrite_the_file(tmp_path: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_thousand_creates_do_not_rewrite_the_file(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     write(path)
     before = path.stat().st_mtime_ns
-    with State.load(path) as state:
+    with TenantState.load(path) as state:
         for n in range(1_000):
             state.put(stored(n))
         assert before == path.stat().st_mtime_ns
@@ -226,7 +226,7 @@ def test_a_thousand_creates_do_not_rewrite_the_file(tmp_path: Path) -> None:
 
 def test_an_edit_in_the_ui_counts_as_one() -> None:
     """edit() changes the fields, raises the version and dates the change; watchers see it."""
-    state, seen = State(QUEUES, [stored(1, division={"id": "d"})]), []
+    state, seen = TenantState(QUEUES, [stored(1, division={"id": "d"})]), []
     state.watchers.append(lambda watched: seen.append(watched.revision))
     state.edit("r1", 0.0, priority=3)
     expected = stored(1, division={"id": "d"}, priority=3, version=2, dateModified="1970-01-01T00:00:00.000Z")
@@ -237,4 +237,4 @@ def test_an_edit_in_the_ui_counts_as_one() -> None:
 
 def test_times_are_written_as_the_api_does() -> None:
     """Milliseconds and Z, rounded down."""
-    assert "2026-02-01T09:00:00.125Z" == timestamp(1_769_936_400.1259)
+    assert "2026-02-01T09:00:00.125Z" == format_timestamp(1_769_936_400.1259)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.read_only import reading_only
-from reconciler.cxone.settings import Credentials
-from reconciler.cxone.transport.request import Answer
+from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.transport.request import ApiResponse
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import VirtualTime
 from tests.support.in_process_tenant import TENANT
@@ -18,8 +18,8 @@ from tests.support.in_process_tenant import TENANT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from reconciler.cxone.settings import Tenant
-    from reconciler.cxone.transport.request import Request
+    from reconciler.cxone.settings import TenantSettings
+    from reconciler.cxone.transport.request import ApiRequest
 
 ISSUER: Final = "https://cxone.niceincontact.com"
 API: Final = "https://api-na1.niceincontact.com"
@@ -28,7 +28,7 @@ TOKEN: Final = f"{ISSUER}/auth/token"
 CXONE: Final = f"{ISSUER}/.well-known/cxone-configuration"
 RULES: Final = f"{API}/api/v2/routing/rules"
 AT_ISSUER: Final = replace(TENANT, base_url="", token_url="", issuer=ISSUER)
-KEYS: Final = Credentials(
+KEYS: Final = ClientCredentials(
     client_id=canary.CLIENT,
     client_secret=canary.SECRET,
     key_id=canary.KEY,
@@ -66,21 +66,21 @@ class World:
             CXONE: answers.get("cxone", {"api_endpoint": API}),
             RULES: answers.get("rules", EMPTY),
         }
-        self.asked: list[Request] = []
+        self.asked: list[ApiRequest] = []
 
-    async def carry(self, request: Request) -> Answer:
+    async def carry(self, request: ApiRequest) -> ApiResponse:
         """Answer one request; one to an address that nobody has is answered too, so that it is seen."""
         self.asked.append(request)
         found = self.answers.get(request.url.partition("?")[0], EMPTY)
         found = found(request) if callable(found) else found
         status, form = found if isinstance(found, tuple) else (200, found)
         content = form if isinstance(form, bytes) else json.dumps(form).encode()
-        return Answer(request.call, status, {"location": RULES} if status in (302, 307) else {}, content)
+        return ApiResponse(request.call, status, {"location": RULES} if status in (302, 307) else {}, content)
 
-    def client(self, tenant: Tenant = AT_ISSUER, virtual: VirtualTime | None = None) -> ReadingClient:
+    def client(self, tenant: TenantSettings = AT_ISSUER, virtual: VirtualTime | None = None) -> ReadingClient:
         """Return a client inside its fence; waiting takes no time."""
         calm = replace(tenant, patience_seconds=0.0)
-        return ReadingClient(reading_only(self.carry, tenant), calm, KEYS, (virtual or VirtualTime()).time)
+        return ReadingClient(read_only_transport(self.carry, tenant), calm, KEYS, (virtual or VirtualTime()).time)
 
     @property
     def calls(self) -> list[str]:
@@ -96,11 +96,11 @@ class World:
         return "".join(f"{one.url} {one.headers} {one.content!r}" for one in self.asked if one.server.host not in hosts)
 
 
-def then(*answers: Any) -> Callable[[Request], Any]:
+def then(*answers: Any) -> Callable[[ApiRequest], Any]:
     """Answer with one after the other; the last is kept on."""
     left = list(answers)
 
-    def answer(request: Request) -> Any:
+    def answer(request: ApiRequest) -> Any:
         found = left.pop(0) if len(left) > 1 else left[0]
         return found(request) if callable(found) else found
 

@@ -14,15 +14,15 @@ from unittest.mock import patch
 
 from reconciler.cli.commands.demo import bank_manifests
 from reconciler.cli.main import main
-from reconciler.simulator.app import simulator
+from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import bank
+from reconciler.simulator.state import bank_tenant
 from tests.crash.served import served
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.simulator.state import State
+    from reconciler.simulator.state import TenantState
 
 GOLD: Final = """\
   - key: gold-accounts
@@ -65,14 +65,14 @@ def review() -> dict[str, str]:
 
 
 @contextmanager
-def workplace() -> Iterator[State]:
+def workplace() -> Iterator[TenantState]:
     """Work in a temporary folder with the bank's manifests, and with its tenant on a loopback port."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory() as folder, served() as server, patch.dict(os.environ, RUNNER):
         os.chdir(folder)
         try:
-            state = bank()
-            server.app = simulator(state, PROFILES["A"])
+            state = bank_tenant()
+            server.app = build_simulator(state, PROFILES["A"])
             shutil.copytree(bank_manifests(), "manifests")
             shutil.rmtree("manifests/tests")  # they say what the edits change
             Path("manifests/smoke-tests.yaml").unlink()
@@ -95,9 +95,9 @@ def change() -> None:
         path.write_text(text, encoding="utf-8")
 
 
-def edit(name: str, state: State) -> None:
+def edit(name: str, state: TenantState) -> None:
     """Switch a rule off, as somebody does in CXone."""
-    (rule_id,) = state.named(name)
+    (rule_id,) = state.ids_named(name)
     state.edit(rule_id, enabled=False)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.desired.desired import Desired, DesiredRule
-from reconciler.model.live import LiveRule, Marker, digest, fingerprint, signed
+from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.model.live import LiveRule, Marker, fingerprint, format_description, marker_digest
 from reconciler.model.rule import (
     Address,
     Condition,
@@ -14,11 +14,11 @@ from reconciler.model.rule import (
     Rule,
     Source,
     Target,
-    canonical_bag,
-    canonical_set,
-    condition,
+    make_condition,
+    normalized_conditions,
+    sorted_targets,
 )
-from reconciler.plan.plan import Live
+from reconciler.plan.plan import LiveState
 
 OWNER = "acme"
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
@@ -27,11 +27,11 @@ LABELS = {"cognigyDetectedIntent": "intent", "cognigyConfidence": "confidence"}
 
 
 def intent_is(intent: str) -> Condition:
-    return condition("cognigyDetectedIntent", "equals", intent)
+    return make_condition("cognigyDetectedIntent", "equals", intent)
 
 
 def at_least(confidence: float) -> Condition:
-    return condition("cognigyConfidence", "greaterThanOrEqual", confidence)
+    return make_condition("cognigyConfidence", "greaterThanOrEqual", confidence)
 
 
 def rule(name: str = "vip", **said: Any) -> Rule:
@@ -44,7 +44,7 @@ def rule(name: str = "vip", **said: Any) -> Rule:
         "targets": [Target("q-cards", 1)],
         **said,
     }
-    conditions, targets = canonical_set(fields.pop("conditions")), canonical_bag(fields.pop("targets"))
+    conditions, targets = normalized_conditions(fields.pop("conditions")), sorted_targets(fields.pop("targets"))
     return Rule(name=name, conditions=conditions, targets=targets, **fields)
 
 
@@ -59,9 +59,9 @@ def wanted(where: str, what: Rule, **said: Any) -> DesiredRule:
     return DesiredRule(address=address(where), rule=what, fingerprint=fingerprint(what), **fields)
 
 
-def desired(*rules: DesiredRule) -> Desired:
+def desired(*rules: DesiredRule) -> DesiredState:
     """What the manifests want, RuleSets being those of the rules."""
-    return Desired(
+    return DesiredState(
         environment="prod",
         owner=OWNER,
         rules={one.address: one for one in rules},
@@ -80,12 +80,15 @@ def managed(
     rule_id: str, where: str, what: Rule, *, owner: str = OWNER, last_written: Rule | None = None, **raw: Any
 ) -> LiveRule:
     """A live rule with a marker; `last_written` is what its digest is of, where somebody edited the rule since."""
-    marker = Marker(owner, address(where), digest(last_written or what))
+    marker = Marker(owner, address(where), marker_digest(last_written or what))
     return LiveRule(
-        rule_id, what, marker, {"id": rule_id, "name": what.name, "description": signed(what, marker), **raw}
+        rule_id,
+        what,
+        marker,
+        {"id": rule_id, "name": what.name, "description": format_description(what, marker), **raw},
     )
 
 
-def live(*rules: LiveRule) -> Live:
+def live(*rules: LiveRule) -> LiveState:
     """One read of a tenant with these rules."""
-    return Live(rules, QUEUES)
+    return LiveState(rules, QUEUES)

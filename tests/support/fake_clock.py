@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from reconciler.cxone.transport.rate_limiter import Time
+from reconciler.cxone.transport.rate_limiter import TimeSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,7 +21,7 @@ class VirtualTime:
     def __init__(self, chance: float = 0.5, random: Callable[[], float] | None = None) -> None:
         self.seconds = 1000.0
         self.slept: list[float] = []
-        self.time = Time(
+        self.time = TimeSource(
             clock=lambda: self.seconds,
             sleep=self._sleep,
             random=random or (lambda: chance),

@@ -25,7 +25,7 @@ from typing import Any, TextIO, cast
 from reconciler.cli import clients as connect
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.github.api import Time
+from reconciler.github.api import GitHubClock
 from tests.support.measure import before_forking
 
 _SLEEP, _CLOCK = asyncio.sleep, time.monotonic
@@ -49,7 +49,7 @@ def _skip_waits() -> None:
     asyncio.sleep = _sleep  # type: ignore[assignment]
     waitless = replace(REAL_TIME, sleep=_sleep, clock=_clock, random=random.random)
     setattr(connect, "REAL_TIME", waitless)  # noqa: B010 - a constant of the program
-    Time.__new__.__defaults__ = (time.monotonic, time.time, lambda _seconds: None)
+    GitHubClock.__new__.__defaults__ = (time.monotonic, time.time, lambda _seconds: None)
 
 
 def main() -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.rule_json import live_rule
-from reconciler.model.live import Marker, digest, signed
+from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.model.live import Marker, format_description, marker_digest
 from reconciler.model.rule import Address
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 
@@ -130,9 +130,9 @@ def _settle(random: Random, found: Grown, rule: Json) -> None:
         rule["description"] += f"\n[cxroute:other/rules/{rule['id']}#00000000]"
         found.kept_out.add(rule["id"])
     elif dice < 0.17:
-        live = live_rule({**rule, "name": f"Ours {rule['id']}"})
-        marker = Marker(OWNER, Address(random.choice(("cards", "support")), rule["id"]), digest(live.rule))
-        rule |= {"name": live.rule.name, "description": signed(live.rule, marker)}
+        live = parse_live_rule({**rule, "name": f"Ours {rule['id']}"})
+        marker = Marker(OWNER, Address(random.choice(("cards", "support")), rule["id"]), marker_digest(live.rule))
+        rule |= {"name": live.rule.name, "description": format_description(live.rule, marker)}
         found.ours.add(rule["id"])
     found.rules.append(rule)
 

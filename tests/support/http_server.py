@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import uvloop
 
-from reconciler.cxone.settings import Server
+from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import Request, exchange
+from reconciler.cxone.transport.request import ApiRequest, send_with_timeout
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
@@ -85,7 +85,7 @@ class Tenant:
     async def open(self, tls: ssl.SSLContext | None = None) -> AsyncIterator[Tenant]:
         """Listen."""
         server = await asyncio.start_server(self.serve, "127.0.0.1", 0, ssl=tls)
-        self.server = Server("http", "127.0.0.1", server.sockets[0].getsockname()[1], "")
+        self.server = ServerUrl("http", "127.0.0.1", server.sockets[0].getsockname()[1], "")
         try:
             yield self
         finally:
@@ -99,8 +99,8 @@ class Tenant:
 
     async def ask(self, seconds: float = 2.0) -> tuple[int, bytes]:
         """Return status and body of an answer."""
-        request = Request("POST", self.server, "/x?y=1", {"Accept-Encoding": "gzip"}, b"{}")
-        answer = await exchange(self.direct.carry, request, seconds, REAL_TIME)
+        request = ApiRequest("POST", self.server, "/x?y=1", {"Accept-Encoding": "gzip"}, b"{}")
+        answer = await send_with_timeout(self.direct.carry, request, seconds, REAL_TIME)
         return answer.status, answer.content
 
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
-from reconciler.simulator.app import simulator
-from reconciler.simulator.server import breakable, listening_socket
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.server import allow_breaking, listening_socket
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import State
+from reconciler.simulator.state import TenantState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -33,8 +33,8 @@ class Tenants:
 
     def __init__(self, ports: dict[str, int]) -> None:
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-        self.states = {name: State(QUEUES) for name in ports}
-        self.apps: dict[str, App] = {name: simulator(state, PROFILES["A"]) for name, state in self.states.items()}
+        self.states = {name: TenantState(QUEUES) for name in ports}
+        self.apps: dict[str, App] = {name: build_simulator(state, PROFILES["A"]) for name, state in self.states.items()}
         self._names = {port: name for name, port in ports.items()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -88,7 +88,7 @@ def tenants(*names: str) -> Iterator[Tenants]:
     with ExitStack() as stack:
         listeners = {name: stack.enter_context(listening_socket("127.0.0.1", 0)) for name in names}
         here = Tenants({name: one.getsockname()[1] for name, one in listeners.items()})
-        config = uvicorn.Config(breakable(here), log_level="critical", lifespan="off", ws="none")
+        config = uvicorn.Config(allow_breaking(here), log_level="critical", lifespan="off", ws="none")
         server = uvicorn.Server(config)
         ready = threading.Event()
 

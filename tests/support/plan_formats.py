@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final, cast
 from unittest.mock import patch
 
 from reconciler.cli import plan_forms
-from reconciler.plan.document import document
+from reconciler.plan.document import plan_to_json
 from reconciler.plan.drift import find_drift
-from reconciler.render.colour import colourless
-from reconciler.render.html import html
+from reconciler.render.colour import no_style
+from reconciler.render.html import render_html
 from reconciler.render.markdown.drift import drift_markdown
-from reconciler.render.markdown.plan import markdown
-from reconciler.render.text.drift import Commands, drift_brief, drift_text
+from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
 from reconciler.render.text.plan import plan_text
 from tests.support.plans import FACTS, TENANT, told
 
@@ -30,7 +30,7 @@ TOKEN: Final = "0123456789abcdef0123456789abcdef"
 
 def as_text(made: Plan) -> str:
     """The plan for a terminal, without colours."""
-    return plan_text(made, colourless, TENANT)
+    return plan_text(made, no_style, TENANT)
 
 
 def as_github(made: Plan) -> str:
@@ -42,17 +42,17 @@ def as_github(made: Plan) -> str:
 
 def as_markdown(made: Plan) -> str:
     """The plan as a pull request's comment."""
-    return markdown(*told(made))
+    return render_markdown(*told(made))
 
 
 def as_html(made: Plan) -> str:
     """The plan as a page."""
-    return html(*told(made))
+    return render_html(*told(made))
 
 
 def as_json(made: Plan) -> str:
     """The plan as programs read it."""
-    return json.dumps(document(made), indent=2) + "\n"
+    return json.dumps(plan_to_json(made), indent=2) + "\n"
 
 
 def as_drift(made: Plan) -> str:
@@ -62,7 +62,7 @@ def as_drift(made: Plan) -> str:
 
 def drift_as_text(drift: Drift, *, brief: bool = False) -> str:
     """Drift for a terminal, without colours; brief, as `-q` prints it."""
-    return drift_brief(drift, colourless) if brief else drift_text(drift, colourless, Commands(heal, keep))
+    return drift_brief(drift, no_style) if brief else drift_text(drift, no_style, DriftCommands(heal, keep))
 
 
 def as_drift_markdown(made: Plan) -> str:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.diff.difference import Behaviour
+from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Queue, Source, Target, condition
-from reconciler.plan.guards import guard, lift
-from reconciler.plan.options import Options
-from reconciler.plan.plan import Live, advised, plan
-from reconciler.plan.schedule import arrange, foresee
-from reconciler.render.provenance import Facts, Origin
-from reconciler.render.routing_map import routing_map
-from reconciler.render.summary import telling
+from reconciler.model.rule import Queue, Source, Target, make_condition
+from reconciler.plan.guards import check_guards, lift_guards
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import LiveState, add_findings, build_plan
+from reconciler.plan.schedule import predict_impact, schedule_steps
+from reconciler.render.provenance import Provenance, SourceLinks
+from reconciler.render.routing_map import build_routing_map
+from reconciler.render.summary import summarize_plan
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import Plan
     from reconciler.render.routing_map import RoutingMap
-    from reconciler.render.summary import Telling
+    from reconciler.render.summary import PlanSummary
 
 COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
-ORIGIN: Final = Origin(
+ORIGIN: Final = SourceLinks(
     "https://github.example/acme/routing", COMMIT, "https://github.example/acme/routing/actions/runs/7"
 )
-FACTS: Final = Facts("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", ORIGIN)
+FACTS: Final = Provenance("a1b2c3d4e5f6", "2026-11-25T12:00:00Z", ORIGIN)
 TENANT: Final = "tenant acme"
 SAMPLE: Final = b"intent,confidence,count\ncard_lost,0.9,310\ncard_lost,0.5,90\nlegacy_fax,,4\nbilling,0.9,596\n"
 CARDS, FRAUD, GENERAL = ([Target(queue, 1)] for queue in ("q-cards", "q-fraud", "q-general"))
@@ -86,27 +86,27 @@ def everything() -> Plan:
         unmanaged("11", rule("partner", priority=1, conditions=[intent_is("partner")])),
     ]
     said = {"guard": {"deletes": {"count": 0, "percent": 0}, "protected": ["cards/fax"]}}
-    made = guard(advised(looked_at(want, found, SAMPLE), NOTES), environment(**said))
-    return lift(made, ["deletes", "protected"], "the fax line is closed, CHG-1042")
+    made = check_guards(add_findings(looked_at(want, found, SAMPLE), NOTES), environment(**said))
+    return lift_guards(made, ["deletes", "protected"], "the fax line is closed, CHG-1042")
 
 
 def many() -> Plan:
     """A plan of more rows than are shown; of some conversations nothing is known."""
-    asked = [[intent_is(f"r{n}"), condition(f"menu{n}", "equals", "x")] for n in range(30)]
+    asked = [[intent_is(f"r{n}"), make_condition(f"menu{n}", "equals", "x")] for n in range(30)]
     want = [wanted(f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)) for n in range(30)]
     made = looked_at(want, [managed("all", "cards/all", rule("all", priority=900, conditions=[], targets=CARDS))])
-    unknown = [(Clause(condition("tier", "equals", f"t{n}")),) for n in range(7)]
-    return guard(unsure(made, *unknown), environment())
+    unknown = [(Clause(make_condition("tier", "equals", f"t{n}")),) for n in range(7)]
+    return check_guards(unsure(made, *unknown), environment())
 
 
 def empty() -> Plan:
     """A plan that has nothing to do."""
-    return guard(looked_at([wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]), environment())
+    return check_guards(looked_at([wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]), environment())
 
 
 def hostile(name: str) -> Plan:
     """A plan with a name wherever somebody from outside may write one."""
-    odd = rule(name, description=name, conditions=[intent_is(name), condition(name, "equals", name)], priority=7)
+    odd = rule(name, description=name, conditions=[intent_is(name), make_condition(name, "equals", name)], priority=7)
     twin = replace(odd, name=f"{name} 2", targets=(Target("q-odd", 1),))
     here = Source(f"manifests/{name}.yaml", 1, 1)
     hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": name})
@@ -129,9 +129,11 @@ def hostile(name: str) -> Plan:
         Finding(code="CXR204", severity="warning", message=f"{name}: {name}", source=here, hint=name),
         Finding(code="CXR206", severity="info", message=f"{name}: {name}", source=here, hint=name),
     ]
-    made = guard(unsure(advised(made, said), (Clause(condition(name, "equals", name)),)), environment())
+    made = check_guards(
+        unsure(add_findings(made, said), (Clause(make_condition(name, "equals", name)),)), environment()
+    )
     wrong = replace(made, guards=tuple(replace(one, message=f"{one.message}; {name}") for one in made.guards))
-    return lift(wrong, ["deletes", "unrouted"], name)
+    return lift_guards(wrong, ["deletes", "unrouted"], name)
 
 
 def crowd(names: Iterable[str]) -> Plan:
@@ -139,12 +141,12 @@ def crowd(names: Iterable[str]) -> Plan:
     want, found, queues = [], [], []
     for n, name in enumerate(names):
         one = rule(
-            f"{name}{n}", description=name, priority=n, conditions=[intent_is(name), condition(name, "equals", n)]
+            f"{name}{n}", description=name, priority=n, conditions=[intent_is(name), make_condition(name, "equals", n)]
         )
         want.append(wanted(f"cards/r{n}", replace(one, targets=(Target(f"q{n}", 1),)), source=Source(name, n + 1, 1)))
         found.append(managed(str(n), f"cards/r{n}", one))
         queues.append(Queue(f"q{n}", name))
-    return guard(looked_at(want, found, None, *queues), environment())
+    return check_guards(looked_at(want, found, None, *queues), environment())
 
 
 def large(count: int, name: str = "") -> Plan:
@@ -156,19 +158,21 @@ def large(count: int, name: str = "") -> Plan:
         want += [wanted(f"cards/r{n}", one)] if n % 6 else []
         found += [managed(str(n), f"cards/r{n}", other)] if n % 6 != 1 else []
     queues = [Queue(f"q{n}", f"{name}Queue {n}") for n in range(40)]
-    return guard(looked_at(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}}))
+    return check_guards(
+        looked_at(want, found, None, *queues), environment(guard={"deletes": {"count": 0, "percent": 1}})
+    )
 
 
 def looked_at(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
     """A plan as commands make it, with its order, its lint and who is affected."""
-    made = plan(desired(*want), Live(tuple(found), (*QUEUES, *queues)), Options(), NOW)
+    made = build_plan(desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW)
     traffic = read_traffic(sample, "prod.csv", Attributes(), "October 2026") if sample else None
-    return foresee(arrange(made), traffic)
+    return predict_impact(schedule_steps(made), traffic)
 
 
 def unsure(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
     """The plan, with conversations of which the analysis knows nothing."""
-    return replace(made, behaviour=replace(made.behaviour or Behaviour(regions=()), unknown=unknown))
+    return replace(made, behaviour=replace(made.behaviour or BehaviourChange(regions=()), undecided=unknown))
 
 
 def environment(**said: object) -> Environment:
@@ -176,6 +180,6 @@ def environment(**said: object) -> Environment:
     return Environment.model_validate({"name": "prod", "owner": "acme", "tenant": "acme", **said})
 
 
-def told(made: Plan) -> tuple[Telling, RoutingMap, Facts]:
+def told(made: Plan) -> tuple[PlanSummary, RoutingMap, Provenance]:
     """All that a renderer is given."""
-    return telling(made, TENANT), routing_map(made), FACTS
+    return summarize_plan(made, TENANT), build_routing_map(made), FACTS

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hypothesis import strategies as st
 
-from reconciler.behaviour.routing_entry import Entry
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.model.rule import (
     OPERATORS,
     Condition,
     Opaque,
     Rule,
     Target,
-    canonical_bag,
-    canonical_set,
-    condition,
-    opaque,
+    make_condition,
+    make_opaque,
+    normalized_conditions,
+    sorted_targets,
 )
 
 if TYPE_CHECKING:
@@ -259,9 +259,9 @@ LISTS: Final = st.builds(a_list, st.randoms(use_true_random=False), st.just(5))
 # As the package knows them
 
 
-def entry(form: Json) -> Entry:
-    conditions = canonical_set(map(_condition, form["conditions"]))
-    targets = canonical_bag(map(_target, form["targets"]))
+def entry(form: Json) -> RoutingEntry:
+    conditions = normalized_conditions(map(_condition, form["conditions"]))
+    targets = sorted_targets(map(_target, form["targets"]))
     read = Rule(
         name=form["name"],
         description="",
@@ -270,21 +270,21 @@ def entry(form: Json) -> Entry:
         conditions=conditions,
         targets=targets,
     )
-    return Entry(name=f"set/{form['id']}", rule=read, id=form["id"])
+    return RoutingEntry(name=f"set/{form['id']}", rule=read, id=form["id"])
 
 
-def entries(forms: Iterable[Json]) -> list[Entry]:
+def entries(forms: Iterable[Json]) -> list[RoutingEntry]:
     return [entry(form) for form in forms]
 
 
 def _condition(form: Json) -> Condition | Opaque:
     try:
         if form["type"] == "attribute":
-            return condition(form["attributeName"], form["operator"], form.get("value"))
+            return make_condition(form["attributeName"], form["operator"], form.get("value"))
     except ValueError:
         pass
-    return opaque(form)
+    return make_opaque(form)
 
 
 def _target(form: Json) -> Target | Opaque:
-    return Target(form["queueId"], form["weight"]) if form["type"] == "queue" else opaque(form)
+    return Target(form["queueId"], form["weight"]) if form["type"] == "queue" else make_opaque(form)

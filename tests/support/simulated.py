@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.simulator.delivery import LostError
-from reconciler.simulator.messages import Manner
+from reconciler.simulator.delivery import BrokenDeliveryError
+from reconciler.simulator.messages import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -19,11 +19,11 @@ RULES = "/api/v2/routing/rules"
 QUEUES = [{"id": "q1", "name": "Billing"}, {"id": "q2", "name": "Support"}]
 CREDENTIALS = {"grant_type": "client_credentials", "client_id": "id", "client_secret": "secret"}
 
-AS_HTTPX: dict[Manner, type[httpx.TransportError]] = {
-    Manner.RESET: httpx.ReadError,
-    Manner.SILENT: httpx.ReadTimeout,
-    Manner.REFUSED: httpx.ConnectError,
-    Manner.CUT: httpx.RemoteProtocolError,
+AS_HTTPX: dict[DeliveryMode, type[httpx.TransportError]] = {
+    DeliveryMode.RESET: httpx.ReadError,
+    DeliveryMode.SILENT: httpx.ReadTimeout,
+    DeliveryMode.REFUSED: httpx.ConnectError,
+    DeliveryMode.CUT: httpx.RemoteProtocolError,
 }
 
 
@@ -37,8 +37,8 @@ class Line(httpx.AsyncBaseTransport):
         """Ask the simulator."""
         try:
             return await self._inner.handle_async_request(request)
-        except LostError as lost:
-            raise AS_HTTPX[lost.manner](str(lost), request=request) from lost
+        except BrokenDeliveryError as lost:
+            raise AS_HTTPX[lost.delivery](str(lost), request=request) from lost
 
 
 def body(name: str, **more: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from random import Random
 
-    from reconciler.cxone.transport.rate_limiter import Time
+    from reconciler.cxone.transport.rate_limiter import TimeSource
 
 Result = TypeVar("Result")
 
@@ -52,7 +52,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
         return runner.run(main)
 
 
-def jumping_time(random: Random) -> Time:
+def jumping_time(random: Random) -> TimeSource:
     """Return what a client takes from the world, by the clock of the running loop."""
     clock = asyncio.get_running_loop().time
     start = clock()

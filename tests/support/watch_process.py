@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.simulator.app import simulator
-from reconciler.simulator.settings import Settings
-from reconciler.simulator.state import State
+from reconciler.simulator.app import build_simulator
+from reconciler.simulator.settings import SimulatorSettings
+from reconciler.simulator.state import TenantState
 from tests.crash.served import served
 from tests.endpoint.processes import process
 from tests.support import canary_secrets as canary
@@ -157,7 +157,7 @@ class Scene:
     def open(self, **settings: Any) -> None:
         """Serve a tenant in a thread of this process."""
         here = self.stack.enter_context(served())
-        here.app, self.url = simulator(State(QUEUES), Settings(etags=True, **settings)), here.url
+        here.app, self.url = build_simulator(TenantState(QUEUES), SimulatorSettings(etags=True, **settings)), here.url
 
     @contextmanager
     def opened(self, port: str) -> Iterator[None]:

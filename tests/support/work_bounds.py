@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from tests.support.written_manifests import HEAD
 
 if TYPE_CHECKING:
@@ -36,5 +36,5 @@ def _seconds_of_a_load() -> float:
     with TemporaryDirectory() as directory:
         Path(directory, "a.yaml").write_text(HEAD + plain_rules(_RULES))
         before = time.process_time()
-        load(Path(directory))
+        load_manifests(Path(directory))
         return time.process_time() - before

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from reconciler.errors import ManifestError
-from reconciler.manifest.load import Manifests, load
+from reconciler.manifest.load import Manifests, load_manifests
 
 if TYPE_CHECKING:
     from reconciler.model.finding import Finding
@@ -22,7 +22,7 @@ CARDS = HEAD + "  - {intent: lost_card, queue: fraud}\n"
 
 def findings(directory: Path) -> tuple[Finding, ...]:
     with pytest.raises(ManifestError) as caught:
-        load(directory)
+        load_manifests(directory)
     return caught.value.findings
 
 
@@ -38,7 +38,7 @@ def lines(directory: Path) -> list[str]:
 
 def loaded(room: Path, text: str) -> Manifests:
     (room / "a.yaml").write_text(text)
-    return load(room)
+    return load_manifests(room)
 
 
 def yaml_of(document: dict[str, Any]) -> str:

@@ -9,28 +9,28 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.transport.request import Answer
-from reconciler.cxone.transport.request import reason as no_answer
+from reconciler.cxone.transport.request import ApiResponse
+from reconciler.cxone.transport.request import describe_failure as no_answer
 from reconciler.manifest.kinds.profile import Errors
-from reconciler.model.rule import Target, condition, opaque
+from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.text.escape import escape_invisible, is_visible, join_first, pluralize, quote, quote_name, sanitize
 from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
     conversation_phrase,
-    failing,
+    failing_tests_phrase,
     queue_phrase,
     queues_phrase,
     range_phrase,
     rule_phrase,
 )
-from reconciler.text.suggest import did_you_mean
-from reconciler.watch.webhook import _reason as not_delivered
+from reconciler.text.suggest import suggest
+from reconciler.watch.webhook import _error_reason as not_delivered
 from tests.support.builders import LABELS, at_least, intent_is, rule
 
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
-NIGHTS = opaque({"type": "schedule", "name": "nights"})
+NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
 NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
 
 
@@ -78,9 +78,9 @@ def test_every_function_escapes_the_same_invisible_characters(character: str) ->
     error = OSError(1, text)
     assert not is_visible(text)
     assert f"a{escape}b" == escape_invisible(text) == sanitize(text) == no_answer(error) == not_delivered(error)
-    assert f'"a{in_json}b"' == quote(text) == quote_name(text) == did_you_mean("ab", [text])[len("did you mean ") : -1]
-    reply = Answer("GET /", 500, {}, json.dumps(answer).encode())
-    assert (f"a{escape}b" if character != "\n" else "a b") == reply.explanation((), Errors())
+    assert f'"a{in_json}b"' == quote(text) == quote_name(text) == suggest("ab", [text])[len("did you mean ") : -1]
+    reply = ApiResponse("GET /", 500, {}, json.dumps(answer).encode())
+    assert (f"a{escape}b" if character != "\n" else "a b") == reply.error_text((), Errors())
 
 
 def test_no_invisible_character_is_visible() -> None:
@@ -98,12 +98,12 @@ def test_no_invisible_character_is_visible() -> None:
     [
         (intent_is("lost"), 'intent is "lost"'),
         (at_least(0.7), "confidence >= 0.7"),
-        (condition("tier", "exists", None), "tier is there"),
-        (condition("tier", "notExists", None), "tier is missing"),
-        (condition("age", "between", [1, 5]), "age is between 1 and 5"),
-        (condition("tier", "in", ["a", "b"]), 'tier is one of "a", "b"'),
+        (make_condition("tier", "exists", None), "tier is there"),
+        (make_condition("tier", "notExists", None), "tier is missing"),
+        (make_condition("age", "between", [1, 5]), "age is between 1 and 5"),
+        (make_condition("tier", "in", ["a", "b"]), 'tier is one of "a", "b"'),
         (
-            condition("n", "in", [f"v{n}" for n in range(9)]),
+            make_condition("n", "in", [f"v{n}" for n in range(9)]),
             'n is one of "v0", "v1", "v2", "v3", "v4", "v5", "v6", "v7" and 1 more',
         ),
         (NIGHTS, NIGHTS_SHOWN),
@@ -140,7 +140,7 @@ def test_a_queue_that_is_gone_is_named_by_its_id() -> None:
 
 def test_a_rule_is_one_sentence() -> None:
     """First what the caller wants, then how sure the bot is, then all else."""
-    what = rule(conditions=[condition("a", "equals", "b"), at_least(0.7), intent_is("lost")], enabled=False)
+    what = rule(conditions=[make_condition("a", "equals", "b"), at_least(0.7), intent_is("lost")], enabled=False)
     said = 'intent is "lost" and confidence >= 0.7 and a is "b": to "Cards", priority 100, switched off'
     assert said == rule_phrase(what, NAMES, LABELS)
     assert 'every conversation: to "Cards", priority 100' == rule_phrase(rule(conditions=[]), NAMES, LABELS)
@@ -176,5 +176,5 @@ def test_counts_are_phrases() -> None:
     assert ["1 rule", "2 rules", "1,000 rules"] == [pluralize(n, "rule") for n in (1, 2, 1000)]
     assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
     assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)
-    assert ["1 route test fails", "2 route tests fail"] == [failing(n) for n in (1, 2)]
+    assert ["1 route test fails", "2 route tests fail"] == [failing_tests_phrase(n) for n in (1, 2)]
     assert ["a, b", "a and 1 more"] == [join_first(["a", "b"], most) for most in (2, 1)]

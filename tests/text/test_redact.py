@@ -10,70 +10,70 @@ from random import Random
 import pytest
 
 from reconciler.cli import clients as connect
-from reconciler.cxone.settings import Server
-from reconciler.cxone.transport.request import Answer, Request
-from reconciler.text.redact import HIDDEN, Discretion, Passing
+from reconciler.cxone.settings import ServerUrl
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse
+from reconciler.text.redact import PLACEHOLDER, Redactor, RotatingTokens
 from tests.endpoint.process_memory import MIB, resident
 
-SERVER = Server("https", "acme.my.cxone.com", 443, "")
+SERVER = ServerUrl("https", "acme.my.cxone.com", 443, "")
 
 
 def test_of_a_thousand_tokens_the_newest_are_hidden_and_the_others_cost_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each is hidden when it comes and when it is used; memory stays what it was, and the client's secret is hidden."""
-    discretion = Discretion()
+    discretion = Redactor()
     monkeypatch.setattr(connect, "DISCRETION", discretion)
-    discretion.keep("the-clients-own-secret")
+    discretion.add("the-clients-own-secret")
     tokens: list[str] = []
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         if request.method == "POST":
             tokens.append(secrets.token_hex(100))
-            return Answer(
+            return ApiResponse(
                 "", 200, {}, json.dumps({"access_token": tokens[-1], "id_token": f"{tokens[-1]}.id"}).encode()
             )
-        return Answer("", 200, {}, b"{}")
+        return ApiResponse("", 200, {}, b"{}")
 
     async def renew(times: int) -> None:
         carried = connect._discreet(carry)
         for _ in range(times):
-            await carried(Request("POST", SERVER, "/oauth/token", {}))
-            assert discretion.hide(tokens[-1]) == HIDDEN
-            await carried(Request("GET", SERVER, "/", {"Authorization": f"Bearer {tokens[-1]}"}))
+            await carried(ApiRequest("POST", SERVER, "/oauth/token", {}))
+            assert discretion.redact(tokens[-1]) == PLACEHOLDER
+            await carried(ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {tokens[-1]}"}))
 
     asyncio.run(renew(20))
     before = resident()
     asyncio.run(renew(200))
     assert resident() - before < 10 * MIB
-    assert [HIDDEN, HIDDEN] == [discretion.hide(tokens[-1]), discretion.hide(tokens[-2])]
-    assert tokens[0] == discretion.hide(tokens[0])
-    assert HIDDEN == discretion.hide("the-clients-own-secret")
+    assert [PLACEHOLDER, PLACEHOLDER] == [discretion.redact(tokens[-1]), discretion.redact(tokens[-2])]
+    assert tokens[0] == discretion.redact(tokens[0])
+    assert PLACEHOLDER == discretion.redact("the-clients-own-secret")
 
 
 def test_a_token_that_is_a_password_too_is_never_forgotten() -> None:
     """A server may hand out as a token whatever it was sent."""
-    discretion = Discretion()
-    discretion.keep("the-clients-own-secret")
-    passing = Passing(discretion)
-    passing.keep("the-clients-own-secret", *(secrets.token_urlsafe() for _ in range(100)))
-    assert HIDDEN == discretion.hide("the-clients-own-secret")
+    discretion = Redactor()
+    discretion.add("the-clients-own-secret")
+    passing = RotatingTokens(discretion)
+    passing.add("the-clients-own-secret", *(secrets.token_urlsafe() for _ in range(100)))
+    assert PLACEHOLDER == discretion.redact("the-clients-own-secret")
 
 
 def test_a_token_in_use_stays_hidden_however_many_a_server_issues_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
     """A call is repeated with the token that it had, after an answer with twenty others."""
-    discretion, asked = Discretion(), asyncio.Event()
+    discretion, asked = Redactor(), asyncio.Event()
     monkeypatch.setattr(connect, "DISCRETION", discretion)
     token, many = secrets.token_hex(100), {f"{number}_token": secrets.token_hex(100) for number in range(20)}
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         if request.method == "POST":
             await asked.wait()
-        return Answer("", 200, {}, json.dumps(many).encode())
+        return ApiResponse("", 200, {}, json.dumps(many).encode())
 
     async def renew() -> None:
-        carried, call = connect._discreet(carry), Request("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
-        renewing = asyncio.ensure_future(carried(Request("POST", SERVER, "/oauth/token", {})))
+        carried, call = connect._discreet(carry), ApiRequest("GET", SERVER, "/", {"Authorization": f"Bearer {token}"})
+        renewing = asyncio.ensure_future(carried(ApiRequest("POST", SERVER, "/oauth/token", {})))
         await asyncio.sleep(0)
         await carried(call)
         asked.set()
@@ -81,7 +81,7 @@ def test_a_token_in_use_stays_hidden_however_many_a_server_issues_meanwhile(monk
         await carried(call)
 
     asyncio.run(renew())
-    assert HIDDEN == discretion.hide(token)
+    assert PLACEHOLDER == discretion.redact(token)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -89,10 +89,10 @@ def test_every_run_of_a_secret_is_hidden_and_nothing_else(seed: int) -> None:
     """Twelve letters and digits in a row of any form are; what stands around them stays."""
     chance = Random(seed)
     known = [secrets.token_hex(20) for _ in range(20)]
-    discretion = Discretion()
-    discretion.keep(*known)
+    discretion = Redactor()
+    discretion.add(*known)
     for _ in range(200):
         secret, start = chance.choice(known), chance.randrange(28)
         end = chance.randrange(start + 12, 41)
-        assert f"so: {HIDDEN}. ÄÖÜ" == discretion.hide(f"so: {secret[start:end]}. ÄÖÜ")
-        assert f"so: {secret[start : start + 11]}." == discretion.hide(f"so: {secret[start : start + 11]}.")
+        assert f"so: {PLACEHOLDER}. ÄÖÜ" == discretion.redact(f"so: {secret[start:end]}. ÄÖÜ")
+        assert f"so: {secret[start : start + 11]}." == discretion.redact(f"so: {secret[start : start + 11]}.")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds.environment import Attributes
-from reconciler.manifest.load import load
-from reconciler.render.colour import colourless
+from reconciler.manifest.load import load_manifests
+from reconciler.render.colour import no_style
 from reconciler.render.text.findings import findings_text
-from reconciler.traffic.sample import Sample, declared_traffic, load_traffic, read_traffic
+from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic, read_traffic
 from tests.support.written_manifests import ENVIRONMENT, line
 
 ROOT = Path(__file__).parents[2]
@@ -24,7 +24,7 @@ INTENT, CONFIDENCE = "cognigyDetectedIntent", "cognigyConfidence"
 TRAFFIC = ENVIRONMENT + "traffic: {file: traffic/prod.csv, period: October 2026}\n"
 
 
-def read(text: str | bytes) -> Sample:
+def read(text: str | bytes) -> TrafficSample:
     data = text if isinstance(text, bytes) else text.encode()
     return read_traffic(data, "t.csv", Attributes(), "October 2026")
 
@@ -36,12 +36,12 @@ def rows(text: str | bytes) -> list[tuple[dict[str, Any], int | float]]:
 def said(text: str | bytes) -> list[str]:
     with pytest.raises(ManifestError) as caught:
         read(text)
-    return findings_text(caught.value.findings, colourless).splitlines()
+    return findings_text(caught.value.findings, no_style).splitlines()
 
 
-def declared(room: Path, document: str = TRAFFIC) -> Sample | None:
+def declared(room: Path, document: str = TRAFFIC) -> TrafficSample | None:
     (room / "environment.yaml").write_text(document)
-    return declared_traffic(load(room).environments["prod"], room)
+    return declared_traffic(load_manifests(room).environments["prod"], room)
 
 
 def test_a_sample_is_its_rows_and_what_they_came_from() -> None:
@@ -339,7 +339,7 @@ def test_a_declared_file_is_no_way_out_of_the_directory(room: Path, tmp_path_fac
 def test_the_banks_sample_fits_the_bank() -> None:
     """The shipped sample is one: every intent of the bank, about 20,000 conversations, no other column."""
     sample = load_traffic(str(ROOT / "manifests/traffic/bank.csv"), Attributes())
-    (intents,) = load(ROOT / "manifests").intents
+    (intents,) = load_manifests(ROOT / "manifests").intents
     assert set(intents.document.intents) <= {row.attributes[INTENT] for row in sample.rows}
     assert {(INTENT, CONFIDENCE)} == {tuple(row.attributes) for row in sample.rows}
     assert 19_000 < sample.total < 21_000

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from reconciler.endpoint.server import listening_socket
+from reconciler.endpoint.server import open_listener
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
 from tests.support.ports import free_ports
@@ -264,7 +264,7 @@ def test_a_port_that_is_taken_or_cannot_be_served_is_said(
 ) -> None:
     """Exit 1, with the address; without the extra, with what to install."""
     (room / "a.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", "utf-8")
-    with listening_socket("127.0.0.1", 0) as taken:
+    with open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]
         assert 1 == cxroute("watch", "--listen", f"127.0.0.1:{port}")
     assert f"cannot listen on 127.0.0.1:{port}" in cxroute.err

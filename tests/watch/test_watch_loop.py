@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.apply.report import Report
+from reconciler.apply.report import ApplyReport
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UnreachableError
-from reconciler.model.change import Applied, Create, Failed, Unknown
+from reconciler.model.change import Applied, Create, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult
-from reconciler.watch.cycle import Calls, Round
-from reconciler.watch.loop import Loop, Rhythm
-from reconciler.watch.metrics import RoundMetrics
-from reconciler.watch.notifications import REMIND, News
+from reconciler.watch.cycle import ApiCallCounts, CycleResult
+from reconciler.watch.loop import Interval, WatchLoop
+from reconciler.watch.metrics import WatchMetrics
+from reconciler.watch.notifications import REMINDER_SECONDS, NotificationState
 from tests.support.builders import NOW, address, rule
 from tests.support.fake_clock import VirtualTime
 from tests.support.plans import empty, everything
@@ -31,45 +31,48 @@ AWAY = UnreachableError("the tenant cannot be reached")
 BROKEN = ManifestError([Finding(code="CXR101", severity="error", message="no such key")])
 
 
-def failed(error: CxrouteError = AWAY) -> Round:
-    return Round(began=NOW, error=error)
+def failed(error: CxrouteError = AWAY) -> CycleResult:
+    return CycleResult(started_at=NOW, error=error)
 
 
-def clean() -> Round:
-    return Round(began=NOW, plan=empty())
+def clean() -> CycleResult:
+    return CycleResult(started_at=NOW, plan=empty())
 
 
-def differing(**said: object) -> Round:
+def differing(**said: object) -> CycleResult:
     """A round that found something that no guard refuses and no rule stands in the way of."""
     plan = everything()
     plan = replace(plan, guards=(), findings=tuple(one for one in plan.findings if one.severity != "error"))
-    return Round(began=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
+    return CycleResult(started_at=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
 
-def applied(*, converged: bool = True) -> Round:
+def applied(*, converged: bool = True) -> CycleResult:
     plan = differing().plan
     assert plan is not None
     made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
     made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
-    return Round(
-        began=NOW, plan=plan, report=Report(outcomes=tuple(made), converged=converged, left=empty()), heals=True
+    return CycleResult(
+        started_at=NOW,
+        plan=plan,
+        report=ApplyReport(outcomes=tuple(made), converged=converged, remaining=empty()),
+        may_write=True,
     )
 
 
-def looped(every: float, rounds: Sequence[Round], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
+def looped(every: float, rounds: Sequence[CycleResult], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
     """Make these rounds, each lasting so long; return after how many seconds each began, and the loop's end."""
     time = VirtualTime(chance)
     began: list[float] = []
 
-    async def one() -> Round:
+    async def one() -> CycleResult:
         began.append(time.seconds - 1000)
         await time.time.sleep(lasting)
         return rounds[len(began) - 1]
 
-    async def told(_round: Round, _following: float) -> None:
+    async def told(_round: CycleResult, _following: float) -> None:
         await asyncio.sleep(0)
 
-    loop = Loop(rhythm=Rhythm(every), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
+    loop = WatchLoop(interval=Interval(every), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
     assert rounds[-1] is asyncio.run(loop.run(one, told, lambda: len(began) == len(rounds)))
     return [*began, time.seconds - 1000]
 
@@ -106,21 +109,21 @@ def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
     """Alive before the first round, while waits are long, in long rounds; not when nothing begins or ends for long."""
     time = VirtualTime()
     seen: list[tuple[float, bool]] = []
-    loop = Loop(rhythm=Rhythm(60), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
+    loop = WatchLoop(interval=Interval(60), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
 
-    async def one() -> Round:
+    async def one() -> CycleResult:
         for seconds in (0.0, 1799.0, 2.0):
             time.seconds += seconds
-            seen.append((seconds, loop.alive))
+            seen.append((seconds, loop.is_alive))
         return await asyncio.sleep(0, failed())
 
-    async def told(_round: Round, following: float) -> None:
+    async def told(_round: CycleResult, following: float) -> None:
         for seconds in (0.0, following + 119, 2.0):
             time.seconds += seconds
-            seen.append((0, loop.alive))
+            seen.append((0, loop.is_alive))
         await asyncio.sleep(0)
 
-    assert loop.alive
+    assert loop.is_alive
     asyncio.run(loop.run(one, told, lambda: True))
     assert [True, True, False, True, True, False] == [alive for _, alive in seen]
 
@@ -133,40 +136,40 @@ def frozen() -> tuple[GuardResult, ...]:
     ("one", "result"),
     [
         (clean(), "clean"),
-        (replace(clean(), heals=True), "clean"),
+        (replace(clean(), may_write=True), "clean"),
         (differing(), "pending"),
         (differing(guards=frozen()), "pending"),
-        (replace(differing(guards=frozen()), heals=True), "refused"),
-        (Round(began=NOW, plan=everything(), heals=True), "refused"),
-        (replace(differing(), heals=True, error=RefusedError("the tenant changed")), "refused"),
-        (replace(differing(), heals=True, error=AWAY), "failed"),
+        (replace(differing(guards=frozen()), may_write=True), "refused"),
+        (CycleResult(started_at=NOW, plan=everything(), may_write=True), "refused"),
+        (replace(differing(), may_write=True, error=RefusedError("the tenant changed")), "refused"),
+        (replace(differing(), may_write=True, error=AWAY), "failed"),
         (failed(), "failed"),
         (failed(BROKEN), "failed"),
         (applied(), "applied"),
         (applied(converged=False), "partly"),
-        (replace(applied(), report=Report(outcomes=(), converged=False)), "failed"),
+        (replace(applied(), report=ApplyReport(outcomes=(), converged=False)), "failed"),
     ],
 )
-def test_what_a_round_comes_to(one: Round, result: str) -> None:
+def test_what_a_round_comes_to(one: CycleResult, result: str) -> None:
     """Every result, and what tells them apart."""
-    assert result == one.result
+    assert result == one.status
 
 
 def test_a_write_that_nobody_knows_of_counts_as_one() -> None:
     """It may have been done."""
     plan = differing().plan
     assert plan is not None
-    report = Report(outcomes=(Unknown(plan.changes[0], 1, "timeout"),), converged=False)
-    assert "partly" == Round(began=NOW, plan=plan, report=report, heals=True).result
+    report = ApplyReport(outcomes=(UnknownOutcome(plan.changes[0], 1, "timeout"),), converged=False)
+    assert "partly" == CycleResult(started_at=NOW, plan=plan, report=report, may_write=True).status
 
 
-def told(*rounds: Round, every: float = 300, news: News | None = None) -> list[tuple[str, ...]]:
+def told(*rounds: CycleResult, every: float = 300, news: NotificationState | None = None) -> list[tuple[str, ...]]:
     """Return what is news of each of some rounds, one interval apart."""
-    memory = news or News()
-    return [memory.of(one, number * every) for number, one in enumerate(rounds)]
+    memory = news or NotificationState()
+    return [memory.find_due(one, number * every) for number, one in enumerate(rounds)]
 
 
-def moved(number: int) -> Round:
+def moved(number: int) -> CycleResult:
     """A difference of its own for each number."""
     return differing(changes=(Create(address("cards/vip"), rule("vip", priority=number), None),))
 
@@ -182,7 +185,7 @@ def test_a_failure_is_told_once_in_six_hours_and_its_end_once() -> None:
     other = UnreachableError("the tenant cannot be reached, after 90 s")
     seen = told(failed(), failed(other), failed(BROKEN), clean(), failed(), clean())
     assert [("failed",), (), ("failed",), ("recovered",), (), ()] == seen
-    rounds = int(2 * REMIND / 300) + 1
+    rounds = int(2 * REMINDER_SECONDS / 300) + 1
     assert 3 == sum(one == ("failed",) for one in told(*[failed()] * rounds))
 
 
@@ -195,7 +198,7 @@ def test_what_is_applied_is_told_and_the_same_again_after_an_hour() -> None:
 
 def test_a_refusal_is_told_for_each_of_its_reasons() -> None:
     """A freeze that opens is another state of the same drift, for who heals."""
-    one = replace(moved(1), heals=True)
+    one = replace(moved(1), may_write=True)
     refused = replace(one, plan=replace(one.plan, guards=frozen()))  # type: ignore[type-var]
     assert [("drift",), ("refused",), ()] == told(moved(1), refused, refused)
 
@@ -207,18 +210,18 @@ def test_a_failure_leaves_what_was_told_before() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     """A process runs for months."""
-    news = News()
+    news = NotificationState()
     told(*[replace(applied(), plan=moved(number).plan) for number in range(210)], news=news)
-    assert 200 == len(news._told)
+    assert 200 == len(news._reported_at)
 
 
 def test_a_round_without_a_plan_leaves_what_was_found() -> None:
     """Counters go on; the state is the last one that was known."""
-    metrics = RoundMetrics()
-    metrics.seen(replace(differing(), seconds=2.0, calls=Calls(10, 2, 1)), 0)
-    before = metrics.text()
-    metrics.seen(replace(failed(), calls=Calls(4, 3, 0)), 1)
-    lines = metrics.text().splitlines()
+    metrics = WatchMetrics()
+    metrics.record_cycle(replace(differing(), seconds=2.0, calls=ApiCallCounts(10, 2, 1)), 0)
+    before = metrics.format_text()
+    metrics.record_cycle(replace(failed(), calls=ApiCallCounts(4, 3, 0)), 1)
+    lines = metrics.format_text().splitlines()
     found = [line for line in before.splitlines() if line.startswith(("cxroute_pending", "cxroute_drifted"))]
     assert 2 == len([line for line in found if line in lines and not line.endswith(" 0")])
     assert {"cxroute_api_requests_total 14", "cxroute_api_retries_total 5", "cxroute_api_throttled_total 1"} <= set(
@@ -230,7 +233,7 @@ def test_a_round_without_a_plan_leaves_what_was_found() -> None:
 
 def test_metrics_are_as_prometheus_reads_them() -> None:
     """Each sample has its HELP and TYPE before it, each name stands once."""
-    lines = RoundMetrics().text().splitlines()
+    lines = WatchMetrics().format_text().splitlines()
     heads = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads) == sum(line.startswith("# HELP") for line in lines)
     for line in lines:

@@ -13,9 +13,9 @@ from sys import maxsize
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import firsts, twins
+from reconciler.behaviour.facts.rule_facts import first_ranks, pair_equal_rules
 from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.slices import UNNAMED, Slices
+from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from reconciler.behaviour.space.boxes import Box
 
 
-DEFAULT: Final = maxsize
+DEFAULT_RANK: Final = maxsize
 """The rank of the default routing: after all rules."""
 
-_ORDINARY: Final = -1
+_ORDINARY_SLICE: Final = -1
 
 
 class Taker(NamedTuple):
@@ -37,20 +37,22 @@ class Taker(NamedTuple):
     box: Box | None
 
 
-class _Run(NamedTuple):
+class _TakerRun(NamedTuple):
     ranks: list[int]
     takers: list[Taker]
 
 
-class Walk:
+class SliceWalk:
     """Walks of one list."""
 
-    def __init__(self, slices: Slices) -> None:
+    def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.space = slices, slices.space
-        self._firsts: dict[int, list[int]] = {}
-        self._runs: dict[tuple[int, int, int], _Run] = {}
+        self._first_ranks: dict[int, list[int]] = {}
+        self._runs: dict[tuple[int, int, int], _TakerRun] = {}
 
-    def takers(self, atom: int, shape: int, before: int, seen: set[tuple[int, int, int]]) -> Iterator[Taker]:
+    def find_takers(
+        self, atom: int, shape: int, before: int, visited_runs: set[tuple[int, int, int]]
+    ) -> Iterator[Taker]:
         """Yield who takes what the shapes `before` leave of a shape in a slice.
 
         Of rules about most values, only runs that are not in `seen` yet, in which they are noted.
@@ -59,200 +61,202 @@ class Walk:
         shapes = slices.shapes(atom)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
         low = -1
-        for rank in slices.about.get(atom, ()) if atom != UNNAMED else ():
+        for rank in slices.ranks_by_atom.get(atom, ()) if atom != UNNAMED_SLICE else ():
             self.space.budget.spend()
             other = slices.boxes[rank].shape
             if not (overlapping & ~before) >> other & 1:
                 continue
-            yield from self._between(atom, shape, before, (low, rank), seen)
-            taker = self._taker(atom, shape, rank, before | slices.cumulated.before(rank, atom))
+            yield from self._takers_between(atom, shape, before, (low, rank), visited_runs)
+            taker = self._find_taker(atom, shape, rank, before | slices.prefix_masks.mask_before(rank, atom))
             if taker is not None:
                 yield taker
             if covering >> other & 1:
                 return
             before |= 1 << other
             low = rank
-        yield from self._between(atom, shape, before, (low, DEFAULT + 1), seen)
+        yield from self._takers_between(atom, shape, before, (low, DEFAULT_RANK + 1), visited_runs)
 
-    def _between(
-        self, atom: int, shape: int, before: int, ends: tuple[int, int], seen: set[tuple[int, int, int]]
+    def _takers_between(
+        self, atom: int, shape: int, before: int, ends: tuple[int, int], visited_runs: set[tuple[int, int, int]]
     ) -> list[Taker]:
         """Return the rules about most values, between two ranks, that take something."""
-        run = self._run(atom, shape, before)
+        run = self._taker_run(atom, shape, before)
         first, last = bisect_right(run.ranks, ends[0]), bisect_left(run.ranks, ends[1])
         key = (id(run), first, last)
-        if key in seen:
+        if key in visited_runs:
             return []
-        seen.add(key)
+        visited_runs.add(key)
         return run.takers[first:last]
 
-    def _run(self, atom: int, shape: int, before: int) -> _Run:
+    def _taker_run(self, atom: int, shape: int, before: int) -> _TakerRun:
         slices = self.slices
-        kind = atom if atom == UNNAMED or atom in slices.cumulated.late else _ORDINARY
+        kind = atom if atom == UNNAMED_SLICE or atom in slices.prefix_masks.late_ranks else _ORDINARY_SLICE
         key = (kind, shape, before)
         run = self._runs.get(key)
         if run is None:
             takers = list(self._wide_takers(atom, kind, shape, before))
-            run = self._runs[key] = _Run([taker.rank for taker in takers], takers)
+            run = self._runs[key] = _TakerRun([taker.rank for taker in takers], takers)
         return run
 
     def _wide_takers(self, atom: int, kind: int, shape: int, before: int) -> Iterator[Taker]:
         slices = self.slices
         shapes = slices.shapes(atom)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
-        cumulated = slices.cumulated_unnamed if atom == UNNAMED else slices.cumulated
-        if kind not in self._firsts:
-            self._firsts[kind] = [rank for rank in sorted(cumulated.firsts(kind).values()) if rank < DEFAULT]
-        self.space.budget.spend(len(self._firsts[kind]))
-        for rank in self._firsts[kind]:
+        cumulated = slices.unnamed_prefix_masks if atom == UNNAMED_SLICE else slices.prefix_masks
+        if kind not in self._first_ranks:
+            self._first_ranks[kind] = [
+                rank for rank in sorted(cumulated.first_ranks(kind).values()) if rank < DEFAULT_RANK
+            ]
+        self.space.budget.spend(len(self._first_ranks[kind]))
+        for rank in self._first_ranks[kind]:
             other = slices.shape(atom, rank)
             if (overlapping & ~before) >> other & 1:
-                taker = self._taker(atom, shape, rank, before | cumulated.before(rank, kind))
+                taker = self._find_taker(atom, shape, rank, before | cumulated.mask_before(rank, kind))
                 if taker is not None:
                     yield taker
                 if covering >> other & 1:
                     return
-        taker = self._taker(atom, shape, DEFAULT, before | cumulated.before(DEFAULT, kind))
+        taker = self._find_taker(atom, shape, DEFAULT_RANK, before | cumulated.mask_before(DEFAULT_RANK, kind))
         if taker is not None:
             yield taker
 
-    def _taker(self, atom: int, shape: int, rank: int, before: int) -> Taker | None:
+    def _find_taker(self, atom: int, shape: int, rank: int, before: int) -> Taker | None:
         slices = self.slices
         try:
-            box = slices.shapes(atom).free(shape, slices.shape_of_rank(atom, rank), before)
+            box = slices.shapes(atom).find_free_box(shape, slices.shape_of_rank(atom, rank), before)
         except UndecidedError:
-            if self.space.budget.exhausted():
+            if self.space.budget.is_exhausted():
                 raise
             return Taker(rank, None)
         return None if box is None else Taker(rank, box)
 
 
-_OF_AN_EXCEPTION: Final = 100
+_EXCEPTION_COST: Final = 100
 """What it costs to make an exception of a region, or to keep a value of its example, in comparisons."""
-_OF_A_CONDITION: Final = 50
+_CONDITION_COST: Final = 50
 """What it costs to say each further condition of an exception, or ten values of one."""
 
-Pair = tuple[int, int]
+RankPair = tuple[int, int]
 """The rank before and the rank after; DEFAULT for the default routing."""
 
 
 @dataclass(slots=True)
-class Narrow:
+class NarrowPair:
     """A pair of which one rule is about few values of the pivot: a box, and what earlier rules take, by value."""
 
     box: Box
-    before: dict[int, int] = field(default_factory=dict)
+    masks_by_atom: dict[int, int] = field(default_factory=dict)
 
 
-class Pairs:
+class WinnerPairs:
     """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` ones, which may be none."""
 
-    def __init__(self, old: Slices, new: Slices) -> None:
+    def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
         self.old, self.new, self.space = old, new, old.space
-        self.narrow: dict[Pair, Narrow] = {}
-        self.wide: dict[Pair, Box] = {}
-        self.unknown: dict[Pair, None] = {}
-        self.same: dict[int, set[int]] = {}
+        self.narrow: dict[RankPair, NarrowPair] = {}
+        self.wide: dict[RankPair, Box] = {}
+        self.unknown: dict[RankPair, None] = {}
+        self.same_destination: dict[int, set[int]] = {}
         """Of each rank after: the ranks before whose conversations it takes, and sends where they went."""
-        self.kept: set[int] = set()
+        self.unchanged_ranks: set[int] = set()
         """The ranks after of rules that ask and send what a rule before does: what these keep is not in `same`."""
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
-        self._walks = {id(slices): Walk(slices) for slices in (old, new)}
-        self._find()
+        self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}
+        self._find_pairs()
 
-    def _find(self) -> None:
+    def _find_pairs(self) -> None:
         """Try the rules that have no twin with all others, and those whose twin leads elsewhere with that."""
-        twin_of = twins(self.old, self.new)
-        for rank in firsts(self.old):
+        twin_of = pair_equal_rules(self.old, self.new)
+        for rank in first_ranks(self.old):
             twin = twin_of.get(rank)
             if twin is None:
-                self._meet(rank, self.old, self.new)
+                self._pair_with_takers(rank, self.old, self.new)
             elif self.old.destinations[rank] != self.new.destinations[twin]:
-                self._try(rank, twin)
+                self._pair_equal_rules(rank, twin)
             else:
-                self.kept.add(twin)
+                self.unchanged_ranks.add(twin)
         staying = set(twin_of.values())
-        for rank in firsts(self.new):
+        for rank in first_ranks(self.new):
             if rank not in staying:
-                self._meet(rank, self.new, self.old)
+                self._pair_with_takers(rank, self.new, self.old)
 
-    def goes(self, pair: Pair) -> tuple[Destination, Destination]:
+    def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
         """Return where a pair sends conversations, before and after."""
         return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
 
-    def _meet(self, rank: int, here: Slices, there: Slices) -> None:
+    def _pair_with_takers(self, rank: int, side: PivotSlices, opposite_side: PivotSlices) -> None:
         """Find who of the other list takes what this rule wins."""
-        walk = self._walks[id(there)]
+        walk = self._walks[id(opposite_side)]
         seen: set[tuple[int, int, int]] = set()
-        narrow = bool(here.boxes[rank].atoms)
+        narrow = bool(side.boxes[rank].atoms)
         try:
-            for atom in here.open_atoms(rank):
+            for atom in side.open_atoms(rank):
                 self.space.budget.spend()
-                shape, shapes = here.shape(atom, rank), here.shapes(atom)
-                before = here.before(atom, rank) & shapes.overlapping(shape)
+                shape, shapes = side.shape(atom, rank), side.shapes(atom)
+                before = side.mask_before(atom, rank) & shapes.overlapping(shape)
                 if before & shapes.covering(shape):
                     continue
-                for other, box in walk.takers(atom, shape, before, set() if narrow else seen):
-                    self._note(atom, (rank, other) if here is self.old else (other, rank), box)
+                for other, box in walk.find_takers(atom, shape, before, set() if narrow else seen):
+                    self._record(atom, (rank, other) if side is self.old else (other, rank), box)
         except UndecidedError:
-            self.unknown[(rank, DEFAULT) if here is self.old else (DEFAULT, rank)] = None
+            self.unknown[(rank, DEFAULT_RANK) if side is self.old else (DEFAULT_RANK, rank)] = None
 
-    def _try(self, old: int, new: int) -> None:
+    def _pair_equal_rules(self, old: int, new: int) -> None:
         """Find whether two rules that ask the same win a conversation; of rules about many values one is enough."""
         try:
-            for atom in self._places(old, new):
+            for atom in self._open_atoms(old, new):
                 self.space.budget.spend()
                 shapes, heads = self.old.shapes(atom), (self.old.shape(atom, old), self.new.shape(atom, new))
-                box = shapes.free(*heads, self.old.before(atom, old) | self.new.before(atom, new))
+                box = shapes.find_free_box(*heads, self.old.mask_before(atom, old) | self.new.mask_before(atom, new))
                 if box is not None:
-                    self._note(atom, (old, new), box)
+                    self._record(atom, (old, new), box)
                     if not self.old.boxes[old].atoms:
                         return
         except UndecidedError:
             self.unknown[old, new] = None
 
-    def _places(self, old: int, new: int) -> Iterable[int]:
+    def _open_atoms(self, old: int, new: int) -> Iterable[int]:
         """Return the slices of two twins in which the rules about most values may leave them anything."""
-        box, wide = self.old.boxes[old], (self.old.cumulated, self.new.cumulated)
-        if box.atoms or self.space.shapes.leave(box.shape, wide[0].before(old) | wide[1].before(new)):
+        box, wide = self.old.boxes[old], (self.old.prefix_masks, self.new.prefix_masks)
+        if box.atoms or self.space.shapes.may_leave_any(box.shape, wide[0].mask_before(old) | wide[1].mask_before(new)):
             return self.old.atoms(old)
-        unnamed = (UNNAMED,) if box.rest >= 0 else ()
-        return [*unnamed, *(atom for atom in wide[0].late | wide[1].late if self.old.holds(atom, old))]
+        unnamed = (UNNAMED_SLICE,) if box.rest >= 0 else ()
+        return [*unnamed, *(atom for atom in wide[0].late_ranks | wide[1].late_ranks if self.old.holds(atom, old))]
 
-    def _note(self, atom: int, pair: Pair, box: Box | None) -> None:
+    def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
         """Note a pair that takes a box in a slice, unless it leads to one destination."""
         if pair in self.wide:
             return
-        before, after = self.goes(pair)
+        before, after = self.destinations_of(pair)
         if before == after:
-            self.same.setdefault(pair[1], set()).add(pair[0])
+            self.same_destination.setdefault(pair[1], set()).add(pair[0])
             return
         if box is None:
             self.unknown[pair] = None
             return
-        taken = self._charged(atom, pair, box)
-        if atom != UNNAMED:
+        taken = self._charge_region(atom, pair, box)
+        if atom != UNNAMED_SLICE:
             box = {**box, self.space.pivot: (1 << atom, 0, 0)}
         old, new = pair
         if not (self.old.is_narrow(old) or self.new.is_narrow(new)):
             self.wide[pair] = box
             return
-        self.narrow.setdefault(pair, Narrow(box)).before[atom] = taken
+        self.narrow.setdefault(pair, NarrowPair(box)).masks_by_atom[atom] = taken
 
-    def _charged(self, atom: int, pair: Pair, box: Box) -> int:
+    def _charge_region(self, atom: int, pair: RankPair, box: Box) -> int:
         """Return the shapes that take something before a pair; counts the work of making a region of it.
 
         Raises UndecidedError.
         """
-        taken = self.old.before(atom, pair[0]) | self.new.before(atom, pair[1])
+        taken = self.old.mask_before(atom, pair[0]) | self.new.mask_before(atom, pair[1])
         shapes = []
         for slices, rank in zip((self.old, self.new), pair, strict=True):
             shapes.append(slices.shape_of_rank(atom, rank))
             taken &= slices.shapes(atom).overlapping(shapes[-1])
         key = (*shapes, taken)
         if key not in self._priced:
-            price = _OF_AN_EXCEPTION * (1 + len(box)) + sum(self._price(atom, number) for number in bits(taken))
+            price = _EXCEPTION_COST * (1 + len(box)) + sum(self._price(atom, number) for number in bits(taken))
             self.space.budget.spend(price + self.space.cost_of_example(box))
             self._priced.add(key)
         return taken
@@ -266,8 +270,8 @@ class Pairs:
             for attribute, part in shapes.all[number]:
                 domain = self.space.domain(attribute)
                 # Among texts of the pivot that no rule names a shape has none of the others, which it need not deny.
-                denied = domain.text_mask if atom == UNNAMED and attribute == self.space.pivot else 0
-                length += domain.length((part[0] | denied, *part[1:]))
-            price = _OF_AN_EXCEPTION + int(_OF_A_CONDITION * max(0, length - 1))
+                denied = domain.text_mask if atom == UNNAMED_SLICE and attribute == self.space.pivot else 0
+                length += domain.clause_cost((part[0] | denied, *part[1:]))
+            price = _EXCEPTION_COST + int(_CONDITION_COST * max(0, length - 1))
             self._prices[id(shapes), number] = price
         return price

@@ -5,32 +5,34 @@ from __future__ import annotations
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.ordering.graph import Graph, Links, Split, Step, circles
+from reconciler.behaviour.ordering.graph import Dependencies, Graph, MoveStep, SplitMoves, find_cycles
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
-MOST_TRIED: Final = 3
+MAX_COPIES_SEARCHED: Final = 3
 """How many copies at most are chosen by trying every choice; more are chosen one by one."""
-MOST_CHOICES: Final = 16
-MOST_LOOKS: Final = 5_000_000
+MAX_CANDIDATES: Final = 16
+MAX_DEPENDENCY_CHECKS: Final = 5_000_000
 """How many links are looked at for the fewest copies; after that, each change that is stuck has one."""
 
 
-def untangle(links: Links, moves: Sequence[int], updates: Collection[int]) -> Split:
+def break_cycles(dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]) -> SplitMoves:
     """Return which of the changes get a copy (updates alone can), and which take their name in a second call.
 
     Circles of behaviour alone come first, then those of names alone, broken beside the copies (a copy has the name that
     a rule set aside would take), then what both make together.
     """
-    split = _with_copies(links._replace(names=frozenset()), Split(), updates, moves)
-    split = split._replace(asides=_named_apart(links.names, moves, split.copies))
-    split = _set_aside(links, split, moves)
-    return _with_copies(links, split, updates, moves)
+    split = _add_copies(dependencies._replace(names=frozenset()), SplitMoves(), updates, moves)
+    split = split._replace(parked=_break_name_cycles(dependencies.names, moves, split.copies))
+    split = _park_moves(dependencies, split, moves)
+    return _add_copies(dependencies, split, updates, moves)
 
 
-def _named_apart(names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]) -> frozenset[int]:
+def _break_name_cycles(
+    names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]
+) -> frozenset[int]:
     """Return one change of each circle of names, one without a copy where there is one."""
     asides: frozenset[int] = frozenset()
     while True:
@@ -38,62 +40,66 @@ def _named_apart(names: Collection[tuple[int, int]], moves: Sequence[int], copie
         for frees, takes in names:
             if takes not in asides:
                 graph[frees].add(takes)
-        groups = circles(graph)
+        groups = find_cycles(graph)
         if not groups:
             return asides
         asides |= {min(group, key=lambda move: (move in copies, move)) for group in groups}
 
 
-def _set_aside(links: Links, split: Split, moves: Sequence[int]) -> Split:
+def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[int]) -> SplitMoves:
     """Set changes aside until no circle has one that waits for its name; such as have no copy where possible."""
     while True:
-        groups = [{step.move for step in group} for group in circles(links.graph(moves, split))]
+        groups = [{step.move for step in group} for group in find_cycles(dependencies.graph(moves, split))]
         takers = [
             takes
             for group in groups
-            for frees, takes in links.names
-            if frees in group and takes in group and takes not in split.asides
+            for frees, takes in dependencies.names
+            if frees in group and takes in group and takes not in split.parked
         ]
         if not takers:
             return split
         taker = min(takers, key=lambda move: (move in split.copies, move))
-        split = split._replace(asides=split.asides | {taker})
+        split = split._replace(parked=split.parked | {taker})
 
 
-def _with_copies(links: Links, split: Split, updates: Collection[int], moves: Sequence[int]) -> Split:
+def _add_copies(
+    dependencies: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]
+) -> SplitMoves:
     """Add copies, circle by circle, until nothing runs in a circle that a copy could break."""
     while True:
         more: set[int] = set()
-        for group in circles(links.graph(moves, split)):
+        for group in find_cycles(dependencies.graph(moves, split)):
             stuck = {step.move for step in group}
-            able = sorted((stuck & {*updates}) - split.copies, key=lambda move: (move in split.asides, move))
+            able = sorted((stuck & {*updates}) - split.copies, key=lambda move: (move in split.parked, move))
             if able:
-                more |= _chosen(links.within(stuck), sorted(stuck), split, able)
+                more |= _choose_copies(dependencies.among(stuck), sorted(stuck), split, able)
         if not more:
             return split
         split = split._replace(copies=split.copies | more)
 
 
-def _chosen(links: Links, moves: Sequence[int], split: Split, able: Sequence[int]) -> set[int]:
+def _choose_copies(
+    dependencies: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]
+) -> set[int]:
     """Choose the copies that break one circle: of a few changes the fewest, of many one by one."""
 
-    def stuck(copies: Collection[int]) -> list[list[Step]]:
-        return circles(links.graph(moves, split._replace(copies=split.copies | {*copies})))
+    def stuck(copies: Collection[int]) -> list[list[MoveStep]]:
+        return find_cycles(dependencies.graph(moves, split._replace(copies=split.copies | {*copies})))
 
-    if len(able) <= MOST_CHOICES:
-        for count in range(1, MOST_TRIED + 1):
-            for some in combinations(able, count):
+    if len(candidates) <= MAX_CANDIDATES:
+        for count in range(1, MAX_COPIES_SEARCHED + 1):
+            for some in combinations(candidates, count):
                 if not stuck(some):
                     return set(some)
-    looks = MOST_LOOKS // (len(moves) + sum(map(len, links)))
+    looks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, dependencies)))
     chosen: list[int] = []
     groups = stuck(chosen)
     while groups:
-        left = {step.move for group in groups for step in group} & {*able} - {*chosen}
+        left = {step.move for group in groups for step in group} & {*candidates} - {*chosen}
         if not left:
             break
         looks -= 1
-        chosen += [_busiest(links, left)] if looks > 0 else left
+        chosen += [_most_dependent(dependencies, left)] if looks > 0 else left
         groups = stuck(chosen)
     for one in tuple(chosen):
         others = [other for other in chosen if other != one]
@@ -103,10 +109,10 @@ def _chosen(links: Links, moves: Sequence[int], split: Split, able: Sequence[int
     return set(chosen)
 
 
-def _busiest(links: Links, moves: Collection[int]) -> int:
+def _most_dependent(dependencies: Dependencies, moves: Collection[int]) -> int:
     """Return the change that waits for most others, or that most others wait for."""
     degree = dict.fromkeys(sorted(moves), 0)
-    for pairs in links:
+    for pairs in dependencies:
         for pair in pairs:
             if pair[0] in degree and pair[1] in degree:
                 degree[pair[0]] += 1

@@ -18,12 +18,12 @@ Graph = dict[Node, set[Node]]
 """Each node with those that must come after it."""
 
 
-def circles(graph: Graph[Node]) -> list[list[Node]]:
+def find_cycles(graph: Graph[Node]) -> list[list[Node]]:
     """Return the groups of nodes that wait for each other (Tarjan's components of more than one node)."""
-    return [group for group in _components(graph) if len(group) > 1 or group[0] in graph[group[0]]]
+    return [group for group in _strong_components(graph) if len(group) > 1 or group[0] in graph[group[0]]]
 
 
-def _components(graph: Graph[Node]) -> list[list[Node]]:
+def _strong_components(graph: Graph[Node]) -> list[list[Node]]:
     """Return the strongly connected components, without recursion: chains may be long."""
     number: dict[Node, int] = {}
     low: dict[Node, int] = {}
@@ -50,11 +50,11 @@ def _components(graph: Graph[Node]) -> list[list[Node]]:
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[node])
                 if low[node] == number[node]:
-                    found.append(_popped(open_, node))
+                    found.append(_pop_component(open_, node))
     return found
 
 
-def _popped(open_: dict[Node, None], until: Node) -> list[Node]:
+def _pop_component(open_: dict[Node, None], until: Node) -> list[Node]:
     group = []
     while True:
         node, _ = open_.popitem()
@@ -63,7 +63,7 @@ def _popped(open_: dict[Node, None], until: Node) -> list[Node]:
             return group
 
 
-def levels(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[Node, ...], ...]:
+def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[Node, ...], ...]:
     """Return the nodes in waves: none of a wave waits for another of it. Late ones only when nothing else is ready.
 
     Of late ones, those go first that others wait for; nodes of a circle come last, all in one wave each by order.
@@ -72,7 +72,7 @@ def levels(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[N
     for afters in graph.values():
         for after in afters:
             waiting[after] += 1
-    urgent = _awaited(graph, is_late)
+    urgent = _late_prerequisites(graph, is_late)
     left = dict.fromkeys(graph)
     waves: list[tuple[Node, ...]] = []
     ready = [node for node in left if not waiting[node]]
@@ -91,7 +91,7 @@ def levels(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[N
     return tuple(waves)
 
 
-def _awaited(graph: Graph[Node], is_late: Callable[[Node], bool]) -> set[Node]:
+def _late_prerequisites(graph: Graph[Node], is_late: Callable[[Node], bool]) -> set[Node]:
     """Return the late nodes that some other node waits for, at whatever distance."""
     before: Graph[Node] = {node: set() for node in graph}
     for node, afters in graph.items():
@@ -110,12 +110,12 @@ def _awaited(graph: Graph[Node], is_late: Callable[[Node], bool]) -> set[Node]:
     return found
 
 
-Kind = Literal["whole", "copy", "aside", "drop"]
-Pairs = frozenset[tuple[int, int]]
+MoveStepKind = Literal["whole", "copy", "aside", "drop"]
+MovePairs = frozenset[tuple[int, int]]
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Step:
+class MoveStep:
     """One call. `move` is the change's place.
 
     whole: the change's own call. copy: create a temporary copy of its new rule. aside: make the rule all that it is to
@@ -123,46 +123,46 @@ class Step:
     """
 
     move: int
-    kind: Kind
+    kind: MoveStepKind
 
 
-class Split(NamedTuple):
+class SplitMoves(NamedTuple):
     """Which changes have a temporary copy, and which take their name in a second call."""
 
     copies: frozenset[int] = frozenset()
-    asides: frozenset[int] = frozenset()
+    parked: frozenset[int] = frozenset()
 
-    def comes(self, move: int) -> Step:
+    def adding_step(self, move: int) -> MoveStep:
         """Return the step with which a change's new rule is first there."""
-        return Step(move, "copy") if move in self.copies else self.makes(move)
+        return MoveStep(move, "copy") if move in self.copies else self.main_step(move)
 
-    def makes(self, move: int) -> Step:
+    def main_step(self, move: int) -> MoveStep:
         """Return the step that makes a change's new rule out of its old one."""
-        return Step(move, "aside" if move in self.asides else "whole")
+        return MoveStep(move, "aside" if move in self.parked else "whole")
 
-    def steps(self, move: int) -> Iterator[Step]:
+    def steps(self, move: int) -> Iterator[MoveStep]:
         """Yield the steps of a change, in their order."""
         if move in self.copies:
-            yield Step(move, "copy")
-        if move in self.asides:
-            yield Step(move, "aside")
-        yield Step(move, "whole")
+            yield MoveStep(move, "copy")
+        if move in self.parked:
+            yield MoveStep(move, "aside")
+        yield MoveStep(move, "whole")
         if move in self.copies:
-            yield Step(move, "drop")
+            yield MoveStep(move, "drop")
 
-    def chain(self, move: int) -> Graph[Step]:
+    def step_graph(self, move: int) -> Graph[MoveStep]:
         """Return the steps of a change, each with those of them that must come after it."""
         steps = list(self.steps(move))
-        graph: Graph[Step] = {step: set() for step in steps}
+        graph: Graph[MoveStep] = {step: set() for step in steps}
         for before, after in pairwise(steps):
             if "drop" not in (before.kind, after.kind):
                 graph[before].add(after)
         if move in self.copies:
-            graph[self.makes(move)].add(Step(move, "drop"))
+            graph[self.main_step(move)].add(MoveStep(move, "drop"))
         return graph
 
 
-class Links(NamedTuple):
+class Dependencies(NamedTuple):
     """Pairs of changes, first and then: what of the first one must come before what of the other one.
 
     edges: what comes, before what goes. goes_first: what goes, before what goes. comes_first: what comes, before what
@@ -170,51 +170,51 @@ class Links(NamedTuple):
     change gets a copy of its own: there are never two copies of one change.
     """
 
-    edges: Pairs
-    goes_first: Pairs
-    comes_first: Pairs
-    names: Pairs
-    copies: Pairs = frozenset()
+    add_before_remove: MovePairs
+    remove_before_remove: MovePairs
+    add_before_add: MovePairs
+    names: MovePairs
+    copies: MovePairs = frozenset()
 
-    def within(self, moves: Collection[int]) -> Links:
+    def among(self, moves: Collection[int]) -> Dependencies:
         """Return the links among some changes alone."""
         inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
-        return Links(*inside)
+        return Dependencies(*inside)
 
-    def without(self, moves: Collection[int]) -> Links:
+    def excluding(self, moves: Collection[int]) -> Dependencies:
         """Return the links that are not among some changes alone; those of names and copies stay."""
-        inside = self.within(moves)
+        inside = self.among(moves)
         return self._replace(
-            edges=self.edges - inside.edges,
-            goes_first=self.goes_first - inside.goes_first,
-            comes_first=self.comes_first - inside.comes_first,
+            add_before_remove=self.add_before_remove - inside.add_before_remove,
+            remove_before_remove=self.remove_before_remove - inside.remove_before_remove,
+            add_before_add=self.add_before_add - inside.add_before_add,
         )
 
-    def chained(self, waves: Sequence[Sequence[int]]) -> Links:
+    def with_waves(self, waves: Sequence[Sequence[int]]) -> Dependencies:
         """Return the links with some changes in waves, one after the other."""
         more = {(first, then) for one, other in pairwise(waves) for first in one for then in other}
-        return self._replace(goes_first=self.goes_first | more)
+        return self._replace(remove_before_remove=self.remove_before_remove | more)
 
-    def graph(self, moves: Iterable[int], split: Split) -> Graph[Step]:
+    def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""
-        graph: Graph[Step] = {}
+        graph: Graph[MoveStep] = {}
         for move in moves:
-            graph |= split.chain(move)
-        for first, then in self.edges:
-            graph[split.comes(first)].add(split.makes(then))
-        for first, then in self.goes_first:
-            graph[split.makes(first)].add(split.makes(then))
-        for first, then in self.comes_first:
-            graph[split.comes(first)].add(split.comes(then))
+            graph |= split.step_graph(move)
+        for first, then in self.add_before_remove:
+            graph[split.adding_step(first)].add(split.main_step(then))
+        for first, then in self.remove_before_remove:
+            graph[split.main_step(first)].add(split.main_step(then))
+        for first, then in self.add_before_add:
+            graph[split.adding_step(first)].add(split.adding_step(then))
         for first, then in self.names:
-            graph[split.makes(first)].add(Step(then, "whole"))
+            graph[split.main_step(first)].add(MoveStep(then, "whole"))
         for first, then in self.copies:
             if then in split.copies:
-                graph[split.makes(first)].add(Step(then, "copy"))
+                graph[split.main_step(first)].add(MoveStep(then, "copy"))
         return graph
 
 
-def linked(links: Links, count: int) -> list[list[int]]:
+def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     """Return the changes in groups: those of different groups have nothing to do with each other."""
     group = list(range(count))
 
@@ -224,7 +224,7 @@ def linked(links: Links, count: int) -> list[list[int]]:
             move = group[move]
         return move
 
-    for pairs in links:
+    for pairs in dependencies:
         for first, then in pairs:
             group[root(first)] = root(then)
     found: dict[int, list[int]] = {}

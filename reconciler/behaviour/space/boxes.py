@@ -11,24 +11,24 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.behaviour.budget import Budget, UndecidedError
-from reconciler.behaviour.space.attribute_index import Asked, Layers
-from reconciler.behaviour.space.domain import MISSING, REST, Domain, Part, meet, minus
+from reconciler.behaviour.budget import UndecidedError, WorkBudget
+from reconciler.behaviour.space.attribute_index import AttributeIndex, MaskLayers
+from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 
-Shape = tuple[tuple[int, "Part"], ...]
+Shape = tuple[tuple[int, "ValueSet"], ...]
 """What is asked of each attribute that is asked about: its number, ascending, and its values."""
 
-Box = dict[int, "Part"]
+Box = dict[int, "ValueSet"]
 
-_OF_A_SEARCH: Final = 5
+_SEARCH_COST: Final = 5
 """What a search costs before anything is compared, in comparisons."""
-_OF_A_CUT: Final = 3
-_ABSENT: Final[Part] = (MISSING, 0, 0)
+_CUT_COST: Final = 3
+_ABSENT: Final[ValueSet] = (MISSING, 0, 0)
 """No value; of a condition that is not understood, that it does not hold."""
 
 
@@ -39,7 +39,7 @@ class _Piece(NamedTuple):
     """
 
     box: Box
-    beyond: dict[int, int]
+    further: dict[int, int]
     blockers: int
     changed: Box = {}  # noqa: RUF012 - nobody writes into it
     units: int = 0
@@ -48,93 +48,93 @@ class _Piece(NamedTuple):
 class Shapes:
     """Shapes by number, and what is known of them. All are entered before anything is asked."""
 
-    def __init__(self, domains: Sequence[Domain], budget: Budget) -> None:
+    def __init__(self, domains: Sequence[Domain], budget: WorkBudget) -> None:
         self.domains, self.budget = domains, budget
         self.all: Final[list[Shape]] = []
-        self._number: dict[Shape, int] = {}
-        self._asked = [Asked(domain, budget) for domain in domains]
-        self._patterned = [
-            (number, (1 << len(domain.patterns.all)) - 1, domain.patterns.contained)
+        self._index_of: dict[Shape, int] = {}
+        self._attribute_indexes = [AttributeIndex(domain, budget) for domain in domains]
+        self._pattern_attributes = [
+            (number, (1 << len(domain.patterns.all)) - 1, domain.patterns.contains_mask)
             for number, domain in enumerate(domains)
             if domain.patterns.all
         ]
-        self._overlaps: dict[int, int] = {}
-        self._covers: dict[int, int] = {}
-        self._found: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
-        self._parts: dict[int, Box] = {}
+        self._overlapping: dict[int, int] = {}
+        self._covering: dict[int, int] = {}
+        self._search_results: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
+        self._boxes: dict[int, Box] = {}
         """What shapes ask, by attribute, once a search asks for it."""
 
-    def enter(self, shape: Shape) -> int:
+    def add(self, shape: Shape) -> int:
         """Return the number of a shape."""
-        number = self._number.get(shape)
+        number = self._index_of.get(shape)
         if number is None:
-            number = self._number[shape] = len(self.all)
+            number = self._index_of[shape] = len(self.all)
             self.all.append(shape)
             for attribute, part in shape:
-                self._asked[attribute].enter(part, 1 << number)
+                self._attribute_indexes[attribute].add(part, 1 << number)
         return number
 
     def overlapping(self, number: int) -> int:
         """Return the shapes that have a conversation in common with this one."""
-        found = self._overlaps.get(number)
+        found = self._overlapping.get(number)
         if found is None:
-            found = self._overlaps[number] = self.touching(self.all[number])
+            found = self._overlapping[number] = self.touching(self.all[number])
         return found
 
-    def touching(self, parts: Iterable[tuple[int, Part]]) -> int:
+    def touching(self, parts: Iterable[tuple[int, ValueSet]]) -> int:
         """Return the shapes that have a conversation in common with a box."""
         found = (1 << len(self.all)) - 1
         for attribute, part in parts:
-            found &= ~self._asked[attribute].lying(part)[0]
+            found &= ~self._attribute_indexes[attribute].classify(part)[0]
         return found
 
     def covering(self, number: int) -> int:
         """Return the shapes that hold every conversation of this one."""
-        found = self._covers.get(number)
+        found = self._covering.get(number)
         if found is None:
             found = (1 << len(self.all)) - 1
             parts = dict(self.all[number])
             for attribute, part in parts.items():
-                found &= ~self._asked[attribute].lying(part)[1]
-            found &= ~self._asking.outside(parts)
-            self._covers[number] = found
+                found &= ~self._attribute_indexes[attribute].classify(part)[1]
+            found &= ~self._asking_layers.outside(parts)
+            self._covering[number] = found
         return found
 
-    def free(self, one: int, other: int, blockers: int) -> Box | None:
+    def find_free_box(self, first: int, second: int, blockers: int) -> Box | None:
         """Return a box in both shapes that none of the blocking shapes touches; None where there is none.
 
         Raises UndecidedError where the search had to be given up.
         """
-        self.budget.spend(_OF_A_SEARCH)
-        blockers &= self.overlapping(one) & self.overlapping(other)
-        if blockers & (self.covering(one) | self.covering(other)):
+        self.budget.spend(_SEARCH_COST)
+        blockers &= self.overlapping(first) & self.overlapping(second)
+        if blockers & (self.covering(first) | self.covering(second)):
             return None
-        key = (one, other, blockers)
-        if key not in self._found:
+        key = (first, second, blockers)
+        if key not in self._search_results:
             try:
-                self._found[key] = self._search(_both(self.all[one], self.all[other]), blockers)
+                self._search_results[key] = self._search(_intersect_shapes(self.all[first], self.all[second]), blockers)
             except UndecidedError as error:
-                self._found[key] = error.with_traceback(None)
-        found = self._found[key]
+                self._search_results[key] = error.with_traceback(None)
+        found = self._search_results[key]
         if isinstance(found, UndecidedError):
             raise UndecidedError
         return found
 
-    def is_free(self, one: int, other: int, blockers: int) -> bool:
+    def has_free_box(self, first: int, second: int, blockers: int) -> bool:
         """Return whether `free` finds a box; conversations with nothing but what both shapes ask are tried first."""
-        self.budget.spend(_OF_A_SEARCH)
-        blockers &= self.overlapping(one) & self.overlapping(other)
-        if not self.overlapping(one) >> other & 1 or blockers & (self.covering(one) | self.covering(other)):
+        self.budget.spend(_SEARCH_COST)
+        blockers &= self.overlapping(first) & self.overlapping(second)
+        if not self.overlapping(first) >> second & 1 or blockers & (self.covering(first) | self.covering(second)):
             return False
-        if (one, other, blockers) not in self._found:
-            box = _both(self.all[one], self.all[other]) or {}
-            if any(self._is_plain(plain, box, blockers) for plain in self._plain):
+        if (first, second, blockers) not in self._search_results:
+            box = _intersect_shapes(self.all[first], self.all[second]) or {}
+            if any(self._has_plain_conversation(plain, box, blockers) for plain in self._plain_values):
                 return True
-        return self.free(one, other, blockers) is not None
+        return self.find_free_box(first, second, blockers) is not None
 
-    def _is_plain(self, plain: _Plain, box: Box, blockers: int) -> bool:
+    def _has_plain_conversation(self, plain: _PlainValues, box: Box, blockers: int) -> bool:
         """Return whether the box has a free conversation whose other attributes all have the plain value."""
-        self.budget.spend(_OF_A_SEARCH + len(box) * len(box))
+        self.budget.spend(_SEARCH_COST + len(box) * len(box))
         blockers &= ~plain.apart.outside(box)
         if not blockers:
             return True
@@ -144,38 +144,42 @@ class Shapes:
     def _asked_by(self, shapes: int) -> Iterable[int]:
         """Return the attributes that some of these shapes ask about."""
         count = shapes.bit_count()
-        self.budget.spend(min(count, len(self._asked)))
-        if count < len(self._asked):
+        self.budget.spend(min(count, len(self._attribute_indexes)))
+        if count < len(self._attribute_indexes):
             return sorted({attribute for shape in bits(shapes) for attribute, _ in self.all[shape]})
-        return [attribute for attribute, asked in enumerate(self._asked) if asked.by & shapes]
+        return [attribute for attribute, asked in enumerate(self._attribute_indexes) if asked.asking & shapes]
 
     @cached_property
-    def _asking(self) -> Layers:
+    def _asking_layers(self) -> MaskLayers:
         """The shapes that ask of each attribute."""
-        return Layers({attribute: asked.by for attribute, asked in enumerate(self._asked) if asked.by})
+        return MaskLayers(
+            {attribute: asked.asking for attribute, asked in enumerate(self._attribute_indexes) if asked.asking}
+        )
 
     @cached_property
-    def _plain(self) -> Sequence[_Plain]:
+    def _plain_values(self) -> Sequence[_PlainValues]:
         """Values of all attributes that most rules do not ask for: none at all, and texts that no rule names."""
-        texts = {number: _unnamed(domain) for number, domain in enumerate(self.domains)}
-        return [_Plain(values, self._apart(values)) for values in (dict.fromkeys(texts, _ABSENT), texts)]
+        texts = {number: _unnamed_texts(domain) for number, domain in enumerate(self.domains)}
+        return [_PlainValues(values, self._apart_layers(values)) for values in (dict.fromkeys(texts, _ABSENT), texts)]
 
-    def _apart(self, values: Box) -> Layers:
-        return Layers({attribute: self._asked[attribute].lying(part)[0] for attribute, part in values.items()})
+    def _apart_layers(self, values: Box) -> MaskLayers:
+        return MaskLayers(
+            {attribute: self._attribute_indexes[attribute].classify(part)[0] for attribute, part in values.items()}
+        )
 
-    def leave(self, one: int, blockers: int) -> bool:
+    def may_leave_any(self, shape: int, blockers: int) -> bool:
         """Say whether the blocking shapes may leave anything of a shape: where that is not decided, they may."""
         try:
-            return self.is_free(one, one, blockers)
+            return self.has_free_box(shape, shape, blockers)
         except UndecidedError:
             return True
 
-    def free_of_all(self, heads: Iterable[int], blockers: int) -> Box | None:
+    def find_free_box_in_all(self, heads: Iterable[int], blockers: int) -> Box | None:
         """Return what `free` does for any number of shapes."""
         box: Box | None = {}
         for head in heads:
             self.budget.spend()
-            box = None if box is None else meeting(box, self.all[head])
+            box = None if box is None else intersect_box(box, self.all[head])
             blockers &= self.overlapping(head)
         return None if box is None else self._search(box, blockers)
 
@@ -185,10 +189,10 @@ class Shapes:
         if not blockers:
             return box
         for guess in self._guesses(box):
-            found = self._hole(guess, blockers)
+            found = self._split_until_free(guess, blockers)
             if found is not None:
                 return found
-        return self._hole(box, blockers)
+        return self._split_until_free(box, blockers)
 
     def _guesses(self, box: Box) -> Iterator[Box]:
         """Yield the box with every pattern that is open taken as not holding, and with all parts as contained.
@@ -196,46 +200,50 @@ class Shapes:
         Both are always possible, and most rules with a pattern are out of the way at once.
         """
         plainest, fullest = dict(box), dict(box)
-        for attribute, every, parts in self._patterned:
+        for attribute, every, parts in self._pattern_attributes:
             atoms, yes, no = box.get(attribute) or self.domains[attribute].all
             if atoms & REST and every & ~yes & ~no:
                 plainest[attribute] = (atoms, yes, every & ~yes)
                 fullest[attribute] = (atoms, yes | parts & ~no, no)
-        self.budget.spend(len(self._patterned))
+        self.budget.spend(len(self._pattern_attributes))
         yield from (guess for guess in (plainest, fullest) if guess != box)
 
-    def _hole(self, box: Box, blockers: int) -> Box | None:
+    def _split_until_free(self, box: Box, blockers: int) -> Box | None:
         """Cut the box by shape after shape until a piece is left that none touches."""
-        end = max(0, self.budget.left - self.budget.most)
-        stack = [self._first(box, blockers)]
+        end = max(0, self.budget.remaining - self.budget.search_limit)
+        stack = [self._first_piece(box, blockers)]
         while stack:
-            piece = self._settled(stack.pop())
-            if self.budget.left < end:
+            piece = self._propagate_units(stack.pop())
+            if self.budget.remaining < end:
                 raise UndecidedError
             if piece is None:
                 continue
             if not piece[2]:
                 return piece[0]
-            self._cut(piece, stack)
+            self._split_piece(piece, stack)
         return None
 
-    def _first(self, box: Box, blockers: int) -> _Piece:
+    def _first_piece(self, box: Box, blockers: int) -> _Piece:
         """Return the box as a piece, with the attributes that blocking shapes ask about beyond it."""
         beyond: dict[int, int] = {}
         for attribute in self._asked_by(blockers):
             part = box.get(attribute)
-            apart, beyond[attribute] = self._asked[attribute].lying(part) if part else (0, self._asked[attribute].by)
+            apart, beyond[attribute] = (
+                self._attribute_indexes[attribute].classify(part)
+                if part
+                else (0, self._attribute_indexes[attribute].asking)
+            )
             blockers &= ~apart
         return _Piece(box, beyond, blockers)
 
-    def _settled(self, piece: _Piece) -> _Piece | None:
+    def _propagate_units(self, piece: _Piece) -> _Piece | None:
         """Cut a piece by all shapes that ask one thing beyond it and leave one part; None where nothing is left."""
-        box, beyond, blockers, changed = dict(piece.box), dict(piece.beyond), piece.blockers, piece.changed
-        self.budget.spend(_OF_A_SEARCH + len(box) + len(beyond))
+        box, beyond, blockers, changed = dict(piece.box), dict(piece.further), piece.blockers, piece.changed
+        self.budget.spend(_SEARCH_COST + len(box) + len(beyond))
         while True:
             box.update(changed)
             for attribute, part in changed.items():
-                apart, beyond[attribute] = self._asked[attribute].lying(part)
+                apart, beyond[attribute] = self._attribute_indexes[attribute].classify(part)
                 blockers &= ~apart
             self.budget.spend(2 * len(beyond))
             beyond = {attribute: further & blockers for attribute, further in beyond.items() if further & blockers}
@@ -246,23 +254,23 @@ class Shapes:
             if once != blockers:  # a shape that asks nothing beyond the box covers it
                 return None
             units = once & ~twice
-            forced = self._forced(box, beyond, units)
+            forced = self._forced_values(box, beyond, units)
             if forced is None:
                 return None
             if not forced:
                 return _Piece(box, beyond, blockers, {}, units)
             changed = forced
 
-    def _forced(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
+    def _forced_values(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
         """Return the parts that shapes which ask one thing leave, where each leaves one; None where one is empty."""
         changed: Box = {}
         for attribute, asking in beyond.items():
             if asking & units:
                 domain = self.domains[attribute]
                 here = before = box.get(attribute) or domain.all
-                self.budget.spend(_OF_A_CUT * (asking & units).bit_count())
+                self.budget.spend(_CUT_COST * (asking & units).bit_count())
                 for shape in bits(asking & units):
-                    pieces = minus(domain, here, self._part(shape, attribute))
+                    pieces = subtract(domain, here, self._shape_values(shape, attribute))
                     if not pieces:
                         return None
                     here = pieces[0] if len(pieces) == 1 else here
@@ -270,13 +278,13 @@ class Shapes:
                     changed[attribute] = here
         return changed
 
-    def _part(self, shape: int, attribute: int) -> Part:
+    def _shape_values(self, shape: int, attribute: int) -> ValueSet:
         """Return what a shape asks of an attribute."""
-        if shape not in self._parts:
-            self._parts[shape] = dict(self.all[shape])
-        return self._parts[shape][attribute]
+        if shape not in self._boxes:
+            self._boxes[shape] = dict(self.all[shape])
+        return self._boxes[shape][attribute]
 
-    def _cut(self, piece: _Piece, stack: list[_Piece]) -> None:
+    def _split_piece(self, piece: _Piece, stack: list[_Piece]) -> None:
         """Part the box at one shape's side, and stack the pieces: what is outside is tried first."""
         box, beyond, blockers, _, units = piece
         chosen = units or blockers
@@ -285,36 +293,36 @@ class Shapes:
             (attribute for attribute, asking in beyond.items() if asking & chosen),
             key=lambda attribute: len(self.domains[attribute].patterns.all),
         )
-        part = self._part(chosen.bit_length() - 1, attribute)
+        part = self._shape_values(chosen.bit_length() - 1, attribute)
         here = box.get(attribute) or self.domains[attribute].all
-        pieces = minus(self.domains[attribute], here, part)[::-1]
+        pieces = subtract(self.domains[attribute], here, part)[::-1]
         if not units:
-            pieces.insert(0, meet(here, part))
+            pieces.insert(0, intersect(here, part))
         stack += [_Piece(box, beyond, blockers, {attribute: part}) for part in pieces]
 
 
-class _Plain(NamedTuple):
+class _PlainValues(NamedTuple):
     """A value of each attribute, and the shapes that lie apart from it."""
 
     values: Box
-    apart: Layers
+    apart: MaskLayers
 
 
-def _unnamed(domain: Domain) -> Part:
+def _unnamed_texts(domain: Domain) -> ValueSet:
     """Return the texts that no rule names and that fit no pattern; all where there are no texts."""
     return (REST, 0, (1 << len(domain.patterns.all)) - 1) if domain.all[0] & REST else domain.all
 
 
-def _both(one: Shape, other: Shape) -> Box | None:
-    return meeting(dict(one), other) if one is not other else dict(one)
+def _intersect_shapes(first: Shape, second: Shape) -> Box | None:
+    return intersect_box(dict(first), second) if first is not second else dict(first)
 
 
-def meeting(box: Mapping[int, Part], shape: Shape) -> Box | None:
+def intersect_box(box: Mapping[int, ValueSet], shape: Shape) -> Box | None:
     """Return what is in a box and in a shape; None where nothing is."""
     found = dict(box)
     for attribute, part in shape:
         here = found.get(attribute)
-        common = part if here is None else meet(here, part)
+        common = part if here is None else intersect(here, part)
         if not common[0]:
             return None
         found[attribute] = common

@@ -4,150 +4,156 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from reconciler.behaviour.space.domain import MISSING, REST, Domain, Part, covers, meet, minus
+from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.space import HOLDS, Unknown
-from reconciler.model.rule import Condition, Json, Opaque, condition
+from reconciler.behaviour.space.space import HOLDS, OpaqueDomain
+from reconciler.model.rule import Condition, Json, Opaque, make_condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-_FEW = 1_000
+_MAX_LISTED_NUMBERS = 1_000
 """How many numbers a list of single ones may have."""
 
 
 class Clause(NamedTuple):
     """A condition of the API, or (`negate`) its plain complement, which a missing attribute satisfies."""
 
-    part: Condition | Opaque
+    condition: Condition | Opaque
     negate: bool = False
 
 
-def express(domain: Domain | Unknown, part: Part) -> tuple[Clause, ...] | None:
+def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...] | None:
     """Return conditions that together say just this part, or None where no conjunction of conditions says it."""
-    if isinstance(domain, Unknown):
-        return () if part == domain.all else (Clause(domain.part_of_rule, part != HOLDS),)
+    if isinstance(domain, OpaqueDomain):
+        return () if part == domain.all else (Clause(domain.condition, part != HOLDS),)
     if part == domain.all:
         return ()
-    found = tuple(_clauses(domain, part))
+    found = tuple(_express_clauses(domain, part))
     said = domain.all
     for clause in found:
-        said = _said(domain, said, clause)
+        said = _apply_clause(domain, said, clause)
     return found if covers(said, part) and covers(part, said) else None
 
 
-def say(domain: Domain | Unknown, part: Part) -> tuple[Clause, ...]:
+def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
     """Return what `express` does for a part that is `sayable`, and so needs no proof."""
-    if isinstance(domain, Unknown) or part == domain.all:
-        return express(domain, part) or ()
-    return tuple(_clauses(domain, part))
+    if isinstance(domain, OpaqueDomain) or part == domain.all:
+        return express_values(domain, part) or ()
+    return tuple(_express_clauses(domain, part))
 
 
-def sayable(domain: Domain | Unknown, part: Part) -> bool:
+def is_expressible(domain: Domain | OpaqueDomain, part: ValueSet) -> bool:
     """Say whether conditions say just this part; most of what there is needs no trial."""
-    if isinstance(domain, Unknown) or part == domain.all:
+    if isinstance(domain, OpaqueDomain) or part == domain.all:
         return True
     atoms, yes, no = part
     if not atoms & REST:
         if atoms & domain.text_mask and not atoms & domain.number_mask:  # a list of values
             return True
     elif not domain.number_mask:  # values that patterns leave, but for some
-        held, denied = domain.patterns.said(yes, no)
-        return not atoms & ~_left(domain, held, denied)
-    found = domain.sayable.get(part)
+        held, denied = domain.patterns.minimal_patterns(yes, no)
+        return not atoms & ~_matching_atoms(domain, held, denied)
+    found = domain.expressible.get(part)
     if found is None:
-        found = domain.sayable[part] = express(domain, part) is not None
+        found = domain.expressible[part] = express_values(domain, part) is not None
     return found
 
 
-def _left(domain: Domain, held: Iterable[int], denied: Iterable[int]) -> int:
+def _matching_atoms(domain: Domain, required: Iterable[int], excluded: Iterable[int]) -> int:
     """Return the atoms of all that has the one patterns and not the others."""
     left = domain.all[0]
-    for number in held:
-        left &= domain.hits[number] | REST
-    for number in denied:
-        left &= ~domain.hits[number]
+    for number in required:
+        left &= domain.pattern_atoms[number] | REST
+    for number in excluded:
+        left &= ~domain.pattern_atoms[number]
     return left
 
 
-def unite(domain: Domain | Unknown, parts: Iterable[Part]) -> list[Part]:
+def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> list[ValueSet]:
     """Return parts that together hold the values of all of these, each of which conditions can say; mostly one."""
-    by_patterns: dict[tuple[int, int], list[Part]] = {}
+    by_patterns: dict[tuple[int, int], list[ValueSet]] = {}
     for part in parts:
         by_patterns.setdefault(part[1:], []).append(part)
-    found: list[Part] = []
+    found: list[ValueSet] = []
     for (yes, no), alike in by_patterns.items():
         atoms = 0
         for part in alike:
             atoms |= part[0]
         whole = (atoms, yes, no)
-        found += alike if len(alike) > 1 and not sayable(domain, whole) else [whole]
+        found += alike if len(alike) > 1 and not is_expressible(domain, whole) else [whole]
     return found
 
 
-def _said(domain: Domain, known: Part, clause: Clause) -> Part:
+def _apply_clause(domain: Domain, values: ValueSet, clause: Clause) -> ValueSet:
     """Return what is left of the known values under one clause; a complement in several pieces is not of use here."""
-    assert isinstance(clause.part, Condition)  # noqa: S101 - the caller made it
-    part = domain.part(clause.part)
+    assert isinstance(clause.condition, Condition)  # noqa: S101 - the caller made it
+    part = domain.values_for(clause.condition)
     if not clause.negate:
-        return meet(known, part)
-    pieces = minus(domain, known, part)
+        return intersect(values, part)
+    pieces = subtract(domain, values, part)
     return pieces[0] if len(pieces) == 1 else (0, 0, 0)
 
 
-def _clauses(domain: Domain, part: Part) -> Iterator[Clause]:
+def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
     atoms = part[0]
     if atoms == MISSING:
-        yield _clause(domain, "notExists", None)
+        yield _make_clause(domain, "notExists", None)
     elif atoms & REST:
-        yield from _open(domain, part)
-    elif atoms & domain.text_mask or _only_named(domain, atoms):
-        yield _listed(domain, atoms)
+        yield from _open_set_clauses(domain, part)
+    elif atoms & domain.text_mask or _are_named_numbers(domain, atoms):
+        yield _list_clause(domain, atoms)
     else:
-        yield from _numbers(domain, atoms)
+        yield from _number_clauses(domain, atoms)
 
 
-def _open(domain: Domain, part: Part) -> Iterator[Clause]:
+def _open_set_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
     """Say a part that has texts which no rule names: what holds of them, and what is left out."""
     atoms, yes, no = part
-    held, denied = domain.patterns.said(yes, no)
+    held, denied = domain.patterns.minimal_patterns(yes, no)
     for number in held:
-        yield _clause(domain, *domain.patterns.all[number])
+        yield _make_clause(domain, *domain.patterns.all[number])
     for number in denied:
-        yield _negated(domain, *domain.patterns.all[number])
-    left_out = _left(domain, held, denied) & ~atoms
-    texts = _values(domain, left_out & domain.text_mask & ~REST)
+        yield _make_negated_clause(domain, *domain.patterns.all[number])
+    left_out = _matching_atoms(domain, held, denied) & ~atoms
+    texts = _named_values(domain, left_out & domain.text_mask & ~REST)
     numbers = left_out & domain.number_mask
     if numbers == domain.number_mask != 0:
-        yield _clause(domain, "contains", "") if left_out & MISSING else _negated(domain, "notContains", "")
+        yield (
+            _make_clause(domain, "contains", "")
+            if left_out & MISSING
+            else _make_negated_clause(domain, "notContains", "")
+        )
     else:
         if left_out & MISSING:
-            yield _clause(domain, "exists", None)
-        yield from _holes(domain, numbers)
+            yield _make_clause(domain, "exists", None)
+        yield from _excluded_range_clauses(domain, numbers)
     if texts:
-        yield _negated(domain, *_among(texts))
+        yield _make_negated_clause(domain, *_list_operator(texts))
 
 
-def _listed(domain: Domain, atoms: int) -> Clause:
+def _list_clause(domain: Domain, atoms: int) -> Clause:
     """Say named texts and single numbers, and perhaps "missing"."""
-    values = _values(domain, atoms & ~MISSING)
+    values = _named_values(domain, atoms & ~MISSING)
     if atoms & MISSING:
-        return _negated(domain, *(("notEquals", values[0]) if len(values) == 1 else ("notIn", values)))
-    return _clause(domain, *_among(values))
+        return _make_negated_clause(domain, *(("notEquals", values[0]) if len(values) == 1 else ("notIn", values)))
+    return _make_clause(domain, *_list_operator(values))
 
 
-def _among(values: list[Json]) -> tuple[str, Json]:
+def _list_operator(values: list[Json]) -> tuple[str, Json]:
     return ("equals", values[0]) if len(values) == 1 else ("in", values)
 
 
-def _only_named(domain: Domain, atoms: int) -> bool:
+def _are_named_numbers(domain: Domain, atoms: int) -> bool:
     """Say whether numbers are single ones that rules name, and several: one alone is as well a range."""
     numbers = atoms & domain.number_mask
-    return all(domain.interval(atom)[2] for atom in bits(numbers)) if numbers.bit_count() <= _FEW else False
+    return (
+        all(domain.interval(atom)[2] for atom in bits(numbers)) if numbers.bit_count() <= _MAX_LISTED_NUMBERS else False
+    )
 
 
-def _values(domain: Domain, atoms: int) -> list[Json]:
+def _named_values(domain: Domain, atoms: int) -> list[Json]:
     """Return the named values among the atoms; ranges of numbers have no name."""
     found: list[Json] = []
     for atom in bits(atoms):
@@ -159,29 +165,29 @@ def _values(domain: Domain, atoms: int) -> list[Json]:
     return found
 
 
-def _numbers(domain: Domain, atoms: int) -> Iterator[Clause]:
+def _number_clauses(domain: Domain, atoms: int) -> Iterator[Clause]:
     """Say ranges of numbers, with or without "missing"."""
     numbers = atoms & domain.number_mask
     if atoms & MISSING:
         if domain.text_mask:
-            yield _negated(domain, "contains", "")
-        yield from _holes(domain, domain.number_mask & ~numbers)
+            yield _make_negated_clause(domain, "contains", "")
+        yield from _excluded_range_clauses(domain, domain.number_mask & ~numbers)
         return
     first, last = _hull(numbers)
-    yield from _bounds(domain, first, last) or [_any_number(domain)]
+    yield from _bound_clauses(domain, first, last) or [_any_number_clause(domain)]
     inside = domain.number_mask & ((1 << last + 1) - (1 << first))
-    yield from _holes(domain, inside & ~numbers)
+    yield from _excluded_range_clauses(domain, inside & ~numbers)
 
 
-def _any_number(domain: Domain) -> Clause:
-    return _clause(domain, "notContains", "") if domain.text_mask else _clause(domain, "exists", None)
+def _any_number_clause(domain: Domain) -> Clause:
+    return _make_clause(domain, "notContains", "") if domain.text_mask else _make_clause(domain, "exists", None)
 
 
 def _hull(numbers: int) -> tuple[int, int]:
     return (numbers & -numbers).bit_length() - 1, numbers.bit_length() - 1
 
 
-def _bounds(domain: Domain, first: int, last: int) -> list[Clause]:
+def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
     """Say the numbers from one atom to another: at most two conditions, none where there is no end.
 
     The lowest and the highest number that the attribute can have need no bound.
@@ -189,30 +195,30 @@ def _bounds(domain: Domain, first: int, last: int) -> list[Clause]:
     low, _, from_named = domain.interval(first)
     _, high, to_named = domain.interval(last)
     if low is not None and from_named and low == high:
-        return [_clause(domain, "equals", low)]
+        return [_make_clause(domain, "equals", low)]
     lowest, highest = _hull(domain.number_mask)
     found = []
     if low is not None and first != lowest:
-        found.append(_clause(domain, "greaterThanOrEqual" if from_named else "greaterThan", low))
+        found.append(_make_clause(domain, "greaterThanOrEqual" if from_named else "greaterThan", low))
     if high is not None and last != highest:
-        found.append(_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high))
+        found.append(_make_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high))
     return found
 
 
-def _holes(domain: Domain, numbers: int) -> Iterator[Clause]:
+def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
     """Say that a number is in none of the runs of these atoms, each as one complement."""
-    for first, last in _runs(domain, numbers):
-        bounds = _bounds(domain, first, last)
+    for first, last in _number_runs(domain, numbers):
+        bounds = _bound_clauses(domain, first, last)
         if not bounds:  # every number
-            yield _any_number(domain)._replace(negate=True)
+            yield _any_number_clause(domain)._replace(negate=True)
         elif len(bounds) == 1:
             yield bounds[0]._replace(negate=True)
         else:
             low, high = domain.interval(first)[0], domain.interval(last)[1]
-            yield _negated(domain, "between", [low, high])
+            yield _make_negated_clause(domain, "between", [low, high])
 
 
-def _runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
+def _number_runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
     """Yield the first and last atom of each run; atoms of no number are part of the run around them."""
     gaps = ((1 << domain.first_number + 2 * len(domain.numbers) + 1) - (1 << domain.first_number)) & ~domain.number_mask
     while numbers:
@@ -225,9 +231,9 @@ def _runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
         numbers &= ~((1 << last + 1) - 1)
 
 
-def _clause(domain: Domain, operator: str, value: Json) -> Clause:
-    return Clause(condition(domain.attribute, operator, value))
+def _make_clause(domain: Domain, operator: str, value: Json) -> Clause:
+    return Clause(make_condition(domain.attribute, operator, value))
 
 
-def _negated(domain: Domain, operator: str, value: Json) -> Clause:
-    return _clause(domain, operator, value)._replace(negate=True)
+def _make_negated_clause(domain: Domain, operator: str, value: Json) -> Clause:
+    return _make_clause(domain, operator, value)._replace(negate=True)

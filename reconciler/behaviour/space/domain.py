@@ -19,27 +19,27 @@ from fractions import Fraction
 from math import floor
 from typing import TYPE_CHECKING, Final, cast
 
-from reconciler.behaviour.evaluate import NEGATIVE
-from reconciler.behaviour.space.patterns import Pattern, Patterns, bits
-from reconciler.behaviour.space.value_type import ANY, EVERY_NUMBER, ValueType
+from reconciler.behaviour.evaluate import POSITIVE_OF_NEGATIVE
+from reconciler.behaviour.space.patterns import PatternSet, TextPattern, bits
+from reconciler.behaviour.space.value_type import ANY_VALUE, EVERY_NUMBER, ValueType
 from reconciler.model.rule import EQUALITIES, EXISTENCE, PATTERNS, RANGES, SETS, Condition, Scalar, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
-_MOST_DIGITS: Final = 18
-_LONG: Final = 10**15
+_MAX_DIGITS: Final = 18
+_MAX_EXACT_INTEGER: Final = 10**15
 
 
-def between(low: float, high: float) -> int | float | None:
+def number_between(low: float, high: float) -> int | float | None:
     """Return a number between two, with as few digits as may be; None where there is none that can be typed."""
     if not low < high:
         return None
     bottom, top = Fraction(low), Fraction(high)
     middle = (bottom + top) / 2
     try:
-        for digits in range(1 if low >= 0 and high <= 1 else 0, _MOST_DIGITS):
+        for digits in range(1 if low >= 0 and high <= 1 else 0, _MAX_DIGITS):
             scale = 10**digits
             nearest = floor(middle * scale + Fraction(1, 2))
             for candidate in (nearest, nearest - 1, nearest + 1):
@@ -52,21 +52,21 @@ def between(low: float, high: float) -> int | float | None:
     return last if low < last < high else None
 
 
-def beyond(low: float | None, high: float | None) -> int | float:
+def number_beyond(low: float | None, high: float | None) -> int | float:
     """Return a number above `low`, or else below `high`: the next whole one, or one of one digit and noughts."""
     if low is not None:
-        return _above(low)
-    return -_above(-high) if high is not None else 0
+        return _number_above(low)
+    return -_number_above(-high) if high is not None else 0
 
 
-def _above(low: float) -> int | float:
+def _number_above(low: float) -> int | float:
     whole = floor(low) + 1
-    if abs(whole) < _LONG:
+    if abs(whole) < _MAX_EXACT_INTEGER:
         return whole
     if whole < 0:
         return 0
     size = len(str(whole))
-    for digits in range(1, _MOST_DIGITS):
+    for digits in range(1, _MAX_DIGITS):
         unit = 10 ** (size - digits)
         with suppress(OverflowError):  # a whole number larger than any double
             for more in (1, 2):  # what is one more may be the same double
@@ -78,31 +78,31 @@ def _above(low: float) -> int | float:
 
 FIRST_TEXT: Final = 2
 """The atom of the first text that is named."""
-_MANY: Final = 100
+_MANY_SUBSTRINGS: Final = 100
 """From so many parts on, looking at every piece of every text costs less than a search for each."""
 
 
 @dataclass(slots=True, kw_only=True)
-class Named:
+class NamedValues:
     """What is named, in order of appearance; `values` are those that some condition asks for by equality."""
 
     texts: dict[str, None] = field(default_factory=dict)
     numbers: set[int | float] = field(default_factory=set)
-    values: int = 0
-    patterns: dict[Pattern, None] = field(default_factory=dict)
+    value_count: int = 0
+    patterns: dict[TextPattern, None] = field(default_factory=dict)
     any_text: bool = False
     """Some condition asks for any text at all: a pattern operator with an empty value."""
 
 
-def named_by(conditions: Iterable[Condition]) -> Named:
+def collect_named_values(conditions: Iterable[Condition]) -> NamedValues:
     """Return what conditions on one attribute name."""
-    found = Named()
+    found = NamedValues()
     equal: set[int | float] = set()
     for condition in conditions:
         value, operator = condition.value, condition.operator
         if operator in PATTERNS:
             if value:
-                found.patterns[Pattern(NEGATIVE.get(operator, operator), cast("str", value))] = None
+                found.patterns[TextPattern(POSITIVE_OF_NEGATIVE.get(operator, operator), cast("str", value))] = None
             else:
                 found.any_text = True
         elif operator not in EXISTENCE:
@@ -112,28 +112,28 @@ def named_by(conditions: Iterable[Condition]) -> Named:
                     found.texts[one] = None
                 else:
                     numbers.add(cast("float", one))
-    found.values = len(found.texts) + len(equal)
+    found.value_count = len(found.texts) + len(equal)
     found.numbers |= equal
     return found
 
 
-def hits(texts: Sequence[str], patterns: Sequence[Pattern]) -> list[int]:
+def match_patterns(texts: Sequence[str], patterns: Sequence[TextPattern]) -> list[int]:
     """Return for each pattern the atoms of the texts that fit it."""
-    found: dict[Pattern, int] = {}
+    found: dict[TextPattern, int] = {}
     wanted: dict[str, list[str]] = {}
     for operator, text in patterns:
         wanted.setdefault(operator, []).append(text)
-    for start, places in _beginning(texts, wanted.get("startsWith", ())):
-        found[Pattern("startsWith", start)] = places
+    for start, places in _match_prefixes(texts, wanted.get("startsWith", ())):
+        found[TextPattern("startsWith", start)] = places
     backwards = [text[::-1] for text in texts] if "endsWith" in wanted else []
-    for end, places in _beginning(backwards, [text[::-1] for text in wanted.get("endsWith", ())]):
-        found[Pattern("endsWith", end[::-1])] = places
-    for part, places in _containing(texts, wanted.get("contains", ())):
-        found[Pattern("contains", part)] = places
+    for end, places in _match_prefixes(backwards, [text[::-1] for text in wanted.get("endsWith", ())]):
+        found[TextPattern("endsWith", end[::-1])] = places
+    for part, places in _match_substrings(texts, wanted.get("contains", ())):
+        found[TextPattern("contains", part)] = places
     return [found.get(pattern, 0) << FIRST_TEXT for pattern in patterns]
 
 
-def _beginning(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _match_prefixes(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Yield each start and a mask of the texts that have it: they stand together when sorted."""
     order = sorted(range(len(texts)), key=texts.__getitem__)
     ordered = [texts[place] for place in order]
@@ -145,16 +145,20 @@ def _beginning(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tuple[st
         yield start, mask
 
 
-def _containing(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tuple[str, int]]:
     """Yield each part and a mask of the texts that contain it: many parts of one length in one pass over the texts."""
     lengths: dict[int, list[str]] = {}
     for part in parts:
         lengths.setdefault(len(part), []).append(part)
     for length, alike in lengths.items():
-        yield from _in_one_pass(texts, alike, length) if len(alike) > _MANY else _one_by_one(texts, alike)
+        yield from (
+            _scan_substrings(texts, alike, length)
+            if len(alike) > _MANY_SUBSTRINGS
+            else _search_substrings(texts, alike)
+        )
 
 
-def _in_one_pass(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
+def _scan_substrings(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
     found = dict.fromkeys(parts, 0)
     for place, text in enumerate(texts):
         for at in range(len(text) - length + 1):
@@ -164,7 +168,7 @@ def _in_one_pass(texts: Sequence[str], parts: Iterable[str], length: int) -> Ite
     yield from found.items()
 
 
-def _one_by_one(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
+def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Search all texts at once, joined by a character that no part has."""
     used = set().union(*parts)
     joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
@@ -181,14 +185,14 @@ def _one_by_one(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[st
         yield part, mask
 
 
-Part = tuple[int, int, int]
+ValueSet = tuple[int, int, int]
 """Atoms, and what holds and does not hold of texts that no rule names (0 and 0 where those are not among the atoms)."""
 
-_SHORT: Final = 20
+_SHORT_TEXT: Final = 20
 """Characters of a text that counts for one."""
 MISSING: Final = 1
 REST: Final = 2
-NOTHING: Final[Part] = (0, 0, 0)
+NOTHING: Final[ValueSet] = (0, 0, 0)
 
 
 class Domain:
@@ -199,64 +203,68 @@ class Domain:
         attribute: str,
         conditions: Iterable[Condition],
         texts: Iterable[str] = (),
-        known: ValueType = ANY,
+        value_type: ValueType = ANY_VALUE,
     ) -> None:
         """Cut the values by every condition on the attribute; `texts` are further ones to tell apart."""
         self.attribute = attribute
         asked = tuple(conditions)
-        named = named_by(asked)
-        self.values: Final = named.values
+        named = collect_named_values(asked)
+        self.value_count: Final = named.value_count
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
-        self.patterns: Final = Patterns(named.patterns)
+        self.patterns: Final = PatternSet(named.patterns)
         self._atoms = {text: FIRST_TEXT + place for place, text in enumerate(self.texts)}
         self.first_number = FIRST_TEXT + len(self.texts)
-        self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if known.texts else 0
-        apart = bool(self.numbers) or named.any_text or not known.texts
-        self.number_mask = self._existing_numbers(*known.numbers) if apart and known.numbers else 0
-        self.all: Final[Part] = (MISSING | self.text_mask | self.number_mask, 0, 0)
+        self.text_mask = ((1 << self.first_number) - 1) & ~MISSING if value_type.texts else 0
+        apart = bool(self.numbers) or named.any_text or not value_type.texts
+        self.number_mask = self._existing_numbers(*value_type.numbers) if apart and value_type.numbers else 0
+        self.all: Final[ValueSet] = (MISSING | self.text_mask | self.number_mask, 0, 0)
         of_texts = bool(self.texts or named.patterns or named.any_text)
         one_type = of_texts is not bool(self.numbers)
-        self.unlikely: Final = (self.number_mask if of_texts else self.text_mask) if one_type and known == ANY else 0
+        self.unlikely: Final = (
+            (self.number_mask if of_texts else self.text_mask) if one_type and value_type == ANY_VALUE else 0
+        )
         """The values of the type, text or number, that no condition compares the attribute with, unless it is known."""
-        self._like_a_number = one_type and not of_texts
-        self.text_likes: Final = 0 if self.text_mask else self._text_likes(asked)
+        self._is_numeric = one_type and not of_texts
+        self.text_like_numbers: Final = 0 if self.text_mask else self._find_text_like_numbers(asked)
         """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
-        fewer = known.numbers != EVERY_NUMBER and apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
-        self.narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_likes))
+        fewer = (
+            value_type.numbers != EVERY_NUMBER and apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
+        )
+        self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
         """The known type leaves out a value that conditions tell from each one that is left."""
-        self._long = max(1.0, sum(map(len, self.texts)) / (_SHORT * len(self.texts))) if self.texts else 1.0
+        self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0
         """What a named text counts for in a document: long ones for several."""
-        self.hits = hits(self.texts, self.patterns.all)
-        self.sayable: Final[dict[Part, bool]] = {}
+        self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
+        self.expressible: Final[dict[ValueSet, bool]] = {}
         """Of parts that were asked about: whether conditions can say just that."""
 
     def atom(self, text: str) -> int | None:
         """Return the place of a named text's atom, or None where no rule names the text."""
         return self._atoms.get(text)
 
-    def part(self, condition: Condition) -> Part:
+    def values_for(self, condition: Condition) -> ValueSet:
         """Return the values for which a condition holds (semantics S3 to S7)."""
-        atoms, yes, no = self._part(condition)
+        atoms, yes, no = self._unmasked_values(condition)
         atoms &= self.all[0]
         return (atoms, yes, no) if atoms & REST else (atoms, 0, 0)
 
-    def _part(self, condition: Condition) -> Part:
+    def _unmasked_values(self, condition: Condition) -> ValueSet:
         operator = condition.operator
         if operator == "notExists":
             return (MISSING, 0, 0)
         if operator == "exists":
             return (self.all[0] & ~MISSING, 0, 0)
-        positive = NEGATIVE.get(operator)
+        positive = POSITIVE_OF_NEGATIVE.get(operator)
         if positive is None:
-            return self._positive(operator, condition.value)
-        atoms, yes, _ = self._positive(positive, condition.value)
+            return self._positive_values(operator, condition.value)
+        atoms, yes, _ = self._positive_values(positive, condition.value)
         present = self.all[0] & ~MISSING
         if yes:
-            return (present & ~atoms | REST, 0, self.patterns.implying[self._pattern(positive, condition.value)])
+            return (present & ~atoms | REST, 0, self.patterns.implying[self._pattern_index(positive, condition.value)])
         return (present & ~atoms, 0, 0)
 
-    def value(self, part: Part) -> Scalar | None:
+    def example_value(self, part: ValueSet) -> Scalar | None:
         """Return an example of a part that is not empty, easy to type; None is "missing", the last choice."""
         atoms = part[0]
         numbers = atoms & self.number_mask
@@ -264,20 +272,20 @@ class Domain:
         if texts:
             return self.texts[(texts & -texts).bit_length() - 1 - FIRST_TEXT]
         if numbers:
-            return self._number(numbers)
+            return self._example_number(numbers)
         if not atoms & REST:
             return None
-        if self._like_a_number:  # that somebody wrote as a text
+        if self._is_numeric:  # that somebody wrote as a text
             return "0.5"
         return self.patterns.example(part[1], part[2], self._atoms)
 
-    def length(self, part: Part) -> float:
+    def clause_cost(self, part: ValueSet) -> float:
         """Return about how many conditions say a part: two each range, and one ten short values of a list."""
         atoms, yes, no = part
         texts, numbers = atoms & self.text_mask, atoms & self.number_mask
         named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
-        patterns = sum(map(len, self.patterns.said(yes, no))) if texts & REST else 0
-        return patterns + named * self._long / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
+        patterns = sum(map(len, self.patterns.minimal_patterns(yes, no))) if texts & REST else 0
+        return patterns + named * self._text_weight / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
         """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""
@@ -287,33 +295,33 @@ class Domain:
         low = self.numbers[place - 1] if place else None
         return low, self.numbers[place] if place < len(self.numbers) else None, False
 
-    def _positive(self, operator: str, value: Value) -> Part:
+    def _positive_values(self, operator: str, value: Value) -> ValueSet:
         if operator in EQUALITIES:
-            return (self._equal(value), 0, 0)
+            return (self._equal_atom(value), 0, 0)
         if operator in SETS:
             atoms = 0
             for one in cast("tuple[Scalar, ...]", value):
-                atoms |= self._equal(one)
+                atoms |= self._equal_atom(one)
             return (atoms, 0, 0)
         if operator in PATTERNS:
-            return self._matching(operator, value)
-        return (self._range(operator, value), 0, 0)
+            return self._pattern_values(operator, value)
+        return (self._range_atoms(operator, value), 0, 0)
 
-    def _equal(self, value: Value) -> int:
+    def _equal_atom(self, value: Value) -> int:
         if isinstance(value, str):
             return 1 << self._atoms[value]
         return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
 
-    def _matching(self, operator: str, value: Value) -> Part:
+    def _pattern_values(self, operator: str, value: Value) -> ValueSet:
         if not value:
             return (self.text_mask, 0, 0)
-        number = self._pattern(operator, value)
-        return (self.hits[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
+        number = self._pattern_index(operator, value)
+        return (self.pattern_atoms[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
 
-    def _pattern(self, operator: str, value: Value) -> int:
-        return self.patterns.number[Pattern(operator, cast("str", value))]
+    def _pattern_index(self, operator: str, value: Value) -> int:
+        return self.patterns.index_of[TextPattern(operator, cast("str", value))]
 
-    def _range(self, operator: str, value: Value) -> int:
+    def _range_atoms(self, operator: str, value: Value) -> int:
         """Return the atoms from one end to the other; both ends are numbers that this rule names."""
         low = high = None
         if operator == "between":
@@ -329,30 +337,30 @@ class Domain:
             last = self.first_number + 2 * bisect_left(self.numbers, high) + (0 if operator == "lessThan" else 1)
         return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
 
-    def _existing_numbers(self, least: float, most: float) -> int:
+    def _existing_numbers(self, low_limit: float, high_limit: float) -> int:
         """Return the atoms of numbers from the least to the most, but ranges that no number lies in."""
         mask = 0
         for atom in range(self.first_number, self.first_number + 2 * len(self.numbers) + 1):
             low, high, named = self.interval(atom)
             if named and low is not None:
-                exists = least <= low <= most
+                exists = low_limit <= low <= high_limit
             else:
-                exists = (low is None or low < most) and (high is None or high > least)
-                exists = exists and (low is None or high is None or between(low, high) is not None)
+                exists = (low is None or low < high_limit) and (high is None or high > low_limit)
+                exists = exists and (low is None or high is None or number_between(low, high) is not None)
             mask |= exists << atom
         return mask
 
-    def _text_likes(self, asked: Iterable[Condition]) -> int:
+    def _find_text_like_numbers(self, conditions: Iterable[Condition]) -> int:
         taken = 0
-        for one in asked:
+        for one in conditions:
             if one.operator in RANGES:
-                taken |= self._range(one.operator, one.value)
+                taken |= self._range_atoms(one.operator, one.value)
         return sum(1 << atom for atom in bits(self.number_mask & ~taken) if not self.interval(atom)[2])
 
-    def _number(self, atoms: int) -> int | float:
+    def _example_number(self, atoms: int) -> int | float:
         """Return a number of the atoms: one from 0 to 1 where there is one, with few digits."""
         ranges = [self.interval(atom) for atom in bits(atoms)]
-        inside = (number for low, high, one in ranges if not one for number in _shares(low, high))
+        inside = (number for low, high, one in ranges if not one for number in _confidences_between(low, high))
         found = next(inside, None)
         if found is not None:
             return found
@@ -360,44 +368,44 @@ class Domain:
         if named is not None:
             return named
         low, high, _ = ranges[0]
-        return beyond(low, high) if low is None or high is None else cast("float", between(low, high))
+        return number_beyond(low, high) if low is None or high is None else cast("float", number_between(low, high))
 
 
-def _shares(low: float | None, high: float | None) -> Iterator[int | float]:
+def _confidences_between(low: float | None, high: float | None) -> Iterator[int | float]:
     """Yield numbers from 0 to 1 that are in an open range."""
-    found = between(max(low or 0, 0), 1 if high is None else min(high, 1))
+    found = number_between(max(low or 0, 0), 1 if high is None else min(high, 1))
     if found is not None:
         yield found
     yield from (end for end in (0, 1) if (low is None or low < end) and (high is None or end < high))
 
 
-def meet(one: Part, other: Part) -> Part:
+def intersect(first: ValueSet, second: ValueSet) -> ValueSet:
     """Return the values that are in both."""
-    atoms = one[0] & other[0]
+    atoms = first[0] & second[0]
     if not atoms & REST:
         return (atoms, 0, 0)
-    yes, no = one[1] | other[1], one[2] | other[2]
+    yes, no = first[1] | second[1], first[2] | second[2]
     if yes & no:
         return (atoms & ~REST, 0, 0)
     return (atoms, yes, no)
 
 
-def covers(outer: Part, inner: Part) -> bool:
+def covers(outer: ValueSet, inner: ValueSet) -> bool:
     """Say whether every value of `inner` is in `outer`."""
     if inner[0] & REST and (outer[1] & ~inner[1] or outer[2] & ~inner[2]):  # shorter masks than the atoms'
         return False
     return not inner[0] & ~outer[0]
 
 
-def minus(domain: Domain, whole: Part, taken: Part) -> list[Part]:
+def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueSet]:
     """Return the values of `whole` that are not in `taken`, as parts without common values."""
-    atoms = whole[0] & ~taken[0]
-    if not whole[0] & taken[0] & REST:
-        return [(atoms, whole[1], whole[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
-    pieces: list[Part] = []
-    yes, no = whole[1], whole[2]
-    if not (yes & taken[2] or no & taken[1]):
-        for piece in _contrary(domain.patterns, (yes, no), taken[1:]):
+    atoms = values[0] & ~removed[0]
+    if not values[0] & removed[0] & REST:
+        return [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
+    pieces: list[ValueSet] = []
+    yes, no = values[1], values[2]
+    if not (yes & removed[2] or no & removed[1]):
+        for piece in _negations(domain.patterns, (yes, no), removed[1:]):
             pieces.append((atoms | REST, *piece))
             atoms = 0
     else:
@@ -406,10 +414,10 @@ def minus(domain: Domain, whole: Part, taken: Part) -> list[Part]:
     return [*pieces, (atoms, 0, 0)] if atoms else pieces
 
 
-def _contrary(patterns: Patterns, known: tuple[int, int], asked: tuple[int, int]) -> Iterable[tuple[int, int]]:
+def _negations(patterns: PatternSet, masks: tuple[int, int], negated: tuple[int, int]) -> Iterable[tuple[int, int]]:
     """Yield what can be known of a text besides `known` so that not all of what is asked holds."""
-    yes, no = known
-    held, denied = patterns.said(*asked)
+    yes, no = masks
+    held, denied = patterns.minimal_patterns(*negated)
     for number in held:
         if not yes >> number & 1:
             without = no | patterns.implying[number]

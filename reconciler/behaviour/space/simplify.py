@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.space.clauses import sayable
-from reconciler.behaviour.space.domain import REST, Domain, Part, covers, meet, minus
+from reconciler.behaviour.space.clauses import is_expressible
+from reconciler.behaviour.space.domain import REST, Domain, ValueSet, covers, intersect, subtract
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from reconciler.behaviour.space.boxes import Box, Shape
-    from reconciler.behaviour.space.space import Space, Unknown
+    from reconciler.behaviour.space.space import OpaqueDomain, Space
 
 
-MOST_COMPARED: Final = 10_000
+MAX_COMPARISONS: Final = 10_000
 
 
 def simplify(
@@ -28,11 +28,11 @@ def simplify(
     known = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
     while True:
-        kept, alone = _sorted_out((_beyond(space, box, shape) for shape in excepts), known)
+        kept, alone = _partition_exceptions((_trim_to_box(space, box, shape) for shape in excepts), known)
         changed = set()
         for attribute, parts in alone.items():
             whole = box.get(attribute, space.domains[attribute].all)
-            box[attribute], still = _without(space.domain(attribute), whole, parts)
+            box[attribute], still = _subtract_expressible(space.domain(attribute), whole, parts)
             kept += [((attribute, part),) for part in still]
             if box[attribute] != whole:
                 changed.add(attribute)
@@ -40,18 +40,20 @@ def simplify(
         for shape in kept:
             (unchanged if changed.isdisjoint(attribute for attribute, _ in shape) else excepts).append(shape)
         if not excepts:
-            return box, _largest(unchanged, known)
+            return box, _drop_contained(unchanged, known)
 
 
-def _sorted_out(shapes: Iterable[Shape | None], known: Collection[int]) -> tuple[list[Shape], dict[int, list[Part]]]:
+def _partition_exceptions(
+    shapes: Iterable[Shape | None], disjoint_ids: Collection[int]
+) -> tuple[list[Shape], dict[int, list[ValueSet]]]:
     """Part what is left of exceptions, each once: those on several attributes, and those on one alone, by attribute."""
     several: list[Shape] = []
-    alone: dict[int, list[Part]] = {}
+    alone: dict[int, list[ValueSet]] = {}
     seen: set[Shape] = set()
     for shape in shapes:
         if shape is None:
             continue
-        if id(shape) not in known:  # those that are known to lie apart need no comparison, which is long
+        if id(shape) not in disjoint_ids:  # those that are known to lie apart need no comparison, which is long
             if shape in seen:
                 continue
             seen.add(shape)
@@ -62,7 +64,7 @@ def _sorted_out(shapes: Iterable[Shape | None], known: Collection[int]) -> tuple
     return several, alone
 
 
-def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
+def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
     """Return what an exception asks beyond the box; None where it has nothing in common with it."""
     found = []
     same = True
@@ -72,7 +74,7 @@ def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
         if here is None:  # a condition of the rule itself
             found.append(asked)
             continue
-        common = meet(here, part)
+        common = intersect(here, part)
         if not common[0]:
             return None
         if common == here:
@@ -80,62 +82,66 @@ def _beyond(space: Space, box: Box, shape: Shape) -> Shape | None:
         elif common == part:
             found.append(asked)
         else:
-            said = _shorter(space.domains[attribute], part, common)
+            said = _shorter_values(space.domains[attribute], part, common)
             same = same and said is part
             found.append((attribute, said))
     return shape if same else tuple(found)
 
 
-def _shorter(domain: Domain | Unknown, asked: Part, common: Part) -> Part:
+def _shorter_values(domain: Domain | OpaqueDomain, values: ValueSet, common: ValueSet) -> ValueSet:
     """Return what an exception asks, or just what it has in common with the region: inside that both mean one.
 
     A pattern or a complement is shorter as it was asked than with all that the region leaves out.
     """
-    return asked if common[0] & REST or not sayable(domain, common) else common
+    return values if common[0] & REST or not is_expressible(domain, common) else common
 
 
-def _without(domain: Domain, whole: Part, parts: Sequence[Part]) -> tuple[Part, list[Part]]:
+def _subtract_expressible(
+    domain: Domain, values: ValueSet, parts: Sequence[ValueSet]
+) -> tuple[ValueSet, list[ValueSet]]:
     """Take parts out of a whole, as far as conditions can say what is left; return that, and the parts still in it."""
-    left, still = _taken_out(domain, whole, parts)
-    if sayable(domain, left) or len(parts) == 1:
-        return (left, still) if sayable(domain, left) else (whole, list(parts))
-    left, still = whole, []
+    left, still = _subtract_all(domain, values, parts)
+    if is_expressible(domain, left) or len(parts) == 1:
+        return (left, still) if is_expressible(domain, left) else (values, list(parts))
+    left, still = values, []
     for part in parts:
-        less, again = _taken_out(domain, left, (part,))
-        if again or not sayable(domain, less):
+        less, again = _subtract_all(domain, left, (part,))
+        if again or not is_expressible(domain, less):
             still.append(part)
         else:
             left = less
     return left, still
 
 
-def _taken_out(domain: Domain, left: Part, parts: Iterable[Part]) -> tuple[Part, list[Part]]:
+def _subtract_all(domain: Domain, values: ValueSet, parts: Iterable[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
     still = []
     for part in parts:
-        pieces = minus(domain, left, part)
+        pieces = subtract(domain, values, part)
         if len(pieces) == 1:
-            left = pieces[0]
+            values = pieces[0]
         elif pieces:
             still.append(part)
-    return left, still
+    return values, still
 
 
-def _largest(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
+def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
     """Leave out exceptions that lie in another one; where there are very many to compare with, all stay.
 
     Of equal ones, which may come about one after the other, one stays.
     """
     outer = list(dict.fromkeys(shape for shape in excepts if id(shape) not in apart))
     excepts = [*(shape for shape in excepts if id(shape) in apart), *outer]
-    if len(outer) * len(excepts) > MOST_COMPARED:
+    if len(outer) * len(excepts) > MAX_COMPARISONS:
         return sorted(excepts)
     asked = [(shape, dict(shape)) for shape in excepts]
     return sorted(
-        shape for shape, parts in asked if not any(other is not shape and _inside(parts, other) for other in outer)
+        shape
+        for shape, parts in asked
+        if not any(other is not shape and _is_contained(parts, other) for other in outer)
     )
 
 
-def _inside(inner: Mapping[int, Part], outer: Shape) -> bool:
+def _is_contained(inner: Mapping[int, ValueSet], outer: Shape) -> bool:
     if len(outer) > len(inner):
         return False
     for attribute, part in outer:

@@ -20,14 +20,14 @@ class ValueType(NamedTuple):
 
 
 EVERY_NUMBER: Final = (float("-inf"), float("inf"))
-ANY: Final = ValueType(texts=True, numbers=EVERY_NUMBER)
-TEXT: Final = ValueType(texts=True)
+ANY_VALUE: Final = ValueType(texts=True, numbers=EVERY_NUMBER)
+ANY_TEXT: Final = ValueType(texts=True)
 SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
 Types = Mapping[str, ValueType]
 """The types that are known, by attribute; every other attribute may have any text and any number."""
 
 
-def as_text(value: float) -> str:
+def number_as_text(value: float) -> str:
     """Return a number as its decimals without an exponent, as the endpoint writes it where a tenant keeps texts."""
     return format(Decimal(str(value)), "f")

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from reconciler.apply.report import Report, outcomes_document
+from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli import undo as undoing
 from reconciler.cli.clients import reading, writing
 from reconciler.cli.commands.plan import next_step, saved_text, selectors
@@ -31,9 +31,9 @@ from reconciler.cli.session import Planner, Session, open_session
 from reconciler.cli.signals import Stop, ending_at_once, run_interruptibly
 from reconciler.cli.stdio import fitted
 from reconciler.errors import CxrouteError, InterruptedRunError, RefusedError, UsageError
-from reconciler.model.change import Applied, Outcome, Unknown
-from reconciler.plan.document import ReviewedPlan, document, read, set_aside, summary
-from reconciler.plan.guards import NAMES, refusals
+from reconciler.model.change import Applied, Outcome, UnknownOutcome
+from reconciler.plan.document import ReviewedPlan, count_changes, hold_unreviewed_edits, plan_to_json, read_saved_plan
+from reconciler.plan.guards import GUARD_NAMES, refusals
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from reconciler.cxone.client import ReadingClient
-    from reconciler.plan.plan import Live, Plan
+    from reconciler.plan.plan import LiveState, Plan
 
     Plans = Mapping[str, ReviewedPlan | str]
 
@@ -62,7 +62,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument("--no-prune", action="store_true", help="delete nothing")
     parser.add_argument(
-        "--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(NAMES)}"
+        "--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}"
     )
     parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
@@ -84,9 +84,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def check(options: argparse.Namespace) -> None:
     """Refuse what makes no sense together. Raises UsageError."""
-    unknown = [name for name in options.allow if name not in NAMES]
+    unknown = [name for name in options.allow if name not in GUARD_NAMES]
     if unknown:
-        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(NAMES)}")
+        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(GUARD_NAMES)}")
     if options.allow and not options.reason.strip():
         raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
     undoing.check(options)
@@ -101,7 +101,7 @@ class Ended:
 
     code: int
     made: Plan
-    report: Report | None = None
+    report: ApplyReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +154,12 @@ class Run:
         self.show(made)
         return planner, made
 
-    def planned(self, live: Live) -> tuple[Planner, Plan]:
+    def planned(self, live: LiveState) -> tuple[Planner, Plan]:
         """Plan, with the guards lifted that are to be."""
         planner, reviewed = self.session.planner(live, tuple(self.options.allow), self.options.reason), self.reviewed
         if reviewed:
             bare = planner.bare
-            planner = planner._replace(bare=lambda rules: set_aside(bare(rules), reviewed))
+            planner = planner._replace(bare=lambda rules: hold_unreviewed_edits(bare(rules), reviewed))
         return planner, planner.plan(live.rules)
 
     def refuse(self, made: Plan) -> None:
@@ -177,7 +177,7 @@ class Run:
         if not self.session.output.interactive:
             way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
             raise RefusedError(f"nobody can be asked here, and nothing was written\n{way_on} --yes")
-        counts = summary(made)
+        counts = count_changes(made)
         words = [pluralize(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
         words = words or ["the clean-up of what an earlier run left"]
         name = made.environment
@@ -199,18 +199,18 @@ class Run:
         if self.session.output.form != "json":
             raise why
         left = {"outcomes": [], "converged": False, "error": error_document(why)}
-        self.session.output.document({**document(made), **left})
+        self.session.output.document({**plan_to_json(made), **left})
         return Ended(why.exit_code, made)
 
-    def finish(self, made: Plan, report: Report | None, seconds: float) -> Ended:
+    def finish(self, made: Plan, report: ApplyReport | None, seconds: float) -> Ended:
         """Print what became of it."""
         output = self.session.output
         if output.form == "json":
-            outcomes = outcomes_document(report) if report else []
+            outcomes = outcomes_to_json(report) if report else []
             converged = report.converged if report else True
             stopped = {"error": _stopped(report)} if report and report.error and not converged else {}
-            run = {"run": report.run} if report and report.run else {}
-            output.document({**document(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
+            run = {"run": report.run_id} if report and report.run_id else {}
+            output.document({**plan_to_json(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in undoing.way_back(self.session, made, report)))
@@ -233,12 +233,12 @@ def _wait_for_answer() -> None:
             pass
 
 
-def _stopped(report: Report) -> dict[str, object]:
+def _stopped(report: ApplyReport) -> dict[str, object]:
     """Say in JSON why a run ended early."""
     return {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
 
 
-def exit_code(report: Report | None) -> int:
+def exit_code(report: ApplyReport | None) -> int:
     """Return apply's exit code (exit-codes): 0 only when a read after the last write shows no difference."""
     if report is None or report.converged:
         return 0
@@ -249,7 +249,7 @@ def exit_code(report: Report | None) -> int:
 
 def _is_partly(outcome: Outcome) -> bool:
     """Say whether something was done of a change, or may have been."""
-    return isinstance(outcome, Applied | Unknown) or outcome.touched
+    return isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial
 
 
 def apply_several(options: argparse.Namespace, output: Output, plans: Plans) -> int:
@@ -258,7 +258,7 @@ def apply_several(options: argparse.Namespace, output: Output, plans: Plans) -> 
     if options.yes:
         return _ended(fleet, _apply(fleet, plans))
     seen = _look(fleet, plans)
-    meant = [one for one in seen if one.done.row.state == "differs"]
+    meant = [one for one in seen if one.done.row.status == "differs"]
     if not meant:
         return _ended(fleet, seen)
     if output.form == "text":
@@ -301,7 +301,7 @@ def _look(fleet: Fleet, plans: Plans) -> list[Told]:
         except RefusedError as refused:
             return Done(run.refused(made, refused).code, row)
         if session.output.form == "json":
-            session.output.document({**document(made), "outcomes": [], "converged": not made.changes})
+            session.output.document({**plan_to_json(made), "outcomes": [], "converged": not made.changes})
         return Done(0, row, saved_text(made, "the plan") if made.changes else "")
 
     return run_interruptibly(lambda stop: each(fleet, looked_at, stop))
@@ -341,7 +341,7 @@ def _refused(output: Output, seen: Sequence[Told], why: RefusedError) -> int:
 def _go_on(fleet: Fleet, seen: Sequence[Told], meant: Sequence[Told]) -> list[Told]:
     """Apply just what was shown. In text nothing is told twice: of the others, the first table's line alone."""
     options = argparse.Namespace(**{**vars(fleet.options), "yes": True})
-    shown = {one.done.row.environment: read(one.done.saved, "the plan shown") for one in meant}
+    shown = {one.done.row.environment: read_saved_plan(one.done.saved, "the plan shown") for one in meant}
     in_text = fleet.output.form == "text"
     output = quiet(fleet.output) if in_text else fleet.output
     some = Fleet(manifests=fleet.manifests, names=tuple(shown), options=options, output=output, nobody="")

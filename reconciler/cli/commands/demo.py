@@ -19,8 +19,8 @@ from reconciler.cli.clients import opened
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.files import STATE
 from reconciler.errors import CxrouteError
-from reconciler.render.colour import ansi
-from reconciler.simulator.state import bank
+from reconciler.render.colour import ansi_style
+from reconciler.simulator.state import bank_tenant
 
 if TYPE_CHECKING:
     import argparse
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     walk = _Walk(output, next_steps(Path.cwd()))
     with workplace():
         shutil.copytree(source, "manifests")
-        with opened(STATE, bank()):
+        with opened(STATE, bank_tenant()):
             pass  # the sandbox begins as the bank's tenant
         walk.all()
     return 0
@@ -141,7 +141,7 @@ class _Walk:
         """Run the program itself in this process."""
         from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module, by name
 
-        colour = "always" if self.output.paint is ansi else "never"
+        colour = "always" if self.output.paint is ansi_style else "never"
         buffer = io.StringIO()
         with contextlib.redirect_stdout(buffer):
             code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
@@ -159,5 +159,5 @@ def others() -> dict[str, str]:
 def edit(name: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
     """Change a rule as somebody does in CXone."""
     with opened(STATE) as state:
-        (rule_id,) = state.named(name)
+        (rule_id,) = state.ids_named(name)
         state.edit(rule_id, **fields)

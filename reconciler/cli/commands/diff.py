@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from reconciler.behaviour.diff.difference import Behaviour, difference
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.rule_sources import evaluation, labels, read, side, types
-from reconciler.plan.behaviour_json import behaviour_document
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN, affected
-from reconciler.render.text.behaviour import behaviour_lines
+from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
+from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     left, right = (side(written, options, output) for written in (options.left, options.right))
     order = evaluation(left, right)
     before, after = read(left, right)
-    found = difference(before.entries, after.entries, order, types=types(left, right))
+    found = compare_behaviour(before.entries, after.entries, order, types=types(left, right))
     queues = {**before.queues, **after.queues}
     code = PENDING if options.detailed_exitcode and (found.changed or not found.complete) else 0
     if output.form == "json":
@@ -56,14 +56,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
         f"From {sanitize(left.written)} ({pluralize(len(before.entries), 'rule')}) to {sanitize(right.written)}"
         f" ({pluralize(len(after.entries), 'rule')})\n\n"
     )
-    most = EVERYTHING if output.loudness == "verbose" else MOST_SHOWN
-    told = affected(found, _names(found, queues), labels(left, right), most=most)
-    lines = behaviour_lines(told, output.paint)
+    most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
+    told = summarize_impact(found, _names(found, queues), labels(left, right), limit=most)
+    lines = impact_lines(told, output.paint)
     output.result("".join(f"{line}\n" for line in lines))
     return code
 
 
-def _names(found: Behaviour, queues: Mapping[str, str]) -> dict[str, str]:
+def _names(found: BehaviourChange, queues: Mapping[str, str]) -> dict[str, str]:
     """Return what text calls the queues that conversations go to: with the id where two have one name, or none."""
     splits = (split for region in found.regions for split in (region.before, region.after))
     ids = dict.fromkeys(queue for split in splits for queue, _ in split or () if not queue.startswith('{"'))
@@ -72,9 +72,9 @@ def _names(found: Behaviour, queues: Mapping[str, str]) -> dict[str, str]:
     return {queue: f"{name} ({queue})" if count[name] > 1 else name for queue, name in names.items()}
 
 
-def _document(found: Behaviour, queues: Mapping[str, str]) -> dict[str, object]:
+def _document(found: BehaviourChange, queues: Mapping[str, str]) -> dict[str, object]:
     """Return the difference as JSON. A queue that is known by its name alone has no id."""
-    document = behaviour_document(found, queues)
+    document = behaviour_to_json(found, queues)
     regions, rows = document["regions"], document["summary"]["rows"]
     places = [region["before"] for region in regions] + [before for row in rows for before in row["before"]]
     places += [one["after"] for one in (*regions, *rows)]

@@ -14,15 +14,15 @@ from reconciler.cli.clients import asking, secret, tenant_of, variables_of
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
-from reconciler.cxone.context_writers import definition, path_of
-from reconciler.cxone.settings import Server, Tenant, check_host
+from reconciler.cxone.context_writers import context_path, custom_fields_hint
+from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
 from reconciler.doctor import observations as findings
-from reconciler.doctor.advice import Asked, refused
-from reconciler.doctor.check import Line, Reply, State
-from reconciler.doctor.probe import LONGEST, FirstPage, Probe
-from reconciler.doctor.reachability import reach, surroundings
-from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError, UnexpectedAnswerError
-from reconciler.render.text.doctor import doctor_document, doctor_text, healthy
+from reconciler.doctor.advice import AdviceContext, explain_failure
+from reconciler.doctor.check import CheckResult, CheckStatus, ProbeReply
+from reconciler.doctor.probe import MAX_CALL_SECONDS, FirstPage, Probe
+from reconciler.doctor.reachability import check_network_settings, check_reachability
+from reconciler.errors import ApiError, CredentialsError, CxrouteError, ManifestError, UnexpectedResponseError
+from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
@@ -34,35 +34,35 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
 
 
-def untried(session: Session) -> Iterator[Line]:
+def untried(session: Session) -> Iterator[CheckResult]:
     """Yield what nobody can know without writing, and what has to be there for `cxroute serve`."""
     environment = session.environment
-    path = sanitize(path_of(environment, session.manifests.profile(environment)))
+    path = sanitize(context_path(environment, session.manifests.profile(environment)))
     yield from _of_writer(environment)
     said = (
         "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
         f" ({path}), and which of two priorities comes first (api.evaluation: {environment.api.evaluation}):"
         " to try these would be to write"
     )
-    yield Line("untried", "ok", said)
+    yield CheckResult("untried", "ok", said)
 
 
-def _of_writer(environment: Environment) -> Iterator[Line]:
+def _of_writer(environment: Environment) -> Iterator[CheckResult]:
     names = environment.attributes
     match environment.context.writer:
         case "digital-custom-fields":
-            needed = sanitize(definition((names.intent, names.confidence, names.updated_at)))
+            needed = sanitize(custom_fields_hint((names.intent, names.confidence, names.updated_at)))
             said = (
                 "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
             )
-            yield Line("context", "ok", said, needed)
+            yield CheckResult("context", "ok", said, needed)
         case "voice-signal":
             by = environment.context.signal
             said = (
                 f"cxroute serve signals voice contacts: intent in p{by.intent}, confidence in p{by.confidence}, time in"
                 f" p{by.updated_at}; whether their script has an OnSignal that reads them, only a call can tell"
             )
-            yield Line("context", "ok", said)
+            yield CheckResult("context", "ok", said)
 
 
 _SECONDS: Final = 120.0
@@ -89,18 +89,18 @@ def run(options: argparse.Namespace, output: Output) -> int:
         session.introduce()
         output.result(f"Doctor for {session.environment.name}   {sanitize(session.tenant)}\n\n")
         output.result(doctor_text(doctor.lines, output.paint))
-    return 0 if healthy(doctor.lines) else CxrouteError.exit_code
+    return 0 if is_healthy(doctor.lines) else CxrouteError.exit_code
 
 
 @dataclass(slots=True)
 class _Doctor:
     session: Session
-    tenant: Tenant
-    lines: list[Line] = field(default_factory=list)
+    tenant: TenantSettings
+    lines: list[CheckResult] = field(default_factory=list)
 
-    def say(self, name: str, state: State, message: str, advice: str = "") -> None:
+    def say(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
         """Add a line."""
-        self.lines.append(Line(name, state, message, advice))
+        self.lines.append(CheckResult(name, state, message, advice))
 
     async def all(self) -> None:
         """Look at one thing after another; what fails keeps only that from being looked at which needs it."""
@@ -153,26 +153,26 @@ class _Doctor:
     def hosts(self) -> bool:
         """Say whether credentials may be sent to where the API is."""
         try:
-            for url in self.tenant.urls:
+            for url in self.tenant.known_urls:
                 check_host(url, self.tenant.allowed_hosts)
         except CxrouteError as error:
             self.say("host", "fail", str(error))
             return False
-        hosts = dict.fromkeys(Server.of(url).host for url in self.tenant.urls)
+        hosts = dict.fromkeys(ServerUrl.parse(url).host for url in self.tenant.known_urls)
         self.say("host", "ok", f"credentials may be sent to {', '.join(hosts)}")
         return True
 
     async def network(self) -> bool:
         """Say whether the servers can be reached; by a proxy, only an answer can tell."""
-        found = surroundings()
+        found = check_network_settings()
         self.lines += found
-        if any(line.state == "fail" for line in found) or any(line.name == "proxy" for line in found):
-            return all(line.state != "fail" for line in found)
-        seconds = min(self.tenant.timeout_seconds, LONGEST)
-        servers = {server.authority: server for server in map(Server.of, self.tenant.urls)}
-        reached = [await reach(server, seconds) for server in servers.values()]
+        if any(line.status == "fail" for line in found) or any(line.name == "proxy" for line in found):
+            return all(line.status != "fail" for line in found)
+        seconds = min(self.tenant.timeout_seconds, MAX_CALL_SECONDS)
+        servers = {server.authority: server for server in map(ServerUrl.parse, self.tenant.known_urls)}
+        reached = [await check_reachability(server, seconds) for server in servers.values()]
         self.lines += reached
-        return all(line.state != "fail" for line in reached)
+        return all(line.status != "fail" for line in reached)
 
     async def answers(self, probe: Probe) -> None:
         """Ask for a token, and with it for a page of everything."""
@@ -181,54 +181,54 @@ class _Doctor:
             self.clock(probe)
             self.untried("a token")
             return
-        self.lines.append(findings.of_token(token.form))
+        self.lines.append(findings.check_token(token.payload))
         rules = self.first("rules", *await probe.rules())
         queues = self.first("queues", *await probe.queues())
         self.clock(probe)
         self.of_queues(await self.of_rules(probe, rules), queues)
 
-    async def token(self, probe: Probe) -> Reply | None:
+    async def token(self, probe: Probe) -> ProbeReply | None:
         """Ask for a token; say what to do where none is given."""
         asked = self.asked("token")
         try:
-            reply = await probe.open()
+            reply = await probe.request_token()
         except ApiError as error:
             last = probe.replies[-1] if probe.replies else None
-            if last is not None and not last.good:
-                self.lines.append(refused(last, asked))
+            if last is not None and not last.is_good:
+                self.lines.append(explain_failure(last, asked))
             else:
                 self.say("token", "fail", str(error), f"{asked.setting} may be of something else")
             return None
         self.heard(reply, asked)
         return reply
 
-    def asked(self, name: str) -> Asked:
+    def asked(self, name: str) -> AdviceContext:
         """Return what is asked for, and by which settings."""
         api = self.session.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
         variables = " and ".join(filter(None, variables_of(self.session.environment)))
-        return Asked(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
+        return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
 
-    def heard(self, reply: Reply, asked: Asked) -> bool:
+    def heard(self, reply: ProbeReply, asked: AdviceContext) -> bool:
         """Say what to do where an answer is none that helps."""
-        if not reply.good:
-            self.lines.append(refused(reply, asked))
-        elif reply.tries > 1:
+        if not reply.is_good:
+            self.lines.append(explain_failure(reply, asked))
+        elif reply.attempts > 1:
             often = "Look at it if it happens often"
             self.say(asked.name, "warn", f"{reply.call}: answered only when asked again", often)
-        return reply.good
+        return reply.is_good
 
-    def first(self, name: str, reply: Reply, page: FirstPage | None) -> FirstPage | None:
+    def first(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
         """Say what the first page of a list tells."""
         if self.heard(reply, self.asked(name)) and page is not None:
-            self.lines.append(findings.of_pages(name, len(page.forms), page.total, self.tenant.page_size))
+            self.lines.append(findings.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
         return page
 
     def clock(self, probe: Probe) -> None:
         """Say how far the clocks are apart."""
-        skews = [reply.skew for reply in probe.replies if reply.skew is not None]
+        skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
         if skews or not self.session.simulated:
-            self.lines.append(findings.of_clock(skews))
+            self.lines.append(findings.check_clock(skews))
 
     async def of_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:
         """Say what the rules of the first page use, and whether one can be read by itself; return them."""
@@ -236,28 +236,28 @@ class _Doctor:
         try:
             rules = page.rules if page else []
             reply = await probe.rule(rules[0].id) if rules else None
-        except UnexpectedAnswerError as error:
+        except UnexpectedResponseError as error:
             self.say("rules", "fail", sanitize(str(error)), "api.profile says how this tenant writes rules")
             return []
         if page and rules:
-            whole = "" if page.whole else f" (of the first {len(rules):,})"
-            self.lines.append(findings.of_owners(rules, environment.owner, whole))
-            self.lines += findings.of_operators(rules, environment.api.operators, whole)
-            self.lines.append(findings.of_names(rules, whole, unique=environment.api.names_unique))
+            whole = "" if page.is_complete else f" (of the first {len(rules):,})"
+            self.lines.append(findings.check_owners(rules, environment.owner, whole))
+            self.lines += findings.check_operators(rules, environment.api.operators, whole)
+            self.lines.append(findings.check_names(rules, whole, unique=environment.api.names_unique))
         if reply is not None and self.heard(reply, self.asked("one rule")):
-            self.lines.append(findings.of_etags(reply.headers.get("etag")))
+            self.lines.append(findings.check_etag(reply.headers.get("etag")))
         return rules
 
     def of_queues(self, rules: list[LiveRule], page: FirstPage | None) -> None:
         """Say which queues are named and missing, where all of them came in one page."""
-        if page is None or not page.whole:
+        if page is None or not page.is_complete:
             return
         try:
             queues = page.queues
-        except UnexpectedAnswerError as error:
+        except UnexpectedResponseError as error:
             self.say("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
             return
-        self.lines += findings.of_queues(rules, queues, self.wanted())
+        self.lines += findings.check_queues(rules, queues, self.wanted())
 
     def wanted(self) -> list[str]:
         """Return the names of the queues that the manifests count on."""

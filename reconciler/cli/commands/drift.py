@@ -17,15 +17,15 @@ from reconciler.cli.route_tests import check_live, failures
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import UsageError
-from reconciler.journal.history import last_written
+from reconciler.journal.history import find_last_runs
 from reconciler.plan.drift import Acceptance, Drift, find_drift
-from reconciler.plan.drift_json import drift_document
-from reconciler.plan.options import Options
-from reconciler.render.colour import colourless
-from reconciler.render.github_annotations import quoted
+from reconciler.plan.drift_json import drift_to_json
+from reconciler.plan.options import PlanOptions
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
-from reconciler.render.text.drift import Commands, drift_brief, drift_text
-from reconciler.text.redact import DISCRETION
+from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Address
     from reconciler.plan.plan import Plan
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -74,12 +74,12 @@ def drift_of(session: Session, made: Plan) -> Drift:
     """Return a plan's drift, with what the journal and the route tests say of it."""
     loaded = session.manifests.environments.get(session.environment.name)
     accept = [
-        Acceptance(one.name, one.digest, loaded.at("unmanaged", "accept", place) if loaded else None)
+        Acceptance(one.name, one.digest, loaded.source_of("unmanaged", "accept", place) if loaded else None)
         for place, one in enumerate(session.environment.unmanaged.accept)
     ]
     drift = find_drift(made, accept, session.sample)
-    wrong = (*drift.failures, *_failing_tests(session, made))
-    return replace(drift, since=_last_written(session), failures=wrong)
+    wrong = (*drift.failed_checks, *_failing_tests(session, made))
+    return replace(drift, last_runs=_last_written(session), failed_checks=wrong)
 
 
 def _failing_tests(session: Session, made: Plan) -> Sequence[Finding]:
@@ -90,7 +90,7 @@ def _failing_tests(session: Session, made: Plan) -> Sequence[Finding]:
 def _last_written(session: Session) -> Mapping[Address, str]:
     """Return the run that last wrote each rule; nothing without a journal that can be read."""
     try:
-        return last_written(read(journal_path()), session.environment.name, session.environment.owner)
+        return find_last_runs(read(journal_path()), session.environment.name, session.environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
         return {}
@@ -98,24 +98,24 @@ def _last_written(session: Session) -> Mapping[Address, str]:
 
 def exit_code(drift: Drift) -> int:
     """Return drift's exit code (exit-codes)."""
-    return PENDING if drift.differs else 0
+    return PENDING if drift.has_drift else 0
 
 
 def write_report(session: Session, drift: Drift, folder: Path) -> None:
     """Write drift.json and drift.md into a folder, which is made where there is none."""
-    write_whole(new_folder(folder) / "drift.json", f"{DISCRETION.dumped(drift_document(drift))}\n")
-    write_whole(folder / "drift.md", DISCRETION.hide(_as_markdown(session, drift)))
+    write_whole(new_folder(folder) / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
+    write_whole(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
 
 
 def show(session: Session, drift: Drift) -> None:
     """Print what differs in the form that was asked for."""
     output = session.output
     if output.form == "json":
-        output.document(drift_document(drift))
+        output.document(drift_to_json(drift))
     elif output.form == "markdown":
         output.result(_as_markdown(session, drift))
     elif output.form == "github":
-        output.result(quoted(_as_text(session, drift, colourless), token_hex(16)))
+        output.result(quote_for_runner(_as_text(session, drift, no_style), token_hex(16)))
     else:
         session.introduce()
         output.result(_as_text(session, drift, output.paint))
@@ -125,10 +125,10 @@ def _as_markdown(session: Session, drift: Drift) -> str:
     return drift_markdown(drift, session.tenant, facts(drift.plan, ""), _heal(session, ()))
 
 
-def _as_text(session: Session, drift: Drift, paint: Paint) -> str:
+def _as_text(session: Session, drift: Drift, paint: Style) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
-    commands = Commands(lambda only: _heal(session, only), lambda only: _keep(session, only))
+    commands = DriftCommands(lambda only: _heal(session, only), lambda only: _keep(session, only))
     return drift_text(drift, paint, commands, session.most)
 
 
@@ -140,4 +140,4 @@ def _heal(session: Session, only: Sequence[str]) -> str:
 
 def _keep(session: Session, addresses: Sequence[str]) -> str:
     """Return the command that writes what is live of these addresses, or of all that drifted, into the manifests."""
-    return session.planning(Options()).command("export", *(addresses or ("--all",)), "--write")
+    return session.planning(PlanOptions()).command("export", *(addresses or ("--all",)), "--write")

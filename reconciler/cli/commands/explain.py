@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING, Final
 from reconciler.checks.explain import explain
 from reconciler.cli import conversation
 from reconciler.cli.session import Session, open_session
-from reconciler.desired.desired import as_written, desire, written_types
-from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.desired.desired import convert_endpoint_values, endpoint_types, expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import desired_entries, live_entries
-from reconciler.render.text.explain import Names, explain_document, explain_in_full, explain_text
+from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
 from reconciler.text.escape import quote_name, sanitize
-from reconciler.text.suggest import did_you_mean
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Mapping
 
-    from reconciler.behaviour.routing_entry import Entry
+    from reconciler.behaviour.routing_entry import RoutingEntry
     from reconciler.cli.output import Output
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 _USAGE: Final = (
@@ -37,8 +37,8 @@ _USAGE: Final = (
 class _Asked:
     """A list of rules, and what its queues and attributes are called."""
 
-    entries: tuple[Entry, ...]
-    names: Names
+    entries: tuple[RoutingEntry, ...]
+    names: DisplayNames
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +61,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(_USAGE)
     session = open_session(options, output)
     environment = session.environment
-    given = as_written(written_types(environment), conversation.conversation(options, environment.attributes))
+    given = convert_endpoint_values(
+        endpoint_types(environment), conversation.conversation(options, environment.attributes)
+    )
     asked = _tenant(session) if options.live else _manifests(session)
     explanation = explain(asked.entries, given, environment)
     if output.form == "json":
@@ -69,7 +71,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document({**head, **explain_document(explanation, asked.names)})
     else:
         session.introduce()
-        shape = explain_in_full if output.loudness == "verbose" else explain_text
+        shape = explain_full_text if output.loudness == "verbose" else explain_text
         output.result(shape(explanation, asked.names, output.paint))
     for note in _slips(session, asked, given):
         output.note(note)
@@ -79,10 +81,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _manifests(session: Session) -> _Asked:
     """Expand the manifests offline; every queue that they name is taken to be there. Raises ManifestError."""
     name = session.environment.name
-    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
-    desired = desire(session.manifests, session.environment, catalogue)
-    queues = {queue.id: queue.name for queue in catalogue.assumed.values()}
-    return _Asked(desired_entries(desired), Names(f"the manifests of {name}", queues, desired.labels))
+    catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
+    desired = expand_manifests(session.manifests, session.environment, catalogue)
+    queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
+    return _Asked(desired_entries(desired), DisplayNames(f"the manifests of {name}", queues, desired.labels))
 
 
 def _tenant(session: Session) -> _Asked:
@@ -96,12 +98,12 @@ async def _live(session: Session) -> _Asked:
     from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
 
     async with reading(session) as client:
-        live: Live = await session.read(client)
+        live: LiveState = await session.read(client)
     name = session.environment.name
-    catalogue = AssumedCatalogue(name, aliases(session.manifests, name))
-    desired = desire(session.manifests, session.environment, catalogue)
+    catalogue = OfflineQueueResolver(name, resolve_aliases(session.manifests, name))
+    desired = expand_manifests(session.manifests, session.environment, catalogue)
     queues = {queue.id: queue.name for queue in live.queues}
-    return _Asked(live_entries(live.rules, desired), Names(f"the live rules of {name}", queues, desired.labels))
+    return _Asked(live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", queues, desired.labels))
 
 
 def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | float]) -> Iterator[str]:
@@ -110,11 +112,11 @@ def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | floa
     known = dict.fromkeys(part.attribute for part in parts)
     for name in given:
         if name not in known:
-            yield _hinted(f"no rule asks about {quote_name(name)}", did_you_mean(name, known))
+            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, known))
     intents = dict.fromkeys(intent for loaded in session.manifests.intents for intent in loaded.document.intents)
     said = given.get(session.environment.attributes.intent)
     if intents and isinstance(said, str) and said not in intents:
-        yield _hinted(f"intent {quote_name(said)} is in no Intents document", did_you_mean(said, intents))
+        yield _hinted(f"intent {quote_name(said)} is in no Intents document", suggest(said, intents))
 
 
 def _hinted(sentence: str, hint: str) -> str:
@@ -125,7 +127,7 @@ def _code(asked: str, output: Output) -> int:
     """Print what a code means. Raises UsageError, with the nearest one, where there is no such code."""
     code = asked.upper()
     if code not in CODES:
-        hint = did_you_mean(code, CODES) or f"for a conversation, say --intent {sanitize(asked)}"
+        hint = suggest(code, CODES) or f"for a conversation, say --intent {sanitize(asked)}"
         raise UsageError(f"there is no code {quote_name(asked)}; {hint}")
     title, text = CODES[code]
     if output.form == "json":

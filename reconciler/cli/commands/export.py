@@ -11,17 +11,17 @@ from reconciler.cli.exporting import destination, export_new, keep_all, keep_nam
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import RefusedError, UsageError
-from reconciler.export.selection import matching
-from reconciler.plan.ownership import own
+from reconciler.export.selection import match_rules
+from reconciler.plan.ownership import classify_by_owner
 from reconciler.text.escape import pluralize, sanitize
-from reconciler.text.suggest import did_you_mean
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.output import Output
     from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import Live
+    from reconciler.plan.plan import LiveState
 
 
 _HELP: Final = (
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     known = tenant(session, live)
     if not options.write:
         made = export_new(session, live, known, asked, into)
-        if options.rules and made.left_out and not made.rules:
+        if options.rules and made.skipped and not made.rules:
             return RefusedError.exit_code
     elif options.all:
         keep_all(session, live, known)
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _live(session: Session) -> Live:
+def _live(session: Session) -> LiveState:
     """Return what a file says, where one is named, else what the tenant does."""
     if session.file is not None:
         session.output.warn(session.file.finding.message)
@@ -80,12 +80,12 @@ def _live(session: Session) -> Live:
     return run_interruptibly(lambda _stop: _read(session))
 
 
-async def _read(session: Session) -> Live:
+async def _read(session: Session) -> LiveState:
     async with reading(session) as client:
         return await session.read(client)
 
 
-def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[LiveRule]:
+def _asked(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:
     """Return the live rules that are meant. Raises UsageError where none is, or where nothing says which."""
     owner = session.environment.owner
     if options.all:
@@ -94,17 +94,17 @@ def _asked(options: argparse.Namespace, session: Session, live: Live) -> list[Li
         raise UsageError(_choices(session, live))
     found: dict[str, LiveRule] = {}
     for selector in options.rules:
-        meant = list(matching(live.rules, selector, owner))
+        meant = list(match_rules(live.rules, selector, owner))
         if not meant:
-            known = [*(one.rule.name for one in live.rules), *map(str, own(live.rules, owner).managed)]
-            raise UsageError(f'no live rule is "{sanitize(selector)}". {did_you_mean(selector, known)}'.rstrip())
+            known = [*(one.rule.name for one in live.rules), *map(str, classify_by_owner(live.rules, owner).managed)]
+            raise UsageError(f'no live rule is "{sanitize(selector)}". {suggest(selector, known)}'.rstrip())
         found |= {one.id: one for one in meant}
     return list(found.values())
 
 
-def _choices(session: Session, live: Live) -> str:
+def _choices(session: Session, live: LiveState) -> str:
     """Say what there is and how to choose."""
-    owned = own(live.rules, session.environment.owner)
+    owned = classify_by_owner(live.rules, session.environment.owner)
     free_ones = sorted(one.rule.name for one in owned.unmanaged if one.marker is None)
     more = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
     names = "".join(f'\n  "{sanitize(name)}"' for name in free_ones[:_MOST_NAMES])

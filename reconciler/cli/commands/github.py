@@ -13,23 +13,35 @@ import httpx
 
 from reconciler.cli.environments.choose import single
 from reconciler.cli.files import write_whole
-from reconciler.cxone.transport.httpx_transport import proxy_of, trusted
+from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.github import plan_comment as statement
-from reconciler.github.actions import BY_HAND, Run, Step, document, report, run_of
+from reconciler.github.actions import (
+    MANUAL_EVENT,
+    StepFiles,
+    WorkflowRun,
+    read_json_object,
+    read_plan_report,
+    read_workflow_run,
+)
 from reconciler.github.api import GitHub, GitHubError
-from reconciler.github.drift_issue import Seen, difference, drift_issue
-from reconciler.github.publish import comments_of, open_issues, own_name, write_comment, write_issue
-from reconciler.github.reviewed_plan import merged, refuse_old, reviewed_plan, tip_of
+from reconciler.github.drift_issue import DriftObservation, decide_issues, difference_digest
+from reconciler.github.publish import fetch_login, list_comments, list_open_issues, write_comment, write_issue
+from reconciler.github.reviewed_plan import (
+    check_is_tip,
+    fetch_branch_tip,
+    fetch_reviewed_plan,
+    find_merged_pull_request,
+)
 from reconciler.text.files import MIB, read_text
-from reconciler.text.redact import DISCRETION
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from reconciler.cli.output import Output
-    from reconciler.github.plan_comment import Statement
+    from reconciler.github.plan_comment import CommentRequest
 
 
 TASKS: Final = ("outputs", "comment", "reviewed-plan", "drift-issue")
@@ -57,8 +69,8 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Do one task."""
-    DISCRETION.keep(os.environ.get("GITHUB_TOKEN"))
-    step = Step.of(os.environ)
+    REDACTOR.add(os.environ.get("GITHUB_TOKEN"))
+    step = StepFiles.from_variables(os.environ)
     match options.task:
         case "outputs":
             hand_on(options, step)
@@ -71,76 +83,76 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def hand_on(options: argparse.Namespace, step: Step) -> None:
+def hand_on(options: argparse.Namespace, step: StepFiles) -> None:
     """Give what was planned to the steps that follow, and to the summary of the job."""
     directory = Path(needed(options.report, "--report DIR"))
-    found = report(directory)
+    found = read_plan_report(directory)
     if found is None:
         return
     changes = "true" if found.has_changes else "false"
-    step.put({"has-changes": changes, **found.counts})
-    step.put({"plan-file": directory / "plan.json", "plan-id": found.plan_id})
-    step.say(found.text.partition("\n")[2])
+    step.write_outputs({"has-changes": changes, **found.counts})
+    step.write_outputs({"plan-file": directory / "plan.json", "plan-id": found.plan_id})
+    step.add_summary(found.text.partition("\n")[2])
 
 
-def comment(options: argparse.Namespace, output: Output, step: Step) -> None:
+def comment(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
     """Write, edit or leave the comment. What cannot be said there stands in the summary; the run goes on either way."""
     this = this_run(options)
     said = statement_of(options, this)
     if options.report is None:
-        step.say(said.wanted.text)
+        step.add_summary(said.desired.text)
     if this.pull_request is None:
         output.note("There is no pull request to comment on: it stands in the job's summary.")
         return
     try:
         with connected(this) as github:
-            comments = comments_of(github, this.pull_request)
-            author = options.author or own_name(github)
-            decision = said.decide(comments, replace(said.wanted, author=author))
+            comments = list_comments(github, this.pull_request)
+            author = options.author or fetch_login(github)
+            decision = said.decide(comments, replace(said.desired, author=author))
             output.result(f"{write_comment(github, this.pull_request, decision)}\n")
     except (GitHubError, UsageError) as error:
         output.warn(f"{error}; what it would say stands in the job's summary")
         if options.report is not None:
-            step.say(said.wanted.text)
+            step.add_summary(said.desired.text)
 
 
-def statement_of(options: argparse.Namespace, this: Run) -> Statement:
+def statement_of(options: argparse.Namespace, this: WorkflowRun) -> CommentRequest:
     """Return what is to be said. Raises UsageError where that is not clear."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
-    if options.report is not None and (found := report(Path(options.report))):
-        return statement.planned(found, this)
+    if options.report is not None and (found := read_plan_report(Path(options.report))):
+        return statement.request_plan(found, this)
     environment, now = single(needed(options.environment, "-e ENV")), datetime.now(UTC)
     if options.report is not None:
-        return statement.unplanned(environment, this, now)
+        return statement.request_planless(environment, this, now)
     if options.applied is not None:
-        return statement.applied(environment, document(Path(options.applied)), this, now)
-    return statement.outdated(environment, options.outdated, this, now)
+        return statement.request_applied(environment, read_json_object(Path(options.applied)), this, now)
+    return statement.request_outdated(environment, options.outdated, this, now)
 
 
-def write_reviewed(options: argparse.Namespace, output: Output, step: Step) -> None:
+def write_reviewed(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
     """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
     environment, out = single(needed(options.environment, "-e ENV")), Path(needed(options.out, "--out FILE"))
     this = this_run(options)
     try:
         with connected(this) as github:
-            tip = tip_of(github)
-            source = None if this.event == BY_HAND else merged(github, this, tip)
-            step.put({"pull-request": source.number if source else ""})
-            refuse_old(this, tip)
-            plan = reviewed_plan(github, this, environment, options.workflow, source)
+            tip = fetch_branch_tip(github)
+            source = None if this.event == MANUAL_EVENT else find_merged_pull_request(github, this, tip)
+            step.write_outputs({"pull-request": source.number if source else ""})
+            check_is_tip(this, tip)
+            plan = fetch_reviewed_plan(github, this, environment, options.workflow, source)
     except RefusedError as refused:
-        step.put({"reason": refused})
+        step.write_outputs({"reason": refused})
         raise
     write_whole(out, plan)
     where = f"pull request {source.number}" if source else "this run"
     output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
 
 
-def keep_issue(options: argparse.Namespace, output: Output, step: Step) -> None:
+def keep_issue(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
     """Open, revise or close the issue about an environment's drift."""
     environment = single(needed(options.environment, "-e ENV"))
-    plan = document(Path(needed(options.plan, "--plan FILE")))
+    plan = read_json_object(Path(needed(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
         raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
     body = Path(needed(options.body, "--body FILE"))
@@ -149,24 +161,24 @@ def keep_issue(options: argparse.Namespace, output: Output, step: Step) -> None:
     except OSError as error:
         raise UsageError(f"cannot read {body}: {error.strerror}") from error
     this = this_run(options)
-    step.say(text)
+    step.add_summary(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
     with connected(this) as github:
-        seen = Seen(
+        seen = DriftObservation(
             environment=environment,
-            author=options.author or own_name(github),
-            difference=difference(plan),
+            author=options.author or fetch_login(github),
+            difference=difference_digest(plan),
             text=text,
-            seen=when,
+            when=when,
         )
-        for decision in drift_issue(open_issues(github), seen):
+        for decision in decide_issues(list_open_issues(github), seen):
             output.result(f"{write_issue(github, decision)}\n")
 
 
-def this_run(options: argparse.Namespace) -> Run:
+def this_run(options: argparse.Namespace) -> WorkflowRun:
     """Return the run that this is a step of. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
-    this = run_of(os.environ, document(Path(path)) if path else {})
+    this = read_workflow_run(os.environ, read_json_object(Path(path)) if path else {})
     number = options.pull_request
     if not number:
         return this
@@ -176,14 +188,14 @@ def this_run(options: argparse.Namespace) -> Run:
 
 
 @contextmanager
-def connected(this: Run) -> Iterator[GitHub]:
+def connected(this: WorkflowRun) -> Iterator[GitHub]:
     """Connect with the token of the step, which is sent to the API alone. Raises UsageError where there is none."""
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():
         raise UsageError("GITHUB_TOKEN is not set: give it to this step, and to no other")
     proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
-    verify = trusted(Path(ca_file) if ca_file else None)
-    transport = httpx.HTTPTransport(verify=verify, proxy=proxy_of(proxy) if proxy else None)
+    verify = load_tls_context(Path(ca_file) if ca_file else None)
+    transport = httpx.HTTPTransport(verify=verify, proxy=parse_proxy(proxy) if proxy else None)
     # Nothing of the surroundings is read: no netrc, no other proxy; redirects are followed where one is expected.
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
         yield GitHub(http=http, base=this.api, repository=this.repository, token=token)

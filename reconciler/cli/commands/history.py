@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.recorder import journal_path
 from reconciler.errors import UsageError
-from reconciler.journal.journal import Run, runs
+from reconciler.journal.journal import RecordedRun, read_runs
 from reconciler.render.text.history import run_document, run_text, runs_text
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.files import MIB, read_file
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def read(path: Path, passed_over: Callable[[int], object] = lambda _: None) -> Sequence[Run]:
+def read(path: Path, passed_over: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
     """Read the journal; one that is not there holds no runs. `passed_over` is told how many lines are no entries."""
     try:
         data = read_file(path, LARGEST)
@@ -64,10 +64,10 @@ def read(path: Path, passed_over: Callable[[int], object] = lambda _: None) -> S
         return ()
     except OSError as error:
         raise UsageError(f"cannot read the journal {path}: {error.strerror}") from error
-    return runs(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"), passed_over)
+    return read_runs(io.TextIOWrapper(io.BytesIO(data), encoding="utf-8", errors="replace"), passed_over)
 
 
-def command(run: Run, journal: str | None, manifests: str) -> list[str]:
+def command(run: RecordedRun, journal: str | None, manifests: str) -> list[str]:
     """Return the words of the command that plans to undo a run; none where nothing can be made of it."""
     environment = run.start.get("environment")
     if not NAME.fullmatch(run.id) or not isinstance(environment, str) or not NAME.fullmatch(environment):
@@ -79,7 +79,7 @@ def command(run: Run, journal: str | None, manifests: str) -> list[str]:
     return ["cxroute", *directory, "plan", "-e", environment, "--undo", run.id, *more]
 
 
-def one(recorded: Sequence[Run], name: str, path: Path) -> Run:
+def one(recorded: Sequence[RecordedRun], name: str, path: Path) -> RecordedRun:
     """Return the run of that name. Raises UsageError with the nearest known one."""
     for found in recorded:
         if found.id == name:

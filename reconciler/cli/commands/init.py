@@ -93,10 +93,12 @@ def check_workflows(directory: Path, action: str | None) -> None:
     """Raise UsageError where workflows could not be written, or --action changes none, before anything is written."""
     from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
 
-    github.check(github.Setting(action or installed_from() or github.UNKNOWN, directory.as_posix(), ()))
+    github.check_settings(
+        github.WorkflowSettings(action or installed_from() or github.UNKNOWN_ACTION, directory.as_posix(), ())
+    )
     there = present()
-    if action and len(there) == len(github.FILES) and all(map(github.is_edited, there.values())):
-        other = [str(WORKFLOWS / name) for name, text in there.items() if github.held_action(text) != action]
+    if action and len(there) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, there.values())):
+        other = [str(WORKFLOWS / name) for name, text in there.items() if github.current_action(text) != action]
         if other:
             raise UsageError(
                 f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(other)}."
@@ -106,12 +108,12 @@ def check_workflows(directory: Path, action: str | None) -> None:
 
 def present() -> dict[str, str]:
     """Return the text of each workflow that is there, by its file's name. Raises CxrouteError."""
-    from reconciler.github.workflow_files import FILES  # noqa: PLC0415 - not for `init` alone
+    from reconciler.github.workflow_files import WORKFLOW_FILES  # noqa: PLC0415 - not for `init` alone
 
     try:
         return {
             name: read_file(WORKFLOWS / name, MIB).decode(errors="replace").replace("\r\n", "\n")
-            for name in FILES
+            for name in WORKFLOW_FILES
             if (WORKFLOWS / name).exists()
         }
     except OSError as error:
@@ -126,9 +128,9 @@ def write_workflows(directory: Path, action: str | None, output: Output) -> None
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
     there = present()
-    known = [held for held in map(github.held_action, there.values()) if held not in (None, github.UNKNOWN)]
-    source = action or installed_from() or next(iter(known), github.UNKNOWN)
-    for name, text in tuple(github.workflows(github.Setting(source, directory.as_posix(), variables))):
+    known = [held for held in map(github.current_action, there.values()) if held not in (None, github.UNKNOWN_ACTION)]
+    source = action or installed_from() or next(iter(known), github.UNKNOWN_ACTION)
+    for name, text in tuple(github.build_workflows(github.WorkflowSettings(source, directory.as_posix(), variables))):
         path, before = WORKFLOWS / name, there.get(name)
         if before is None:
             write(path, text)
@@ -153,24 +155,24 @@ def _written(path: Path, before: str | None, text: str) -> str:
 
 def _source(directory: Path) -> Iterator[str]:
     """Yield the step that says where cxroute comes from, where a workflow does not know it."""
-    from reconciler.github.workflow_files import UNKNOWN, is_edited  # noqa: PLC0415 - not for `init` alone
+    from reconciler.github.workflow_files import UNKNOWN_ACTION, is_edited  # noqa: PLC0415 - not for `init` alone
 
-    unknown = {name: is_edited(text) for name, text in present().items() if UNKNOWN in text}
+    unknown = {name: is_edited(text) for name, text in present().items() if UNKNOWN_ACTION in text}
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
         yield (
-            f"replace {UNKNOWN}, by the repository that your cxroute comes from and the hash of a commit in it:"
+            f"replace {UNKNOWN_ACTION}, by the repository that your cxroute comes from and the hash of a commit in it:"
             f" cxroute init{where} --github --action OWNER/cxroute@COMMIT"
         )
     if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
-        yield f"replace {UNKNOWN} by hand in {', '.join(edited)}"
+        yield f"replace {UNKNOWN_ACTION} by hand in {', '.join(edited)}"
 
 
 def _tenants(directory: Path) -> Iterator[str]:
     """Yield a step for each environment whose tenant nobody has named yet."""
-    from reconciler.manifest.load import load  # noqa: PLC0415 - not for `init` alone
+    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - not for `init` alone
 
-    for loaded in load(directory).environments.values():
+    for loaded in load_manifests(directory).environments.values():
         if loaded.document.is_placeholder:
             yield f"{loaded.file}: replace the placeholder of `tenant`"
 
@@ -179,10 +181,10 @@ def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:
     """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
     from reconciler.cli.clients import variables_of  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.kinds.environment import SANDBOX  # noqa: PLC0415 - not for `init` alone
-    from reconciler.manifest.load import load  # noqa: PLC0415 - likewise
+    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - likewise
 
     found = {}
-    for name, loaded in load(directory).environments.items():
+    for name, loaded in load_manifests(directory).environments.items():
         if name != SANDBOX:
             found[name] = tuple(filter(None, variables_of(loaded.document)))
     return found

@@ -14,11 +14,11 @@ from reconciler.cli.plan_forms import FORMS, report
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
 from reconciler.errors import ApiError, ManifestError, RefusedError
-from reconciler.plan.document import document
+from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import refusals
 from reconciler.render.text.plan import brief_plan_text, plan_text
 from reconciler.text.escape import pluralize
-from reconciler.text.redact import DISCRETION, indented
+from reconciler.text.redact import REDACTOR, dump_indented
 
 if TYPE_CHECKING:
     import argparse
@@ -109,9 +109,9 @@ def save(made: Plan, path: Path) -> None:
 
 def saved_text(made: Plan, name: str) -> str:
     """Return the plan as a file of that name holds it. Raises as `save` does."""
-    form = document(made)
-    text = indented(form)
-    if DISCRETION.within(form, text) != form:
+    form = plan_to_json(made)
+    text = dump_indented(form)
+    if REDACTOR.redact_json(form, text) != form:
         raise RefusedError(
             f"{name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"
             " without it the plan could not be applied. Take it out of there, and change the secret"
@@ -122,7 +122,7 @@ def saved_text(made: Plan, name: str) -> str:
 def show(session: Session, made: Plan, saved: str | None) -> None:
     """Print the plan in the form that was asked for."""
     if session.output.form == "json":
-        session.output.document(document(made))
+        session.output.document(plan_to_json(made))
         return
     if session.output.form in FORMS:
         session.output.result(FORMS[session.output.form](session, made))

@@ -60,20 +60,20 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM; finish what was accepted."""
     admitted = checked(options)
     try:
-        from reconciler.endpoint.server import listening_socket, run  # noqa: PLC0415 - an extra that few need
+        from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
         raise missing_extra("`cxroute serve`") from error
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
     try:
-        listener = listening_socket(options.host, admitted.port)
+        listener = open_listener(options.host, admitted.port)
     except OSError as error:
         raise CxrouteError(f"cannot listen on {options.host}:{admitted.port}: {error.strerror or error}") from error
     with ExitStack() as stack:
         stack.enter_context(listener)
         stack.callback(log.close)
         session.introduce()
-        run(_serve(_Start(options, _bounded(session), admitted), listener))
+        run_event_loop(_serve(_Start(options, _bounded(session), admitted), listener))
     return 0
 
 

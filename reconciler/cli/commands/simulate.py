@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import add_queues, custom_fields, opened
 from reconciler.cli.environments.choose import choose, expected_queues
-from reconciler.cxone.paging import platform_queues_of
+from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.profile import (
     AllAtOnce,
-    Listed,
+    ListSettings,
     NextLink,
     PageNumber,
     Profile,
@@ -28,16 +28,16 @@ from reconciler.manifest.kinds.profile import (
     SkipTop,
     operator_names,
 )
-from reconciler.manifest.load import load
+from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
-from reconciler.simulator.app import simulator
+from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults import __doc__ as faults_help
-from reconciler.simulator.faults.injector import Faults
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
-from reconciler.simulator.profile import Dialect, Shelf
+from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.server import serve
-from reconciler.simulator.settings import PROFILES, Settings
+from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.text.hosts import is_loopback
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def spoken_by(name: str, directory: Path) -> Spoken:
 
     Where queues are skills, or their ids are numbers, each gets a number.
     """
-    manifests = load(directory)
+    manifests = load_manifests(directory)
     environment = choose(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
     beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
@@ -78,7 +78,7 @@ def spoken_by(name: str, directory: Path) -> Spoken:
     if profile.rules.ids == "number":
         switches["new_id"] = lambda: str(randbelow(10**12))
     queues = list(expected_queues(manifests, environment.name))
-    if platform_queues_of(api, profile.queues).ids == "number":
+    if choose_queue_list(api, profile.queues).ids == "number":
         queues = [_numbered(queue, _FIRST_NUMBER + place) for place, queue in enumerate(queues)]
     return Spoken(switches, queues)
 
@@ -87,29 +87,29 @@ def _numbered(queue: Queue, number: int) -> Queue:
     return queue if queue.id.isdecimal() else Queue(str(number), queue.name)
 
 
-def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> Dialect:
+def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> TenantProfile:
     """Return how a tenant of the profile speaks; its lists are at these paths."""
     rules, queues, errors = profile.rules, profile.queues, profile.errors
     types = {"attribute": profile.condition.attribute, "queue": profile.target.queue}
     of_queues = {"name": queues.name, **({"isActive": queues.active} if queues.active else {})}
-    return Dialect(
-        rules=_shelf(rules, rules_path, profile.rule.written()),
+    return TenantProfile(
+        rules=_shelf(rules, rules_path, profile.rule.tenant_names()),
         queues=_shelf(queues, queues_path, of_queues),
-        single=rules.single,
-        condition=profile.condition.written(),
-        target=profile.target.written(),
+        single_member=rules.single,
+        condition=profile.condition.tenant_names(),
+        target=profile.target.tenant_names(),
         words={**types, **operator_names(profile.operators)},
         queue_numbers=profile.target.queue_ids == "number",
         update=profile.update,
-        message=errors.messages[0] if errors.messages else "",
-        header=errors.header or "",
-        refused=errors.refused[0] if errors.refused else "",
+        message_member=errors.messages[0] if errors.messages else "",
+        message_header=errors.header or "",
+        refused_member=errors.refused[0] if errors.refused else "",
     )
 
 
-def _shelf(listed: Listed, path: str, names: Mapping[str, str]) -> Shelf:
+def _shelf(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
     said = {"id": listed.id, **names}
-    shelf = Shelf(
+    shelf = ServedList(
         path=path,
         member=listed.list,
         style=listed.paging.style,
@@ -162,12 +162,12 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
     check(options)
-    start = tenants.bank() if options.tenant == "bank" else tenants.empty()
+    start = tenants.bank_tenant() if options.tenant == "bank" else tenants.empty_tenant()
     faults = parsed_faults(options.faults, options.seed)
     with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
         spoken = spoken_by(options.speak, Path(options.manifests)) if options.speak else None
         add_queues(state, spoken.lacking(state.queues) if spoken else named_queues(Path(options.manifests)))
-        app = simulator(state, replace(settings(options), **(spoken.switches if spoken else {})), faults)
+        app = build_simulator(state, replace(settings(options), **(spoken.switches if spoken else {})), faults)
         try:
             serve(app, options.host, options.port, lambda url: announce(url, output))
         except ImportError as error:
@@ -197,7 +197,7 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError(f"--host {options.host}: the simulator listens on loopback alone, such as 127.0.0.1")
 
 
-def settings(options: argparse.Namespace) -> Settings:
+def settings(options: argparse.Namespace) -> SimulatorSettings:
     """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
     return replace(
         PROFILES["A"],
@@ -213,10 +213,10 @@ def _pair(name: str, secret: str) -> dict[str, str] | None:
     return {known: word} if known and word else None
 
 
-def parsed_faults(spec: str, seed: int) -> Faults | None:
+def parsed_faults(spec: str, seed: int) -> FaultInjector | None:
     """Read --faults. Raises UsageError, saying what is wrong with it."""
     try:
-        return Faults(spec, seed) if spec else None
+        return FaultInjector(spec, seed) if spec else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
 
@@ -224,7 +224,7 @@ def parsed_faults(spec: str, seed: int) -> Faults | None:
 def named_queues(directory: Path) -> list[Queue]:
     """Return every queue that the manifests count on in any environment; none where there are no valid manifests."""
     try:
-        manifests = load(directory)
+        manifests = load_manifests(directory)
         names = {*manifests.environments, SANDBOX}
         return [queue for name in sorted(names) for queue in expected_queues(manifests, name)]
     except ManifestError:

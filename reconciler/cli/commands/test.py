@@ -12,8 +12,8 @@ from reconciler.cli.files import write_whole
 from reconciler.cli.route_tests import Checked, asked_for, check, check_live, failures, tested
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import ManifestError
-from reconciler.manifest.load import load
-from reconciler.render.text.route_tests import junit, tests_document, tests_line
+from reconciler.manifest.load import load_manifests
+from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
 
 if TYPE_CHECKING:
     import argparse
@@ -36,7 +36,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     tried = [one for each in checked for one in each.tried]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
-        write_whole(Path(options.junit), junit(tried, labels, utc_now()))
+        write_whole(Path(options.junit), junit_document(tried, labels, utc_now()))
     if output.form == "json":
         output.document(tests_document(tried))
     else:
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _offline(options: argparse.Namespace) -> list[Checked]:
     """Try every test on the rules of the manifests. Raises ManifestError where these are wrong."""
-    manifests = load(Path(options.manifests))
+    manifests = load_manifests(Path(options.manifests))
     names = asked_for(manifests, options.environment)
     chosen = [name for name in names if tested(manifests, options.environment, name)]
     checked = [check(manifests, choose(manifests, name)) for name in chosen]

@@ -23,20 +23,20 @@ from reconciler.cli.signals import Stop, run_interruptibly
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
-from reconciler.render.text.watch import round_document, round_line
+from reconciler.render.text.watch import cycle_document, cycle_line
 from reconciler.text.hosts import url_of
-from reconciler.watch.cycle import Calls, Round, is_blocked
-from reconciler.watch.loop import Loop, Rhythm
-from reconciler.watch.metrics import RoundMetrics
-from reconciler.watch.notifications import Kind, News, Outbox
+from reconciler.watch.cycle import ApiCallCounts, CycleResult, is_blocked
+from reconciler.watch.loop import Interval, WatchLoop
+from reconciler.watch.metrics import WatchMetrics
+from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 
 if TYPE_CHECKING:
     import argparse
     import socket
 
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.cli.output import Output
-    from reconciler.cxone.transport.rate_limiter import Pacer
+    from reconciler.cxone.transport.rate_limiter import RateLimiter
     from reconciler.plan.drift import Drift
     from reconciler.plan.plan import Plan
 
@@ -75,7 +75,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
-    rhythm = Rhythm(interval(options.every))
+    rhythm = Interval(interval(options.every))
     listener = listening(options.listen) if options.listen else None
     try:
         session = open_session(options, output)
@@ -104,11 +104,11 @@ def listening(said: str) -> socket.socket:
     if found is None or int(found[2]) > _LAST_PORT:
         raise UsageError(f"--listen {said[:100]}: say a host and a port, such as 127.0.0.1:9090")
     try:
-        from reconciler.endpoint.server import listening_socket  # noqa: PLC0415 - an extra that only this option needs
+        from reconciler.endpoint.server import open_listener  # noqa: PLC0415 - an extra that only this option needs
     except ImportError as error:
         raise missing_extra("--listen") from error
     try:
-        return listening_socket(found[1].strip("[]"), int(found[2]))
+        return open_listener(found[1].strip("[]"), int(found[2]))
     except OSError as error:
         raise CxrouteError(f"cannot listen on {said}: {error.strerror or error}") from error
 
@@ -117,16 +117,16 @@ def listening(said: str) -> socket.socket:
 class _Found:
     """What a round has come to so far."""
 
-    pacer: Pacer | None = None
+    pacer: RateLimiter | None = None
     plan: Plan | None = None
-    report: Report | None = None
+    report: ApplyReport | None = None
     error: CxrouteError | None = None
     drift: Drift | None = None
 
     @property
-    def calls(self) -> Calls:
+    def calls(self) -> ApiCallCounts:
         pacer = self.pacer
-        return Calls() if pacer is None else Calls(pacer.requests, pacer.retries, pacer.throttled)
+        return ApiCallCounts() if pacer is None else ApiCallCounts(pacer.requests, pacer.retries, pacer.throttled)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -135,18 +135,18 @@ class _Watch:
     output: Output
     session: Session
     """The newest one that could be opened."""
-    rhythm: Rhythm
-    loop: Loop = field(init=False)
+    rhythm: Interval
+    loop: WatchLoop = field(init=False)
     hurried: asyncio.Event = field(default_factory=asyncio.Event)
     """Somebody wants the next round now."""
-    metrics: RoundMetrics = field(default_factory=RoundMetrics)
-    news: News = field(default_factory=News)
+    metrics: WatchMetrics = field(default_factory=WatchMetrics)
+    news: NotificationState = field(default_factory=NotificationState)
     outbox: Outbox = field(default_factory=Outbox)
-    unkept: tuple[str, Report] | None = None
+    unkept: tuple[str, ApplyReport] | None = None
     """What the manifests wanted, and how the round ended, when the tenant did not keep the first rule."""
 
     def __post_init__(self) -> None:
-        self.loop = Loop(rhythm=self.rhythm, clock=time.monotonic, sleep=self.rest, random=random.random)
+        self.loop = WatchLoop(interval=self.rhythm, clock=time.monotonic, sleep=self.rest, random=random.random)
 
     async def all(self, stop: Stop, listener: socket.socket | None) -> int:
         """Make rounds until a signal comes; return the exit code."""
@@ -154,7 +154,7 @@ class _Watch:
             if listener is not None:
                 from reconciler.cli.health_server import probes  # noqa: PLC0415 - an extra that only --listen needs
 
-                await stack.enter_async_context(probes(listener, self.metrics.text, lambda: self.loop.alive))
+                await stack.enter_async_context(probes(listener, self.metrics.format_text, lambda: self.loop.is_alive))
             # Windows has no such signal, and no such handlers.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.hurried.set)
@@ -183,7 +183,7 @@ class _Watch:
                 await self.hurried.wait()
         self.hurried.clear()
 
-    async def one(self, stop: Stop) -> Round:
+    async def one(self, stop: Stop) -> CycleResult:
         """Make one round; whatever goes wrong is what it came to."""
         began, started, found = utc_now(), time.monotonic(), _Found()
         try:
@@ -197,49 +197,49 @@ class _Watch:
         finally:
             stop.writing = False
         seconds = time.monotonic() - started
-        return Round(
-            began=began,
+        return CycleResult(
+            started_at=began,
             seconds=seconds,
             calls=found.calls,
             plan=found.plan,
             report=found.report,
             error=found.error,
-            heals=self.options.apply,
+            may_write=self.options.apply,
             drift=found.drift,
         )
 
     async def look(self, client: ReadingClient, found: _Found, stop: Stop) -> None:
         """Read and plan, and heal where that may be."""
-        found.pacer, session = client.pacer, self.session
+        found.pacer, session = client.rate_limiter, self.session
         live = await session.read(client)
         planner = await session.thinking(lambda: session.planner(live))
         found.plan = made = await session.thinking(lambda: planner.plan(live.rules))
         found.drift = await session.thinking(lambda: drift.drift_of(session, made))
         if isinstance(client, WritingClient) and made.changes and not is_blocked(made) and not stop.requested:
             report = self.as_before(made) or await carry_out(session, client, planner, made, stop, reason="watch")
-            found.report, left = report, report.left
-            self.unkept = (made.manifest_digest, report) if report.unkept else None
+            found.report, left = report, report.remaining
+            self.unkept = (made.manifest_digest, report) if report.first_write_altered else None
             found.drift = None if left is None else await session.thinking(lambda: drift.drift_of(session, left))
 
-    def as_before(self, made: Plan) -> Report | None:
+    def as_before(self, made: Plan) -> ApplyReport | None:
         """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
         if self.unkept is None or made.managed or made.manifest_digest != self.unkept[0]:
             return None
         return self.unkept[1]
 
-    async def tell(self, one: Round, following: float) -> None:
+    async def tell(self, one: CycleResult, following: float) -> None:
         """Say what a round came to: in the log and the metrics, and where it is news, in full and to the web hook."""
-        self.metrics.seen(one, self.loop.failures)
-        level = "warning" if one.result in _BAD else "info"
+        self.metrics.record_cycle(one, self.loop.failures)
+        level = "warning" if one.status in _BAD else "info"
         name = self.session.environment.name
-        self.output.event(level, round_line(one, following), round_document(one, name, following))
-        for kind in self.news.of(one, self.loop.clock()):
+        self.output.event(level, cycle_line(one, following), cycle_document(one, name, following))
+        for kind in self.news.find_due(one, self.loop.clock()):
             self.outbox.put(message(self.session, kind, one))
             self.show(kind, one)
         sent, failed = await deliver(self.session, self.outbox)
         self.metrics.notifications.update(sent=sent, failed=failed)
 
-    def show(self, kind: Kind, one: Round) -> None:
+    def show(self, kind: NotificationKind, one: CycleResult) -> None:
         """Print what differs, or was done."""
         session, output = self.session, self.output
         if one.report is not None and kind in ("applied", "failed"):

@@ -6,11 +6,11 @@ import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from reconciler.desired.desired import desire
-from reconciler.desired.queues import AssumedCatalogue, aliases
+from reconciler.desired.desired import expand_manifests
+from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.text.suggest import did_you_mean
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from reconciler.manifest.load import Manifests
@@ -23,9 +23,9 @@ SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contac
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
     """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
-    catalogue = AssumedCatalogue(name, aliases(manifests, name))
-    desire(manifests, choose(manifests, name), catalogue)
-    return tuple(catalogue.assumed.values())
+    catalogue = OfflineQueueResolver(name, resolve_aliases(manifests, name))
+    expand_manifests(manifests, choose(manifests, name), catalogue)
+    return tuple(catalogue.assumed_queues.values())
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
@@ -76,5 +76,5 @@ def choose(manifests: Manifests, name: str | None) -> Environment:
     single(name)
     if name == SANDBOX:
         return Environment(name=SANDBOX, owner=SANDBOX)
-    hint = did_you_mean(name, known)
+    hint = suggest(name, known)
     raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}{hint and f'; {hint}'}")

@@ -17,8 +17,8 @@ from reconciler.cli.environments.choose import choose
 from reconciler.cli.output import Bar, Output, Part, error_document
 from reconciler.cli.signals import Stop
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
-from reconciler.render.text.environments import Row, State
-from reconciler.text.redact import DISCRETION
+from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
+from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -39,7 +39,7 @@ class Done:
     """What became of one environment: the exit code that it would have by itself, and its line in the table."""
 
     code: int
-    row: Row
+    row: EnvironmentRow
     saved: str = ""
     """Its plan in JSON, where that is to be kept."""
 
@@ -78,7 +78,7 @@ def _keep_secrets(fleet: Fleet) -> None:
         names = loaded.document.credentials if loaded else None
         for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
             with suppress(CredentialsError):  # said when it is needed
-                DISCRETION.keep(secret(variable))
+                REDACTOR.add(secret(variable))
 
 
 def worst(codes: Iterable[int]) -> int:
@@ -131,7 +131,10 @@ def quiet(output: Output) -> Output:
     return replace(output, loudness="quiet")
 
 
-_FAILED: Final[dict[type[CxrouteError], State]] = {InterruptedRunError: "interrupted", RefusedError: "refused"}
+_FAILED: Final[dict[type[CxrouteError], EnvironmentStatus]] = {
+    InterruptedRunError: "interrupted",
+    RefusedError: "refused",
+}
 
 
 def _failed(part: Part, error: CxrouteError) -> Done:
@@ -144,7 +147,9 @@ def _failed(part: Part, error: CxrouteError) -> Done:
 def _of_error(part: Part, error: CxrouteError) -> Done:
     state = _FAILED.get(type(error), "failed")
     said = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
-    saved = DISCRETION.dumped({"environment": part.environment, "error": error_document(error)})
+    saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
     return Done(
-        error.exit_code, Row(environment=part.environment, changes="", affected="", state=state, said=said), saved
+        error.exit_code,
+        EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=said),
+        saved,
     )

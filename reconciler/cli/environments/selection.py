@@ -16,7 +16,7 @@ from reconciler.cli.environments.choose import choose, separate
 from reconciler.cli.session import Session, session_in
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.load import Manifests, load
+from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.text.escape import pluralize
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ class Fleet:
     @classmethod
     def of(cls, options: argparse.Namespace, output: Output, among: Sequence[str] | None = None) -> Fleet:
         """Load the manifests and choose, of a saved plan `among` its own. Raises ManifestError and UsageError."""
-        manifests = load(Path(options.manifests))
+        manifests = load_manifests(Path(options.manifests))
         names = _chosen(manifests, options, among)
         if options.shard is None:
             return cls(manifests=manifests, names=names, options=options, output=output, nobody="")

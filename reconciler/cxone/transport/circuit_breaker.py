@@ -12,13 +12,13 @@ from contextlib import asynccontextmanager
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from reconciler.errors import ApiError, LaterError, OverloadedError
+from reconciler.errors import ApiError, OverloadedError, RetryLaterError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from contextlib import AbstractAsyncContextManager
 
-    from reconciler.cxone.transport.rate_limiter import Pacer, Time
+    from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
 
 MOST_FAILURES: Final = 4
@@ -88,7 +88,7 @@ class CircuitBreaker(Protocol):
 class WaitingBreaker:
     """Lets one request at a time probe an unavailable server, while all others wait for the outcome."""
 
-    def __init__(self, patience: float, time: Time, pacer: Pacer) -> None:
+    def __init__(self, patience: float, time: TimeSource, pacer: RateLimiter) -> None:
         """`patience` is for how many seconds a server that answered once is waited for; `pacer` reports each wait."""
         self._patience, self._time, self._pacer = patience, time, pacer
         self._turn = asyncio.Lock()
@@ -119,7 +119,7 @@ class WaitingBreaker:
         """Record a failure. Gives up on a server that never answered, and on one without a valid certificate."""
         if attempt.cause is Cause.ERROR_STATUS:  # somebody is there to send it
             self._answering.add(attempt.host)
-            self._pacer.wait(attempt.retry_after, attempt.brief)
+            self._pacer.on_retry_after(attempt.retry_after, attempt.brief)
         self._failures += 1
         self._why, self._brief = str(attempt.error), attempt.brief
         if self._failures == MOST_FAILURES:
@@ -155,7 +155,7 @@ class WaitingBreaker:
         self._pauses += 1
         wait = min(wait, left)
         text = f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s"
-        self._pacer.tell(self._brief, text, wait)
+        self._pacer.on_wait(self._brief, text, wait)
         await self._time.sleep(wait)
 
 
@@ -165,7 +165,7 @@ class FailFastBreaker:
     It never gives up on a server for good: an invalid certificate may be replaced.
     """
 
-    def __init__(self, time: Time) -> None:
+    def __init__(self, time: TimeSource) -> None:
         self._time = time
         self._failures = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
@@ -209,7 +209,7 @@ class FailFastBreaker:
             return
         left = self._until - self._time.clock()
         if left > 0:
-            raise LaterError("the tenant does not answer; it is asked again soon", left)
+            raise RetryLaterError("the tenant does not answer; it is asked again soon", left)
         self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if the probe fails
         self.probes += 1
         yield Admission.SINGLE_PROBE

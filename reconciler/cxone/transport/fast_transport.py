@@ -16,20 +16,20 @@ import aiohappyeyeballs
 import httptools
 
 from reconciler.cxone.transport.request import (
-    LARGEST,
-    Answer,
-    Body,
-    LostError,
+    MAX_RESPONSE_BYTES,
+    ApiRequest,
+    ApiResponse,
+    NoResponseError,
     NotSentError,
-    Request,
-    UntrustedError,
-    reason,
-    too_large,
+    ResponseBody,
+    UntrustedCertificateError,
+    describe_failure,
+    too_large_error,
 )
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.errors import UnexpectedResponseError
 
 if TYPE_CHECKING:
-    from reconciler.cxone.settings import Server
+    from reconciler.cxone.settings import ServerUrl
 
 
 _LARGEST_HEAD: Final = 64 * 1024
@@ -48,9 +48,9 @@ class Direct:
     def __init__(self, trusted: ssl.SSLContext) -> None:
         """`trusted` says who is believed to be the server that is asked for."""
         self._trusted = trusted
-        self._idle: defaultdict[Server, list[_Connection]] = defaultdict(list)
+        self._idle: defaultdict[ServerUrl, list[_Connection]] = defaultdict(list)
 
-    async def carry(self, request: Request) -> Answer:
+    async def carry(self, request: ApiRequest) -> ApiResponse:
         """Send one request and read its answer (`exchange.Carry`)."""
         idle = self._idle[request.server]
         connection = _kept(idle) or await self._connected(request.server)
@@ -72,7 +72,7 @@ class Direct:
                 connection.close()
         self._idle.clear()
 
-    async def _connected(self, server: Server) -> _Connection:
+    async def _connected(self, server: ServerUrl) -> _Connection:
         """Connect, to whichever address of the name answers first. Raises NotSentError."""
         loop = asyncio.get_running_loop()
         options: dict[str, Any] = {}
@@ -83,9 +83,9 @@ class Direct:
             made = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
             _, connection = await loop.create_connection(_Connection, sock=made, **options)
         except ssl.CertificateError as failure:
-            raise UntrustedError(reason(failure)) from failure
+            raise UntrustedCertificateError(describe_failure(failure)) from failure
         except (OSError, UnicodeError) as failure:  # no name that could be looked up is the latter
-            raise NotSentError(reason(failure)) from failure
+            raise NotSentError(describe_failure(failure)) from failure
         return connection
 
 
@@ -99,7 +99,7 @@ def _kept(idle: list[_Connection]) -> _Connection | None:
     return None
 
 
-async def _addresses(server: Server) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so
+async def _addresses(server: ServerUrl) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so
     return await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
 
 
@@ -110,7 +110,7 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
-        self._answer: asyncio.Future[Answer] | None = None
+        self._answer: asyncio.Future[ApiResponse] | None = None
         self._call = ""
         self._used = self._loop.time()
         self._is_over = False
@@ -126,7 +126,7 @@ class _Connection(asyncio.Protocol):
         """Say whether the other side is likely to be there still."""
         return not self._is_over and self._loop.time() - self._used < _IDLE
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: ApiRequest) -> ApiResponse:
         """Send a request and wait for its answer. Raises NotSentError, LostError and UnexpectedAnswerError."""
         written = _written(request)
         if self._is_over:
@@ -149,7 +149,7 @@ class _Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._headers: dict[str, str] = {}
         self._size = 0
-        self._body: Body | None = None
+        self._body: ResponseBody | None = None
         self._is_read = self._is_kept = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -166,11 +166,13 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__  # what one of the methods below raised
-            self._fail(cause if isinstance(cause, UnexpectedAnswerError) else LostError("the answer is no HTTP"))
+            self._fail(
+                cause if isinstance(cause, UnexpectedResponseError) else NoResponseError("the answer is no HTTP")
+            )
         if self._body is None and self._size > _LARGEST_HEAD:
             self._fail(_long_head())
-        elif self._size > LARGEST + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
-            self._fail(too_large())
+        elif self._size > MAX_RESPONSE_BYTES + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
+            self._fail(too_large_error())
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; the end is also that of an answer that says nothing of its length."""
@@ -181,7 +183,11 @@ class _Connection(asyncio.Protocol):
         if exc is None and self._body is not None and is_open:
             self.on_message_complete()
         else:
-            self._fail(LostError(reason(exc) if exc else "the connection was closed before the answer was whole"))
+            self._fail(
+                NoResponseError(
+                    describe_failure(exc) if exc else "the connection was closed before the answer was whole"
+                )
+            )
 
     def on_message_begin(self) -> None:
         """Begin an answer, unless there was one: a second one belongs to no request."""
@@ -199,11 +205,11 @@ class _Connection(asyncio.Protocol):
         if status in _EARLY:
             self._headers = {}
         elif status < _EARLY.start:
-            raise LostError
+            raise NoResponseError
         elif sum(map(len, self._headers.values())) > _LARGEST_HEAD:
             raise _long_head()
         elif self._body is None:
-            self._body = Body(self._headers.get("content-encoding", ""))
+            self._body = ResponseBody(self._headers.get("content-encoding", ""))
 
     def on_body(self, body: bytes) -> None:
         """Take a part of the body."""
@@ -218,7 +224,7 @@ class _Connection(asyncio.Protocol):
         self._is_kept = self._parser.should_keep_alive()
         if self._answer is not None and not self._answer.done():
             status = self._parser.get_status_code()
-            self._answer.set_result(Answer(self._call, status, self._headers, self._body.whole()))
+            self._answer.set_result(ApiResponse(self._call, status, self._headers, self._body.content()))
 
     def _fail(self, error: Exception) -> None:
         self._is_over = True
@@ -226,11 +232,11 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
-def _long_head() -> UnexpectedAnswerError:
-    return UnexpectedAnswerError(f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB")
+def _long_head() -> UnexpectedResponseError:
+    return UnexpectedResponseError(f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB")
 
 
-def _written(request: Request) -> bytes:
+def _written(request: ApiRequest) -> bytes:
     """Return a request as bytes. No part of it comes from a caller unchecked; a line end in one would be a second."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.server.authority}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]

@@ -14,16 +14,16 @@ import certifi
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from reconciler.cxone.settings import Server, Tenant
+from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.cxone.transport.request import (
-    Answer,
-    Body,
-    Carry,
-    LostError,
+    ApiRequest,
+    ApiResponse,
+    NoResponseError,
     NotSentError,
-    Request,
-    UntrustedError,
-    reason,
+    ResponseBody,
+    Transport,
+    UntrustedCertificateError,
+    describe_failure,
 )
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import read_certificates
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def proxy_of(url: str) -> httpx.Proxy:
+def parse_proxy(url: str) -> httpx.Proxy:
     """Read the proxy's URL; it may hold a password, so no error repeats it. Raises UsageError."""
     try:
         proxy = httpx.Proxy(url)
@@ -43,7 +43,7 @@ def proxy_of(url: str) -> httpx.Proxy:
     return proxy
 
 
-def trusted(ca_file: Path | None) -> ssl.SSLContext:
+def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
     """Trust the public authorities, and whom the operator's file names. Raises CxrouteError."""
     context = ssl.create_default_context(cafile=certifi.where())
     if ca_file:
@@ -54,96 +54,98 @@ def trusted(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def trusted_by(tenant: Tenant, ca_file: Path | None) -> ssl.SSLContext:
+def tls_context_for(tenant: TenantSettings, ca_file: Path | None) -> ssl.SSLContext:
     """Return whom a client of the tenant trusts: nobody where it needs nobody, for to read the authorities takes 20 ms.
 
     TLS is never left unverified. Raises CxrouteError.
     """
-    https = any(Server.of(url).scheme == "https" for url in tenant.urls) or bool(tenant.issuer)
-    return trusted(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    https = any(ServerUrl.parse(url).scheme == "https" for url in tenant.known_urls) or bool(tenant.issuer)
+    return load_tls_context(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-class UntrustedServerError(httpx.ConnectError):
+class CertificateConnectError(httpx.ConnectError):
     """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
 
 
-class NetworkTransport(httpx.AsyncBaseTransport):
+class StrictAiohttpTransport(httpx.AsyncBaseTransport):
     """httpx-aiohttp, with its errors told apart.
 
     It calls a connection that broke after the request was sent a ConnectTimeout, as if nothing had been sent; a
     create would be repeated. Only aiohttp's own connector errors are certain.
     """
 
-    def __init__(self, below: httpx.AsyncBaseTransport) -> None:
-        self._below = below
+    def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send the request; ConnectError says for certain that nothing was sent, ReadError that nobody knows."""
         try:
-            return await self._below.handle_async_request(request)
+            return await self._transport.handle_async_request(request)
         except httpx.TransportError as error:
             if isinstance(error.__cause__, aiohttp.ClientConnectorCertificateError):
-                raise UntrustedServerError(str(error)) from error
+                raise CertificateConnectError(str(error)) from error
             if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
-            raise httpx.ReadError(_said(error.__cause__) or str(error) or "the connection broke") from error
+            raise httpx.ReadError(
+                _protocol_error_text(error.__cause__) or str(error) or "the connection broke"
+            ) from error
         except aiohttp.ClientError as error:
-            raise httpx.ReadError(_said(error) or str(error)) from error
+            raise httpx.ReadError(_protocol_error_text(error) or str(error)) from error
 
     async def aclose(self) -> None:
         """Close what carries the bytes."""
-        await self._below.aclose()
+        await self._transport.aclose()
 
 
-def _said(error: BaseException | None) -> str:
+def _protocol_error_text(error: BaseException | None) -> str:
     """Return what to say of an answer that is no HTTP: aiohttp's own words quote it, and with it what it repeats."""
     broken = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError)
     return "the answer is no HTTP" if isinstance(error, broken) else ""
 
 
-def carried_by(transport: httpx.AsyncBaseTransport) -> Carry:
+def transport_over(http_transport: httpx.AsyncBaseTransport) -> Transport:
     """Return what carries requests over an httpx client that adds nothing of its own: no cookies, no variables.
 
     The API's client bounds each exchange as a whole; a time-out per read would let a slow drip go on for ever.
     """
-    http = httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
+    http = httpx.AsyncClient(transport=http_transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    async def carry(request: Request) -> Answer:
+    async def carry(request: ApiRequest) -> ApiResponse:
         headers, content = dict(request.headers), request.content or None
         asked = http.build_request(request.method, request.url, headers=headers, content=content)
         try:
-            return await _answer(http, asked, request.call)
-        except UntrustedServerError as failure:
-            raise UntrustedError(reason(failure)) from failure
+            return await _read_response(http, asked, request.call)
+        except CertificateConnectError as failure:
+            raise UntrustedCertificateError(describe_failure(failure)) from failure
         except httpx.ConnectError as failure:
-            raise NotSentError(reason(failure)) from failure
+            raise NotSentError(describe_failure(failure)) from failure
         except httpx.TransportError as failure:
-            raise LostError(_why(failure)) from failure
+            raise NoResponseError(_failure_text(failure)) from failure
 
     return carry
 
 
-async def _answer(http: httpx.AsyncClient, request: httpx.Request, call: str) -> Answer:
+async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> ApiResponse:
     response = await http.send(request, stream=True, follow_redirects=False)
     try:
         if response.is_stream_consumed:  # a transport that had the whole answer in memory
-            return Answer(call, response.status_code, response.headers, response.content)
-        body = Body(response.headers.get("content-encoding", ""))
+            return ApiResponse(call, response.status_code, response.headers, response.content)
+        body = ResponseBody(response.headers.get("content-encoding", ""))
         async for raw in response.aiter_raw():
             body.add(raw)
     finally:
         await response.aclose()
-    return Answer(call, response.status_code, response.headers, body.whole())
+    return ApiResponse(call, response.status_code, response.headers, body.content())
 
 
-def _why(failure: httpx.TransportError) -> str:
-    return "no answer in time" if isinstance(failure, httpx.TimeoutException) else reason(failure)
+def _failure_text(failure: httpx.TransportError) -> str:
+    return "no answer in time" if isinstance(failure, httpx.TimeoutException) else describe_failure(failure)
 
 
-def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
+def network_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
     """Return the transport to a real network."""
-    verify = trusted_by(tenant, ca_file)
+    verify = tls_context_for(tenant, ca_file)
 
     def session() -> aiohttp.ClientSession:
         made = aiohttp.ClientSession(
@@ -156,6 +158,6 @@ def network(tenant: Tenant, proxy: str | None, ca_file: Path | None) -> httpx.As
         return made
 
     transport = AiohttpTransport(
-        verify=verify, trust_env=False, proxy=proxy_of(proxy) if proxy else None, client=session
+        verify=verify, trust_env=False, proxy=parse_proxy(proxy) if proxy else None, client=session
     )
-    return NetworkTransport(transport)
+    return StrictAiohttpTransport(transport)

@@ -38,28 +38,28 @@ if TYPE_CHECKING:
 
 _BUCKET: Final = 10
 """Requests that a tenant is guessed to let in at once."""
-_SHY: Final = 0.995
+_RATE_MARGIN: Final = 0.995
 """Of the stated rate: timers are late by milliseconds, and what is late comes at once."""
 _JITTER: Final = 3
 """Permits of a tenant's bucket that are left alone."""
-_BELOW: Final = 0.99
+_LIMIT_MARGIN: Final = 0.99
 """Of the limit that was found."""
-_CREEP: Final = 0.001
+_LINEAR_GROWTH: Final = 0.001
 """How much is added each second, as part of the rate that was found."""
-_TWOFOLD: Final = 60.0
+_DOUBLING_SECONDS: Final = 60.0
 """Seconds after which the cube alone has doubled that rate."""
-_DEEPEST: Final = 0.25
+_MAX_DECREASE: Final = 0.25
 """Of the rate before, that one decrease leaves: a window that is too short shows less than there is."""
-_LEAST: Final = 1.0
+_MIN_RATE: Final = 1.0
 """Requests a second that are always tried."""
 _FLOOR: Final = 4.0
 """Requests a second below which slow start does not begin."""
-_WINDOWS: Final = 8
-_ALIKE: Final = 0.95
+_MAX_WINDOWS: Final = 8
+_AGREEMENT: Final = 0.95
 """Of the highest limit: windows that show as much agree with it."""
-_ENOUGH: Final = 3
+_MIN_AGREEING_WINDOWS: Final = 3
 """Windows that have to agree where none was long enough to empty the bucket."""
-_REMEMBERED: Final = 1024
+_MAX_RECENT: Final = 1024
 
 
 class _Window(NamedTuple):
@@ -69,130 +69,132 @@ class _Window(NamedTuple):
     limit: float
 
 
-class Rate:
+class AdaptiveRate:
     """Requests a second, and what they are learnt from. All times are seconds of one monotonic clock."""
 
-    def __init__(self, stated: float) -> None:
+    def __init__(self, configured_rate: float) -> None:
         """`stated` is what the environment says; it is never gone beyond."""
-        self._most = self._base = stated * _SHY
-        self._since = -math.inf
-        self._from = -math.inf
+        self._max_rate = self._base_rate = configured_rate * _RATE_MARGIN
+        self._rate_changed_at = -math.inf
+        self._window_start = -math.inf
         self._count = 0
-        self._recent: deque[float] = deque(maxlen=_REMEMBERED)
-        self._refused: list[float] = []
-        self._windows: deque[_Window] = deque(maxlen=_WINDOWS)
-        self._waited = math.inf
+        self._recent_sends: deque[float] = deque(maxlen=_MAX_RECENT)
+        self._throttled_sends: list[float] = []
+        self._windows: deque[_Window] = deque(maxlen=_MAX_WINDOWS)
+        self._previous_wait = math.inf
         """Seconds of the wait before this window: what came into the bucket meanwhile."""
         self._lowered = False
-        self.fruitless = 0
+        self.empty_windows = 0
         """Windows in a row in which nothing was accepted, less what was accepted since."""
-        self.spare = 0
+        self.spare_permits = 0
         """Requests that the tenant is likely to let in at once after a wait, with some left for jitter."""
-        self._part = 1.0
+        self._share = 1.0
 
-    def part(self, part: float) -> None:
+    def set_share(self, share: float) -> None:
         """Take this part of what is stated, and of what was found, from now on."""
-        self._most *= part / self._part
-        self._base *= part / self._part
-        self._part = part
+        self._max_rate *= share / self._share
+        self._base_rate *= share / self._share
+        self._share = share
 
-    def at(self, now: float) -> float:
+    def rate_at(self, now: float) -> float:
         """Return the rate of now."""
-        rate = self._grown(now)
-        return max(rate / 2**self.fruitless, min(rate, _FLOOR)) if self.fruitless else rate
+        rate = self._grown_rate(now)
+        return max(rate / 2**self.empty_windows, min(rate, _FLOOR)) if self.empty_windows else rate
 
-    def _grown(self, now: float) -> float:
-        if self._base == self._most:
-            return self._most
-        seconds = now - self._since
-        return min(self._most, self._base * (1 + _CREEP * seconds + (seconds / _TWOFOLD) ** 3))
+    def _grown_rate(self, now: float) -> float:
+        if self._base_rate == self._max_rate:
+            return self._max_rate
+        seconds = now - self._rate_changed_at
+        return min(
+            self._max_rate, self._base_rate * (1 + _LINEAR_GROWTH * seconds + (seconds / _DOUBLING_SECONDS) ** 3)
+        )
 
-    def idle(self, seconds: float, now: float) -> None:
+    def on_idle(self, seconds: float, now: float) -> None:
         """Note that nothing was sent for so long: where that filled the bucket, what is counted begins anew.
 
         No more was taken from it than was sent, and it fills at half the rate at the least.
         """
-        if not self._refused and seconds * self.at(now) / 2 >= min(self._count, _BUCKET):
-            self._begin(now)
+        if not self._throttled_sends and seconds * self.rate_at(now) / 2 >= min(self._count, _BUCKET):
+            self._start_window(now)
 
-    def accepted(self, sent: float) -> None:
+    def on_accepted(self, sent_at: float) -> None:
         """Note a request that was not refused."""
-        if self.fruitless:  # at so slow a rate the bucket stays full: what is counted begins anew
-            self.fruitless -= 1
+        if self.empty_windows:  # at so slow a rate the bucket stays full: what is counted begins anew
+            self.empty_windows -= 1
             self._count = 0
-        if sent >= self._from:
+        if sent_at >= self._window_start:
             if not self._count:
-                self._from = sent
+                self._window_start = sent_at
             self._count += 1
-            self._recent.append(sent)
+            self._recent_sends.append(sent_at)
 
-    def refused(self, sent: float) -> None:
+    def on_throttle(self, sent_at: float) -> None:
         """Note a 429. One that was sent before the last wait says nothing of the rate since."""
-        if sent >= self._since:
-            self._refused.append(sent)
+        if sent_at >= self._rate_changed_at:
+            self._throttled_sends.append(sent_at)
 
-    def resumed(self, now: float) -> bool:
+    def resume_after_wait(self, now: float) -> bool:
         """Say whether this is the end of a wait after 429s; if so, there is a new rate from here on."""
-        if not self._refused:
+        if not self._throttled_sends:
             return False
-        used = self._grown(max(self._refused))
+        used = self._grown_rate(max(self._throttled_sends))
         if self._count:
-            self._learn(used)
+            self._adjust_rate(used)
         else:
-            self._base, self.spare = used, self.spare // 2
-            self.fruitless = min(self.fruitless + 1, _WINDOWS)
-        self._waited, self._since = now - max(self._refused), now
-        self._begin(now)
+            self._base_rate, self.spare_permits = used, self.spare_permits // 2
+            self.empty_windows = min(self.empty_windows + 1, _MAX_WINDOWS)
+        self._previous_wait, self._rate_changed_at = now - max(self._throttled_sends), now
+        self._start_window(now)
         return True
 
-    def _begin(self, now: float) -> None:
-        self._from, self._count = now, 0
-        self._recent.clear()
-        self._refused.clear()
+    def _start_window(self, now: float) -> None:
+        self._window_start, self._count = now, 0
+        self._recent_sends.clear()
+        self._throttled_sends.clear()
 
-    def _learn(self, used: float) -> None:
+    def _adjust_rate(self, used: float) -> None:
         """Set the rate after `used`: to the limit that most windows show; where most show none, to twice as much."""
-        count, seconds = self._counted()
-        self._windows.append(_Window(count - 1, self._shown(count, seconds)))
+        count, seconds = self._count_until_throttle()
+        self._windows.append(_Window(count - 1, self._lowest_limit(count, seconds)))
         highest = max(window.limit for window in self._windows)
-        agreeing = [window.limit for window in self._windows if window.limit >= highest * _ALIKE]
-        enough = count > _BUCKET or len(agreeing) >= _ENOUGH
+        agreeing = [window.limit for window in self._windows if window.limit >= highest * _AGREEMENT]
+        enough = count > _BUCKET or len(agreeing) >= _MIN_AGREEING_WINDOWS
         before, self._lowered = self._lowered, enough and 2 * len(agreeing) > len(self._windows)
         if self._lowered:
-            limit = min(max(agreeing[-1], used * _DEEPEST), used)
-            self._base = max(limit * _BELOW, min(_LEAST, self._most))
-            self.spare = max(int(count - limit * seconds) - _JITTER, 0)
+            limit = min(max(agreeing[-1], used * _MAX_DECREASE), used)
+            self._base_rate = max(limit * _LIMIT_MARGIN, min(_MIN_RATE, self._max_rate))
+            self.spare_permits = max(int(count - limit * seconds) - _JITTER, 0)
         elif before and count <= _BUCKET:  # it was the requests at once that were too many
-            self._base, self.spare = used, 0
+            self._base_rate, self.spare_permits = used, 0
         else:
-            self._base = min(2 * used, self._most)
+            self._base_rate = min(2 * used, self._max_rate)
             short = sum(window.accepted for window in self._windows) < _BUCKET * len(self._windows)
-            self.spare = min(self.spare + 2, _BUCKET - _JITTER) if short else 0
+            self.spare_permits = min(self.spare_permits + 2, _BUCKET - _JITTER) if short else 0
 
-    def _counted(self) -> tuple[int, float]:
+    def _count_until_throttle(self) -> tuple[int, float]:
         """Return how many were let in until the last refusal, that one too, and in how many seconds."""
-        last = max(self._refused)
-        return self._count - sum(sent > last for sent in self._recent) + 1, last - self._from
+        last = max(self._throttled_sends)
+        return self._count - sum(sent > last for sent in self._recent_sends) + 1, last - self._window_start
 
-    def _shown(self, count: int, seconds: float) -> float:
+    def _lowest_limit(self, count: int, seconds: float) -> float:
         """Return the lowest limit at which so many are let in: by a full bucket, or by what the last wait filled."""
         full = (count - _BUCKET) / seconds if seconds > 0 else 0.0
-        return max(full, count / (self._waited + seconds) if self._waited + seconds > 0 else 0.0)
+        return max(full, count / (self._previous_wait + seconds) if self._previous_wait + seconds > 0 else 0.0)
 
 
-MOST_ATTEMPTS: Final = 4
-LONGEST_WAIT: Final = 120.0
-_FREE_RETRIES: Final = 20
+MAX_ATTEMPTS: Final = 4
+MAX_WAIT: Final = 120.0
+_BASE_RETRY_BUDGET: Final = 20
 _FIRST_BACKOFF: Final = 0.5
-_ABSURD: Final = 86_400.0
-_LATE: Final = 8
+_MAX_RETRY_AFTER: Final = 86_400.0
+_MAX_CATCH_UP: Final = 8
 """Calls that may go out at once because they are late; a tenant is likely to take ten."""
-_SOON: Final = 1e-6
+_TIMER_TOLERANCE: Final = 1e-6
 """Seconds that no timer is set for: it may go off so much too early."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Time:
+class TimeSource:
     """Everything that a client takes from the world around it, so that a test can give it another.
 
     clock: seconds, monotonic. sleep: waits so many seconds. random: a number in [0, 1). deadline: a context that
@@ -206,18 +208,18 @@ class Time:
     now: Callable[[], datetime]
 
 
-class Tell(Protocol):
+class WaitCallback(Protocol):
     """Takes what is waited for: `reason` in short, a whole `text` for people, and how many seconds it takes in all."""
 
     def __call__(self, reason: str, text: str, seconds: float, /) -> object:
         """Take it; whether it is shown is not decided here."""
 
 
-def untold(_reason: str, _text: str, _seconds: float, /) -> None:
+def ignore_wait(_reason: str, _text: str, _seconds: float, /) -> None:
     """Tell nobody."""
 
 
-REAL_TIME: Final = Time(
+REAL_TIME: Final = TimeSource(
     clock=time.monotonic,
     sleep=asyncio.sleep,
     random=random.random,
@@ -226,17 +228,17 @@ REAL_TIME: Final = Time(
 )
 
 
-class Pacer:
+class RateLimiter:
     """Spaces the calls of one client: so many a second, so many at once, and none while the server asks to wait."""
 
     def __init__(
         self,
         rate: float,
         concurrency: int,
-        time: Time,
+        time: TimeSource,
         run_seconds: float,
         patience: float = 0.0,
-        tell: Tell = untold,
+        on_wait: WaitCallback = ignore_wait,
     ) -> None:
         """`rate` is calls a second; `run_seconds` bounds everything that the client does.
 
@@ -244,125 +246,132 @@ class Pacer:
         `tell` is told each wait.
         """
         self._time = time
-        self._rate = Rate(rate)
-        self._next = -math.inf
-        self._held_until = self._resumed = -math.inf
-        self._turn = asyncio.Lock()
-        self._free = concurrency
-        self._left = asyncio.Event()
-        self._freed = -math.inf
+        self._rate = AdaptiveRate(rate)
+        self._next_send_at = -math.inf
+        self._paused_until = self._resumed_at = -math.inf
+        self._queue_lock = asyncio.Lock()
+        self._free_slots = concurrency
+        self._slot_released = asyncio.Event()
+        self._slot_free_since = -math.inf
         """When there was a place again, after a time when there was none."""
-        self._waiting = 0
-        self._end = time.clock() + run_seconds
+        self._waiting_calls = 0
+        self._run_deadline = time.clock() + run_seconds
         self.requests = 0
         self.retries = 0
-        self.waits = 0
+        self.throttled_retries = 0
         """Of the retries, those after a 429: they follow at the tenant's own word, and take nothing from the budget."""
         self._patience = patience
-        self.tell = tell
-        self._refusing = math.inf
+        self.on_wait = on_wait
+        self._throttled_since = math.inf
         """Since when 429s alone have come."""
         self.throttled = 0
         """Answers that said it was too fast."""
-        self._late = float(_LATE)
+        self._catch_up_calls = float(_MAX_CATCH_UP)
 
-    def part(self, part: float) -> None:
+    def set_share(self, share: float) -> None:
         """Take this part of the tenant's rate from now on, above 0 and at most 1: other clients take the rest."""
-        self._rate.part(part)
-        self._late = _LATE * part
+        self._rate.set_share(share)
+        self._catch_up_calls = _MAX_CATCH_UP * share
 
-    def hold(self, seconds: float) -> None:
+    def pause(self, seconds: float) -> None:
         """Send nothing for so long: another client was told."""
-        self._held_until = max(self._held_until, self._time.clock() + seconds)
+        self._paused_until = max(self._paused_until, self._time.clock() + seconds)
 
-    def allow(self, seconds: float) -> None:
+    def restart_time_limit(self, seconds: float) -> None:
         """Let everything from now on take so many seconds: a person may have thought for an hour before the yes."""
-        self._end = self._time.clock() + seconds
+        self._run_deadline = self._time.clock() + seconds
 
-    async def enter(self, end: float = math.inf) -> float:
+    async def acquire(self, deadline: float = math.inf) -> float:
         """Wait for a place and a moment for one call, which is to `leave`.
 
         Returns the moment, for `accepted` or `refused`. (A context manager would cost the endpoint a fiftieth.) Raises
         OverloadedError as soon as it is known that a 429 holds all calls until after `end`, by the clock.
         """
         came = now = self._time.clock()
-        if self._waiting or not self._free or now < self._due() - _SOON:
-            came, now = await self._turn_of(came, end)
-        self._free -= 1
-        self._went(came, now)
+        if self._waiting_calls or not self._free_slots or now < self._due_at() - _TIMER_TOLERANCE:
+            came, now = await self._wait_for_slot(came, deadline)
+        self._free_slots -= 1
+        self._schedule_next(came, now)
         return now
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Give the place to the next call."""
-        if not self._free:
-            self._freed = self._time.clock()
-        self._free += 1
-        self._left.set()
+        if not self._free_slots:
+            self._slot_free_since = self._time.clock()
+        self._free_slots += 1
+        self._slot_released.set()
 
-    async def _turn_of(self, came: float, end: float) -> tuple[float, float]:
+    async def _wait_for_slot(self, came: float, end: float) -> tuple[float, float]:
         """Wait behind whoever waits already; return since when only the moment was waited for, and the moment."""
-        self._waiting += 1
+        self._waiting_calls += 1
         try:
-            async with self._turn:
-                while not self._free:
-                    self._left.clear()
-                    await self._left.wait()
-                return max(came, self._freed), await self._moment(end)
+            async with self._queue_lock:
+                while not self._free_slots:
+                    self._slot_released.clear()
+                    await self._slot_released.wait()
+                return max(came, self._slot_free_since), await self._wait_until_due(end)
         finally:
-            self._waiting -= 1
+            self._waiting_calls -= 1
 
-    def _due(self) -> float:
-        return max(self._next, self._held_until)
+    def _due_at(self) -> float:
+        return max(self._next_send_at, self._paused_until)
 
-    async def _moment(self, end: float) -> float:
+    async def _wait_until_due(self, end: float) -> float:
         """Wait until a call may go out: one waits at a time, so what a 429 says meanwhile holds for all behind it."""
-        while (now := self._time.clock()) < (due := self._due()) - _SOON:
-            if self._held_until > end:
+        while (now := self._time.clock()) < (due := self._due_at()) - _TIMER_TOLERANCE:
+            if self._paused_until > end:
                 raise OverloadedError("the tenant says that this is too fast (429), for longer than there is time")
             await self._time.sleep(due - now)
         return now
 
-    def _went(self, came: float, now: float) -> None:
+    def _schedule_next(self, came: float, now: float) -> None:
         """Set when the next call may go out, by absolute deadlines (GCRA).
 
         Calls that waited make up for late timers, up to a few at once. They do not for a time when there were none:
         what the tenant's bucket holds is left for jitter and wrong guesses.
         """
-        resumed = self._rate.resumed(now)
-        interval = 1.0 / self._rate.at(now)
+        resumed = self._rate.resume_after_wait(now)
+        interval = 1.0 / self._rate.rate_at(now)
         if resumed:
             # The wait filled the tenant's bucket: of those who waited some go at once.
-            self._next, self._resumed = now - min(self._rate.spare, self._late) * interval, now
-        self._rate.idle(came - self._next, now)
-        if came > self._resumed:
-            self._next = max(self._next, came)
-        self._next = max(self._next, now - self._late * interval) + interval
+            self._next_send_at, self._resumed_at = (
+                now - min(self._rate.spare_permits, self._catch_up_calls) * interval,
+                now,
+            )
+        self._rate.on_idle(came - self._next_send_at, now)
+        if came > self._resumed_at:
+            self._next_send_at = max(self._next_send_at, came)
+        self._next_send_at = max(self._next_send_at, now - self._catch_up_calls * interval) + interval
 
-    def accepted(self, sent: float) -> None:
+    def on_accepted(self, sent_at: float) -> None:
         """Note that a call was not too fast."""
-        self._refusing = math.inf
-        self._rate.accepted(sent)
+        self._throttled_since = math.inf
+        self._rate.on_accepted(sent_at)
 
-    def refused(self, sent: float, header: str | None) -> None:
+    def on_throttle(self, sent_at: float, header: str | None) -> None:
         """Note a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
         self.throttled += 1
-        self._refusing = min(self._refusing, self._time.clock())
-        self._rate.refused(sent)
+        self._throttled_since = min(self._throttled_since, self._time.clock())
+        self._rate.on_throttle(sent_at)
         seconds = self.retry_after(header)
-        self.hold(seconds)
-        self.tell("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
+        self.pause(seconds)
+        self.on_wait("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
 
-    def wait(self, header: str | None, brief: str) -> None:
+    def on_retry_after(self, header: str | None, failure_summary: str) -> None:
         """Keep to the Retry-After of a failure, where it has one: every call of this client waits as long."""
-        seconds = _seconds(header or "", self._time)
-        if seconds is not None and 0 < seconds < _ABSURD:
-            self.hold(min(seconds, LONGEST_WAIT))
-            self.tell(brief, f"waiting for the tenant: {brief}, which asks for {math.ceil(self.held)} s", self.held)
+        seconds = _parse_retry_after(header or "", self._time)
+        if seconds is not None and 0 < seconds < _MAX_RETRY_AFTER:
+            self.pause(min(seconds, MAX_WAIT))
+            self.on_wait(
+                failure_summary,
+                f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s",
+                self.pause_seconds,
+            )
 
     @property
-    def held(self) -> float:
+    def pause_seconds(self) -> float:
         """Return for how many seconds an answer's Retry-After still keeps every call waiting."""
-        return max(self._held_until - self._time.clock(), 0.0)
+        return max(self._paused_until - self._time.clock(), 0.0)
 
     def backoff(self, attempt: int) -> float:
         """Return how long to wait after this many attempts: exponential, with full jitter."""
@@ -370,28 +379,30 @@ class Pacer:
 
     def may_retry(self, attempt: int) -> bool:
         """Say whether a request may be tried once more: attempts, the budget of all retries, the time of the run."""
-        left = attempt < MOST_ATTEMPTS and self.retries - self.waits < _FREE_RETRIES + self.requests // 10
-        return left and self._time.clock() < self._end
+        left = (
+            attempt < MAX_ATTEMPTS and self.retries - self.throttled_retries < _BASE_RETRY_BUDGET + self.requests // 10
+        )
+        return left and self._time.clock() < self._run_deadline
 
-    def may_wait(self, refusals: int) -> bool:
+    def may_retry_throttled(self, refusals: int) -> bool:
         """Say whether a request may be sent once more that was answered 429 so many times: nothing of it was done."""
         now = self._time.clock()
-        return now < self._end and (refusals < MOST_ATTEMPTS or now - self._refusing < self._patience)
+        return now < self._run_deadline and (refusals < MAX_ATTEMPTS or now - self._throttled_since < self._patience)
 
     def retry_after(self, header: str | None) -> float:
         """Return the seconds that a 429 asks for: its Retry-After, at most two minutes; a guess for an absurd one."""
-        seconds = _seconds(header or "", self._time)
-        if seconds is None or not 0 < seconds < _ABSURD:
-            return self.backoff(max(self._rate.fruitless, 1))
-        return min(seconds, LONGEST_WAIT)
+        seconds = _parse_retry_after(header or "", self._time)
+        if seconds is None or not 0 < seconds < _MAX_RETRY_AFTER:
+            return self.backoff(max(self._rate.empty_windows, 1))
+        return min(seconds, MAX_WAIT)
 
-    def check(self) -> None:
+    def check_time_limit(self) -> None:
         """Raise OverloadedError when the time for everything is over."""
-        if self._time.clock() >= self._end:
+        if self._time.clock() >= self._run_deadline:
             raise OverloadedError("the time for this run is over")
 
 
-def _seconds(header: str, time: Time) -> float | None:
+def _parse_retry_after(header: str, time: TimeSource) -> float | None:
     text = header.strip()
     if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 16:  # noqa: PLR2004 - no number is longer
         return float(text)

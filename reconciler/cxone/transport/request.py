@@ -11,49 +11,49 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.errors import NotOfferedError, UnexpectedAnswerError
+from reconciler.errors import UnexpectedResponseError, UnsupportedCallError
 from reconciler.text.escape import escape_invisible, sanitize
-from reconciler.text.strict_json import STRICT, members, refuse_constant
+from reconciler.text.strict_json import STRICT_DECODER, find_members, refuse_constant
 
 if TYPE_CHECKING:
-    from reconciler.cxone.settings import Server
-    from reconciler.cxone.transport.rate_limiter import Time
+    from reconciler.cxone.settings import ServerUrl
+    from reconciler.cxone.transport.rate_limiter import TimeSource
     from reconciler.manifest.kinds.profile import Errors
 
 
-LARGEST: Final = 16 * 1024 * 1024
+MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
 """Bytes of an answer, decoded. A page of 100 rules has about 50,000."""
 
-ACCEPTED: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+ACCEPT_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
-_SHOWN: Final = 200
+_MAX_ERROR_TEXT: Final = 200
 _LINE_BREAKS: Final = re.compile(r"[\t-\r]")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
-class GarbledAnswerError(UnexpectedAnswerError):
+class MalformedResponseError(UnexpectedResponseError):
     """A body that is no JSON, or only the beginning of some: the next one may be whole."""
 
     kind = "GarbledAnswer"
 
 
-class LostError(Exception):
+class NoResponseError(Exception):
     """No answer, or not a whole one: nobody knows whether the request came through."""
 
 
-class NotSentError(LostError):
+class NotSentError(NoResponseError):
     """No connection: for certain nothing was sent."""
 
 
-class UntrustedError(NotSentError):
+class UntrustedCertificateError(NotSentError):
     """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
 
 
-class Request(NamedTuple):
+class ApiRequest(NamedTuple):
     """What is asked: `target` is path and query, just as they are sent."""
 
     method: str
-    server: Server
+    server: ServerUrl
     target: str
     headers: Mapping[str, str]
     content: bytes = b""
@@ -73,14 +73,14 @@ class Request(NamedTuple):
         return f"{self.server.origin}{self.target}"
 
 
-class Answer(NamedTuple):
+class ApiResponse(NamedTuple):
     """What came back: status, headers by their names in lower case, and the raw body; `form` is its JSON, once read."""
 
     call: str
     status: int
     headers: Mapping[str, str]
     content: bytes
-    form: Any = None
+    payload: Any = None
 
     @property
     def is_success(self) -> bool:
@@ -92,121 +92,121 @@ class Answer(NamedTuple):
         try:
             return decoder.decode(self.content.decode("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError):
-            raise GarbledAnswerError(self._instead()) from None
+            raise MalformedResponseError(self._mismatch_text()) from None
         except (ValueError, RecursionError):  # NaN, infinity, 5,000 digits, 100,000 brackets
-            raise UnexpectedAnswerError(self._instead()) from None
+            raise UnexpectedResponseError(self._mismatch_text()) from None
 
-    def is_fragment(self) -> bool:
+    def starts_like_object(self) -> bool:
         """Say whether the body begins as an object does."""
         return self.content.lstrip().startswith(b"{")
 
-    def explanation(self, secrets: Iterable[str], errors: Errors) -> str:
+    def error_text(self, secrets: Iterable[str], errors: Errors) -> str:
         """Return what the server says of an error, in one harmless line, without a secret that it may repeat.
 
         Where the profile's members and header say nothing, the usual members are looked at: tokens may be another's.
         """
         try:
-            form = STRICT.decode(self.content[:65_536].decode("utf-8"))
+            form = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
             form = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
-        said = _said(form, errors.messages) or header or _said(form, _USUAL)
+        said = _join_messages(form, errors.messages) or header or _join_messages(form, _DEFAULT_MESSAGE_PATHS)
         said = escape_invisible(_LINE_BREAKS.sub(" ", said))
-        if not said and self.is_page():
+        if not said and self.is_html():
             return "it is HTML"
         for secret in secrets:
             said = said.replace(secret, "[secret]")
-        return said[:_SHOWN] or "no reason given"  # cut last: the half of a secret is one too
+        return said[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: the half of a secret is one too
 
-    def _instead(self) -> str:
-        return f"{self.call}: {self._kind()} instead of JSON (status {self.status})"
+    def _mismatch_text(self) -> str:
+        return f"{self.call}: {self._body_kind()} instead of JSON (status {self.status})"
 
-    def _kind(self) -> str:
+    def _body_kind(self) -> str:
         if not self.content:
             return "nothing"
-        return "HTML (a proxy's or login page? check api.baseUrl)" if self.is_page() else "something else"
+        return "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
 
-    def is_page(self) -> bool:
+    def is_html(self) -> bool:
         """Say whether the body is a web page: a proxy's, or one to sign in."""
         return self.content[:500].lstrip().startswith(b"<")
 
 
-Carry = Callable[[Request], Awaitable[Answer]]
+Transport = Callable[[ApiRequest], Awaitable[ApiResponse]]
 """Sends one request and reads its answer; follows nothing, repeats nothing, sets no time of its own.
 
 Raises NotSentError, LostError and UnexpectedAnswerError.
 """
 
 
-_USUAL: Final = ("errors[].message", "error", "error_description", "message")
-_MOST_SAID: Final = 3
+_DEFAULT_MESSAGE_PATHS: Final = ("errors[].message", "error", "error_description", "message")
+_MAX_MESSAGES: Final = 3
 
 
-def _said(form: object, paths: Iterable[str]) -> str:
-    parts = [one for path in paths for one in members(form, path) if isinstance(one, str) and one]
-    return "; ".join(dict.fromkeys(parts[:_MOST_SAID]))
+def _join_messages(form: object, paths: Iterable[str]) -> str:
+    parts = [one for path in paths for one in find_members(form, path) if isinstance(one, str) and one]
+    return "; ".join(dict.fromkeys(parts[:_MAX_MESSAGES]))
 
 
-LENIENT: Final = json.JSONDecoder(parse_constant=refuse_constant)
+LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
 """For a token, which nobody shows or sends back: a life of 1e999 seconds is merely long."""
 
 
-async def exchange(carry: Carry, request: Request, seconds: float, time: Time) -> Answer:
+async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: float, time: TimeSource) -> ApiResponse:
     """Send one request and read its answer, within so many seconds in all.
 
     Raises what `carry` raises, TimeoutError, and NotOfferedError.
     """
     async with time.deadline(seconds):
-        return final(await carry(request))
+        return reject_redirect(await transport(request))
 
 
-def final(answer: Answer) -> Answer:
+def reject_redirect(response: ApiResponse) -> ApiResponse:
     """Return the answer. Raises NotOfferedError for a redirect, behind which a write was not done either."""
-    if answer.status in _REDIRECTS and "location" in answer.headers:
-        raise NotOfferedError(
-            f"{answer.call}: the server redirects to another place (status {answer.status}); not followed"
+    if response.status in _REDIRECTS and "location" in response.headers:
+        raise UnsupportedCallError(
+            f"{response.call}: the server redirects to another place (status {response.status}); not followed"
         )
-    return answer
+    return response
 
 
-class Body:
+class ResponseBody:
     """An answer's body as it comes: decompressed, up to the largest size that is believed."""
 
     def __init__(self, encoding: str) -> None:
         """`encoding` is what the header says. Raises UnexpectedAnswerError for one that nobody asked for."""
         name = encoding.strip().lower()
         if name not in ("identity", "gzip", "deflate", ""):
-            raise UnexpectedAnswerError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
+            raise UnexpectedResponseError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if name in ("gzip", "deflate") else None
         self._parts: list[bytes] = []
-        self._left = LARGEST
+        self._remaining = MAX_RESPONSE_BYTES
 
     def add(self, raw: bytes) -> None:
         """Take some more. Raises UnexpectedAnswerError for too much, and for broken compression."""
-        part = _inflated(self._inflate, raw, self._left) if self._inflate else raw
-        self._left -= len(part)
-        if self._left <= 0:
-            raise too_large()
+        part = _decompress(self._inflate, raw, self._remaining) if self._inflate else raw
+        self._remaining -= len(part)
+        if self._remaining <= 0:
+            raise too_large_error()
         self._parts.append(part)
 
-    def whole(self) -> bytes:
+    def content(self) -> bytes:
         """Return all of it."""
         return b"".join(self._parts)
 
 
-def too_large() -> UnexpectedAnswerError:
+def too_large_error() -> UnexpectedResponseError:
     """Return the error of an answer with more than the largest size that is believed."""
-    return UnexpectedAnswerError(f"the answer has more than {LARGEST // 2**20} MiB")
+    return UnexpectedResponseError(f"the answer has more than {MAX_RESPONSE_BYTES // 2**20} MiB")
 
 
-def _inflated(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
+def _decompress(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
     try:
         return inflate.decompress(raw, left)
     except zlib.error as error:
-        raise UnexpectedAnswerError("the answer's compression is broken") from error
+        raise UnexpectedResponseError("the answer's compression is broken") from error
 
 
-def reason(failure: BaseException) -> str:
+def describe_failure(failure: BaseException) -> str:
     """Say why a call got no answer, in one harmless line: the operating system's words where there are any."""
     if isinstance(failure, TimeoutError):
         return "no answer in time"
@@ -216,4 +216,4 @@ def reason(failure: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             said = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return sanitize(said, _SHOWN)
+    return sanitize(said, _MAX_ERROR_TEXT)

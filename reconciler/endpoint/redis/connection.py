@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-_PATIENCE: Final = 1.0
+_TIMEOUT: Final = 1.0
 """Seconds for a connection, and for a batch of answers."""
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORT: Final = 6379
@@ -30,31 +30,31 @@ _DEFAULT_PORT: Final = 6379
 Command = tuple[str | bytes | int, ...]
 
 
-class BrokenError(Exception):
+class RedisUnavailableError(Exception):
     """There is no connection, or Redis refused: what was asked was done or not. The text is one harmless word."""
 
 
-class RedisLine:
+class RedisConnection:
     """The connection, and what waits to go out on it."""
 
-    def __init__(self, make: Callable[[], Connection], broken: Callable[[str], object]) -> None:
+    def __init__(self, new_connection: Callable[[], Connection], on_lost: Callable[[str], object]) -> None:
         """`make` returns a connection that is not open yet; `broken` is told, in one word, why one is lost."""
-        self._make, self._broken = make, broken
+        self._new_connection, self._on_lost = new_connection, on_lost
         self._connection: Connection | None = None
-        self._waiting: list[tuple[Command, asyncio.Future[Any]]] = []
-        self._sending: asyncio.Task[None] | None = None
+        self._queued_commands: list[tuple[Command, asyncio.Future[Any]]] = []
+        self._send_task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Connect anew. Raises BrokenError."""
         await self.close()
-        if self._sending is not None:
-            await asyncio.wait({self._sending})  # it has something of the old connection's to fail
+        if self._send_task is not None:
+            await asyncio.wait({self._send_task})  # it has something of the old connection's to fail
         try:
-            connection = self._make()
-            async with asyncio.timeout(_PATIENCE):
+            connection = self._new_connection()
+            async with asyncio.timeout(_TIMEOUT):
                 await connection.connect()  # type: ignore[no-untyped-call]
         except (RedisError, OSError, TimeoutError) as error:
-            raise BrokenError(type(error).__name__) from None
+            raise RedisUnavailableError(type(error).__name__) from None
         self._connection = connection
 
     async def close(self) -> None:
@@ -68,29 +68,29 @@ class RedisLine:
     async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - whatever Redis answers
         """Return what a command is answered. Raises BrokenError."""
         if self._connection is None:
-            raise BrokenError("NotConnected")
+            raise RedisUnavailableError("NotConnected")
         future = asyncio.get_running_loop().create_future()
-        self._waiting.append((command, future))
-        if self._sending is None:
-            self._sending = asyncio.create_task(self._send())
+        self._queued_commands.append((command, future))
+        if self._send_task is None:
+            self._send_task = asyncio.create_task(self._send())
         return await future
 
     async def _send(self) -> None:
         """Send what waits, in one batch after the other: while one is under way the next one gathers."""
         batch: list[tuple[Command, asyncio.Future[Any]]] = []
         try:
-            while self._waiting and self._connection is not None:
-                batch, self._waiting = self._waiting, []
-                async with asyncio.timeout(_PATIENCE):
+            while self._queued_commands and self._connection is not None:
+                batch, self._queued_commands = self._queued_commands, []
+                async with asyncio.timeout(_TIMEOUT):
                     await self._exchange(self._connection, batch)
         except Exception as error:  # noqa: BLE001 - what is closed in the midst of reading fails in many ways
             await self.close()
-            self._broken(type(error).__name__)
+            self._on_lost(type(error).__name__)
         finally:
-            left, self._waiting, self._sending = self._waiting, [], None
+            left, self._queued_commands, self._send_task = self._queued_commands, [], None
             for _, future in (*batch, *left):
                 if not future.done():
-                    future.set_exception(BrokenError("NotConnected"))
+                    future.set_exception(RedisUnavailableError("NotConnected"))
 
     async def _exchange(self, connection: Connection, batch: Sequence[tuple[Command, asyncio.Future[Any]]]) -> None:
         packed = connection.pack_commands([command for command, _ in batch])
@@ -100,13 +100,13 @@ class RedisLine:
                 answer = await connection.read_response()
             except ResponseError as error:
                 if not future.done():
-                    future.set_exception(BrokenError(str(error).partition(" ")[0][:20]))
+                    future.set_exception(RedisUnavailableError(str(error).partition(" ")[0][:20]))
             else:
                 if not future.done():
                     future.set_result(answer)
 
 
-def url_parts(url: str) -> SplitResult:
+def split_url(url: str) -> SplitResult:
     """Return a URL's parts; none where it has none. Python's own error may repeat a password."""
     try:
         return urlsplit(url)
@@ -114,9 +114,9 @@ def url_parts(url: str) -> SplitResult:
         return urlsplit("")
 
 
-def connection_to(url: str, ca_file: str | None) -> Callable[[], Connection]:
+def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection]:
     """Return what makes connections to a redis:// or rediss:// URL. Raises ValueError, which repeats none of it."""
-    parts = url_parts(url)
+    parts = split_url(url)
     try:
         port = parts.port
     except ValueError:
@@ -136,7 +136,7 @@ def connection_to(url: str, ca_file: str | None) -> Callable[[], Connection]:
         "password": unquote(parts.password) if parts.password else None,
         "protocol": 2,
         "socket_timeout": None,  # one for each batch, in place of one for each answer
-        "socket_connect_timeout": _PATIENCE,
+        "socket_connect_timeout": _TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
     }
     if parts.scheme == "redis":

@@ -6,92 +6,98 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.endpoint.auth import KEPT, UNDER_WAY, conflict
-from reconciler.endpoint.conversations import NoTurnError
-from reconciler.endpoint.messages import Answer, later
-from reconciler.endpoint.redis.scripts import CLAIM, RECALL, SETTLE
-from reconciler.endpoint.redis.state import TURN, Shared, batches
+from reconciler.endpoint.auth import IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, conflict_response
+from reconciler.endpoint.conversations import LockUnavailableError
+from reconciler.endpoint.messages import EndpointResponse, retry_later
+from reconciler.endpoint.redis.scripts import CLAIM, COMPLETE, RESTORE_IDS
+from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_MEMORY: Final = int(KEPT * 1000)
+_MEMORY_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 
 
-class _Known(NamedTuple):
+class _CompletedMessage(NamedTuple):
     digest: bytes
-    answer: bytes
-    until: float
+    packed_response: bytes
+    expires_at: float
 
 
-class SharedIds:
+class RedisMessageIds:
     """The register of all machines. Like Ids."""
 
-    def __init__(self, shared: Shared, clock: Callable[[], float], most: int = 100_000) -> None:
-        self._shared, self._clock, self._most = shared, clock, most
-        self._claimed: dict[str, tuple[str, bytes]] = {}
-        self._known: OrderedDict[str, _Known] = OrderedDict()
+    def __init__(self, state: RedisState, clock: Callable[[], float], limit: int = 100_000) -> None:
+        self._state, self._clock, self._limit = state, clock, limit
+        self._claims: dict[str, tuple[str, bytes]] = {}
+        self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()
         """What was answered here: Redis may forget it."""
-        self._owed: dict[str, str] = {}
+        self._pending_releases: dict[str, str] = {}
         """Ids that Redis may have given away to nobody, and their holders."""
 
-    async def claim(self, message: str, digest: bytes, end: float) -> Answer | None:
+    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Look an id up, and wait for whoever processes it."""
-        holder = self._shared.holder()
+        holder = self._state.new_holder()
         try:
-            async with asyncio.timeout_at(end):
-                found = await self._shared.take(CLAIM, self._key(message), holder, TURN, _MEMORY, digest)
-        except NoTurnError as error:
-            self._owed[message] = holder
-            return later(503, error.outcome, str(error), error.seconds)
+            async with asyncio.timeout_at(deadline):
+                found = await self._state.acquire(
+                    CLAIM, self._key(message), holder, LOCK_MILLISECONDS, _MEMORY_MILLISECONDS, digest
+                )
+        except LockUnavailableError as error:
+            self._pending_releases[message] = holder
+            return retry_later(503, error.outcome, str(error), error.retry_after)
         except TimeoutError:
-            return UNDER_WAY
+            return IN_PROGRESS_RESPONSE
         if found[0] == b"conflict":
-            return conflict()
+            return conflict_response()
         if found[0] == b"known":
-            return _answer(found[1])
-        self._claimed[message] = holder, digest
+            return _unpack_response(found[1])
+        self._claims[message] = holder, digest
         return None
 
-    async def settle(self, message: str, answer: Answer) -> None:
+    async def complete(self, message: str, response: EndpointResponse) -> None:
         """Tell the answer to all machines, unless the id may come again."""
-        holder, digest = self._claimed.pop(message)
-        if answer.is_passing:
-            await self._shared.tell(SETTLE, (self._key(message),), holder, _MEMORY)
+        holder, digest = self._claims.pop(message)
+        if response.is_retryable:
+            await self._state.publish(COMPLETE, (self._key(message),), holder, _MEMORY_MILLISECONDS)
             return
-        self._forget()
-        packed = f"{answer.status} {answer.outcome}\n".encode() + answer.body
-        self._known[message] = _Known(digest, packed, self._clock() + KEPT)
-        await self._shared.tell(SETTLE, (self._key(message),), holder, _MEMORY, packed)
+        self._evict_expired()
+        packed = f"{response.status} {response.outcome}\n".encode() + response.body
+        self._completed[message] = _CompletedMessage(digest, packed, self._clock() + MESSAGE_ID_SECONDS)
+        await self._state.publish(COMPLETE, (self._key(message),), holder, _MEMORY_MILLISECONDS, packed)
 
-    async def tell_all(self) -> None:
+    async def publish_all(self) -> None:
         """Tell Redis of every id that was answered here and is not too old."""
         now = self._clock()
-        for some in batches([(name, one) for name, one in self._known.items() if one.until > now]):
+        for some in batches([(name, one) for name, one in self._completed.items() if one.expires_at > now]):
             keys = tuple(self._key(message) for message, _ in some)
-            said = [part for _, one in some for part in (int((one.until - now) * 1000) + 1, one.digest, one.answer)]
-            await self._shared.tell(RECALL, keys, *said)
+            said = [
+                part
+                for _, one in some
+                for part in (int((one.expires_at - now) * 1000) + 1, one.digest, one.packed_response)
+            ]
+            await self._state.publish(RESTORE_IDS, keys, *said)
 
-    async def give_back(self) -> None:
+    async def release_pending(self) -> None:
         """Give back what was asked for and lost before it came: a Redis that hung reads it as it goes on."""
-        owed, self._owed = self._owed, {}
+        owed, self._pending_releases = self._pending_releases, {}
         for message, holder in owed.items():
-            await self._shared.tell(SETTLE, (self._key(message),), holder, _MEMORY)
+            await self._state.publish(COMPLETE, (self._key(message),), holder, _MEMORY_MILLISECONDS)
 
     def _key(self, message: str) -> str:
-        return self._shared.key("m", message)
+        return self._state.key("m", message)
 
-    def _forget(self) -> None:
+    def _evict_expired(self) -> None:
         now = self._clock()
-        while self._known:
-            message, known = next(iter(self._known.items()))
-            if len(self._known) < self._most and known.until > now:
+        while self._completed:
+            message, known = next(iter(self._completed.items()))
+            if len(self._completed) < self._limit and known.expires_at > now:
                 return
-            del self._known[message]
+            del self._completed[message]
 
 
-def _answer(packed: bytes) -> Answer:
+def _unpack_response(packed: bytes) -> EndpointResponse:
     head, _, body = packed.partition(b"\n")
     status, outcome = head.decode("ascii").split(" ")
-    return Answer(int(status), outcome, body)
+    return EndpointResponse(int(status), outcome, body)

@@ -23,7 +23,7 @@ class Script:
         return "EVALSHA", self._name, len(keys), *keys, *arguments
 
 
-_JOINED: Final = """
+_CHECK_GENERATION: Final = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local settling = redis.call('PTTL', KEYS[2])
 if settling > 0 then return {'settling', settling} end
@@ -42,7 +42,7 @@ return {known, math.max(redis.call('PTTL', KEYS[2]), 0)}
 """)
 """KEYS: generation, settling. ARGV: the server's run id, a new word, milliseconds to settle where all is new."""
 
-BEAT: Final = Script("""
+HEARTBEAT: Final = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -57,8 +57,8 @@ return {'beat', redis.call('ZCARD', KEYS[2]), math.max(held, 0)}
 """)
 """KEYS: generation, instances, hold. ARGV: generation, instance, milliseconds of a beat's life, of a hold here."""
 
-TAKE: Final = Script(
-    _JOINED
+ACQUIRE: Final = Script(
+    _CHECK_GENERATION
     + """
 local state = redis.call('HMGET', KEYS[3], 'u', 'p', 'w', 'a')
 if state[1] and tonumber(state[1]) > now then return {'held'} end
@@ -86,7 +86,7 @@ return 1
 """)
 """KEYS: conversation. ARGV: milliseconds of memory, the place before; place, what and answer of what was written."""
 
-LEARN: Final = Script("""
+RESTORE_EVENTS: Final = Script("""
 local function newer(one, other)
   for at = 1, math.min(#one, #other) do
     local left, right = string.byte(one, at), string.byte(other, at)
@@ -108,7 +108,7 @@ return {'learnt'}
 own comparison goes by the server's locale."""
 
 CLAIM: Final = Script(
-    _JOINED
+    _CHECK_GENERATION
     + """
 local state = redis.call('HMGET', KEYS[3], 'd', 'a', 'u')
 if state[1] and state[1] ~= ARGV[5] then return {'conflict'} end
@@ -121,7 +121,7 @@ return {'yours'}
 )
 """KEYS: generation, settling, id. ARGV: generation, holder, milliseconds of a turn, of memory; digest."""
 
-SETTLE: Final = Script("""
+COMPLETE: Final = Script("""
 if redis.call('HGET', KEYS[1], 'h') ~= ARGV[1] then return 0 end
 if ARGV[3] then
   redis.call('HSET', KEYS[1], 'a', ARGV[3])
@@ -134,7 +134,7 @@ return 1
 """)
 """KEYS: id. ARGV: holder, milliseconds of memory, and the answer unless the id may come again."""
 
-RECALL: Final = Script("""
+RESTORE_IDS: Final = Script("""
 for number, key in ipairs(KEYS) do
   local at = (number - 1) * 3
   if not redis.call('HGET', key, 'a') then
@@ -146,4 +146,4 @@ return {'recalled'}
 """)
 """KEYS: ids. ARGV, for each: milliseconds of memory, digest, answer."""
 
-SCRIPTS: Final = (JOIN, BEAT, TAKE, RELEASE, CONFIRM, LEARN, CLAIM, SETTLE, RECALL)
+SCRIPTS: Final = (JOIN, HEARTBEAT, ACQUIRE, RELEASE, CONFIRM, RESTORE_EVENTS, CLAIM, COMPLETE, RESTORE_IDS)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError, core_schema
 
 from reconciler.manifest.kinds.fields import REFERENCE
-from reconciler.manifest.yaml_writer import flow
-from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar, number
+from reconciler.manifest.yaml_writer import format_flow
+from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar, parse_number
 from reconciler.text.escape import is_visible
-from reconciler.text.suggest import did_you_mean
+from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
 
-EXAMPLE: Final = "{attribute: language, equals: fr}"
-_LONGEST: Final = 120
+EXAMPLE_CONDITION: Final = "{attribute: language, equals: fr}"
+_MAX_LENGTH: Final = 120
 _SIGNS: Final = {
     "==": "equals",
     "=": "equals",
@@ -36,70 +36,73 @@ _SIGNS: Final = {
     "<": "lessThan",
 }
 _TEXT: Final = re.compile(rf"\s*([\w.-]+)\s*(==|!=|<>|>=|<=|=|>|<|\b(?:{'|'.join(sorted(OPERATORS))})\b)\s*(\S.*?)\s*")
-_API: Final = frozenset({"type", "attribute", "attributeName", "operator", "value"})
+_API_FIELDS: Final = frozenset({"type", "attribute", "attributeName", "operator", "value"})
 
 
-def is_of_the_api(condition: Mapping[str, object]) -> bool:
+def is_api_form(condition: Mapping[str, object]) -> bool:
     """Say whether a condition has the API's form, with its operator as a value."""
-    return "operator" in condition and condition.keys() <= _API
+    return "operator" in condition and condition.keys() <= _API_FIELDS
 
 
-def meant(value: object) -> str:
+def suggest_condition(value: object) -> str:
     """Return the condition that a text or a mapping of another form means; nothing where that is not known."""
-    found = _of_text(value) if isinstance(value, str) else _of_mapping(value) if isinstance(value, dict) else None
-    shown = flow(found) if found else ""
-    return shown if len(shown) <= _LONGEST and is_visible(shown) else ""
+    found = _parse_text(value) if isinstance(value, str) else _parse_mapping(value) if isinstance(value, dict) else None
+    shown = format_flow(found) if found else ""
+    return shown if len(shown) <= _MAX_LENGTH and is_visible(shown) else ""
 
 
-def _of_text(text: str) -> dict[str, Any] | None:
+def _parse_text(text: str) -> dict[str, Any] | None:
     """Read `language == de`, `confidence >= 0.7`, `tier in [gold, platinum]`."""
-    found = _TEXT.fullmatch(text[: _LONGEST + 1])
+    found = _TEXT.fullmatch(text[: _MAX_LENGTH + 1])
     if found is None:
         return None
     name, sign, operand = found.groups()
     operator = _SIGNS.get(sign, sign)
     listed = re.fullmatch(r"[\[(](.*)[\])]", operand)
     if operator in SETS:
-        return {"attribute": name, operator: [_scalar(one) for one in (listed[1] if listed else operand).split(",")]}
+        return {
+            "attribute": name,
+            operator: [_parse_scalar(one) for one in (listed[1] if listed else operand).split(",")],
+        }
     return (
         None
         if listed or operator in EXISTENCE or operator == "between"
-        else {"attribute": name, operator: _scalar(operand)}
+        else {"attribute": name, operator: _parse_scalar(operand)}
     )
 
 
-def _scalar(text: str) -> str | int | float:
+def _parse_scalar(text: str) -> str | int | float:
     bare = text.strip()
     if len(bare) > 1 and bare[0] == bare[-1] and bare[0] in "'\"":
         return bare[1:-1]
     try:
-        return number(bare)
+        return parse_number(bare)
     except ValueError:
         return bare
 
 
-def _of_mapping(form: Mapping[str, Any]) -> dict[str, Any] | None:
+def _parse_mapping(mapping: Mapping[str, Any]) -> dict[str, Any] | None:
     """Read the API's form, `{language: de}`, and a condition as it should be."""
-    if is_of_the_api(form):
-        name, operator = form.get("attribute") or form.get("attributeName"), form["operator"]
+    if is_api_form(mapping):
+        name, operator = mapping.get("attribute") or mapping.get("attributeName"), mapping["operator"]
         if isinstance(name, str) and isinstance(operator, str) and operator in OPERATORS:
-            return {"attribute": name, operator: True if operator in EXISTENCE else form.get("value")}
+            return {"attribute": name, operator: True if operator in EXISTENCE else mapping.get("value")}
         return None
-    if "attribute" in form:
-        return dict(form)
-    if len(form) != 1:
+    if "attribute" in mapping:
+        return dict(mapping)
+    if len(mapping) != 1:
         return None
-    ((name, value),) = form.items()
-    if name in OPERATORS or did_you_mean(name, OPERATORS) or isinstance(value, dict) or value is None:
+    ((name, value),) = mapping.items()
+    if name in OPERATORS or suggest(name, OPERATORS) or isinstance(value, dict) or value is None:
         return None
     return {"attribute": name, ("in" if isinstance(value, list) else "equals"): value}
 
 
-KNOWN_OPERATORS: Final = tuple(sorted(OPERATORS))
-_LISTS: Final = SETS | {"between"}
-_SCALARS: Final = frozenset({str, bool, int, float})
+SORTED_OPERATORS: Final = tuple(sorted(OPERATORS))
+_LIST_OPERATORS: Final = SETS | {"between"}
+_SCALAR_TYPES: Final = frozenset({str, bool, int, float})
 _ATTRIBUTE_AND_OPERATOR: Final = 2
-_SCALAR: Final = "must be text, a number, true or false"
+_SCALAR_MESSAGE: Final = "must be text, a number, true or false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +116,7 @@ class ConditionEntry:
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         """Validate in one Python function: quicker than a model with a field for each operator, and clearer."""
-        return core_schema.no_info_plain_validator_function(_entry)
+        return core_schema.no_info_plain_validator_function(_validate_entry)
 
     @classmethod
     def __get_pydantic_json_schema__(
@@ -131,7 +134,7 @@ class ConditionEntry:
                     "description": "Name of the attribute of the conversation that is asked about.",
                     "examples": ["customerTier"],
                 },
-                **{operator: _operand_schema(operator) for operator in KNOWN_OPERATORS},
+                **{operator: _operand_schema(operator) for operator in SORTED_OPERATORS},
             },
             "required": ["attribute"],
             "additionalProperties": False,
@@ -141,12 +144,14 @@ class ConditionEntry:
         }
 
 
-def _entry(value: object) -> ConditionEntry:
+def _validate_entry(value: object) -> ConditionEntry:
     """Return what a mapping says; every error in it at once."""
     if isinstance(value, ConditionEntry):
         return value
     if not isinstance(value, dict):
-        raise PydanticCustomError("CXR104", f"must be a mapping, such as {meant(value) or EXAMPLE}")
+        raise PydanticCustomError(
+            "CXR104", f"must be a mapping, such as {suggest_condition(value) or EXAMPLE_CONDITION}"
+        )
     if len(value) == _ATTRIBUTE_AND_OPERATOR:
         attribute = value.get("attribute")
         first, second = value
@@ -160,19 +165,23 @@ def _entry(value: object) -> ConditionEntry:
 
 def _fits(operator: str, operand: object) -> bool:
     """Tell whether a value has the shape that its operator wants: a scalar, a list of them or a variable, or true."""
-    if operator in _LISTS:
+    if operator in _LIST_OPERATORS:
         if isinstance(operand, str):
             return REFERENCE.fullmatch(operand) is not None
-        return isinstance(operand, (list, tuple)) and all(type(one) in _SCALARS for one in operand)
-    return operand is True if operator in EXISTENCE else type(operand) in _SCALARS
+        return isinstance(operand, (list, tuple)) and all(type(one) in _SCALAR_TYPES for one in operand)
+    return operand is True if operator in EXISTENCE else type(operand) in _SCALAR_TYPES
 
 
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
     """Say all that is wrong with a condition that cannot be read."""
-    if is_of_the_api(value):
-        yield _error("CXR102", f"this is the API's form of a condition: write {meant(value) or EXAMPLE}", value)
+    if is_api_form(value):
+        yield _error(
+            "CXR102",
+            f"this is the API's form of a condition: write {suggest_condition(value) or EXAMPLE_CONDITION}",
+            value,
+        )
         return
-    if "attribute" not in value and (form := meant(value)):
+    if "attribute" not in value and (form := suggest_condition(value)):
         yield _error("CXR103", f"this condition does not say which attribute it is about: write {form}", value)
         return
     operators = [key for key in value if key in OPERATORS]
@@ -199,27 +208,27 @@ def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails
     if operator in EXISTENCE:
         other = "exists" if operator == "notExists" else "notExists"
         yield _error("CXR104", f"must be true (its opposite is {other}: true)", operand, operator)
-    elif operator not in _LISTS:
-        yield _error("CXR104", _SCALAR, operand, operator)
+    elif operator not in _LIST_OPERATORS:
+        yield _error("CXR104", _SCALAR_MESSAGE, operand, operator)
     elif not isinstance(operand, (list, tuple)):
         yield _error("CXR104", "must be a list", operand, operator)
     else:
         for at, one in enumerate(operand):
-            if type(one) not in _SCALARS:
-                yield _error("CXR104", _SCALAR, one, operator, at)
+            if type(one) not in _SCALAR_TYPES:
+                yield _error("CXR104", _SCALAR_MESSAGE, one, operator, at)
 
 
-def _error(code: str, message: str, found: object, *loc: str | int) -> InitErrorDetails:
-    return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=found)
+def _error(code: str, message: str, value: object, *loc: str | int) -> InitErrorDetails:
+    return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=value)
 
 
 def _operand_schema(operator: str) -> dict[str, Any]:
     """Describe what stands beside an operator."""
-    said, example = _SAID[operator]
-    return {"description": said, **_kind(operator), "examples": [example]}
+    said, example = _OPERATOR_HELP[operator]
+    return {"description": said, **_operand_type(operator), "examples": [example]}
 
 
-def _kind(operator: str) -> dict[str, Any]:
+def _operand_type(operator: str) -> dict[str, Any]:
     if operator in EXISTENCE:
         return {"const": True}
     kind: dict[str, Any] = {"type": ["string", "number", "boolean"]}
@@ -234,7 +243,7 @@ def _kind(operator: str) -> dict[str, Any]:
     return {"type": ["string", "number"]} if operator in ORDERS else kind
 
 
-_SAID: Final[dict[str, tuple[str, object]]] = {
+_OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {
     "equals": ("The attribute is exactly this; text compares letter by letter, with case.", "gold"),
     "notEquals": ("The attribute is there, and it is not this.", "fr"),
     "in": ("The attribute is one of these.", ["gold", "platinum"]),

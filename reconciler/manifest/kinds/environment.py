@@ -15,20 +15,20 @@ from reconciler.manifest.kinds.fields import (
     API_VERSION,
     DIGEST,
     ENVIRONMENT,
-    NAME_OF_VAR,
     TENANT,
+    VAR_NAME,
     Constant,
-    Filled,
     LongList,
+    NonEmptyText,
+    Omittable,
     RelativePath,
     Share,
     ShortList,
     Slug,
-    Strict,
-    Unset,
+    StrictModel,
     Url,
     Variable,
-    exactly_one,
+    require_exactly_one,
 )
 from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
 from reconciler.manifest.kinds.tenant_api import Api, Credentials
@@ -36,13 +36,13 @@ from reconciler.manifest.kinds.tenant_api import Api, Credentials
 Parameter = Annotated[int, Field(ge=1, le=9)]
 
 
-class Fallback(Strict):
+class Fallback(StrictModel):
     """What the context endpoint writes in place of an unknown or unsure intent."""
 
-    intent: Filled = Field(description="The intent that is written instead.", examples=["none"])
+    intent: NonEmptyText = Field(description="The intent that is written instead.", examples=["none"])
 
 
-class Signal(Strict):
+class Signal(StrictModel):
     """Which of the parameters p1 to p9 of a signal holds what."""
 
     intent: Parameter = Field(default=1, description="The parameter that holds the intent.", examples=[1])
@@ -52,7 +52,7 @@ class Signal(Strict):
     updated_at: Parameter = Field(default=3, description="The parameter that holds the event's time.", examples=[3])
 
     @model_validator(mode="after")
-    def _one_each(self) -> Self:
+    def _check_distinct_parameters(self) -> Self:
         if len({self.intent, self.confidence, self.updated_at}) < 3:  # noqa: PLR2004 - three parameters
             raise PydanticCustomError(
                 "CXR104", "two of intent, confidence and updatedAt are in one parameter of the signal"
@@ -60,7 +60,7 @@ class Signal(Strict):
         return self
 
 
-class Context(Strict):
+class Context(StrictModel):
     """How the context endpoint writes. Without `below`, values are written as they come."""
 
     writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = Field(
@@ -73,19 +73,19 @@ class Context(Strict):
         description="With `writer: voice-signal`, in which parameters the script finds what.",
         examples=[{"intent": 1, "confidence": 2, "updatedAt": 3}],
     )
-    min_confidence: Unset[Share] = Field(
+    min_confidence: Omittable[Share] = Field(
         default=None,
         description="How sure the bot must be, from 0 to 1; below that, the fallback is written instead. Default: 0.",
         examples=[0.4],
     )
-    below: Unset[Fallback] = Field(
+    below: Omittable[Fallback] = Field(
         default=None,
         description="What is written when the bot is less sure than that, or its intent is in no Intents document.",
         examples=[{"intent": "none"}],
     )
 
     @model_validator(mode="after")
-    def _together(self) -> Self:
+    def _check_fallback(self) -> Self:
         if self.below is None and self.min_confidence is not None:
             raise PydanticCustomError("CXR103", 'missing field "below"')
         return self
@@ -95,36 +95,36 @@ SANDBOX: Final = "sandbox"
 """The name of the built-in environment: the simulator, in process."""
 
 
-class Attributes(Strict):
+class Attributes(StrictModel):
     """Under which attribute names the bot's findings are in a conversation's context."""
 
-    intent: Filled = Field(
+    intent: NonEmptyText = Field(
         default="cognigyDetectedIntent",
         description="Name of the attribute that holds what the caller wants, as the bot understood it.",
         examples=["cognigyDetectedIntent"],
     )
-    confidence: Filled = Field(
+    confidence: NonEmptyText = Field(
         default="cognigyConfidence",
         description="Name of the attribute that holds how sure the bot was, from 0 to 1.",
         examples=["cognigyConfidence"],
     )
-    updated_at: Filled = Field(
+    updated_at: NonEmptyText = Field(
         default="routedAt",
         description="Name of the attribute that holds when the other two were last written.",
         examples=["routedAt"],
     )
 
 
-class Notify(Strict):
+class Notify(StrictModel):
     """Whom to tell of drift, of applied changes and of failures."""
 
-    url: Unset[Url] = Field(
+    url: Omittable[Url] = Field(
         default=None,
         description="Address of a web hook, as Slack and others have them. `cxroute watch` and `cxroute apply` tell it"
         " when somebody changed rules in CXone, when changes were applied and when that failed.",
         examples=["https://hooks.example/T0/B0"],
     )
-    url_env: Unset[Variable] = Field(
+    url_env: Omittable[Variable] = Field(
         default=None,
         description="In place of `url`, where nobody may read it: the name of the environment variable that holds it."
         " NAME_FILE, the path of a file that holds it, works too.",
@@ -132,12 +132,12 @@ class Notify(Strict):
     )
 
     @model_validator(mode="after")
-    def _one_address(self) -> Self:
-        exactly_one(self, "url", "url_env")
+    def _check_single_address(self) -> Self:
+        require_exactly_one(self, "url", "url_env")
         return self
 
 
-class Traffic(Strict):
+class Traffic(StrictModel):
     """The traffic sample from which each change's share of callers is told."""
 
     file: RelativePath = Field(
@@ -152,7 +152,7 @@ class Traffic(Strict):
     )
 
 
-class AcceptedRule(Strict):
+class AcceptedRule(StrictModel):
     """A live rule that is not managed, and may send conversations elsewhere than the manifests do."""
 
     name: str = Field(description="The live rule's name, exactly.", examples=["IVR | after hours"])
@@ -161,12 +161,12 @@ class AcceptedRule(Strict):
         " other ones, and is in the way again.",
         examples=["1a2b3c4d"],
     )
-    reason: Filled = Field(
+    reason: NonEmptyText = Field(
         description="Why the rule may send conversations elsewhere.", examples=["opened by telephony"]
     )
 
 
-class Unmanaged(Strict):
+class Unmanaged(StrictModel):
     """Live rules that are not managed."""
 
     accept: LongList[AcceptedRule] = Field(
@@ -177,7 +177,7 @@ class Unmanaged(Strict):
     )
 
 
-class Environment(Strict):
+class Environment(StrictModel):
     """A tenant, who manages it, and what must not happen to it."""
 
     api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
@@ -192,7 +192,7 @@ class Environment(Strict):
         " by hand only where `adopt` names them.",
         examples=["acme-routing"],
     )
-    tenant: Unset[Annotated[str, Field(pattern=TENANT)]] = Field(
+    tenant: Omittable[Annotated[str, Field(pattern=TENANT)]] = Field(
         default=None,
         description="The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.",
         examples=["acme"],
@@ -213,7 +213,7 @@ class Environment(Strict):
         description="What the tenant calls the bot's intent, its confidence and the time of writing.",
         examples=[{"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"}],
     )
-    vars: dict[Annotated[str, Field(pattern=NAME_OF_VAR)], Constant] = Field(
+    vars: dict[Annotated[str, Field(pattern=VAR_NAME)], Constant] = Field(
         default={},
         description="Values that stand for ${name} in rules and route tests; $$ is a dollar. Inside a text, ${name} is"
         " replaced by the value as text; as a whole value, it is a number, true, false or a list where this is one.",
@@ -228,12 +228,12 @@ class Environment(Strict):
         description="How `cxroute serve` writes what the bot understood, and what it writes where the bot is unsure.",
         examples=[{"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}}],
     )
-    notify: Unset[Notify] = Field(
+    notify: Omittable[Notify] = Field(
         default=None,
         description="Whom to tell when rules were changed in CXone, when changes were applied and when that failed.",
         examples=[{"url": "https://hooks.example/T0/B0"}],
     )
-    traffic: Unset[Traffic] = Field(
+    traffic: Omittable[Traffic] = Field(
         default=None,
         description="A sample of conversations, from which plans tell which share of the callers a change moves.",
         examples=[{"file": "traffic/prod.csv", "period": "October 2026"}],

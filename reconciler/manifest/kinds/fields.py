@@ -33,13 +33,13 @@ from reconciler.text.hosts import request_url
 T = TypeVar("T")
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """A part of a manifest: camelCase keys, no field that is not declared, no value that is merely convertible."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
 
-class Pattern(NamedTuple):
+class PatternMessage(NamedTuple):
     """What a text that does not match is told."""
 
     code: str
@@ -56,8 +56,8 @@ ADDRESS: Final = f"^{_SLUG}/{_SLUG}$"
 ENVIRONMENT: Final = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TENANT: Final = rf"^{_LABEL}((\.{_LABEL})+(:[0-9]{{1,5}})?)?$"
 VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
-ADDRESSES: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
-NAME_OF_VAR: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
+ADDRESS_GLOB: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
+VAR_NAME: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 REFERENCE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII)
 """`${name}` as a whole value."""
 AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
@@ -66,7 +66,7 @@ CONTEXT_PATH: Final = r"^/[A-Za-z0-9._~/%@:+-]{0,511}\{conversationId\}[A-Za-z0-
 _FIELD: Final = "[A-Za-z_$@][A-Za-z0-9_$@:-]{0,63}"
 FIELD: Final = f"^{_FIELD}$"
 MEMBER: Final = rf"^{_FIELD}(\.{_FIELD}){{0,4}}$"
-WHOLE_OR_MEMBER: Final = rf"^(\.|{_FIELD}(\.{_FIELD}){{0,4}})$"
+DOT_OR_MEMBER: Final = rf"^(\.|{_FIELD}(\.{_FIELD}){{0,4}})$"
 MESSAGE: Final = rf"^{_FIELD}(\[\])?(\.{_FIELD}(\[\])?){{0,4}}$"
 PARAMETER: Final = "^[A-Za-z_$][A-Za-z0-9_.$-]{0,63}$"
 HEADER: Final = "^[A-Za-z][A-Za-z0-9-]{0,63}$"
@@ -74,38 +74,48 @@ WORD: Final = "^[A-Za-z0-9_.:/=!<>-][A-Za-z0-9 _.:/=!<>-]{0,63}$"
 DIGEST: Final = "^[0-9a-f]{8}$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
-PATTERNS: Final[dict[str, Pattern]] = {
-    SLUG: Pattern("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
-    ADDRESS: Pattern("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
-    ADDRESSES: Pattern("CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"),
-    ENVIRONMENT: Pattern("CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"),
-    TENANT: Pattern("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
-    VARIABLE: Pattern("CXR104", "must be the name of an environment variable (never a secret itself)"),
-    NAME_OF_VAR: Pattern("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
-    AREA: Pattern("CXR104", "must be an area, such as na1 or eu1"),
-    API_PATH: Pattern("CXR104", "must be a path that begins with /, without a query"),
-    CONTEXT_PATH: Pattern("CXR104", "must be a path that begins with / and holds {conversationId} once"),
-    FIELD: Pattern("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"),
-    MEMBER: Pattern("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
-    WHOLE_OR_MEMBER: Pattern("CXR104", "must be a dot, or the names of members with dots between, such as data.rules"),
-    MESSAGE: Pattern("CXR104", "must be names of members with dots between, such as errors[].message"),
-    PARAMETER: Pattern("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
-    HEADER: Pattern("CXR104", "must be the name of a header: letters, digits and -"),
-    WORD: Pattern("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
-    DIGEST: Pattern("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
-    CLOCK: Pattern("CXR104", "must be a time of day from 00:00 to 24:00"),
+PATTERN_MESSAGES: Final[dict[str, PatternMessage]] = {
+    SLUG: PatternMessage("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
+    ADDRESS: PatternMessage("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
+    ADDRESS_GLOB: PatternMessage(
+        "CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"
+    ),
+    ENVIRONMENT: PatternMessage(
+        "CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"
+    ),
+    TENANT: PatternMessage("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
+    VARIABLE: PatternMessage("CXR104", "must be the name of an environment variable (never a secret itself)"),
+    VAR_NAME: PatternMessage("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
+    AREA: PatternMessage("CXR104", "must be an area, such as na1 or eu1"),
+    API_PATH: PatternMessage("CXR104", "must be a path that begins with /, without a query"),
+    CONTEXT_PATH: PatternMessage("CXR104", "must be a path that begins with / and holds {conversationId} once"),
+    FIELD: PatternMessage(
+        "CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"
+    ),
+    MEMBER: PatternMessage("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
+    DOT_OR_MEMBER: PatternMessage(
+        "CXR104", "must be a dot, or the names of members with dots between, such as data.rules"
+    ),
+    MESSAGE: PatternMessage("CXR104", "must be names of members with dots between, such as errors[].message"),
+    PARAMETER: PatternMessage("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
+    HEADER: PatternMessage("CXR104", "must be the name of a header: letters, digits and -"),
+    WORD: PatternMessage("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
+    DIGEST: PatternMessage("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
+    CLOCK: PatternMessage("CXR104", "must be a time of day from 00:00 to 24:00"),
 }
 """By pattern, since pydantic's error carries the pattern that a text did not match."""
 
 
-def _present(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
+def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
     """Validate as the type that stands beside None."""
     (inner,) = (one for one in get_args(source) if one is not NoneType)
     schema: core_schema.CoreSchema = handler.generate_schema(inner)
     return schema
 
 
-def _number(message: str, ge: int | None = None, gt: int | None = None, le: int | None = None) -> GetPydanticSchema:
+def _number_schema(
+    message: str, ge: int | None = None, gt: int | None = None, le: int | None = None
+) -> GetPydanticSchema:
     """Accept whole numbers and others, each as it is; a union alone would complain once for either."""
     schema = core_schema.union_schema(
         [
@@ -125,46 +135,47 @@ _SCALAR: Final = core_schema.union_schema(
 )
 
 
-def _scalar(message: str, *more: core_schema.CoreSchema) -> GetPydanticSchema:
+def _scalar_schema(message: str, *extra_choices: core_schema.CoreSchema) -> GetPydanticSchema:
     schema = core_schema.union_schema(
-        [*_SCALAR["choices"], *more], custom_error_type="CXR104", custom_error_message=message
+        [*_SCALAR["choices"], *extra_choices], custom_error_type="CXR104", custom_error_message=message
     )
     return GetPydanticSchema(lambda _source, _handler: schema)
 
 
-def _at_most(most: int) -> Callable[[object], object]:
+def _limit_items(limit: int) -> Callable[[object], object]:
     def check(value: object) -> object:
-        if isinstance(value, list) and len(value) > most:
-            raise PydanticCustomError("CXR104", f"must hold {most:,} items at most")
+        if isinstance(value, list) and len(value) > limit:
+            raise PydanticCustomError("CXR104", f"must hold {limit:,} items at most")
         return value
 
     return check
 
 
-Unset = Annotated[T | None, GetPydanticSchema(_present)]
+Omittable = Annotated[T | None, GetPydanticSchema(_non_null_schema)]
 """A field that may be absent (then None), but may not be written as null: an empty value is more likely a slip."""
-Listed = Annotated[tuple[T, ...], Field(strict=False)]
+YamlList = Annotated[tuple[T, ...], Field(strict=False)]
 """A YAML list, kept as a tuple; `strict` would want a tuple of Python's."""
-ShortList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_at_most(100))]
-LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_at_most(1000))]
+ShortList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(100))]
+LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(1000))]
 """Lists whose items are slow to complain of. Pydantic's own max_length looks at all items first."""
-FilledList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_at_most(1000))]
+NonEmptyList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_limit_items(1000))]
 
-Filled = Annotated[str, Field(min_length=1)]
+NonEmptyText = Annotated[str, Field(min_length=1)]
 Slug = Annotated[str, Field(pattern=SLUG)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-Share = Annotated[int | float, _number("must be a number from 0 to 1", ge=0, le=1)]
-Percent = Annotated[int | float, _number("must be a number from 0 to 100", ge=0, le=100)]
-NotNegative = Annotated[int | float, _number("must be a number, 0 or more", ge=0)]
-Positive = Annotated[int | float, _number("must be a number above 0", gt=0, le=1_000_000)]
+Share = Annotated[int | float, _number_schema("must be a number from 0 to 1", ge=0, le=1)]
+Percent = Annotated[int | float, _number_schema("must be a number from 0 to 100", ge=0, le=100)]
+NonNegative = Annotated[int | float, _number_schema("must be a number, 0 or more", ge=0)]
+Positive = Annotated[int | float, _number_schema("must be a number above 0", gt=0, le=1_000_000)]
 Attribute = Annotated[
-    str | bool | int | float | None, _scalar("must be text, a number, true, false or null", core_schema.none_schema())
+    str | bool | int | float | None,
+    _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema()),
 ]
 
 Constant = Annotated[
     str | bool | int | float | tuple[str | bool | int | float, ...],
-    _scalar(
+    _scalar_schema(
         "must be text, a number, true or false, or a list of these",
         core_schema.tuple_variable_schema(_SCALAR, strict=False, max_length=1000),
     ),
@@ -172,14 +183,14 @@ Constant = Annotated[
 """What a name in `vars` stands for."""
 
 
-def _written_as(value: object) -> str:
+def _variable_or_value(value: object) -> str:
     """Tell a name in `vars` from a value, so that the errors of one of them alone are told."""
     return "<variable>" if isinstance(value, str) and REFERENCE.fullmatch(value) else "<value>"
 
 
 OrVariable = Annotated[
     Annotated[T, Tag("<value>")] | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
-    Discriminator(_written_as),
+    Discriminator(_variable_or_value),
 ]
 """A value that is no text, or `${name}`: then each environment's own, which is checked when it is filled in."""
 
@@ -189,7 +200,7 @@ LAST_YEAR: Final = 9998
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
-def timestamp(value: object) -> object:
+def parse_timestamp(value: object) -> object:
     """Return the instant that an RFC 3339 text means."""
     if isinstance(value, datetime):
         return value
@@ -203,51 +214,51 @@ def timestamp(value: object) -> object:
     raise PydanticCustomError("CXR104", "must be a time with its offset, such as 2026-12-01T08:00:00+01:00")
 
 
-def _zone(key: str) -> str:
+def _check_zone(key: str) -> str:
     """Return a time zone's key. Looked up in a list, not in the file system: keys come from outside."""
-    if key in _known_zones():
+    if key in _time_zone_set():
         return key
-    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": zones()})
+    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": time_zones()})
 
 
 @cache
-def _known_zones() -> frozenset[str]:
-    return frozenset(zones())
+def _time_zone_set() -> frozenset[str]:
+    return frozenset(time_zones())
 
 
 @cache
-def zones() -> tuple[str, ...]:
+def time_zones() -> tuple[str, ...]:
     """Return the keys of all time zones, the same on every machine."""
     return tuple(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
 
 
-def _url(text: str) -> str:
+def _check_url(text: str) -> str:
     """Return an address that a request may be sent to: https, or http to this machine alone."""
-    if len(text) <= _LONGEST_URL and request_url(text):
+    if len(text) <= _MAX_URL_LENGTH and request_url(text):
         return text
     raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// for this machine only)")
 
 
-def _service(text: str) -> str:
+def _check_service_url(text: str) -> str:
     """Return the address of a service: no query, no fragment."""
     if "?" in text or "#" in text:
         raise PydanticCustomError("CXR104", "must be an address without a query")
-    return _url(text)
+    return _check_url(text)
 
 
-def _base(text: str) -> str:
+def _check_base_url(text: str) -> str:
     """Return the address of a server, to which paths are added."""
-    if urlsplit(_service(text)).path not in {"", "/"}:
+    if urlsplit(_check_service_url(text)).path not in {"", "/"}:
         raise PydanticCustomError(
             "CXR104", "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
         )
     return text
 
 
-_LONGEST_URL: Final = 2048
+_MAX_URL_LENGTH: Final = 2048
 
 
-def _inside(path: str) -> str:
+def _check_relative_path(path: str) -> str:
     """Return the path of a file in the working directory: a manifest must not be able to name any other."""
     parts = path.split("/")
     if path.isprintable() and path and "\\" not in path and ":" not in path and parts[0] != "" and ".." not in parts:
@@ -255,30 +266,30 @@ def _inside(path: str) -> str:
     raise PydanticCustomError("CXR104", "must be a path inside the working directory, such as traffic/prod.csv")
 
 
-def _code(text: str) -> str:
+def _check_code(text: str) -> str:
     """Return the code of a finding."""
     if text in CODES:
         return text
     raise PydanticCustomError("CXR104", "must be the code of a finding, such as CXR203", {"known": tuple(CODES)})
 
 
-FindingCode = Annotated[str, AfterValidator(_code)]
-Timestamp = Annotated[datetime, BeforeValidator(timestamp)]
-Zone = Annotated[str, AfterValidator(_zone)]
-Url = Annotated[str, AfterValidator(_url)]
-ServiceUrl = Annotated[str, AfterValidator(_service)]
-BaseUrl = Annotated[str, AfterValidator(_base)]
-RelativePath = Annotated[str, AfterValidator(_inside)]
+FindingCode = Annotated[str, AfterValidator(_check_code)]
+Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
+Url = Annotated[str, AfterValidator(_check_url)]
+ServiceUrl = Annotated[str, AfterValidator(_check_service_url)]
+BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 
 
 def text_or_mapping(value: object) -> str | None:
     """Name the form that was meant, so that its errors alone are told."""
     if isinstance(value, str):
         return "<text>"
-    return "<mapping>" if isinstance(value, (Mapping, Strict)) else None
+    return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
-def exactly_one(document: Strict, *names: str) -> None:
+def require_exactly_one(document: StrictModel, *names: str) -> None:
     """Refuse a part in which not exactly one of some fields is set. For small parts; rules are seen to in `checks`."""
     if sum(getattr(document, name) is not None for name in names) != 1:
         raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} must be there")

@@ -16,21 +16,21 @@ from pydantic_core import PydanticCustomError
 
 from reconciler.manifest.kinds.fields import (
     ADDRESS,
-    ADDRESSES,
+    ADDRESS_GLOB,
     CLOCK,
     FIRST_YEAR,
     LAST_YEAR,
-    Filled,
-    FilledList,
     FindingCode,
     LongList,
+    NonEmptyList,
+    NonEmptyText,
+    Omittable,
     Percent,
     ShortList,
-    Strict,
+    StrictModel,
     Timestamp,
-    Unset,
     Zone,
-    timestamp,
+    parse_timestamp,
 )
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -38,12 +38,12 @@ _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
-def _day_or_instant(value: object) -> object:
+def _parse_day_or_instant(value: object) -> object:
     """Return the date, or the instant, that a text means."""
     if isinstance(value, date):
         return value
     if isinstance(value, str) and "T" in value.upper():
-        return timestamp(value)
+        return parse_timestamp(value)
     try:
         day = date.fromisoformat(value) if isinstance(value, str) and _DATE.fullmatch(value) else date.min
     except ValueError:
@@ -53,13 +53,13 @@ def _day_or_instant(value: object) -> object:
     raise PydanticCustomError("CXR104", "must be a date, such as 2026-12-20, or a time with its offset")
 
 
-DayOrInstant = Annotated[date | datetime, BeforeValidator(_day_or_instant)]
+DayOrInstant = Annotated[date | datetime, BeforeValidator(_parse_day_or_instant)]
 
 
-class WeeklyFreeze(Strict):
+class WeeklyFreeze(StrictModel):
     """A window that comes back every week. One that ends at or before its start ends on the next day."""
 
-    days: FilledList[Day] = Field(
+    days: NonEmptyList[Day] = Field(
         description="The days on which it begins. One that runs past midnight belongs to the day of its start.",
         examples=[["fri", "sat", "sun"]],
     )
@@ -94,7 +94,7 @@ class WeeklyFreeze(Strict):
         return _DAYS[local.weekday()] in self.days
 
 
-class DatedFreeze(Strict):
+class DatedFreeze(StrictModel):
     """A window between two days (both belong to it) or two instants (the end does not)."""
 
     start: DayOrInstant = Field(
@@ -113,7 +113,7 @@ class DatedFreeze(Strict):
     )
 
     @model_validator(mode="after")
-    def _runs_forward(self) -> Self:
+    def _check_order(self) -> Self:
         begins, ends = self.bounds()
         if begins < ends:
             return self
@@ -134,7 +134,7 @@ class DatedFreeze(Strict):
         return datetime.combine(when + timedelta(days=days), time(), ZoneInfo(self.timezone))
 
 
-def _form(value: object) -> str:
+def _freeze_tag(value: object) -> str:
     """Name the form that was meant, so that its errors alone are told."""
     if isinstance(value, DatedFreeze) or (isinstance(value, Mapping) and ("start" in value or "end" in value)):
         return "<dated>"
@@ -142,7 +142,7 @@ def _form(value: object) -> str:
 
 
 Freeze = Annotated[
-    Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_form)
+    Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_freeze_tag)
 ]
 
 
@@ -154,7 +154,7 @@ def _minutes(clock: str) -> int:
 GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
 
 
-class Limit(Strict):
+class Limit(StrictModel):
     """How many may go or change: whichever of the two is more. One that is left out is 0."""
 
     count: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
@@ -167,7 +167,7 @@ class Limit(Strict):
     )
 
 
-class TrafficLimit(Strict):
+class TrafficLimit(StrictModel):
     """How much of the traffic sample may go to another queue."""
 
     percent: Percent = Field(
@@ -175,7 +175,7 @@ class TrafficLimit(Strict):
     )
 
 
-class Allow(Strict):
+class Allow(StrictModel):
     """A guard that is lifted until a time, reviewed like all else."""
 
     name: GuardName = Field(
@@ -185,28 +185,28 @@ class Allow(Strict):
     until: Timestamp = Field(
         description="When the guard holds again: a time with its offset from UTC.", examples=["2026-12-01T00:00:00Z"]
     )
-    reason: Filled = Field(
+    reason: NonEmptyText = Field(
         description="Why it may be lifted; shown in plans and kept in the journal.", examples=["CHG-1042"]
     )
 
 
-class Accept(Strict):
+class Accept(StrictModel):
     """A finding that is meant in this Environment: it is counted and not shown."""
 
     code: FindingCode = Field(description="The finding's code. An error cannot be accepted.", examples=["CXR202"])
-    address: Unset[Annotated[str, Field(pattern=ADDRESSES)]] = Field(
+    address: Omittable[Annotated[str, Field(pattern=ADDRESS_GLOB)]] = Field(
         default=None,
         description="The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings"
         " that are about no single rule.",
         examples=["exchange/*"],
     )
-    reason: Filled = Field(
+    reason: NonEmptyText = Field(
         description="Why the finding is meant; kept in the plan's JSON.",
         examples=["the rule made by hand goes in June"],
     )
 
 
-class Guard(Strict):
+class Guard(StrictModel):
     """What an apply must not do: beyond these, it refuses."""
 
     deletes: Limit = Field(
@@ -215,12 +215,12 @@ class Guard(Strict):
         " percentage.",
         examples=[{"count": 2, "percent": 30}],
     )
-    changes: Unset[Limit] = Field(
+    changes: Omittable[Limit] = Field(
         default=None,
         description="How many rules one apply may update or delete before it refuses. Default: no limit.",
         examples=[{"count": 10, "percent": 20}],
     )
-    traffic: Unset[TrafficLimit] = Field(
+    traffic: Omittable[TrafficLimit] = Field(
         default=None,
         description="How much of the traffic sample one apply may send to other queues. Default: no limit.",
         examples=[{"percent": 10}],

@@ -19,61 +19,63 @@ from reconciler.manifest.kinds.fields import (
     API_PATH,
     API_VERSION,
     CONTEXT_PATH,
+    DOT_OR_MEMBER,
     FIELD,
     HEADER,
     MEMBER,
     MESSAGE,
     PARAMETER,
-    WHOLE_OR_MEMBER,
     WORD,
+    Omittable,
     ShortList,
     Slug,
-    Strict,
-    Unset,
+    StrictModel,
 )
 from reconciler.model.rule import OPERATORS
 from reconciler.text.escape import quote_name
 
-Name = Annotated[str, Field(pattern=FIELD)]
-Word = Annotated[str, Field(pattern=WORD)]
+FieldName = Annotated[str, Field(pattern=FIELD)]
+TenantWord = Annotated[str, Field(pattern=WORD)]
 Operator = Annotated[str, GetPydanticSchema(lambda _source, _handler: core_schema.literal_schema(sorted(OPERATORS)))]
 
 
-def distinct(*names: str) -> None:
+def require_distinct(*names: str) -> None:
     """Refuse two meanings of one name."""
     for place, name in enumerate(names):
         if name in names[:place]:
             raise PydanticCustomError("CXR104", f"two meanings have one name, {quote_name(name)}")
 
 
-class _Names(Strict):
+class _NameTable(StrictModel):
     """Names of one kind of part, by ours."""
 
-    def written(self) -> dict[str, str]:
+    def tenant_names(self) -> dict[str, str]:
         """Return each of our names and the tenant's."""
         return {name: str(found) for name, found in self.model_dump(by_alias=True).items()}
 
 
-class RuleNames(_Names):
+class RuleNames(_NameTable):
     """What the fields of a rule are called; its id's name is in `rules`."""
 
-    name: Name = Field(default="name", description="Field that holds a rule's name.", examples=["name"])
-    description: Name = Field(
+    name: FieldName = Field(default="name", description="Field that holds a rule's name.", examples=["name"])
+    description: FieldName = Field(
         default="description",
         description="Field that holds a rule's description; it must keep a text of several lines.",
         examples=["description"],
     )
-    priority: Name = Field(default="priority", description="Field that holds a rule's priority.", examples=["priority"])
-    enabled: Name = Field(
+    priority: FieldName = Field(
+        default="priority", description="Field that holds a rule's priority.", examples=["priority"]
+    )
+    enabled: FieldName = Field(
         default="enabled", description="Field that says with true or false whether a rule is on.", examples=["enabled"]
     )
-    conditions: Name = Field(
+    conditions: FieldName = Field(
         default="conditions", description="Field that holds the list of a rule's conditions.", examples=["conditions"]
     )
-    targets: Name = Field(
+    targets: FieldName = Field(
         default="targets", description="Field that holds the list of a rule's targets.", examples=["targets"]
     )
-    date_created: Name = Field(
+    date_created: FieldName = Field(
         default="dateCreated",
         description="Field that holds when a rule was made, as an ISO 8601 date and time: of several copies of one"
         " rule the oldest one is ours.",
@@ -81,78 +83,78 @@ class RuleNames(_Names):
     )
 
 
-class ConditionNames(_Names):
+class ConditionNames(_NameTable):
     """What the fields of a condition are called, and which type of condition asks about an attribute."""
 
-    type: Name = Field(default="type", description="Field that holds a condition's type.", examples=["type"])
-    attribute_name: Name = Field(
+    type: FieldName = Field(default="type", description="Field that holds a condition's type.", examples=["type"])
+    attribute_name: FieldName = Field(
         default="attributeName",
         description="Field that holds the name of the attribute that is asked about.",
         examples=["attributeName"],
     )
-    operator: Name = Field(
+    operator: FieldName = Field(
         default="operator", description="Field that holds a condition's operator.", examples=["operator"]
     )
-    value: Name = Field(default="value", description="Field that holds a condition's value.", examples=["value"])
-    attribute: Word = Field(
+    value: FieldName = Field(default="value", description="Field that holds a condition's value.", examples=["value"])
+    attribute: TenantWord = Field(
         default="attribute",
         description="The type of a condition that asks about an attribute.",
         examples=["attribute"],
     )
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        distinct(self.type, self.attribute_name, self.operator, self.value)
+    def _check_distinct(self) -> Self:
+        require_distinct(self.type, self.attribute_name, self.operator, self.value)
         return self
 
-    def written(self) -> dict[str, str]:
+    def tenant_names(self) -> dict[str, str]:
         """Return each of our names and the tenant's, without the type's value."""
-        return {ours: theirs for ours, theirs in super().written().items() if ours != "attribute"}
+        return {ours: theirs for ours, theirs in super().tenant_names().items() if ours != "attribute"}
 
 
-class TargetNames(_Names):
+class TargetNames(_NameTable):
     """What the fields of a target are called, which type of target is a queue, and how its id is written."""
 
-    type: Name = Field(default="type", description="Field that holds a target's type.", examples=["type"])
-    queue_id: Name = Field(
+    type: FieldName = Field(default="type", description="Field that holds a target's type.", examples=["type"])
+    queue_id: FieldName = Field(
         default="queueId", description="Field that holds the id of a target's queue.", examples=["queueId"]
     )
-    weight: Name = Field(default="weight", description="Field that holds a target's weight.", examples=["weight"])
-    queue: Word = Field(default="queue", description="The type of a target that is a queue.", examples=["queue"])
+    weight: FieldName = Field(default="weight", description="Field that holds a target's weight.", examples=["weight"])
+    queue: TenantWord = Field(default="queue", description="The type of a target that is a queue.", examples=["queue"])
     queue_ids: Literal["text", "number"] = Field(
         default="text", description="Whether a target's queue id is a text or a whole number in JSON."
     )
 
     @model_validator(mode="after")
-    def _distinct(self) -> Self:
-        distinct(self.type, self.queue_id, self.weight)
+    def _check_distinct(self) -> Self:
+        require_distinct(self.type, self.queue_id, self.weight)
         return self
 
-    def written(self) -> dict[str, str]:
+    def tenant_names(self) -> dict[str, str]:
         """Return each of our names and the tenant's."""
-        return {ours: theirs for ours, theirs in super().written().items() if ours not in ("queue", "queueIds")}
+        return {ours: theirs for ours, theirs in super().tenant_names().items() if ours not in ("queue", "queueIds")}
 
 
-def operator_names(given: Mapping[str, str]) -> dict[str, str]:
+def operator_names(overrides: Mapping[str, str]) -> dict[str, str]:
     """Return the tenant's name of every operator; one that is not given has the name that manifests use."""
-    return {name: given.get(name, name) for name in sorted(OPERATORS)}
+    return {name: overrides.get(name, name) for name in sorted(OPERATORS)}
 
 
-def _operators(given: dict[str, str]) -> dict[str, str]:
-    distinct(*operator_names(given).values())
-    return given
+def _check_operators(overrides: dict[str, str]) -> dict[str, str]:
+    require_distinct(*operator_names(overrides).values())
+    return overrides
 
 
-OperatorNames = Annotated[dict[Operator, Word], AfterValidator(_operators)]
+OperatorNames = Annotated[dict[Operator, TenantWord], AfterValidator(_check_operators)]
 
 
 Member = Annotated[str, Field(pattern=MEMBER)]
 Parameter = Annotated[str, Field(pattern=PARAMETER)]
 
-STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", "all-at-once")
+PAGING_STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", "all-at-once")
 
 
-class PageNumber(Strict):
+class PageNumber(StrictModel):
     """Pages have numbers, and each says how many entries there are in all."""
 
     style: Literal["page-number"] = Field(
@@ -176,7 +178,7 @@ class PageNumber(Strict):
     )
 
 
-class SkipTop(Strict):
+class SkipTop(StrictModel):
     """A page begins behind so many entries, and says how many there are in all."""
 
     style: Literal["skip-top"] = Field(
@@ -201,16 +203,16 @@ class SkipTop(Strict):
     )
 
 
-class NextLink(Strict):
+class NextLink(StrictModel):
     """Each page has a link to the next one; the last has none."""
 
     style: Literal["next-link"] = Field(
         default="next-link", description="Each page has a link to the next one; the last has none."
     )
-    size: Unset[Parameter] = Field(
+    size: Omittable[Parameter] = Field(
         default=None, description="Query parameter that says how many a page may hold, if any.", examples=["limit"]
     )
-    total: Unset[Member] = Field(
+    total: Omittable[Member] = Field(
         default=None,
         description="Member of an answer: how many entries there are in all. Without one, every list is read twice.",
         examples=["total"],
@@ -222,7 +224,7 @@ class NextLink(Strict):
     )
 
 
-class ScrollToken(Strict):
+class ScrollToken(StrictModel):
     """Each page has a token with which the next one is asked for; at the end there is none, or nothing comes."""
 
     style: Literal["scroll-token"] = Field(
@@ -232,10 +234,10 @@ class ScrollToken(Strict):
     parameter: Parameter = Field(
         default="scrollToken", description="Query parameter that holds the token.", examples=["scrollToken"]
     )
-    size: Unset[Parameter] = Field(
+    size: Omittable[Parameter] = Field(
         default=None, description="Query parameter that says how many a page may hold, if any.", examples=["size"]
     )
-    total: Unset[Member] = Field(
+    total: Omittable[Member] = Field(
         default=None,
         description="Member of an answer: how many entries there are in all. Without one, every list is read twice.",
         examples=["hits"],
@@ -247,11 +249,11 @@ class ScrollToken(Strict):
     )
 
 
-class AllAtOnce(Strict):
+class AllAtOnce(StrictModel):
     """One answer holds the whole list."""
 
     style: Literal["all-at-once"] = Field(default="all-at-once", description="One answer holds the whole list.")
-    total: Unset[Member] = Field(
+    total: Omittable[Member] = Field(
         default=None,
         description="Member of an answer: how many entries there are in all. Without one, every list is read twice.",
         examples=["total"],
@@ -264,7 +266,7 @@ AnyPaging = PageNumber | SkipTop | NextLink | ScrollToken | AllAtOnce
 def _style(value: object) -> str | None:
     """Name the style that was meant, so that its errors alone are told."""
     found = value.get("style") if isinstance(value, Mapping) else getattr(value, "style", None)
-    return found if isinstance(found, str) and found in STYLES else None
+    return found if isinstance(found, str) and found in PAGING_STYLES else None
 
 
 Paging = Annotated[
@@ -276,19 +278,19 @@ Paging = Annotated[
     Discriminator(
         _style,
         custom_error_type="CXR104",
-        custom_error_message=f"paging needs a `style`, one of {', '.join(STYLES)}",
+        custom_error_message=f"paging needs a `style`, one of {', '.join(PAGING_STYLES)}",
     ),
 ]
 
 
-def _straight(path: str) -> str:
+def _check_path(path: str) -> str:
     """Return a path that means one place to everybody."""
     if "//" in path or {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.intersection(path.lower().split("/")):
         raise PydanticCustomError("CXR104", "must be a path without // and without . or .. in it")
     return path
 
 
-Path = Annotated[str, Field(pattern=API_PATH), AfterValidator(_straight)]
+ApiPath = Annotated[str, Field(pattern=API_PATH), AfterValidator(_check_path)]
 _Messages = ShortList[Annotated[str, Field(pattern=MESSAGE)]]
 
 RULES_PATH: Final = "/api/v2/routing/rules"
@@ -296,7 +298,7 @@ QUEUES_PATH: Final = "/api/v2/routing/queues"
 INTERACTION_PATH: Final = "/api/v2/interactions/interactions/{conversationId}/context"
 
 
-class Listed(Strict):
+class ListSettings(StrictModel):
     """A list of the tenant, and how it is read to its end."""
 
     paging: Paging = Field(
@@ -304,12 +306,12 @@ class Listed(Strict):
         description="How the list comes in pages, and what the parameters and members for that are called.",
         examples=[{"style": "skip-top", "skip": "skip", "top": "top", "total": "totalRecords"}],
     )
-    list: Annotated[str, Field(pattern=WHOLE_OR_MEMBER)] = Field(
+    list: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = Field(
         default="entities",
         description="Member of an answer that is the list itself; a dot where the answer is the list.",
         examples=["entities"],
     )
-    id: Name = Field(default="id", description="Field that holds an entry's id.", examples=["id"])
+    id: FieldName = Field(default="id", description="Field that holds an entry's id.", examples=["id"])
     ids: Literal["text", "number"] = Field(
         default="text", description="Whether the ids are texts or whole numbers in JSON."
     )
@@ -318,36 +320,36 @@ class Listed(Strict):
     )
 
 
-class ListedRules(Listed):
+class ListedRules(ListSettings):
     """The list of routing rules, and single ones of them."""
 
-    path: Path = Field(
+    path: ApiPath = Field(
         default=RULES_PATH,
         description="Path of the routing rules, below `baseUrl`. One rule is at the path, a slash and its id.",
         examples=[RULES_PATH],
     )
-    single: Annotated[str, Field(pattern=WHOLE_OR_MEMBER)] = Field(
+    single: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = Field(
         default=".",
         description="Member of an answer that is a single rule; a dot where the answer is the rule.",
         examples=[".", "rule"],
     )
 
 
-class ListedQueues(Listed):
+class ListedQueues(ListSettings):
     """The list of queues, and what stands in it of each."""
 
-    path: Path = Field(
+    path: ApiPath = Field(
         default=QUEUES_PATH, description="Path of the list of queues, below `baseUrl`.", examples=[QUEUES_PATH]
     )
-    name: Name = Field(default="name", description="Field that holds a queue's name.", examples=["name"])
-    active: Unset[Name] = Field(
+    name: FieldName = Field(default="name", description="Field that holds a queue's name.", examples=["name"])
+    active: Omittable[FieldName] = Field(
         default=None,
         description="Field that says with true or false whether a queue may be used, if there is one.",
         examples=["isActive"],
     )
 
 
-class Errors(Strict):
+class Errors(StrictModel):
     """Where an answer says what was wrong."""
 
     messages: _Messages = Field(
@@ -355,7 +357,7 @@ class Errors(Strict):
         description="Members of an answer that say what was wrong; [] stands for each item of a list.",
         examples=[["errors[].message", "error_description"]],
     )
-    header: Unset[Annotated[str, Field(pattern=HEADER)]] = Field(
+    header: Omittable[Annotated[str, Field(pattern=HEADER)]] = Field(
         default=None,
         description="Header of an answer that says what was wrong where its body does not.",
         examples=["icStatusDescription"],
@@ -367,7 +369,7 @@ class Errors(Strict):
     )
 
 
-class Profile(Strict):
+class Profile(StrictModel):
     """The names and manners of a tenant's API. What is left out is as in the default profile, the tutorial's."""
 
     api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
@@ -423,14 +425,14 @@ class Profile(Strict):
     )
 
     @model_validator(mode="after")
-    def _one_meaning(self) -> Self:
-        distinct(self.rules.id, *self.rule.written().values())
+    def _check_distinct_names(self) -> Self:
+        require_distinct(self.rules.id, *self.rule.tenant_names().values())
         queue = [self.queues.id, self.queues.name, *filter(None, [self.queues.active])]
-        distinct(*queue)
+        require_distinct(*queue)
         if self.rules.path.rstrip("/") == self.queues.path.rstrip("/"):
             raise PydanticCustomError("CXR104", f"rules and queues have one path, {quote_name(self.rules.path)}")
         return self
 
 
-TUTORIAL: Final = Profile(name="tutorial")
+DEFAULT_PROFILE: Final = Profile(name="tutorial")
 """The default: the tutorial's contract, unverified against a tenant."""

@@ -9,21 +9,21 @@ from pydantic import Field, model_validator
 from reconciler.manifest.kinds.fields import (
     API_VERSION,
     Attribute,
-    Filled,
-    Listed,
-    NotNegative,
+    NonEmptyText,
+    NonNegative,
+    Omittable,
     OrVariable,
     Share,
-    Strict,
-    Unset,
-    exactly_one,
+    StrictModel,
+    YamlList,
+    require_exactly_one,
 )
 
 
-class Given(Strict):
+class Given(StrictModel):
     """A conversation, as far as a test cares."""
 
-    intent: Unset[str] = Field(
+    intent: Omittable[str] = Field(
         default=None,
         description="What the bot says that the caller wants. Without it, the conversation has no intent.",
         examples=["lost_or_stolen_card"],
@@ -33,37 +33,37 @@ class Given(Strict):
         description="How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.",
         examples=[0.9],
     )
-    attributes: dict[Filled, Attribute] = Field(
+    attributes: dict[NonEmptyText, Attribute] = Field(
         default={},
         description="What else is known of the conversation, by attribute; null is one that is missing.",
         examples=[{"customerTier": "gold"}],
     )
 
 
-class Expect(Strict):
+class Expect(StrictModel):
     """Where the conversation must go."""
 
-    queue: Unset[Filled] = Field(
+    queue: Omittable[NonEmptyText] = Field(
         default=None,
         description="The one queue that must get the conversation: a short name, or a live queue's name.",
         examples=["fraud"],
     )
-    split: Unset[Annotated[dict[Filled, OrVariable[NotNegative]], Field(min_length=1)]] = Field(
+    split: Omittable[Annotated[dict[NonEmptyText, OrVariable[NonNegative]], Field(min_length=1)]] = Field(
         default=None,
         description="The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
         examples=[{"cards": 80, "General": 20}],
     )
-    default: Unset[Literal[True]] = Field(
+    default: Omittable[Literal[True]] = Field(
         default=None, description="True where no rule may take the conversation: it goes to the tenant's default."
     )
 
     @model_validator(mode="after")
-    def _one_destination(self) -> Self:
-        exactly_one(self, "queue", "split", "default")
+    def _check_single_destination(self) -> Self:
+        require_exactly_one(self, "queue", "split", "default")
         return self
 
 
-class RouteTest(Strict):
+class RouteTest(StrictModel):
     """One conversation and where it must go."""
 
     given: Given = Field(
@@ -75,7 +75,7 @@ class RouteTest(Strict):
     )
 
 
-class RouteTests(Strict):
+class RouteTests(StrictModel):
     """Conversations and where they must go; checked by `cxroute test` and before every plan."""
 
     api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
@@ -83,8 +83,8 @@ class RouteTests(Strict):
         default="RouteTests",
         description="This document holds conversations and where each must go, whatever rules say.",
     )
-    name: Filled = Field(description="What this document is called, for messages.", examples=["cards"])
-    tests: Listed[RouteTest] = Field(
+    name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["cards"])
+    tests: YamlList[RouteTest] = Field(
         description="The conversations to try. While one goes elsewhere, plan exits 3 and apply refuses.",
         examples=[[{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}]],
     )

@@ -9,19 +9,19 @@ from pydantic import Discriminator, Field, Tag, ValidationError
 from reconciler.manifest.kinds.condition import ConditionEntry
 from reconciler.manifest.kinds.fields import (
     API_VERSION,
-    Filled,
-    FilledList,
     FindingCode,
-    Listed,
     LongList,
-    NotNegative,
+    NonEmptyList,
+    NonEmptyText,
+    NonNegative,
+    Omittable,
     OrVariable,
     Priority,
     Share,
     Slug,
-    Strict,
+    StrictModel,
     Timestamp,
-    Unset,
+    YamlList,
     text_or_mapping,
 )
 
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class TargetEntry(Strict):
+class TargetEntry(StrictModel):
     """A queue and its share of a rule's conversations."""
 
-    queue: Filled = Field(
+    queue: NonEmptyText = Field(
         description="The queue: a short name from a Queues document, or a live queue's name.", examples=["cards"]
     )
-    weight: OrVariable[NotNegative] = Field(
+    weight: OrVariable[NonNegative] = Field(
         default=1,
         description="Its share of the conversations, against the other weights: 80 beside 20 is four of five.",
         examples=[80],
     )
 
 
-class Hold(Strict):
+class Hold(StrictModel):
     """Until a time the live rule is left as it is."""
 
     until: Timestamp = Field(
@@ -51,17 +51,17 @@ class Hold(Strict):
     reason: str = Field(default="", description="Why the rule is left alone; plans show it.", examples=["incident 42"])
 
 
-class AdoptById(Strict):
+class AdoptById(StrictModel):
     """The live rule, made by hand, that is to be taken over, by its id."""
 
-    id: Filled = Field(
+    id: NonEmptyText = Field(
         description="The live rule's id in CXone. Needed only where several rules have one name.",
         examples=["12345678-1234-1234-1234-123456789012"],
     )
 
 
 Adopt = Annotated[
-    Annotated[Filled, Tag("<text>")] | Annotated[AdoptById, Tag("<mapping>")],
+    Annotated[NonEmptyText, Tag("<text>")] | Annotated[AdoptById, Tag("<mapping>")],
     Discriminator(
         text_or_mapping,
         custom_error_type="CXR104",
@@ -70,41 +70,41 @@ Adopt = Annotated[
 ]
 
 
-class RuleEntry(Strict):
+class RuleEntry(StrictModel):
     """A rule as it is written: which conversations, and where they go."""
 
-    key: Unset[Slug] = Field(
+    key: Omittable[Slug] = Field(
         default=None,
         description="The rule's lasting name in its RuleSet. Default: the intent, in lower case and with hyphens.",
         examples=["card-help"],
     )
-    intent: Unset[str] = Field(
+    intent: Omittable[str] = Field(
         default=None,
         description="Takes conversations in which the bot understood just this, letter by letter.",
         examples=["lost_or_stolen_card"],
     )
-    intents: Unset[FilledList[str]] = Field(
+    intents: Omittable[NonEmptyList[str]] = Field(
         default=None,
         description="Takes conversations in which the bot understood any of these. A rule with several needs a `key`.",
         examples=[["card_not_working", "card_acceptance"]],
     )
-    name: Unset[Filled] = Field(
+    name: Omittable[NonEmptyText] = Field(
         default=None,
         description='The rule\'s name in CXone. Default: "Cognigy Intent Route: <intent, or key>".',
         examples=["Cards help"],
     )
-    description: Unset[str] = Field(
+    description: Omittable[str] = Field(
         default=None,
         description="What CXone shows below the name. Default: which intent goes to which queue.",
         examples=["Cards that misbehave"],
     )
-    priority: Unset[OrVariable[Priority]] = Field(
+    priority: Omittable[OrVariable[Priority]] = Field(
         default=None,
         description="Which rule is tried first: the one with the lowest number (unless the Environment says otherwise)."
         " Default: that of the RuleSet, else 100.",
         examples=[10],
     )
-    enabled: Unset[OrVariable[bool]] = Field(
+    enabled: Omittable[OrVariable[bool]] = Field(
         default=None,
         description="Whether the rule takes part. Default: what the RuleSet says, else true.",
         examples=[False],
@@ -115,7 +115,7 @@ class RuleEntry(Strict):
         " be sure, whatever the RuleSet's defaults say.",
         examples=[0.7],
     )
-    below_confidence: Unset[OrVariable[Share]] = Field(
+    below_confidence: Omittable[OrVariable[Share]] = Field(
         default=None,
         description="Takes a conversation only while the bot is less sure than this, from 0 to 1.",
         examples=[0.95],
@@ -125,32 +125,32 @@ class RuleEntry(Strict):
         description="Further conditions, all of which must hold. An empty list says that every conversation is meant.",
         examples=[[{"attribute": "customerTier", "in": ["gold", "platinum"]}]],
     )
-    queue: Unset[Filled] = Field(
+    queue: Omittable[NonEmptyText] = Field(
         default=None,
         description="The queue that gets the conversations: a short name from a Queues document, or a live name.",
         examples=["fraud"],
     )
-    targets: Unset[FilledList[TargetEntry]] = Field(
+    targets: Omittable[NonEmptyList[TargetEntry]] = Field(
         default=None,
         description="Several queues that share the conversations by weight. Stands in place of `queue`.",
         examples=[[{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}]],
     )
-    environments: Unset[Listed[str]] = Field(
+    environments: Omittable[YamlList[str]] = Field(
         default=None,
         description="The Environments that have this rule. Default: all that the RuleSet is for.",
         examples=[["prod"]],
     )
-    hold: Unset[Hold] = Field(
+    hold: Omittable[Hold] = Field(
         default=None,
         description="Leaves the live rule as it is until a time, whatever stands here.",
         examples=[{"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"}],
     )
-    adopt: Unset[Adopt] = Field(
+    adopt: Omittable[Adopt] = Field(
         default=None,
         description="Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.",
         examples=["Cards (by hand)"],
     )
-    accept: Unset[dict[FindingCode, Filled]] = Field(
+    accept: Omittable[dict[FindingCode, NonEmptyText]] = Field(
         default=None,
         description="Findings about this rule that are meant, by code, each with the reason: they are counted and not"
         " shown.",
@@ -167,7 +167,7 @@ def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
         raise ValueError(next((step for step in steps if isinstance(step, str)), "rule")) from None
 
 
-class Defaults(Strict):
+class Defaults(StrictModel):
     """What holds for the rules of a RuleSet that do not say otherwise."""
 
     priority: OrVariable[Priority] = Field(
@@ -183,7 +183,7 @@ class Defaults(Strict):
     )
 
 
-class RuleSet(Strict):
+class RuleSet(StrictModel):
     """A group of rules that belong together."""
 
     api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
@@ -194,7 +194,7 @@ class RuleSet(Strict):
         description="The RuleSet's lasting name. With a rule's key it is the rule's address, such as cards/card-help.",
         examples=["cards"],
     )
-    environments: Unset[Listed[str]] = Field(
+    environments: Omittable[YamlList[str]] = Field(
         default=None,
         description="The Environments that have these rules. Default: all.",
         examples=[["prod", "staging"]],
@@ -204,7 +204,7 @@ class RuleSet(Strict):
         description="What holds for the rules below that do not say otherwise.",
         examples=[{"priority": 100, "minConfidence": 0.6}],
     )
-    rules: Listed[RuleEntry] = Field(
+    rules: YamlList[RuleEntry] = Field(
         description="The rules. Their order here means nothing: `priority` says which is tried first.",
         examples=[[{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}]],
     )

@@ -13,20 +13,20 @@ from reconciler.manifest.kinds.fields import (
     AREA,
     CONTEXT_PATH,
     BaseUrl,
-    NotNegative,
+    NonNegative,
+    Omittable,
     Positive,
     ServiceUrl,
     ShortList,
     Slug,
-    Strict,
-    Unset,
+    StrictModel,
     Variable,
 )
-from reconciler.manifest.kinds.profile import Operator, Path
+from reconciler.manifest.kinds.profile import ApiPath, Operator
 from reconciler.model.rule import OPERATORS
 
 
-class Access(Strict):
+class AuthSettings(StrictModel):
     """How to get in: with a client's id and secret, or with an access key."""
 
     auth: Literal["client-credentials", "access-key"] = Field(
@@ -34,13 +34,13 @@ class Access(Strict):
         description="With what a token is asked for: a client's id and secret, as in the tutorial, or an access key, as"
         " NICE documents it. An access key needs `issuer` or `area`.",
     )
-    issuer: Unset[ServiceUrl] = Field(
+    issuer: Omittable[ServiceUrl] = Field(
         default=None,
         description="With an access key, who issues tokens: its documents say where, and where the tenant's API is. The"
         " client's id and secret are needed as well.",
         examples=["https://cxone.niceincontact.com"],
     )
-    area: Unset[Annotated[str, Field(pattern=AREA)]] = Field(
+    area: Omittable[Annotated[str, Field(pattern=AREA)]] = Field(
         default=None,
         description="In place of `issuer`, the area that the tenant is in: one call, and no client's id. The API is at"
         " api-AREA.niceincontact.com.",
@@ -48,7 +48,7 @@ class Access(Strict):
     )
 
 
-class Credentials(Strict):
+class Credentials(StrictModel):
     """Names of environment variables, never values. NAME_FILE, the path of a file that holds it, works too."""
 
     client_id_env: Variable = Field(
@@ -73,22 +73,22 @@ class Credentials(Strict):
     )
 
 
-class Api(Access):
+class Api(AuthSettings):
     """How to speak with the tenant. The defaults are the tutorial's contract, unverified against a tenant."""
 
-    base_url: Unset[BaseUrl] = Field(
+    base_url: Omittable[BaseUrl] = Field(
         default=None,
         description="Address of the tenant's API, without a path. Default: made from `tenant` or `area`, or what the"
         " issuer says.",
         examples=["https://acme.my.cxone.com"],
     )
-    token_url: Unset[ServiceUrl] = Field(
+    token_url: Omittable[ServiceUrl] = Field(
         default=None,
         description="Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or made"
         " from `area`.",
         examples=["https://acme.my.cxone.com/oauth/token"],
     )
-    profile: Unset[Slug] = Field(
+    profile: Omittable[Slug] = Field(
         default=None,
         description="Name of the Profile document that says what this tenant's API calls things and how it answers."
         " Default: the tutorial's, as `cxroute schema profile` prints it.",
@@ -104,23 +104,23 @@ class Api(Access):
         description="With `queues: acd-skills`, the version in the path /inContactAPI/services/vN.0/skills.",
         examples=[30],
     )
-    rules_path: Unset[Path] = Field(
+    rules_path: Omittable[ApiPath] = Field(
         default=None,
         description="Path of the routing rules, below `baseUrl`. Default: the profile's.",
         examples=["/api/v2/routing/rules"],
     )
-    queues_path: Unset[Path] = Field(
+    queues_path: Omittable[ApiPath] = Field(
         default=None,
         description="Path of the list of queues, below `baseUrl`. Default: that of where the queues are read.",
         examples=["/api/v2/routing/queues"],
     )
-    context_path: Unset[Annotated[str, Field(pattern=CONTEXT_PATH)]] = Field(
+    context_path: Omittable[Annotated[str, Field(pattern=CONTEXT_PATH)]] = Field(
         default=None,
         description="Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id."
         " Default: the profile's, else that of `context.writer`.",
         examples=["/api/v2/interactions/interactions/{conversationId}/context"],
     )
-    page_size: Unset[Annotated[int, Field(ge=1, le=10_000)]] = Field(
+    page_size: Omittable[Annotated[int, Field(ge=1, le=10_000)]] = Field(
         default=None,
         description="How many rules are asked for in one page of a list. Default: the profile's, which is 100.",
         examples=[100],
@@ -151,7 +151,7 @@ class Api(Access):
         default=False,
         description="Set this to true where the tenant honours the header Idempotency-Key: a repeated create is safe.",
     )
-    list_lag_seconds: NotNegative = Field(
+    list_lag_seconds: NonNegative = Field(
         default=0,
         description="For how many seconds a rule that was just made may be missing from the list of rules.",
         examples=[5],

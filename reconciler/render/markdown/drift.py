@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.change_summary import place
+from reconciler.render.change_summary import source_location
 from reconciler.render.drift_summary import (
+    BLOCKING_ADVICE,
     FAILED,
+    LIVE,
     MANIFESTS,
-    NOW,
-    WAYS_OUT,
-    Section,
-    ToldRule,
-    acceptance,
+    DriftRule,
+    DriftSection,
+    acceptance_lines,
     acceptance_title,
     accepted_phrase,
     counts_phrase,
-    nobody,
-    noted,
-    refusal,
-    sections,
+    drift_sections,
+    noted_findings,
+    refusal_text,
+    unaffected_text,
 )
-from reconciler.render.escape_markdown import cell, code, fenced, inline
-from reconciler.render.impact import affected
-from reconciler.render.markdown.plan import folded_names
-from reconciler.render.text.drift import ELSEWHERE
+from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell
+from reconciler.render.impact import summarize_impact
+from reconciler.render.markdown.plan import names_details
+from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -32,57 +32,57 @@ if TYPE_CHECKING:
 
     from reconciler.model.finding import Finding
     from reconciler.plan.drift import Drift
-    from reconciler.render.provenance import Facts, Origin
+    from reconciler.render.provenance import Provenance, SourceLinks
 
 
-_MOST: Final = 100
+_MAX_ITEMS: Final = 100
 """Rules of a section, and findings, that are shown: an issue has a bound."""
 
 
-def drift_markdown(drift: Drift, tenant: str, facts: Facts, heal: str) -> str:
+def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_command: str) -> str:
     """Return what differs, or nothing; `heal` is the command that makes the tenant as the manifests say."""
-    if not drift.differs:
+    if not drift.has_drift:
         return ""
     plan = drift.plan
-    blocks = [f"**{code(plan.environment)} differs from the manifests: {counts_phrase(drift)}.**"]
-    for section in sections(drift):
-        blocks += _section(section, facts.origin)
+    blocks = [f"**{code_span(plan.environment)} differs from the manifests: {counts_phrase(drift)}.**"]
+    for section in drift_sections(drift):
+        blocks += _section(section, provenance.links)
     blocks += _findings(drift)
-    blocks += _affected(drift)
+    blocks += _impact_table(drift)
     blocks += _acceptance(drift)
-    if refusing := refusal(drift):
+    if refusing := refusal_text(drift):
         blocks.append(f"**{refusing}.**")
     if plan.changes:
-        blocks.append(f"To make the tenant as the manifests say:\n\n{fenced(heal, 'sh')}")
-    foot = [inline(sanitize(tenant)), f"live rules read {inline(facts.read_at)}"]
+        blocks.append(f"To make the tenant as the manifests say:\n\n{code_block(apply_command, 'sh')}")
+    foot = [escape_markdown(sanitize(tenant)), f"live rules read {escape_markdown(provenance.read_at)}"]
     foot += [accepted_phrase(drift)] if drift.accepted else []
-    foot += [f"[run log]({facts.origin.run})"] if facts.origin.run else []
+    foot += [f"[run log]({provenance.links.run})"] if provenance.links.run else []
     return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
 
 
-def _affected(drift: Drift) -> Iterator[str]:
+def _impact_table(drift: Drift) -> Iterator[str]:
     """Yield a table of the conversations that the manifests send to one place, and CXone to another."""
-    impact, plan = drift.unwanted, drift.plan
-    told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved)
+    impact, plan = drift.unaccepted_impact, drift.plan
+    told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
     if not told.cases:
         if not told.unknown and not plan.options.only:
-            yield inline(f"{nobody(drift)} {told.premise}".rstrip())
+            yield escape_markdown(f"{unaffected_text(drift)} {told.premise}".rstrip())
         return
-    lines = [f"| {ELSEWHERE} | {MANIFESTS} | {NOW} | |", "|---|---|---|---|"]
+    lines = [f"| {IMPACT_TITLE} | {MANIFESTS} | {LIVE} | |", "|---|---|---|---|"]
     for case in told.cases:
-        who = "<br>".join(map(inline, (case.who, *case.excepts)))
-        lines.append(f"| {cell(who)} | {_cell(case.before)} | {_cell(case.after)} | {case.share} |")
+        who = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
+        lines.append(f"| {table_cell(who)} | {_cell(case.origin)} | {_cell(case.destination)} | {case.share} |")
     yield "\n".join(lines)
-    if told.more:
-        yield f"{inline(told.rest())}: see drift.json."
+    if told.hidden_cases:
+        yield f"{escape_markdown(told.rest_text())}: see drift.json."
     if told.premise:
-        yield inline(told.premise)
+        yield escape_markdown(told.premise)
 
 
-def _section(section: Section, origin: Origin) -> Iterator[str]:
-    shown = section.groups[:_MOST]
+def _section(section: DriftSection, origin: SourceLinks) -> Iterator[str]:
+    shown = section.groups[:_MAX_ITEMS]
     yield f"#### {section.title}"
-    lines = [f"| Rule | | {MANIFESTS} | {NOW} | Where |", "|---|---|---|---|---|"]
+    lines = [f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|"]
     lines += [line for group in shown for line in _rows(group, origin)]
     yield "\n".join(lines)
     more = len(section.rules) - sum(map(len, shown))
@@ -92,42 +92,45 @@ def _section(section: Section, origin: Origin) -> Iterator[str]:
 
 def _acceptance(drift: Drift) -> Iterator[str]:
     if drift.in_the_way:
-        lines = fenced("\n".join(acceptance(drift)), "yaml")
-        yield f"{inline(' '.join((*WAYS_OUT, acceptance_title(drift))))}\n\n{lines}".rstrip()
+        lines = code_block("\n".join(acceptance_lines(drift)), "yaml")
+        yield f"{escape_markdown(' '.join((*BLOCKING_ADVICE, acceptance_title(drift))))}\n\n{lines}".rstrip()
 
 
 def _findings(drift: Drift) -> Iterator[str]:
     """Yield conflicts, stale acceptances and ties, then what fails on the live rules."""
-    first = (*drift.plan.conflicts, *noted(drift))
+    first = (*drift.plan.conflicts, *noted_findings(drift))
     if first:
-        yield "\n".join(_finding(one) for one in first[:_MOST])
-    if drift.failures:
-        more = len(drift.failures) - _MOST
+        yield "\n".join(_finding(one) for one in first[:_MAX_ITEMS])
+    if drift.failed_checks:
+        more = len(drift.failed_checks) - _MAX_ITEMS
         rest = [f"- and {pluralize(more, 'further route test')}"] if more > 0 else []
         yield f"#### {FAILED}"
-        yield "\n".join([*(_finding(one) for one in drift.failures[:_MOST]), *rest])
+        yield "\n".join([*(_finding(one) for one in drift.failed_checks[:_MAX_ITEMS]), *rest])
 
 
-def _rows(group: Sequence[ToldRule], origin: Origin) -> Iterator[str]:
+def _rows(group: Sequence[DriftRule], origin: SourceLinks) -> Iterator[str]:
     """Yield the line of a rule, or of several with equal edits, then one for each field that differs."""
     rule, where = group[0], ""
     if rule.source:
-        link, shown = origin.link(rule.source), code(place(rule.source).rpartition("/")[2])
+        link, shown = origin.link(rule.source), code_span(source_location(rule.source).rpartition("/")[2])
         where = f"[{shown}]({link})" if link else shown
-    said = "<br>".join(map(inline, rule.lines))
-    name = code(rule.name) if rule.source or '"' not in rule.name else inline(rule.name)
+    said = "<br>".join(map(escape_markdown, rule.sentences))
+    name = code_span(rule.name) if rule.source or '"' not in rule.name else escape_markdown(rule.name)
     if len(group) > 1:
-        name, where = folded_names(pluralize(len(group), "rule"), [one.name for one in group], _MOST), f"{where} ..."
-    yield f"| {cell(name)} | {cell(said)} | | | {cell(where)} |"
-    for pair in rule.pairs:
-        yield f"| | {_cell(pair.name)} | {_cell(pair.manifests)} | {_cell(pair.now)} | |"
+        name, where = (
+            names_details(pluralize(len(group), "rule"), [one.name for one in group], _MAX_ITEMS),
+            f"{where} ...",
+        )
+    yield f"| {table_cell(name)} | {table_cell(said)} | | | {table_cell(where)} |"
+    for pair in rule.fields:
+        yield f"| | {_cell(pair.name)} | {_cell(pair.desired)} | {_cell(pair.live)} | |"
 
 
 def _finding(finding: Finding) -> str:
-    about = f"{code(str(finding.address))}: " if finding.address else ""
-    hint = f"; {inline(sanitize(finding.hint))}" if finding.hint else ""
-    return f"- **{finding.code}** {about}{inline(sanitize(finding.message))}{hint}"
+    about = f"{code_span(str(finding.address))}: " if finding.address else ""
+    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
+    return f"- **{finding.code}** {about}{escape_markdown(sanitize(finding.message))}{hint}"
 
 
 def _cell(text: str) -> str:
-    return cell(inline(text))
+    return table_cell(escape_markdown(text))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.escape_markdown import bare
+from reconciler.render.escape_markdown import unquote_values
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from reconciler.render.routing_map import Lane, RoutingMap
 
 
-MOST_LANES: Final = 30
+MAX_LANES: Final = 30
 """Two lines each; GitHub draws more, but nobody reads them."""
-_LONGEST: Final = 60
+_MAX_LABEL: Final = 60
 _STYLES: Final = {
     "new": "stroke:#1a7f37,stroke-width:2px",
     "gone": "stroke:#cf222e,stroke-width:2px,stroke-dasharray:5 4",
@@ -26,9 +26,9 @@ _WORDS: Final = {"new": "new", "gone": "goes", "changed": "changed"}
 _SPECIAL: Final = re.compile(r"[^\w .,/-]")
 
 
-def mermaid(routing: RoutingMap) -> str:
+def render_mermaid(routing: RoutingMap) -> str:
     """Return the map as a flowchart: of many rules those that change, and at most `MOST_LANES`."""
-    lanes = drawn(routing)
+    lanes = drawn_lanes(routing)
     queues = {
         queue: f"q{place}"
         for place, queue in enumerate(dict.fromkeys(queue for lane in lanes for queue in lane.queues))
@@ -38,8 +38,8 @@ def mermaid(routing: RoutingMap) -> str:
     styles: dict[str, list[int]] = {}
     edge = 0
     for place, lane in enumerate(lanes):
-        lines.append(f'  i{place}["{label(bare(lane.who))}"]')
-        lines.append(f'  r{place}("{label(bare(lane.rule))}")')
+        lines.append(f'  i{place}["{label(unquote_values(lane.callers))}"]')
+        lines.append(f'  r{place}("{label(unquote_values(lane.rule))}")')
         for state, text in _edges(lane, f"i{place}", f"r{place}", queues):
             lines.append(f"  {text}")
             styles.setdefault(state, []).append(edge)
@@ -52,15 +52,15 @@ def mermaid(routing: RoutingMap) -> str:
     return "\n".join(lines) + "\n"
 
 
-def drawn(routing: RoutingMap) -> Sequence[Lane]:
+def drawn_lanes(routing: RoutingMap) -> Sequence[Lane]:
     """Return the rules that are drawn: all where they are few, else the changed ones, as many as can be read."""
-    return (routing.lanes if len(routing.lanes) <= MOST_LANES else routing.changed)[:MOST_LANES]
+    return (routing.lanes if len(routing.lanes) <= MAX_LANES else routing.changed)[:MAX_LANES]
 
 
 def label(text: str) -> str:
     """Return text for a label in quotes: everything but letters, digits and a few signs as Mermaid's entities."""
     shown = sanitize(text)
-    shown = shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    shown = shown if len(shown) <= _MAX_LABEL else f"{shown[: _MAX_LABEL - 1]}…"
     return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shown) or " "
 
 

@@ -11,12 +11,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.change_summary import Row, ToldChange, noticed, place, says
-from reconciler.render.equal_edits import common_rows, equal_edits, row_phrase
-from reconciler.render.escape_markdown import alert, cell, code, fenced, folded, inline
-from reconciler.render.impact import NOT_KNOWN, OTHERS, WAITING, Affected, Case
-from reconciler.render.markdown.mermaid import drawn, mermaid
-from reconciler.render.summary import Telling, far_title, members, parted, subject, tests_title
+from reconciler.render.change_summary import ChangeSummary, FieldRow, sentences, source_location, visible_rows
+from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
+from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
+from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
+from reconciler.render.markdown.mermaid import drawn_lanes, render_mermaid
+from reconciler.render.summary import (
+    PlanSummary,
+    failed_tests_title,
+    finding_members,
+    finding_subject,
+    split_warnings,
+    unrelated_warnings_title,
+)
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
 
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Source
-    from reconciler.render.provenance import Facts, Origin
+    from reconciler.render.provenance import Provenance, SourceLinks
     from reconciler.render.routing_map import RoutingMap
 
 
@@ -37,115 +44,126 @@ SIGNS: Final = {
 _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 
 
-def rules_table(changed: Sequence[ToldChange], held: Sequence[ToldChange], origin: Origin, most: int) -> list[str]:
+def rules_table(
+    changes: Sequence[ChangeSummary], held_changes: Sequence[ChangeSummary], links: SourceLinks, limit: int
+) -> list[str]:
     """Return the table of changes, then of those left alone; at most so many rows, and how many are left out.
 
     Equal edits of several rules are one row.
     """
-    groups = [(group, "") for group in equal_edits(changed)] + [(group, "left alone") for group in equal_edits(held)]
-    shown = groups[:most]
+    groups = [(group, "") for group in group_equal_edits(changes)] + [
+        (group, "left alone") for group in group_equal_edits(held_changes)
+    ]
+    shown = groups[:limit]
     if not shown:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
-    lines += [_rule(group, origin, sign, most) for group, sign in shown]
-    more = sum(len(group) for group, _ in groups[most:])
+    lines += [_rule(group, links, sign, limit) for group, sign in shown]
+    more = sum(len(group) for group, _ in groups[limit:])
     return ["\n".join(lines), *([f"and {pluralize(more, 'further rule')}: see the report."] if more else [])]
 
 
-def _rule(group: Sequence[ToldChange], origin: Origin, sign: str, most: int) -> str:
+def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, most: int) -> str:
     change, several = group[0], len(group) > 1
-    said = [inline(line.removeprefix("left alone: ")) for line in says(change)]
-    said += [inline(row_phrase(row)) for row in common_rows(group)] if several else map(_row, noticed(change.rows))
-    where = _place(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
-    rule = code(str(change.address))
+    said = [escape_markdown(line.removeprefix("left alone: ")) for line in sentences(change)]
+    said += (
+        [escape_markdown(row_phrase(row)) for row in common_rows(group)]
+        if several
+        else map(_row, visible_rows(change.rows))
+    )
+    where = _source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
+    rule = code_span(str(change.address))
     if several:
         where, rule = (
             f"{where} ...",
-            folded_names(pluralize(len(group), "rule"), [str(one.address) for one in group], most),
+            names_details(pluralize(len(group), "rule"), [str(one.address) for one in group], most),
         )
-    what = cell("<br>".join(said))
-    return f"| {sign or SIGNS[change.action]} | {rule} | {what} | {change.by} | {cell(where)} |"
+    what = table_cell("<br>".join(said))
+    return f"| {sign or SIGNS[change.action]} | {rule} | {what} | {change.cause_text} | {table_cell(where)} |"
 
 
-def _row(row: Row) -> str:
-    after = f" → {inline(row.after)}" if row.after else ""
+def _row(row: FieldRow) -> str:
+    after = f" → {escape_markdown(row.after)}" if row.after else ""
     colon = "" if row.name.endswith((">", "<", "=")) else ":"
-    return f"{inline(row.name)}{colon} {inline(row.before)}{after}"
+    return f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}"
 
 
-def _place(source: Source, origin: Origin) -> str:
-    link, shown = origin.link(source), code(place(source).rpartition("/")[2])
+def _source_link(source: Source, origin: SourceLinks) -> str:
+    link, shown = origin.link(source), code_span(source_location(source).rpartition("/")[2])
     return f"[{shown}]({link})" if link else shown
 
 
-def findings_list(told: Telling, origin: Origin, most: int) -> list[str]:
+def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
     """Show warnings about what changes openly, and fold those about other rules, and what is merely worth knowing."""
-    near, far = parted(told)
-    blocks = [alert("WARNING", [*listed(near[:most], origin, most)])] if near and most else []
-    more = len(near) - most if most else 0
+    near, far = split_warnings(summary)
+    blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
+    more = len(near) - limit if limit else 0
     if more > 0:
         blocks.append(f"and {pluralize(more, 'further warning')}: see the report.")
-    rest = [one for one in told.notes if one.severity == "info"]
-    for title, findings in ((far_title(far), far), (pluralize(len(rest), "further note"), rest)):
-        if findings and most:
-            blocks.append(folded(title, "\n".join(listed(findings[:most], origin, most)) + "\n"))
-    return [*blocks, told.acknowledged] if told.acknowledged else blocks
+    rest = [one for one in summary.notes if one.severity == "info"]
+    for title, findings in ((unrelated_warnings_title(far), far), (pluralize(len(rest), "further note"), rest)):
+        if findings and limit:
+            blocks.append(details(title, "\n".join(finding_items(findings[:limit], links, limit)) + "\n"))
+    return [*blocks, summary.acknowledged] if summary.acknowledged else blocks
 
 
-def listed(findings: Sequence[Finding], origin: Origin, most: int) -> Iterator[str]:
+def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
     """Yield findings as items of a list, each with its place; of one about several rules up to `most` are named."""
     for finding in findings:
-        where = f" ({_place(finding.source, origin)})" if finding.source else ""
-        about = f"{code(str(finding.address))}: " if finding.address else ""
+        where = f" ({_source_link(finding.source, links)})" if finding.source else ""
+        about = f"{code_span(str(finding.address))}: " if finding.address else ""
         if finding.repeats:
-            about, where = f"{subject(finding)}: ", f" {folded_names('which', members(finding), most)}"
-        hint = f"; {inline(sanitize(finding.hint))}" if finding.hint else ""
-        yield f"- **{finding.code}** {about}{inline(sanitize(finding.message))}{hint}{where}"
+            about, where = (
+                f"{finding_subject(finding)}: ",
+                f" {names_details('which', finding_members(finding), limit)}",
+            )
+        hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
+        yield f"- **{finding.code}** {about}{escape_markdown(sanitize(finding.message))}{hint}{where}"
 
 
-def folded_names(title: str, names: Sequence[str], most: int) -> str:
+def names_details(title: str, names: Sequence[str], limit: int) -> str:
     """Return up to so many names, opened by a click, for a cell or an item of a list."""
-    return f"<details><summary>{title}</summary>{join_first([code(name) for name in names], most)}</details>"
+    return f"<details><summary>{title}</summary>{join_first([code_span(name) for name in names], limit)}</details>"
 
 
-def diff_lines(told: Telling) -> Iterator[str]:
+def diff_lines(summary: PlanSummary) -> Iterator[str]:
     """Yield every change as lines of a diff."""
-    for change in told.changes:
+    for change in summary.changes:
         sign = _DIFF[change.action]
-        where = f"  # {place(change.source)}" if change.source else ""
+        where = f"  # {source_location(change.source)}" if change.source else ""
         yield f"{sign} {change.address}{where}"
-        yield from (f"{sign}     {line}" for line in change.lines)
+        yield from (f"{sign}     {line}" for line in change.all_sentences)
         for row in change.rows:
             yield f"{'-' if row.after else '!'}     {row.name}: {row.before}"
             if row.after:
                 yield f"+     {row.name}: {row.after}"
 
 
-CHARACTERS: Final = 60_000
+MAX_CHARACTERS: Final = 60_000
 """GitHub takes 65,536 in a comment; the head of one may be edited after the plan."""
-BYTES: Final = 200_000
+MAX_BYTES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Level:
+class DetailLevel:
     """How much detail is shown: cases, rules and findings at the most, and which folded parts."""
 
     cases: int
     rules: int
     findings: int
     parts: frozenset[str]
-    sentence: int = 10_000
+    max_row: int = 10_000
     """Characters of a row of who is affected: a longer one is counted, not cut, for no condition may be left out."""
 
 
-LEVELS: Final = (
-    Level(cases=20, rules=10_000, findings=50, parts=frozenset({"map", "diff", "examples"})),
-    Level(cases=20, rules=10_000, findings=20, parts=frozenset({"map", "examples"})),
-    Level(cases=20, rules=200, findings=10, parts=frozenset({"map"})),
-    Level(cases=20, rules=50, findings=5, parts=frozenset({"map"})),
-    Level(cases=20, rules=50, findings=5, parts=frozenset()),
-    Level(cases=10, rules=0, findings=5, parts=frozenset()),
-    Level(cases=3, rules=0, findings=0, parts=frozenset(), sentence=2_000),
+DETAIL_LEVELS: Final = (
+    DetailLevel(cases=20, rules=10_000, findings=50, parts=frozenset({"map", "diff", "examples"})),
+    DetailLevel(cases=20, rules=10_000, findings=20, parts=frozenset({"map", "examples"})),
+    DetailLevel(cases=20, rules=200, findings=10, parts=frozenset({"map"})),
+    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset({"map"})),
+    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
+    DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
+    DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
 )
 """What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
 
@@ -155,66 +173,82 @@ def comment_marker(environment: str) -> str:
     return f"<!-- cxroute:plan env={environment} -->"
 
 
-def markdown(told: Telling, routing: RoutingMap, facts: Facts, characters: int = CHARACTERS, size: int = BYTES) -> str:
+def render_markdown(
+    summary: PlanSummary,
+    routing: RoutingMap,
+    provenance: Provenance,
+    characters: int = MAX_CHARACTERS,
+    size: int = MAX_BYTES,
+) -> str:
     """Return the comment with as much detail as fits in so many characters and bytes."""
-    for level in LEVELS:
-        text = _comment(told, routing, facts, level)
+    for level in DETAIL_LEVELS:
+        text = _comment(summary, routing, provenance, level)
         if len(text) <= characters and len(text.encode()) <= size:
             return text
     return text
 
 
-def _comment(told: Telling, routing: RoutingMap, facts: Facts, level: Level) -> str:
-    blocks = [f"{comment_marker(told.environment)}\n### Routing plan for {code(told.environment)}"]
-    blocks += [alert("NOTE", [inline(facts.banner)])] if facts.banner else []
+def _comment(told: PlanSummary, routing: RoutingMap, facts: Provenance, level: DetailLevel) -> str:
+    blocks = [f"{comment_marker(told.environment)}\n### Routing plan for {code_span(told.environment)}"]
+    blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
     blocks += _failed_tests(told, facts, level)
-    blocks += _affected(told.affected, level) if told.affected else []
+    blocks += _impact_blocks(told.impact, level) if told.impact else []
     blocks += _refusals(told, level)
-    blocks += _allowed(told)
-    blocks.append(_sum(told))
+    blocks += _lifted_guards_alert(told)
+    blocks.append(_totals_text(told))
     blocks += _deletes(told)
-    blocks += rules_table(told.changes, told.held, facts.origin, level.rules)
-    blocks += findings_list(told, facts.origin, level.findings)
-    blocks += _examples(told.affected, level) if told.affected else []
+    blocks += rules_table(told.changes, told.held_changes, facts.links, level.rules)
+    blocks += findings_list(told, facts.links, level.findings)
+    blocks += _examples(told.impact, level) if told.impact else []
     if "diff" in level.parts and told.changes:
-        blocks.append(folded("Full diff", fenced("\n".join(diff_lines(told)), "diff")))
-    if "map" in level.parts and told.changes and drawn(routing):
-        blocks.append(folded(_map_title(routing), fenced(mermaid(routing), "mermaid")))
+        blocks.append(details("Full diff", code_block("\n".join(diff_lines(told)), "diff")))
+    if "map" in level.parts and told.changes and drawn_lanes(routing):
+        blocks.append(details(_map_title(routing), code_block(render_mermaid(routing), "mermaid")))
     return "\n\n".join([*blocks, _foot(told, facts)]) + "\n"
 
 
-def _failed_tests(told: Telling, facts: Facts, level: Level) -> list[str]:
+def _failed_tests(told: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
     if not told.failed_tests:
         return []
     most = max(level.findings, 5)
     more = len(told.failed_tests) - most
-    lines = [f"**{tests_title(told.failed_tests)}.**", *listed(told.failed_tests[:most], facts.origin, most)]
+    lines = [
+        f"**{failed_tests_title(told.failed_tests)}.**",
+        *finding_items(told.failed_tests[:most], facts.links, most),
+    ]
     return [alert("CAUTION", [*lines, *([f"- and {pluralize(more, 'further test')}"] if more > 0 else [])])]
 
 
-def _allowed(told: Telling) -> list[str]:
-    lines = [f"- {inline(one.message)} ({code(one.name)}). Because: {code(one.because)}" for one in told.allowed]
+def _lifted_guards_alert(told: PlanSummary) -> list[str]:
+    lines = [
+        f"- {escape_markdown(one.message)} ({code_span(one.name)}). Because: {code_span(one.reason)}"
+        for one in told.lifted_guards
+    ]
     return [alert("NOTE", ["**Allowed, although a guard speaks against it:**", *lines])] if lines else []
 
 
-def _affected(who: Affected, level: Level) -> list[str]:
+def _impact_blocks(who: ImpactSummary, level: DetailLevel) -> list[str]:
     """Say who goes elsewhere: what each queue gets, then a table that is read aloud row by row."""
     if not who.cases:
-        return [f"**{inline(who.head)}**", *([inline(who.premise)] if who.premise else []), *_unknown(who, level)]
+        return [
+            f"**{escape_markdown(who.title)}**",
+            *([escape_markdown(who.premise)] if who.premise else []),
+            *_unknown(who, level),
+        ]
     shares = any(case.share for case in who.cases)
     rows = [_case(case, shares) for case in who.cases[: level.cases]]
-    shown = [row for row in rows if len(row) <= level.sentence]
+    shown = [row for row in rows if len(row) <= level.max_row]
     head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
     rule = "|---|---|---|" + ("---:|" if shares else "")
-    rest = who.rest(len(who.cases) - len(shown))
+    rest = who.rest_text(len(who.cases) - len(shown))
     after = [
-        f"{inline(rest)}; see plan.html." if rest else "",
-        OTHERS if who.complete else "",
-        inline(who.premise),
-        WAITING,
+        f"{escape_markdown(rest)}; see plan.html." if rest else "",
+        OTHERS_UNCHANGED if who.is_complete else "",
+        escape_markdown(who.premise),
+        WAITING_NOTE,
     ]
     return [
-        f"**{who.head}** ({inline(who.share)})",
+        f"**{who.title}** ({escape_markdown(who.share)})",
         *_balance(who),
         *(["\n".join([head, rule, *shown])] if shown else []),
         " ".join(one for one in after if one),
@@ -222,62 +256,62 @@ def _affected(who: Affected, level: Level) -> list[str]:
     ]
 
 
-def _balance(who: Affected) -> list[str]:
+def _balance(who: ImpactSummary) -> list[str]:
     """Return what each queue gets of the sample as a table; nothing without a sample."""
     told = ((one.queue, one.before, one.after, one.change) for one in who.balance)
-    lines = [f"| {' | '.join(cell(inline(text)) for text in row)} |" for row in told]
+    lines = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in row)} |" for row in told]
     return (
         ["\n".join(["| Queue | Today | After this change | Change |", "|---|---:|---:|---:|", *lines])] if lines else []
     )
 
 
-def _case(case: Case, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
-    who = "<br>".join(map(inline, (case.who, *case.excepts)))
-    befores = "<br>or ".join(map(inline, case.befores))
-    share = [inline(case.share).replace(" ", "\u00a0")] if shares else []
-    return f"| {' | '.join(map(cell, [who, befores, inline(case.after), *share]))} |"
+def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
+    who = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
+    befores = "<br>or ".join(map(escape_markdown, case.origins))
+    share = [escape_markdown(case.share).replace(" ", "\u00a0")] if shares else []
+    return f"| {' | '.join(map(table_cell, [who, befores, escape_markdown(case.destination), *share]))} |"
 
 
-def _unknown(who: Affected, level: Level) -> list[str]:
-    lines = [f"- {inline(one)}" for one in who.unknown if len(one) <= level.sentence]
+def _unknown(who: ImpactSummary, level: DetailLevel) -> list[str]:
+    lines = [f"- {escape_markdown(one)}" for one in who.unknown if len(one) <= level.max_row]
     lines += [f"- and {pluralize(more, 'further case')}"] if (more := len(who.unknown) - len(lines)) else []
-    return [alert("WARNING", [NOT_KNOWN, *lines])] if lines else []
+    return [alert("WARNING", [UNKNOWN_NOTE, *lines])] if lines else []
 
 
-def _refusals(told: Telling, level: Level) -> list[str]:
+def _refusals(told: PlanSummary, level: DetailLevel) -> list[str]:
     if not told.blocked:
         return []
-    lines = ["**Apply will refuse this plan:**", *(f"- {inline(one.message)}" for one in told.refusals)]
+    lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(one.message)}" for one in told.refusals)]
     lines += [_conflict(one) for one in told.conflicts[: max(level.findings, 5)]]
     more = len(told.conflicts) - max(level.findings, 5)
     lines += [f"- and {pluralize(more, 'further rule')}"] if more > 0 else []
     if told.refusals:
-        names = " ".join(code(one.name) for one in told.refusals)
+        names = " ".join(code_span(one.name) for one in told.refusals)
         lines += ["", f"If that is meant, lift it where it is reviewed: `guard.allow` of the Environment ({names})."]
     return [alert("CAUTION", lines)]
 
 
 def _conflict(finding: Finding) -> str:
-    about = f"{code(str(finding.address))}: " if finding.address else ""
-    return f"- {about}{inline(sanitize(finding.message))}; {inline(sanitize(finding.hint))}"
+    about = f"{code_span(str(finding.address))}: " if finding.address else ""
+    return f"- {about}{escape_markdown(sanitize(finding.message))}; {escape_markdown(sanitize(finding.hint))}"
 
 
-def _sum(told: Telling) -> str:
+def _totals_text(told: PlanSummary) -> str:
     counts = told.counts
     if not told.changes:
-        return inline(told.sum)
+        return escape_markdown(told.totals_text)
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     held = f", {counts['held']:,} left alone" if counts["held"] else ""
     changed = ", ".join(words) or "Only what an earlier run left is cleared away"
     rest = f"{counts['unchanged']:,} unchanged{held}. Nothing has been changed yet."
-    return f"**{changed}**, {rest} {inline(told.order)}".rstrip()
+    return f"**{changed}**, {rest} {escape_markdown(told.schedule_text)}".rstrip()
 
 
-def _deletes(told: Telling) -> list[str]:
+def _deletes(told: PlanSummary) -> list[str]:
     gone = [change for change in told.changes if change.action == "delete" and change.cause != "duplicate"]
     if not gone:
         return []
-    named = join_first(gone, 10, lambda change: code(str(change.address)))
+    named = join_first(gone, 10, lambda change: code_span(str(change.address)))
     will = "rule will be deleted" if len(gone) == 1 else "rules will be deleted"
     others = told.counts["delete"] - len(gone)
     twins = " Another delete only clears away a second copy of a rule that stays." if others == 1 else ""
@@ -285,25 +319,27 @@ def _deletes(told: Telling) -> list[str]:
     return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}.{twins}"])]
 
 
-def _examples(who: Affected, level: Level) -> list[str]:
+def _examples(who: ImpactSummary, level: DetailLevel) -> list[str]:
     if "examples" not in level.parts or not who.cases:
         return []
     lines = []
     for case in who.cases:
-        lines.append(f"- {inline(case.who)}: {inline(case.before)} → {inline(case.after)}")
-        lines.append(f"  - example: {inline(case.example)} ({inline(case.rules)})")
-    return [folded("An example of each", "\n".join(lines) + "\n")]
+        lines.append(
+            f"- {escape_markdown(case.callers)}: {escape_markdown(case.origin)} → {escape_markdown(case.destination)}"
+        )
+        lines.append(f"  - example: {escape_markdown(case.example)} ({escape_markdown(case.rules)})")
+    return [details("An example of each", "\n".join(lines) + "\n")]
 
 
 def _map_title(routing: RoutingMap) -> str:
-    cut = len(drawn(routing)) < len(routing.lanes)
+    cut = len(drawn_lanes(routing)) < len(routing.lanes)
     return "Routing map" + (": what changes" if cut else "")
 
 
-def _foot(told: Telling, facts: Facts) -> str:
-    origin = facts.origin
-    parts = [f"Plan {code(facts.plan_id)}"]
-    parts += [f"commit {code(origin.commit[:8])}"] if origin.commit else []
-    parts += [f"live rules read {inline(facts.read_at)}", inline(told.tenant)]
+def _foot(told: PlanSummary, facts: Provenance) -> str:
+    origin = facts.links
+    parts = [f"Plan {code_span(facts.plan_id)}"]
+    parts += [f"commit {code_span(origin.commit[:8])}"] if origin.commit else []
+    parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(told.tenant_text)]
     parts += [f"[run log and report]({origin.run})"] if origin.run else []
     return f"<sub>{' · '.join(parts)}</sub>"

@@ -4,51 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.model.change import Applied, Failed, Outcome, Skipped, Unknown
-from reconciler.plan.stored_texts import KEPT_OTHERWISE
+from reconciler.model.change import Applied, Failed, Outcome, Skipped, UnknownOutcome
+from reconciler.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.text.plan import SYMBOLS
 from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.apply.report import Report
+    from reconciler.apply.report import ApplyReport
     from reconciler.plan.plan import Plan
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
-_DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
+_ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 
 
-def outcome_line(outcome: Outcome, paint: Paint, width: int) -> str:
+def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
     """Return `  + cards/card-help   created   id 91aa03f2`; `width` is that of the longest address."""
     symbol, colour = SYMBOLS[outcome.change.action]
-    head = f"  {paint(colour, symbol)} {outcome.change.address!s:<{width}}  "
+    head = f"  {style(colour, symbol)} {outcome.change.address!s:<{width}}  "
     match outcome:
         case Applied():
             known = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
-            return f"{head}{_DONE[outcome.change.action]}{known}"
+            return f"{head}{_ACTION_PAST[outcome.change.action]}{known}"
         case Failed():
-            return f"{head}{paint('red', 'failed')}    {sanitize(outcome.error)}"
+            return f"{head}{style('red', 'failed')}    {sanitize(outcome.error)}"
         case Skipped():
-            return f"{head}{'not finished' if outcome.touched else 'not tried'}: {sanitize(outcome.error)}"
-        case Unknown():
-            return f"{head}{paint('red', 'unknown')}   {sanitize(outcome.error)}"
+            return f"{head}{'not finished' if outcome.left_partial else 'not tried'}: {sanitize(outcome.error)}"
+        case UnknownOutcome():
+            return f"{head}{style('red', 'unknown')}   {sanitize(outcome.error)}"
 
 
-def report_text(report: Report, paint: Paint, way_on: str, seconds: float) -> str:
+def report_text(report: ApplyReport, style: Style, next_command: str, seconds: float) -> str:
     """Return every outcome and the sum of them; `way_on` is the command that shows what is left."""
     width = max((len(str(outcome.change.address)) for outcome in report.outcomes), default=0)
-    lines = [outcome_line(outcome, paint, width) for outcome in report.outcomes]
-    return "\n".join([*lines, "", *_sum(report, way_on, seconds)]) + "\n"
+    lines = [outcome_line(outcome, style, width) for outcome in report.outcomes]
+    return "\n".join([*lines, "", *_totals_lines(report, next_command, seconds)]) + "\n"
 
 
-def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
+def _totals_lines(report: ApplyReport, way_on: str, seconds: float) -> list[str]:
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     total = len(report.outcomes)
     if not total and report.converged:
         return ["What an earlier run left is cleared away. Read again: no differences."]
-    applied, again = f"Applied {done:,} of {total:,} in {_duration(seconds)}.", f"Read again: {_shown(report.left)}."
+    applied, again = (
+        f"Applied {done:,} of {total:,} in {_duration(seconds)}.",
+        f"Read again: {_reread_phrase(report.remaining)}.",
+    )
     if done == total and report.converged:
         return [f"{applied} {again}"]
     lines = [applied]
@@ -59,24 +62,24 @@ def _sum(report: Report, way_on: str, seconds: float) -> list[str]:
     if done == total and not report.error:
         lines.append("Other rules changed meanwhile, so the tenant still differs from the manifests.")
     else:
-        lines += _as_they_were(report.outcomes)
+        lines += _unapplied_lines(report.outcomes)
     return [*lines, again if report.converged else f"What is left: {way_on}"]
 
 
-def _shown(left: Plan | None) -> str:
+def _reread_phrase(left: Plan | None) -> str:
     """Say what the last read showed, and what was left alone: an undo is no word about the manifests."""
     if left is None:
         return "no differences"
     said = "no differences" if left.options.undo is None else f"run {left.options.undo} is undone"
-    kept = sum(len(one.places) for one in left.findings if one.code == KEPT_OTHERWISE)
+    kept = sum(len(one.occurrences) for one in left.findings if one.code == TEXT_ALTERED)
     but = [f"{pluralize(kept, 'text')} that the tenant keeps otherwise"] if kept else []
     but += [f"{pluralize(len(left.held), 'change')} left alone"] if left.held else []
     return f"{said}, but for {' and '.join(but)}" if but else said
 
 
-def _as_they_were(outcomes: Sequence[Outcome]) -> list[str]:
-    unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, Unknown)]
-    between = [str(one.change.address) for one in outcomes if isinstance(one, Failed | Skipped) and one.touched]
+def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
+    unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, UnknownOutcome)]
+    between = [str(one.change.address) for one in outcomes if isinstance(one, Failed | Skipped) and one.left_partial]
     same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes) - len(between)
     lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
     if between:

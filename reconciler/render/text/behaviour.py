@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.impact import NOT_KNOWN, OTHERS, Affected, Case
+from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, ImpactCase, ImpactSummary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 _ONE_LINE: Final = 100
 """Characters of who, from where to where, that stand on one line."""
 
 
-def behaviour_lines(told: Affected, paint: Paint) -> Iterator[str]:
+def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
     """Yield who goes elsewhere, or that nobody does, or what is not known."""
-    yield f"{paint('bold', told.head)}   ({told.share})" if told.share else paint("bold", told.head)
-    for case in told.cases:
-        yield from _case(case, paint)
-    if told.rest():
-        yield f"  {told.rest()}; see -v or plan.html"
-    if told.cases and told.complete:
-        yield f"  {OTHERS}"
-    if told.premise:
-        yield f"  {told.premise}"
-    for one in told.balance:
+    yield f"{style('bold', impact.title)}   ({impact.share})" if impact.share else style("bold", impact.title)
+    for case in impact.cases:
+        yield from _case(case, style)
+    if impact.rest_text():
+        yield f"  {impact.rest_text()}; see -v or plan.html"
+    if impact.cases and impact.is_complete:
+        yield f"  {OTHERS_UNCHANGED}"
+    if impact.premise:
+        yield f"  {impact.premise}"
+    for one in impact.balance:
         yield f"  {one.queue} gets {one.before} today, {one.after} afterwards: {one.change}"
-    if told.unknown:
-        yield paint("yellow", NOT_KNOWN)
-        yield from (f"  {one}" for one in told.unknown)
+    if impact.unknown:
+        yield style("yellow", UNKNOWN_NOTE)
+        yield from (f"  {one}" for one in impact.unknown)
 
 
-def _case(case: Case, paint: Paint) -> Iterator[str]:
+def _case(case: ImpactCase, paint: Style) -> Iterator[str]:
     """Yield one row: who, from where to where, exceptions, an example, the rules."""
     share = f"   {case.share}" if case.share else ""
-    if len(case.befores) == 1 and len(f"{case.who}: {case.way}") <= _ONE_LINE:
-        yield f"  {case.who}: {paint('yellow', case.way)}{share}"
+    if len(case.origins) == 1 and len(f"{case.callers}: {case.route}") <= _ONE_LINE:
+        yield f"  {case.callers}: {paint('yellow', case.route)}{share}"
     else:
-        yield f"  {case.who}{share}"
-        yield f"      {paint('yellow', case.way)}"
-    yield from (f"      {one}" for one in case.excepts)
+        yield f"  {case.callers}{share}"
+        yield f"      {paint('yellow', case.route)}"
+    yield from (f"      {one}" for one in case.exceptions)
     yield paint("dim", f"      example: {case.example}   ({case.rules})")

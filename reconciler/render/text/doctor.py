@@ -7,36 +7,36 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.doctor.check import Line
-    from reconciler.render.colour import Paint
+    from reconciler.doctor.check import CheckResult
+    from reconciler.render.colour import Style
 
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
-def doctor_text(lines: Sequence[Line], paint: Paint) -> str:
+def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
     """Return the lines, and their sum."""
-    width = max((len(line.name) for line in lines), default=0)
-    shown = [part for line in lines for part in _shown(line, paint, width)]
-    counts = {state: sum(line.state == state for line in lines) for state in _COLOURS}
+    width = max((len(line.name) for line in results), default=0)
+    shown = [part for line in results for part in _result_lines(line, style, width)]
+    counts = {state: sum(line.status == state for line in results) for state in _COLOURS}
     said = ", ".join(f"{count} {state}" for state, count in counts.items())
     return "\n".join([*shown, "", f"{said}."]) + "\n"
 
 
-def doctor_document(lines: Sequence[Line], environment: str) -> dict[str, Any]:
+def doctor_document(results: Sequence[CheckResult], environment: str) -> dict[str, Any]:
     """Return the same as JSON."""
     checks = [
-        {"name": line.name, "status": line.state, "message": line.message, "advice": line.advice or None}
-        for line in lines
+        {"name": line.name, "status": line.status, "message": line.message, "advice": line.advice or None}
+        for line in results
     ]
-    return {"environment": environment, "ok": healthy(lines), "checks": checks}
+    return {"environment": environment, "ok": is_healthy(results), "checks": checks}
 
 
-def healthy(lines: Sequence[Line]) -> bool:
+def is_healthy(results: Sequence[CheckResult]) -> bool:
     """Say whether nothing failed."""
-    return all(line.state != "fail" for line in lines)
+    return all(line.status != "fail" for line in results)
 
 
-def _shown(line: Line, paint: Paint, width: int) -> list[str]:
-    head = f"  {paint(_COLOURS[line.state], f'{line.state:<4}')}  {line.name:<{width}}  {line.message}"
+def _result_lines(line: CheckResult, paint: Style, width: int) -> list[str]:
+    head = f"  {paint(_COLOURS[line.status], f'{line.status:<4}')}  {line.name:<{width}}  {line.message}"
     return [head, f"{' ' * (width + 10)}{line.advice}"] if line.advice else [head]

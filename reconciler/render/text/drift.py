@@ -6,91 +6,91 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.model.change import Update
-from reconciler.plan.drift import Drift, changed, not_applied
-from reconciler.render.change_summary import place
+from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
+from reconciler.render.change_summary import source_location
 from reconciler.render.drift_summary import (
+    BLOCKING_ADVICE,
     FAILED,
     IN_THE_WAY,
+    LIVE,
     MANIFESTS,
-    NOW,
-    WAYS_OUT,
-    Pair,
-    Section,
-    ToldRule,
-    acceptance,
+    DriftField,
+    DriftRule,
+    DriftSection,
+    acceptance_lines,
     acceptance_title,
     accepted_phrase,
     counts_phrase,
-    left_alone_phrase,
-    names,
-    nobody,
-    noted,
-    refusal,
-    sections,
+    drift_sections,
+    held_changes_phrase,
+    noted_findings,
+    refusal_text,
+    rule_names,
+    unaffected_text,
 )
-from reconciler.render.impact import EVERYTHING, MOST_SHOWN, NOT_KNOWN, Case, affected
-from reconciler.render.summary import FOLDED
+from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, ImpactCase, summarize_impact
+from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.plan import finding_lines
 from reconciler.text.escape import join_first, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
-    Command = Callable[[Sequence[str]], str]
+    BuildCommand = Callable[[Sequence[str]], str]
 
 
-ELSEWHERE: Final = "Conversations that do not go where the manifests say"
-_MOST_NAMED: Final = 5
-_FEW: Final = 5
+IMPACT_TITLE: Final = "Conversations that do not go where the manifests say"
+_MAX_NAMED: Final = 5
+_MAX_BRIEF_ROWS: Final = 5
 """Rows of who is affected that the brief form shows, and failing tests that the usual one does."""
-_WIDEST: Final = 80
+_MAX_WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
-class Commands:
+class DriftCommands:
     """The commands that make rules as the manifests say, and that write what is live into the manifests.
 
     Each is asked for some addresses, or for all.
     """
 
-    heal: Command
-    keep: Command
+    apply: BuildCommand
+    export: BuildCommand
 
 
-def drift_text(drift: Drift, paint: Paint, commands: Commands, most: int = MOST_SHOWN) -> str:
+def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN) -> str:
     """Return what differs between the manifests and the tenant; `most` is how many rows and rules it shows of many."""
     plan = drift.plan
-    if not drift.differs:
-        held = [line for section in sections(drift) for line in _section(section, paint, most)]
-        return "\n".join([_no_drift(drift), *(["", *held] if held else []), *_notes(drift, paint)]).rstrip() + "\n"
+    if not drift.has_drift:
+        held = [line for section in drift_sections(drift) for line in _section(section, style, limit)]
+        return "\n".join([_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]).rstrip() + "\n"
     lines = [*_head(drift), ""]
-    for section in sections(drift):
-        lines += _section(section, paint, most)
+    for section in drift_sections(drift):
+        lines += _section(section, style, limit)
     for conflict in plan.conflicts:
-        lines += [*finding_lines(conflict, paint), ""]
-    lines += _failures(drift, paint, most)
-    lines += _affected(drift, paint, most)
-    lines += _notes(drift, paint)
+        lines += [*finding_lines(conflict, style), ""]
+    lines += _failures(drift, style, limit)
+    lines += _impact_lines(drift, style, limit)
+    lines += _notes(drift, style)
     lines += _acceptance(drift)
-    lines += [paint("red", f"{refusing}."), ""] if (refusing := refusal(drift)) else []
-    way = "apply it" if len(not_applied(plan)) == len(plan.changes) else "heal it"
-    lines += _ways_out(way, [str(change.address) for change in plan.changes], commands.heal)
-    edits = [str(change.address) for change in changed(plan) if isinstance(change, Update)]
-    lines += _ways_out("keep it", edits, commands.keep)
+    lines += [style("red", f"{refusing}."), ""] if (refusing := refusal_text(drift)) else []
+    way = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
+    lines += _command_line(way, [str(change.address) for change in plan.changes], commands.apply)
+    edits = [str(change.address) for change in edited_changes(plan) if isinstance(change, Update)]
+    lines += _command_line("keep it", edits, commands.export)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def drift_brief(drift: Drift, paint: Paint) -> str:
+def drift_brief(drift: Drift, style: Style) -> str:
     """Return the counts, the names of each section's rules, and who is affected."""
-    if not drift.differs:
+    if not drift.has_drift:
         return f"{_no_drift(drift)}\n"
     lines = [f"{drift.plan.environment}: {counts_phrase(drift)}."]
-    lines += [f"  {paint('bold', section.title)}: {names(section.rules)}" for section in sections(drift)]
-    for finding in (*drift.plan.conflicts, *drift.failures)[:_MOST_NAMED]:
-        lines += finding_lines(finding, paint)
-    return "\n".join([*lines, *_affected(drift, paint, _FEW)]).rstrip() + "\n"
+    lines += [f"  {style('bold', section.title)}: {rule_names(section.rules)}" for section in drift_sections(drift)]
+    for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MAX_NAMED]:
+        lines += finding_lines(finding, style)
+    return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
 
 
 def _head(drift: Drift) -> Iterator[str]:
@@ -113,44 +113,44 @@ def _head(drift: Drift) -> Iterator[str]:
 def _no_drift(drift: Drift) -> str:
     plan = drift.plan
     match = "matches" if plan.unchanged == 1 else "match"
-    more = "".join(f"\n{said}." for said in (accepted_phrase(drift), left_alone_phrase(drift)) if said)
+    more = "".join(f"\n{said}." for said in (accepted_phrase(drift), held_changes_phrase(drift)) if said)
     return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
 
 
-def _affected(drift: Drift, paint: Paint, most: int) -> list[str]:
+def _impact_lines(drift: Drift, paint: Style, most: int) -> list[str]:
     """Say which conversations the manifests send to one place, and CXone to another."""
-    impact, plan = drift.unwanted, drift.plan
-    told = affected(impact.behaviour, plan.queue_names, plan.labels, impact.moved, most)
+    impact, plan = drift.unaccepted_impact, drift.plan
+    told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, most)
     if not told.cases:
         # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
         rests = [f"  {told.premise}"] if told.premise else []
-        return [] if told.unknown or plan.options.only else [paint("bold", nobody(drift)), *rests, ""]
-    lines = [f"{paint('bold', ELSEWHERE)}   ({told.share})"]
+        return [] if told.unknown or plan.options.only else [paint("bold", unaffected_text(drift)), *rests, ""]
+    lines = [f"{paint('bold', IMPACT_TITLE)}   ({told.share})"]
     for case in told.cases:
         lines += _case(case, paint)
-    lines += [f"  {told.rest()}; -v shows all of them."] if told.more else []
+    lines += [f"  {told.rest_text()}; -v shows all of them."] if told.hidden_cases else []
     lines += [f"  {told.premise}"] if told.premise else []
     if told.unknown:
-        lines += [paint("yellow", NOT_KNOWN), *(f"  {one}" for one in told.unknown)]
+        lines += [paint("yellow", UNKNOWN_NOTE), *(f"  {one}" for one in told.unknown)]
     return [*lines, ""]
 
 
-def _case(case: Case, paint: Paint) -> Iterator[str]:
-    yield f"  {case.who}{f'   {case.share}' if case.share else ''}"
-    yield from (f"      {one}" for one in case.excepts)
-    width = len(NOW)
-    yield f"      {MANIFESTS:<{width}}   {paint('yellow', case.before)}"
-    yield f"      {NOW:<{width}}   {paint('yellow', case.after)}"
+def _case(case: ImpactCase, paint: Style) -> Iterator[str]:
+    yield f"  {case.callers}{f'   {case.share}' if case.share else ''}"
+    yield from (f"      {one}" for one in case.exceptions)
+    width = len(LIVE)
+    yield f"      {MANIFESTS:<{width}}   {paint('yellow', case.origin)}"
+    yield f"      {LIVE:<{width}}   {paint('yellow', case.destination)}"
     yield paint("dim", f"      example: {case.example}")
 
 
-def _section(section: Section, paint: Paint, most: int) -> Iterator[str]:
+def _section(section: DriftSection, paint: Style, most: int) -> Iterator[str]:
     yield paint("bold", f"{section.title}:")
     yield ""
     groups = section.groups
     shown = groups[:most] if section.title == IN_THE_WAY else groups
     for group in shown:
-        yield from _rules(group, paint, EVERYTHING if most == EVERYTHING else FOLDED)
+        yield from _rules(group, paint, ALL_ROWS if most == ALL_ROWS else MAX_NAMED)
         yield ""
     more = len(section.rules) - sum(map(len, shown))
     if more > 0:
@@ -158,16 +158,16 @@ def _section(section: Section, paint: Paint, most: int) -> Iterator[str]:
         yield ""
 
 
-def _failures(drift: Drift, paint: Paint, most: int) -> Iterator[str]:
+def _failures(drift: Drift, paint: Style, most: int) -> Iterator[str]:
     """Yield the route tests that fail on the live rules, the first ones of many."""
-    if not drift.failures:
+    if not drift.failed_checks:
         return
     yield paint("bold", f"{FAILED}:")
     yield ""
-    shown = drift.failures[: _FEW if most == MOST_SHOWN else most]
+    shown = drift.failed_checks[: _MAX_BRIEF_ROWS if most == MAX_SHOWN else most]
     for finding in shown:
         yield from finding_lines(finding, paint)
-    more = len(drift.failures) - len(shown)
+    more = len(drift.failed_checks) - len(shown)
     if more > 0:
         yield f"  and {pluralize(more, 'further route test')}; -v shows all of them."
     yield ""
@@ -175,45 +175,45 @@ def _failures(drift: Drift, paint: Paint, most: int) -> Iterator[str]:
 
 def _acceptance(drift: Drift) -> list[str]:
     """Say how the rules in the way can be accepted, with the lines to paste."""
-    return [*WAYS_OUT, acceptance_title(drift), "", *acceptance(drift), ""] if drift.in_the_way else []
+    return [*BLOCKING_ADVICE, acceptance_title(drift), "", *acceptance_lines(drift), ""] if drift.in_the_way else []
 
 
-def _rules(group: Sequence[ToldRule], paint: Paint, most: int) -> Iterator[str]:
+def _rules(group: Sequence[DriftRule], paint: Style, most: int) -> Iterator[str]:
     """Yield one rule, or what several have in common, with up to `most` of their names."""
     rule = group[0]
     if len(group) > 1:
         yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
         yield f"      {paint('dim', join_first([one.name for one in group], most))}"
     else:
-        where = f"   {paint('dim', place(rule.source))}" if rule.source else ""
+        where = f"   {paint('dim', source_location(rule.source))}" if rule.source else ""
         yield f"  {paint('yellow', rule.name)}{where}"
-    yield from (f"      {line}" for line in rule.lines)
-    yield from _columns(rule.pairs, paint)
+    yield from (f"      {line}" for line in rule.sentences)
+    yield from _columns(rule.fields, paint)
 
 
-def _columns(pairs: Sequence[Pair], paint: Paint) -> Iterator[str]:
+def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
     """Yield fields in two columns; those that are too wide for that, each value on a line of its own."""
     if not pairs:
         return
-    rows = [Pair("", MANIFESTS, NOW), *pairs]
+    rows = [DriftField("", MANIFESTS, LIVE), *pairs]
     first = max(len(row.name) for row in rows)
-    second = max(len(row.manifests) for row in rows)
-    lines = [f"      {row.name:<{first}}  {row.manifests:<{second}}  {row.now}" for row in rows]
-    if max(map(len, lines)) <= _WIDEST:
+    second = max(len(row.desired) for row in rows)
+    lines = [f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows]
+    if max(map(len, lines)) <= _MAX_WIDTH:
         yield paint("dim", lines[0])
         yield from lines[1:]
         return
     for pair in pairs:
         yield f"      {pair.name}"
-        yield f"        {MANIFESTS:<{len(NOW)}}  {pair.manifests}"
-        yield f"        {NOW:<{len(NOW)}}  {pair.now}"
+        yield f"        {MANIFESTS:<{len(LIVE)}}  {pair.desired}"
+        yield f"        {LIVE:<{len(LIVE)}}  {pair.live}"
 
 
-def _notes(drift: Drift, paint: Paint) -> list[str]:
-    lines = [line for finding in noted(drift) for line in finding_lines(finding, paint)]
+def _notes(drift: Drift, paint: Style) -> list[str]:
+    lines = [line for finding in noted_findings(drift) for line in finding_lines(finding, paint)]
     return [*lines, ""] if lines else []
 
 
-def _ways_out(what: str, addresses: Sequence[str], command: Command) -> list[str]:
+def _command_line(what: str, addresses: Sequence[str], command: BuildCommand) -> list[str]:
     found = sorted(set(addresses))
-    return [f"  {what}   {command(found if len(found) <= _MOST_NAMED else ())}"] if found else []
+    return [f"  {what}   {command(found if len(found) <= _MAX_NAMED else ())}"] if found else []

@@ -7,28 +7,28 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.model.change import Applied
-from reconciler.plan.document import summary
-from reconciler.plan.drift_json import counts
+from reconciler.plan.document import count_changes
+from reconciler.plan.drift_json import count_sections
 from reconciler.plan.guards import refusals
-from reconciler.render.escape_markdown import cell, code, inline
-from reconciler.render.impact import affected
-from reconciler.render.summary import tests_title
+from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
+from reconciler.render.impact import summarize_impact
+from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.apply.report import Report
-    from reconciler.behaviour.diff.difference import Behaviour
+    from reconciler.apply.report import ApplyReport
+    from reconciler.behaviour.diff.difference import BehaviourChange
     from reconciler.plan.drift import Drift
     from reconciler.plan.plan import Plan
-    from reconciler.plan.traffic_shares import Moved
-    from reconciler.render.colour import Paint
+    from reconciler.plan.traffic_shares import TrafficImpact
+    from reconciler.render.colour import Style
 
 
-State = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
+EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
 
-_COLOURS: Final[dict[State, str]] = {
+_COLOURS: Final[dict[EnvironmentStatus, str]] = {
     "same": "dim",
     "differs": "yellow",
     "refused": "red",
@@ -37,7 +37,7 @@ _COLOURS: Final[dict[State, str]] = {
     "applied": "green",
     "interrupted": "red",
 }
-_SAID: Final[dict[State, str]] = {
+_STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "applied": "applied",
     "differs": "with changes",
     "same": "with nothing to do",
@@ -48,24 +48,24 @@ _SAID: Final[dict[State, str]] = {
 }
 _HEAD: Final = ("environment", "changes", "who is affected")
 _SECTIONS: Final = ("changed in CXone", "missing", "in the way", "not applied", "accepted")
-_WIDEST: Final = 70
+_MAX_WIDTH: Final = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class EnvironmentRow:
     """One environment's line: `changes` as `2 update, 1 delete`, who is affected, and how it stands in a few words."""
 
     environment: str
     changes: str
-    affected: str
-    state: State
-    said: str = ""
+    impact: str
+    status: EnvironmentStatus
+    detail: str = ""
 
 
-def planned_row(plan: Plan) -> Row:
+def planned_row(plan: Plan) -> EnvironmentRow:
     """Return the line of a plan that nobody has applied."""
     if plan.failed_tests:
-        return _row(plan, "refused", tests_title(plan.failed_tests))
+        return _row(plan, "refused", failed_tests_title(plan.failed_tests))
     in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
     refused = ", ".join([*in_the_way, *(result.name for result in refusals(plan))])
     if refused:
@@ -73,23 +73,25 @@ def planned_row(plan: Plan) -> Row:
     return _row(plan, "differs") if plan.changes else _row(plan, "same")
 
 
-def drift_row(drift: Drift) -> Row:
+def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    state: State = "differs" if drift.differs else "same"
-    words = [f"{count:,} {what}" for what, count in zip(_SECTIONS, counts(drift).values(), strict=True) if count]
-    plan, impact = drift.plan, drift.unwanted
+    state: EnvironmentStatus = "differs" if drift.has_drift else "same"
+    words = [
+        f"{count:,} {what}" for what, count in zip(_SECTIONS, count_sections(drift).values(), strict=True) if count
+    ]
+    plan, impact = drift.plan, drift.unaccepted_impact
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
-    words += [f"{len(drift.failures):,} failed on the live rules"] if drift.failures else []
+    words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
     words += [f"{len(plan.held):,} left alone"] if plan.held else []
-    return Row(
+    return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        affected=_who(plan, impact.behaviour, impact.moved),
-        state=state,
+        impact=_impact_phrase(plan, impact.behaviour, impact.traffic_impact),
+        status=state,
     )
 
 
-def applied_row(plan: Plan, report: Report | None) -> Row:
+def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
     """Return the line of a plan of which this became; without a report there was nothing to do."""
     if report is None:
         return _row(plan, "same")
@@ -100,67 +102,76 @@ def applied_row(plan: Plan, report: Report | None) -> Row:
     return _row(plan, "interrupted" if report.interrupted else "partly", said)
 
 
-def _row(plan: Plan, state: State, said: str = "") -> Row:
-    counts = summary(plan)
+def _row(plan: Plan, state: EnvironmentStatus, said: str = "") -> EnvironmentRow:
+    counts = count_changes(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += [f"{counts['held']:,} left alone"] if counts["held"] else []
-    return Row(
+    return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        affected=_affected(plan),
-        state=state,
-        said=said,
+        impact=_impact(plan),
+        status=state,
+        detail=said,
     )
 
 
-def _affected(plan: Plan) -> str:
+def _impact(plan: Plan) -> str:
     if not plan.changes:
         return "nobody"
-    return "not known" if plan.behaviour is None else _who(plan, plan.behaviour, plan.moved)
+    return "not known" if plan.behaviour is None else _impact_phrase(plan, plan.behaviour, plan.traffic_impact)
 
 
-def _who(plan: Plan, behaviour: Behaviour, moved: Moved | None) -> str:
-    who = affected(behaviour, plan.queue_names, plan.labels, moved)
+def _impact_phrase(plan: Plan, behaviour: BehaviourChange, moved: TrafficImpact | None) -> str:
+    who = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
     if not who.cases:
-        return "nobody" if who.complete else "not known"
+        return "nobody" if who.is_complete else "not known"
     share = f", {who.share}" if moved else ""
-    return f"{pluralize(len(who.cases) + who.more, 'case')}{share}"
+    return f"{pluralize(len(who.cases) + who.hidden_cases, 'case')}{share}"
 
 
-def several_text(rows: Sequence[Row], title: str, paint: Paint) -> str:
+def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:
     """Return the table for a terminal: the sum of it, then a line for each environment.
 
     `title` goes before their number: `Plan for`.
     """
-    lines = [(row.environment, row.changes, row.affected) for row in rows]
+    lines = [(row.environment, row.changes, row.impact) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
-    shown = [paint("bold", f"{title} {total(rows)}"), "", f"  {paint('dim', _aligned(_HEAD, widths).rstrip())}"]
+    shown = [
+        style("bold", f"{title} {status_totals(rows)}"),
+        "",
+        f"  {style('dim', _align_cells(_HEAD, widths).rstrip())}",
+    ]
     for line, row in zip(lines, rows, strict=True):
-        shown.append(f"  {_aligned(line, widths)}{paint(_COLOURS[row.state], _state(row))}".rstrip())
+        shown.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
     return "\n".join(shown) + "\n"
 
 
-def several_markdown(rows: Sequence[Row], title: str) -> str:
+def environments_markdown(rows: Sequence[EnvironmentRow], title: str) -> str:
     """Return the table in Markdown."""
-    lines = [f"### {title} {total(rows)}", "", "| Environment | Changes | Who is affected | |", "|---|---|---|---|"]
+    lines = [
+        f"### {title} {status_totals(rows)}",
+        "",
+        "| Environment | Changes | Who is affected | |",
+        "|---|---|---|---|",
+    ]
     for row in rows:
-        cells = (code(row.environment), row.changes, inline(row.affected), inline(_state(row)))
-        lines.append(f"| {' | '.join(map(cell, cells))} |")
+        cells = (code_span(row.environment), row.changes, escape_markdown(row.impact), escape_markdown(_state(row)))
+        lines.append(f"| {' | '.join(map(table_cell, cells))} |")
     return "\n".join(lines) + "\n"
 
 
-def total(rows: Sequence[Row]) -> str:
+def status_totals(rows: Sequence[EnvironmentRow]) -> str:
     """Return `3 environments: 1 with changes, 2 with nothing to do`."""
-    states = Counter(row.state for row in rows)
-    parts = [f"{states[state]:,} {words}" for state, words in _SAID.items() if states[state]]
+    states = Counter(row.status for row in rows)
+    parts = [f"{states[state]:,} {words}" for state, words in _STATUS_PHRASES.items() if states[state]]
     return f"{pluralize(len(rows), 'environment')}: {', '.join(parts)}" if parts else pluralize(0, "environment")
 
 
-def _state(row: Row) -> str:
-    said = sanitize(row.said or {"same": "nothing to do", "differs": ""}.get(row.state, row.state))
-    return said if len(said) <= _WIDEST else f"{said[: _WIDEST - 3]}..."
+def _state(row: EnvironmentRow) -> str:
+    said = sanitize(row.detail or {"same": "nothing to do", "differs": ""}.get(row.status, row.status))
+    return said if len(said) <= _MAX_WIDTH else f"{said[: _MAX_WIDTH - 3]}..."
 
 
-def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
+def _align_cells(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "".join(f"{one:<{width}}  " for one, width in zip(cells, widths, strict=True))

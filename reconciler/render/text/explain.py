@@ -5,79 +5,79 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.behaviour.routing_entry import Entry, destination
-from reconciler.model.rule import Condition, api_form
-from reconciler.plan.behaviour_json import destination_document
-from reconciler.render.change_summary import place
+from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.model.rule import Condition, to_api_json
+from reconciler.plan.behaviour_json import destination_to_json
+from reconciler.render.change_summary import source_location
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import asks_phrase, condition_phrase, conversation_phrase, queues_phrase
+from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.checks.explain import Explanation, Miss
-    from reconciler.render.colour import Paint
+    from reconciler.checks.explain import Explanation, NonMatch
+    from reconciler.render.colour import Style
 
 
-_MOST_SHOWN: Final = 20
-_WIDEST: Final = 60
+_MAX_SHOWN: Final = 20
+_MAX_WIDTH: Final = 60
 _DEFAULT: Final = "the tenant's default routing"
 
 Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class DisplayNames:
     """What things are called: whose rules were asked (`the manifests of prod`), queues by id, attributes."""
 
-    whose: str
+    rules_label: str
     queues: Mapping[str, str]
     labels: Mapping[str, str]
 
 
-def explain_text(explanation: Explanation, names: Names, paint: Paint) -> str:
+def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
     """Return the answer, the rules that bear on it, and in one line how many others there are."""
-    near = [miss for miss in explanation.missed if not miss.other_intent]
-    shown = near[:_MOST_SHOWN]
-    return _text(explanation, names, paint, [*shown, *(one for one in near[_MOST_SHOWN:] if one.undecided)])
+    near = [miss for miss in explanation.non_matches if not miss.other_intent]
+    shown = near[:_MAX_SHOWN]
+    return _text(explanation, names, style, [*shown, *(one for one in near[_MAX_SHOWN:] if one.undecided)])
 
 
-def explain_in_full(explanation: Explanation, names: Names, paint: Paint) -> str:
+def explain_full_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
     """Return the same with every earlier rule."""
-    return _text(explanation, names, paint, explanation.missed)
+    return _text(explanation, names, style, explanation.non_matches)
 
 
-def explain_document(explanation: Explanation, names: Names) -> Document:
+def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
     """Return the answer as JSON. Where it hangs on something not understood, no winner is named but `otherwise`."""
     first = explanation.winner
     sure = {"winner": first.name if first else None, "destination": _destination(first, names)}
     unsure = {"winner": None, "destination": None, "otherwise": sure}
-    following = explanation.following
+    following = explanation.next_match
     return {
-        "input": dict(explanation.given),
+        "input": dict(explanation.conversation),
         **(unsure if explanation.undecided else sure),
-        "undecided": [_passed(miss) for miss in explanation.undecided],
-        "passed": [_passed(miss) for miss in explanation.missed],
+        "undecided": [_non_match_document(miss) for miss in explanation.undecided],
+        "passed": [_non_match_document(miss) for miss in explanation.non_matches],
         "winnerSource": _source(first) if first else None,
         "next": {"rule": following.name if following else None, "destination": _destination(following, names)},
-        "tied": [entry.name for entry in explanation.rivals],
+        "tied": [entry.name for entry in explanation.tied_rules],
         "switchedOff": [entry.name for entry in explanation.switched_off],
     }
 
 
-def _text(explanation: Explanation, names: Names, paint: Paint, shown: Sequence[Miss]) -> str:
-    rows = [_missed(miss, explanation, names) for miss in shown]
+def _text(explanation: Explanation, names: DisplayNames, paint: Style, shown: Sequence[NonMatch]) -> str:
+    rows = [_non_match_row(miss, explanation, names) for miss in shown]
     if explanation.winner:
-        asks = asks_phrase(explanation.winner.rule, names.labels)
+        asks = conditions_phrase(explanation.winner.rule, names.labels)
         rows.append(("yes", explanation.winner, asks))
     lines = [*_answer(explanation, names, paint), "", *_table(rows, paint)]
-    notes = [*_others(explanation, names, shown), *_further(explanation, names)]
+    notes = [*_hidden_rules(explanation, names, shown), *_related_rules(explanation, names)]
     return "\n".join([*lines, *([""] if rows and notes else []), *notes]) + "\n"
 
 
-def _answer(explanation: Explanation, names: Names, paint: Paint) -> Iterator[str]:
-    said = conversation_phrase(explanation.given, names.labels)
-    yield f"By {names.whose}, a conversation with {said}"
+def _answer(explanation: Explanation, names: DisplayNames, paint: Style) -> Iterator[str]:
+    said = conversation_phrase(explanation.conversation, names.labels)
+    yield f"By {names.rules_label}, a conversation with {said}"
     first = explanation.winner
     goes = (
         f"goes to {paint('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}." if first else ""
@@ -91,31 +91,31 @@ def _answer(explanation: Explanation, names: Names, paint: Paint) -> Iterator[st
         )
 
 
-def _missed(miss: Miss, explanation: Explanation, names: Names) -> tuple[str, Entry, str]:
+def _non_match_row(miss: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
     asked = condition_phrase(miss.condition, names.labels)
     if not isinstance(miss.condition, Condition):
         return "?", miss.entry, f"{asked}; then to {queues_phrase(miss.entry.rule.targets, names.queues)}"
-    given = explanation.given.get(miss.condition.attribute)
+    given = explanation.conversation.get(miss.condition.attribute)
     return "no", miss.entry, f"{asked}, but it is {'missing' if given is None else quote(given)}"
 
 
-def _table(rows: Sequence[tuple[str, Entry, str]], paint: Paint) -> Iterator[str]:
+def _table(rows: Sequence[tuple[str, RoutingEntry, str]], paint: Style) -> Iterator[str]:
     """Align verdict, rule, priority and reason; the place stands last, so that no column pushes it away."""
     called = [_name(entry) for _, entry, _ in rows]
     priorities = [f"priority {quote(entry.rule.priority)}" for _, entry, _ in rows]
-    width, wide = (min(_WIDEST, max(map(len, cells), default=0)) for cells in (called, priorities))
+    width, wide = (min(_MAX_WIDTH, max(map(len, cells), default=0)) for cells in (called, priorities))
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
     for (verdict, entry, why), name, priority in zip(rows, called, priorities, strict=True):
         head = f"  {paint(colours[verdict], f'{verdict:<3}')}  {name:<{width}}  {priority:<{wide}}"
         yield f"{head}  {why}   {paint('dim', _where(entry))}"
 
 
-def _others(explanation: Explanation, names: Names, shown: Sequence[Miss]) -> Iterator[str]:
+def _hidden_rules(explanation: Explanation, names: DisplayNames, shown: Sequence[NonMatch]) -> Iterator[str]:
     """Count the earlier rules that are not shown."""
-    hidden = len(explanation.missed) - len(shown)
-    others = sum(miss.other_intent for miss in explanation.missed) if hidden else 0
+    hidden = len(explanation.non_matches) - len(shown)
+    others = sum(miss.other_intent for miss in explanation.non_matches) if hidden else 0
     if others:
-        said = any(names.labels.get(name) == "intent" for name in explanation.given)
+        said = any(names.labels.get(name) == "intent" for name in explanation.conversation)
         one = others == 1
         why = f"{'is' if one else 'are'} for {'another intent' if one else 'other intents'}"
         why = why if said else f"{'asks' if one else 'ask'} for an intent, and this conversation has none"
@@ -125,44 +125,44 @@ def _others(explanation: Explanation, names: Names, shown: Sequence[Miss]) -> It
         yield f"{pluralize(more, 'further earlier rule')} {'does' if more == 1 else 'do'} not take it; -v lists all."
 
 
-def _further(explanation: Explanation, names: Names) -> Iterator[str]:
+def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[str]:
     """Say what else a person may want to know: what would come next, ties, rules that are switched off."""
-    first, following = explanation.winner, explanation.following
+    first, following = explanation.winner, explanation.next_match
     for entry in explanation.switched_off:
         yield f"{_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
-    for entry in explanation.rivals:
+    for entry in explanation.tied_rules:
         yield (
             f"{_name(entry)} has the same priority and would take it too, to"
             f" {queues_phrase(entry.rule.targets, names.queues)}: which of them the tenant tries first is not defined;"
             " by name it is the other.   " + _where(entry)
         )
-    if first and not explanation.rivals:
+    if first and not explanation.tied_rules:
         goes = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT
         by = f", by {_name(following)}   {_where(following)}" if following else ""
         yield f"Without {_name(first)} it would go to {goes}{by or '.'}"
 
 
-def _name(entry: Entry) -> str:
+def _name(entry: RoutingEntry) -> str:
     """Return the address, or the live name in quotes."""
     return quote(entry.name) if entry.address is None else sanitize(entry.name)
 
 
-def _where(entry: Entry) -> str:
+def _where(entry: RoutingEntry) -> str:
     if entry.source:
-        return place(entry.source)
+        return source_location(entry.source)
     return "not managed" if entry.address is None else "in no manifest"
 
 
-def _source(entry: Entry) -> Document | None:
+def _source(entry: RoutingEntry) -> Document | None:
     return entry.source._asdict() if entry.source else None
 
 
-def _passed(miss: Miss) -> Document:
-    return {"rule": miss.entry.name, "condition": api_form(miss.condition), "source": _source(miss.entry)}
+def _non_match_document(miss: NonMatch) -> Document:
+    return {"rule": miss.entry.name, "condition": to_api_json(miss.condition), "source": _source(miss.entry)}
 
 
-def _destination(entry: Entry | None, names: Names) -> Document:
-    form = destination_document(destination(entry.rule.targets) if entry else None, names.queues)
+def _destination(entry: RoutingEntry | None, names: DisplayNames) -> Document:
+    form = destination_to_json(destination_of(entry.rule.targets) if entry else None, names.queues)
     for queue in form.get("queues", ()):
         # Offline a queue that the manifests name has its name for an id: nobody knows its real one.
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.summary import FOLDED, about, members
+from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
 from reconciler.text.escape import join_first, pluralize, sanitize
 
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from reconciler.model.finding import Finding
-    from reconciler.render.colour import Paint
+    from reconciler.render.colour import Style
 
 
 _MARGIN: Final = 8
 """Columns before the line that is meant: its number, and a bar."""
 
 
-def findings_text(findings: Sequence[Finding], paint: Paint, most: int = FOLDED) -> str:
+def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:
     """Return a line per finding, its hint after it, and up to `most` of its rules: for logs, pipes and editors."""
-    return "".join(f"{_line(finding, paint, most)}\n" for finding in findings)
+    return "".join(f"{_line(finding, style, limit)}\n" for finding in findings)
 
 
-def findings_with_carets(findings: Sequence[Finding], paint: Paint, width: int, most: int = FOLDED) -> str:
+def findings_with_carets(findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED) -> str:
     """Return the same for a terminal of that width, with the line that is meant and its hint under the caret."""
-    lines = (line for finding in findings for line in _with_caret(finding, paint, width - _MARGIN, most))
+    lines = (line for finding in findings for line in _with_caret(finding, style, width - _MARGIN, limit))
     return "".join(f"{line}\n" for line in lines)
 
 
-def totals(findings: Iterable[Finding], files: int) -> str:
+def severity_totals(findings: Iterable[Finding], files: int) -> str:
     """Return how many were found of each severity: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
     found = [
@@ -40,16 +40,16 @@ def totals(findings: Iterable[Finding], files: int) -> str:
     return f"{' and '.join(found) or 'No errors'} in {pluralize(files, 'file')}."
 
 
-def _line(finding: Finding, paint: Paint, most: int) -> str:
-    rules = f"; {join_first(members(finding), most)}" if finding.repeats else ""
+def _line(finding: Finding, paint: Style, most: int) -> str:
+    rules = f"; {join_first(finding_members(finding), most)}" if finding.repeats else ""
     return f"{_head(finding, paint)}{_hint(finding, '; ')}{rules}"
 
 
-def _head(finding: Finding, paint: Paint) -> str:
+def _head(finding: Finding, paint: Style) -> str:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     source = finding.source
     where = f"{sanitize(source.file)}:{source.line}:{source.column}: " if source else ""
-    number = about(finding) if finding.repeats else ""
+    number = subject_prefix(finding) if finding.repeats else ""
     return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {number}{sanitize(finding.message)}"
 
 
@@ -57,14 +57,14 @@ def _hint(finding: Finding, before: str) -> str:
     return f"{before}{sanitize(finding.hint)}" if finding.hint else ""
 
 
-def _with_caret(finding: Finding, paint: Paint, width: int, most: int) -> Iterator[str]:
+def _with_caret(finding: Finding, paint: Style, width: int, most: int) -> Iterator[str]:
     yield _head(finding, paint)
     yield from _excerpt(finding, paint, width)
     if finding.repeats:
-        yield f"      {join_first(members(finding), most)}"
+        yield f"      {join_first(finding_members(finding), most)}"
 
 
-def _excerpt(finding: Finding, paint: Paint, width: int) -> Iterator[str]:
+def _excerpt(finding: Finding, paint: Style, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
             yield f"      {sanitize(finding.hint)}"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.rule_json import live_rule
-from reconciler.errors import UnexpectedAnswerError
+from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.errors import UnexpectedResponseError
 from reconciler.manifest.kinds.environment import Attributes
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import asks_phrase, queues_phrase, rule_phrase
+from reconciler.text.phrases import conditions_phrase, queues_phrase, rule_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from reconciler.journal.journal import Run
+    from reconciler.journal.journal import RecordedRun
     from reconciler.model.rule import Rule
 
 
@@ -23,7 +23,7 @@ _LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confi
 """What people call the usual attributes; a journal does not say what else they are called."""
 
 
-def runs_text(runs: Sequence[Run]) -> str:
+def runs_text(runs: Sequence[RecordedRun]) -> str:
     """Return a header, and a line for each run, newest first."""
     if not runs:
         return "No run is recorded yet.\n"
@@ -35,7 +35,7 @@ def runs_text(runs: Sequence[Run]) -> str:
     )
 
 
-def _row(run: Run) -> tuple[str, str, str, str, str]:
+def _row(run: RecordedRun) -> tuple[str, str, str, str, str]:
     """Return when, who, what became of it, and why; of an undo first, which run it undoes."""
     reason = _text(run.start, "reason")
     if run.start.get("undo"):
@@ -43,7 +43,7 @@ def _row(run: Run) -> tuple[str, str, str, str, str]:
     return sanitize(run.id), _time(run.start), _text(run.start, "who"), _outcome(run), reason
 
 
-def run_text(run: Run) -> str:
+def run_text(run: RecordedRun) -> str:
     """Return one run: who, when, why, and each change with what it was before and after."""
     lines = [f"Run {sanitize(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
     names = ("environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
@@ -52,16 +52,16 @@ def run_text(run: Run) -> str:
         lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
         if change.get("error"):
             lines.append(f"      {_text(change, 'error')}")
-        lines += list(_in_words(change)) or _differences(change.get("before"), change.get("after"))
+        lines += list(_describe_change(change)) or _differences(change.get("before"), change.get("after"))
     return "\n".join(lines) + "\n"
 
 
-def run_document(run: Run) -> dict[str, Any]:
+def run_document(run: RecordedRun) -> dict[str, Any]:
     """Return one run as JSON: its head, its changes and its end."""
     return {"run": run.id, "start": dict(run.start), "changes": [dict(one) for one in run.changes], "end": run.end}
 
 
-def _in_words(change: Mapping[str, Any]) -> Iterator[str]:
+def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     """Yield what a change did, as a plan says it. Nothing where the journal's rules cannot be read."""
     forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
@@ -84,7 +84,7 @@ def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
         "description": quote(rule.description),
         "priority": quote(rule.priority),
         "enabled": quote(rule.enabled),
-        "conditions": asks_phrase(rule, _LABELS),
+        "conditions": conditions_phrase(rule, _LABELS),
         "queue": queues_phrase(rule.targets, names),
     }
 
@@ -92,8 +92,8 @@ def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
 def _rule(form: Mapping[str, Any]) -> Rule | None:
     """Return a rule of the journal, or None where it is none: anybody may have written to a journal."""
     try:
-        return live_rule({**form, "id": "in the journal"}).rule
-    except UnexpectedAnswerError:
+        return parse_live_rule({**form, "id": "in the journal"}).rule
+    except UnexpectedResponseError:
         return None
 
 
@@ -114,7 +114,7 @@ def _differences(before: object, after: object) -> Iterator[str]:
             yield f"      {name}: {shown[0]} -> {shown[1]}"
 
 
-def _outcome(run: Run) -> str:
+def _outcome(run: RecordedRun) -> str:
     if run.end is None:
         return f"{pluralize(len(run.changes), 'change')}, ended without a word"
     applied = sum(change.get("status") == "applied" for change in run.changes)

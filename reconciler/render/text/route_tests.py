@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
-from reconciler.render.change_summary import place
+from reconciler.render.change_summary import source_location
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import conversation_phrase
 
@@ -20,67 +20,74 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
-    from reconciler.checks.route_tests import Tried
+    from reconciler.checks.route_tests import RouteTestResult
 
 
-def tests_line(tried: Sequence[Tried]) -> str:
+def tests_line(results: Sequence[RouteTestResult]) -> str:
     """Return the sum: `75 route tests passed in prod and staging.`, or how many failed where."""
-    if not tried:
+    if not results:
         return "No route test was tried."
-    by_environment: dict[str, list[Tried]] = {}
-    for one in tried:
+    by_environment: dict[str, list[RouteTestResult]] = {}
+    for one in results:
         by_environment.setdefault(one.environment, []).append(one)
     failed = {name: sum(one.failure is not None for one in tests) for name, tests in by_environment.items()}
     each = max(map(len, by_environment.values()))
     wrong = [(name, count) for name, count in failed.items() if count]
     if not wrong:
-        return f"{pluralize(each, 'route test')} passed in {listed(failed)}."
+        return f"{pluralize(each, 'route test')} passed in {join_names(failed)}."
     (first, count), *more = wrong
     said = f"{count:,} of {pluralize(each, 'route test')} failed in {sanitize(first)}"
     said += "".join(f", {count:,} in {sanitize(name)}" for name, count in more)
     passed = [name for name, count in failed.items() if not count]
-    return f"{said}; all passed in {listed(passed)}." if passed else f"{said}."
+    return f"{said}; all passed in {join_names(passed)}." if passed else f"{said}."
 
 
-def tests_document(tried: Sequence[Tried]) -> dict[str, Any]:
+def tests_document(results: Sequence[RouteTestResult]) -> dict[str, Any]:
     """Return the sum and every test as JSON."""
-    failed = sum(one.failure is not None for one in tried)
-    return {"passed": not failed, "tests": len(tried), "failed": failed, "results": [_document(one) for one in tried]}
+    failed = sum(one.failure is not None for one in results)
+    return {
+        "passed": not failed,
+        "tests": len(results),
+        "failed": failed,
+        "results": [_document(one) for one in results],
+    }
 
 
-def listed(names: Iterable[str]) -> str:
+def join_names(names: Iterable[str]) -> str:
     """Return `prod`, `prod and staging`, `prod, sandbox and staging`."""
     *first, last = map(sanitize, names)
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def _document(tried: Tried) -> dict[str, Any]:
+def _document(tried: RouteTestResult) -> dict[str, Any]:
     return {
         "environment": tried.environment,
         "document": tried.document,
         "test": tried.number,
         "source": tried.source._asdict(),
-        "input": dict(tried.given),
+        "input": dict(tried.conversation),
         "winner": tried.winner.name if tried.winner else None,
         "passed": tried.failure is None,
         "message": tried.failure.message if tried.failure else None,
     }
 
 
-def junit(tried: Sequence[Tried], labels: Mapping[str, Mapping[str, str]], now: datetime) -> str:
+def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Mapping[str, str]], now: datetime) -> str:
     """Return the document: a suite for each environment and document. `labels` are each environment's."""
     root = ET.Element("testsuites")
-    for at, ((environment, _, name), tests) in enumerate(groupby(tried, _suite)):
+    for at, ((environment, _, name), tests) in enumerate(groupby(results, _suite)):
         root.append(_element(at, sanitize(name), list(tests), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
 
 
-def _suite(tried: Tried) -> tuple[str, str, str]:
+def _suite(tried: RouteTestResult) -> tuple[str, str, str]:
     return tried.environment, tried.source.file, tried.document
 
 
-def _element(at: int, name: str, tests: Sequence[Tried], labels: Mapping[str, str], now: datetime) -> ET.Element:
+def _element(
+    at: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
+) -> ET.Element:
     environment = tests[0].environment
     failed = sum(one.failure is not None for one in tests)
     suite = ET.Element(
@@ -97,12 +104,12 @@ def _element(at: int, name: str, tests: Sequence[Tried], labels: Mapping[str, st
     )
     ET.SubElement(suite, "properties")
     for one in tests:
-        said = f"{one.number}. {conversation_phrase(one.given, labels)}"
+        said = f"{one.number}. {conversation_phrase(one.conversation, labels)}"
         case = ET.SubElement(suite, "testcase", name=said, classname=f"{environment}.{name}", time="0")
         if one.failure:
             message = sanitize(one.failure.message)
             failure = ET.SubElement(case, "failure", message=message, type=one.failure.code)
-            failure.text = f"{place(one.source)}: {message}"
+            failure.text = f"{source_location(one.source)}: {message}"
     ET.SubElement(suite, "system-out")
     ET.SubElement(suite, "system-err")
     return suite

@@ -66,7 +66,7 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
     units = list(_units(_INDENT_IN_STYLE.sub(r"\2\1", line)))
     if not units or _STYLE.sub("", line).lstrip().startswith("$ "):
         return line
-    wrapped = _Wrapped(width, _hanging_indent(units, width) if indent is None else indent)
+    wrapped = _LineBuffer(width, _hanging_indent(units, width) if indent is None else indent)
     for place, unit in enumerate(units):
         cell = unit.width if unit.gap < _CELL_GAP else _cell_width(units[place:])
         wrapped.add(unit, cell)
@@ -101,7 +101,7 @@ def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
     return min(indent, width // 2)
 
 
-class _Wrapped:
+class _LineBuffer:
     """The lines so far, and the one that is being filled."""
 
     def __init__(self, width: int, indent: int) -> None:

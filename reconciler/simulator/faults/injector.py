@@ -8,120 +8,140 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from reconciler.simulator.faults.responses import INSTEAD, MEANWHILE, NORMALISED, SPOILT, status_answer
-from reconciler.simulator.faults.spec import Call, Fault, FaultSpecError, parsed
-from reconciler.simulator.messages import Answer, Manner, Request
+from reconciler.simulator.faults.responses import (
+    ALTERED_FIELDS,
+    CORRUPTED_RESPONSES,
+    REPLACED_RESPONSES,
+    STATE_CHANGES,
+    status_response,
+)
+from reconciler.simulator.faults.spec import Fault, FaultCall, FaultSpecError, parse_faults
+from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
 
 if TYPE_CHECKING:
-    from reconciler.simulator.api import Api
-    from reconciler.simulator.state import State, Stored
+    from reconciler.simulator.api import SimulatorApi
+    from reconciler.simulator.state import StoredRule, TenantState
 
 
-APPLIED: Final = "-applied"
-LATE: Final = "late"
-_AFTERWARDS: Final = {**SPOILT, **MEANWHILE}
-_NAMES: Final = (*INSTEAD, *(name + APPLIED for name in INSTEAD), *_AFTERWARDS, LATE)
+APPLIED_SUFFIX: Final = "-applied"
+DELAYED_FAULT: Final = "late"
+_REAL_RESPONSE_FAULTS: Final = {**CORRUPTED_RESPONSES, **STATE_CHANGES}
+_NAMES: Final = (
+    *REPLACED_RESPONSES,
+    *(name + APPLIED_SUFFIX for name in REPLACED_RESPONSES),
+    *_REAL_RESPONSE_FAULTS,
+    DELAYED_FAULT,
+)
 _TAKE_STATUS: Final = ("html", "empty", "redirect")
-_TAKE_NUMBERS: Final = ("deep", "gzip", "huge", "drip", "shift", "stale", LATE)
-_LARGEST: Final = 1e6
+_TAKE_NUMBERS: Final = ("deep", "gzip", "huge", "drip", "shift", "stale", DELAYED_FAULT)
+_MAX_ARGUMENT: Final = 1e6
 
 
 @dataclass(slots=True)
-class _Late:
+class _DelayedRequest:
     """A request that is done just before the `wait`-th one after it."""
 
-    request: Request
-    wait: int
+    request: SimulatorRequest
+    remaining_requests: int
 
 
-class Faults:
+class FaultInjector:
     """Faults by a SPEC and a seed: the same requests in the same order give the same faults."""
 
     def __init__(self, spec: str, seed: int = 0) -> None:
         """Read the SPEC. Raises FaultSpecError."""
-        self._faults = parsed(spec)
+        self._faults = parse_faults(spec)
         for fault in self._faults:
             _check(fault)
         self._counts = [0] * len(self._faults)
         self._randoms = [Random(f"{seed}/{place}") for place in range(len(self._faults))]  # noqa: S311 - to be repeated
-        self._late: list[_Late] = []
-        self._past: deque[tuple[Stored, ...]] = deque(maxlen=1 + max(map(_depth, self._faults), default=0))
-        self._begun: float | None = None
-        self.fired: list[tuple[str, Request]] = []
+        self._delayed: list[_DelayedRequest] = []
+        self._history: deque[tuple[StoredRule, ...]] = deque(
+            maxlen=1 + max(map(_history_depth, self._faults), default=0)
+        )
+        self._started_at: float | None = None
+        self.fired_faults: list[tuple[str, SimulatorRequest]] = []
         """Which rule of the SPEC fell on which request."""
 
-    def answer(self, request: Request, api: Api) -> Answer:
+    def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
         """Answer a request, with or without a fault."""
-        self._begin(api)
-        self._land_due(api)
-        place = self._falling(request, api.settings.clock())
+        self._start(api)
+        self._run_due(api)
+        place = self._choose_fault(request, api.settings.clock())
         if place is None:
-            return api.answer(request)
+            return api.handle(request)
         fault = self._faults[place]
-        self.fired.append((fault.text, request))
-        if fault.name == LATE:
-            self._late.append(_Late(request, int(fault.argument or 1)))
-            return Answer(status=0, manner=Manner.SILENT)
-        return _done(
-            fault, Call(request=request, api=api, argument=fault.argument, random=self._randoms[place], past=self._ago)
+        self.fired_faults.append((fault.text, request))
+        if fault.name == DELAYED_FAULT:
+            self._delayed.append(_DelayedRequest(request, int(fault.argument or 1)))
+            return SimulatorResponse(status=0, delivery=DeliveryMode.SILENT)
+        return _apply_fault(
+            fault,
+            FaultCall(
+                request=request,
+                api=api,
+                argument=fault.argument,
+                random=self._randoms[place],
+                rules_before=self._rules_before,
+            ),
         )
 
-    def land(self, api: Api) -> None:
+    def run_delayed(self, api: SimulatorApi) -> None:
         """Do at once all that is still late."""
-        late, self._late = self._late, []
+        late, self._delayed = self._delayed, []
         for one in late:
-            api.answer(one.request)
+            api.handle(one.request)
 
-    def _begin(self, api: Api) -> None:
-        if self._begun is not None:
+    def _start(self, api: SimulatorApi) -> None:
+        if self._started_at is not None:
             return
-        self._begun = api.settings.clock()
-        self._remember(api.state)
-        if any(map(_depth, self._faults)):
-            api.state.watchers.append(self._remember)
+        self._started_at = api.settings.clock()
+        self._record_rules(api.state)
+        if any(map(_history_depth, self._faults)):
+            api.state.watchers.append(self._record_rules)
 
-    def _remember(self, state: State) -> None:
-        self._past.append(tuple(state.stored.values()))
+    def _record_rules(self, state: TenantState) -> None:
+        self._history.append(tuple(state.stored_rules.values()))
 
-    def _ago(self, changes: int) -> tuple[Stored, ...]:
-        return self._past[max(len(self._past) - 1 - changes, 0)]
+    def _rules_before(self, changes: int) -> tuple[StoredRule, ...]:
+        return self._history[max(len(self._history) - 1 - changes, 0)]
 
-    def _land_due(self, api: Api) -> None:
-        for one in self._late:
-            one.wait -= 1
-        due = [one for one in self._late if one.wait <= 0]
-        self._late = [one for one in self._late if one.wait > 0]
+    def _run_due(self, api: SimulatorApi) -> None:
+        for one in self._delayed:
+            one.remaining_requests -= 1
+        due = [one for one in self._delayed if one.remaining_requests <= 0]
+        self._delayed = [one for one in self._delayed if one.remaining_requests > 0]
         for one in due:
-            api.answer(one.request)
+            api.handle(one.request)
 
-    def _falling(self, request: Request, now: float) -> int | None:
+    def _choose_fault(self, request: SimulatorRequest, now: float) -> int | None:
         """Return the place of the first fault that fires; all that match count the request."""
         found = None
         for place, fault in enumerate(self._faults):
             if fault.matches(request):
                 self._counts[place] += 1
-                seconds = now - (self._begun or 0.0)
-                if fault.when.holds(self._counts[place], seconds, self._randoms[place]) and found is None:
+                seconds = now - (self._started_at or 0.0)
+                if fault.timing.applies(self._counts[place], seconds, self._randoms[place]) and found is None:
                     found = place
         return found
 
 
-def _done(fault: Fault, call: Call) -> Answer:
-    if fault.name in _AFTERWARDS:
-        return _AFTERWARDS[fault.name](call)
-    name = fault.name.removesuffix(APPLIED)
+def _apply_fault(fault: Fault, call: FaultCall) -> SimulatorResponse:
+    if fault.name in _REAL_RESPONSE_FAULTS:
+        return _REAL_RESPONSE_FAULTS[fault.name](call)
+    name = fault.name.removesuffix(APPLIED_SUFFIX)
     if name != fault.name:
-        call.real()
-    return INSTEAD[name](call) if name in INSTEAD else status_answer(call, int(name))
+        call.run_request()
+    return REPLACED_RESPONSES[name](call) if name in REPLACED_RESPONSES else status_response(call, int(name))
 
 
-def _depth(fault: Fault) -> int:
+def _history_depth(fault: Fault) -> int:
     return int(fault.argument or 1) if fault.name == "stale" else 0
 
 
 def _check(fault: Fault) -> None:
     """Look the name up, and the argument that it takes. Raises FaultSpecError."""
-    name = fault.name.removesuffix(APPLIED)
+    name = fault.name.removesuffix(APPLIED_SUFFIX)
     if not _is_status(name, 400) and fault.name not in _NAMES:
         near = difflib.get_close_matches(fault.name, _NAMES, 1)
         hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
@@ -140,8 +160,8 @@ def _is_argument(name: str, argument: str) -> bool:
     if name in _TAKE_NUMBERS:
         digits = argument.removeprefix("-") if name == "shift" else argument
         whole = digits.isascii() and digits.isdigit()
-        return (whole or (name == "drip" and _is_decimal(digits))) and float(digits) <= _LARGEST
-    return argument in NORMALISED if name == "altered" else name == "429"
+        return (whole or (name == "drip" and _is_decimal(digits))) and float(digits) <= _MAX_ARGUMENT
+    return argument in ALTERED_FIELDS if name == "altered" else name == "429"
 
 
 def _is_decimal(text: str) -> bool:

@@ -14,25 +14,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from random import Random
 
-    from reconciler.simulator.api import Api
-    from reconciler.simulator.messages import Answer, Request
-    from reconciler.simulator.state import Stored
+    from reconciler.simulator.api import SimulatorApi
+    from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+    from reconciler.simulator.state import StoredRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class FaultCall:
     """A request that a fault fell on, and the fault's argument."""
 
-    request: Request
-    api: Api
+    request: SimulatorRequest
+    api: SimulatorApi
     argument: str
     random: Random
-    past: Callable[[int], tuple[Stored, ...]]
+    rules_before: Callable[[int], tuple[StoredRule, ...]]
     """The rules as they were so many changes ago."""
 
-    def real(self) -> Answer:
+    def run_request(self) -> SimulatorResponse:
         """Do the request."""
-        return self.api.answer(self.request)
+        return self.api.handle(self.request)
 
     def number(self, default: float) -> float:
         """Return the argument, which the spec has checked to be a number where one is taken."""
@@ -47,7 +47,7 @@ _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
 _PLACES: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
 _WINDOW: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s-([0-9]+(?:\.[0-9]+)?)s")
 
-_KINDS: Final = {
+_RESOURCES: Final = {
     ("oauth", "token"): "token",
     ("auth", "token"): "token",
     ("authentication", "v1", "token", "access-key"): "token",
@@ -64,7 +64,7 @@ class FaultSpecError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class When:
+class FaultTiming:
     """Which of the matching requests; numbered from 1, seconds since the first request of all."""
 
     chance: float = 1.0
@@ -73,7 +73,7 @@ class When:
     since: float = 0.0
     until: float = math.inf
 
-    def holds(self, index: int, seconds: float, random: Random) -> bool:
+    def applies(self, index: int, seconds: float, random: Random) -> bool:
         """Tell whether the fault fires now; chance is drawn only where the rest holds."""
         if not (self.first <= index <= self.last and self.since <= seconds < self.until):
             return False
@@ -86,17 +86,17 @@ class Fault:
 
     text: str
     method: str
-    what: str
+    resource: str
     name: str
     argument: str
-    when: When
+    timing: FaultTiming
 
-    def matches(self, request: Request) -> bool:
+    def matches(self, request: SimulatorRequest) -> bool:
         """Tell whether the request is of the kind that the rule is about."""
-        return self.method in ("", "*", request.method) and self.what in ("", kind_of(request))
+        return self.method in ("", "*", request.method) and self.resource in ("", resource_of(request))
 
 
-def kind_of(request: Request) -> str:
+def resource_of(request: SimulatorRequest) -> str:
     """Return what a request is about, in the words of a SPEC; nothing for a path that does not exist."""
     match request.segments:
         case ("api", "v2", "routing", "rules", _):
@@ -109,10 +109,10 @@ def kind_of(request: Request) -> str:
             return "context"
         case ("inContactAPI", "services", _, "skills") | ("dfo", "3.0", "routing-queues"):
             return "queues"
-    return _KINDS.get(request.segments, "")
+    return _RESOURCES.get(request.segments, "")
 
 
-def parsed(spec: str) -> tuple[Fault, ...]:
+def parse_faults(spec: str) -> tuple[Fault, ...]:
     """Return the rules of a SPEC; an empty one has none. Raises FaultSpecError; names are looked up by `Faults`."""
     return tuple(_fault(text) for text in spec.split(",")) if spec.strip() else ()
 
@@ -125,18 +125,18 @@ def _fault(text: str) -> Fault:
         )
     method, what, name, argument, when = (part or "" for part in found.groups())
     return Fault(
-        text=text.strip(), method=method, what=what, name=name, argument=argument, when=_when(text.strip(), when)
+        text=text.strip(), method=method, resource=what, name=name, argument=argument, timing=_when(text.strip(), when)
     )
 
 
-def _when(text: str, when: str) -> When:
+def _when(text: str, when: str) -> FaultTiming:
     if not when:
-        return When()
+        return FaultTiming()
     if _CHANCE.fullmatch(when):
-        return When(chance=float(when))
+        return FaultTiming(chance=float(when))
     if places := _PLACES.fullmatch(when):
         first, dash, last = places.groups()
-        return When(first=int(first), last=int(last or first) if last or not dash else math.inf)
+        return FaultTiming(first=int(first), last=int(last or first) if last or not dash else math.inf)
     if window := _WINDOW.fullmatch(when):
-        return When(since=float(window[1]), until=float(window[2]))
+        return FaultTiming(since=float(window[1]), until=float(window[2]))
     raise FaultSpecError(f'fault "{text}": @{when} must be a probability (0.1), #3, #3-5, #3- or 0s-60s')
