@@ -122,9 +122,14 @@ def entry(number: int, priority: float, asked: Iterable[Condition], queue: str) 
     key = f"rule-{number:06d}"
     targets = sorted_targets([Target(queue, 1)])
     rule = Rule(
-        f"Rule {number:06d}", "", priority, enabled=True, conditions=normalized_conditions(asked), targets=targets
+        name=f"Rule {number:06d}",
+        description="",
+        priority=priority,
+        enabled=True,
+        conditions=normalized_conditions(asked),
+        targets=targets,
     )
-    return RoutingEntry(f"mix/{key}", rule, key, Address("mix", key))
+    return RoutingEntry(name=f"mix/{key}", rule=rule, id=key, address=Address("mix", key))
 
 
 def _seeded(seed: int) -> Random:

@@ -80,7 +80,7 @@ def floor(folder: Path) -> None:
     from reconciler.manifest.load import load_manifests
 
     options = argparse.Namespace(manifests=str(folder), environment=None)
-    output = Output("never", "quiet", "text", "text", asks=False)
+    output = Output(colour="never", loudness="quiet", log_format="text", form="text", asks=False)
 
     async def all_of_them() -> None:
         manifests = load_manifests(folder)

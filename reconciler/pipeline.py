@@ -195,7 +195,7 @@ async def apply_plan(
     """
     reviewed, api = planner.reviewed, planner.environment.api
     conduct = ApplySettings(
-        matches_review if reviewed else matches_intent,
+        accepts=matches_review if reviewed else matches_intent,
         should_stop=stopped,
         concurrency=api.concurrency,
         lag=api.list_lag_seconds,

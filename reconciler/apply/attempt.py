@@ -73,7 +73,7 @@ class Verdict(Enum):
 Uncertainty = Literal["none", "until read", "lasting"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One attempt's verdict. `id` is the server's, where known; `was_sent` is False when nothing had to be or was sent.
 
@@ -111,7 +111,7 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
     """Try once to undo what a call made of a rule, `live`: a rule that it created is deleted, another is as before."""
     change = step.change
     if isinstance(change, Delete) or step.call == "create":
-        return await _judge(_delete(Delete(change.address, live, "duplicate"), store))
+        return await _judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
     assert not isinstance(change, Create)  # noqa: S101 - that call is a create
     return await _judge(_restore(change.live, live, store))
 
@@ -123,16 +123,18 @@ async def _judge(call: Awaitable[Attempt]) -> Attempt:
     except (AmbiguousWriteError, NameTakenError) as error:
         # Who took the name, perhaps ourselves, a read tells; a request without an answer can be done after that.
         return Attempt(
-            Verdict.RETRY, str(error), uncertainty="until read" if isinstance(error, NameTakenError) else "lasting"
+            verdict=Verdict.RETRY,
+            error=str(error),
+            uncertainty="until read" if isinstance(error, NameTakenError) else "lasting",
         )
     except (UnreachableError, OverloadedError) as error:
-        return Attempt(Verdict.RETRY, str(error))
+        return Attempt(verdict=Verdict.RETRY, error=str(error))
     except (RuleNotFoundError, ConcurrentChangeError) as error:
-        return Attempt(Verdict.CONFLICT, str(error))
+        return Attempt(verdict=Verdict.CONFLICT, error=str(error))
     except RejectedError as error:
-        return Attempt(Verdict.FAILED, str(error))
+        return Attempt(verdict=Verdict.FAILED, error=str(error))
     except ApiError as error:
-        return Attempt(Verdict.ABORT, str(error), was_sent=not isinstance(error, CredentialsError))
+        return Attempt(verdict=Verdict.ABORT, error=str(error), was_sent=not isinstance(error, CredentialsError))
 
 
 def write_payload(step: PlanStep, owner: str) -> WritePayload | None:
@@ -159,33 +161,33 @@ async def _write(change: Change, payload: WritePayload | None, store: RuleStore)
 async def _update(change: Update | Adopt, payload: WritePayload, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
-        return Attempt(Verdict.CONFLICT, "deleted meanwhile by somebody else", was_sent=False)
+        return Attempt(verdict=Verdict.CONFLICT, error="deleted meanwhile by somebody else", was_sent=False)
     if (read.live.rule, read.live.marker) == payload:
-        return Attempt(Verdict.DONE, id=read.live.id, was_sent=False)
+        return Attempt(verdict=Verdict.DONE, id=read.live.id, was_sent=False)
     if not _is_same_state(read.live, change.live):
-        return Attempt(Verdict.CONFLICT, "changed meanwhile by somebody else", was_sent=False)
+        return Attempt(verdict=Verdict.CONFLICT, error="changed meanwhile by somebody else", was_sent=False)
     return _check_response(payload, await store.update(read, *payload))
 
 
 async def _restore(before: LiveRule, live: LiveRule, store: RuleStore) -> Attempt:
     read = await store.rule(live.id)
     if read is None:
-        return Attempt(Verdict.CONFLICT, "deleted meanwhile by somebody else", was_sent=False)
+        return Attempt(verdict=Verdict.CONFLICT, error="deleted meanwhile by somebody else", was_sent=False)
     if not _is_same_state(read.live, live):
-        return Attempt(Verdict.CONFLICT, "changed meanwhile by somebody else", was_sent=False)
+        return Attempt(verdict=Verdict.CONFLICT, error="changed meanwhile by somebody else", was_sent=False)
     return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
 
 
 async def _delete(change: Delete, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
-        return Attempt(Verdict.DONE, id=change.live.id, was_sent=False)
+        return Attempt(verdict=Verdict.DONE, id=change.live.id, was_sent=False)
     if not _is_same_state(read.live, change.live):
-        return Attempt(Verdict.CONFLICT, "changed meanwhile by somebody else", was_sent=False)
+        return Attempt(verdict=Verdict.CONFLICT, error="changed meanwhile by somebody else", was_sent=False)
     if change.original is not None and (why := await _not_duplicate_reason(read.live, change.original, store)):
-        return Attempt(Verdict.CONFLICT, why, was_sent=False)
+        return Attempt(verdict=Verdict.CONFLICT, error=why, was_sent=False)
     await store.delete(read)
-    return Attempt(Verdict.DONE, id=change.live.id)
+    return Attempt(verdict=Verdict.DONE, id=change.live.id)
 
 
 async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleStore) -> str:
@@ -202,13 +204,13 @@ async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleS
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
     """Hold the server's answer against what was sent."""
     if (response.rule, response.marker) == payload:
-        return Attempt(Verdict.DONE, id=response.id)
+        return Attempt(verdict=Verdict.DONE, id=response.id)
     kept = (
         ", ".join(dict.fromkeys(one.path for one in diff_fields(payload.rule, response.rule)))
         or "the description's last line"
     )
     why = f"the server kept other values than were sent: {kept}"
-    return Attempt(Verdict.ALTERED, why, id=response.id, response=response)
+    return Attempt(verdict=Verdict.ALTERED, error=why, id=response.id, response=response)
 
 
 def _is_same_state(read: LiveRule, planned: LiveRule) -> bool:

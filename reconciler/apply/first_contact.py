@@ -18,7 +18,7 @@ from reconciler.model.change import Create, Delete, PlanStep, Update
 from reconciler.model.live import LiveRule, Marker, format_description
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.stored_texts import is_form_of
-from reconciler.text.escape import join_limited, quote
+from reconciler.text.escape import join_first, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +43,7 @@ class AlteredRule(NamedTuple):
     is_certain: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FirstWrite:
     """The step that goes alone, what it sends, and every rule as it was read before it."""
 
@@ -111,7 +111,7 @@ def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner:
     if kept and len(format_description(*what)) <= max(_SHORT_LENGTH, *kept):
         return None
     before = {live.id: (live.rule, live.marker) for live in live_rules}
-    return FirstWrite(step, what, before, lag, bool(kept))
+    return FirstWrite(step=step, payload=what, before=before, lag=lag, keeps_markers=bool(kept))
 
 
 def describe_difference(first: FirstWrite, live: LiveRule) -> str:
@@ -122,7 +122,7 @@ def describe_difference(first: FirstWrite, live: LiveRule) -> str:
         written_end = _quote_end(format_description(*first.payload))
         kept = f"its description, which ended in {written_end}, ends in {_quote_end(live.rule.description)}"
         return kept if live.rule.description else "its description is empty"
-    return f"the server kept other values than were sent: {join_limited(other, _MAX_FIELDS)}"
+    return f"the server kept other values than were sent: {join_first(other, _MAX_FIELDS)}"
 
 
 def describe_abort(first: FirstWrite, live: LiveRule) -> str:
@@ -143,14 +143,14 @@ def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
     """Return, for the journal, what undoes a first write that made a rule."""
     change, then = step.change, payload_before(step)
     if then is None:
-        return PlanStep(Delete(change.address, live, "duplicate"), "back")
+        return PlanStep(Delete(address=change.address, live=live, cause="duplicate"), "back")
     update = Update(
-        change.address,
-        live,
-        then.rule,
-        diff_fields(live.rule, then.rule),
-        None,
-        "manifest",
+        address=change.address,
+        live=live,
+        after=then.rule,
+        fields=diff_fields(live.rule, then.rule),
+        source=None,
+        cause="manifest",
         unadopts=then.marker is None,
     )
     return PlanStep(update, "back")

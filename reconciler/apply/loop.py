@@ -62,7 +62,7 @@ async def apply_changes(
 
     Raises RefusedError, and ApiError from the first read, before anything was written; after that it reports.
     """
-    run = _ApplyRun(plan, store, planner, recorder, settings)
+    run = _ApplyRun(plan=plan, store=store, planner=planner, recorder=recorder, settings=settings)
     fresh = await run.read()
     refused = await run.failed_guards(fresh)
     if refused:
@@ -83,7 +83,7 @@ async def apply_changes(
     return run.build_report()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _ApplyRun:
     plan: Plan
     store: RuleStore
@@ -321,12 +321,12 @@ class _ApplyRun:
         converged = self.fresh_plan is not None and not self.fresh_plan.changes and not self.fresh_plan.conflicts
         error = self.stop_reason or ("" if converged else self.progress.leftover_copy_error())
         return ApplyReport(
-            self.progress.outcomes(self.fresh_plan, skipped),
-            converged,
-            stopped,
-            error,
-            self.fresh_plan,
-            self.first_write_altered,
+            outcomes=self.progress.outcomes(self.fresh_plan, skipped),
+            converged=converged,
+            interrupted=stopped,
+            error=error,
+            remaining=self.fresh_plan,
+            first_write_altered=self.first_write_altered,
         )
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _DEPENDENCY_FAILED: Final = "what must come first is not done"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ChangeProgress:
     """What was tried of one planned change."""
 

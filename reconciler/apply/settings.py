@@ -73,7 +73,7 @@ class NoRecorder:
         """Do nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApplySettings:
     """How a run behaves.
 

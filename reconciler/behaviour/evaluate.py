@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
-from reconciler.model.rule import Condition, Opaque, Rule, Scalar
+from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_scalar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -92,11 +92,7 @@ def find_winner(
 
 def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]:
     """Return the attributes as rules see them: booleans are texts (S4), null is missing (S3)."""
-    return {
-        name: ("true" if value else "false") if isinstance(value, bool) else value
-        for name, value in attributes.items()
-        if value is not None
-    }
+    return {name: canonical_scalar(value) for name, value in attributes.items() if value is not None}
 
 
 def holds(condition: Condition, attributes: Mapping[str, str | int | float]) -> bool:

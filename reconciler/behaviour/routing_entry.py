@@ -21,7 +21,7 @@ Destination = tuple[tuple[str, Fraction], ...] | None
 _FULL_SHARE = Fraction(1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingEntry:
     """One rule of a list. `name` is what people call it: its address, or the live name of a rule not managed."""
 

@@ -85,9 +85,16 @@ def _unused_finding(unused: Acknowledgement) -> Finding:
     hint = "remove the entry from `accept`"
     if unused.shared:
         return Finding(
-            "CXR212", "info", message, unused.source, unused.address, f"{hint}, or write it into the Environment"
+            code="CXR212",
+            severity="info",
+            message=message,
+            source=unused.source,
+            address=unused.address,
+            hint=f"{hint}, or write it into the Environment",
         )
-    return Finding("CXR212", "warning", message, unused.source, unused.address, hint)
+    return Finding(
+        code="CXR212", severity="warning", message=message, source=unused.source, address=unused.address, hint=hint
+    )
 
 
 def _from_environment(manifests: Manifests, environment: Environment) -> Iterator[Acknowledgement]:

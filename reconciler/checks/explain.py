@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from reconciler.behaviour.evaluate import PassedRule, canonical_attributes, holds, route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
-from reconciler.text.escape import shorten_name
+from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class NonMatch:
         return isinstance(self.condition, Opaque)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Where a conversation goes and why.
 
@@ -72,17 +72,21 @@ def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment
     asleep = tuple(entry for entry in entries if not entry.rule.enabled and _matches(entry, given, unheld))
     first = found.winner
     if first is None:
-        return Explanation(given, None, missed, None, (), asleep)
+        return Explanation(
+            conversation=given, winner=None, non_matches=missed, next_match=None, tied_rules=(), switched_off=asleep
+        )
     later = ordered[len(missed) + 1 :]
     tied = [entry for entry in later if entry.rule.priority == first.rule.priority and _matches(entry, given, unheld)]
     goes = destination_of(first.rule.targets)
     return Explanation(
-        given,
-        first,
-        missed,
-        route_conversation(later, given, unheld).winner,
-        tuple(entry for entry in tied if destination_of(entry.rule.targets) != goes),
-        tuple(entry for entry in asleep if order_entries([_as_enabled(entry), first], evaluation)[0] is not first),
+        conversation=given,
+        winner=first,
+        non_matches=missed,
+        next_match=route_conversation(later, given, unheld).winner,
+        tied_rules=tuple(entry for entry in tied if destination_of(entry.rule.targets) != goes),
+        switched_off=tuple(
+            entry for entry in asleep if order_entries([_as_enabled(entry), first], evaluation)[0] is not first
+        ),
     )
 
 
@@ -110,11 +114,11 @@ def misspellings(
     known = dict.fromkeys(part.attribute for part in parts)
     for name in given:
         if name not in known:
-            yield _hinted(f'no rule asks about "{shorten_name(name)}"', suggest(name, known))
+            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, known))
     intents = dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.intents)
     intent = given.get(environment.attributes.intent)
     if intents and isinstance(intent, str) and intent not in intents:
-        yield _hinted(f'intent "{shorten_name(intent)}" is in no Intents document', suggest(intent, intents))
+        yield _hinted(f"intent {quote_name(intent)} is in no Intents document", suggest(intent, intents))
 
 
 def _hinted(sentence: str, hint: str) -> str:

@@ -123,13 +123,23 @@ class GapSearch:
         intent = self.view.attributes.intent
         rules = [
             RoutingEntry(
-                str(place),
-                replace(entry.rule, priority=place, conditions=_drop_attribute(entry.rule.conditions, intent)),
+                name=str(place),
+                rule=replace(entry.rule, priority=place, conditions=_drop_attribute(entry.rule.conditions, intent)),
             )
             for place, entry in enumerate(near)
         ]
         asked = (*gap.other_conditions, *self._bound_conditions(gap))
-        probe = RoutingEntry("gap", Rule("gap", "", len(rules), True, asked, (Target("gap", 1),)))  # noqa: FBT003 - enabled
+        probe = RoutingEntry(
+            name="gap",
+            rule=Rule(
+                name="gap",
+                description="",
+                priority=len(rules),
+                enabled=True,
+                conditions=asked,
+                targets=(Target("gap", 1),),
+            ),
+        )
         budget = self.view.space.budget
         found = compare_behaviour(rules, [*rules, probe], work=max(0, budget.remaining))
         budget.spend(found.work)

@@ -66,7 +66,9 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         f" {list_names(alone)}. {sure}"
     )
     hint = "write a rule, or a catch-all that takes them"
-    yield Finding("CXR205", "warning", message, view.intents[alone[0]], None, hint)
+    yield Finding(
+        code="CXR205", severity="warning", message=message, source=view.intents[alone[0]], address=None, hint=hint
+    )
 
 
 def intents_in_catch_all(view: LintView) -> list[str]:

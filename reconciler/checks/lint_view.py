@@ -14,7 +14,7 @@ from reconciler.behaviour.space.space import Space
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Condition, Opaque, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
-from reconciler.text.escape import quote, sanitize
+from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queues_phrase
 
 if TYPE_CHECKING:
@@ -153,7 +153,9 @@ class LintView:
 
     def finding(self, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
         """Return a finding about one rule of ours."""
-        return Finding(code, severity, message, entry.source, entry.address, hint)
+        return Finding(
+            code=code, severity=severity, message=message, source=entry.source, address=entry.address, hint=hint
+        )
 
     def finding_at(self, base: Finding, entry: RoutingEntry, named_value: str) -> Finding:
         """Return a finding with the place of a value of a rule, where it stands as such: an attribute, an intent."""
@@ -210,8 +212,8 @@ def list_items(
     items: Sequence[T], format_item: Callable[[T], str], conjunction: str = "and", limit: int = MAX_LISTED_VALUES
 ) -> str:
     """List things: `a`, `a and b`, `a, b, c and 4 more`."""
-    shown = [format_item(one) for one in items[:limit]]
     if len(items) > limit:
-        return f"{', '.join(shown)} and {len(items) - limit:,} more"
+        return join_first(items, limit, format_item)
+    shown = [format_item(one) for one in items]
     *first, last = shown
     return f"{', '.join(first)} {conjunction} {last}" if first else last

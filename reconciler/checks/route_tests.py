@@ -6,18 +6,18 @@ Offline, against the rules that the manifests want alone; or against all live ru
 from __future__ import annotations
 
 from dataclasses import dataclass
-from heapq import merge
 from typing import TYPE_CHECKING, Literal
 
-from reconciler.behaviour.evaluate import OpaqueConditionError, canonical_attributes, find_winner
+from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, canonical_attributes
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
 from reconciler.desired.desired import DesiredState, convert_endpoint_values, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import SHARE, WEIGHT, FieldType, TextBudget, TextLimitError, fill_variables
 from reconciler.errors import ManifestError
-from reconciler.model.rule import Condition, Json, Opaque, Source, Target
+from reconciler.model.rule import Json, Opaque, Source, Target
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.text.escape import quote
+from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Conversation = Mapping[str, str | int | float]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTestResult:
     """One test, tried in one environment. `failure` says what went wrong; None where the test holds."""
 
@@ -102,8 +102,7 @@ class _RouteTestRunner:
         self._types = endpoint_types(environment)
         self._budget = TextBudget()
         self._budgets: dict[str, TextBudget] = {}
-        ordered = order_entries(entries, environment.api.evaluation)
-        self._rules = _IntentIndex(ordered, environment.attributes.intent)
+        self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
 
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
         """Try the test at one place of its document."""
@@ -113,7 +112,7 @@ class _RouteTestRunner:
         test = loaded.document.tests[index]
         try:
             given, expected = self._read_test(test)
-            found = find_winner(self._rules.candidates(given), given, self._assumed)
+            found = self._rules.find_winner(given, self._assumed)
             goes = None if found is None else destination_of(found.rule.targets)
             if goes != expected:
                 message = f"expected {self._destination_phrase(expected)}, but {self._route_phrase(found, goes)}"
@@ -124,7 +123,15 @@ class _RouteTestRunner:
             message = f"nobody can say where this goes: a rule asks something that is not understood, {unknown}"
             failure = loaded.finding("CXR220", message, "tests", index)
         source = loaded.source_of("tests", index)
-        return RouteTestResult(self.environment.name, loaded.document.name, index + 1, source, given, found, failure)
+        return RouteTestResult(
+            environment=self.environment.name,
+            document=loaded.document.name,
+            number=index + 1,
+            source=source,
+            conversation=given,
+            winner=found,
+            failure=failure,
+        )
 
     def _read_test(self, test: RouteTest) -> tuple[Conversation, Destination]:
         """Return the conversation and where it must go, variables filled in. Raises _InvalidTestError."""
@@ -186,18 +193,11 @@ class _RouteTestRunner:
         """Say a destination: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
         if destination is None:
             return "the tenant's default routing"
-        if len(destination) == 1:
-            return self._queue_phrase(destination[0][0])
-        heaviest = sorted(destination, key=lambda one: (-one[1], self._queue_phrase(one[0])))
-        # So many digits that a third and 33.3 % do not look the same.
-        return (
-            " and ".join(f"{float(100 * share):.8g} % {self._queue_phrase(queue)}" for queue, share in heaviest)
-            or "no queue"
-        )
+        return split_phrase(destination, self._queue_phrase, " and ")
 
     def _queue_phrase(self, queue_id: str) -> str:
         queue = self.catalogue.queues_by_id.get(queue_id)
-        return f'"{queue.name if queue else queue_id}"'
+        return quote(queue.name if queue else queue_id)
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
         """Say why one queue may count as two: the test has its live name, and the manifests name it by id."""
@@ -210,7 +210,7 @@ class _RouteTestRunner:
         return f"{named}: offline, only that alias means it" if alias else ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
     """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
 
@@ -233,10 +233,17 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     try:
         desired = expand_manifests(manifests, environment, catalogue)
     except ManifestError as error:
-        return Checked(environment, error.findings, (), {}, None, {})
+        return Checked(environment=environment, findings=error.findings, tried=(), labels={}, desired=None, queues={})
     tried = run_route_tests(manifests.route_tests, environment, catalogue, desired)
     queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    return Checked(environment, desired.findings, tried, desired.labels, desired, queues)
+    return Checked(
+        environment=environment,
+        findings=desired.findings,
+        tried=tried,
+        labels=desired.labels,
+        desired=desired,
+        queues=queues,
+    )
 
 
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
@@ -245,38 +252,17 @@ def check_live(manifests: Manifests, environment: Environment, desired: DesiredS
     entries = live_entries(live.rules, desired)
     tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)
     queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(environment, (), tried, desired.labels, desired, queues, "live")
+    return Checked(
+        environment=environment,
+        findings=(),
+        tried=tried,
+        labels=desired.labels,
+        desired=desired,
+        queues=queues,
+        rules="live",
+    )
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:
     expect = test.expect
     return {expect.queue: 1} if expect.queue is not None else expect.split or {}
-
-
-class _IntentIndex:
-    """Rules in order, found by the intent that they ask for: thousands of tests against thousands of rules."""
-
-    def __init__(self, ordered: Sequence[RoutingEntry], intent: str) -> None:
-        self._intent = intent
-        self._positions_by_intent: dict[object, list[int]] = {}
-        self._unindexed: list[int] = []
-        self._ordered = ordered
-        for place, entry in enumerate(ordered):
-            asked = _required_intents(entry, intent)
-            for name in () if asked is None else asked:
-                self._positions_by_intent.setdefault(name, []).append(place)
-            if asked is None:
-                self._unindexed.append(place)
-
-    def candidates(self, given: Conversation) -> Iterable[RoutingEntry]:
-        """Return, in order, every rule that may take the conversation."""
-        places = merge(self._positions_by_intent.get(given.get(self._intent), ()), self._unindexed)
-        return (self._ordered[place] for place in places)
-
-
-def _required_intents(entry: RoutingEntry, intent: str) -> tuple[object, ...] | None:
-    """Return the intents that alone can meet the rule, or None where it may take others too."""
-    for part in entry.rule.conditions:
-        if isinstance(part, Condition) and part.attribute == intent and part.operator in ("equals", "in"):
-            return part.value if isinstance(part.value, tuple) else (part.value,)
-    return None

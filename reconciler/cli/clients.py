@@ -200,7 +200,7 @@ def credentials_of(session: Session) -> ClientCredentials:
     An error in the manifests is said first: whoever has no credentials yet can still mend those.
     """
     if session.simulated:
-        return ClientCredentials("sandbox", "sandbox-secret")
+        return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
     names = variables_of(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
@@ -208,7 +208,13 @@ def credentials_of(session: Session) -> ClientCredentials:
         expected_queues(session.manifests, session.environment.name)
         raise
     REDACTOR.add(client_secret, key_secret)
-    return ClientCredentials(client_id, client_secret, key_id, key_secret, tuple(filter(None, names)))
+    return ClientCredentials(
+        client_id=client_id,
+        client_secret=client_secret,
+        key_id=key_id,
+        key_secret=key_secret,
+        variables=tuple(filter(None, names)),
+    )
 
 
 def variables_of(environment: Environment) -> tuple[str, str, str, str]:

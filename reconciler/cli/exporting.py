@@ -157,7 +157,13 @@ def tenant(session: Session, live: LiveState) -> TenantSnapshot:
     """Return what was read beside what the manifests say of it. Raises ManifestError."""
     name = session.environment.name
     catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
-    return TenantSnapshot(live.rules, live.queues, catalogue, session.environment, session.planner(live).desired)
+    return TenantSnapshot(
+        rules=live.rules,
+        queues=live.queues,
+        resolver=catalogue,
+        environment=session.environment,
+        desired=session.planner(live).desired,
+    )
 
 
 def _setting(session: Session) -> ManifestHeader:

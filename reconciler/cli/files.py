@@ -14,6 +14,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from reconciler.errors import CxrouteError
+from reconciler.text.files import MIB, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -99,3 +100,12 @@ def kept_out_of_git(path: Path) -> Path:
 def journal_path() -> Path:
     """Return where the journal is: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl."""
     return Path(os.environ.get("CXROUTE_JOURNAL") or JOURNAL)
+
+
+def text_of_variable(name: str, error: type[CxrouteError]) -> str | None:
+    """Return the text of the file that the variable NAME_FILE names; None if it is not set. Raises `error`."""
+    file = os.environ.get(f"{name}_FILE")
+    try:
+        return read_text(file, MIB).strip() if file else None
+    except OSError as failure:
+        raise error(f"the file that {name}_FILE names cannot be read: {failure.strerror}") from None

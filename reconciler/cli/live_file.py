@@ -54,7 +54,7 @@ def with_live(session: Session, path: str | None) -> Session:
         queues += assumed
         said += f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
     hint = "" if export.lists_queues else _UNLISTED
-    finding = Finding("CXR320", "warning", said, hint=hint)
+    finding = Finding(code="CXR320", severity="warning", message=said, hint=hint)
     return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
 
 

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler.cli.clients import secret
-from reconciler.cxone.settings import is_loopback
 from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
+from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
 from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, parse_address

@@ -123,7 +123,7 @@ class Waits:
             timer.cancel()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
     """Where one command prints, in which colours and form."""
 
@@ -137,7 +137,13 @@ class Output:
     def of(cls, options: argparse.Namespace) -> Output:
         """Read the options that every command takes."""
         form = getattr(options, "format", "text")
-        return cls(options.color, options.loudness, options.log_format, form, not options.no_input)
+        return cls(
+            colour=options.color,
+            loudness=options.loudness,
+            log_format=options.log_format,
+            form=form,
+            asks=not options.no_input,
+        )
 
     @property
     def paint(self) -> Style:

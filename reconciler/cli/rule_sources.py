@@ -61,8 +61,8 @@ def evaluation(left: Side, right: Side) -> Evaluation:
     if len(orders) > 1:
         raise UsageError(
             f"{sanitize(left.written)} and {sanitize(right.written)} cannot be compared:"
-            f" one tries the lowest priority first,"
-            " the other the highest (api.evaluation)"
+            f" one tries the lowest priority"
+            " first, the other the highest (api.evaluation)"
         )
     return orders.pop() if orders else "lowest-first"
 
@@ -138,5 +138,7 @@ def _file(written: str) -> RuleList:
     entries = []
     for one in export.rules:
         address = one.marker.address if one.marker else None
-        entries.append(RoutingEntry(str(address) if address else one.rule.name, one.rule, one.id, address))
+        entries.append(
+            RoutingEntry(name=str(address) if address else one.rule.name, rule=one.rule, id=one.id, address=address)
+        )
     return RuleList(tuple(entries), export.queues)

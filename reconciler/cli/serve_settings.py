@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import ipaddress
 import json
 import os
 import time
@@ -18,9 +17,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import unquote
 
+from reconciler.behaviour.evaluate import canonical_attributes
 from reconciler.checks.explain import explain
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
+from reconciler.cli.files import text_of_variable
 from reconciler.cli.server_log import log
 from reconciler.cxone.context_writers import ignored_conversations
 from reconciler.desired.desired import convert_endpoint_values, desire_offline
@@ -33,7 +34,7 @@ from reconciler.errors import UndefinedFieldsError, UsageError
 from reconciler.plan.routing_table import desired_entries
 from reconciler.render.text.explain import DisplayNames as RuleNames
 from reconciler.render.text.explain import explain_document
-from reconciler.text.files import MIB, read_text
+from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
@@ -74,12 +75,12 @@ def endpoint(
     advise = Advice(log, time.monotonic)
 
     def gauges() -> dict[str, float]:
-        pacer, breaker = client.rate_limiter, client.circuit_breaker
+        pacer, circuit = client.rate_limiter, client.circuit
         return {
             "cxroute_upstream_requests": pacer.requests,
             "cxroute_upstream_retries": pacer.retries,
-            "cxroute_upstream_away": breaker.away,
-            "cxroute_upstream_outages": breaker.opened,
+            "cxroute_upstream_away": circuit.is_open,
+            "cxroute_upstream_outages": circuit.opened,
         }
 
     surroundings = Dependencies(
@@ -115,11 +116,11 @@ def policy(options: argparse.Namespace, session: Session) -> EventPolicy:
     """Return what the environment says of events."""
     names, context = session.environment.attributes, session.environment.context
     return EventPolicy(
-        AttributeNames(names.intent, names.confidence, names.updated_at),
-        FallbackPolicy(context.below.intent, context.min_confidence or 0) if context.below else None,
-        frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
-        explaining(session) if options.explain else None,
-        ignored_conversations(session.environment),
+        names=AttributeNames(names.intent, names.confidence, names.updated_at),
+        fallback=FallbackPolicy(context.below.intent, context.min_confidence or 0) if context.below else None,
+        known_intents=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
+        explain=explaining(session) if options.explain else None,
+        ignored_conversations=ignored_conversations(session.environment),
     )
 
 
@@ -130,18 +131,15 @@ def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     entries, names = desired_entries(desired), RuleNames(where, queues.names, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        given = {name: _value(value) for name, value in attributes.items() if isinstance(value, str | int | float)}
+        given = canonical_attributes(
+            {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
+        )
         found = explain_document(
             explain(entries, convert_endpoint_values(desired.types, given), session.environment), names
         )
         return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
 
     return route
-
-
-def _value(value: str | float) -> str | int | float:
-    """Return an attribute as rules compare it: true and false are texts."""
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 class Advice:
@@ -196,16 +194,10 @@ def shared_url(option: str | None) -> str:
 
 
 def _filed() -> str:
-    file = os.environ.get(f"{_SHARED}_FILE")
-    if not file:
-        return ""
-    try:
-        said = read_text(file, MIB).strip()
-    except OSError as error:
-        raise UsageError(f"the file that {_SHARED}_FILE names cannot be read: {error.strerror}") from None
-    if not said:
+    url = text_of_variable(_SHARED, UsageError)
+    if url == "":
         raise UsageError(f"the file that {_SHARED}_FILE names is empty")
-    return said
+    return url or ""
 
 
 @asynccontextmanager
@@ -268,7 +260,7 @@ class Admitted(NamedTuple):
 def checked(options: argparse.Namespace) -> Admitted:
     """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
     admitted = Admitted(_port(options.port), shared_url(options.shared), _listed(_KEYS), _listed(_SECRETS))
-    if not admitted.keys and not admitted.secrets and not _is_loopback(options.host):
+    if not admitted.keys and not admitted.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
     try:
         build_context_app(_nowhere, admitted.keys, admitted.secrets)
@@ -290,23 +282,11 @@ async def _nowhere(_conversation: str, _attributes: Mapping[str, Any], _seconds:
 
 def _listed(name: str) -> tuple[str, ...]:
     """Read a variable, or the file that it names, as a list. Raises UsageError, which repeats none of it."""
-    text, file = os.environ.get(name, ""), os.environ.get(f"{name}_FILE")
-    if not text and file:
-        try:
-            text = read_text(file, MIB)
-        except OSError as error:
-            raise UsageError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
-    found = tuple(one for one in map(str.strip, text.replace("\n", ",").split(",")) if one)
-    if (text or file) and not found:
+    text = os.environ.get(name) or text_of_variable(name, UsageError)
+    found = tuple(one for one in map(str.strip, (text or "").replace("\n", ",").split(",")) if one)
+    if text is not None and not found:
         raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
     if not all(one.isascii() and one.isprintable() and " " not in one for one in found):
         raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
     REDACTOR.add(*found)
     return found
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

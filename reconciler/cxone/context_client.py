@@ -11,7 +11,7 @@ from urllib.parse import quote
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.context_writers import INTERACTION_WRITER, ContextWriter
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
-from reconciler.cxone.transport.circuit_breaker import Breaker
+from reconciler.cxone.transport.circuit_breaker import FailFastBreaker
 from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline, RetryingSender
 from reconciler.errors import ApiError, OverloadedError, RateLimitedError, RejectedError, RetryLaterError, UsageError
 
@@ -45,12 +45,12 @@ class ContextClient(ReadingClient):
     ) -> None:
         """`path_template` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
         super().__init__(transport, tenant, credentials, time)
-        self.circuit_breaker = Breaker(time)
+        self.circuit = FailFastBreaker(time)
         self._path_template, self._writer = path_template, writer
         self._placeholder_segment = next((part for part in path_template.split("/") if _PLACEHOLDER in part), "")
         self._unready_until = time.clock()
         self._sender = RetryingSender(
-            transport, tenant, self.rate_limiter, time, self._login.explain_error, self.circuit_breaker
+            transport, tenant, self.rate_limiter, time, self._login.explain_error, self.circuit
         )
         below = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
         if not _is_plain_path(f"{below}{self._conversation_path('conversation')}"):

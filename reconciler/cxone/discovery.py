@@ -12,10 +12,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
 
-from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host, is_loopback
+from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import RequestKind
 from reconciler.errors import CredentialsError, UnexpectedResponseError, UsageError
+from reconciler.text.hosts import is_loopback
 from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:

@@ -50,7 +50,7 @@ _LINK_NAMES: Final = (
 """What lists call these: a profile that names others does not make the first page of a list the whole."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """What one answer says. `total` is None where it does not say how many there are in all."""
 
@@ -118,13 +118,15 @@ class ListEndpoint:
         Raises UnexpectedResponseError, naming what is wrong.
         """
         if data is None and self._list_profile.no_content:
-            return Page([])
+            return Page(entities=[])
         entities = find_member(data, self._list_profile.list)
         if not isinstance(entities, list):
             where = "is no list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
             raise UnexpectedResponseError(f"a page of {self.noun} {where}")
+        entities, total = self._check_entities(entities), self._total(data)
+        following, token = self._next_query(data, query)
         return Page(
-            self._check_entities(entities), self._total(data), *self._next_query(data, query), self._unknown_link(data)
+            entities=entities, total=total, next_query=following, token=token, unknown_link=self._unknown_link(data)
         )
 
     def _check_entities(self, entities: list[Any]) -> list[dict[str, Any]]:

@@ -46,12 +46,12 @@ def parse_live_rule(data: Json) -> LiveRule:
         raise _field_error(data, "priority", "a number")
     description, marker = parse_marker(_text(data, "description"))
     rule = Rule(
-        name,
-        description,
-        priority,
-        _flag(data, "enabled"),
-        normalized_conditions([_condition(one) for one in _list(data, "conditions")]),
-        sorted_targets([_target(one) for one in _list(data, "targets")]),
+        name=name,
+        description=description,
+        priority=priority,
+        enabled=_flag(data, "enabled"),
+        conditions=normalized_conditions([_condition(one) for one in _list(data, "conditions")]),
+        targets=sorted_targets([_target(one) for one in _list(data, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, data)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 from base64 import b64encode
@@ -12,6 +11,7 @@ from urllib.parse import quote_plus
 
 from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
+from reconciler.text.hosts import is_loopback
 
 _URL: Final = re.compile(
     r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
@@ -25,7 +25,7 @@ _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
 """The published issuers that are below none of these. Just these hosts: of theirs, no others are published."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
     """A client's id and secret, an access key's, or both; none is ever shown. What there is decides how to ask."""
 
@@ -78,7 +78,7 @@ class ServerUrl:
         return f"{self.scheme}://{self.authority}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     """Where a tenant's API is and how fast it may be used. Times are seconds."""
 
@@ -134,13 +134,3 @@ def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
             f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
             f" CXROUTE_HOSTS={host}"
         )
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether the host is this machine."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 ValueT = TypeVar("ValueT")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
     """A rule that is to be live, and where the manifests say so; None where it is not they who want it."""
 
@@ -54,7 +54,7 @@ class DesiredRule:
         return self.fingerprint[:8]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
     """What is to be live in one environment. `rulesets` are those that apply there, empty ones included."""
 
@@ -100,7 +100,15 @@ def empty_desired_state(environment: Environment) -> DesiredState:
     """Return what manifests without a rule want in the environment."""
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
     api = environment.api
-    found = DesiredState(environment.name, environment.owner, {}, frozenset(), (), labels, api.evaluation)
+    found = DesiredState(
+        environment=environment.name,
+        owner=environment.owner,
+        rules={},
+        rulesets=frozenset(),
+        findings=(),
+        labels=labels,
+        evaluation=api.evaluation,
+    )
     return replace(found, types=endpoint_types(environment), names_unique=api.names_unique)
 
 
@@ -208,7 +216,14 @@ class _EnvironmentExpander:
 
     def _expand_rule(self, expander: RuleExpander, ruleset: str, source: Source) -> DesiredRule:
         address, rule = Address(ruleset, expander.key()), expander.rule()
-        return DesiredRule(address, rule, fingerprint(rule), source, expander.entry.hold, expander.adopt())
+        return DesiredRule(
+            address=address,
+            rule=rule,
+            fingerprint=fingerprint(rule),
+            source=source,
+            hold=expander.entry.hold,
+            adopt=expander.adopt(),
+        )
 
     def _add_rule(self, desired: DesiredRule) -> None:
         first = self.rules.setdefault(desired.address, desired)

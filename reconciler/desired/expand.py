@@ -93,12 +93,14 @@ class RuleExpander:
         """Return the rule that is desired. Raises InvalidRuleError at the first thing that is wrong."""
         queues = [self.queue(name, path) for name, _, path in list_targets(self.entry)]
         return Rule(
-            self.name(),
-            self.description(queues),
-            self.priority(),
-            self.enabled(),
-            normalized_conditions([test for test, _ in self.conditions()]),
-            sorted_targets([Target(queue.id, weight) for queue, weight in zip(queues, self.weights(), strict=True)]),
+            name=self.name(),
+            description=self.description(queues),
+            priority=self.priority(),
+            enabled=self.enabled(),
+            conditions=normalized_conditions([test for test, _ in self.conditions()]),
+            targets=sorted_targets(
+                [Target(queue.id, weight) for queue, weight in zip(queues, self.weights(), strict=True)]
+            ),
         )
 
     def collect_errors(self) -> list[InvalidRuleError]:

@@ -39,7 +39,7 @@ class CheckResult:
     advice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeReply:
     """What one call came to. `status` is 0 where no answer came; `error_text` is what the server says of an error."""
 

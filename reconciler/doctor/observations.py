@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.doctor.check import CheckResult, CheckStatus
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
-from reconciler.text.escape import pluralize, quote, sanitize
+from reconciler.text.escape import join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -157,9 +157,7 @@ def check_queues(
             CheckResult("queues", "warn", said, "Deleted queues, or api.queuesPath lists others than routing uses")
         )
     if missing := sorted(set(manifest_queues) - names - ids):
-        named = ", ".join(quote(name) for name in missing[:_MAX_NAMED])
-        more = f" and {len(missing) - _MAX_NAMED:,} more" if len(missing) > _MAX_NAMED else ""
-        said = f"the manifests name queues that are not there: {named}{more}"
+        said = f"the manifests name queues that are not there: {join_first(missing, _MAX_NAMED, quote)}"
         lines.append(
             CheckResult("queues", "fail", said, "Make them in CXone, or mend the names: plan refuses until then")
         )

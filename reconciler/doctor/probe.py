@@ -28,7 +28,7 @@ from reconciler.cxone.transport.request import (
 )
 from reconciler.doctor.check import ProbeReply, ReplyKind
 from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
-from reconciler.text.escape import to_one_line
+from reconciler.text.escape import sanitize
 from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
@@ -150,10 +150,10 @@ class Probe:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
                 answer = await self._transport(request)
         except TimeoutError:
-            return ProbeReply(request.call, "silent", attempts=tries), None
+            return ProbeReply(call=request.call, kind="silent", attempts=tries), None
         except (NoResponseError, UnexpectedResponseError) as error:
             return ProbeReply(
-                request.call, _failure_kind(error), error_text=describe_failure(error), attempts=tries
+                call=request.call, kind=_failure_kind(error), error_text=describe_failure(error), attempts=tries
             ), None
         middle = before + (self._time.now() - before) / 2
         skew = _clock_skew(answer.headers.get("date", ""), middle.timestamp())
@@ -172,7 +172,16 @@ class Probe:
                 kind = "garbled"
         if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
             said = self._login.explain_error(answer)
-        return ProbeReply(answer.call, kind, answer.status, said, answer.payload, answer.headers, skew, tries), answer
+        return ProbeReply(
+            call=answer.call,
+            kind=kind,
+            status=answer.status,
+            error_text=said,
+            payload=answer.payload,
+            headers=answer.headers,
+            clock_skew=skew,
+            attempts=tries,
+        ), answer
 
 
 def _kind(answer: ApiResponse) -> ReplyKind:
@@ -199,7 +208,7 @@ def _is_retryable(reply: ProbeReply) -> bool:
 def _redirect_host(location: str) -> str:
     """Return the host that a redirect leads to; what else stands there may be a session's."""
     try:
-        return to_one_line(urlsplit(location).hostname or "")[:100]
+        return sanitize(urlsplit(location).hostname or "", 100)
     except ValueError:
         return ""
 

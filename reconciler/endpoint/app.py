@@ -59,7 +59,7 @@ class Stores:
     message_ids: MessageIdStore
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dependencies:
     """What the endpoint takes from the world around it. `now` is in UTC, `clock` monotonic.
 

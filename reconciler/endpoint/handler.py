@@ -61,7 +61,7 @@ class AttributeNames:
     updated_at: str = "routedAt"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventPolicy:
     """What the Environment says of events: attribute names, the fallback, the intents that are known, if any are.
 

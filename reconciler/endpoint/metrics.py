@@ -7,7 +7,7 @@ from collections import Counter
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
-from reconciler.text.prometheus import metric_header
+from reconciler.text.prometheus import exposition, metric_header, sample
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -37,26 +37,24 @@ class Metrics:
 
     def render(self, gauges: Mapping[str, float]) -> bytes:
         """Return everything in Prometheus' text format; `gauges` are more values of now, by name."""
-        return "".join(
-            f"{line}\n" for line in self._lines({"cxroute_waiting": self.waiting_requests, **gauges})
-        ).encode()
+        return exposition(self._lines({"cxroute_waiting": self.waiting_requests, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
         yield from metric_header(
             "cxroute_requests_total", "counter", "Requests to /api/route, by status and what became of them."
         )
         for (status, outcome), count in sorted(self.responses.items()):
-            yield f'cxroute_requests_total{{status="{status}",outcome="{outcome}"}} {count}'
+            yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
         doubtful = "Intents that are in no Intents document, or unsure."
         yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):
-            yield f'cxroute_doubtful_intents_total{{reason="{reason}"}} {self.fallback_reasons[reason]}'
+            yield sample("cxroute_doubtful_intents_total", self.fallback_reasons[reason], reason=reason)
         yield from metric_header("cxroute_request_seconds", "histogram", "How long answers took.")
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
-            yield f'cxroute_request_seconds_bucket{{le="{bound}"}} {count}'
-        yield f"cxroute_request_seconds_sum {self._seconds:.6f}"
-        yield f"cxroute_request_seconds_count {counts[-1]}"
+            yield sample("cxroute_request_seconds_bucket", count, le=bound)
+        yield sample("cxroute_request_seconds_sum", f"{self._seconds:.6f}")
+        yield sample("cxroute_request_seconds_count", counts[-1])
         for name, value in gauges.items():
             yield f"# TYPE {name} gauge"
-            yield f"{name} {value:g}"
+            yield sample(name, f"{value:g}")

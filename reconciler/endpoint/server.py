@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from reconciler.endpoint.messages import ChunkChecker
 from reconciler.errors import CxrouteError
+from reconciler.text.hosts import url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -168,10 +169,10 @@ class StrictHttpProtocol(HttpToolsProtocol):
 
     def _start_request(self) -> None:
         """Hand the request to the app. uvicorn would do so as well, and much that nobody here needs."""
-        url = httptools.parse_url(self.url)
+        listener_url = httptools.parse_url(self.url)
         self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
-        self.scope["query_string"] = url.query or b""
+        self.scope["path"], self.scope["raw_path"] = listener_url.path.decode("ascii"), listener_url.path
+        self.scope["query_string"] = listener_url.query or b""
         version = self.parser.get_http_version()
         self.cycle = RequestResponseCycle(
             scope=self.scope,
@@ -320,7 +321,7 @@ async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[st
 
     Raises CxrouteError, before that, if the server does not answer.
     """
-    await _EndpointServer(app, lambda: announce(listener_url(listener))).serve(sockets=[listener])
+    await _EndpointServer(app, lambda: announce(url_of(listener))).serve(sockets=[listener])
 
 
 def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
@@ -370,9 +371,3 @@ def quiet_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - 
         proxy_headers=False,
         **options,
     )
-
-
-def listener_url(listener: socket.socket) -> str:
-    """Return where a socket listens."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

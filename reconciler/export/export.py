@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSnapshot:
     """What was read, and what the manifests say of it already."""
 
@@ -66,8 +66,10 @@ def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Co
 def compute_export_impact(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> BehaviourChange:
     """Return who would go elsewhere once the exported rules are live as the manifests now say, beside all others."""
     said = {one.live.id: merged.rules[one.address].rule for one in exported.rules}
-    before = tuple(RoutingEntry(live.rule.name, live.rule, live.id) for live in tenant.rules)
-    after = tuple(RoutingEntry(live.rule.name, said.get(live.id, live.rule), live.id) for live in tenant.rules)
+    before = tuple(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in tenant.rules)
+    after = tuple(
+        RoutingEntry(name=live.rule.name, rule=said.get(live.id, live.rule), id=live.id) for live in tenant.rules
+    )
     return compare_behaviour(before, after, tenant.desired.evaluation)
 
 

@@ -43,7 +43,7 @@ FIELD_ORDER: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportedRule:
     """A rule as it is written: its fields in order, the rule that they mean, and what a reader should know."""
 
@@ -115,7 +115,9 @@ class RuleSetBuilder:
         fields |= (
             {} if live.rule.description == bare.description else {"description": escape_text(live.rule.description)}
         )
-        return ExportedRule(live, address, fields | adopt, replace(live.rule, name=name), tuple(notes))
+        return ExportedRule(
+            live=live, address=address, fields=fields | adopt, rule=replace(live.rule, name=name), notes=tuple(notes)
+        )
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:

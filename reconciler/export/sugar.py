@@ -24,7 +24,7 @@ def condition_fields(rule: Rule, attributes: Attributes) -> Fields:
     """
     found: Fields = {}
     rest: list[Fields] = []
-    for condition in sorted(map(_require_condition, rule.conditions), key=lambda one: one.operator != "equals"):
+    for condition in sorted(map(understood, rule.conditions), key=lambda one: one.operator != "equals"):
         field = find_sugar_field(condition, attributes)
         if field and field not in found and not (field == "intents" and "intent" in found):
             found[field] = manifest_value(condition)
@@ -74,7 +74,8 @@ def sort_targets(rule: Rule, queues: QueueNames) -> list[Target]:
 _SUGAR_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
 
 
-def _require_condition(condition: object) -> Condition:
+def understood(condition: object) -> Condition:
+    """Return the condition. Raises NotWritableError where it is not understood."""
     if isinstance(condition, Condition):
         return condition
     raise NotRepresentableError("it has a condition that cxroute does not understand")

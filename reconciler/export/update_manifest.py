@@ -19,7 +19,7 @@ from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targe
 from reconciler.errors import CxrouteError, ManifestError, RefusedError
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
 from reconciler.export.ruleset import FIELD_ORDER, integer_priority, manifest_name
-from reconciler.export.sugar import find_sugar_field, manifest_value, when_item
+from reconciler.export.sugar import find_sugar_field, manifest_value, understood, when_item
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
@@ -147,7 +147,7 @@ class _RuleUpdater:
         found = dict(fields)
         placed = self._expander(fields).conditions()
         written = [condition for condition, _ in placed]
-        coming = [_require_condition(one) for one in self.live.conditions if one not in written]
+        coming = [understood(one) for one in self.live.conditions if one not in written]
         drop = []
         for condition, path in placed:
             if condition in self.live.conditions:
@@ -248,12 +248,6 @@ class _RuleUpdater:
         return found
 
 
-def _require_condition(part: Condition | Opaque) -> Condition:
-    if isinstance(part, Condition):
-        return part
-    raise NotRepresentableError("it has a condition that cxroute does not understand")
-
-
 def _require_target(part: Target | Opaque) -> Target:
     if isinstance(part, Target):
         return part
@@ -274,7 +268,7 @@ def _expander_key(expander: RuleExpander) -> str:
         return ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManifestEdit:
     """A rule whose live values go into its manifest: where it stands, and its fields before and after."""
 
@@ -311,7 +305,7 @@ def build_manifest_edit(
         edits = compute_edits(text, find_mapping(text, origin.index(("rules", index))), old, new)
     except CannotPatchError as error:
         raise NotRepresentableError(str(error)) from None
-    return ManifestEdit(live, desired, loaded.file, old, new, edits)
+    return ManifestEdit(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
 
 
 def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> dict[str, str]:

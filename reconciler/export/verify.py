@@ -21,7 +21,7 @@ class ExportMismatchError(Exception):
     """An exported rule does not come back as it was: the message says which."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportVerification:
     """What the next plan shows: rules taken over, how many of them under another name; what else; and who is moved."""
 
@@ -54,4 +54,6 @@ def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: D
     behaviour = compute_export_impact(exported, tenant, merged)
     if behaviour.changed:
         raise ExportMismatchError("conversations would go elsewhere")
-    return ExportVerification(adoptions, renamed, others, behaviour, merged.labels)
+    return ExportVerification(
+        adoptions=adoptions, renamed=renamed, other_changes=others, behaviour=behaviour, labels=merged.labels
+    )

@@ -31,7 +31,7 @@ _ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRun:
     """Which run this is, of which commit, and of which pull request where it is of one."""
 
@@ -67,15 +67,15 @@ def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) ->
     found = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
     number = pull.get("number") or (int(found.group(1)) if found else None)
     return WorkflowRun(
-        _matching_variable(variables, "GITHUB_REPOSITORY", _REPOSITORY),
-        _number(variables, "GITHUB_RUN_ID"),
-        _number({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT"),
-        _matching_variable({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
-        variables.get("GITHUB_EVENT_NAME", ""),
-        _matching_variable({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
-        _address(variables, "GITHUB_API_URL", _API),
-        _address(variables, "GITHUB_SERVER_URL", _SERVER),
-        number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None,
+        repository=_matching_variable(variables, "GITHUB_REPOSITORY", _REPOSITORY),
+        id=_number(variables, "GITHUB_RUN_ID"),
+        attempt=_number({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT"),
+        sha=_matching_variable({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
+        event=variables.get("GITHUB_EVENT_NAME", ""),
+        actor=_matching_variable({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
+        api=_address(variables, "GITHUB_API_URL", _API),
+        server=_address(variables, "GITHUB_SERVER_URL", _SERVER),
+        pull_request=number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None,
     )
 
 
@@ -156,7 +156,7 @@ _COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 _MAX_FILE_BYTES: Final = 128 * MIB
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReport:
     """A plan as far as a comment needs it."""
 
@@ -188,7 +188,14 @@ def read_plan_report(directory: Path) -> PlanReport | None:
     counts = {name: _count(summary.get(name)) for name in _COUNTED_ACTIONS} if isinstance(summary, dict) else {}
     conflicts = any(one.get("severity") == "error" for one in list_objects(plan, "findings"))
     guards = any(one.get("ok") is False for one in list_objects(plan, "guards"))
-    return PlanReport(environment, plan_id, counts, bool(plan.get("changes")), conflicts or guards, text)
+    return PlanReport(
+        environment=environment,
+        plan_id=plan_id,
+        counts=counts,
+        has_changes=bool(plan.get("changes")),
+        is_refused=conflicts or guards,
+        text=text,
+    )
 
 
 def list_objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:

@@ -70,7 +70,7 @@ class GitHubResponse(NamedTuple):
     next_page: str | None
 
 
-@dataclass
+@dataclass(kw_only=True)
 class GitHub:
     """A repository of GitHub, through one token that goes to `base` alone."""
 

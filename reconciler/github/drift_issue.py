@@ -59,7 +59,7 @@ class SkipIssue(NamedTuple):
 IssueDecision = OpenIssue | EditIssue | CloseIssue | SkipIssue
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriftObservation:
     """What was seen of one environment: its difference, empty where there is none, and the same in Markdown."""
 

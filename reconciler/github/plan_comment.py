@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
+from reconciler.render.markdown.plan import comment_marker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -107,7 +108,7 @@ _STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
 _HEX_PATTERN: Final = re.compile(r"[0-9a-f]{0,64}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CommentState:
     """Which run wrote a comment last, about which commit and plan, and whether that plan was applied."""
 
@@ -164,11 +165,6 @@ class DesiredComment:
     """A whole plan in Markdown, or the head alone."""
 
 
-def comment_marker(environment: str) -> str:
-    """Return the line by which the comment of an environment is known."""
-    return f"<!-- cxroute:plan env={environment} -->"
-
-
 def compose_comment(desired: DesiredComment) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
     text = _normalize_lines(desired.text)
@@ -215,7 +211,13 @@ def parse_state(body: str) -> CommentState | None:
         return None
     if not all(isinstance(one, str) and _HEX_PATTERN.fullmatch(one) for one in words):
         return None
-    return CommentState(form["run"], form["attempt"], form["sha"], form["plan"], form.get("applied") is True)
+    return CommentState(
+        run=form["run"],
+        attempt=form["attempt"],
+        sha=form["sha"],
+        plan=form["plan"],
+        applied=form.get("applied") is True,
+    )
 
 
 def _decide(
@@ -296,7 +298,10 @@ class CommentRequest(NamedTuple):
 def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
     """State a plan. One without changes is worth an edit, and no comment of its own."""
     wanted = DesiredComment(
-        report.environment, "", CommentState(run.id, run.attempt, run.sha, report.plan_id), report.text
+        report.environment,
+        "",
+        CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=report.plan_id),
+        report.text,
     )
     return CommentRequest(wanted, decide_plan if report.needs_comment else decide_refresh)
 
@@ -325,5 +330,11 @@ def _request_header(
     decide: Callable[[Iterable[Comment], DesiredComment], CommentDecision],
 ) -> CommentRequest:
     return CommentRequest(
-        DesiredComment(environment, "", CommentState(run.id, run.attempt, run.sha, "", head.applied), head.text), decide
+        DesiredComment(
+            environment,
+            "",
+            CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan="", applied=head.applied),
+            head.text,
+        ),
+        decide,
     )

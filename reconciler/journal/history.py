@@ -33,7 +33,7 @@ _SIDES_BY_ACTION: Final = {
 """Which of before and after an action has."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChange:
     """What a run did to one rule: what stood there before and after it, None where there was no rule, or is none.
 
@@ -118,7 +118,9 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
         raise IncompleteJournalError(f"what the journal says of {address[:130]} is nothing that a run of {owner} does")
     rule_id = entry.get("id")
     sure = settled and entry.get("status") == "applied"
-    return RecordedChange(ours, before, after, rule_id if isinstance(rule_id, str) else "", sure)
+    return RecordedChange(
+        address=ours, before=before, after=after, id=rule_id if isinstance(rule_id, str) else "", is_confirmed=sure
+    )
 
 
 def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:

@@ -32,7 +32,7 @@ LARGEST: Final = 256 * MIB
 """The most bytes of a journal that are read: some hundred thousand changes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
     """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
 
@@ -177,7 +177,14 @@ def _build_run(name: str, numbered: list[tuple[int, JournalEntry]], unreadable: 
     end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
     first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
     unread = sum(first < number < last for number in unreadable)
-    return RecordedRun(name, start, tuple(_join_changes(entries)), end, entries[-1]["at"], unread)
+    return RecordedRun(
+        id=name,
+        start=start,
+        changes=tuple(_join_changes(entries)),
+        end=end,
+        last_entry_at=entries[-1]["at"],
+        unreadable_lines=unread,
+    )
 
 
 def _join_changes(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:

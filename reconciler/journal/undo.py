@@ -194,10 +194,14 @@ class _UndoBuilder:
         return f"{what} since, and this journal does not say by whom"
 
     def _desired_rule(self, address: Address, rule: Rule) -> DesiredRule:
-        return DesiredRule(address, rule, fingerprint(rule), None, None, None)
+        return DesiredRule(
+            address=address, rule=rule, fingerprint=fingerprint(rule), source=None, hold=None, adopt=None
+        )
 
     def _warn(self, change: RecordedChange, message: str, hint: str) -> None:
-        self.findings.append(Finding("CXR311", "warning", message, None, change.address, hint))
+        self.findings.append(
+            Finding(code="CXR311", severity="warning", message=message, source=None, address=change.address, hint=hint)
+        )
 
 
 def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:

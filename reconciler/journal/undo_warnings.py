@@ -33,13 +33,23 @@ def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOpt
     count = f"{len(found)} of these changes" if len(found) > 1 else "one of these changes"
     message = f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again"
     hint = _hint(plan, found)
-    return tuple(Finding(REAPPLIED, "warning", message, change.source, change.address, hint) for change in found)
+    return tuple(
+        Finding(
+            code=REAPPLIED, severity="warning", message=message, source=change.source, address=change.address, hint=hint
+        )
+        for change in found
+    )
 
 
 def unknown_outcome_warning(error: Exception) -> Finding:
     """Return the warning that nobody knows what the next apply does, since the manifests are wrong."""
     message = f"what the next apply would make of it is not known: {error}"
-    return Finding(REAPPLIED, "warning", message, hint="`cxroute validate` lists them; they did not matter here")
+    return Finding(
+        code=REAPPLIED,
+        severity="warning",
+        message=message,
+        hint="`cxroute validate` lists them; they did not matter here",
+    )
 
 
 def _reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> list[Change]:

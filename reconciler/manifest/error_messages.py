@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
 from reconciler.manifest.text import ErrorCollector, List, Map
-from reconciler.text.escape import quote_name, shorten_name
+from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -144,7 +144,7 @@ def _describe_value(value: object) -> str:
         return "a mapping" if isinstance(value, Map) else "a list"
     if value is None:
         return "empty"
-    return str(value).lower() if isinstance(value, bool) else shorten_name(repr(value))
+    return str(value).lower() if isinstance(value, bool) else sanitize(repr(value), LONGEST_NAME)
 
 
 def _find_hint(kind: str, value: object) -> str:

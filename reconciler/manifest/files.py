@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.text.escape import escape_name
+from reconciler.text.escape import escape_invisible
 from reconciler.text.files import NotRegularFileError, read_start
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class _DirectoryWalk:
 
     def display_path(self, path: str) -> str:
         """Return a path as a person would type it."""
-        return escape_name((self.directory / path).as_posix())
+        return escape_invisible((self.directory / path).as_posix())
 
     def _walk_tree(self, start: _PathEntry) -> None:
         waiting = [start]
@@ -139,4 +139,4 @@ def _init_hint(walk: _DirectoryWalk) -> str:
 
 
 def _finding(code: str, display_path: str, message: str, hint: str = "") -> Finding:
-    return Finding(code, "error", message, Source(display_path, 1, 1), hint=hint)
+    return Finding(code=code, severity="error", message=message, source=Source(display_path, 1, 1), hint=hint)

@@ -44,7 +44,7 @@ _MAX_PROBLEMS: Final = 5000
 """That one comparison of all documents tells of."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifests:
     """All documents of a directory, valid each by itself and beside the others."""
 
@@ -127,7 +127,15 @@ def load_environment(directory: Path, name: str) -> Manifests:
     ]
     if len(named) > 1 or len(environments) < max(len(named), name != SANDBOX) or profile not in {None, *profiles}:
         raise ManifestError(findings)
-    return Manifests(environments, (), (), (), (), profiles=profiles, errors=tuple(findings))
+    return Manifests(
+        environments=environments,
+        queues=(),
+        rulesets=(),
+        intents=(),
+        route_tests=(),
+        profiles=profiles,
+        errors=tuple(findings),
+    )
 
 
 def _is_environment(source_map: SourceMap) -> bool:

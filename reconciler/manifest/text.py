@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
+from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ class SourceText:
         if end < 0 and len(self.text) - start > _MAX_EXCERPT:
             return ""
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
-        return "".join(one if one.isprintable() else _UNPRINTABLE.get(one, "\ufffd") for one in line)
+        return "".join(one if is_visible(one) else _UNPRINTABLE.get(one, "\ufffd") for one in line)
 
     def finding(
         self,
@@ -126,10 +127,19 @@ class SourceText:
         excerpt = self.excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
         span = len(token[0]) if token else 1
-        return Finding(code, severity, message, source, address, hint, excerpt, span)
+        return Finding(
+            code=code,
+            severity=severity,
+            message=message,
+            source=source,
+            address=address,
+            hint=hint,
+            excerpt=excerpt,
+            span=span,
+        )
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ErrorCollector:
     """The errors of one file, as they are found; only so many are kept, the others counted."""
 
@@ -176,7 +186,14 @@ class ErrorCollector:
         told = sorted(self.collected, key=lambda one: one.source or ("", 0, 0))
         if self.is_full:
             more = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
-            told.append(Finding(told[-1].code, "error", f"and {more} errors in this file", told[-1].source))
+            told.append(
+                Finding(
+                    code=told[-1].code,
+                    severity="error",
+                    message=f"and {more} errors in this file",
+                    source=told[-1].source,
+                )
+            )
         return told
 
     def _append(self, code: str, index: int, message: str, hint: str) -> None:

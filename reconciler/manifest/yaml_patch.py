@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     MappingEntry = tuple[str, Json]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A scalar, a mapping (`keys` and `values` in turn) or a list (`values`); `end` is behind its last character.
 
@@ -71,16 +71,16 @@ def _node(node: Any, text: str) -> Node:  # noqa: ANN401 - PyYAML's nodes
     if isinstance(node, ScalarNode):
         if node.style in ("|", ">"):
             end = start + len(text[start:end].rstrip())
-        return Node(start, end, node.style or "")
+        return Node(start=start, end=end, style=node.style or "")
     if isinstance(node, MappingNode):
         keys = tuple(_node(key, text) for key, _ in node.value)
         values = tuple(_node(value, text) for _, value in node.value)
     else:
         keys, values = (), tuple(_node(value, text) for value in node.value)
     if node.flow_style:
-        return Node(start, end, "flow", keys, values)
+        return Node(start=start, end=end, style="flow", keys=keys, values=values)
     # A block's own end is where the next thing begins.
-    return Node(start, values[-1].end if values else end, "block", keys, values)
+    return Node(start=start, end=values[-1].end if values else end, style="block", keys=keys, values=values)
 
 
 class CannotPatchError(Exception):

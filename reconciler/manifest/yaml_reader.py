@@ -26,7 +26,7 @@ from yaml._yaml import CParser
 from reconciler.manifest.text import Document, ErrorCollector, List, Map, SourceText
 from reconciler.manifest.yaml_error_messages import describe_yaml_error, find_merge_conflict
 from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.text.escape import quote_name, shorten_name
+from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +128,7 @@ class ParsedFile(NamedTuple):
 
 def parse_file(data: bytes, file: str) -> ParsedFile:
     """Read a file's bytes. Every error is among the complaints; nothing is raised, and no input takes a second."""
-    complaints = ErrorCollector(SourceText(file, ""))
+    complaints = ErrorCollector(text=SourceText(file, ""))
     documents: list[Document] = []
     complete = False
     try:
@@ -184,7 +184,7 @@ class _EventReader:
         kind = type(event)
         if kind is AliasEvent:
             self._collector.report_unreadable(
-                "CXR006", event.start_mark.index, f"alias *{shorten_name(event.anchor)} is refused"
+                "CXR006", event.start_mark.index, f"alias *{sanitize(event.anchor, LONGEST_NAME)} is refused"
             )
             return None
         if event.anchor is not None or event.tag is not None:
@@ -276,7 +276,7 @@ class _EventReader:
     def _refuse_properties(self, event: _Event) -> None:
         if event.anchor is not None:
             self._collector.report_unreadable(
-                "CXR006", event.start_mark.index, f"anchor &{shorten_name(event.anchor)} is refused"
+                "CXR006", event.start_mark.index, f"anchor &{sanitize(event.anchor, LONGEST_NAME)} is refused"
             )
         if event.tag is not None:
             self._collector.report_unreadable(
@@ -288,5 +288,5 @@ class _EventReader:
         for key, index in duplicates:
             line = 0 if self._collector.is_full else self._collector.text.source(mapping.key_index(key)).line
             self._collector.report_unreadable(
-                "CXR011", index, f"duplicate key '{shorten_name(key)}', first on line {line}"
+                "CXR011", index, f"duplicate key '{sanitize(key, LONGEST_NAME)}', first on line {line}"
             )

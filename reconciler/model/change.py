@@ -34,7 +34,7 @@ class Create:
     cause: Cause = "manifest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
     """A managed rule that differs from what is desired."""
 
@@ -49,7 +49,7 @@ class Update:
     """The rule is ours no longer: it is written without a marker, as it was before it was adopted."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Adopt:
     """An unmanaged rule that a manifest takes over."""
 
@@ -62,7 +62,7 @@ class Adopt:
     cause: Cause = "manifest"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delete:
     """A managed rule that no manifest names, or a duplicate of one."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Severity = Literal["error", "warning", "info"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing to say. `message` is a sentence without its place; `hint` is what to do or the nearest known name."""
 

@@ -104,7 +104,7 @@ class Target:
     weight: int | float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
     """What a routing rule says. `description` is without our marker; conditions and targets are in canonical order."""
 
@@ -127,13 +127,13 @@ def make_condition(attribute: str, operator: str, value: Json) -> Condition:
     return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else written)
 
 
-def _canonical_scalar(value: Scalar) -> Scalar:
-    """Booleans are the texts `true` and `false` (semantics S4); without this Python would say True == 1."""
+def canonical_scalar(value: Scalar) -> str | int | float:
+    """Return a value as rules compare it: booleans are texts (semantics S4); to Python True == 1."""
     return ("true" if value else "false") if isinstance(value, bool) else value
 
 
 def _equality_value(value: Json) -> Scalar:
-    return _canonical_scalar(_require_scalar(value))
+    return canonical_scalar(_require_scalar(value))
 
 
 def _value_set(values: Json) -> tuple[Scalar, ...]:

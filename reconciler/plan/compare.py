@@ -18,7 +18,7 @@ from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
 from reconciler.plan.ownership import LiveRulesByOwner, find_cause, was_edited
 from reconciler.plan.unknown_fields import differing_fields, fields_phrase
-from reconciler.text.escape import sanitize
+from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -170,7 +170,8 @@ class _RuleComparer:
             else:
                 changes.append(change)
         changes.extend(
-            Delete(address, live, "both" if was_edited(live) else "manifest") for address, live in self._surplus.items()
+            Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest")
+            for address, live in self._surplus.items()
         )
         changes.extend(self._delete_duplicates())
         self._report_leftovers()
@@ -178,10 +179,12 @@ class _RuleComparer:
 
     def _delete_duplicates(self) -> Iterator[Delete]:
         for live in self.by_owner.duplicates:
-            yield Delete(_address(live), live, "duplicate", original=self.by_owner.managed.get(_address(live)))
+            yield Delete(
+                address=_address(live), live=live, cause="duplicate", original=self.by_owner.managed.get(_address(live))
+            )
         for live in self.by_owner.temporary_copies:
             if _address(live) not in self.by_owner.ambiguous:
-                yield Delete(_address(live), live, "duplicate")
+                yield Delete(address=_address(live), live=live, cause="duplicate")
 
     def _match_rule(self, desired_rule: DesiredRule, live: LiveRule | None) -> Change | None:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
@@ -213,11 +216,11 @@ class _RuleComparer:
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
             self._add_finding("CXR309", "warning", message, desired_rule)
         return Adopt(
-            desired_rule.address,
-            adopted,
-            desired_rule.rule,
-            diff_fields(adopted.rule, desired_rule.rule),
-            desired_rule.source,
+            address=desired_rule.address,
+            live=adopted,
+            after=desired_rule.rule,
+            fields=diff_fields(adopted.rule, desired_rule.rule),
+            source=desired_rule.source,
         )
 
     def _update(self, desired_rule: DesiredRule, live: LiveRule) -> Update | None:
@@ -230,12 +233,26 @@ class _RuleComparer:
         made_by = find_cause(live, desired_rule.marker_digest)
         if address != desired_rule.address and made_by == "drift":
             made_by = "both"
-        return Update(desired_rule.address, live, desired_rule.rule, found, desired_rule.source, made_by)
+        return Update(
+            address=desired_rule.address,
+            live=live,
+            after=desired_rule.rule,
+            fields=found,
+            source=desired_rule.source,
+            cause=made_by,
+        )
 
     def _update_marker(self, desired_rule: DesiredRule, live: LiveRule) -> Update:
         """Nothing differs but what the marker says was last written."""
         change = FieldChange("marker", _marker(live).digest, desired_rule.marker_digest)
-        return Update(desired_rule.address, live, desired_rule.rule, (change,), desired_rule.source, "manifest")
+        return Update(
+            address=desired_rule.address,
+            live=live,
+            after=desired_rule.rule,
+            fields=(change,),
+            source=desired_rule.source,
+            cause="manifest",
+        )
 
     def _unadopt(self, desired_rule: DesiredRule, live: LiveRule | None) -> Update | None:
         """Return what gives a rule back as it was before it was adopted, or None where that is done."""
@@ -249,7 +266,13 @@ class _RuleComparer:
         gone = FieldChange("marker", _marker(live).digest, None)
         found = (*diff_fields(live.rule, desired_rule.rule), gone)
         return Update(
-            desired_rule.address, live, desired_rule.rule, found, desired_rule.source, "manifest", unadopts=True
+            address=desired_rule.address,
+            live=live,
+            after=desired_rule.rule,
+            fields=found,
+            source=desired_rule.source,
+            cause="manifest",
+            unadopts=True,
         )
 
     def _refuse_ambiguous(self, desired_rule: DesiredRule) -> None:
@@ -323,16 +346,20 @@ class _RuleComparer:
             if address not in told:
                 hint = _CONFLICT_HINTS["CXR312"]
                 self.findings.append(
-                    Finding("CXR312", "warning", _ambiguous_message(rules), address=address, hint=hint)
+                    Finding(
+                        code="CXR312", severity="warning", message=_ambiguous_message(rules), address=address, hint=hint
+                    )
                 )
         for live in self.by_owner.edited_copies:
             if _address(live) not in self.by_owner.ambiguous or _is_copy(live):
                 message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is left alone'
-                self.findings.append(Finding("CXR302", "warning", message, address=_address(live)))
+                self.findings.append(
+                    Finding(code="CXR302", severity="warning", message=message, address=_address(live))
+                )
         for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
-                self.findings.append(Finding("CXR306", "info", message))
+                self.findings.append(Finding(code="CXR306", severity="info", message=message))
 
     def _describe_copy(self, live: LiveRule) -> str:
         """Say what a rule with the marker of ours is, which is no duplicate of it."""
@@ -342,11 +369,22 @@ class _RuleComparer:
         return f"a copy of {address} ({ours.id}) with other values in {fields_phrase(differing_fields(ours, live))}"
 
     def _add_finding(self, code: str, severity: Severity, message: str, desired_rule: DesiredRule) -> None:
-        self.findings.append(Finding(code, severity, message, desired_rule.source, desired_rule.address))
+        self.findings.append(
+            Finding(
+                code=code, severity=severity, message=message, source=desired_rule.source, address=desired_rule.address
+            )
+        )
 
     def _build_conflict(self, code: str, message: str, desired_rule: DesiredRule) -> _ConflictError:
         return _ConflictError(
-            Finding(code, "error", message, desired_rule.source, desired_rule.address, hint=_CONFLICT_HINTS[code])
+            Finding(
+                code=code,
+                severity="error",
+                message=message,
+                source=desired_rule.source,
+                address=desired_rule.address,
+                hint=_CONFLICT_HINTS[code],
+            )
         )
 
 
@@ -361,10 +399,9 @@ _CONFLICT_HINTS = {
 
 
 def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
-    ids = ", ".join(sanitize(live.id[:_MAX_ID_LENGTH]) for live in rules[:_MAX_IDS])
-    more = f" and {len(rules) - _MAX_IDS:,} more" if len(rules) > _MAX_IDS else ""
+    ids = join_first(rules, _MAX_IDS, lambda live: sanitize(live.id[:_MAX_ID_LENGTH]))
     return (
-        f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}{more}), somebody changed one of"
+        f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}), somebody changed one of"
         " them, and no date says which is the original; none of them is written or deleted"
     )
 

@@ -37,7 +37,7 @@ _COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 Document = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedPlan:
     """What a saved plan binds an apply to. `changes` holds each reviewed change's canonical JSON."""
 
@@ -76,7 +76,7 @@ def plan_to_json(plan: Plan) -> Document:
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
     }
-    return with_plan_id(form)
+    return {**form, "planId": plan.digest("plan", lambda: _plan_id(form))}
 
 
 def with_plan_id(payload: Document) -> Document:
@@ -86,7 +86,7 @@ def with_plan_id(payload: Document) -> Document:
 
 def plan_id(plan: Plan) -> str:
     """Return the 12 hex digits by which people and machines name this plan."""
-    return str(plan_to_json(plan)["planId"])
+    return plan.digest("plan", lambda: str(plan_to_json(plan)["planId"]))
 
 
 def count_changes(plan: Plan) -> dict[str, int]:
@@ -155,20 +155,21 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         if form.get("report") == DRIFT_REPORT:
             raise UsageError(f"{name} is a report of `cxroute drift`: write a plan with `cxroute plan --out {name}`")
         reviewed = ReviewedPlan(
-            _require_text(form["planId"]),
-            _require_text(form["environment"]),
-            _require_text(form["owner"]),
-            PlanOptions(
+            plan_id=_require_text(form["planId"]),
+            environment=_require_text(form["environment"]),
+            owner=_require_text(form["owner"]),
+            options=PlanOptions(
                 only=tuple(map(str, options["only"])),
                 adopt=options["adopt"],
                 keep_drift=options["keepDrift"],
                 undo=None if options["undo"] is None else _require_text(options["undo"]),
             ),
-            datetime.fromisoformat(form["generatedAt"]).isoformat(),
-            frozenset(_change_identity(change) for change in form["changes"]),
-            frozenset(_require_text(change["address"]) for change in form["changes"]),
-            region_claims(form["behaviour"] or {"regions": []}),
-            options["traffic"] and {name: _require_text(options["traffic"][name]) for name in ("file", "digest")},
+            generated_at=datetime.fromisoformat(form["generatedAt"]).isoformat(),
+            changes=frozenset(_change_identity(change) for change in form["changes"]),
+            addresses=frozenset(_require_text(change["address"]) for change in form["changes"]),
+            claims=region_claims(form["behaviour"] or {"regions": []}),
+            traffic=options["traffic"]
+            and {name: _require_text(options["traffic"][name]) for name in ("file", "digest")},
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):

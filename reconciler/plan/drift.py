@@ -63,9 +63,9 @@ class Drift:
     """Live rules that the Environment's `unmanaged.accept` names."""
     acceptances: int = 0
     """Entries of `unmanaged.accept`, those that match no live rule included."""
-    full_impact: Impact = Impact(BehaviourChange(()))
+    full_impact: Impact = Impact(BehaviourChange(regions=()))
     """From the manifests alone (before) to all live rules (after)."""
-    unaccepted_impact: Impact = Impact(BehaviourChange(()))
+    unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
     """The same without conversations of rules that are accepted, or whose change is held."""
     last_runs: Mapping[Address, str] = field(default_factory=dict)
     """The run of the journal that last wrote a rule, by the rule's address."""
@@ -229,10 +229,10 @@ def _stale_findings(accept: Sequence[Acceptance], foreign: Sequence[LiveRule]) -
         else:
             message = f'`unmanaged.accept` names "{one.name}", and no unmanaged live rule has that name'
             hint = "remove the entry"
-        yield Finding(STALE, "warning", message, one.source, hint=hint)
+        yield Finding(code=STALE, severity="warning", message=message, source=one.source, hint=hint)
 
 
 def _not_analysed_finding() -> Finding:
     message = "the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound"
     hint = "let rules ask about fewer attributes, or accept the live rules that are not managed"
-    return Finding(NOT_ANALYSED, "error", message, hint=hint)
+    return Finding(code=NOT_ANALYSED, severity="error", message=message, hint=hint)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from reconciler.model.change import Adopt, Change, Create, Delete, Update, is_copy_removal
 from reconciler.plan.plan import GuardResult, Plan
-from reconciler.text.escape import quote
+from reconciler.text.escape import join_first, quote
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator
     from datetime import datetime
 
     from reconciler.behaviour.diff.regions import Region
@@ -99,7 +99,7 @@ def _check_count(name: str, action: str, count: int, managed_in: tuple[int, str]
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
     message = f"{action} of {managed} managed rules{share}; the limit for {environment} is {most}"
     either = f"{limit.count} or {limit.percent:g} %, whichever is more"
-    return GuardResult(name, count, most, count <= most, f"{message} ({either})")
+    return GuardResult(name=name, value=count, limit=most, ok=count <= most, message=f"{message} ({either})")
 
 
 def _check_emptied(plan: Plan) -> GuardResult:
@@ -119,10 +119,12 @@ def _check_emptied(plan: Plan) -> GuardResult:
     had = {address.ruleset for address in plan.managed}
     emptied = sorted((had & plan.rulesets) - {address.ruleset for address in left})
     if plan.managed and not left:
-        return GuardResult("emptied", len(plan.managed), 0, ok=False, message="no managed rule would be left")
+        return GuardResult(
+            name="emptied", value=len(plan.managed), limit=0, ok=False, message="no managed rule would be left"
+        )
     named = ", ".join(emptied)
     message = f"no rule would be left of {named}" if emptied else "something is left of every RuleSet"
-    return GuardResult("emptied", len(emptied), 0, not emptied, message)
+    return GuardResult(name="emptied", value=len(emptied), limit=0, ok=not emptied, message=message)
 
 
 def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
@@ -136,7 +138,7 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     if _is_incomplete(plan):
         said.append("it could not be shown within the bound of work that no protected conversation goes elsewhere")
     message = "; ".join(said) or "no protected rule would change"
-    return GuardResult("protected", len(touched | robbed), 0, not said, message)
+    return GuardResult(name="protected", value=len(touched | robbed), limit=0, ok=not said, message=message)
 
 
 def _is_incomplete(plan: Plan) -> bool:
@@ -153,50 +155,50 @@ def _check_unrouted(plan: Plan) -> GuardResult:
     lost = [region for region in _regions(plan) if region.before and not region.after]
     if lost:
         rules = dict.fromkeys(_display_name(entry) for region in lost for entry in region.before_rules if entry)
-        today = _list_names([*rules])
+        today = join_first([*rules], _MAX_LISTED)
         ways = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
         message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
-        return GuardResult("unrouted", len(lost), 0, ok=False, message=message)
+        return GuardResult(name="unrouted", value=len(lost), limit=0, ok=False, message=message)
     if _is_incomplete(plan):
         message = "it could not be shown within the bound of work that every conversation still reaches a queue"
-        return GuardResult("unrouted", 0, 0, ok=False, message=message)
+        return GuardResult(name="unrouted", value=0, limit=0, ok=False, message=message)
     message = "every conversation that reaches a queue today still reaches one"
-    return GuardResult("unrouted", 0, 0, ok=True, message=message)
+    return GuardResult(name="unrouted", value=0, limit=0, ok=True, message=message)
 
 
 def _check_traffic(plan: Plan, limit: float) -> GuardResult:
     """Look at the share of the sample that would go to another queue; without a sample nobody knows it."""
     if plan.traffic_impact is None:
         message = f"at most {limit:g} % of the traffic may move, and there is no sample to tell (--traffic FILE)"
-        return GuardResult("traffic", 0, limit, ok=False, message=message)
+        return GuardResult(name="traffic", value=0, limit=limit, ok=False, message=message)
     if _is_incomplete(plan):
         message = f"at most {limit:g} % of the traffic may move, and it could not be shown within the bound of work"
-        return GuardResult("traffic", plan.traffic_impact.total.most, limit, ok=False, message=message)
+        return GuardResult(name="traffic", value=plan.traffic_impact.total.most, limit=limit, ok=False, message=message)
     most = plan.traffic_impact.total.most
     moved = f"{most:.3g} % of the traffic sample would change queue"
-    return GuardResult("traffic", most, limit, most <= limit, f"{moved}; the limit is {limit:g} %")
+    return GuardResult(
+        name="traffic", value=most, limit=limit, ok=most <= limit, message=f"{moved}; the limit is {limit:g} %"
+    )
 
 
 def _check_transient(plan: Plan) -> GuardResult:
     """Look at the way there: every conversation must stay at its old or its new destination after each single call."""
     if not plan.unproven:
         return GuardResult(
-            "transient", 0, 0, ok=True, message="each conversation goes to its old or new queue throughout"
+            name="transient",
+            value=0,
+            limit=0,
+            ok=True,
+            message="each conversation goes to its old or new queue throughout",
         )
-    named = _list_names([str(address) for address in plan.unproven])
+    named = join_first([str(address) for address in plan.unproven], _MAX_LISTED)
     message = f"it could not be shown that nobody is sent elsewhere while these are changed: {named}"
-    return GuardResult("transient", len(plan.unproven), 0, ok=False, message=message)
+    return GuardResult(name="transient", value=len(plan.unproven), limit=0, ok=False, message=message)
 
 
 def _display_name(entry: RoutingEntry) -> str:
     """Return what a sentence calls a rule: a live name, which is somebody's text, in quotes."""
     return entry.name if entry.address else quote(entry.name)
-
-
-def _list_names(names: Sequence[str]) -> str:
-    """Name the first few, and count the others."""
-    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    return f"{', '.join(names[:_MAX_LISTED])}{more}"
 
 
 def _harmed_addresses(change: Change) -> Iterator[Address]:
@@ -222,9 +224,9 @@ def _address_before(change: Update) -> Address:
 def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
     window = next((window for window in environment.freeze if window.covers(now)), None)
     if window is None:
-        return GuardResult("freeze", 0, 0, ok=True, message="no freeze window is open")
+        return GuardResult(name="freeze", value=0, limit=0, ok=True, message="no freeze window is open")
     why = f": {window.reason}" if window.reason else ""
-    return GuardResult("freeze", 1, 0, ok=False, message=f"{environment.name} is frozen now{why}")
+    return GuardResult(name="freeze", value=1, limit=0, ok=False, message=f"{environment.name} is frozen now{why}")
 
 
 def _apply_allowance(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:

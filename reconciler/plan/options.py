@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Address
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
     """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
 

@@ -23,7 +23,7 @@ _FIRST_YEAR: Final = 2000
 """An earlier year is what a program writes that knows no date."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRulesByOwner:
     """Live rules by who manages them; each group is in the order of its rules' ids.
 
@@ -46,7 +46,14 @@ class LiveRulesByOwner:
         undecided = {address: rules for address, rules in self.ambiguous.items() if address in addresses}
         groups = (self.duplicates, self.edited_copies, self.temporary_copies)
         ours = [tuple(one for one in group if _has_address(one, addresses)) for group in groups]
-        return LiveRulesByOwner(managed, ours[0], ours[1], ours[2], undecided, self.unmanaged)
+        return LiveRulesByOwner(
+            managed=managed,
+            duplicates=ours[0],
+            edited_copies=ours[1],
+            temporary_copies=ours[2],
+            ambiguous=undecided,
+            unmanaged=self.unmanaged,
+        )
 
 
 def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
@@ -72,7 +79,14 @@ def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
                 (duplicates if is_duplicate(other, first) else clones).append(other)
     managed = {address: first for address, first in originals.items() if first is not None}
     undecided = {address: tuple(ours[address]) for address, first in originals.items() if first is None}
-    return LiveRulesByOwner(managed, tuple(duplicates), tuple(clones), tuple(copies), undecided, tuple(unmanaged))
+    return LiveRulesByOwner(
+        managed=managed,
+        duplicates=tuple(duplicates),
+        edited_copies=tuple(clones),
+        temporary_copies=tuple(copies),
+        ambiguous=undecided,
+        unmanaged=tuple(unmanaged),
+    )
 
 
 def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:

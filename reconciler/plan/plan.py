@@ -16,7 +16,7 @@ from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from reconciler.behaviour.diff.difference import BehaviourChange
@@ -33,7 +33,7 @@ class LiveState:
     queues: tuple[Queue, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GuardResult:
     """What one guard says of a plan. `value` and `limit` are its number and limit; `allowed` is why it was lifted."""
 
@@ -45,7 +45,7 @@ class GuardResult:
     allowed: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What differs, what would be done, and what speaks against it."""
 
@@ -80,18 +80,31 @@ class Plan:
     """Findings that the manifests accept, each with the reason: counted, and not shown."""
     failed_tests: tuple[Finding, ...] = ()
     """The route tests that the manifests fail: no conflicts with live rules, but apply refuses while there is one."""
+    _digests: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
+
+    def digest(self, name: str, compute: Callable[[], str]) -> str:
+        """Return a digest of this plan, computed at its first use."""
+        if name not in self._digests:
+            self._digests[name] = compute()
+        return self._digests[name]
 
     @property
     def manifest_digest(self) -> str:
-        """The digest of what the manifests want, not of how their files are written. Worked out anew at each call."""
+        """The digest of what the manifests want, not of how their files are written."""
+        return self.digest("manifests", self._digest_manifests)
+
+    @property
+    def live_digest(self) -> str:
+        """The digest of everything that was read, whatever its order."""
+        return self.digest("live", self._digest_live)
+
+    def _digest_manifests(self) -> str:
         text = sha256(f"{self.desired.environment} {self.desired.owner}\n".encode())
         for address in sorted(self.desired.rules):
             text.update(f"{address} {self.desired.rules[address].fingerprint}\n".encode())
         return text.hexdigest()
 
-    @property
-    def live_digest(self) -> str:
-        """The digest of everything that was read, whatever its order. Worked out anew at each call."""
+    def _digest_live(self) -> str:
         rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
         queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
         return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
@@ -111,21 +124,21 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
     selected_changes = attach_read_rules(_select_changes(found.changes, options.only), live.rules)
     changes, held = split_held_changes(selected_changes, wanted, owned, options, now)
     return Plan(
-        desired.environment,
-        desired.owner,
-        tuple(sorted(changes, key=_change_sort_key)),
-        tuple(sorted(held, key=lambda one: _change_sort_key(one.change))),
-        tuple(one for one in (*desired.findings, *kept, *found.findings) if _is_relevant(one, options)),
-        sum(1 for address in found.unchanged if is_selected(address, options.only)),
-        tuple(sorted(owned.managed)),
-        len(owned.unmanaged),
-        desired.rulesets,
-        {queue.id: queue.name for queue in live.queues},
-        desired.labels,
-        options,
-        desired,
-        live,
-        now,
+        environment=desired.environment,
+        owner=desired.owner,
+        changes=tuple(sorted(changes, key=_change_sort_key)),
+        held=tuple(sorted(held, key=lambda one: _change_sort_key(one.change))),
+        findings=tuple(one for one in (*desired.findings, *kept, *found.findings) if _is_relevant(one, options)),
+        unchanged=sum(1 for address in found.unchanged if is_selected(address, options.only)),
+        managed=tuple(sorted(owned.managed)),
+        unmanaged=len(owned.unmanaged),
+        rulesets=desired.rulesets,
+        queue_names={queue.id: queue.name for queue in live.queues},
+        labels=desired.labels,
+        options=options,
+        desired=desired,
+        live=live,
+        generated_at=now,
     )
 
 

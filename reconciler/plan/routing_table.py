@@ -52,7 +52,7 @@ def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
     """Return what the manifests want, each rule by its address and with its place."""
     return tuple(
-        RoutingEntry(str(address), one.rule, address=address, source=one.source)
+        RoutingEntry(name=str(address), rule=one.rule, address=address, source=one.source)
         for address, one in desired.rules.items()
     )
 
@@ -68,10 +68,12 @@ def live_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[Routi
     theirs = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
     return (
         *(_managed_entry(rule, address, desired) for rule, address in ours),
-        *(RoutingEntry(rule.rule.name, rule.rule, rule.id) for rule in theirs),
+        *(RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in theirs),
     )
 
 
 def _managed_entry(live: LiveRule, address: Address, desired: DesiredState) -> RoutingEntry:
     wanted = desired.rules.get(address)
-    return RoutingEntry(str(address), live.rule, live.id, address, wanted.source if wanted else None)
+    return RoutingEntry(
+        name=str(address), rule=live.rule, id=live.id, address=address, source=wanted.source if wanted else None
+    )

@@ -88,10 +88,16 @@ def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
     if isinstance(change, Delete):
         return Move(before, None)
     if before is not None and is_unadoption(change):
-        return Move(before, RoutingEntry(change.after.name, change.after, before.id))
+        return Move(before, RoutingEntry(name=change.after.name, rule=change.after, id=before.id))
     return Move(
         before,
-        RoutingEntry(str(change.address), change.after, before.id if before else "", change.address, change.source),
+        RoutingEntry(
+            name=str(change.address),
+            rule=change.after,
+            id=before.id if before else "",
+            address=change.address,
+            source=change.source,
+        ),
     )
 
 
@@ -145,12 +151,14 @@ def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
     Rules that are not managed take part.
     """
     if not plan.changes and sample is None:
-        return replace(plan, behaviour=BehaviourChange(()))
+        return replace(plan, behaviour=BehaviourChange(regions=()))
     evaluation = plan.desired.evaluation
     now = build_transition(plan)
     types = plan.desired.types
     behaviour = (
-        compare_behaviour(now.before, now.after, evaluation, types=types) if plan.changes else BehaviourChange(())
+        compare_behaviour(now.before, now.after, evaluation, types=types)
+        if plan.changes
+        else BehaviourChange(regions=())
     )
     if sample is None:
         return replace(plan, behaviour=behaviour)

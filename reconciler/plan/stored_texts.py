@@ -181,4 +181,11 @@ def _finding(field: str, form: TextForm, live: LiveRule, desired: DesiredRule) -
     message = f"the tenant keeps the {field} {form.description}, and not as it was written"
     way = "write it so in the manifest" if form.transform(kept) == kept else "leave out of it what the tenant changes"
     hint = f"{way}, or accept this finding: it is not written again"
-    return Finding(TEXT_ALTERED, "warning", message, desired.source, desired.address, hint)
+    return Finding(
+        code=TEXT_ALTERED,
+        severity="warning",
+        message=message,
+        source=desired.source,
+        address=desired.address,
+        hint=hint,
+    )

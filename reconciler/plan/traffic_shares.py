@@ -56,7 +56,7 @@ class QueueShare:
     change: ShareRange
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficImpact:
     """How much of a sample moves: with each region and each row, in order, and in all; and what each queue gets."""
 
@@ -90,11 +90,11 @@ def measure_traffic(
     for row in sample.rows:
         counting.count_row(row)
     return TrafficImpact(
-        sample,
-        tuple(one.as_share(sample.total) for one in counting.region_sums),
-        tuple(one.as_share(sample.total) for one in counting.row_sums),
-        counting.total.as_share(sample.total),
-        compute_balance(before, after, sample, None if behaviour.undecided else counting.changes),
+        sample=sample,
+        regions=tuple(one.as_share(sample.total) for one in counting.region_sums),
+        rows=tuple(one.as_share(sample.total) for one in counting.row_sums),
+        total=counting.total.as_share(sample.total),
+        balance=compute_balance(before, after, sample, None if behaviour.undecided else counting.changes),
     )
 
 

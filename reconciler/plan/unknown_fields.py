@@ -11,7 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model.rule import CANONICAL_JSON
-from reconciler.text.escape import escape_invisible
+from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,12 +52,7 @@ def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
 def fields_phrase(names: Sequence[str]) -> str:
     """Return names of fields as they may stand in a message: escaped, each cut where it is long, a few of them."""
     plain_names = [name.removeprefix("~") for name in names]  # a tenant's `id` where its Profile calls the id otherwise
-    shown = [
-        escape_invisible(name[:_MAX_NAME_LENGTH]) + ("..." if len(name) > _MAX_NAME_LENGTH else "")
-        for name in plain_names
-    ]
-    more = f" and {len(names) - _MAX_NAMES:,} more" if len(names) > _MAX_NAMES else ""
-    return ", ".join(shown[:_MAX_NAMES]) + more
+    return join_first(plain_names, _MAX_NAMES, lambda name: sanitize(name, _MAX_NAME_LENGTH))
 
 
 def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:

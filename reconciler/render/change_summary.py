@@ -99,7 +99,7 @@ class FieldRow:
     after: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSummary:
     """A change as people read it. `rule_text` is the whole rule, of a create or a delete; `rows` is what differs."""
 
@@ -126,16 +126,16 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
     """Return a change in words; `note` is what stands above all else of it."""
     whole = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
     return ChangeSummary(
-        change.action,
-        change.address,
-        change.source,
-        change.cause,
-        "the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
-        note,
-        (_undo_reason(change, plan.options.undo) if plan.options.undo else "") or _change_reason(change),
-        rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
-        () if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
-        summarize_edit(change) if isinstance(change, Update) else None,
+        action=change.action,
+        address=change.address,
+        source=change.source,
+        cause=change.cause,
+        cause_text="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
+        note=note,
+        reason=(_undo_reason(change, plan.options.undo) if plan.options.undo else "") or _change_reason(change),
+        rule_text=rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
+        rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
+        edit=summarize_edit(change) if isinstance(change, Update) else None,
     )
 
 

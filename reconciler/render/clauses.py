@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.model.rule import Condition, Opaque, Value
-from reconciler.text.escape import quote, sanitize
+from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import range_phrase
 
 if TYPE_CHECKING:
@@ -156,6 +156,6 @@ def _values(values: Value, most: int, noun: str = "") -> str:
     """List values in words; long lists are cut and counted, as so many more of a noun."""
     items = [quote(one) for one in (values if isinstance(values, tuple) else (values,))]
     if len(items) > most + 1:
-        return f"{', '.join(items[:most])} and {len(items) - most:,} more{noun}"
+        return f"{join_first(items, most)}{noun}"
     *first, last = items or ["nothing"]
     return f"{', '.join(first)} or {last}" if first else last

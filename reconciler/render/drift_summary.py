@@ -13,7 +13,7 @@ from reconciler.render.change_summary import FieldRow, sort_for_reading, summari
 from reconciler.render.equal_edits import split_group
 from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.summary import failed_tests_title
-from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import failing_tests_phrase, rule_phrase
 
 if TYPE_CHECKING:
@@ -222,9 +222,7 @@ def _pair(row: FieldRow) -> DriftField | None:
 
 def rule_names(rules: Sequence[DriftRule]) -> str:
     """Return the names of rules, the first ones where there are many."""
-    shown = ", ".join(rule.name for rule in rules[:_MAX_NAMED])
-    more = len(rules) - _MAX_NAMED
-    return f"{shown} and {more:,} more" if more > 0 else shown
+    return join_first(rules, _MAX_NAMED, lambda rule: rule.name)
 
 
 _MAX_NAMED: Final = 10

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.finding import CODES, Finding
 from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
-from reconciler.text.escape import join_limited, sanitize
+from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def _command(finding: Finding) -> str:
     said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
-        lines = [f"{subject_prefix(finding)}{lines[0]}", *lines[1:], join_limited(finding_members(finding), MAX_NAMED)]
+        lines = [f"{subject_prefix(finding)}{lines[0]}", *lines[1:], join_first(finding_members(finding), MAX_NAMED)]
     message = "\n".join(lines)
     return f"::{finding.severity} {said}::{_data(message)}"
 

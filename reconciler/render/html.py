@@ -32,7 +32,7 @@ from reconciler.render.summary import (
     split_warnings,
     unrelated_warnings_title,
 )
-from reconciler.text.escape import escape_invisible, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,7 +53,7 @@ _LETTER: Final = 7.0
 _MIN_THICKNESS, _MAX_THICKNESS, _PERCENT = 1.5, 18.0, 0.45
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
     """A node: its text, cut to fit, and all of it."""
 
@@ -114,7 +114,7 @@ def _unchanged(routing: RoutingMap) -> list[Lane]:
 def _merge_lanes(lanes: Sequence[Lane]) -> Lane:
     if len(lanes) == 1:
         return lanes[0]
-    named = ", ".join(lane.rule for lane in lanes[:20]) + (f" and {len(lanes) - 20:,} more" if len(lanes) > 20 else "")  # noqa: PLR2004
+    named = join_first(lanes, 20, lambda lane: lane.rule)
     return replace(
         lanes[0],
         callers=f"{len(lanes):,} unchanged rules",
@@ -153,7 +153,7 @@ def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
 def _box(column: tuple[int, int], y: float, text: str, title: str, state: LaneState) -> Box:
     most = int((column[1] - 16) / _LETTER)
     shown = text if len(text) <= most else f"{text[: most - 1]}…"
-    return Box(column[0], y, column[1], _ROW - 6, shown, title, state)
+    return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=shown, title=title, state=state)
 
 
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:

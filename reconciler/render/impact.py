@@ -15,7 +15,7 @@ from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
-from reconciler.text.phrases import conversation_phrase, queue_phrase
+from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phrase
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,7 +41,7 @@ _MAX_ORIGINS: Final = 3
 _MAX_UNKNOWN: Final = 5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactCase:
     """Conversations that go elsewhere: who, from where to where, which share of the sample, an example, exceptions."""
 
@@ -77,7 +77,7 @@ class QueueBalance:
     change: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactSummary:
     """All that is said of who goes elsewhere."""
 
@@ -121,7 +121,16 @@ def summarize_impact(
     """
     unknown, rests = _unknown(behaviour, labels), premise(behaviour, labels)
     if not behaviour.rows:
-        return ImpactSummary(NO_KNOWN_IMPACT if unknown else NO_IMPACT, "", (), (), 0, "", unknown, rests)
+        return ImpactSummary(
+            title=NO_KNOWN_IMPACT if unknown else NO_IMPACT,
+            share="",
+            cases=(),
+            balance=(),
+            hidden_cases=0,
+            hidden_share="",
+            unknown=unknown,
+            premise=rests,
+        )
     share = f"{_total(traffic.total, unknown)} of {_sample(traffic)}" if traffic else "share of callers unknown"
     ordered = _ordered(behaviour, traffic, labels)
     values = ALL_ROWS if limit == ALL_ROWS else FEW_VALUES
@@ -136,7 +145,16 @@ def summarize_impact(
     if len(together) > 1:
         told += (_merge_unlikely_rows(together, traffic, names, labels),)
     balance = _balance(behaviour, traffic, names) if traffic else ()
-    return ImpactSummary(TITLE, share, told, balance, len(left), _total_share(left, traffic), unknown, rests)
+    return ImpactSummary(
+        title=TITLE,
+        share=share,
+        cases=told,
+        balance=balance,
+        hidden_cases=len(left),
+        hidden_share=_total_share(left, traffic),
+        unknown=unknown,
+        premise=rests,
+    )
 
 
 def premise(behaviour: BehaviourChange, labels: Mapping[str, str]) -> str:
@@ -146,14 +164,7 @@ def premise(behaviour: BehaviourChange, labels: Mapping[str, str]) -> str:
 
 def destination_phrase(destination: Destination, names: Mapping[str, str]) -> str:
     """Say a destination: a queue, a split with percents, no queue, or the tenant's default."""
-    if destination is None:
-        return DEFAULT_ROUTING
-    if not destination:
-        return "no queue"
-    if len(destination) == 1:
-        return _queue(destination[0][0], names)
-    heaviest = sorted(destination, key=lambda part: (-part[1], names.get(part[0], part[0])))
-    return ", ".join(f"{100 * float(share):.3g} % {_queue(queue, names)}" for queue, share in heaviest)
+    return DEFAULT_ROUTING if destination is None else split_phrase(destination, lambda queue: _queue(queue, names))
 
 
 def share_phrase(share: ShareRange) -> str:
@@ -214,13 +225,13 @@ def _case(
             f"{befores[_MAX_ORIGINS - 1]} and {len(befores) - _MAX_ORIGINS} more",
         ]
     return ImpactCase(
-        clauses_phrase(row.where, labels, values),
-        tuple(befores),
-        after,
-        share_phrase(share) if share else "",
-        conversation_phrase(row.example.attributes, labels),
-        _rules(row),
-        tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
+        callers=clauses_phrase(row.where, labels, values),
+        origins=tuple(befores),
+        destination=after,
+        share=share_phrase(share) if share else "",
+        example=conversation_phrase(row.example.attributes, labels),
+        rules=_rules(row),
+        exceptions=tuple(f"unless also {exception_phrase(clauses, labels, values)}" for clauses in row.excepts),
     )
 
 
@@ -238,14 +249,15 @@ def _merge_unlikely_rows(
     )
     first = rows[0][0]
     return ImpactCase(
-        f"some conversations in which {' or '.join(map(sanitize, attributes))} is of another type, text or number, than"
-        f" the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
-        befores,
-        "; ".join(afters),
-        _total_share([share for _, share in rows], moved),
-        conversation_phrase(first.example.attributes, labels),
-        _rules(first),
-        (),
+        callers=f"some conversations in which {' or '.join(map(sanitize, attributes))}"
+        " is of another type, text or number,"
+        f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
+        origins=befores,
+        destination="; ".join(afters),
+        share=_total_share([share for _, share in rows], moved),
+        example=conversation_phrase(first.example.attributes, labels),
+        rules=_rules(first),
+        exceptions=(),
     )
 
 

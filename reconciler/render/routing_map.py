@@ -11,7 +11,7 @@ from reconciler.model.rule import Condition, Rule
 from reconciler.plan.schedule import build_transition
 from reconciler.render.escape_markdown import unquote
 from reconciler.render.impact import destination_phrase
-from reconciler.text.escape import quote, sanitize
+from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import conditions_phrase
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _MAX_INTENTS: Final = 3
 _ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same", "off")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
     """One rule on the map: who comes in, by which rule, to which queues before and after.
 
@@ -103,15 +103,15 @@ class _LaneBuilder:
             raise AssertionError("a move is of a rule")
         rule = named.rule
         return Lane(
-            sanitize(named.name) if named.address else quote(named.name),
-            self._callers(rule),
-            conditions_phrase(rule, self.plan.labels),
-            self._queues(old),
-            self._queues(new),
-            _state(old, new),
-            named.address is not None,
-            rule.priority,
-            sum(self.intents.get(intent, 0.0) for intent in self._listed_intents(rule)),
+            rule=sanitize(named.name) if named.address else quote(named.name),
+            callers=self._callers(rule),
+            conditions=conditions_phrase(rule, self.plan.labels),
+            before=self._queues(old),
+            after=self._queues(new),
+            state=_state(old, new),
+            managed=named.address is not None,
+            priority=rule.priority,
+            share=sum(self.intents.get(intent, 0.0) for intent in self._listed_intents(rule)),
         )
 
     def _queues(self, entry: RoutingEntry | None) -> tuple[str, ...] | None:
@@ -126,8 +126,7 @@ class _LaneBuilder:
         named = [quote(intent) for intent in self._listed_intents(rule)]
         if not named:
             return conditions_phrase(rule, self.plan.labels)
-        more = f" and {len(named) - _MAX_INTENTS} more" if len(named) > _MAX_INTENTS else ""
-        return f"{', '.join(named[:_MAX_INTENTS])}{more}"
+        return join_first(named, _MAX_INTENTS)
 
     def _listed_intents(self, rule: Rule) -> tuple[str, ...]:
         """Return the intents that a rule lists."""

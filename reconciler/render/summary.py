@@ -69,7 +69,7 @@ class GuardRefusal:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
     """Everything that a plan says, in the order in which people read it. All text is harmless for a terminal."""
 
@@ -116,24 +116,26 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
             f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."
         )
     return PlanSummary(
-        plan.environment,
-        f"{undone}{sanitize(tenant)}, {rules}",
-        plan.failed_tests,
-        tuple(
+        environment=plan.environment,
+        tenant_text=f"{undone}{sanitize(tenant)}, {rules}",
+        failed_tests=plan.failed_tests,
+        lifted_guards=tuple(
             LiftedGuard(result.name, sanitize(result.message), sanitize(result.allowed))
             for result in plan.guards
             if result.allowed is not None
         ),
-        tuple(GuardRefusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
-        plan.conflicts,
-        who,
-        tuple(summarize_change(plan, one, detours.get(id(one), "")) for one in sort_for_reading(plan.changes)),
-        tuple(summarize_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held),
-        tuple(finding for finding in plan.findings if finding.severity != "error"),
-        acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
-        count_changes(plan),
-        _totals_text(plan),
-        order,
+        refusals=tuple(GuardRefusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
+        conflicts=plan.conflicts,
+        impact=who,
+        changes=tuple(summarize_change(plan, one, detours.get(id(one), "")) for one in sort_for_reading(plan.changes)),
+        held_changes=tuple(
+            summarize_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held
+        ),
+        notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
+        acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
+        counts=count_changes(plan),
+        totals_text=_totals_text(plan),
+        schedule_text=order,
     )
 
 

@@ -118,7 +118,7 @@ class SimulatorApi:
         live = self._find_rule(request).rule
         self._check_etag(request, live)
         self.state.remove(live["id"])
-        return SimulatorResponse(204)
+        return SimulatorResponse(status=204)
 
     def _dispatch(self, request: SimulatorRequest) -> SimulatorResponse:
         segments = request.segments

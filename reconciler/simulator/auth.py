@@ -20,6 +20,7 @@ from reconciler.simulator.messages import (
     encode_json,
     error_response,
     json_response,
+    oauth_error,
 )
 
 if TYPE_CHECKING:
@@ -38,10 +39,10 @@ def client_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorRes
     """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
-        return tokens.error_response(400, "unsupported_grant_type", "Only client_credentials is supported")
+        return oauth_error(400, "unsupported_grant_type", "Only client_credentials is supported")
     given = (form.get("client_id", [""])[-1], form.get("client_secret", [""])[-1])
     if not _is_valid_pair(given, tokens.settings.clients):
-        return tokens.error_response(401, "invalid_client", "Client authentication failed")
+        return oauth_error(401, "invalid_client", "Client authentication failed")
     return tokens.token_response()
 
 
@@ -62,12 +63,12 @@ def password_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorR
     """POST an access key in a form, and the client's id and secret as Basic."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["password"]:
-        return tokens.error_response(400, "unsupported_grant_type", "Only password is supported")
+        return oauth_error(400, "unsupported_grant_type", "Only password is supported")
     if not _is_valid_pair(_basic(request), tokens.settings.clients):
-        return tokens.error_response(401, "invalid_client", "Client authentication failed")
+        return oauth_error(401, "invalid_client", "Client authentication failed")
     key, secret = form.get("username", [""])[-1], form.get("password", [""])[-1]
     if not _is_valid_pair((key, secret), tokens.settings.access_keys):
-        return tokens.error_response(400, "invalid_grant", "The access key is not valid")
+        return oauth_error(400, "invalid_grant", "The access key is not valid")
     return tokens.token_response(id_token=_id_token(tokens, request))
 
 
@@ -144,11 +145,6 @@ class TokenIssuer:
         """Return the answer that gives a new token out."""
         form = {"access_token": self._issue(), "token_type": "Bearer", "expires_in": self.settings.token_seconds}
         return json_response(200, encode_json({**form, **extra}), ("cache-control", "no-store"))
-
-    @staticmethod
-    def error_response(status: int, error: str, description: str) -> SimulatorResponse:
-        """Return an error as OAuth has it."""
-        return json_response(status, encode_json({"error": error, "error_description": description}))
 
     def accepts(self, request: SimulatorRequest) -> bool:
         """Tell whether the request carries a token that is known and has not expired."""

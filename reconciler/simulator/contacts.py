@@ -19,6 +19,7 @@ from reconciler.simulator.messages import (
     encode_json,
     error_response,
     json_response,
+    oauth_error,
     parse_json_body,
 )
 from reconciler.simulator.validate import DECIMAL
@@ -60,19 +61,19 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     if problems:
         return _digital_error(settings, 422, problems)
     state.merge(contact, {one["ident"]: _rule_value(one["value"], defined[one["ident"]]) for one in body})
-    return SimulatorResponse(204)
+    return SimulatorResponse(status=204)
 
 
 def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
     """POST p1 to p9 to the script that a contact is in; it finds them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
-        return _acd_error(404, "not_found", "The contact does not exist or has ended")
+        return oauth_error(404, "not_found", "The contact does not exist or has ended")
     given = parse_qs(request.query, keep_blank_values=True)
     if "p1" not in given:
-        return _acd_error(400, "invalid_request", "p1 is required")
+        return oauth_error(400, "invalid_request", "p1 is required")
     state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
-    return SimulatorResponse(204)
+    return SimulatorResponse(status=204)
 
 
 def _exists(conversation: str) -> bool:
@@ -121,8 +122,3 @@ def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiP
         {"field": one.field or None, "message": one.message, "errorCode": one.code} for one in problems
     ]
     return json_response(status, encode_json({"errors": errors, "uid": settings.new_id()}))
-
-
-def _acd_error(status: int, error: str, description: str) -> SimulatorResponse:
-    """Return an error as the ACD has them."""
-    return json_response(status, encode_json({"error": error, "error_description": description}))

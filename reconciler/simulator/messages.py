@@ -44,7 +44,7 @@ class DeliveryMode(Enum):
     REFUSED = "no connection is made"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class SimulatorRequest:
     """A request, and what became of it: the simulator's log keeps them (`TenantState.requests`)."""
 
@@ -88,7 +88,7 @@ class SimulatorRequest:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorResponse:
     """What is sent back. Headers have names in lower case; Content-Length is added on the way out."""
 
@@ -113,7 +113,7 @@ def encode_json(value: Json) -> bytes:
 
 def json_response(status: int, body: bytes, *headers: tuple[str, str]) -> SimulatorResponse:
     """Return an answer whose body is JSON already."""
-    return SimulatorResponse(status, body, (JSON_TYPE, *headers))
+    return SimulatorResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
 
 
 def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimulatorResponse:
@@ -124,6 +124,11 @@ def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[s
         for one in found
     ]
     return json_response(status, encode_json({"errors": errors}), *headers)
+
+
+def oauth_error(status: int, error: str, description: str) -> SimulatorResponse:
+    """Return an error in the form of OAuth, which the ACD has too."""
+    return json_response(status, encode_json({"error": error, "error_description": description}))
 
 
 def parse_json_body(request: SimulatorRequest) -> Json:

@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 
 
 _DIGITAL: Final = ServedList(
-    "/dfo/3.0/routing-queues", "data", "scroll-token", "scrollToken", size="size", total="hits", next="scrollToken"
+    path="/dfo/3.0/routing-queues",
+    member="data",
+    style="scroll-token",
+    position="scrollToken",
+    size="size",
+    total="hits",
+    next="scrollToken",
 )
 _DEFAULT_PAGE_SIZE: Final = 50
 """Routing queues of a page where nobody says how many."""
@@ -23,7 +29,15 @@ _DEFAULT_PAGE_SIZE: Final = 50
 
 def skills_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
     """Answer with skills: skip and top, a count, a link; 204 where there are none."""
-    shelf = ServedList(request.path, "skills", "skip-top", "skip", size="top", total="totalRecords", next="_links.next")
+    shelf = ServedList(
+        path=request.path,
+        member="skills",
+        style="skip-top",
+        position="skip",
+        size="top",
+        total="totalRecords",
+        next="_links.next",
+    )
     skills = [
         {"skillId": int(one["id"]), "skillName": one["name"], "isActive": one.get("isActive", True)}
         for one in queues
@@ -46,7 +60,7 @@ def _list_response(
     except ValueError:
         return error_response(400, ApiProblem("not a number", "invalid.query"))
     if not entries:
-        return SimulatorResponse(204)
+        return SimulatorResponse(status=204)
     shown = entries[offset : offset + size]
     following = "?pageNumber=0" if offset + size < len(entries) else None
     return json_response(200, shelf.encode_page({"total": len(entries), "nextUri": following}, (offset, size), shown))

@@ -31,7 +31,7 @@ _REFUSAL_STATUSES: Final = (400, 409, 412, 422)
 _UNLIMITED: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServedList:
     """A list as it is served. Empty names: there is no such thing."""
 
@@ -88,12 +88,12 @@ class ServedList:
         return f"{elsewhere}{self.path}?{query}"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantProfile:
     """How a tenant speaks; the defaults are the tutorial's."""
 
-    rules: ServedList = field(default_factory=lambda: ServedList(RULES_PATH))
-    queues: ServedList = field(default_factory=lambda: ServedList(QUEUES_PATH))
+    rules: ServedList = field(default_factory=lambda: ServedList(path=RULES_PATH))
+    queues: ServedList = field(default_factory=lambda: ServedList(path=QUEUES_PATH))
     single_member: str = "."
     condition: Mapping[str, str] = field(default_factory=dict)
     target: Mapping[str, str] = field(default_factory=dict)
@@ -153,7 +153,7 @@ class TenantProfile:
         of_rules = request.path == RULES_PATH
         shelf = self.rules if of_rules else self.queues
         if shelf.no_content and not form["entities"]:
-            return SimulatorResponse(204)
+            return SimulatorResponse(status=204)
         entries = [self._tenant_rule(one) if of_rules else _tenant_entry(one, shelf) for one in form["entities"]]
         return replace(answer, body=shelf.encode_page(form, request.window or (0, 1), entries))
 
@@ -212,7 +212,9 @@ class TenantProfile:
         headers = [*kept, *([(self.message_header.lower(), said)] if self.message_header else [])]
         if self.refused_member and answer.status in _REFUSAL_STATUSES and request.method != "GET":
             set_member(form, self.refused_member, value=False)
-            return SimulatorResponse(200, encode_json(form), (("content-type", "application/json"), *headers))
+            return SimulatorResponse(
+                status=200, body=encode_json(form), headers=(("content-type", "application/json"), *headers)
+            )
         if not form:
             return replace(answer, body=b"", headers=headers)
         return replace(answer, body=encode_json(form), headers=(("content-type", "application/json"), *headers))

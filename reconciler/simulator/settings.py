@@ -21,7 +21,7 @@ def _random_id() -> str:
     return str(uuid.uuid4())
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorSettings:
     """How the server behaves. Times are in seconds; clock, sleep and ids can be replaced, so that a run repeats."""
 

@@ -1,45 +1,57 @@
-"""Names from outside, as they may stand in a message."""
+"""Text from outside, safe to put into a message: one set of invisible characters, one way to escape them."""
 
 from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-_INVISIBLE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164"
-    "\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
+T = TypeVar("T")
+
+_BLANK: Final = re.compile(
+    "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
 )
-"""Control characters, C1, bidi controls, zero-width and other invisible ones, lone surrogates."""
+"""Characters that show nothing, or stand for something lost, although Python calls some of them printable: fillers,
+variation selectors, the object and the replacement character."""
 
+LONGEST_NAME: Final = 60
+MOST_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300
-MAX_LISTED_ITEMS: Final = 8
 _MAX_EXACT_FLOAT: Final = 1e16
 
 
-def sanitize(text: str) -> str:
-    """Return text from outside with everything invisible written as an escape, and cut to a readable length."""
-    shown = escape_invisible(text)
-    return shown if len(shown) <= _MAX_LENGTH else f"{shown[:_MAX_LENGTH]}..."
+def is_visible(text: str) -> bool:
+    """Return whether a text has no invisible character: control, bidi, zero-width, space but " ", lone surrogate."""
+    return text.isprintable() and not _BLANK.search(text)
 
 
 def escape_invisible(text: str) -> str:
-    """Return text from outside with everything invisible written as an escape."""
-    return _INVISIBLE.sub(_escape_match, text)
+    r"""Return the text, uncut, with each invisible character written as \uXXXX or \UXXXXXXXX."""
+    return text if is_visible(text) else "".join(one if is_visible(one) else _escape_match(one) for one in text)
+
+
+def sanitize(text: str, limit: int = _MAX_LENGTH) -> str:
+    """Return the text with its invisible characters escaped, cut after `limit` characters."""
+    shown = escape_invisible(text)
+    return shown if len(shown) <= limit else f"{shown[:limit]}..."
 
 
 def quote(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
     if isinstance(item, list | tuple):
-        shown = ", ".join(quote(one) for one in item[:MAX_LISTED_ITEMS])
-        return f"[{shown} and {len(item) - MAX_LISTED_ITEMS} more]" if len(item) > MAX_LISTED_ITEMS else f"[{shown}]"
+        return f"[{join_first(item, MOST_ITEMS, quote)}]"
     whole = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
     written = sanitize(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
     # Where it is cut, a text still ends in a quote: what stands after it is no part of it.
     return written if not isinstance(item, str) or written.endswith('"') else f'{written}"'
+
+
+def quote_name(text: str) -> str:
+    """Return a name as JSON, cut after `LONGEST_NAME` characters."""
+    return quote(text if len(text) <= LONGEST_NAME else f"{text[:LONGEST_NAME]}...")
 
 
 def pluralize(count: int, noun: str) -> str:
@@ -47,37 +59,12 @@ def pluralize(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
-def join_limited(items: Sequence[str], limit: int) -> str:
+def join_first(items: Sequence[T], limit: int, shape: Callable[[T], str] = str) -> str:
     """Return `a, b, c and 26 more`."""
     more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return f"{', '.join(items[:limit])}{more}"
+    return f"{', '.join(map(shape, items[:limit]))}{more}"
 
 
-def _escape_match(match: re.Match[str]) -> str:
-    point = ord(match.group())
+def _escape_match(character: str) -> str:
+    point = ord(character)
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u
-
-
-_MAX_NAME_LENGTH: Final = 60
-
-
-def quote_name(text: str) -> str:
-    """Return a name from outside as it may stand in a message: in quotes, on one line, visible, not too long."""
-    return f'"{shorten_name(text)}"'
-
-
-def shorten_name(text: str) -> str:
-    """Return the text on one line, visible, cut where it is long."""
-    return escape_name(text[:_MAX_NAME_LENGTH]) + ("..." if len(text) > _MAX_NAME_LENGTH else "")
-
-
-def escape_name(text: str) -> str:
-    r"""Return the text with every character that does not print (controls, bidi marks) written as \uXXXX."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
-
-
-def to_one_line(text: str) -> str:
-    """Return text from outside as one line without control characters."""
-    return "".join(one if one.isprintable() else " " for one in text)

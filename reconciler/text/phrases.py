@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.rule import Condition, Opaque, Rule, Target
 from reconciler.text.escape import (
-    MAX_LISTED_ITEMS,
+    MOST_ITEMS,
+    join_first,
     pluralize,
     quote,
     sanitize,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from fractions import Fraction
 
 
 _VERBS: Final = {
@@ -48,9 +50,7 @@ def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -
     if condition.operator == "between" and isinstance(written, tuple):
         return f"{subject} {quote(written[0])} and {quote(written[1])}"
     if isinstance(written, tuple):
-        shown = ", ".join(quote(one) for one in written[:MAX_LISTED_ITEMS])
-        more = len(written) - MAX_LISTED_ITEMS
-        return f"{subject} {shown}" + (f" and {more} more" if more > 0 else "")
+        return f"{subject} {join_first(written, MOST_ITEMS, quote)}"
     return f"{subject} {quote(written)}"
 
 
@@ -69,12 +69,19 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
     total = sum(max(target.weight, 0) for target in known)
     if total <= 0:
         return f"no queue ({said})" if said else "no queue"
-    if len(known) == 1:
-        return queue_phrase(known[0].queue_id, names)
-    heaviest = sorted(known, key=lambda target: (-target.weight, names.get(target.queue_id, "")))
-    return ", ".join(
-        f"{100 * max(one.weight, 0) / total:.3g} % {queue_phrase(one.queue_id, names)}" for one in heaviest
-    )
+    shares = ((target.queue_id, max(target.weight, 0) / total) for target in known)
+    return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
+
+
+def split_phrase(
+    shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str], joint: str = ", "
+) -> str:
+    """Return `80 % "Cards", 20 % "General"`: largest share first; a single queue's name alone, or `no queue`."""
+    parts = sorted((-share, name_of(queue_id)) for queue_id, share in shares)
+    if len(parts) == 1:
+        return parts[0][1]
+    # Eight digits: a third and 33.3 % must not look the same.
+    return joint.join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:

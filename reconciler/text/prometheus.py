@@ -1,17 +1,35 @@
-"""Prometheus' text format: what stands before the values of a metric (its "exposition formats", version 0.0.4)."""
+"""Prometheus' text format (its "exposition formats", version 0.0.4): headers, samples, labels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
+_ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
-def metric_header(name: str, kind: str, help_text: str) -> Iterator[str]:
+def metric_header(name: str, kind: str, text: str) -> Iterator[str]:
     """Yield the lines that say what a metric is, and of which kind."""
-    yield f"# HELP {name} {help_text}"
+    yield f"# HELP {name} {text}"
     yield f"# TYPE {name} {kind}"
+
+
+def sample(name: str, value: object, **labels: object) -> str:
+    """Return the line of one value."""
+    pairs = ",".join(f'{label}="{str(text).translate(_ESCAPES)}"' for label, text in labels.items())
+    return f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}"
+
+
+def metric(name: str, kind: str, text: str, value: float) -> Iterator[str]:
+    """Yield the lines of a metric that has one value."""
+    yield from metric_header(name, kind, text)
+    yield sample(name, f"{value:.14g}")
+
+
+def exposition(lines: Iterable[str]) -> str:
+    """Return the lines as a text."""
+    return "".join(f"{line}\n" for line in lines)

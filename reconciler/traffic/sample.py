@@ -23,7 +23,7 @@ from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.text import ErrorCollector, SourceText
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError
 from reconciler.model.rule import JSON_NUMBER, parse_number
-from reconciler.text.escape import escape_name, quote_name
+from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import read_start
 from reconciler.text.suggest import suggest
 from reconciler.traffic.table import Record, Table, parse_table
@@ -56,7 +56,7 @@ class SampleRow:
     """Where the first of the rows that were added up stands, from 1."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSample:
     """A whole sample. Rows are distinct, know the same attributes, and count more than 0."""
 
@@ -73,14 +73,21 @@ class TrafficSample:
 
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
     """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
-    complaints = ErrorCollector(SourceText(escape_name(name), ""))
+    complaints = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
     with suppress(StopReadingError):  # why is among the complaints
-        rows = _sum_rows(_ColumnReader(parse_table(data, COUNT_COLUMN, complaints), attributes))
+        rows = _sum_rows(_ColumnReader(table=parse_table(data, COUNT_COLUMN, complaints), attribute_names=attributes))
     found = complaints.findings()
     if any(finding.severity == "error" for finding in found):
         raise ManifestError(found)
-    return TrafficSample(name, sha256(data).hexdigest(), period, rows, sum(row.count for row in rows), tuple(found))
+    return TrafficSample(
+        name=name,
+        digest=sha256(data).hexdigest(),
+        period=period,
+        rows=rows,
+        total=sum(row.count for row in rows),
+        warnings=tuple(found),
+    )
 
 
 def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
@@ -112,7 +119,7 @@ def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
     return tuple(sums.values())
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _ColumnReader:
     """What the cells of a file's rows mean."""
 
@@ -272,7 +279,7 @@ def load_traffic(path: str, attributes: Attributes, period: str = "") -> Traffic
         data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
         reason = (error.strerror or "no such path").lower()
-        raise UsageError(f"--traffic {escape_name(path)}: the file cannot be read: {reason}") from error
+        raise UsageError(f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}") from error
     return read_traffic(data, path, attributes, period)
 
 

@@ -38,7 +38,7 @@ class ApiCallCounts:
     throttled: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CycleResult:
     """One round. `plan` is None where it came to none, `report` where nothing was to be written."""
 

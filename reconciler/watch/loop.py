@@ -35,7 +35,7 @@ class Interval:
         return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class WatchLoop:
     """Makes rounds. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
 

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from reconciler.plan.drift import missing_rules
-from reconciler.text.prometheus import metric_header
+from reconciler.text.prometheus import exposition, metric, metric_header, sample
 from reconciler.watch.cycle import CYCLE_STATUSES, CycleResult, applied_outcomes, count_drifted, count_pending
 
 if TYPE_CHECKING:
@@ -58,41 +58,37 @@ class WatchMetrics:
 
     def format_text(self) -> str:
         """Return everything in Prometheus' text format."""
-        return "".join(f"{line}\n" for line in self._lines())
+        return exposition(self._lines())
 
     def _lines(self) -> Iterator[str]:
         for name, said in _GAUGE_HELP.items():
-            yield from _metric_lines(f"cxroute_{name}", "gauge", said, self._gauges[name])
+            yield from metric(f"cxroute_{name}", "gauge", said, self._gauges[name])
         times = "Unix time of the end of the last round"
-        yield from _metric_lines(
+        yield from metric(
             "cxroute_last_round_timestamp_seconds", "gauge", f"{times}; 0 before the first.", self._last_end
         )
         success = f"{times} that neither failed nor was left half done; 0 before the first."
-        yield from _metric_lines("cxroute_last_success_timestamp_seconds", "gauge", success, self._last_success_end)
-        yield from _metric_lines(
+        yield from metric("cxroute_last_success_timestamp_seconds", "gauge", success, self._last_success_end)
+        yield from metric(
             "cxroute_failures_in_a_row", "gauge", "Failed rounds since the last good one.", self._failures
         )
-        yield from _metric_lines(
-            "cxroute_last_round_seconds", "gauge", "How long the last round took.", self._last_seconds
-        )
+        yield from metric("cxroute_last_round_seconds", "gauge", "How long the last round took.", self._last_seconds)
         yield from metric_header("cxroute_round_seconds", "summary", "How long rounds took.")
-        yield f"cxroute_round_seconds_sum {self._seconds:.6f}"
-        yield f"cxroute_round_seconds_count {self.cycles.total()}"
+        yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
+        yield sample("cxroute_round_seconds_count", self.cycles.total())
         yield from metric_header("cxroute_rounds_total", "counter", "Rounds, by what they came to.")
         for result in CYCLE_STATUSES:
-            yield f'cxroute_rounds_total{{result="{result}"}} {self.cycles[result]}'
-        yield from _metric_lines("cxroute_applied_changes_total", "counter", "Changes that were made.", self._applied)
-        yield from _metric_lines("cxroute_api_requests_total", "counter", "Calls to the API.", self.calls["requests"])
-        yield from _metric_lines(
-            "cxroute_api_retries_total", "counter", "Calls that were repeats.", self.calls["retries"]
-        )
+            yield sample("cxroute_rounds_total", self.cycles[result], result=result)
+        yield from metric("cxroute_applied_changes_total", "counter", "Changes that were made.", self._applied)
+        yield from metric("cxroute_api_requests_total", "counter", "Calls to the API.", self.calls["requests"])
+        yield from metric("cxroute_api_retries_total", "counter", "Calls that were repeats.", self.calls["retries"])
         throttled = "Answers 429: the tenant said that it was too fast."
-        yield from _metric_lines("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
+        yield from metric("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
         yield from metric_header(
             "cxroute_notifications_total", "counter", "Messages to the web hook, by what became of them."
         )
         for sent in _DELIVERY_RESULTS:
-            yield f'cxroute_notifications_total{{result="{sent}"}} {self.notifications[sent]}'
+            yield sample("cxroute_notifications_total", self.notifications[sent], result=sent)
 
 
 def _measure_gauges(cycle: CycleResult) -> dict[str, int]:
@@ -115,8 +111,3 @@ def _measure_gauges(cycle: CycleResult) -> dict[str, int]:
 
 def _end_time(began: datetime, seconds: float) -> float:
     return began.timestamp() + seconds
-
-
-def _metric_lines(name: str, kind: str, help_text: str, value: float) -> Iterator[str]:
-    yield from metric_header(name, kind, help_text)
-    yield f"{name} {value:.14g}"

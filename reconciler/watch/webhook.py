@@ -12,12 +12,12 @@ import asyncio
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.cxone.settings import is_loopback
 from reconciler.errors import UsageError
+from reconciler.text.escape import sanitize
+from reconciler.text.hosts import is_loopback, request_url
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,16 +42,11 @@ class WebhookAddress(NamedTuple):
 
 def parse_address(url: str, label: str) -> WebhookAddress:
     """Read an address; `label` is what an error calls it, for none repeats it. Raises UsageError."""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    plainly = url.isascii() and url.isprintable() and not {" ", "\\"} & set(url)
-    whole, local = plainly and bool(host) and "@" not in parts.netloc, is_loopback(host)
-    if not whole or not (parts.scheme == "https" or (parts.scheme == "http" and local)):
+    parts = request_url(url)
+    if parts is None:
         raise UsageError(f"{label} holds no address that begins with https:// (http:// for this machine only)")
-    return WebhookAddress(url, host, local)
+    host = parts.hostname or ""
+    return WebhookAddress(url, host, is_loopback(host))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +100,6 @@ def _error_reason(error: BaseException) -> str:
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            return "".join(one if one.isprintable() else " " for one in cause.strerror)[:200]
+            return sanitize(cause.strerror)
         cause = cause.__cause__ or cause.__context__
     return "it cannot be reached"

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 X = address("cards/x")
 LIVE = managed("id-x", "cards/x", rule("x"))
 WANTED = rule("x", priority=7)
-UPDATE = Update(X, LIVE, WANTED, (), None, "manifest")
-DELETE = Delete(X, LIVE, "manifest")
+UPDATE = Update(address=X, live=LIVE, after=WANTED, fields=(), source=None, cause="manifest")
+DELETE = Delete(address=X, live=LIVE, cause="manifest")
 EDITS: list[dict[str, Any]] = [
     {"priority": 77},
     {"enabled": False},
@@ -114,7 +114,7 @@ def test_a_duplicate_is_deleted_only_while_its_original_exists(edit: dict[str, A
         world.state.remove("id-x")
     else:
         world.state.edit("id-x", **edit)
-    result = tried(world, Delete(X, twin, "duplicate", original=LIVE))
+    result = tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE))
     assert (Verdict.CONFLICT, why, []) == (result.verdict, result.error, methods(world))
 
 
@@ -122,7 +122,7 @@ def test_a_duplicate_of_a_rule_that_is_there_is_deleted() -> None:
     """The rule itself stays."""
     twin = managed("id-y", "cards/x", rule("x"))
     world = InProcessTenant([LIVE, twin])
-    assert Verdict.DONE is tried(world, Delete(X, twin, "duplicate", original=LIVE)).verdict
+    assert Verdict.DONE is tried(world, Delete(address=X, live=twin, cause="duplicate", original=LIVE)).verdict
     assert ["id-x"] == [*world.state.stored_rules]
 
 
@@ -183,7 +183,7 @@ def test_without_a_review_another_state_of_the_same_rule_is_admitted() -> None:
     """But no delete for an update, and no adoption of a rule that was not planned."""
     edited = replace(UPDATE, live=managed("id-x", "cards/x", rule("x", priority=9)))
     by_hand, other = unmanaged("id-x", rule("x")), unmanaged("id-z", rule("x"))
-    adopt = Adopt(X, by_hand, WANTED, (), None)
+    adopt = Adopt(address=X, live=by_hand, after=WANTED, fields=(), source=None)
     assert matches_intent(UPDATE, edited)
     assert not matches_intent(UPDATE, DELETE)
     assert not matches_intent(DELETE, UPDATE)
@@ -200,4 +200,4 @@ def test_with_a_review_only_the_very_change_is_admitted() -> None:
     assert not matches_review(UPDATE, replace(UPDATE, live=replace(LIVE, marker=None)))
     assert not matches_review(UPDATE, replace(UPDATE, after=rule("x", priority=8)))
     assert not matches_review(UPDATE, replace(UPDATE, unadopts=True))
-    assert not matches_review(UPDATE, Adopt(X, LIVE, WANTED, (), None))
+    assert not matches_review(UPDATE, Adopt(address=X, live=LIVE, after=WANTED, fields=(), source=None))

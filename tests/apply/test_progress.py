@@ -37,7 +37,7 @@ def planned(*live: LiveRule, goal: DesiredState = GOAL) -> Plan:
 
 def update(live: LiveRule) -> Update:
     """The change that a read finds which shows the rule so."""
-    return Update(X, live, WANTED, (), None, "manifest")
+    return Update(address=X, live=live, after=WANTED, fields=(), source=None, cause="manifest")
 
 
 def noted(
@@ -47,7 +47,7 @@ def noted(
     (change,) = before.changes
     step = PlanStep(change, "aside" if name else "whole", name)
     tally = ApplyProgress(before)
-    tally.record_attempt(step, Attempt(verdict, error, "id-x", doubt, wrote))
+    tally.record_attempt(step, Attempt(verdict=verdict, error=error, id="id-x", uncertainty=doubt, was_sent=wrote))
     return tally, step
 
 
@@ -107,7 +107,10 @@ def test_before_anything_was_written_nothing_is_its_own_doing() -> None:
 def test_what_was_acknowledged_stays_known_behind_a_call_that_deletes() -> None:
     """A delete writes no rule: what the run wrote before is still its own."""
     tally, step = noted(planned(LIVE), Verdict.DONE, name="x, for now")
-    tally.record_attempt(PlanStep(Delete(X, copy("id-c"), "duplicate"), "drop"), Attempt(Verdict.DONE, id="id-c"))
+    tally.record_attempt(
+        PlanStep(Delete(address=X, live=copy("id-c"), cause="duplicate"), "drop"),
+        Attempt(verdict=Verdict.DONE, id="id-c"),
+    )
     assert tally.is_own_write(update(sent(step)))
     assert "id-x" == tally.progress_of(update(LIVE)).id
 
@@ -116,7 +119,7 @@ def test_what_was_acknowledged_stays_known_behind_a_call_that_deletes() -> None:
 
 
 def duplicate(rule_id: str = "id-2") -> Delete:
-    return Delete(X, managed(rule_id, "cards/x", WANTED), "duplicate", original=DONE)
+    return Delete(address=X, live=managed(rule_id, "cards/x", WANTED), cause="duplicate", original=DONE)
 
 
 def copy(rule_id: str, name: Rule = WANTED) -> LiveRule:
@@ -153,11 +156,11 @@ def test_a_delete_for_another_reason_is_no_duplicate_of_this_run() -> None:
 def test_the_end_of_a_copy_belongs_to_the_change_that_it_stood_in_for() -> None:
     """It is the run's own doing, and has a progress of its own: a copy that stays is told."""
     tally, step = noted(planned(LIVE), Verdict.DONE)
-    end = Delete(X, copy("id-c"), "duplicate")
+    end = Delete(address=X, live=copy("id-c"), cause="duplicate")
     assert step.change is tally.planned_for(end)
     assert tally.is_own_write(end)
     assert "" == tally.leftover_copy_error()
-    tally.record_attempt(PlanStep(end), Attempt(Verdict.FAILED, "HTTP 422"))
+    tally.record_attempt(PlanStep(end), Attempt(verdict=Verdict.FAILED, error="HTTP 422"))
     assert "the temporary copy of cards/x: HTTP 422; the next run deletes it" == tally.leftover_copy_error()
     assert not tally.progress_of(step.change).failed
 

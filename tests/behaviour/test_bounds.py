@@ -40,7 +40,7 @@ SENT_ELSEWHERE = rule("x", targets=FRAUD)
 
 
 def one(*rules: Any) -> list[RoutingEntry]:
-    return [RoutingEntry(each.name, each) for each in rules]
+    return [RoutingEntry(name=each.name, rule=each) for each in rules]
 
 
 # A difference
@@ -73,7 +73,7 @@ def test_comparisons_of_long_masks_cost_more(places: int, price: int) -> None:
 
 def test_equal_lists_need_no_work_to_be_equal() -> None:
     """Nothing is unknown of a rule that stays as it is."""
-    assert BehaviourChange(()) == compare_behaviour(one(X, Y), one(Y, X), work=0)
+    assert BehaviourChange(regions=()) == compare_behaviour(one(X, Y), one(Y, X), work=0)
 
 
 def pairs(old: list[RoutingEntry], new: list[RoutingEntry], evaluation: Any, most: int | None = None) -> WinnerPairs:
@@ -194,14 +194,14 @@ def test_claims_that_hold_nothing_neither_escape_nor_hold_others(
 
 MOVES = [
     Move(
-        RoutingEntry("a", rule("a", conditions=[intent_is("x")])),
-        RoutingEntry("a", rule("a", conditions=[intent_is("y")])),
+        RoutingEntry(name="a", rule=rule("a", conditions=[intent_is("x")])),
+        RoutingEntry(name="a", rule=rule("a", conditions=[intent_is("y")])),
     ),
     Move(
-        RoutingEntry("b", rule("b", conditions=[intent_is("y")], targets=FRAUD)),
-        RoutingEntry("b", rule("b", conditions=[intent_is("x")], targets=FRAUD)),
+        RoutingEntry(name="b", rule=rule("b", conditions=[intent_is("y")], targets=FRAUD)),
+        RoutingEntry(name="b", rule=rule("b", conditions=[intent_is("x")], targets=FRAUD)),
     ),
-    Move(None, RoutingEntry("c", rule("c", conditions=[make_condition("tier", "equals", "gold")]))),
+    Move(None, RoutingEntry(name="c", rule=rule("c", conditions=[make_condition("tier", "equals", "gold")]))),
 ]
 ALL_ELSE = one(rule("all", priority=900, conditions=[]))
 
@@ -235,13 +235,13 @@ def ranged(part: int) -> RoutingEntry:
     """A rule for one twentieth of the confidences that an intent may have."""
     low = make_condition("cognigyConfidence", "greaterThanOrEqual", part / 20)
     high = make_condition("cognigyConfidence", "lessThan", (part + 1) / 20)
-    return RoutingEntry(f"k{part}", rule(f"k{part}", conditions=[intent_is("x"), low, high]))
+    return RoutingEntry(name=f"k{part}", rule=rule(f"k{part}", conditions=[intent_is("x"), low, high]))
 
 
 def apart(name: str, priority: int) -> RoutingEntry:
     """A rule that asks for an attribute of its own."""
     return RoutingEntry(
-        name, rule(name, priority=priority, conditions=[make_condition(name, "equals", "yes")], targets=FRAUD)
+        name=name, rule=rule(name, priority=priority, conditions=[make_condition(name, "equals", "yes")], targets=FRAUD)
     )
 
 
@@ -273,7 +273,7 @@ def test_changes_that_route_as_before_need_no_work() -> None:
     """A new name or description is no version that comes or goes; a disabled rule is none either."""
     off = rule("off", enabled=False)
     moves = [
-        Move(RoutingEntry("n", X), RoutingEntry("n", rule("x", description="new"))),
-        Move(None, RoutingEntry("off", off)),
+        Move(RoutingEntry(name="n", rule=X), RoutingEntry(name="n", rule=rule("x", description="new"))),
+        Move(None, RoutingEntry(name="off", rule=off)),
     ]
     assert () == ordered(0, moves).unproven

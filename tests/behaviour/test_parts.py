@@ -203,7 +203,7 @@ def test_the_only_attribute_with_values_is_the_pivot() -> None:
 
 def test_what_a_difference_took_is_no_part_of_it() -> None:
     """Two that say the same are equal, however long it took to find out."""
-    one, other = BehaviourChange((), work=1), BehaviourChange((), work=2)
+    one, other = BehaviourChange(regions=(), work=1), BehaviourChange(regions=(), work=2)
     assert (one, False) == (other, other.changed)
 
 

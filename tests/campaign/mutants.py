@@ -196,8 +196,8 @@ def put_although_equal() -> AbstractContextManager[None]:
     async def update(change: Any, what: Any, store: Any) -> Any:
         read = await store.rule(change.live.id)
         if read is None:
-            return attempt.Attempt(attempt.Verdict.CONFLICT, "gone", was_sent=False)
-        return attempt.Attempt(attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
+            return attempt.Attempt(verdict=attempt.Verdict.CONFLICT, error="gone", was_sent=False)
+        return attempt.Attempt(verdict=attempt.Verdict.DONE, id=(await store.update(read, *what)).id)
 
     return patched((plan, "compare_rules", comparing), (attempt, "_update", lambda _real: update))
 
@@ -239,4 +239,6 @@ TWELVE: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {
 
 
 def _rewrite(wanted: Any, live: LiveRule) -> Update:
-    return Update(wanted.address, live, wanted.rule, (), wanted.source, "manifest")
+    return Update(
+        address=wanted.address, live=live, after=wanted.rule, fields=(), source=wanted.source, cause="manifest"
+    )

@@ -134,7 +134,7 @@ def canary_not_undone() -> AbstractContextManager[None]:
 
     def make(_real: Any) -> Any:
         async def take_back(_step: Any, live: Any, _store: Any) -> Attempt:
-            return Attempt(Verdict.DONE, id=live.id, was_sent=False)
+            return Attempt(verdict=Verdict.DONE, id=live.id, was_sent=False)
 
         return take_back
 

@@ -171,4 +171,4 @@ def _planned(each: Any) -> Any:
 
 
 def _report(*outcomes: Any) -> ApplyReport:
-    return ApplyReport(outcomes, converged=False)
+    return ApplyReport(outcomes=outcomes, converged=False)

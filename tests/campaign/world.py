@@ -210,7 +210,7 @@ class Applier:
         return WritingClient(
             transport_over(self.line),
             self.world.profile.tenant,
-            ClientCredentials("id", SECRET),
+            ClientCredentials(client_id="id", client_secret=SECRET),
             self.world.fake_clock.time,
         )
 
@@ -218,7 +218,7 @@ class Applier:
     def planner(self) -> Planner:
         """Plans from rules just read; beside a saved plan, what it is not about is held back."""
         return Planner(
-            manifests=Manifests({}, (), (), (), ()),
+            manifests=Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
             environment=self.environment,
             desired=self.desired,
             options=self.options,
@@ -266,11 +266,11 @@ class Applier:
             return ApplierResult(0, planned=made)
         admit = matches_review if self.reviewed else matches_intent
         conduct = ApplySettings(
-            admit,
-            self.world.fake_clock.sleep,
-            self.stopped,
-            self.world.profile.concurrency,
-            self.world.profile.list_lag_seconds,
+            accepts=admit,
+            sleep=self.world.fake_clock.sleep,
+            should_stop=self.stopped,
+            concurrency=self.world.profile.concurrency,
+            lag=self.world.profile.list_lag_seconds,
             is_within_review=self.is_within if self.reviewed else None,
         )
         report = await apply_changes(made, client, planner, RecordedLines(self.world.said), conduct)

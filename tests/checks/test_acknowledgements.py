@@ -175,7 +175,12 @@ def test_what_cannot_be_meant_is_an_error(cxroute: Program, own: str, environmen
 def test_a_hostile_reason_is_text(name: str) -> None:
     """In SARIF; other forms count, and JSON keeps it whole."""
     finding = Finding(
-        "CXR203", "warning", "no effect", Source("a.yaml", 1, 1), address("a/b"), acknowledged=name or "-"
+        code="CXR203",
+        severity="warning",
+        message="no effect",
+        source=Source("a.yaml", 1, 1),
+        address=address("a/b"),
+        acknowledged=name or "-",
     )
     plan = plan_of_everything()
     made = replace_findings(plan, [*plan.findings, finding])

@@ -34,7 +34,7 @@ UNKNOWN = make_opaque({"type": "attribute", "attributeName": "words", "operator"
 
 def entry(name: str, **said: object) -> RoutingEntry:
     """A managed rule for the intent `name`, but for what is said."""
-    return RoutingEntry(f"cards/{name}", rule(name, **said), address=address(f"cards/{name}"))
+    return RoutingEntry(name=f"cards/{name}", rule=rule(name, **said), address=address(f"cards/{name}"))
 
 
 def explained(entries: list[RoutingEntry], environment: Environment = PROD, **given: Any) -> Explanation:
@@ -147,10 +147,12 @@ def test_hostile_names_reach_no_terminal(hostile: str) -> None:
     """As an intent, an attribute, a live rule's name, a queue, and something that is not understood."""
     odd = make_opaque({"type": hostile})
     theirs = [
-        RoutingEntry(hostile, rule(hostile, conditions=[make_condition(hostile, "equals", hostile)], priority=1)),
-        RoutingEntry(hostile, rule(hostile, conditions=[odd], targets=[odd], priority=2)),
-        RoutingEntry(hostile, rule(hostile, conditions=[], priority=3)),
-        RoutingEntry(hostile, rule(hostile, conditions=[], enabled=False, priority=0)),
+        RoutingEntry(
+            name=hostile, rule=rule(hostile, conditions=[make_condition(hostile, "equals", hostile)], priority=1)
+        ),
+        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[odd], targets=[odd], priority=2)),
+        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[], priority=3)),
+        RoutingEntry(name=hostile, rule=rule(hostile, conditions=[], enabled=False, priority=0)),
     ]
     names = replace(NAMES, queues={"q-cards": hostile})
     attributes = {"cognigyDetectedIntent": hostile, hostile + "x": hostile}

@@ -76,7 +76,7 @@ def linted(tmp_path: Path) -> Desk:
 
 def by_hand(name: str, **said: Any) -> RoutingEntry:
     """A live rule that is not managed."""
-    return RoutingEntry(name, rule(name, **said), id=name)
+    return RoutingEntry(name=name, rule=rule(name, **said), id=name)
 
 
 def said(findings: Iterable[Finding]) -> list[tuple[str, str]]:
@@ -426,11 +426,22 @@ def test_whatever_rules_say_there_is_an_answer() -> None:
         ours = {
             address(f"set/k{place}"): wanted(f"set/k{place}", one.rule) for place, one in enumerate(rules) if place % 3
         }
-        want = DesiredState("prod", "acme", ours, frozenset(), (), {"intent": "intent", "conf": "confidence"})
+        want = DesiredState(
+            environment="prod",
+            owner="acme",
+            rules=ours,
+            rulesets=frozenset(),
+            findings=(),
+            labels={"intent": "intent", "conf": "confidence"},
+        )
         codes |= {
             one.code
             for one in lint(
-                want, [replace(one, address=None) for one in rules[::3]], Manifests({}, (), (), (), ()), environment, {}
+                want,
+                [replace(one, address=None) for one in rules[::3]],
+                Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
+                environment,
+                {},
             )
         }
     assert {"CXR201", "CXR202", "CXR203", "CXR204", "CXR207", "CXR208"} <= codes

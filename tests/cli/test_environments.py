@@ -458,7 +458,9 @@ def fleet(names: list[str]) -> EnvironmentSelection:
     for number, name in enumerate(names):
         write(f"{name}.yaml", environment(name, f"{NOWHERE}{number}"))
     options = argparse.Namespace(manifests="manifests", all=True, shard=None, environment=None)
-    return EnvironmentSelection.of(options, Output("never", "quiet", "text", "text", asks=False))
+    return EnvironmentSelection.of(
+        options, Output(colour="never", loudness="quiet", log_format="text", form="text", asks=False)
+    )
 
 
 def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
@@ -472,7 +474,9 @@ def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
         for _ in range(ord(session.environment.name[-1]) % 5):
             await asyncio.sleep(0)
         now -= 1
-        return EnvironmentResult(0, lambda: EnvironmentRow(session.environment.name, "", "", "same"))
+        return EnvironmentResult(
+            0, lambda: EnvironmentRow(environment=session.environment.name, changes="", impact="", status="same")
+        )
 
     names = [f"t{n:02}" for n in range(40)]
     told = asyncio.run(each(fleet(names), work, Stop()))
@@ -490,7 +494,9 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
             case "b":
                 raise ApiError("of b")
             case name:
-                return EnvironmentResult(0, lambda: EnvironmentRow(name, "", "", "same"))
+                return EnvironmentResult(
+                    0, lambda: EnvironmentRow(environment=name, changes="", impact="", status="same")
+                )
 
     told = asyncio.run(each(fleet(["a", "b", "c"]), work, Stop()))
     assert ["failed", "failed", "same"] == [one.row.status for one in told]

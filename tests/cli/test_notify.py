@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from reconciler.apply.report import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
-from reconciler.cxone.settings import is_loopback
 from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.drift import Impact, find_drift
 from reconciler.plan.plan import GuardResult
 from reconciler.render.slack import slack_code, slack_message
+from reconciler.text.hosts import is_loopback
 from reconciler.watch.cycle import CycleResult
 from reconciler.watch.notifications import Outbox
 from reconciler.watch.webhook import Webhook, parse_address
@@ -53,7 +53,9 @@ def text(kind: NotificationKind, one: CycleResult, environment: str = "prod") ->
 
 def reported(plan: Plan, *outcomes: Any, **said: Any) -> CycleResult:
     return CycleResult(
-        NOW, plan=plan, report=ApplyReport(tuple(outcomes), **{"converged": False, "remaining": empty_plan(), **said})
+        started_at=NOW,
+        plan=plan,
+        report=ApplyReport(outcomes=tuple(outcomes), **{"converged": False, "remaining": empty_plan(), **said}),
     )
 
 
@@ -66,7 +68,7 @@ def bare(said: str) -> str:
 def test_drift_reads_like_this() -> None:
     """Who made the difference first, then each change, what stands in the way, who is affected, what to type."""
     plan = plan_of_everything()
-    said = text("drift", CycleResult(NOW, plan=plan, drift=find_drift(plan)))
+    said = text("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan)))
     assert said.splitlines()[0] == (
         "*2 rules changed in CXone, 1 rule missing in CXone, 1 rule in the way, 4 changes not applied,"
         " 1 rule in conflict in `prod`*"
@@ -102,17 +104,19 @@ def test_a_part_of_an_apply_reads_like_this() -> None:
 
 def test_a_refusal_says_each_reason() -> None:
     """And that nothing was written."""
-    guards = (GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now"),)
-    said = text("refused", CycleResult(NOW, plan=replace(plan_of_everything(), guards=guards), may_write=True))
+    guards = (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
+    said = text(
+        "refused", CycleResult(started_at=NOW, plan=replace(plan_of_everything(), guards=guards), may_write=True)
+    )
     assert "and it was not mended: nothing was written*" in said
     assert "• refused: `prod is frozen now`" in said
 
 
 def test_a_refusal_says_route_tests_and_what_came_between() -> None:
     """Route tests that fail, and why a run that began was refused."""
-    failed = Finding("CXR220", "error", "goes to General, not to Cards")
+    failed = Finding(code="CXR220", severity="error", message="goes to General, not to Cards")
     one = CycleResult(
-        NOW,
+        started_at=NOW,
         plan=replace(plan_of_everything(), failed_tests=(failed,)),
         may_write=True,
         error=RefusedError("it changed"),
@@ -125,22 +129,22 @@ def test_a_refusal_says_route_tests_and_what_came_between() -> None:
 def test_a_failure_before_any_write_says_why() -> None:
     """Nothing was written, so nothing is listed."""
     assert "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`" == text(
-        "failed", CycleResult(NOW, error=CxrouteError("no route"))
+        "failed", CycleResult(started_at=NOW, error=CxrouteError("no route"))
     )
 
 
 @pytest.mark.parametrize("kind", ["drift", "refused", "applied"])
 def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: NotificationKind) -> None:
     """Such a round failed, and is told as that: only the way on is left."""
-    assert "More: `cxroute plan -e prod`" == text(kind, CycleResult(NOW))
+    assert "More: `cxroute plan -e prod`" == text(kind, CycleResult(started_at=NOW))
 
 
 def test_an_end_of_failures_says_whether_anything_differs() -> None:
     """The tenant can be read again, and matches or does not."""
-    assert text("recovered", CycleResult(NOW, plan=empty_plan())).startswith(
+    assert text("recovered", CycleResult(started_at=NOW, plan=empty_plan())).startswith(
         "*Recovered: `prod` matches the manifests.*\n"
     )
-    assert text("recovered", CycleResult(NOW, plan=plan_of_everything())).startswith(
+    assert text("recovered", CycleResult(started_at=NOW, plan=plan_of_everything())).startswith(
         "*Recovered: `prod` can be read again.*\n"
     )
 
@@ -150,23 +154,23 @@ def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
     plan = plan_of_everything()
     done = [Applied(change, 1, "7") for change in plan.changes]
     assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
-    still = replace(plan, behaviour=BehaviourChange(()))
+    still = replace(plan, behaviour=BehaviourChange(regions=()))
     assert "No conversation goes elsewhere (proven)." in text("applied", reported(still, *done, converged=True))
-    unknown = replace(plan, behaviour=BehaviourChange((), undecided=((Clause(intent_is("x")),),)))
+    unknown = replace(plan, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
     assert "onversation" not in text("applied", reported(unknown, *done, converged=True))
     drift = find_drift(empty_plan())
     proven = "Conversations go where the manifests say (proven)."
-    assert proven in text("drift", CycleResult(NOW, plan=empty_plan(), drift=drift))
-    bounded = replace(drift, unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(())))
-    assert "onversations" not in text("drift", CycleResult(NOW, plan=empty_plan(), drift=bounded))
-    assert "onversations" not in text("drift", CycleResult(NOW, plan=empty_plan()))
+    assert proven in text("drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=drift))
+    bounded = replace(drift, unaccepted_impact=Impact(unknown.behaviour or BehaviourChange(regions=())))
+    assert "onversations" not in text("drift", CycleResult(started_at=NOW, plan=empty_plan(), drift=bounded))
+    assert "onversations" not in text("drift", CycleResult(started_at=NOW, plan=empty_plan()))
 
 
 def test_long_lists_are_cut() -> None:
     """Ten of each kind, and how many more."""
     plan = plan_of_everything()
     many = replace(plan, changes=tuple(plan.changes) * 30)
-    said = text("drift", CycleResult(NOW, plan=many))
+    said = text("drift", CycleResult(started_at=NOW, plan=many))
     assert re.search(r"• and \d+ more\n", said)
     assert len(said) < 3000
 
@@ -177,12 +181,15 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
     plan = hostile_plan(name)
     outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
     rounds: list[tuple[NotificationKind, CycleResult]] = [
-        ("drift", CycleResult(NOW, plan=plan, drift=find_drift(plan))),
-        ("refused", CycleResult(NOW, plan=plan, may_write=True, error=CxrouteError(name), drift=find_drift(plan))),
-        ("failed", CycleResult(NOW, error=CxrouteError(name))),
+        ("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan))),
+        (
+            "refused",
+            CycleResult(started_at=NOW, plan=plan, may_write=True, error=CxrouteError(name), drift=find_drift(plan)),
+        ),
+        ("failed", CycleResult(started_at=NOW, error=CxrouteError(name))),
         ("failed", reported(plan, *outcomes, error=name)),
         ("applied", reported(plan, *[Applied(one, 1, name) for one in plan.changes], converged=True)),
-        ("recovered", CycleResult(NOW, plan=empty_plan())),
+        ("recovered", CycleResult(started_at=NOW, plan=empty_plan())),
     ]
     for kind, one in rounds:
         said = text(kind, one)

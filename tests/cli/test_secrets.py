@@ -268,7 +268,7 @@ def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Workspace
 
 def test_nothing_that_holds_a_secret_shows_it() -> None:
     """Neither to a debugger nor to a log: credentials, client, tokens, requests, transport."""
-    credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
+    credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
     transport = network_transport(TENANT, canary.proxy("127.0.0.1:9"), None)
     carry = transport_over(transport)
     client = WritingClient(carry, TENANT, credentials, FakeClock().time)

@@ -101,7 +101,9 @@ def test_the_simpler_call_of_an_area() -> None:
     world.answers[address] = {"access_token": canary.TOKEN}
     tenant = replace(TENANT, base_url=API, token_url=address)
     client = world.client(tenant)
-    client._login._credentials = ClientCredentials("", "", canary.KEY, canary.KEY_SECRET)
+    client._login._credentials = ClientCredentials(
+        client_id="", client_secret="", key_id=canary.KEY, key_secret=canary.KEY_SECRET
+    )
     asyncio.run(client.rules())
     assert [f"POST {address}", f"GET {RULES}", f"GET {RULES}"] == world.calls
     assert "Authorization" not in world.asked[0].headers

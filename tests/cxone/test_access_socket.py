@@ -126,7 +126,9 @@ def test_a_busy_issuer_is_waited_for(place: BankWorkspace) -> None:
 
 def test_the_endpoint_s_own_carrier_finds_the_way_in(place: BankWorkspace) -> None:
     """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
-    credentials = ClientCredentials(canary.CLIENT, canary.SECRET, canary.KEY, canary.KEY_SECRET)
+    credentials = ClientCredentials(
+        client_id=canary.CLIENT, client_secret=canary.SECRET, key_id=canary.KEY, key_secret=canary.KEY_SECRET
+    )
 
     async def run(url: str) -> list[Any]:
         direct = Direct(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))

@@ -75,7 +75,12 @@ def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **te
 
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
-        client = WritingClient(transport_over(server), settings, ClientCredentials("id", "s"), stepping_time(Random(1)))
+        client = WritingClient(
+            transport_over(server),
+            settings,
+            ClientCredentials(client_id="id", client_secret="s"),
+            stepping_time(Random(1)),
+        )
         return await calls(client), client
 
     return run(go())
@@ -117,8 +122,8 @@ def test_a_lone_read_survives_it_too() -> None:
     server = Server(broken(503), since=0.06, until=61.0)
     found, client = using(server, lambda client: client.rule("1"))
     assert isinstance(found, FetchedRule)
-    assert 1 <= client._sender.circuit_breaker.probes <= MOST_PROBES
-    assert MOST_FAILURES + client._sender.circuit_breaker.probes == len(server.asked) - 1
+    assert 1 <= client._sender.circuit.probes <= MOST_PROBES
+    assert MOST_FAILURES + client._sender.circuit.probes == len(server.asked) - 1
 
 
 @pytest.mark.parametrize("away", AWAY)

@@ -46,7 +46,7 @@ def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingCl
     """
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or FakeClock()).time
-    return WritingClient(over_http(), tenant, ClientCredentials("id", "canary-secret"), time)
+    return WritingClient(over_http(), tenant, ClientCredentials(client_id="id", client_secret="canary-secret"), time)
 
 
 @pytest.fixture
@@ -342,7 +342,7 @@ def test_the_stated_rate_is_kept(server: Any) -> None:
         one = WritingClient(
             over_http(),
             replace(TENANT, requests_per_second=10),
-            ClientCredentials("i", "s"),
+            ClientCredentials(client_id="i", client_secret="s"),
             virtual.time,
         )
         for _ in range(100):
@@ -604,7 +604,7 @@ def test_no_path_changes_the_host(path: str) -> None:
     """A path is put behind the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
-            WritingClient(over_http(), tenant, ClientCredentials("i", "s"), FakeClock().time)
+            WritingClient(over_http(), tenant, ClientCredentials(client_id="i", client_secret="s"), FakeClock().time)
 
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
@@ -693,13 +693,15 @@ def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
 
 def test_neither_credentials_nor_client_show_a_secret() -> None:
     """Not even to a debugger's repr."""
-    assert "canary" not in repr(ClientCredentials("canary-id", "canary-secret"))
+    assert "canary" not in repr(ClientCredentials(client_id="canary-id", client_secret="canary-secret"))
 
 
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
 def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
-    one = WritingClient(over_http(), TENANT, ClientCredentials("id", 'canary /"+ü'), FakeClock().time)
+    one = WritingClient(
+        over_http(), TENANT, ClientCredentials(client_id="id", client_secret='canary /"+ü'), FakeClock().time
+    )
     forms = ['canary /"+ü', "canary+%2F%22%2B%C3%BC", "aWQ6Y2FuYXJ5IC8iK8O8"]
     for secret in forms:
         server["token"].respond(400, json={"error": "bad", "error_description": form.format(secret)})
@@ -723,7 +725,7 @@ def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any
         one = WritingClient(
             over_http(),
             replace(TENANT, run_seconds=900),
-            ClientCredentials("i", "s"),
+            ClientCredentials(client_id="i", client_secret="s"),
             virtual.time,
         )
         await one.rule("1")

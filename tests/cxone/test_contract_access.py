@@ -73,7 +73,13 @@ def credentials(example: Any) -> ClientCredentials:
     client = b64decode(pair).decode().partition(":")[::2] if scheme == "Basic" else ("id", "secret")
     if example["name"].startswith("access-key"):
         client = ("", "")
-    return ClientCredentials(*client, *key, ("THE_KEY", "THE_SECRET"))
+    return ClientCredentials(
+        client_id=client[0],
+        client_secret=client[1],
+        key_id=key[0],
+        key_secret=key[1],
+        variables=("THE_KEY", "THE_SECRET"),
+    )
 
 
 @pytest.mark.parametrize("example", CLIENTS, ids=lambda example: str(example["name"]))

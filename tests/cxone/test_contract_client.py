@@ -136,7 +136,9 @@ def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> 
     server = Server(example)
 
     async def run() -> None:
-        credentials = ClientCredentials("example-id", example["request"].get("form", {}).get("client_secret", "x"))
+        credentials = ClientCredentials(
+            client_id="example-id", client_secret=example["request"].get("form", {}).get("client_secret", "x")
+        )
         credentials = replace(credentials, client_id=example["request"].get("form", {}).get("client_id", "example-id"))
         carry = transport_over(httpx.MockTransport(server))
         client = WritingClient(carry, TENANT, credentials, FakeClock().time)
@@ -168,7 +170,9 @@ def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
 
     async def run() -> None:
         carry = transport_over(httpx.MockTransport(Server(example)))
-        await WritingClient(carry, TENANT, ClientCredentials("id", "secret"), FakeClock().time).rules()
+        await WritingClient(
+            carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), FakeClock().time
+        ).rules()
 
     with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):
         asyncio.run(run())

@@ -82,7 +82,7 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
         client = WritingClient(
             transport_over(httpx.MockTransport(server)),
             tenant(example["given"]),
-            ClientCredentials("id", "canary-secret"),
+            ClientCredentials(client_id="id", client_secret="canary-secret"),
             FakeClock().time,
         )
         return await made_of(client, example)

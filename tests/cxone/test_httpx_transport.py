@@ -79,7 +79,12 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
         server,
         network_transport(tenant, None, None) as transport,
     ):  # the server waits for the client's connections
-        yield WritingClient(transport_over(transport), tenant, ClientCredentials("id", "canary"), quick), asked
+        yield (
+            WritingClient(
+                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
+            ),
+            asked,
+        )
 
 
 def test_a_put_goes_out_once_when_a_kept_connection_is_dropped() -> None:
@@ -114,9 +119,9 @@ def test_a_connection_that_cannot_be_made_is_certain() -> None:
         tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
         async with network_transport(tenant, None, None) as transport:
             quick = replace(REAL_TIME, random=lambda: 0.0)
-            await WritingClient(transport_over(transport), tenant, ClientCredentials("id", "canary"), quick).create(
-                rule(), MARKER
-            )
+            await WritingClient(
+                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
+            ).create(rule(), MARKER)
 
     with pytest.raises(errors.UnreachableError, match="cannot be reached"):
         asyncio.run(run())
@@ -232,7 +237,9 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
         tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
         quick = replace(REAL_TIME, random=lambda: 0.0)
         async with server, network_transport(tenant, None, None) as transport:
-            client = WritingClient(transport_over(transport), tenant, ClientCredentials("id", "canary"), quick)
+            client = WritingClient(
+                transport_over(transport), tenant, ClientCredentials(client_id="id", client_secret="canary"), quick
+            )
             try:
                 await client.rules()
             finally:
@@ -282,9 +289,11 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
             return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
         carry = read_only_transport(transport_over(httpx.MockTransport(answer)), TENANT)
-        await ReadingClient(carry, TENANT, ClientCredentials("id", "s"), FakeClock().time).rules()
+        await ReadingClient(
+            carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), FakeClock().time
+        ).rules()
         assert ["POST", "GET", "GET"] == [request.method for request in reached]
-        writer = WritingClient(carry, TENANT, ClientCredentials("id", "s"), REAL_TIME)
+        writer = WritingClient(carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), REAL_TIME)
         for call in (
             lambda: writer.create(rule(), MARKER),
             lambda: writer.update(FetchedRule(unmanaged("1", rule())), rule(), MARKER),
@@ -306,7 +315,9 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
         return httpx.Response(200, json={"access_token": "t", "expires_in": 3600, "entities": [], "total": 0})
 
     carry = read_only_transport(transport_over(httpx.MockTransport(answer)), tenant)
-    assert () == asyncio.run(ReadingClient(carry, tenant, ClientCredentials("id", "s"), FakeClock().time).rules())
+    assert () == asyncio.run(
+        ReadingClient(carry, tenant, ClientCredentials(client_id="id", client_secret="s"), FakeClock().time).rules()
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def told(rules: int, page_size: int) -> Told:
         client = ReadingClient(
             transport_over(SimulatorTransport(world.app)),
             replace(TENANT, page_size=page_size),
-            ClientCredentials(canary.CLIENT, canary.SECRET),
+            ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET),
             FakeClock().time,
             lambda what, done, all_of_them: found.append((what, done, all_of_them)),
         )

@@ -174,7 +174,9 @@ class Scripted:
 
         async def run() -> Any:
             carry = transport_over(httpx.MockTransport(self))
-            return await WritingClient(carry, tenant_of(made), ClientCredentials("i", "s"), FakeClock().time).rules()
+            return await WritingClient(
+                carry, tenant_of(made), ClientCredentials(client_id="i", client_secret="s"), FakeClock().time
+            ).rules()
 
         return asyncio.run(run())
 

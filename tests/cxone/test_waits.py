@@ -157,7 +157,9 @@ def told(virtual: FakeClock, *answers: httpx.Response) -> list[tuple[str, str, f
         found.append((reason, text, seconds))
 
     carry = transport_over(httpx.MockTransport(answer))
-    client = WritingClient(carry, TENANT, ClientCredentials("id", "s"), virtual.time, on_wait=tell)
+    client = WritingClient(
+        carry, TENANT, ClientCredentials(client_id="id", client_secret="s"), virtual.time, on_wait=tell
+    )
     asyncio.run(client.rule("1"))
     return found
 

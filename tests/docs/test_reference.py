@@ -58,7 +58,7 @@ def test_the_page_of_plans_has_every_guard_and_every_word_of_an_outcome() -> Non
     """Under the names that JSON and `--allow` have."""
     assert [*GUARDS] == re.findall(r"^\| `(\w+)` \|", _section("plan-json", "Guards"), re.MULTILINE)
     outcome = Applied(Create(address("cards/new"), rule("new"), None), 1, "7")
-    (form,) = outcomes_to_json(ApplyReport((outcome,), converged=True))
+    (form,) = outcomes_to_json(ApplyReport(outcomes=(outcome,), converged=True))
     assert [*form] == re.findall(r"^\| `outcomes\.(\w+)`", _section("plan-json", "Apply"), re.MULTILINE)
 
 

@@ -427,7 +427,9 @@ def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[ProbeReply, Chec
             request.call, 200, {"date": format_datetime(at, usegmt=True), **headers}, b'{"access_token": "x"}'
         )
 
-    reply = asyncio.run(Probe(carry, TENANT, ClientCredentials("id", "a-secret"), time.time).request_token())
+    reply = asyncio.run(
+        Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="a-secret"), time.time).request_token()
+    )
     return reply, findings.check_clock([reply.clock_skew] if reply.clock_skew is not None else [])
 
 
@@ -461,7 +463,7 @@ def test_a_refused_connection_is_tried_twice() -> None:
         calls.append(request.call)
         raise NotSentError("refused")
 
-    probe = Probe(carry, TENANT, ClientCredentials("id", "secret"), time.time)
+    probe = Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), time.time)
     with pytest.raises(UnreachableError):
         asyncio.run(probe.request_token())
     assert [("unreachable", 2)] == [(reply.kind, reply.attempts) for reply in probe.replies]

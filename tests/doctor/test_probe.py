@@ -41,7 +41,9 @@ class Line:
         def tell(_brief: str, text: str, _seconds: float) -> None:
             self.told.append(text)
 
-        self.probe = Probe(carry, TENANT, ClientCredentials("id", "secret"), self.time.time, tell)
+        self.probe = Probe(
+            carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), self.time.time, tell
+        )
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -64,7 +66,7 @@ def test_a_redirect_of_a_list_is_no_list_and_is_not_followed(status: int) -> Non
 
 
 @pytest.mark.parametrize(
-    ("location", "host"), [("", ""), ("/here", ""), ("http://[bad", ""), ("http://a\u202eb/", "a b")]
+    ("location", "host"), [("", ""), ("/here", ""), ("http://[bad", ""), ("http://a\u202eb/", "a\\u202eb")]
 )
 def test_of_a_redirect_only_a_harmless_host_is_kept(location: str, host: str) -> None:
     """Whatever else stands there may be a session's, or no address at all."""
@@ -109,7 +111,7 @@ def test_a_token_server_that_never_answers_is_unreachable() -> None:
             await time.time.sleep(11.0)
             return ApiResponse(request.call, *GIVEN)
 
-        await Probe(carry, TENANT, ClientCredentials("id", "secret"), time.time).request_token()
+        await Probe(carry, TENANT, ClientCredentials(client_id="id", client_secret="secret"), time.time).request_token()
 
     with pytest.raises(UnreachableError, match=r"^POST /oauth/token: "):
         asyncio.run(run())

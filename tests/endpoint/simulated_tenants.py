@@ -75,7 +75,7 @@ class ContextTenant:
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
         """Return a client of the tenant."""
         http = transport_over(transport or SimulatorTransport(self.app))
-        credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
+        credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
         return ContextClient(http, TENANT, credentials, self.clock.time, path or self.path, self.writer)
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:

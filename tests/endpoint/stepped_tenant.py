@@ -107,7 +107,7 @@ class SteppedEndpoint(Endpoint):
             concurrency=self.concurrency or most_calls(self.rate),
         )
         time = stepping_time(Random(self.seed))
-        credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
+        credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
         self.client = ContextClient(transport_over(self.far), settings, credentials, time, PATH)
         around = Dependencies(
             now=self.around_now,

@@ -26,7 +26,7 @@ TYPE, API_KEY = HEADERS
 
 def test_what_came_is_written_and_answered() -> None:
     """All three attributes under the tenant's names; the upstream's JSON comes back."""
-    endpoint = Endpoint(policy=EventPolicy(AttributeNames("i", "c", "u")))
+    endpoint = Endpoint(policy=EventPolicy(names=AttributeNames("i", "c", "u")))
     reply = asyncio.run(endpoint.post())
     written = {"i": "billing", "c": 0.9, "u": "2026-02-01T09:00:00Z"}
     assert [("c-1", written)] == endpoint.upstream.writes

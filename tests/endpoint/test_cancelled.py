@@ -35,7 +35,10 @@ class Tenant:
         path, writer = ways()[way]
         self.tokens = self.writes = self.given = 0
         self._first = first
-        tenant, credentials = replace(TENANT, requests_per_second=1e6), ClientCredentials("id", "secret")
+        tenant, credentials = (
+            replace(TENANT, requests_per_second=1e6),
+            ClientCredentials(client_id="id", client_secret="secret"),
+        )
         self.client = ContextClient(self._carry, tenant, credentials, REAL_TIME, path, writer)
 
     async def _carry(self, request: ApiRequest) -> ApiResponse:
@@ -118,13 +121,15 @@ def test_what_was_under_way_counts_as_lost_and_what_waited_does_not() -> None:
     async def crowd() -> int:
         tenant = replace(TENANT, requests_per_second=1e6, concurrency=3)
         path, writer = ways()["interaction"]
-        client = ContextClient(hang, tenant, ClientCredentials("id", "secret"), REAL_TIME, path, writer)
+        client = ContextClient(
+            hang, tenant, ClientCredentials(client_id="id", client_secret="secret"), REAL_TIME, path, writer
+        )
         writes = [asyncio.create_task(client.write(f"c-{number}", SAID, 5.0)) for number in range(20)]
         await asyncio.sleep(0.05)
         for one in reversed(writes):
             one.cancel()
         found = await asyncio.gather(*writes, return_exceptions=True)
         assert {TimeoutError, RateLimitedError} >= {type(one) for one in found}
-        return client.circuit_breaker._failures
+        return client.circuit._failures
 
     assert 3 == asyncio.run(crowd())

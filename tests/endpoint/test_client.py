@@ -133,7 +133,7 @@ def test_half_of_twenty_open_the_circuit_too() -> None:
         client = world.client()
         for one in range(20):
             await asyncio.gather(client.write(f"c-{one}", SAID, 0.1), return_exceptions=True)
-        return client.circuit_breaker.opened
+        return client.circuit.opened
 
     assert asyncio.run(write()) >= 1
 

@@ -61,7 +61,7 @@ def test_what_has_no_time_left_is_not_sent() -> None:
         client = ContextClient(
             answering(sent, 60, ApiResponse("", 200, {}, b"{}")),
             TENANT,
-            ClientCredentials("id", "secret"),
+            ClientCredentials(client_id="id", client_secret="secret"),
             REAL_TIME,
             PATH,
         )
@@ -69,7 +69,7 @@ def test_what_has_no_time_left_is_not_sent() -> None:
         for _ in range(10):
             with pytest.raises(RateLimitedError):
                 await client.write("c-1", {"a": "b"}, 0.04)
-        return client.circuit_breaker.away
+        return client.circuit.is_open
 
     assert not asyncio.run(late())
     assert [] == sent
@@ -96,7 +96,9 @@ def test_a_retry_after_beyond_the_deadline_fails_all_waiters_at_once() -> None:
 
     async def fifty() -> float:
         tenant = replace(TENANT, requests_per_second=10.0)
-        client = ContextClient(carry, tenant, ClientCredentials("id", "secret"), REAL_TIME, PATH)
+        client = ContextClient(
+            carry, tenant, ClientCredentials(client_id="id", client_secret="secret"), REAL_TIME, PATH
+        )
         before = time.monotonic()
         writes = [client.write(f"c-{number}", {"a": "b"}, 5.0) for number in range(50)]
         found = await asyncio.gather(*writes, return_exceptions=True)

@@ -195,7 +195,7 @@ def test_a_wall_clock_that_jumps_breaks_nothing(hours: int) -> None:
             found.append(await _posted(scene, f"m-{number}", 0))
         stale = await _posted(scene, "m-old", -3600)
         asked = sum(request.path == "/oauth/token" for request in scene.state.requests)
-        return [*found, stale], asked, scene.client.circuit_breaker.opened
+        return [*found, stale], asked, scene.client.circuit.opened
 
     assert ([200] * 10 + [401], 1, 0) == run(calls())
 

@@ -171,7 +171,7 @@ def test_a_signal_that_was_under_way_when_the_time_was_over_is_unclear(path: str
     """One that nobody sent yet is not."""
     asked: list[str] = []
     world = ContextTenant("", SIGNAL_WAY)
-    credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
+    credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
 
     async def write() -> Any:
         client = ContextClient(hanging(path, asked), TENANT, credentials, REAL_TIME, world.path, world.writer)

@@ -60,7 +60,13 @@ def bench(folder: Path) -> Bench:
     catalogue = QueueResolver("prod", resolve_aliases(manifests, "prod"), queues)
     return Bench(
         manifests,
-        TenantSnapshot((), queues, catalogue, environment, expand_manifests(manifests, environment, catalogue)),
+        TenantSnapshot(
+            rules=(),
+            queues=queues,
+            resolver=catalogue,
+            environment=environment,
+            desired=expand_manifests(manifests, environment, catalogue),
+        ),
     )
 
 

@@ -25,7 +25,13 @@ FRAUD = (Target("q-fraud", 1),)
 
 def tenant(*rules: LiveRule) -> TenantSnapshot:
     """A tenant with these rules, of which no manifest says anything."""
-    return TenantSnapshot(rules, QUEUES, QueueResolver("prod", {}, QUEUES), environment(), desired())
+    return TenantSnapshot(
+        rules=rules,
+        queues=QUEUES,
+        resolver=QueueResolver("prod", {}, QUEUES),
+        environment=environment(),
+        desired=desired(),
+    )
 
 
 def exported(*rules: LiveRule) -> ExportedManifests:

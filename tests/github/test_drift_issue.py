@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from tests.github.conftest import Stage
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
-SEEN = DriftObservation("prod", BOT, "0" * 16, "`cards/a` differs", "2026-11-24 at 10:31 UTC ([run](x))")
+SEEN = DriftObservation(
+    environment="prod",
+    author=BOT,
+    difference="0" * 16,
+    text="`cards/a` differs",
+    when="2026-11-24 at 10:31 UTC ([run](x))",
+)
 
 
 def look(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") -> int:
@@ -125,7 +131,9 @@ def test_of_several_issues_the_oldest_is_kept_up_and_all_are_closed() -> None:
     assert [SkipIssue("issue 4 says that already")] == decide_issues(issues, SEEN)
     assert [4, 9] == [
         one.number
-        for one in decide_issues(issues, DriftObservation("prod", BOT, "", "", "now"))
+        for one in decide_issues(
+            issues, DriftObservation(environment="prod", author=BOT, difference="", text="", when="now")
+        )
         if isinstance(one, CloseIssue)
     ]
 
@@ -139,6 +147,8 @@ def test_a_state_that_somebody_broke_makes_one_edit() -> None:
 
 def test_a_text_that_github_would_not_take_is_left_out() -> None:
     """Half of it would be no Markdown."""
-    (found,) = decide_issues([], DriftObservation("prod", BOT, "0" * 16, "x" * 70_000, "now"))
+    (found,) = decide_issues(
+        [], DriftObservation(environment="prod", author=BOT, difference="0" * 16, text="x" * 70_000, when="now")
+    )
     assert isinstance(found, OpenIssue)
     assert 500 > len(found.body)

@@ -28,7 +28,13 @@ class ScriptedGitHub:
         self.asked: list[httpx.Request] = []
         self.clock = FakeClock()
         client = httpx.Client(transport=httpx.MockTransport(self._answer))
-        self.github = GitHub(client, API, REPOSITORY, TOKEN, GitHubClock(self._clock, self.clock, self.clock.wait))
+        self.github = GitHub(
+            http=client,
+            base=API,
+            repository=REPOSITORY,
+            token=TOKEN,
+            time=GitHubClock(self._clock, self.clock, self.clock.wait),
+        )
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)

@@ -23,15 +23,21 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Queue, Rule
 
 X, Y = address("cards/x"), address("cards/y")
-RUN = RecordedRun("the-run", {}, (), {})
+RUN = RecordedRun(id="the-run", start={}, changes=(), end={})
 BEFORE, AFTER = rule("x"), rule("x", priority=7)
 BY_HAND = unmanaged("id-x", BEFORE)
 ADOPTED = managed("id-x", "cards/x", AFTER)
-ADOPTION = RecordedChange(X, BY_HAND, ADOPTED, "id-x", is_confirmed=True)
-CREATION = RecordedChange(X, None, ADOPTED, "id-x", is_confirmed=True)
-CHANGE = RecordedChange(X, managed("id-x", "cards/x", BEFORE), ADOPTED, "id-x", is_confirmed=True)
-DELETION = RecordedChange(X, managed("id-x", "cards/x", BEFORE), None, "id-x", is_confirmed=True)
-RELEASE = RecordedChange(X, managed("id-x", "cards/x", AFTER), BY_HAND, "id-x", is_confirmed=True)
+ADOPTION = RecordedChange(address=X, before=BY_HAND, after=ADOPTED, id="id-x", is_confirmed=True)
+CREATION = RecordedChange(address=X, before=None, after=ADOPTED, id="id-x", is_confirmed=True)
+CHANGE = RecordedChange(
+    address=X, before=managed("id-x", "cards/x", BEFORE), after=ADOPTED, id="id-x", is_confirmed=True
+)
+DELETION = RecordedChange(
+    address=X, before=managed("id-x", "cards/x", BEFORE), after=None, id="id-x", is_confirmed=True
+)
+RELEASE = RecordedChange(
+    address=X, before=managed("id-x", "cards/x", AFTER), after=BY_HAND, id="id-x", is_confirmed=True
+)
 EDITED = managed("id-x", "cards/x", rule("x", priority=99), last_written=AFTER, dateModified="2026-11-25T11:00:00Z")
 
 
@@ -60,7 +66,12 @@ def told(found: DesiredState) -> list[tuple[str, str]]:
 
 def later(status: str = "applied", **start: str) -> RecordedRun:
     """A run behind the one that is undone, which wrote the rule, or tried to."""
-    return RecordedRun("later", {"who": "eve", "at": "12:00", **start}, ({"address": "cards/x", "status": status},), {})
+    return RecordedRun(
+        id="later",
+        start={"who": "eve", "at": "12:00", **start},
+        changes=({"address": "cards/x", "status": status},),
+        end={},
+    )
 
 
 # An adoption
@@ -190,7 +201,9 @@ def test_a_rule_that_was_deleted_is_to_be_again_unless_another_is_there() -> Non
 
 def test_a_rule_that_came_from_another_address_goes_back_there() -> None:
     """Both addresses are meant; where one has moved in meanwhile, both are left alone."""
-    deed = RecordedChange(X, managed("id-x", "cards/y", BEFORE), ADOPTED, "id-x", is_confirmed=True)
+    deed = RecordedChange(
+        address=X, before=managed("id-x", "cards/y", BEFORE), after=ADOPTED, id="id-x", is_confirmed=True
+    )
     found = undone(deed, ADOPTED)
     assert ({"cards/y": BEFORE}, {}, frozenset([X, Y])) == (wants(found), left(found), found.scope)
     moved_in = managed("id-z", "cards/y", rule("y"))
@@ -263,7 +276,7 @@ def test_nothing_is_undone_where_several_rules_share_the_marker() -> None:
 def test_what_is_told_of_a_later_run_and_of_an_edit_is_cut() -> None:
     """A journal and a tenant are from outside: no line is filled with one name or one date."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
-    run = RecordedRun("r" * 200, {"who": "w" * 200, "at": "a" * 200}, later().changes, {})
+    run = RecordedRun(id="r" * 200, start={"who": "w" * 200, "at": "a" * 200}, changes=later().changes, end={})
     told_of = f"changed since by run {'r' * 130} ({'w' * 60}, {'a' * 60}): undo that one first"
     assert {"cards/x": told_of} == left(undone(CHANGE, now, later=[run]))
     edited = managed("id-x", "cards/x", rule("x", priority=9), last_written=AFTER, dateModified="d" * 200)

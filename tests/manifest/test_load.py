@@ -191,7 +191,16 @@ def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
         path: rules.source_of(*path) for path in places
     }
     source = Source("manifests/a.yaml", 7, 12)
-    expected = Finding("CXR105", "warning", "no", source, None, "do", "    queue: 'b c' # why", 5)
+    expected = Finding(
+        code="CXR105",
+        severity="warning",
+        message="no",
+        source=source,
+        address=None,
+        hint="do",
+        excerpt="    queue: 'b c' # why",
+        span=5,
+    )
     assert expected == rules.finding("CXR105", "no", "rules", 1, "queue", severity="warning", hint="do")
     assert "manifests/a.yaml" == rules.file
 

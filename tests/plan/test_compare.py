@@ -39,9 +39,10 @@ def test_a_missing_rule_is_created_and_a_surplus_one_deleted() -> None:
     """Each with its address, and a delete with who made the rule superfluous."""
     gone = managed("1", "cards/old", rule("old"))
     one = wanted("cards/vip", rule())
-    assert (Create(one.address, one.rule, one.source), Delete(address("cards/old"), gone, "manifest")) == compared(
-        [one], gone
-    ).changes
+    assert (
+        Create(one.address, one.rule, one.source),
+        Delete(address=address("cards/old"), live=gone, cause="manifest"),
+    ) == compared([one], gone).changes
 
 
 def test_a_deleted_rule_that_was_edited_says_so() -> None:
@@ -120,7 +121,7 @@ def test_a_duplicate_is_deleted_and_a_clone_is_only_told() -> None:
     twin = managed("2", "cards/vip", rule(), dateCreated="2026-01-02T00:00:00Z")
     clone = managed("3", "cards/vip", rule(priority=7), last_written=rule(), dateCreated="2026-01-03T00:00:00Z")
     found = compared([wanted("cards/vip", rule())], ours, twin, clone)
-    assert (Delete(address("cards/vip"), twin, "duplicate"),) == found.changes
+    assert (Delete(address=address("cards/vip"), live=twin, cause="duplicate"),) == found.changes
     assert ["CXR302"] == codes(found)
 
 

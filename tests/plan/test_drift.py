@@ -310,7 +310,9 @@ def test_nobody_goes_elsewhere_is_not_said_beside_an_accepted_rule() -> None:
     other = unmanaged("2", EVERYTHING)
     drift = drift_of([wanted("cards/vip", rule(description="new"))], [LIVE_VIP, other], *accepted(other))
     said = "Only accepted rules and changes left alone send conversations elsewhere (proven)."
-    text = slack_message("drift", CycleResult(NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")["text"]
+    text = slack_message("drift", CycleResult(started_at=NOW, plan=drift.plan, drift=drift), "prod", "cxroute drift")[
+        "text"
+    ]
     for form in (drift_as_text(drift), text):
         assert said in form
         assert "No conversation goes elsewhere" not in form
@@ -322,7 +324,10 @@ def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
     drift = drift_of([VIP], [LIVE_VIP])
     message = 'same priority (100) as the live rule "zz" (not managed), which sends elsewhere'
     tied = replace(
-        drift, plan=add_findings(drift.plan, [Finding("CXR204", "warning", message, address=address("cards/vip"))])
+        drift,
+        plan=add_findings(
+            drift.plan, [Finding(code="CXR204", severity="warning", message=message, address=address("cards/vip"))]
+        ),
     )
     assert f"warning[CXR204] cards/vip: {message}" in drift_as_text(tied)
 
@@ -330,7 +335,7 @@ def test_a_tie_with_a_rule_made_by_hand_is_told() -> None:
 def test_the_way_to_heal_says_that_apply_refuses() -> None:
     """While the manifests themselves fail a route test, the command that is printed would end with exit 3."""
     drift = drift_of([VIP], [])
-    failing = (Finding("CXR220", "error", "expected elsewhere"),)
+    failing = (Finding(code="CXR220", severity="error", message="expected elsewhere"),)
     broken = replace(drift, plan=replace(drift.plan, failed_tests=failing))
     said = "1 route test fails: apply will refuse this plan."
     assert said in drift_as_text(broken)
@@ -346,7 +351,7 @@ def test_conversations_of_the_rules_asked_about_go_to_another_rule() -> None:
     found = [LIVE_VIP, managed("2", "cards/other", edit, last_written=other), managed("3", "cards/gold", rule("gold"))]
     drift = drift_of(want, found, only=("cards/vip",))
     assert drift.has_drift
-    assert "pending" == CycleResult(NOW, plan=drift.plan, drift=drift).status
+    assert "pending" == CycleResult(started_at=NOW, plan=drift.plan, drift=drift).status
     text = drift_as_text(drift)
     assert "No drift" not in text
     assert f'{IMPACT_TITLE}   (share of callers unknown)\n  "gold" or "vip"\n' in text
@@ -365,13 +370,15 @@ def test_a_round_is_known_by_what_is_in_the_way() -> None:
     rounds = []
     for what in (None, EVERYTHING, replace(EVERYTHING, priority=0)):
         drift = drift_of([VIP], [LIVE_VIP, *([unmanaged("2", what)] if what else [])])
-        rounds.append(CycleResult(NOW, plan=drift.plan, drift=drift, may_write=True))
+        rounds.append(CycleResult(started_at=NOW, plan=drift.plan, drift=drift, may_write=True))
     assert ["clean", "pending", "pending"] == [one.status for one in rounds]
     assert 3 == len({one.fingerprint for one in rounds})
 
 
 def run(name: str, *changes: dict[str, Any], owner: str = "acme") -> RecordedRun:
-    return RecordedRun(name, {"event": "start", "environment": "prod", "owner": owner}, changes, None)
+    return RecordedRun(
+        id=name, start={"event": "start", "environment": "prod", "owner": owner}, changes=changes, end=None
+    )
 
 
 def entry_of(status: str, before: LiveRule | None, after: LiveRule | None) -> dict[str, Any]:
@@ -422,7 +429,7 @@ def test_the_brief_form_counts_and_names() -> None:
 
 def test_a_line_of_several_environments_says_all_that_differs() -> None:
     """A route test that fails, a rule in conflict and a change that is left alone are no "none"."""
-    failing = Finding("CXR220", "error", "expected elsewhere")
+    failing = Finding(code="CXR220", severity="error", message="expected elsewhere")
     held = drift_of([VIP], [LIVE_VIP, managed("2", "cards/old", rule("old"))], prune=False)
     assert "1 left alone" == drift_row(held).changes
     failed = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=(failing,))
@@ -463,7 +470,7 @@ def test_the_way_out_of_what_is_not_applied_is_to_apply_it() -> None:
 def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     """In the brief form the first ones; in the issue, which has room for more, too."""
     monkeypatch.setattr("reconciler.render.markdown.drift._MAX_ITEMS", 30)
-    failing = [Finding("CXR220", "error", f"test {n} goes elsewhere") for n in range(40)]
+    failing = [Finding(code="CXR220", severity="error", message=f"test {n} goes elsewhere") for n in range(40)]
     drift = replace(drift_of([VIP], [LIVE_VIP]), failed_checks=tuple(failing))
     text = drift_as_text(drift)
     assert "Failed on the live rules:\n" in text
@@ -478,7 +485,7 @@ def test_of_many_failing_route_tests_some_are_shown_and_the_others_counted(monke
 
 def bounded(drift: Drift, *, rows: bool) -> Drift:
     """The drift, of whose conversations not all are known."""
-    found = drift.unaccepted_impact.behaviour if rows else BehaviourChange(())
+    found = drift.unaccepted_impact.behaviour if rows else BehaviourChange(regions=())
     unknown = replace(found, undecided=((Clause(intent_is("x")),),))
     return replace(drift, unaccepted_impact=Impact(unknown), full_impact=Impact(unknown))
 

@@ -297,7 +297,7 @@ def test_what_is_not_proven_needs_a_reason() -> None:
 def test_what_the_analysis_left_open_is_no_ok() -> None:
     """Beyond the bound of work nobody knows, so the guards of conversations refuse."""
     made = foreseen(desired(), [], "intent,count\nx,1\n")
-    bounded = replace(made, behaviour=BehaviourChange((), ((Clause(intent_is("x")),),)))
+    bounded = replace(made, behaviour=BehaviourChange(regions=(), undecided=((Clause(intent_is("x")),),)))
     limits = {"protected": ["cards/x"], "traffic": {"percent": 5}}
     assert ["protected", "unrouted", "traffic"] == refused(check_guards(bounded, environment(guard=limits)))
 

@@ -16,7 +16,7 @@ from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.change import Adopt, Create, Delete, Update
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
-from reconciler.plan.document import plan_to_json, read_saved_plan, unreviewed_changes
+from reconciler.plan.document import plan_id, plan_to_json, read_saved_plan, unreviewed_changes
 from reconciler.plan.json_schema import plan_schema
 from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.plan import LiveState, Plan, adopt_namesakes, draft_plan, replace_findings
@@ -205,6 +205,17 @@ def plan_of_later() -> Plan:
     return replace(some_plan(), generated_at=NOW + timedelta(days=1))
 
 
+def test_the_digests_of_a_plan_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each at its first use: a plan's id after its document costs nothing. A plan made of another has its own."""
+    made = some_plan()
+    form = plan_to_json(made)
+    other = replace(made, changes=())
+    assert form["planId"] != plan_id(other) == plan_to_json(other)["planId"]
+    monkeypatch.setattr("reconciler.plan.plan.sha256", None)
+    monkeypatch.setattr("reconciler.plan.document.sha256", None)
+    assert (form["planId"], form["liveDigest"]) == (plan_id(made), plan_to_json(made)["liveDigest"])
+
+
 def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:
     """The same plan has nothing new; a fresh plan with another change has just that."""
     saved = read_saved_plan(json.dumps(plan_to_json(some_plan())), "plan.json")
@@ -265,13 +276,21 @@ def test_the_digests_tell_what_was_wanted_and_what_was_read() -> None:
 def test_accepted_findings_are_kept_apart_and_added_up() -> None:
     """What was accepted before stays so; one cause is one finding on either side."""
     said = [
-        Finding("CXR202", "warning", "never reached", address=address(f"cards/r{n}"), acknowledged="meant" * (n < 3))
+        Finding(
+            code="CXR202",
+            severity="warning",
+            message="never reached",
+            address=address(f"cards/r{n}"),
+            acknowledged="meant" * (n < 3),
+        )
         for n in range(5)
     ]
     first = replace_findings(some_plan(), said)
     assert [("", 2)] == [(one.acknowledged, len(one.occurrences)) for one in first.findings]
     assert [("meant", 3)] == [(one.acknowledged, len(one.occurrences)) for one in first.acknowledged]
-    again = replace_findings(first, [Finding("CXR204", "warning", "tied", acknowledged="meant, too")])
+    again = replace_findings(
+        first, [Finding(code="CXR204", severity="warning", message="tied", acknowledged="meant, too")]
+    )
     assert ((), ["CXR202", "CXR204"]) == (again.findings, [one.code for one in again.acknowledged])
 
 
@@ -279,10 +298,12 @@ def test_findings_stand_in_order_of_code_place_and_message() -> None:
     """Whatever found them first."""
     source = Source("a.yaml", 2, 1)
     ordered = [
-        Finding("CXR200", "error", "b", None, address("cards/x")),
-        Finding("CXR200", "error", "a", source, address("cards/x")),
-        Finding("CXR200", "error", "b", source, address("cards/x")),
-        Finding("CXR200", "error", "a", source._replace(line=3), address("cards/x")),
-        Finding("CXR201", "error", "a", None, address("cards/x")),
+        Finding(code="CXR200", severity="error", message="b", source=None, address=address("cards/x")),
+        Finding(code="CXR200", severity="error", message="a", source=source, address=address("cards/x")),
+        Finding(code="CXR200", severity="error", message="b", source=source, address=address("cards/x")),
+        Finding(
+            code="CXR200", severity="error", message="a", source=source._replace(line=3), address=address("cards/x")
+        ),
+        Finding(code="CXR201", severity="error", message="a", source=None, address=address("cards/x")),
     ]
     assert tuple(ordered) == replace_findings(some_plan(), ordered[::-1]).findings

@@ -26,7 +26,7 @@ ALL = rule("all", priority=9, conditions=[], targets=GENERAL)
 
 def moved(old: list[Rule], new: list[Rule], csv: str) -> TrafficImpact:
     sample = read_traffic(csv.encode(), "t.csv", Attributes())
-    before, after = (order_entries(RoutingEntry(one.name, one) for one in rules) for rules in (old, new))
+    before, after = (order_entries(RoutingEntry(name=one.name, rule=one) for one in rules) for rules in (old, new))
     return measure_traffic(compare_behaviour(before, after), before, after, sample)
 
 

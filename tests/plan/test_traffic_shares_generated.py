@@ -36,7 +36,7 @@ def a_sample(random: Random, axes: dict[str, list[Any]]) -> TrafficSample:
     told = [name for name in axes if random.random() < 0.75]
     values = {tuple(random.choice(axes[name]) for name in told) for _ in range(random.randint(1, 6))}
     rows = [SampleRow(dict(zip(told, one, strict=True)), random.randint(1, 9), 1) for one in sorted(values, key=str)]
-    return TrafficSample("t.csv", "", "", tuple(rows), sum(row.count for row in rows))
+    return TrafficSample(name="t.csv", digest="", period="", rows=tuple(rows), total=sum(row.count for row in rows))
 
 
 def conversations(row: SampleRow, axes: dict[str, list[Any]]) -> Iterator[dict[str, Any]]:

@@ -99,6 +99,23 @@ def test_every_line_that_coverage_leaves_out_has_a_reason() -> None:
     assert [] == [line for line in pragmas if not re.search(r"# pragma: no (cover|branch) - \w.+ \w+", line)]
 
 
+def fields_of(definition: ast.ClassDef) -> list[ast.AnnAssign]:
+    return [one for one in definition.body if isinstance(one, ast.AnnAssign) and "ClassVar" not in ast.unparse(one)]
+
+
+def test_a_dataclass_of_many_fields_takes_them_by_name() -> None:
+    """A dataclass with more than four fields of its own is `kw_only`: no call depends on the order of its fields."""
+    found = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path in (ROOT / "reconciler").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and len(fields_of(node)) > 4
+        for decorator in map(ast.unparse, node.decorator_list)
+        if re.match(r"(dataclasses\.)?dataclass\b", decorator) and "kw_only=True" not in decorator
+    ]
+    assert [] == found
+
+
 def test_every_module_is_either_pure_or_not() -> None:
     """The bound of 99 % holds for the one list, so each module lies in an entry, and each entry holds a module."""
     entries = [entry_of(path) for path in (ROOT / "reconciler").rglob("*.py")]

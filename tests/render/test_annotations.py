@@ -24,7 +24,7 @@ HOSTILE = pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NA
 
 
 def found(message: str, severity: Severity = "error", file: str = "manifests/a.yaml", hint: str = "") -> Finding:
-    return Finding("CXR105", severity, message, Source(file, 12, 9), hint=hint)
+    return Finding(code="CXR105", severity=severity, message=message, source=Source(file, 12, 9), hint=hint)
 
 
 def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
@@ -39,7 +39,7 @@ def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
 def test_a_finding_without_a_place_has_no_file() -> None:
     """What is said of live rules stands in no manifest."""
     assert "::warning title=CXR302%3A copy of ours, edited::x\n".replace("ours,", "ours%2C") == annotate_findings(
-        [Finding("CXR302", "warning", "x")]
+        [Finding(code="CXR302", severity="warning", message="x")]
     )
 
 
@@ -78,7 +78,7 @@ def test_no_name_makes_a_command_or_ends_a_property(name: str) -> None:
 @HOSTILE
 def test_a_code_that_nobody_knows_is_no_way_in(name: str) -> None:
     """A plan that was read back from a file may hold any."""
-    said = workflow_commands(annotate_findings([Finding(name, "error", "x")]))
+    said = workflow_commands(annotate_findings([Finding(code=name, severity="error", message="x")]))
     assert [("error", "x")] == [(one.name, one.data) for one in said]
     assert {"title": sanitize(name).strip()} == {"title": ""} | {
         key: text.strip() for key, text in said[0].properties.items()

@@ -36,10 +36,21 @@ if TYPE_CHECKING:
 
 CREATE: Final = Create(address("cards/new"), rule("new"), None)
 UPDATE: Final = Update(
-    address("cards/lost"), managed("2", "cards/lost", rule("lost")), rule("lost", priority=1), (), None, "manifest"
+    address=address("cards/lost"),
+    live=managed("2", "cards/lost", rule("lost")),
+    after=rule("lost", priority=1),
+    fields=(),
+    source=None,
+    cause="manifest",
 )
-ADOPT: Final = Adopt(address("cards/by-hand"), unmanaged("3", rule("by hand")), rule("by hand"), (), None)
-DELETE: Final = Delete(address("cards/fax"), managed("4", "cards/fax", rule("fax")), "manifest")
+ADOPT: Final = Adopt(
+    address=address("cards/by-hand"),
+    live=unmanaged("3", rule("by hand")),
+    after=rule("by hand"),
+    fields=(),
+    source=None,
+)
+DELETE: Final = Delete(address=address("cards/fax"), live=managed("4", "cards/fax", rule("fax")), cause="manifest")
 
 APPLIED: Final = (
     Applied(CREATE, 1, "91aa\x1b[31m03f2"),
@@ -63,7 +74,7 @@ IN_BETWEEN: Final = (
 
 def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
     """What a last read left: texts that the tenant keeps otherwise, and changes that are left alone."""
-    findings = [Finding(TEXT_ALTERED, "warning", f"text {n}") for n in range(kept)]
+    findings = [Finding(code=TEXT_ALTERED, severity="warning", message=f"text {n}") for n in range(kept)]
     return replace(
         empty_plan(),
         options=PlanOptions(undo=undo),
@@ -74,7 +85,7 @@ def left(*, undo: str | None = None, kept: int = 0, held: int = 0) -> Plan:
 
 READ_LIKE: Final[dict[str, tuple[ApplyReport, int, str]]] = {
     "all is applied": (
-        ApplyReport(APPLIED, converged=True, remaining=left()),
+        ApplyReport(outcomes=APPLIED, converged=True, remaining=left()),
         0,
         """\
   + cards/new      created   id 91aa\\u001b[31m03f2
@@ -86,7 +97,7 @@ Applied 4 of 4 in 2.3 s. Read again: no differences.
 """,
     ),
     "nothing but a leftover": (
-        ApplyReport((), converged=True, remaining=left()),
+        ApplyReport(outcomes=(), converged=True, remaining=left()),
         0,
         """\
 
@@ -94,7 +105,7 @@ What an earlier run left is cleared away. Read again: no differences.
 """,
     ),
     "all is applied, and something is left alone": (
-        ApplyReport(APPLIED[:1], converged=True, remaining=left(kept=1, held=2)),
+        ApplyReport(outcomes=APPLIED[:1], converged=True, remaining=left(kept=1, held=2)),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -104,7 +115,7 @@ alone.
 """,
     ),
     "a run is undone": (
-        ApplyReport(APPLIED[1:2], converged=True, remaining=left(undo="2026-11-25T120000-prod-91aa", held=1)),
+        ApplyReport(outcomes=APPLIED[1:2], converged=True, remaining=left(undo="2026-11-25T120000-prod-91aa", held=1)),
         0,
         """\
   ~ cards/lost  updated
@@ -113,7 +124,7 @@ Applied 1 of 1 in 2.3 s. Read again: run 2026-11-25T120000-prod-91aa is undone, 
 """,
     ),
     "the last read failed": (
-        ApplyReport(APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
+        ApplyReport(outcomes=APPLIED[:2], converged=False, error="HTTP 503: try again\x1b[31m"),
         5,
         """\
   + cards/new   created   id 91aa\\u001b[31m03f2
@@ -125,7 +136,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "others changed rules meanwhile": (
-        ApplyReport(APPLIED[:2], converged=False, remaining=left()),
+        ApplyReport(outcomes=APPLIED[:2], converged=False, remaining=left()),
         5,
         """\
   + cards/new   created   id 91aa\\u001b[31m03f2
@@ -137,7 +148,9 @@ What is left: cxroute plan -e prod
 """,
     ),
     "a rule is taken from us, and nothing differs": (
-        ApplyReport((*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, remaining=left()),
+        ApplyReport(
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "it is not ours any more")), converged=True, remaining=left()
+        ),
         0,
         """\
   + cards/new  created   id 91aa\\u001b[31m03f2
@@ -149,7 +162,7 @@ Read again: no differences.
 """,
     ),
     "changes are not applied": (
-        ApplyReport(NOT_APPLIED, converged=False, remaining=left()),
+        ApplyReport(outcomes=NOT_APPLIED, converged=False, remaining=left()),
         5,
         """\
   + cards/new      created
@@ -163,7 +176,9 @@ What is left: cxroute plan -e prod
 """,
     ),
     "one change is not applied": (
-        ApplyReport(NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", remaining=left()),
+        ApplyReport(
+            outcomes=NOT_APPLIED[:2], converged=False, error="HTTP 403: the scope is missing", remaining=left()
+        ),
         5,
         """\
   + cards/new   created
@@ -177,7 +192,7 @@ What is left: cxroute plan -e prod
     ),
     "interrupted": (
         ApplyReport(
-            (*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, remaining=left()
+            outcomes=(*APPLIED[:1], Skipped(DELETE, "interrupted")), converged=False, interrupted=True, remaining=left()
         ),
         130,
         """\
@@ -191,7 +206,7 @@ What is left: cxroute plan -e prod
 """,
     ),
     "some are in between, some unknown": (
-        ApplyReport(IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
+        ApplyReport(outcomes=IN_BETWEEN, converged=False, interrupted=True, error="the tenant cannot be reached"),
         130,
         """\
   + cards/new      unknown   no answer within 30 s
@@ -230,16 +245,18 @@ def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
 def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
     """5 is for what may be half done."""
     outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
-    assert 1 == exit_code(ApplyReport(outcomes, converged=False))
-    assert PARTLY == exit_code(ApplyReport((*outcomes, UnknownOutcome(CREATE, 1, "no answer")), converged=False))
-    assert PARTLY == exit_code(ApplyReport((replace(outcomes[0], left_partial=True),), converged=False))
+    assert 1 == exit_code(ApplyReport(outcomes=outcomes, converged=False))
+    assert PARTLY == exit_code(
+        ApplyReport(outcomes=(*outcomes, UnknownOutcome(CREATE, 1, "no answer")), converged=False)
+    )
+    assert PARTLY == exit_code(ApplyReport(outcomes=(replace(outcomes[0], left_partial=True),), converged=False))
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [(0.0, "0.00 s"), (0.994, "0.99 s"), (1.0, "1.0 s"), (75.04, "75.0 s")])
 def test_how_long_it_took_is_said_in_seconds(seconds: float, shown: str) -> None:
     """With two digits below one second."""
     assert f"Applied 1 of 1 in {shown}." in report_text(
-        ApplyReport(APPLIED[1:2], converged=True), no_style, "", seconds
+        ApplyReport(outcomes=APPLIED[1:2], converged=True), no_style, "", seconds
     )
 
 
@@ -276,4 +293,4 @@ def test_programs_read_each_outcome_as_a_word() -> None:
             "error": "no answer within 30 s",
             "attempts": 1,
         },
-    ] == outcomes_to_json(ApplyReport(outcomes, converged=False))
+    ] == outcomes_to_json(ApplyReport(outcomes=outcomes, converged=False))

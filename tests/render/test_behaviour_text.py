@@ -11,13 +11,22 @@ from reconciler.render.text.behaviour import impact_lines
 from tests.support.sentences import missing_sentences
 
 CASE = ImpactCase(
-    'intent is "lost"', ('"Cards"',), '"Fraud"', "", 'intent "lost"', "by cards/lost", ('unless also tier is "gold"',)
+    callers='intent is "lost"',
+    origins=('"Cards"',),
+    destination='"Fraud"',
+    share="",
+    example='intent "lost"',
+    rules="by cards/lost",
+    exceptions=('unless also tier is "gold"',),
 )
 
 
 def told(*cases: ImpactCase, **said: Any) -> ImpactSummary:
     """All that is said, of these rows."""
-    return replace(ImpactSummary(TITLE, "", cases, (), 0, "", ()), **said)
+    return replace(
+        ImpactSummary(title=TITLE, share="", cases=cases, balance=(), hidden_cases=0, hidden_share="", unknown=()),
+        **said,
+    )
 
 
 def lines(affected: ImpactSummary) -> list[str]:

@@ -90,7 +90,7 @@ def test_the_longest_names_fit(sign: str) -> None:
     made = large_plan(40, name)
     broad = rule("broad", conditions=[make_condition(f"{name}{n}", "equals", name) for n in range(30)])
     clauses = tuple(Clause(one) for one in broad.conditions if isinstance(one, Condition))
-    finding = Finding("CXR301", "error", name, hint=name, address=address("cards/r1"))
+    finding = Finding(code="CXR301", severity="error", message=name, hint=name, address=address("cards/r1"))
     worst = replace(with_unproven_regions(made, *[clauses] * 9), findings=(finding,) * 99)
     text = as_markdown(worst)
     assert len(text) <= MAX_CHARACTERS

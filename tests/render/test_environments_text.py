@@ -27,7 +27,7 @@ from tests.support.plans import empty_plan, plan_of_everything, with_unproven_re
 if TYPE_CHECKING:
     from reconciler.model.change import Outcome
 
-FREEZE = GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now")
+FREEZE = GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now")
 
 
 def differing(**said: object) -> Plan:
@@ -55,7 +55,7 @@ ROWS = {
         (COUNTS, "", "refused", "apply will refuse this: 1 rule in the way, freeze"),
     ),
     "failing route tests": (
-        planned_row(differing(failed_tests=(Finding("CXR220", "error", "goes elsewhere"),))),
+        planned_row(differing(failed_tests=(Finding(code="CXR220", severity="error", message="goes elsewhere"),))),
         (COUNTS, "", "refused", "1 route test fails: apply will refuse this plan"),
     ),
     "nothing was to be applied": (applied_row(empty_plan(), None), ("none", "nobody", "same", "")),
@@ -83,7 +83,9 @@ def test_a_plan_that_only_clears_away_says_so() -> None:
     """A temporary copy counts as no change."""
     copy = managed("9", "cards/vip", rule())
     assert copy.marker is not None
-    clearing = Delete(address("cards/vip"), replace(copy, marker=replace(copy.marker, copy=True)), "duplicate")
+    clearing = Delete(
+        address=address("cards/vip"), live=replace(copy, marker=replace(copy.marker, copy=True)), cause="duplicate"
+    )
     assert "clean-up" == planned_row(replace(empty_plan(), changes=(clearing,))).changes
 
 
@@ -93,9 +95,9 @@ def test_a_row_says_what_became_of_a_plan() -> None:
     made: list[Outcome] = [Applied(change, 1, "") for change in plan.changes]
     part = (*made[:-1], Failed(plan.changes[-1], 1, "422"))
     reports = {
-        "applied": ApplyReport(tuple(made), converged=True),
-        "partly": ApplyReport(part, converged=False, error="HTTP 403"),
-        "interrupted": ApplyReport(part, converged=False, interrupted=True),
+        "applied": ApplyReport(outcomes=tuple(made), converged=True),
+        "partly": ApplyReport(outcomes=part, converged=False, error="HTTP 403"),
+        "interrupted": ApplyReport(outcomes=part, converged=False, interrupted=True),
     }
     assert {
         "applied": "applied 7 of 7",
@@ -106,10 +108,16 @@ def test_a_row_says_what_became_of_a_plan() -> None:
 
 
 TABLE = [
-    EnvironmentRow("prod-apac", "2 create", "2 cases", "differs"),
-    EnvironmentRow("prod-emea", "none", "nobody", "same"),
-    EnvironmentRow("prod-|us", "1 update", "nobody", "partly", "applied 0 of 1; HTTP 403 <b>\x1b[31m"),
-    EnvironmentRow("prod-x", "1 update", "nobody", "failed", "x" * 80),
+    EnvironmentRow(environment="prod-apac", changes="2 create", impact="2 cases", status="differs"),
+    EnvironmentRow(environment="prod-emea", changes="none", impact="nobody", status="same"),
+    EnvironmentRow(
+        environment="prod-|us",
+        changes="1 update",
+        impact="nobody",
+        status="partly",
+        detail="applied 0 of 1; HTTP 403 <b>\x1b[31m",
+    ),
+    EnvironmentRow(environment="prod-x", changes="1 update", impact="nobody", status="failed", detail="x" * 80),
 ]
 
 
@@ -138,7 +146,10 @@ Plan for 4 environments: 1 with changes, 1 with nothing to do, 1 not wholly appl
 
 def test_every_state_has_its_words_and_its_colour() -> None:
     """None at all is no environment."""
-    rows = [EnvironmentRow("e", "none", "nobody", state) for state in get_args(EnvironmentStatus)]
+    rows = [
+        EnvironmentRow(environment="e", changes="none", impact="nobody", status=state)
+        for state in get_args(EnvironmentStatus)
+    ]
     assert (
         "7 environments: 1 applied, 1 with changes, 1 with nothing to do, 1 not wholly applied, 1 refused, 1 failed,"
         " 1 interrupted"

@@ -59,7 +59,14 @@ def said(finding: Finding) -> tuple[str, ...]:
 def several(count: int, message: str = "never reached") -> list[Finding]:
     """So many equal warnings about rules a/r0, a/r1, ..."""
     return [
-        Finding("CXR202", "warning", message, Source("a.yaml", n + 1, 5), address(f"a/r{n}"), "narrow it")
+        Finding(
+            code="CXR202",
+            severity="warning",
+            message=message,
+            source=Source("a.yaml", n + 1, 5),
+            address=address(f"a/r{n}"),
+            hint="narrow it",
+        )
         for n in range(count)
     ]
 
@@ -83,7 +90,10 @@ def test_grouping_in_two_steps_is_grouping_at_once(findings: list[Finding], firs
 
 def test_a_rule_that_is_meant_twice_is_one_rule() -> None:
     """At two places: both are places, and the rule is named once."""
-    twice = [Finding("CXR202", "warning", "one", Source("a.yaml", n, 1), address("a/b")) for n in (1, 2)]
+    twice = [
+        Finding(code="CXR202", severity="warning", message="one", source=Source("a.yaml", n, 1), address=address("a/b"))
+        for n in (1, 2)
+    ]
     (group,) = group_findings(twice)
     assert ((address("a/b"),), 2) == (group.addresses, len(group.occurrences))
     assert "2 places: one" in findings_text([group], no_style)
@@ -176,7 +186,11 @@ def test_rules_of_which_nothing_is_known_are_one_finding(tmp_path: Path) -> None
     want = desired(*(wanted(f"cards/r{n}", rule(f"r{n}")) for n in range(5)))
     (tmp_path / "prod.yaml").write_text("apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {}\n", encoding="utf-8")
     view = LintView(want, (), load_manifests(tmp_path), environment, {})
-    (group,) = group_findings(check_rules(view, RuleFacts((), (), (), (), tuple(view.ordered))))
+    (group,) = group_findings(
+        check_rules(
+            view, RuleFacts(contradictory=(), shadowed=(), redundant=(), ties=(), undecided=tuple(view.ordered))
+        )
+    )
     assert ("CXR209", [f"cards/r{n}" for n in range(5)]) == (group.code, [str(one) for one in group.addresses])
 
 

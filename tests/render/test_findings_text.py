@@ -19,7 +19,14 @@ LONG = f"  - {{intent: {'x' * 50}, a: b, quue: fraud, and: so, on: y}}"
 def finding(excerpt: str = "  - quue: fraud", column: int = 5, span: int = 4, **said: Any) -> Finding:
     """An error about `quue`."""
     return Finding(
-        "CXR102", "error", "unknown field", Source("m.yaml", 12, column), None, **said, excerpt=excerpt, span=span
+        code="CXR102",
+        severity="error",
+        message="unknown field",
+        source=Source("m.yaml", 12, column),
+        address=None,
+        **said,
+        excerpt=excerpt,
+        span=span,
     )
 
 

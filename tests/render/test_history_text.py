@@ -34,9 +34,9 @@ def test_runs_are_lines_newest_first() -> None:
     """When, who, what became of it, why; of an undo which run it undoes; text from outside is escaped."""
     done, failed = entry("create", after=form()), entry("update", form(), form(), status="failed")
     runs = [
-        RecordedRun("r1", {**START, "reason": "INC-7"}, (done, failed), {"converged": False}),
-        RecordedRun("r2", {**START, "who": "", "undo": "r1"}, (done,), {"converged": True}),
-        RecordedRun("r3", {**START, "undo": "r1", "reason": "INC-8\x1b[31m"}, (), None),
+        RecordedRun(id="r1", start={**START, "reason": "INC-7"}, changes=(done, failed), end={"converged": False}),
+        RecordedRun(id="r2", start={**START, "who": "", "undo": "r1"}, changes=(done,), end={"converged": True}),
+        RecordedRun(id="r3", start={**START, "undo": "r1", "reason": "INC-8\x1b[31m"}, changes=(), end=None),
     ]
     assert """\
 run  time                       who  result                           reason
@@ -54,7 +54,12 @@ def test_a_run_tells_each_change_as_a_plan_does() -> None:
         entry("update", form(), form(priority=7, targets=[]), error="HTTP 422\x1b[31m", status="failed"),
         entry("delete", form(enabled=False)),
     )
-    run = RecordedRun("r1", {**START, "undo": "r0", "allowed": {"deletes": "CHG-1"}}, changes, {"converged": False})
+    run = RecordedRun(
+        id="r1",
+        start={**START, "undo": "r0", "allowed": {"deletes": "CHG-1"}},
+        changes=changes,
+        end={"converged": False},
+    )
     assert """\
 Run r1   2 of 3 changes applied
   at: 2026-11-25T12:00:00+00:00
@@ -81,7 +86,7 @@ Run r1   2 of 3 changes applied
 def test_what_is_no_rule_is_told_field_by_field() -> None:
     """Anybody may have written to a journal; a queue without a name is its id."""
     odd = {"name": "a\x1b[31m", "priority": True, "targets": [7, {"queueId": "q"}]}
-    told = run_text(RecordedRun("r1", START, (entry("update", odd, {"name": "b"}),), None))
+    told = run_text(RecordedRun(id="r1", start=START, changes=(entry("update", odd, {"name": "b"}),), end=None))
     assert (
         """\
   update cards/vip   applied
@@ -91,10 +96,12 @@ def test_what_is_no_rule_is_told_field_by_field() -> None:
 """
         in told
     )
-    half = run_text(RecordedRun("r1", START, (entry("update", form(), {"name": "b"}),), None))
+    half = run_text(RecordedRun(id="r1", start=START, changes=(entry("update", form(), {"name": "b"}),), end=None))
     assert '      name: "vip" -> "b"\n' in half
     nameless = raw(managed("1", "cards/vip", rule()))
-    assert 'to "q-cards"' in run_text(RecordedRun("r1", START, (entry("create", None, nameless),), None))
-    assert run_text(RecordedRun("r1", START, (entry("create", "a text", ["a list"]),), None)).endswith(
-        "cards/vip   applied\n"
+    assert 'to "q-cards"' in run_text(
+        RecordedRun(id="r1", start=START, changes=(entry("create", None, nameless),), end=None)
     )
+    assert run_text(
+        RecordedRun(id="r1", start=START, changes=(entry("create", "a text", ["a list"]),), end=None)
+    ).endswith("cards/vip   applied\n")

@@ -42,7 +42,13 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
     """Callers of whom nothing is known may move, too: neither a share nor "at most" one is true of all."""
     pair = generate_pair(Random(0))
     before, after = order_entries(entries(pair.old)), order_entries(entries(pair.new))
-    sample = TrafficSample("t.csv", "", "June", (SampleRow({"intent": "intent_0"}, 4, 2), SampleRow({}, 6, 3)), 10)
+    sample = TrafficSample(
+        name="t.csv",
+        digest="",
+        period="June",
+        rows=(SampleRow({"intent": "intent_0"}, 4, 2), SampleRow({}, 6, 3)),
+        total=10,
+    )
     part = compare_behaviour(before, after, work=1_000)
     assert part.undecided
     assert part.rows
@@ -61,13 +67,18 @@ def test_the_share_is_a_least_where_something_is_not_known() -> None:
         (
             [queue("A", 1), queue("C", 1)],
             [queue("A", 1000), queue("C", 1001)],
-            '50 % "General" (A), 50 % "Other" (C) -> 49.9750124937531 % "General" (A), 50.0249875062469 % "Other" (C)',
+            '50 % "General", 50 % "Other" -> 50.024988 % "Other", 49.975012 % "General"',
+        ),
+        (
+            [queue("A", 1), queue("C", 1)],
+            [queue("A", 2 * 10**8), queue("C", 2 * 10**8 + 1)],
+            '50 % "General" (A), 50 % "Other" (C) -> 49.999999875 % "General" (A), 50.000000125 % "Other" (C)',
         ),
         ([queue("A", 1), queue("C", 1)], "A", '50 % "General", 50 % "Other" -> "General"'),
     ],
 )
 def test_no_row_goes_from_a_place_to_the_same_place(old: Any, new: Any, way: str) -> None:
-    """Two queues of one name, and splits that three digits do not tell apart, are said with ids and all digits."""
+    """Two queues of one name, and splits that eight digits do not tell apart, are said with ids and all digits."""
     found = compare_behaviour(entries([rule("a", 1, [], old)]), entries([rule("a", 1, [], new)]))
     (case,) = summarize_impact(found, {"A": "General", "B": "General", "C": "Other"}, LABELS).cases
     assert way == case.route
@@ -76,7 +87,7 @@ def test_no_row_goes_from_a_place_to_the_same_place(old: Any, new: Any, way: str
 def test_two_queues_of_one_name_are_two_in_the_balance() -> None:
     """Else one name would get two different shares."""
     before, after = ([rule("a", 1, [], name)] for name in "AB")
-    sample = TrafficSample("t.csv", "", "June", (SampleRow({}, 1, 2),), 1)
+    sample = TrafficSample(name="t.csv", digest="", period="June", rows=(SampleRow({}, 1, 2),), total=1)
     found = compare_behaviour(entries(before), entries(after))
     moved = measure_traffic(found, entries(before), entries(after), sample)
     told = summarize_impact(found, {"A": "General", "B": "General"}, LABELS, moved)
@@ -125,7 +136,13 @@ def test_what_is_left_out_is_counted_with_its_share() -> None:
     found = unlikely("", "")
     old = [rule(name, 1, [attribute("tier", "equals", name)], "A") for name in "ab"]
     after = [{**old[0], "targets": [queue("B")]}, {**old[1], "targets": [queue("C")]}]
-    sample = TrafficSample("t.csv", "", "June", (SampleRow({"tier": "a"}, 1, 2), SampleRow({"tier": "b"}, 3, 3)), 4)
+    sample = TrafficSample(
+        name="t.csv",
+        digest="",
+        period="June",
+        rows=(SampleRow({"tier": "a"}, 1, 2), SampleRow({"tier": "b"}, 3, 3)),
+        total=4,
+    )
     told = summarize_impact(
         found, QUEUES, LABELS, measure_traffic(found, entries(old), entries(after), sample), limit=1
     )

@@ -39,7 +39,15 @@ def fingerprints(*findings: Finding) -> list[str]:
 
 def found(message: str = "no such queue", at: tuple[int, int] = (14, 12), **more: Any) -> Finding:
     excerpt = "    queue: Biling  # soon"
-    return Finding("CXR105", "error", message, Source("manifests/a.yaml", *at), excerpt=excerpt, span=6, **more)
+    return Finding(
+        code="CXR105",
+        severity="error",
+        message=message,
+        source=Source("manifests/a.yaml", *at),
+        excerpt=excerpt,
+        span=6,
+        **more,
+    )
 
 
 def text(said: Any) -> str:
@@ -94,7 +102,10 @@ def test_what_stands_in_no_manifest_has_no_place() -> None:
     """What is said of live rules is a result all the same."""
     assert [[], [{"logicalLocations": [{"fullyQualifiedName": "a/b"}]}]] == [
         one["locations"]
-        for one in results(Finding("CXR302", "error", "x"), Finding("CXR302", "error", "x", address=Address("a", "b")))
+        for one in results(
+            Finding(code="CXR302", severity="error", message="x"),
+            Finding(code="CXR302", severity="error", message="x", address=Address("a", "b")),
+        )
     ]
 
 

@@ -24,9 +24,11 @@ from tests.support.sentences import missing_sentences
 if TYPE_CHECKING:
     from reconciler.model.change import Change
 
-BROKEN: Final = ManifestError([Finding("CXR101", "error", "no such kind", Source("m.yaml", 2, 7))])
-FREEZE: Final = GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now")
-FAILED_TEST: Final = Finding("CXR220", "error", "goes elsewhere")
+BROKEN: Final = ManifestError(
+    [Finding(code="CXR101", severity="error", message="no such kind", source=Source("m.yaml", 2, 7))]
+)
+FREEZE: Final = GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now")
+FAILED_TEST: Final = Finding(code="CXR220", severity="error", message="goes elsewhere")
 HAND: Final = unmanaged("9", rule("by hand"))
 
 
@@ -36,7 +38,7 @@ def differing(*, about: str = "", conflicts: bool = False, held: bool = True, **
     findings = [one for one in plan.findings if conflicts or one.severity != "error"]
     changes = tuple(one for one in plan.changes if not about or _kind(one) in about.split())
     plan = replace(plan, guards=(), findings=tuple(findings), changes=changes, held=plan.held if held else ())
-    return CycleResult(NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
+    return CycleResult(started_at=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
 
 def _kind(change: Change) -> str:
@@ -47,8 +49,17 @@ def applied(*failed: int, error: str = "", left: Plan | None = None) -> CycleRes
     """A round that made some changes; those with these numbers failed."""
     changes = plan_of_everything().changes
     outcomes = [Failed(one, 1, "422") if n in failed else Applied(one, 1, "id") for n, one in enumerate(changes)]
-    report = ApplyReport(tuple(outcomes), not failed and not error, error=error, remaining=left or empty_plan())
-    return CycleResult(NOW, 2.25, ApiCallCounts(5, 1, 2), plan=plan_of_everything(), report=report, may_write=True)
+    report = ApplyReport(
+        outcomes=tuple(outcomes), converged=not failed and not error, error=error, remaining=left or empty_plan()
+    )
+    return CycleResult(
+        started_at=NOW,
+        seconds=2.25,
+        calls=ApiCallCounts(5, 1, 2),
+        plan=plan_of_everything(),
+        report=report,
+        may_write=True,
+    )
 
 
 def drifting(one: CycleResult) -> CycleResult:
@@ -59,9 +70,9 @@ def drifting(one: CycleResult) -> CycleResult:
 
 ALL = "7 changes pending (2 rules changed in CXone, 1 rule missing in CXone)"
 LINES: Final[dict[str, tuple[CycleResult, str]]] = {
-    "clean": (CycleResult(NOW, 0.25, ApiCallCounts(5), plan=empty_plan()), "no differences"),
+    "clean": (CycleResult(started_at=NOW, seconds=0.25, calls=ApiCallCounts(5), plan=empty_plan()), "no differences"),
     "clean, something held": (
-        CycleResult(NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
+        CycleResult(started_at=NOW, plan=replace(differing().plan, changes=())),  # type: ignore[type-var]
         "no differences, 1 left alone",
     ),
     "pending": (differing(), f"{ALL}, 1 left alone"),
@@ -91,11 +102,11 @@ LINES: Final[dict[str, tuple[CycleResult, str]]] = {
         f"{ALL}; refused: the tenant changed\\u001b[31m",
     ),
     "failed before a plan": (
-        CycleResult(NOW, error=UnreachableError("no route\x1b[31m")),
+        CycleResult(started_at=NOW, error=UnreachableError("no route\x1b[31m")),
         "failed: no route\\u001b[31m",
     ),
     "failed after a plan": (replace(differing(), error=UnreachableError("no route")), "failed: no route"),
-    "broken manifests": (CycleResult(NOW, error=BROKEN), "failed: 1 error in the manifests"),
+    "broken manifests": (CycleResult(started_at=NOW, error=BROKEN), "failed: 1 error in the manifests"),
     "applied": (applied(), "7 of 7 changes applied"),
     "applied, and something remains": (
         drifting(applied()),
@@ -149,11 +160,11 @@ def test_programs_read_a_round_as_json() -> None:
         "throttled": 2,
         "nextSeconds": 300.0,
     } == json.loads(json.dumps(cycle_document(one, "prod", 300)))
-    failed = cycle_document(CycleResult(NOW, error=BROKEN), "prod", 300)
+    failed = cycle_document(CycleResult(started_at=NOW, error=BROKEN), "prod", 300)
     assert "CXR101" in failed["findings"][0]["code"]
     unknown = ("pending", "drifted", "missing", "inTheWay", "failedTests", "held", "conflicts")
     assert [None] * len(unknown) == [failed[name] for name in unknown]
-    clean = cycle_document(CycleResult(NOW, plan=empty_plan()), "prod", 300)
+    clean = cycle_document(CycleResult(started_at=NOW, plan=empty_plan()), "prod", 300)
     assert (0, None, [], None) == (clean["pending"], clean["error"], clean["findings"], clean["inTheWay"])
     tested = cycle_document(differing(failed_tests=(FAILED_TEST,)), "prod", 300)
     assert ["CXR220"] == [finding["code"] for finding in tested["findings"]]

@@ -28,7 +28,13 @@ TOKEN: Final = f"{ISSUER}/auth/token"
 CXONE: Final = f"{ISSUER}/.well-known/cxone-configuration"
 RULES: Final = f"{API}/api/v2/routing/rules"
 AT_ISSUER: Final = replace(TENANT, base_url="", token_url="", issuer=ISSUER)
-KEYS: Final = ClientCredentials(canary.CLIENT, canary.SECRET, canary.KEY, canary.KEY_SECRET, ("THE_KEY", "THE_SECRET"))
+KEYS: Final = ClientCredentials(
+    client_id=canary.CLIENT,
+    client_secret=canary.SECRET,
+    key_id=canary.KEY,
+    key_secret=canary.KEY_SECRET,
+    variables=("THE_KEY", "THE_SECRET"),
+)
 EMPTY: Final = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
 
 

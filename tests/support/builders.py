@@ -57,18 +57,18 @@ def address(text: str) -> Address:
 def wanted(where: str, what: Rule, **said: Any) -> DesiredRule:
     """A desired rule at an address."""
     fields: dict[str, Any] = {"source": Source("manifests/x.yaml", 1, 1), "hold": None, "adopt": None, **said}
-    return DesiredRule(address(where), what, fingerprint(what), **fields)
+    return DesiredRule(address=address(where), rule=what, fingerprint=fingerprint(what), **fields)
 
 
 def desired(*rules: DesiredRule) -> DesiredState:
     """What the manifests want, RuleSets being those of the rules."""
     return DesiredState(
-        "prod",
-        OWNER,
-        {one.address: one for one in rules},
-        frozenset(one.address.ruleset for one in rules),
-        (),
-        LABELS,
+        environment="prod",
+        owner=OWNER,
+        rules={one.address: one for one in rules},
+        rulesets=frozenset(one.address.ruleset for one in rules),
+        findings=(),
+        labels=LABELS,
     )
 
 

@@ -24,7 +24,9 @@ class FakeClock:
     def __init__(self, chance: float = 0.5, random: Callable[[], float] | None = None) -> None:
         self.seconds = 1000.0
         self.slept: list[float] = []
-        self.time = TimeSource(self, self.sleep, random or (lambda: chance), self._deadline, self._now)
+        self.time = TimeSource(
+            clock=self, sleep=self.sleep, random=random or (lambda: chance), deadline=self._deadline, now=self._now
+        )
 
     def __call__(self) -> float:
         """Return the seconds."""

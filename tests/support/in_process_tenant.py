@@ -114,7 +114,7 @@ class InProcessTenant:
 
     def client(self) -> WritingClient:
         """Return a new client, whose waiting takes no time."""
-        credentials = ClientCredentials(canary.CLIENT, canary.SECRET)
+        credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
         return WritingClient(transport_over(SimulatorTransport(self.app)), self.tenant, credentials, self.clock.time)
 
     def talk(self, talk: Callable[[WritingClient], Awaitable[Result]]) -> Result:
@@ -153,7 +153,7 @@ class InProcessTenant:
 
             planner = Unguarded(desired, options or PlanOptions())
             made = planned or planner.plan(LiveState(await client.rules(), queues))
-            conduct = ApplySettings(admit, sleep, stopped, lag=lag, is_within_review=within)
+            conduct = ApplySettings(accepts=admit, sleep=sleep, should_stop=stopped, lag=lag, is_within_review=within)
             return await apply_changes(made, client, planner, self.recorder, conduct)
 
         return self.talk(run)

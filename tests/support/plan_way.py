@@ -37,7 +37,9 @@ def way() -> list[str]:
     options = argparse.Namespace(manifests="manifests", environment="sandbox")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         shutil.copytree(MANIFESTS, "manifests")
-        session = open_session(options, Output("never", "normal", "text", "text", asks=False))
+        session = open_session(
+            options, Output(colour="never", loudness="normal", log_format="text", form="text", asks=False)
+        )
         plan = asyncio.run(command.read_and_plan(session))
     found: dict[str, None] = {}
 

@@ -40,15 +40,18 @@ SAMPLE: Final = b"intent,confidence,count\ncard_lost,0.9,310\ncard_lost,0.5,90\n
 CARDS, FRAUD, GENERAL = ([Target(queue, 1)] for queue in ("q-cards", "q-fraud", "q-general"))
 NOTES: Final = (
     Finding(
-        "CXR204",
-        "warning",
-        'it takes every conversation of cards/off first, at "October\'s" rates',
-        Source("manifests/cards.yaml", 14, 3),
-        address("cards/both"),
-        "give cards/off a higher priority",
+        code="CXR204",
+        severity="warning",
+        message='it takes every conversation of cards/off first, at "October\'s" rates',
+        source=Source("manifests/cards.yaml", 14, 3),
+        address=address("cards/both"),
+        hint="give cards/off a higher priority",
     ),
     Finding(
-        "CXR206", "info", "no rule takes the intent 'closing account'", hint="add a rule, or take it out of `intents`"
+        code="CXR206",
+        severity="info",
+        message="no rule takes the intent 'closing account'",
+        hint="add a rule, or take it out of `intents`",
     ),
 )
 
@@ -125,8 +128,8 @@ def hostile_plan(name: str) -> Plan:
     ]
     made = assessed_plan(want, found, SAMPLE, Queue("q-odd", name))
     said = [
-        Finding("CXR204", "warning", f"{name}: {name}", here, hint=name),
-        Finding("CXR206", "info", f"{name}: {name}", here, hint=name),
+        Finding(code="CXR204", severity="warning", message=f"{name}: {name}", source=here, hint=name),
+        Finding(code="CXR206", severity="info", message=f"{name}: {name}", source=here, hint=name),
     ]
     made = check_guards(
         with_unproven_regions(add_findings(made, said), (Clause(make_condition(name, "equals", name)),)), environment()
@@ -171,7 +174,7 @@ def assessed_plan(want: list[DesiredRule], found: list[LiveRule], sample: bytes 
 
 def with_unproven_regions(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
     """The plan, with conversations of which the analysis knows nothing."""
-    return replace(made, behaviour=replace(made.behaviour or BehaviourChange(()), undecided=unknown))
+    return replace(made, behaviour=replace(made.behaviour or BehaviourChange(regions=()), undecided=unknown))
 
 
 def environment(**said: object) -> Environment:

@@ -262,8 +262,15 @@ LISTS: Final = st.builds(a_list, st.randoms(use_true_random=False), st.just(5))
 def entry(form: Json) -> RoutingEntry:
     conditions = normalized_conditions(map(_condition, form["conditions"]))
     targets = sorted_targets(map(_target, form["targets"]))
-    read = Rule(form["name"], "", form["priority"], form["enabled"], conditions, targets)
-    return RoutingEntry(f"set/{form['id']}", read, form["id"])
+    read = Rule(
+        name=form["name"],
+        description="",
+        priority=form["priority"],
+        enabled=form["enabled"],
+        conditions=conditions,
+        targets=targets,
+    )
+    return RoutingEntry(name=f"set/{form['id']}", rule=read, id=form["id"])
 
 
 def entries(forms: Iterable[Json]) -> list[RoutingEntry]:

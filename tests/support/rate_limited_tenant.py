@@ -97,7 +97,7 @@ def create_rules(
         client = WritingClient(
             transport_over(tenant),
             replace(TENANT, requests_per_second=stated, concurrency=at_once),
-            ClientCredentials("id", "secret"),
+            ClientCredentials(client_id="id", client_secret="secret"),
             stepping_time(chance),
         )
         places = asyncio.Semaphore(at_once)

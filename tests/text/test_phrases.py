@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from typing import Any
 
 import pytest
 
+from reconciler.cxone.transport.request import ApiResponse
+from reconciler.cxone.transport.request import describe_failure as no_answer
+from reconciler.manifest.kinds.profile import Errors
 from reconciler.model.rule import Target, make_condition, make_opaque
-from reconciler.text.escape import escape_invisible, join_limited, pluralize, quote, sanitize
+from reconciler.text.escape import escape_invisible, is_visible, join_first, pluralize, quote, quote_name, sanitize
 from reconciler.text.phrases import (
     acknowledged_phrase,
     condition_phrase,
@@ -18,6 +24,8 @@ from reconciler.text.phrases import (
     range_phrase,
     rule_phrase,
 )
+from reconciler.text.suggest import suggest
+from reconciler.watch.webhook import _error_reason as not_delivered
 from tests.support.builders import LABELS, at_least, intent_is, rule
 
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
@@ -53,6 +61,36 @@ def test_text_from_outside_is_harmless() -> None:
     assert "a\\u200bb\\U000e0001" == escape_invisible("a\u200bb\U000e0001")
     assert "x" * 300 == sanitize("x" * 300)
     assert "x" * 300 + "..." == sanitize("x" * 301)
+    assert '"' + "x" * 60 + '"' == quote_name("x" * 60)
+    assert '"' + "x" * 60 + '..."' == quote_name("x" * 61)
+
+
+FORMERLY_PASSED = "\u115f\u1160\u17b4\u3164\ufe0f\uffa0\U000e0100\ufffd\xa0\u2003\u3000\u00ad\u202e\ue000\n\x85\ud800"
+"""Invisible characters that one of the former functions escaped, or replaced by a space, and another did not."""
+
+
+@pytest.mark.parametrize("character", FORMERLY_PASSED, ids=lambda one: f"{ord(one):04x}")
+def test_every_function_escapes_the_same_invisible_characters(character: str) -> None:
+    """Messages about rules, manifests, answers of the tenant, of an identity provider and of a web hook agree."""
+    escape = f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
+    in_json = {"\n": "\\n"}.get(character, escape)
+    text, answer = f"a{character}b", {"message": f"a{character}b"}
+    error = OSError(1, text)
+    assert not is_visible(text)
+    assert f"a{escape}b" == escape_invisible(text) == sanitize(text) == no_answer(error) == not_delivered(error)
+    assert f'"a{in_json}b"' == quote(text) == quote_name(text) == suggest("ab", [text])[len("did you mean ") : -1]
+    reply = ApiResponse("GET /", 500, {}, json.dumps(answer).encode())
+    assert (f"a{escape}b" if character != "\n" else "a b") == reply.error_text((), Errors())
+
+
+def test_no_invisible_character_is_visible() -> None:
+    """What does not print, fillers, variation selectors and specials; nothing else is escaped."""
+    blank = re.compile(
+        "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+        "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
+    )
+    characters = map(chr, range(sys.maxunicode + 1))
+    assert [] == [one for one in characters if is_visible(one) == (not one.isprintable() or bool(blank.match(one)))]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +120,9 @@ def test_a_condition_is_a_phrase(what: Any, said: str) -> None:
         ([], "no queue"),
         ([CARDS], '"Cards"'),
         ([CARDS, FRAUD], '75 % "Fraud", 25 % "Cards"'),
+        ([CARDS, Target("q-fraud", 2)], '66.666667 % "Fraud", 33.333333 % "Cards"'),
+        ([Target("q-cards", 33.3), Target("q-fraud", 66.7)], '66.7 % "Fraud", 33.3 % "Cards"'),
+        ([CARDS, Target("q-fraud", 100_000)], '99.999 % "Fraud", 0.00099999 % "Cards"'),
         ([CARDS, Target("q-fraud", 0)], '100 % "Cards", 0 % "Fraud"'),
         ([Target("q-cards", 0)], 'no queue ("Cards" with weight 0)'),
         ([CARDS, NIGHTS], f'"Cards" with weight 1, {NIGHTS_SHOWN}'),
@@ -136,4 +177,4 @@ def test_counts_are_phrases() -> None:
     assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
     assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)
     assert ["1 route test fails", "2 route tests fail"] == [failing_tests_phrase(n) for n in (1, 2)]
-    assert ["a, b", "a and 1 more"] == [join_limited(["a", "b"], most) for most in (2, 1)]
+    assert ["a, b", "a and 1 more"] == [join_first(["a", "b"], most) for most in (2, 1)]

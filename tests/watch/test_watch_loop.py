@@ -28,22 +28,22 @@ if TYPE_CHECKING:
     from reconciler.model.change import Outcome
 
 AWAY = UnreachableError("the tenant cannot be reached")
-BROKEN = ManifestError([Finding("CXR101", "error", "no such key")])
+BROKEN = ManifestError([Finding(code="CXR101", severity="error", message="no such key")])
 
 
 def failed(error: CxrouteError = AWAY) -> CycleResult:
-    return CycleResult(NOW, error=error)
+    return CycleResult(started_at=NOW, error=error)
 
 
 def clean() -> CycleResult:
-    return CycleResult(NOW, plan=empty_plan())
+    return CycleResult(started_at=NOW, plan=empty_plan())
 
 
 def differing(**said: object) -> CycleResult:
     """A round that found something that no guard refuses and no rule stands in the way of."""
     plan = plan_of_everything()
     plan = replace(plan, guards=(), findings=tuple(one for one in plan.findings if one.severity != "error"))
-    return CycleResult(NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
+    return CycleResult(started_at=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
 
 
 def applied(*, converged: bool = True) -> CycleResult:
@@ -52,7 +52,10 @@ def applied(*, converged: bool = True) -> CycleResult:
     made: list[Outcome] = [Applied(change, 1, "id") for change in plan.changes]
     made[-1:] = [] if converged else [Failed(plan.changes[-1], 1, "422")]
     return CycleResult(
-        NOW, plan=plan, report=ApplyReport(tuple(made), converged, remaining=empty_plan()), may_write=True
+        started_at=NOW,
+        plan=plan,
+        report=ApplyReport(outcomes=tuple(made), converged=converged, remaining=empty_plan()),
+        may_write=True,
     )
 
 
@@ -69,7 +72,7 @@ def looped(every: float, rounds: Sequence[CycleResult], lasting: float = 1.0, ch
     async def told(_round: CycleResult, _following: float) -> None:
         await asyncio.sleep(0)
 
-    loop = WatchLoop(Interval(every), time.time.clock, time.time.sleep, time.time.random)
+    loop = WatchLoop(interval=Interval(every), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
     assert rounds[-1] is asyncio.run(loop.run(one, told, lambda: len(began) == len(rounds)))
     return [*began, time.seconds - 1000]
 
@@ -106,7 +109,7 @@ def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
     """Alive before the first round, while waits are long, in long rounds; not when nothing begins or ends for long."""
     time = FakeClock()
     seen: list[tuple[float, bool]] = []
-    loop = WatchLoop(Interval(60), time.time.clock, time.time.sleep, time.time.random)
+    loop = WatchLoop(interval=Interval(60), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
 
     async def one() -> CycleResult:
         for seconds in (0.0, 1799.0, 2.0):
@@ -126,7 +129,7 @@ def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
 
 
 def frozen() -> tuple[GuardResult, ...]:
-    return (GuardResult("freeze", 1, 0, ok=False, message="prod is frozen now"),)
+    return (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
 
 
 @pytest.mark.parametrize(
@@ -137,14 +140,14 @@ def frozen() -> tuple[GuardResult, ...]:
         (differing(), "pending"),
         (differing(guards=frozen()), "pending"),
         (replace(differing(guards=frozen()), may_write=True), "refused"),
-        (CycleResult(NOW, plan=plan_of_everything(), may_write=True), "refused"),
+        (CycleResult(started_at=NOW, plan=plan_of_everything(), may_write=True), "refused"),
         (replace(differing(), may_write=True, error=RefusedError("the tenant changed")), "refused"),
         (replace(differing(), may_write=True, error=AWAY), "failed"),
         (failed(), "failed"),
         (failed(BROKEN), "failed"),
         (applied(), "applied"),
         (applied(converged=False), "partly"),
-        (replace(applied(), report=ApplyReport((), converged=False)), "failed"),
+        (replace(applied(), report=ApplyReport(outcomes=(), converged=False)), "failed"),
     ],
 )
 def test_what_a_round_comes_to(one: CycleResult, result: str) -> None:
@@ -156,8 +159,8 @@ def test_a_write_that_nobody_knows_of_counts_as_one() -> None:
     """It may have been done."""
     plan = differing().plan
     assert plan is not None
-    report = ApplyReport((UnknownOutcome(plan.changes[0], 1, "timeout"),), converged=False)
-    assert "partly" == CycleResult(NOW, plan=plan, report=report, may_write=True).status
+    report = ApplyReport(outcomes=(UnknownOutcome(plan.changes[0], 1, "timeout"),), converged=False)
+    assert "partly" == CycleResult(started_at=NOW, plan=plan, report=report, may_write=True).status
 
 
 def told(*rounds: CycleResult, every: float = 300, news: NotificationState | None = None) -> list[tuple[str, ...]]:

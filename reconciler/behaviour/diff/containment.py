@@ -57,8 +57,8 @@ class _ContainmentSearch:
             for clauses in _clause_lists(claim)
             for clause in clauses
         }
-        rule = Rule("", "", 0, enabled=True, conditions=tuple(parts), targets=())
-        self.space = Space(([RoutingEntry("", rule)],))
+        rule = Rule(name="", description="", priority=0, enabled=True, conditions=tuple(parts), targets=())
+        self.space = Space(([RoutingEntry(name="", rule=rule)],))
         self.fresh = [self._claim_shapes(claim) for claim in fresh]
         self.reviewed = [self._claim_shapes(claim) for claim in reviewed]
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.space.value_type import Types
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourChange:
     """What changes for conversations: as `regions`, each from one destination to one, and as fewer `rows`, for people.
 
@@ -85,7 +85,9 @@ def _compare_slices(old: PivotSlices, new: PivotSlices, formatter: RegionFormatt
     regions = tuple(formatter.format_region(rough) for rough in merged)
     boxes = [common_box(pairs, pair) for pair in pairs.unknown]
     unknown = [formatter.format_box(tuple(box.items())) for box in boxes if box is not None]
-    return BehaviourChange(regions, tuple(dict.fromkeys(unknown)), build_rows(making, roughs, formatter))
+    return BehaviourChange(
+        regions=regions, undecided=tuple(dict.fromkeys(unknown)), rows=build_rows(making, roughs, formatter)
+    )
 
 
 def _verify_examples(regions: Iterable[Region], before: RuleIndex, after: RuleIndex) -> None:

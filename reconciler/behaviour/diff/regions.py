@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     """Destinations, both rules' shapes, and the shapes of earlier rules that have something in common with both."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
     """Conversations for which all of `where` and no whole list of `excepts` holds: they go from `before` to `after`.
 
@@ -55,7 +55,7 @@ class Region:
     """Attributes that have a value of another type, text or number, than any rule compares them with."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class DraftRegion:
     """A region under way: a box without other boxes, and which rules take its conversations before and after."""
 
@@ -140,7 +140,16 @@ def _merge_group(group: Sequence[DraftRegion], attribute: int, part: ValueSet, e
     box = {**first.box, attribute: part}
     if part == every:  # as a region that never asked for the attribute has it
         del box[attribute]
-    return DraftRegion(box, first.excepts, first.before, first.after, first.example, first.rules, others, first.kind)
+    return DraftRegion(
+        box=box,
+        excepts=first.excepts,
+        before=first.before,
+        after=first.after,
+        example=first.example,
+        rules=first.rules,
+        other_rules=others,
+        kind=first.kind,
+    )
 
 
 class RegionFormatter:
@@ -156,16 +165,18 @@ class RegionFormatter:
     def format_region(self, draft: DraftRegion) -> Region:
         """Return the region as conditions, with its example as a conversation."""
         pairs = [draft.rules, *draft.other_rules]
+        before_rule, after_rule = draft.rules
         return Region(
-            self.format_box(tuple(draft.box.items())),
-            tuple(self._format_exception(shape) for shape in draft.excepts),
-            draft.before,
-            draft.after,
-            self.space.example(draft.example),
-            *draft.rules,
-            tuple(dict.fromkeys(before for before, _ in pairs)),
-            tuple(dict.fromkeys(after for _, after in pairs)),
-            self.space.unlikely_attributes(draft.box),
+            where=self.format_box(tuple(draft.box.items())),
+            excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
+            before=draft.before,
+            after=draft.after,
+            example=self.space.example(draft.example),
+            before_rule=before_rule,
+            after_rule=after_rule,
+            before_rules=tuple(dict.fromkeys(before for before, _ in pairs)),
+            after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
+            unlikely=self.space.unlikely_attributes(draft.box),
         )
 
     def _format_exception(self, shape: Shape) -> tuple[Clause, ...]:
@@ -316,7 +327,16 @@ class DraftRegionBuilder:
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs that lead to the same destinations."""
         rules = [self.rules_of(pair) for pair in group]
-        return DraftRegion(box, tuple(excepts), *self.pairs.destinations_of(group[0]), example, rules[0], rules[1:])
+        before, after = self.pairs.destinations_of(group[0])
+        return DraftRegion(
+            box=box,
+            excepts=tuple(excepts),
+            before=before,
+            after=after,
+            example=example,
+            rules=rules[0],
+            other_rules=rules[1:],
+        )
 
     def rules_of(self, pair: RankPair) -> tuple[RoutingEntry | None, RoutingEntry | None]:
         """Return both rules; None is the default routing."""

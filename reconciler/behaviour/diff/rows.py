@@ -32,7 +32,7 @@ _MAX_CHECKS: Final = 100_000
 """Looks at an earlier rule, over all rows; a thousand ordinary rules need a few thousand."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactRow:
     """Conversations for which all of `where` and no whole list of `excepts` holds.
 
@@ -74,14 +74,14 @@ def region_to_row(region: Region) -> ImpactRow:
         None if entry is None else destination_of(entry.rule.targets) for entry in region.before_rules
     )
     return ImpactRow(
-        region.where,
-        region.excepts,
-        tuple(befores),
-        region.after,
-        region.example,
-        region.before_rules,
-        region.after_rules,
-        region.unlikely,
+        where=region.where,
+        excepts=region.excepts,
+        origins=tuple(befores),
+        after=region.after,
+        example=region.example,
+        before_rules=region.before_rules,
+        after_rules=region.after_rules,
+        unlikely=region.unlikely,
     )
 
 
@@ -128,9 +128,7 @@ class _RowBuilder:
         if len(staying) > len(pairs):
             raise _RowTooLongError
         box, excepts = simplify(self.space, box, [*self._exceptions.shapes_before((0, rank), overlapping), *staying])
-        rules = [self.builder.rules_of(pair) for pair in pairs]
-        example = self._example(pairs[0])
-        return DraftRegion(box, tuple(excepts), *self.pairs.destinations_of(pairs[0]), example, rules[0], rules[1:])
+        return self.builder.make_draft(pairs, box, excepts, self._example(pairs[0]))
 
     def _example(self, pair: RankPair) -> Box:
         found = self.pairs.narrow.get(pair)

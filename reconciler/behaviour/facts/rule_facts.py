@@ -48,7 +48,7 @@ class RedundantRule:
     replacements: tuple[RoutingEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFacts:
     """What is known of a list of rules."""
 
@@ -102,7 +102,9 @@ class _RuleAnalysis:
         )
         tied = tuple(find_ties(self.slices, self.undecided))
         undecided = tuple(entries[rank] for rank in sorted(self.undecided))
-        return RuleFacts(never, tuple(shadowed), tuple(redundant), tied, undecided)
+        return RuleFacts(
+            contradictory=never, shadowed=tuple(shadowed), redundant=tuple(redundant), ties=tied, undecided=undecided
+        )
 
     def find_replacements(self, rank: int) -> tuple[RoutingEntry, ...] | None:
         """Return who would send a rule's conversations where it does: nobody where it is needed, None without any."""

@@ -82,7 +82,7 @@ _MANY_SUBSTRINGS: Final = 100
 """From so many parts on, looking at every piece of every text costs less than a search for each."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class NamedValues:
     """What is named, in order of appearance; `value_count` are those that some condition asks for by equality."""
 

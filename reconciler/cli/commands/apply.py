@@ -123,10 +123,12 @@ class Run:
         try:
             ended = await self.through(stop)
         except ApiError as error:
-            await announce(self.session, CycleResult(utc_now(), error=error, may_write=True))
+            await announce(self.session, CycleResult(started_at=utc_now(), error=error, may_write=True))
             raise
         if ended.report is not None:
-            await announce(self.session, CycleResult(utc_now(), plan=ended.made, report=ended.report, may_write=True))
+            await announce(
+                self.session, CycleResult(started_at=utc_now(), plan=ended.made, report=ended.report, may_write=True)
+            )
         return ended
 
     async def through(self, stop: Stop) -> Ended:

@@ -15,7 +15,7 @@ from reconciler.model.finding import CODES
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
-from reconciler.text.escape import sanitize, shorten_name
+from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
@@ -99,11 +99,11 @@ def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | floa
     known = dict.fromkeys(part.attribute for part in parts)
     for name in given:
         if name not in known:
-            yield _hinted(f'no rule asks about "{shorten_name(name)}"', suggest(name, known))
+            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, known))
     intents = dict.fromkeys(intent for loaded in session.manifests.intents for intent in loaded.document.intents)
     said = given.get(session.environment.attributes.intent)
     if intents and isinstance(said, str) and said not in intents:
-        yield _hinted(f'intent "{shorten_name(said)}" is in no Intents document', suggest(said, intents))
+        yield _hinted(f"intent {quote_name(said)} is in no Intents document", suggest(said, intents))
 
 
 def _hinted(sentence: str, hint: str) -> str:
@@ -115,7 +115,7 @@ def _code(asked: str, output: Output) -> int:
     code = asked.upper()
     if code not in CODES:
         hint = suggest(code, CODES) or f"for a conversation, say --intent {sanitize(asked)}"
-        raise UsageError(f'there is no code "{shorten_name(asked)}"; {hint}')
+        raise UsageError(f"there is no code {quote_name(asked)}; {hint}")
     title, text = CODES[code]
     if output.form == "json":
         output.document({"code": code, "title": title, "text": text})

@@ -104,6 +104,6 @@ def _choices(session: Session, live: LiveState) -> str:
     return (
         f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
         f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours"
-        f" and {len(free_ones):,} made by"
-        f" hand{':' if names else '.'}{names}{more}"
+        f" and {len(free_ones):,} made"
+        f" by hand{':' if names else '.'}{names}{more}"
     )

@@ -164,7 +164,13 @@ def keep_issue(options: argparse.Namespace, output: Output, step: StepFiles) -> 
     step.add_summary(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
     with connected(this) as github:
-        seen = DriftObservation(environment, options.author or fetch_login(github), difference_digest(plan), text, when)
+        seen = DriftObservation(
+            environment=environment,
+            author=options.author or fetch_login(github),
+            difference=difference_digest(plan),
+            text=text,
+            when=when,
+        )
         for decision in decide_issues(list_open_issues(github), seen):
             output.result(f"{write_issue(github, decision)}\n")
 
@@ -192,7 +198,7 @@ def connected(this: WorkflowRun) -> Iterator[GitHub]:
     transport = httpx.HTTPTransport(verify=verify, proxy=parse_proxy(proxy) if proxy else None)
     # Nothing of the surroundings is read: no netrc, no other proxy; redirects are followed where one is expected.
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
-        yield GitHub(http, this.api, this.repository, token)
+        yield GitHub(http=http, base=this.api, repository=this.repository, token=token)
 
 
 def needed(value: str | None, option: str) -> str:

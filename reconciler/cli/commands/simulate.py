@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from contextlib import nullcontext
 from dataclasses import replace
@@ -39,6 +38,7 @@ from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.server import serve
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
+from reconciler.text.hosts import is_loopback
 
 if TYPE_CHECKING:
     import argparse
@@ -109,23 +109,30 @@ def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> TenantPro
 
 def _shelf(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
     said = {"id": listed.id, **names}
-    common = (path, listed.list, listed.paging.style)
-    more = (
-        listed.no_content,
-        {ours: theirs for ours, theirs in said.items() if ours != theirs},
-        listed.ids == "number",
+    shelf = ServedList(
+        path=path,
+        member=listed.list,
+        style=listed.paging.style,
+        position="",
+        first=0,
+        size="",
+        total=listed.paging.total or "",
+        next="",
+        no_content=listed.no_content,
+        names={ours: theirs for ours, theirs in said.items() if ours != theirs},
+        numbers=listed.ids == "number",
     )
     match listed.paging:
         case PageNumber() as by:
-            return ServedList(*common, by.page, by.first, by.size, by.total, by.next, *more)
+            return replace(shelf, position=by.page, first=by.first, size=by.size, next=by.next)
         case SkipTop() as by:
-            return ServedList(*common, by.skip, 0, by.top, by.total, by.next, *more)
+            return replace(shelf, position=by.skip, size=by.top, next=by.next)
         case NextLink() as by:
-            return ServedList(*common, "cursor", 0, by.size or "", by.total or "", by.next, *more)
+            return replace(shelf, position="cursor", size=by.size or "", next=by.next)
         case ScrollToken() as by:
-            return ServedList(*common, by.parameter, 0, by.size or "", by.total or "", by.token, *more)
-        case AllAtOnce() as by:
-            return ServedList(*common, "", 0, "", by.total or "", "", *more)
+            return replace(shelf, position=by.parameter, size=by.size or "", next=by.token)
+        case AllAtOnce():
+            return shelf
 
 
 _LAST_PORT = 65_535
@@ -189,13 +196,8 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
         raise UsageError("--latency-ms cannot be below 0, and --rate must be above it")
-    host = options.host
-    try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise UsageError(f"--host {host}: the simulator listens on loopback alone, such as 127.0.0.1")
+    if not is_loopback(options.host):
+        raise UsageError(f"--host {options.host}: the simulator listens on loopback alone, such as 127.0.0.1")
 
 
 def settings(options: argparse.Namespace) -> SimulatorSettings:

@@ -77,7 +77,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     try:
         session = open_session(options, output)
         session.terminal.print_banner(session.banner)
-        watch = _Watch(options, output, session, rhythm)
+        watch = _Watch(options=options, output=output, session=session, rhythm=rhythm)
         return run_interruptibly(lambda stop: watch.all(stop, listener))
     finally:
         if listener is not None:
@@ -110,7 +110,7 @@ def listening(said: str) -> socket.socket:
         raise CxrouteError(f"cannot listen on {said}: {error.strerror or error}") from error
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Watch:
     options: argparse.Namespace
     output: Output
@@ -129,7 +129,7 @@ class _Watch:
     """What the manifests wanted, and how the round ended, when the tenant did not keep the first rule."""
 
     def __post_init__(self) -> None:
-        self.loop = WatchLoop(self.rhythm, time.monotonic, self.rest, random.random)
+        self.loop = WatchLoop(interval=self.rhythm, clock=time.monotonic, sleep=self.rest, random=random.random)
 
     async def all(self, stop: Stop, listener: socket.socket | None) -> int:
         """Make rounds until a signal comes; return the exit code."""
@@ -168,7 +168,7 @@ class _Watch:
 
     async def one(self, stop: Stop) -> CycleResult:
         """Make one round; whatever goes wrong is what it came to."""
-        started, self.round = time.monotonic(), CycleResult(utc_now(), may_write=self.options.apply)
+        started, self.round = time.monotonic(), CycleResult(started_at=utc_now(), may_write=self.options.apply)
         try:
             self.session = open_session(self.options, self.output).tested()
             terminal = replace(self.session.terminal, run_blocking=asyncio.to_thread)

@@ -94,7 +94,7 @@ async def each(
     selection: EnvironmentSelection, work: Work, stop: Stop, prepare: Prepare | None = None
 ) -> list[EnvironmentReport]:
     """Do the work with every environment of a list, some at a time; return the reports in the order of the names."""
-    runner = _Runner(selection, work, stop, prepare, Bar(selection.output))
+    runner = _Runner(selection=selection, work=work, stop=stop, prepare=prepare, bar=Bar(selection.output))
     _keep_secrets(selection)
     gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
     try:
@@ -120,7 +120,7 @@ def worst(codes: Iterable[int]) -> int:
     return next((code for code in WORST if code in found), 0)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Runner:
     selection: EnvironmentSelection
     work: Work
@@ -136,7 +136,14 @@ class _Runner:
     async def run(self, name: str) -> EnvironmentReport:
         """Do the work with one environment; whatever goes wrong is its own."""
         base = self.selection.output
-        part = Part(base.colour, base.loudness, base.log_format, base.form, asks=False, environment=name)
+        part = Part(
+            colour=base.colour,
+            loudness=base.loudness,
+            log_format=base.log_format,
+            form=base.form,
+            asks=False,
+            environment=name,
+        )
         stop = Stop(task=asyncio.current_task())
         self.stop.parts.append(stop)
         try:
@@ -186,4 +193,8 @@ def _of_error(part: Part, error: CxrouteError) -> EnvironmentResult:
     state = _FAILED.get(type(error), "failed")
     said = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
-    return EnvironmentResult(error.exit_code, lambda: EnvironmentRow(part.environment, "", "", state, said), saved)
+    return EnvironmentResult(
+        error.exit_code,
+        lambda: EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=said),
+        saved,
+    )

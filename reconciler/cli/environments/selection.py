@@ -87,7 +87,7 @@ def _named(options: argparse.Namespace) -> str:
     return options.environment or os.environ.get("CXROUTE_ENV") or ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSelection:
     """The environments of one command, and what they share; one environment is the ordinary case."""
 
@@ -110,13 +110,13 @@ class EnvironmentSelection:
         manifests = load_manifests(Path(options.manifests))
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         if options.shard is None:
-            return cls(manifests, names, options, output, listed=True)
+            return cls(manifests=manifests, names=names, options=options, output=output, listed=True)
         shard = shard_of(options.shard, os.environ)
         share = tuple(name for name in names if shard.takes(name))
         which = f": {', '.join(share)}" if share else ""
         output.note(f"Shard {shard} takes {len(share)} of {pluralize(len(names), 'environment')}{which}.")
         nothing = f"No environment falls into shard {shard}: nothing to do.\n"
-        return cls(manifests, share, options, output, listed=True, nothing=nothing)
+        return cls(manifests=manifests, names=share, options=options, output=output, listed=True, nothing=nothing)
 
     @classmethod
     def single(
@@ -124,7 +124,7 @@ class EnvironmentSelection:
     ) -> EnvironmentSelection:
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
-        return cls(manifests, (choose(manifests, name).name,), options, output)
+        return cls(manifests=manifests, names=(choose(manifests, name).name,), options=options, output=output)
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""

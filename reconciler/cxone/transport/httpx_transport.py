@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 
 def parse_proxy(url: str) -> httpx.Proxy:
     """Read the proxy's URL; it may hold a password, so no error repeats it. Raises UsageError."""
-    import httpx  # noqa: PLC0415 - the endpoint does without, but for this
-
     try:
         proxy = httpx.Proxy(url)
     except (httpx.InvalidURL, ValueError):

@@ -193,7 +193,7 @@ _TIMER_TOLERANCE: Final = 1e-6
 """Seconds that no timer is set for: it may go off so much too early."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSource:
     """Everything that a client takes from the world around it, so that a test can give it another.
 
@@ -219,7 +219,13 @@ def ignore_wait(_reason: str, _text: str, _seconds: float, /) -> None:
     """Tell nobody."""
 
 
-REAL_TIME: Final = TimeSource(time.monotonic, asyncio.sleep, random.random, asyncio.timeout, lambda: datetime.now(UTC))
+REAL_TIME: Final = TimeSource(
+    clock=time.monotonic,
+    sleep=asyncio.sleep,
+    random=random.random,
+    deadline=asyncio.timeout,
+    now=lambda: datetime.now(UTC),
+)
 
 
 class RateLimiter:

@@ -6,12 +6,13 @@ What carries the bytes is a callable: `httpx_transport` has one over httpx, `fas
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.errors import UnexpectedResponseError, UnsupportedCallError
-from reconciler.text.escape import to_one_line
+from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_members, refuse_constant
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
 ACCEPT_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
 _MAX_ERROR_TEXT: Final = 200
+_LINE_BREAKS: Final = re.compile(r"[\t-\r]")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
@@ -114,9 +116,8 @@ class ApiResponse(NamedTuple):
         except (ValueError, RecursionError):
             form = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
-        said = to_one_line(
-            _join_messages(form, errors.messages) or header or _join_messages(form, _DEFAULT_MESSAGE_PATHS)
-        )
+        said = _join_messages(form, errors.messages) or header or _join_messages(form, _DEFAULT_MESSAGE_PATHS)
+        said = escape_invisible(_LINE_BREAKS.sub(" ", said))
         if not said and self.is_html():
             return "it is HTML"
         for secret in secrets:
@@ -221,4 +222,4 @@ def describe_failure(failure: BaseException) -> str:
         if isinstance(cause, OSError) and cause.strerror:
             said = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return to_one_line(said)[:200]
+    return sanitize(said, _MAX_ERROR_TEXT)

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cxone.transport.circuit_breaker import Breaker, Outage
+from reconciler.cxone.transport.circuit_breaker import Admission, Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
 from reconciler.cxone.transport.request import (
     ACCEPT_HEADERS,
     LENIENT_DECODER,
@@ -89,7 +89,7 @@ class RetryingSender:
         rate_limiter: RateLimiter,
         time: TimeSource,
         explain: Callable[[ApiResponse], str],
-        circuit_breaker: Breaker | None = None,
+        circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
         """`explain` returns what an answer says of an error, fit to be shown.
 
@@ -102,9 +102,7 @@ class RetryingSender:
             time,
         )
         self._explain = explain
-        self.circuit_breaker: Outage | Breaker = circuit_breaker or Outage(
-            tenant.patience_seconds, time, rate_limiter.on_wait
-        )
+        self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
     async def send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
         """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
@@ -120,7 +118,7 @@ class RetryingSender:
                 return result
             if result is not None:
                 since = min(since, self._time.clock())
-                times[result.throttled] += not self.circuit_breaker.away  # else it was not this request that failed
+                times[result.throttled] += not self.circuit.is_open  # else it was not this request that failed
                 await self._wait_before_retry(result, times[result.throttled], since)
 
     async def _wait_before_retry(self, failure: _Failure, attempt: int, since: float) -> None:
@@ -130,7 +128,7 @@ class RetryingSender:
             if failure.throttled
             else self._rate_limiter.may_retry(attempt)
         )
-        if isinstance(failure.error, AmbiguousWriteError) or self.circuit_breaker.over or not again:
+        if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not again:
             raise failure.error
         wait = self._rate_limiter.pause_seconds if failure.throttled else self._rate_limiter.backoff(attempt)
         budget = CURRENT_DEADLINE.get()
@@ -140,32 +138,30 @@ class RetryingSender:
         self._rate_limiter.throttled_retries += failure.throttled
         if failure.throttled:
             return
-        if not self.circuit_breaker.away:  # it tells its own waits
+        if not self.circuit.is_open:  # it tells its own waits
             text = f"waiting for the tenant: {failure.summary}, attempt {attempt + 1} in {math.ceil(wait)} s"
             self._rate_limiter.on_wait(failure.summary, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
     async def _send_when_admitted(self, request: ApiRequest, kind: RequestKind) -> ApiResponse | _Failure | None:
         """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
-        probing = await self.circuit_breaker.enter()
-        try:
+        async with self.circuit.admit() as admission:
             budget = CURRENT_DEADLINE.get()
             sent = await self._rate_limiter.acquire(budget.expires_at if budget else math.inf)
             try:
-                if probing:
-                    return await self._probe(request, kind, sent)
-                return None if self.circuit_breaker.away else await self._attempt(request, kind, sent)
+                if admission is not Admission.REQUEST:
+                    return await self._probe(request, kind, sent, admission)
+                return None if self.circuit.is_open else await self._attempt(request, kind, sent)
             finally:
                 self._rate_limiter.release()
-        finally:
-            if probing:
-                self.circuit_breaker.probed()
 
-    async def _probe(self, request: ApiRequest, kind: RequestKind, sent: float) -> ApiResponse | _Failure | None:
+    async def _probe(
+        self, request: ApiRequest, kind: RequestKind, sent: float, admission: Admission
+    ) -> ApiResponse | _Failure | None:
         """Ask a server that is away. A write lost there is one more that nobody knows of: a read goes in its place."""
         if kind.is_repeatable:
             result = await self._attempt(request, kind, sent)
-            return None if self.circuit_breaker.waits and not isinstance(result, ApiResponse) else result
+            return None if admission is Admission.PROBE and not isinstance(result, ApiResponse) else result
         asked = {**ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
         path, _, _ = request.target.partition("?")
         await self._attempt(
@@ -187,12 +183,12 @@ class RetryingSender:
             return self._connection_failure(failure, host)
         except (NoResponseError, TimeoutError) as failure:
             error, brief = _no_response_error(call, describe_failure(failure), kind), f"no answer to {call}"
-            self.circuit_breaker.lost(host, error, brief)
+            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.NO_ANSWER))
             return _Failure(error, brief)
         except CancelledError:
             if CURRENT_DEADLINE.get() is not None:  # so it was the server that let it wait
                 error = _no_response_error(call, "no answer in time", kind)
-                self.circuit_breaker.lost(host, error, f"no answer to {call}")
+                self.circuit.record_failure(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
                 if not kind.is_repeatable:  # whoever set the time has to know that it may have been done
                     raise error from None
             raise
@@ -205,7 +201,7 @@ class RetryingSender:
         """Return what an answer says that is none: too fast, or somebody failed."""
         call = answer.call
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-            self.circuit_breaker.answered(host)
+            self.circuit.record_answer(host)
             self._rate_limiter.on_throttle(sent, answer.headers.get("retry-after"))
             return _Failure(
                 OverloadedError(f"{call}: the tenant says that this is too fast (429)"), "429", throttled=True
@@ -213,9 +209,8 @@ class RetryingSender:
         if _is_server_failure(answer.status):
             error = _no_response_error(call, f"status {answer.status}, {self._explain(answer)}", kind)
             brief = f"HTTP {answer.status} from {call}"
-            self.circuit_breaker.refused(host, error, brief)
-            if self.circuit_breaker.waits:
-                self._rate_limiter.on_retry_after(answer.headers.get("retry-after"), brief)
+            retry_after = answer.headers.get("retry-after")
+            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.ERROR_STATUS, retry_after))
             return _Failure(error, brief)
         return None
 
@@ -233,9 +228,8 @@ class RetryingSender:
             UnreachableError(f"{host} cannot be reached: {describe_failure(failure)}"),
             f"{host} cannot be reached",
         )
-        self.circuit_breaker.lost(host, error, brief)
-        if isinstance(failure, UntrustedCertificateError):
-            self.circuit_breaker.end(error)
+        cause = Cause.UNTRUSTED if isinstance(failure, UntrustedCertificateError) else Cause.NO_ANSWER
+        self.circuit.record_failure(FailedAttempt(host, error, brief, cause))
         return _Failure(error, brief)
 
     def _parse_response(self, answer: ApiResponse, kind: RequestKind, host: str, sent: float) -> ApiResponse | _Failure:
@@ -256,7 +250,7 @@ class RetryingSender:
             raise _unusable_response_error(str(error), kind) from error
         except UnexpectedResponseError as error:
             raise _unusable_response_error(str(error), kind) from error
-        self.circuit_breaker.answered(host)
+        self.circuit.record_answer(host)
         if kind is not RequestKind.TOKEN:  # tenants count tokens apart, if at all
             self._rate_limiter.on_accepted(sent)
         return answer

@@ -14,6 +14,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from reconciler.manifest.kinds.fields import REFERENCE
 from reconciler.manifest.yaml_writer import format_flow
 from reconciler.model.rule import EXISTENCE, OPERATORS, ORDERS, PATTERNS, SETS, Scalar, parse_number
+from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def suggest_condition(value: object) -> str:
     """Return the condition that a text or a mapping of another form means; nothing where that is not known."""
     found = _parse_text(value) if isinstance(value, str) else _parse_mapping(value) if isinstance(value, dict) else None
     shown = format_flow(found) if found else ""
-    return shown if len(shown) <= _MAX_LENGTH and shown.isprintable() else ""
+    return shown if len(shown) <= _MAX_LENGTH and is_visible(shown) else ""
 
 
 def _parse_text(text: str) -> dict[str, Any] | None:

@@ -29,6 +29,7 @@ from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError, core_schema
 
 from reconciler.model.finding import CODES
+from reconciler.text.hosts import request_url
 
 T = TypeVar("T")
 
@@ -234,22 +235,7 @@ def time_zones() -> tuple[str, ...]:
 
 def _check_url(text: str) -> str:
     """Return an address that a request may be sent to: https, or http to this machine alone."""
-    try:
-        parts = urlsplit(text[: _MAX_URL_LENGTH + 1])
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        host, parts = "", urlsplit("")
-    loopback = host in {"localhost", "::1"} or _LOOPBACK.fullmatch(host) is not None
-    clean = (
-        host
-        and len(text) <= _MAX_URL_LENGTH
-        and text.isascii()
-        and text.isprintable()
-        and " " not in text
-        and "\\" not in text
-        and "@" not in parts.netloc
-    )
-    if clean and (parts.scheme == "https" or (parts.scheme == "http" and loopback)):
+    if len(text) <= _MAX_URL_LENGTH and request_url(text):
         return text
     raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// for this machine only)")
 
@@ -271,7 +257,6 @@ def _check_base_url(text: str) -> str:
 
 
 _MAX_URL_LENGTH: Final = 2048
-_LOOPBACK: Final = re.compile(r"127(?:\.\d{1,3}){3}", re.ASCII)
 
 
 def _check_relative_path(path: str) -> str:

@@ -25,7 +25,7 @@ from reconciler.render.summary import (
     split_warnings,
     unrelated_warnings_title,
 )
-from reconciler.text.escape import join_limited, pluralize, sanitize
+from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -124,7 +124,7 @@ def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -
 
 def names_details(title: str, names: Sequence[str], limit: int) -> str:
     """Return up to so many names, opened by a click, for a cell or an item of a list."""
-    return f"<details><summary>{title}</summary>{join_limited([code_span(name) for name in names], limit)}</details>"
+    return f"<details><summary>{title}</summary>{join_first([code_span(name) for name in names], limit)}</details>"
 
 
 def diff_lines(summary: PlanSummary) -> Iterator[str]:
@@ -145,7 +145,7 @@ MAX_CHARACTERS: Final = 60_000
 MAX_BYTES: Final = 200_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetailLevel:
     """How much detail is shown: cases, rules and findings at the most, and which folded parts."""
 
@@ -158,18 +158,18 @@ class DetailLevel:
 
 
 DETAIL_LEVELS: Final = (
-    DetailLevel(20, 10_000, 50, frozenset({"map", "diff", "examples"})),
-    DetailLevel(20, 10_000, 20, frozenset({"map", "examples"})),
-    DetailLevel(20, 200, 10, frozenset({"map"})),
-    DetailLevel(20, 50, 5, frozenset({"map"})),
-    DetailLevel(20, 50, 5, frozenset()),
-    DetailLevel(10, 0, 5, frozenset()),
-    DetailLevel(3, 0, 0, frozenset(), 2_000),
+    DetailLevel(cases=20, rules=10_000, findings=50, parts=frozenset({"map", "diff", "examples"})),
+    DetailLevel(cases=20, rules=10_000, findings=20, parts=frozenset({"map", "examples"})),
+    DetailLevel(cases=20, rules=200, findings=10, parts=frozenset({"map"})),
+    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset({"map"})),
+    DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
+    DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
+    DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
 )
 """What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
 
 
-def plan_marker(environment: str) -> str:
+def comment_marker(environment: str) -> str:
     """Return the first line of a comment, by which the next run finds it (covered by SemVer)."""
     return f"<!-- cxroute:plan env={environment} -->"
 
@@ -190,7 +190,7 @@ def render_markdown(
 
 
 def _comment(told: PlanSummary, routing: RoutingMap, facts: Provenance, level: DetailLevel) -> str:
-    blocks = [f"{plan_marker(told.environment)}\n### Routing plan for {code_span(told.environment)}"]
+    blocks = [f"{comment_marker(told.environment)}\n### Routing plan for {code_span(told.environment)}"]
     blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
     blocks += _failed_tests(told, facts, level)
     blocks += _impact_blocks(told.impact, level) if told.impact else []
@@ -312,13 +312,12 @@ def _deletes(told: PlanSummary) -> list[str]:
     gone = [change for change in told.changes if change.action == "delete" and change.cause != "duplicate"]
     if not gone:
         return []
-    named = ", ".join(code_span(str(change.address)) for change in gone[:10])
-    more = f" and {len(gone) - 10:,} more" if len(gone) > 10 else ""  # noqa: PLR2004 - as many as were named
+    named = join_first(gone, 10, lambda change: code_span(str(change.address)))
     will = "rule will be deleted" if len(gone) == 1 else "rules will be deleted"
     others = told.counts["delete"] - len(gone)
     twins = " Another delete only clears away a second copy of a rule that stays." if others == 1 else ""
     twins = f" {others:,} others only clear away second copies of rules that stay." if others > 1 else twins
-    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}{more}.{twins}"])]
+    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}.{twins}"])]
 
 
 def _examples(who: ImpactSummary, level: DetailLevel) -> list[str]:

@@ -31,7 +31,7 @@ from reconciler.render.drift_summary import (
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, ImpactCase, summarize_impact
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.plan import finding_lines
-from reconciler.text.escape import join_limited, pluralize
+from reconciler.text.escape import join_first, pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -183,7 +183,7 @@ def _rules(group: Sequence[DriftRule], paint: Style, most: int) -> Iterator[str]
     rule = group[0]
     if len(group) > 1:
         yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
-        yield f"      {paint('dim', join_limited([one.name for one in group], most))}"
+        yield f"      {paint('dim', join_first([one.name for one in group], most))}"
     else:
         where = f"   {paint('dim', source_location(rule.source))}" if rule.source else ""
         yield f"  {paint('yellow', rule.name)}{where}"

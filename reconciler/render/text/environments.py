@@ -51,7 +51,7 @@ _SECTIONS: Final = ("changed in CXone", "missing", "in the way", "not applied", 
 _MAX_WIDTH: Final = 70
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRow:
     """One environment's line: `changes` as `2 update, 1 delete`, who is affected, and how it stands in a few words."""
 
@@ -84,10 +84,10 @@ def drift_row(drift: Drift) -> EnvironmentRow:
     words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
     words += [f"{len(plan.held):,} left alone"] if plan.held else []
     return EnvironmentRow(
-        plan.environment,
-        ", ".join(words) or "none",
-        _impact_phrase(plan, impact.behaviour, impact.traffic_impact),
-        state,
+        environment=plan.environment,
+        changes=", ".join(words) or "none",
+        impact=_impact_phrase(plan, impact.behaviour, impact.traffic_impact),
+        status=state,
     )
 
 
@@ -107,7 +107,13 @@ def _row(plan: Plan, state: EnvironmentStatus, said: str = "") -> EnvironmentRow
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
     words += [f"{counts['held']:,} left alone"] if counts["held"] else []
-    return EnvironmentRow(plan.environment, ", ".join(words) or "none", _impact(plan), state, said)
+    return EnvironmentRow(
+        environment=plan.environment,
+        changes=", ".join(words) or "none",
+        impact=_impact(plan),
+        status=state,
+        detail=said,
+    )
 
 
 def _impact(plan: Plan) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
-from reconciler.text.escape import join_limited, pluralize, sanitize
+from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -41,7 +41,7 @@ def severity_totals(findings: Iterable[Finding], files: int) -> str:
 
 
 def _line(finding: Finding, paint: Style, most: int) -> str:
-    rules = f"; {join_limited(finding_members(finding), most)}" if finding.repeats else ""
+    rules = f"; {join_first(finding_members(finding), most)}" if finding.repeats else ""
     return f"{_head(finding, paint)}{_hint(finding, '; ')}{rules}"
 
 
@@ -61,7 +61,7 @@ def _with_caret(finding: Finding, paint: Style, width: int, most: int) -> Iterat
     yield _head(finding, paint)
     yield from _excerpt(finding, paint, width)
     if finding.repeats:
-        yield f"      {join_limited(finding_members(finding), most)}"
+        yield f"      {join_first(finding_members(finding), most)}"
 
 
 def _excerpt(finding: Finding, paint: Style, width: int) -> Iterator[str]:

@@ -17,7 +17,7 @@ from reconciler.render.summary import (
     summarize_plan,
 )
 from reconciler.render.text.behaviour import impact_lines
-from reconciler.text.escape import join_limited, pluralize, sanitize
+from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -81,7 +81,7 @@ def _group_lines(group: Sequence[ChangeSummary], paint: Style, most: int) -> Ite
     yield from (f"      {line}" for line in group[0].all_sentences)
     yield from () if what else _align_rows(rows)
     if len(group) > most:
-        yield f"      {paint('dim', join_limited([str(change.address) for change in group], most))}"
+        yield f"      {paint('dim', join_first([str(change.address) for change in group], most))}"
     else:
         yield from (f"      {paint('dim', address_line(change.address, change.source))}" for change in group)
 
@@ -123,7 +123,7 @@ def _member_lines(finding: Finding, most: int) -> list[str]:
     """Return the rules of a finding on one line where some are left out, else each on a line with its place."""
     names = finding_members(finding)
     if len(names) > most:
-        return [join_limited(names, most)]
+        return [join_first(names, most)]
     return [address_line(one.address, one.source) for one in finding.occurrences]
 
 

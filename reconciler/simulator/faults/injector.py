@@ -74,8 +74,17 @@ class FaultInjector:
         self.fired_faults.append((fault.text, request))
         if fault.name == DELAYED_FAULT:
             self._delayed.append(_DelayedRequest(request, int(fault.argument or 1)))
-            return SimulatorResponse(0, delivery=DeliveryMode.SILENT)
-        return _apply_fault(fault, FaultCall(request, api, fault.argument, self._randoms[place], self._rules_before))
+            return SimulatorResponse(status=0, delivery=DeliveryMode.SILENT)
+        return _apply_fault(
+            fault,
+            FaultCall(
+                request=request,
+                api=api,
+                argument=fault.argument,
+                random=self._randoms[place],
+                rules_before=self._rules_before,
+            ),
+        )
 
     def run_delayed(self, api: SimulatorApi) -> None:
         """Do at once all that is still late."""

@@ -52,11 +52,15 @@ def _default_status(call: FaultCall) -> int:
 
 
 def _html(call: FaultCall) -> SimulatorResponse:
-    return SimulatorResponse(int(call.number(200)), _HTML, (("content-type", "text/html; charset=utf-8"),))
+    return SimulatorResponse(
+        status=int(call.number(200)), body=_HTML, headers=(("content-type", "text/html; charset=utf-8"),)
+    )
 
 
 def _redirect(call: FaultCall) -> SimulatorResponse:
-    return SimulatorResponse(int(call.number(302)), b"", (("location", OTHER_HOST + call.request.path),))
+    return SimulatorResponse(
+        status=int(call.number(302)), body=b"", headers=(("location", OTHER_HOST + call.request.path),)
+    )
 
 
 def _deep(call: FaultCall) -> SimulatorResponse:
@@ -89,16 +93,16 @@ def _bomb(megabytes: int) -> bytes:
 
 REPLACED_RESPONSES: Final[Mapping[str, Callable[[FaultCall], SimulatorResponse]]] = {
     "html": _html,
-    "empty": lambda call: SimulatorResponse(_default_status(call)),
+    "empty": lambda call: SimulatorResponse(status=_default_status(call)),
     "shape": lambda call: json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
     "nan": lambda call: json_response(_default_status(call), _NAN),
     "deep": _deep,
     "gzip": _gzip,
     "huge": _huge,
     "redirect": _redirect,
-    "reset": lambda _: SimulatorResponse(0, delivery=DeliveryMode.RESET),
-    "timeout": lambda _: SimulatorResponse(0, delivery=DeliveryMode.SILENT),
-    "refuse": lambda _: SimulatorResponse(0, delivery=DeliveryMode.REFUSED),
+    "reset": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.RESET),
+    "timeout": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.SILENT),
+    "refuse": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.REFUSED),
 }
 """Answers in the place of the real one."""
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.state import StoredRule
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultCall:
     """A request that a fault fell on, and the fault's argument."""
 
@@ -63,7 +63,7 @@ class FaultSpecError(ValueError):
     """A SPEC that cannot be read. `str(error)` says which part, why, and what is possible."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FaultTiming:
     """Which of the matching requests; numbered from 1, seconds since the first request of all."""
 
@@ -80,7 +80,7 @@ class FaultTiming:
         return self.chance >= 1 or random.random() < self.chance
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One rule of a SPEC."""
 
@@ -127,7 +127,9 @@ def _fault(text: str) -> Fault:
             f'fault "{text.strip()}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
         )
     method, what, name, argument, when = (part or "" for part in found.groups())
-    return Fault(text.strip(), method, what, name, argument, _when(text.strip(), when))
+    return Fault(
+        text=text.strip(), method=method, resource=what, name=name, argument=argument, timing=_when(text.strip(), when)
+    )
 
 
 def _when(text: str, when: str) -> FaultTiming:
