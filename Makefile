@@ -17,7 +17,7 @@ COMPILE := $(VENV)-lock/bin/uv pip compile --quiet --universal --python-version 
 # Package indexes and their options; spelt so that this line does not match itself.
 INDEX_HOSTS := py[p]i\.org|python[h]osted\.org|npm[j]s\.|download\.py[t]orch\.|deb\.d[e]bian\.|--[i]ndex-url|--extra-[i]ndex-url|--find-[l]inks
 
-.PHONY: help demo test test-all test-rest coverage campaign mutants lint bench browser picture pictures docs lock audit clean
+.PHONY: help demo test test-all test-rest coverage campaign mutants lint house bench browser picture pictures docs lock audit clean
 
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile
@@ -75,6 +75,9 @@ lint: $(VENV)/.project ## Format, lint rules, types, who imports whom, workflows
 	$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(BIN)/hadolint Dockerfile
 	@if git grep -nIE -e '$(INDEX_HOSTS)'; then echo 'lint: a file names a package index: leave that to pip' >&2; exit 1; fi
+
+house: $(VENV)/.project ## Measures of structure and names, each with its limit
+	@$(BIN)/python -m tests.support.house
 
 bench: $(VENV)/.project ## Each figure as a ratio against its floor or peer
 	$(BIN)/python benchmarks/run.py $(ARGS)

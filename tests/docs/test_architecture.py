@@ -1,0 +1,39 @@
+"""docs/architecture.md: the modules and functions that it names exist."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from tests.docs.page import ROOT
+
+ROWS = re.findall(
+    r"^\| [^|]+ \| `([\w/]+\.py)` \| ([^|]+) \|", (ROOT / "docs/architecture.md").read_text("utf-8"), re.MULTILINE
+)
+
+
+@pytest.mark.parametrize(("module", "functions"), ROWS)
+def test_each_stage_names_a_function_that_exists(module: str, functions: str) -> None:
+    """A function or class of the module, or a method of a class of it."""
+    defined = set(names(ast.parse((ROOT / "reconciler" / module).read_text("utf-8"))))
+    assert set(re.findall(r"`([\w.]+)`", functions)) <= defined
+
+
+def test_both_walks_are_on_the_page() -> None:
+    """The pattern finds the rows of both tables."""
+    assert {"manifest/load.py", "apply/loop.py", "endpoint/event.py", "cxone/context_client.py"} <= {
+        row[0] for row in ROWS
+    }
+
+
+def names(tree: ast.Module | ast.ClassDef, prefix: str = "") -> list[str]:
+    """Return the names of functions, classes and methods, as `Class.method`."""
+    found = []
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            found.append(f"{prefix}{node.name}")
+        if isinstance(node, ast.ClassDef):
+            found += names(node, f"{node.name}.")
+    return found
