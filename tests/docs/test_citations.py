@@ -22,8 +22,6 @@ from tests.docs.page import ROOT
 
 ELSEWHERE = ("spec", "behaviour", "behaviour_algorithms", "reliability", "contract", "house", "ux", "studio")
 """Documents that are not in the repository."""
-LEAVING = {"reconciler/context/partition.py"}
-"""Files that are about to be deleted."""
 UNCITED = {
     "W14": "the tests of the log, the headers and the metrics each state a part of it",
 }
@@ -32,7 +30,7 @@ UNCITED = {
 
 def test_every_citation_resolves() -> None:
     """In code, tests, documentation and benchmarks: the page exists and has the anchor."""
-    found = [one for path in files() for one in citations(path) if one.place not in LEAVING]
+    found = [one for path in files() for one in citations(path)]
     assert len(found) > 200
     broken = [one for one in found if not (ROOT / one.page).is_file() or not _is_there(one)]
     assert [] == broken
@@ -46,7 +44,7 @@ def test_nothing_cites_a_document_outside_the_repository() -> None:
     """Such a citation cannot be followed."""
     cited = re.compile(rf"(?<![\w-])(?:{'|'.join([*ELSEWHERE, 'cognigy_real', 'cxone_real'])})\.md\b", re.IGNORECASE)
     texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files()}
-    assert [] == [name for name, text in texts.items() if cited.search(text) and name not in LEAVING]
+    assert [] == [name for name, text in texts.items() if cited.search(text)]
 
 
 def test_every_anchor_is_there_once() -> None:
