@@ -26,8 +26,7 @@ POSITIVE_OF_NEGATIVE: Final = {
     "notContains": "contains",
     "notStartsWith": "startsWith",
     "notEndsWith": "endsWith",
-}
-"""Each negative operator, and the positive one that it denies (S6)."""
+}  # each negative operator, and the positive one that it denies (S6)
 
 
 class OpaqueConditionError(Exception):

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
 
-MAX_COPIES_SEARCHED: Final = 3
-"""How many copies at most are chosen by trying every choice; more are chosen one by one."""
+MAX_COPIES_SEARCHED: Final = 3  # how many copies at most are chosen by trying every choice; more are chosen one by one
 MAX_CANDIDATES: Final = 16
 MAX_DEPENDENCY_CHECKS: Final = 5_000_000
 """How many links are looked at for the fewest copies; after that, each change that is stuck has one."""

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 Node = TypeVar("Node", bound="Hashable")
-Graph = dict[Node, set[Node]]
-"""Each node with those that must come after it."""
+Graph = dict[Node, set[Node]]  # each node with those that must come after it
 
 
 def find_cycles(graph: Graph[Node]) -> list[list[Node]]:

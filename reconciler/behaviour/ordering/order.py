@@ -34,10 +34,8 @@ if TYPE_CHECKING:
     from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 
 
-MAX_SEARCHED_MOVES: Final = 6
-"""Up to how many changes every order of all of them is searched through."""
-MAX_SEARCHED_DEPENDENT_MOVES: Final = 8
-"""Up to how many changes that are linked every order is searched through."""
+MAX_SEARCHED_MOVES: Final = 6  # up to how many changes every order of all of them is searched through
+MAX_SEARCHED_DEPENDENT_MOVES: Final = 8  # up to how many changes that are linked every order is searched through
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 
 MAX_CLASSES: Final = 20_000
-MAX_SLICES: Final = 1_000
-"""How many values of the pivot are looked at before the search is given up."""
-_STATE_COST: Final = 5
-"""What it costs to look for the winners of a class in a state, in comparisons."""
+MAX_SLICES: Final = 1_000  # how many values of the pivot are looked at before the search is given up
+_STATE_COST: Final = 5  # what it costs to look for the winners of a class in a state, in comparisons
 _DEFAULT_LEVEL: Final = float("inf")
 
 

@@ -25,11 +25,9 @@ Shape = tuple[tuple[int, "ValueSet"], ...]
 
 Box = dict[int, "ValueSet"]
 
-_SEARCH_COST: Final = 5
-"""What a search costs before anything is compared, in comparisons."""
+_SEARCH_COST: Final = 5  # what a search costs before anything is compared, in comparisons
 _CUT_COST: Final = 3
-_ABSENT: Final[ValueSet] = (MISSING, 0, 0)
-"""No value; of a condition that is not understood, that it does not hold."""
+_ABSENT: Final[ValueSet] = (MISSING, 0, 0)  # no value; of a condition that is not understood, that it does not hold
 
 
 class _Piece(NamedTuple):
@@ -61,8 +59,7 @@ class Shapes:
         self._overlapping: dict[int, int] = {}
         self._covering: dict[int, int] = {}
         self._search_results: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
-        self._boxes: dict[int, Box] = {}
-        """What shapes ask, by attribute, once a search asks for it."""
+        self._boxes: dict[int, Box] = {}  # what shapes ask, by attribute, once a search asks for it
 
     def add(self, shape: Shape) -> int:
         """Return the number of a shape."""

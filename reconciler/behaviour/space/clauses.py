@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
-_MAX_LISTED_NUMBERS = 1_000
-"""How many numbers a list of single ones may have."""
+_MAX_LISTED_NUMBERS = 1_000  # how many numbers a list of single ones may have
 
 
 class Clause(NamedTuple):

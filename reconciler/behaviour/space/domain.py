@@ -76,8 +76,7 @@ def _number_above(low: float) -> int | float:
     return whole
 
 
-FIRST_TEXT: Final = 2
-"""The atom of the first text that is named."""
+FIRST_TEXT: Final = 2  # the atom of the first text that is named
 _MANY_SUBSTRINGS: Final = 100
 """From so many parts on, looking at every piece of every text costs less than a search for each."""
 
@@ -90,8 +89,7 @@ class NamedValues:
     numbers: set[int | float] = field(default_factory=set)
     value_count: int = 0
     patterns: dict[TextPattern, None] = field(default_factory=dict)
-    any_text: bool = False
-    """Some condition asks for any text at all: a pattern operator with an empty value."""
+    any_text: bool = False  # some condition asks for any text at all: a pattern operator with an empty value
 
 
 def collect_named_values(conditions: Iterable[Condition]) -> NamedValues:
@@ -188,8 +186,7 @@ def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[t
 ValueSet = tuple[int, int, int]
 """Atoms, and what holds and does not hold of texts that no rule names (0 and 0 where those are not among the atoms)."""
 
-_SHORT_TEXT: Final = 20
-"""Characters of a text that counts for one."""
+_SHORT_TEXT: Final = 20  # characters of a text that counts for one
 MISSING: Final = 1
 REST: Final = 2
 NOTHING: Final[ValueSet] = (0, 0, 0)
@@ -223,8 +220,7 @@ class Domain:
         one_type = of_texts is not bool(self.numbers)
         self.unlikely: Final = (
             (self.number_mask if of_texts else self.text_mask) if one_type and value_type == ANY_VALUE else 0
-        )
-        """The values of the type, text or number, that no condition compares the attribute with, unless it is known."""
+        )  # the values of the type, text or number, that no condition compares the attribute with, unless it is known
         self._is_numeric = one_type and not of_texts
         self.text_like_numbers: Final = 0 if self.text_mask else self._find_text_like_numbers(asked)
         """Where the known type leaves texts out: the numbers that no condition can tell from a text."""

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.space.space import CompiledRule, Space
 
 
-NO_RANK: Final = maxsize
-"""The rank of what does not come."""
+NO_RANK: Final = maxsize  # the rank of what does not come
 
 
 class PrefixMasks:
@@ -31,8 +30,7 @@ class PrefixMasks:
     def __init__(self, rules: Iterable[tuple[int, int]], missing: Mapping[int, Collection[int]] | None = None) -> None:
         """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, where they are not."""
         self.ranks: list[int] = []
-        self.first_rank_of: dict[int, int] = {}
-        """The first rank of each shape."""
+        self.first_rank_of: dict[int, int] = {}  # the first rank of each shape
         self.late_ranks: dict[int, dict[int, int]] = {}
         """For each slice, the shapes that begin there later than elsewhere, with their first rank there."""
         self._masks = [0]
@@ -70,8 +68,7 @@ class PrefixMasks:
         return self.first_rank_of | self.late_ranks[atom] if atom in self.late_ranks else self.first_rank_of
 
 
-UNNAMED_SLICE: Final = REST.bit_length() - 1
-"""The slice of texts of the pivot that no rule names."""
+UNNAMED_SLICE: Final = REST.bit_length() - 1  # the slice of texts of the pivot that no rule names
 
 
 class PivotSlices:
@@ -95,14 +92,12 @@ class PivotSlices:
         self.destinations: list[Destination] = [destination_of(entry.rule.targets) for entry in self.entries]
         self.ranks_by_atom: dict[int, list[int]] = {}
         """Ranks of the rules about few values, and of those that hold for a minority of them, by value."""
-        self.general_ranks: list[int] = []
-        """Ranks of the rules that hold for most values of the pivot."""
+        self.general_ranks: list[int] = []  # ranks of the rules that hold for most values of the pivot
         self.missing_atoms: dict[int, Sequence[int]] = {}
         """The values for which a general rule does not hold, by its rank."""
         self._excluded_ranks: dict[int, set[int]] = {}
         self._minority_atoms: dict[int, set[int]] = {}
-        self.unnamed_ranks: list[int] = []
-        """Ranks of the rules that hold for some text that no rule names."""
+        self.unnamed_ranks: list[int] = []  # ranks of the rules that hold for some text that no rule names
         self._index_rules()
         self.prefix_masks: Final = PrefixMasks(
             ((rank, self.boxes[rank].shape) for rank in self.general_ranks), self.missing_atoms
