@@ -1,4 +1,4 @@
-"""Circles of changes that wait for each other -> which of them are split: as few copies as may be."""
+"""Cycles of changes that wait for each other, and the few changes to split into several calls to break them."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from reconciler.behaviour.ordering.graph import Dependencies, Graph, MoveStep, S
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-
-MAX_COPIES_SEARCHED: Final = 3  # how many copies at most are chosen by trying every choice; more are chosen one by one
+MAX_COPIES_SEARCHED: Final = 3  # copies chosen by trying every choice; further ones are chosen one by one
 MAX_CANDIDATES: Final = 16
-MAX_DEPENDENCY_CHECKS: Final = 5_000_000
-"""How many links are looked at for the fewest copies; after that, each change that is stuck has one."""
+MAX_DEPENDENCY_CHECKS: Final = 5_000_000  # in the search for the fewest copies; after it, each stuck change has one
 
 
 def break_cycles(dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]) -> SplitMoves:
-    """Return which of the changes get a copy (updates alone can), and which take their name in a second call.
+    """Return the changes (updates only) that get a copy, and those that take their name in a second call.
 
-    Circles of behaviour alone come first, then those of names alone, broken beside the copies (a copy has the name that
-    a rule set aside would take), then what both make together.
+    First the cycles of behaviour alone, then those of names alone, then those of both. A copy already has the name that
+    a parked rule would take.
     """
     split = _add_copies(dependencies._replace(names=frozenset()), SplitMoves(), updates, moves)
     split = split._replace(parked=_break_name_cycles(dependencies.names, moves, split.copies))
@@ -32,28 +30,28 @@ def break_cycles(dependencies: Dependencies, moves: Sequence[int], updates: Coll
 def _break_name_cycles(
     names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]
 ) -> frozenset[int]:
-    """Return one change of each circle of names, one without a copy where there is one."""
-    asides: frozenset[int] = frozenset()
+    """Return one change of each cycle of names, preferably one without a copy."""
+    parked: frozenset[int] = frozenset()
     while True:
         graph: Graph[int] = {move: set() for move in moves}
-        for frees, takes in names:
-            if takes not in asides:
-                graph[frees].add(takes)
+        for owner, taker in names:
+            if taker not in parked:
+                graph[owner].add(taker)
         groups = find_cycles(graph)
         if not groups:
-            return asides
-        asides |= {min(group, key=lambda move: (move in copies, move)) for group in groups}
+            return parked
+        parked |= {min(group, key=lambda move: (move in copies, move)) for group in groups}
 
 
 def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[int]) -> SplitMoves:
-    """Set changes aside until no circle has one that waits for its name; such as have no copy where possible."""
+    """Park changes, preferably without a copy, until no change of a cycle waits for its name."""
     while True:
         groups = [{step.move for step in group} for group in find_cycles(dependencies.graph(moves, split))]
         takers = [
-            takes
+            taker
             for group in groups
-            for frees, takes in dependencies.names
-            if frees in group and takes in group and takes not in split.parked
+            for owner, taker in dependencies.names
+            if owner in group and taker in group and taker not in split.parked
         ]
         if not takers:
             return split
@@ -64,56 +62,56 @@ def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[i
 def _add_copies(
     dependencies: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]
 ) -> SplitMoves:
-    """Add copies, circle by circle, until nothing runs in a circle that a copy could break."""
+    """Add copies, cycle by cycle, until no cycle is left that a copy could break."""
     while True:
-        more: set[int] = set()
+        copies: set[int] = set()
         for group in find_cycles(dependencies.graph(moves, split)):
             stuck = {step.move for step in group}
             able = sorted((stuck & {*updates}) - split.copies, key=lambda move: (move in split.parked, move))
             if able:
-                more |= _choose_copies(dependencies.among(stuck), sorted(stuck), split, able)
-        if not more:
+                copies |= _choose_copies(dependencies.among(stuck), sorted(stuck), split, able)
+        if not copies:
             return split
-        split = split._replace(copies=split.copies | more)
+        split = split._replace(copies=split.copies | copies)
 
 
 def _choose_copies(
     dependencies: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]
 ) -> set[int]:
-    """Choose the copies that break one circle: of a few changes the fewest, of many one by one."""
+    """Return the copies that break one cycle: of a few changes the fewest, of many chosen one by one."""
 
     def stuck(copies: Collection[int]) -> list[list[MoveStep]]:
         return find_cycles(dependencies.graph(moves, split._replace(copies=split.copies | {*copies})))
 
     if len(candidates) <= MAX_CANDIDATES:
         for count in range(1, MAX_COPIES_SEARCHED + 1):
-            for some in combinations(candidates, count):
-                if not stuck(some):
-                    return set(some)
-    looks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, dependencies)))
+            for choice in combinations(candidates, count):
+                if not stuck(choice):
+                    return set(choice)
+    checks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, dependencies)))
     chosen: list[int] = []
     groups = stuck(chosen)
     while groups:
-        left = {step.move for group in groups for step in group} & {*candidates} - {*chosen}
-        if not left:
+        remaining = {step.move for group in groups for step in group} & {*candidates} - {*chosen}
+        if not remaining:
             break
-        looks -= 1
-        chosen += [_most_dependent(dependencies, left)] if looks > 0 else left
+        checks -= 1
+        chosen += [_most_dependent(dependencies, remaining)] if checks > 0 else remaining
         groups = stuck(chosen)
-    for one in tuple(chosen):
-        others = [other for other in chosen if other != one]
-        looks -= 1
-        if looks > 0 and others and not groups and not stuck(others):
+    for move in tuple(chosen):
+        others = [copy for copy in chosen if copy != move]
+        checks -= 1
+        if checks > 0 and others and not groups and not stuck(others):
             chosen = others
     return set(chosen)
 
 
 def _most_dependent(dependencies: Dependencies, moves: Collection[int]) -> int:
-    """Return the change that waits for most others, or that most others wait for."""
+    """Return the change with most dependencies on the others."""
     degree = dict.fromkeys(sorted(moves), 0)
     for pairs in dependencies:
-        for pair in pairs:
-            if pair[0] in degree and pair[1] in degree:
-                degree[pair[0]] += 1
-                degree[pair[1]] += 1
+        for first, then in pairs:
+            if first in degree and then in degree:
+                degree[first] += 1
+                degree[then] += 1
     return max(degree, key=lambda move: degree[move])
