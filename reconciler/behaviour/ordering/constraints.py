@@ -90,15 +90,10 @@ class Constraints:
         """Leave out changes that route as before: a new name, a new description."""
         for move in list(self.old_versions):
             old, new = self.old_versions[move], self.new_versions.get(move)
-            if new is not None and self.keeps_position(move) and old.destination == new.destination:
+            if new is None or old.level != new.level or old.destination != new.destination:
+                continue
+            if self.old.boxes[old.rank] is self.new.boxes[new.rank]:  # one of the two equal rules is always present
                 del self.old_versions[move], self.new_versions[move]
-
-    def keeps_position(self, move: int) -> bool:
-        """Return whether a change's old and new rule have the same conditions and priority: one is always present."""
-        old, new = self.old_versions.get(move), self.new_versions.get(move)
-        if old is None or new is None:
-            return False
-        return old.level == new.level and self.old.boxes[old.rank] is self.new.boxes[new.rank]
 
     def _find_dependencies(self) -> None:
         old_index, new_index = _VersionIndex(self.old_versions.values()), _VersionIndex(self.new_versions.values())
@@ -160,9 +155,8 @@ class Constraints:
                 raise UndecidedError
             if many.slices.holds(atom, many.rank):
                 first, second = (each.slices.shape(atom, each.rank) for each in (version, other_version))
-                blockers = 0
-                for slices, level in zip((self.old, self.new), levels, strict=True):
-                    blockers |= slices.mask_before(atom, bisect_left(self.levels[id(slices)], level))
+                old, new = self._ranks_at(levels)
+                blockers = self.old.mask_before(atom, old) | self.new.mask_before(atom, new)
                 if self.old.shapes(atom).has_free_box(first, second, blockers):
                     return True
         return False
@@ -171,11 +165,14 @@ class Constraints:
         self, left_version: RuleVersion, right_version: RuleVersion, levels: tuple[float, float]
     ) -> bool:
         """Return whether rules without a condition on the pivot leave two wide versions anything in common."""
-        blockers = 0
-        for slices, level in zip((self.old, self.new), levels, strict=True):
-            blockers |= slices.always_mask_before(bisect_left(self.levels[id(slices)], level))
+        old, new = self._ranks_at(levels)
+        blockers = self.old.always_mask_before(old) | self.new.always_mask_before(new)
         first, second = (version.slices.boxes[version.rank].shape for version in (left_version, right_version))
         return self.space.shapes.has_free_box(first, second, blockers)
+
+    def _ranks_at(self, levels: tuple[float, float]) -> tuple[int, int]:
+        old, new = (self.levels[id(slices)] for slices in (self.old, self.new))
+        return bisect_left(old, levels[0]), bisect_left(new, levels[1])
 
 
 class _VersionIndex:

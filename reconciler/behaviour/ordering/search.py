@@ -47,7 +47,11 @@ def search_waves(
     if classes is None:
         return None
     constraints.space.budget.spend(_STATE_COST * len(classes) << len(moves))
-    bad = _find_bad_states(classes, len(moves))
+    everything = (1 << len(moves)) - 1
+    bad: set[int] = set()
+    for conversations in classes:
+        allowed = conversations.winners(0) | conversations.winners(everything)
+        bad |= {state for state in range(everything + 1) if not conversations.winners(state) <= allowed}
     waits = [0] * len(moves)
     for owner, taker in names:
         waits[index_of[taker]] |= 1 << index_of[owner]
@@ -56,15 +60,6 @@ def search_waves(
     if path is None:
         return None
     return [[moves[number] for number in wave] for wave in _merge_into_waves(path, bad, waits, deletes)]
-
-
-def _find_bad_states(classes: Iterable[_ConversationClass], count: int) -> set[int]:
-    everything = (1 << count) - 1
-    bad: set[int] = set()
-    for conversations in classes:
-        allowed = conversations.winners(0) | conversations.winners(everything)
-        bad |= {state for state in range(everything + 1) if not conversations.winners(state) <= allowed}
-    return bad
 
 
 def _find_path(count: int, bad: set[int], waits: Sequence[int], deletes: Sequence[bool]) -> list[int] | None:
@@ -164,30 +159,23 @@ class _SliceClasses:
     def classes_of(self, fitting: Sequence[RuleVersion]) -> Iterator[_ConversationClass]:
         """Yield the classes of conversations that fit these versions, by the fixed rules that would take them."""
         self.constraints.space.budget.spend(len(self.fixed_rules))
-        classes: set[_ConversationClass] = set()
+        old, classes = self.constraints.old, set[_ConversationClass]()
         first = min(version.level for version in fitting)
         for level in [*dict.fromkeys(level for level, _, _ in self.fixed_rules if level >= first), _DEFAULT_LEVEL]:
             self.constraints.space.budget.spend(len(self.fixed_rules))
             tied = [(shape, goal) for at, shape, goal in self.fixed_rules if at == level]
             sizes = range(1, len(tied) + 1) if level != _DEFAULT_LEVEL else (0,)
             for takers in (subset for size in sizes for subset in combinations(tied, size)):
-                conversations = self.make_class(fitting, level, takers)
+                versions = tuple(  # those below the level of a fixed rule can never win
+                    (version.level, self.index_of[version.move], version.slices is not old, version.destination)
+                    for version in fitting
+                    if version.level <= level
+                )
+                fixed = tuple(sorted({(level, goal) for _, goal in takers}, key=repr)) or ((_DEFAULT_LEVEL, None),)
+                conversations = _ConversationClass(versions, fixed)
                 if conversations not in classes and self.is_inhabited(fitting, level, tied, takers):
                     classes.add(conversations)
                     yield conversations
-
-    def make_class(
-        self, fitting: Sequence[RuleVersion], level: float, takers: Sequence[tuple[int, object]]
-    ) -> _ConversationClass:
-        """Return the class, without versions below the level of a fixed rule, which can never win."""
-        old = self.constraints.old
-        versions = tuple(
-            (version.level, self.index_of[version.move], version.slices is not old, version.destination)
-            for version in fitting
-            if version.level <= level
-        )
-        fixed = tuple(sorted({(level, goal) for _, goal in takers}, key=repr)) or ((_DEFAULT_LEVEL, None),)
-        return _ConversationClass(versions, fixed)
 
     def is_inhabited(
         self, fitting: Sequence[RuleVersion], level: float, tied: Sequence[tuple[int, object]], takers: Sequence[object]

@@ -156,11 +156,11 @@ class Shapes:
     def _plain_values(self) -> Sequence[_PlainValues]:
         """Values of all attributes outside most conditions: no value, and texts that no rule names."""
         texts = {number: _unnamed_texts(domain) for number, domain in enumerate(self.domains)}
-        return [_PlainValues(values, self._apart_layers(values)) for values in (dict.fromkeys(texts, _ABSENT), texts)]
-
-    def _apart_layers(self, values: Box) -> MaskLayers:
-        indexes = self._attribute_indexes
-        return MaskLayers({attribute: indexes[attribute].classify(part)[0] for attribute, part in values.items()})
+        plain = []
+        for values in (dict.fromkeys(texts, _ABSENT), texts):
+            masks = {n: self._attribute_indexes[n].classify(part)[0] for n, part in values.items()}
+            plain.append(_PlainValues(values, MaskLayers(masks)))
+        return plain
 
     def may_leave_any(self, shape: int, blockers: int) -> bool:
         """Return whether the blockers leave anything of a shape, or may do so where that is undecided."""
@@ -204,7 +204,12 @@ class Shapes:
     def _split_until_free(self, box: Box, blockers: int) -> Box | None:
         """Cut the box by shape after shape until a piece is left that none touches."""
         end = max(0, self.budget.remaining - self.budget.search_limit)
-        stack = [self._first_piece(box, blockers)]
+        beyond: dict[int, int] = {}
+        for attribute in self._asked_by(blockers):
+            part, index = box.get(attribute), self._attribute_indexes[attribute]
+            apart, beyond[attribute] = index.classify(part) if part else (0, index.asking)
+            blockers &= ~apart
+        stack = [_Piece(box, beyond, blockers)]
         while stack:
             piece = self._propagate_units(stack.pop())
             if self.budget.remaining < end:
@@ -215,15 +220,6 @@ class Shapes:
                 return piece[0]
             self._split_piece(piece, stack)
         return None
-
-    def _first_piece(self, box: Box, blockers: int) -> _Piece:
-        """Return the box as a piece, with the attributes that blockers restrict beyond it."""
-        beyond: dict[int, int] = {}
-        for attribute in self._asked_by(blockers):
-            part, index = box.get(attribute), self._attribute_indexes[attribute]
-            apart, beyond[attribute] = index.classify(part) if part else (0, index.asking)
-            blockers &= ~apart
-        return _Piece(box, beyond, blockers)
 
     def _propagate_units(self, piece: _Piece) -> _Piece | None:
         """Cut a piece by all shapes with one condition beyond it that leave one part; None where nothing is left."""

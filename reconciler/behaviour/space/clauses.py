@@ -29,7 +29,13 @@ def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Claus
         return clauses
     values = domain.all
     for clause in clauses:
-        values = _apply_clause(domain, values, clause)
+        assert isinstance(clause.condition, Condition)  # noqa: S101 - the domain is not opaque
+        clause_values = domain.values_for(clause.condition)
+        if clause.negate:  # no clause of use here leaves several pieces
+            pieces = subtract(domain, values, clause_values)
+            values = pieces[0] if len(pieces) == 1 else (0, 0, 0)
+        else:
+            values = intersect(values, clause_values)
     return clauses if covers(values, part) and covers(part, values) else None
 
 
@@ -82,16 +88,6 @@ def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> li
         union = (atoms, yes, no)
         result += alike if len(alike) > 1 and not is_expressible(domain, union) else [union]
     return result
-
-
-def _apply_clause(domain: Domain, values: ValueSet, clause: Clause) -> ValueSet:
-    """Return the values under one clause; none where a complement has several pieces, which no clause uses."""
-    assert isinstance(clause.condition, Condition)  # noqa: S101 - the caller made it
-    part = domain.values_for(clause.condition)
-    if not clause.negate:
-        return intersect(values, part)
-    pieces = subtract(domain, values, part)
-    return pieces[0] if len(pieces) == 1 else (0, 0, 0)
 
 
 def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:

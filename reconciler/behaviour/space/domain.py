@@ -24,9 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
+# Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms).
 ValueSet = tuple[int, int, int]
-"""Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms)."""
-
 MISSING: Final = 1
 REST: Final = 2
 NOTHING: Final[ValueSet] = (0, 0, 0)
@@ -284,20 +283,17 @@ class Domain:
             for item in cast("tuple[Scalar, ...]", value):
                 atoms |= self._equal_atom(item)
             return (atoms, 0, 0)
-        if operator in PATTERNS:
-            return self._pattern_values(operator, value)
-        return (self._range_atoms(operator, value), 0, 0)
+        if operator not in PATTERNS:
+            return (self._range_atoms(operator, value), 0, 0)
+        if not value:
+            return (self.text_mask, 0, 0)
+        number = self._pattern_index(operator, value)
+        return (self.pattern_atoms[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
 
     def _equal_atom(self, value: Value) -> int:
         if isinstance(value, str):
             return 1 << self._atoms[value]
         return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
-
-    def _pattern_values(self, operator: str, value: Value) -> ValueSet:
-        if not value:
-            return (self.text_mask, 0, 0)
-        number = self._pattern_index(operator, value)
-        return (self.pattern_atoms[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
 
     def _pattern_index(self, operator: str, value: Value) -> int:
         return self.patterns.index_of[TextPattern(operator, cast("str", value))]
