@@ -64,21 +64,18 @@ class _ContainmentSearch:
         """Return the number of the shape of the clauses; None where they hold for no conversation."""
         parts: dict[int, ValueSet] = {}
         for clause in clauses:
-            number, part = self._clause_values(clause)
+            if not isinstance(clause.condition, Condition):
+                number, part = self.space.domain_index[clause.condition], FAILS if clause.negate else HOLDS
+            else:
+                number = self.space.domain_index[clause.condition.attribute]
+                domain = self.space.domain(number)
+                part = domain.values_for(clause.condition)
+                if clause.negate:
+                    pieces = subtract(domain, domain.all, part)
+                    part = pieces[0] if pieces else (0, 0, 0)
             parts[number] = intersect(parts.get(number, self.space.domains[number].all), part)
         shape: Shape = tuple(sorted((n, part) for n, part in parts.items() if part != self.space.domains[n].all))
         return self.space.shapes.add(shape) if all(part[0] for _, part in shape) else None
-
-    def _clause_values(self, clause: Clause) -> tuple[int, ValueSet]:
-        if not isinstance(clause.condition, Condition):
-            return self.space.domain_index[clause.condition], FAILS if clause.negate else HOLDS
-        number = self.space.domain_index[clause.condition.attribute]
-        domain = self.space.domain(number)
-        part = domain.values_for(clause.condition)
-        if not clause.negate:
-            return number, part
-        pieces = subtract(domain, domain.all, part)
-        return number, pieces[0] if pieces else (0, 0, 0)
 
     def is_uncovered(self, index: int) -> bool:
         """Return whether a fresh claim holds, or may hold, a conversation outside the reviewed claims."""

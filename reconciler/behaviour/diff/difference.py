@@ -63,8 +63,13 @@ def compare_behaviour(
     space.budget.remaining = work
     formatter = RegionFormatter(space)
     change = _compare_slices(PivotSlices(space, before), PivotSlices(space, after), formatter)
-    if change.regions:
-        _verify_examples(change.regions, RuleIndex(before), RuleIndex(after))
+    if change.regions:  # verify each example rule by rule, independently of the analysis
+        indexes = RuleIndex(before), RuleIndex(after)
+        for region in change.regions:
+            example = region.example
+            for index, expected in zip(indexes, (region.before_rule, region.after_rule), strict=True):
+                if index.find_winner(example.attributes, example.assumed) is not expected:
+                    raise AssertionError(f"the example {example} is not taken by {expected}")
     rests_on = {name: types[name] for name in formatter.rests_on} if types else {}
     return replace(change, rests_on=rests_on, work=work - space.budget.remaining)
 
@@ -78,12 +83,3 @@ def _compare_slices(old: PivotSlices, new: PivotSlices, formatter: RegionFormatt
     boxes = [common_box(pairs, pair) for pair in pairs.unknown]
     undecided = tuple(dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None))
     return BehaviourChange(regions=regions, undecided=undecided, rows=build_rows(builder, drafts, formatter))
-
-
-def _verify_examples(regions: Iterable[Region], before: RuleIndex, after: RuleIndex) -> None:
-    """Evaluate each region's example rule by rule in both lists, independently of the analysis."""
-    for region in regions:
-        example = region.example
-        for rules, expected in ((before, region.before_rule), (after, region.after_rule)):
-            if rules.find_winner(example.attributes, example.assumed) is not expected:
-                raise AssertionError(f"the example {example} is not taken by {expected}")

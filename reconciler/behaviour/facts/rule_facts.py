@@ -107,7 +107,7 @@ def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ..
         slices.space.budget.spend()
         before = slices.mask_before(atom, rank)
         head = slices.shape(atom, rank)
-        if slices.has_free_box(atom, (head, head), before):
+        if slices.shapes(atom).has_free_box(head, head, before):
             wins = True
             if _is_needed_in(slices, atom, rank, before, takers):
                 return ()
@@ -116,17 +116,17 @@ def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ..
 
 def _is_needed_in(slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]) -> bool:
     """Return whether a conversation of a slice would go elsewhere without the rule; adds the others to `takers`."""
-    shape, destination = slices.shape(atom, rank), slices.destinations[rank]
+    shape, shapes, destination = slices.shape(atom, rank), slices.shapes(atom), slices.destinations[rank]
     alike = slices.same_destination_mask_after(atom, rank)
-    if not alike or slices.has_free_box(atom, (shape, shape), before | alike):
+    if not alike or shapes.has_free_box(shape, shape, before | alike):
         return True
-    apart = ~slices.shapes(atom).overlapping(shape)
+    apart = ~shapes.overlapping(shape)
     for later in slices.ranks_in(atom):
         slices.space.budget.spend()
         later_shape = slices.shape(atom, later)
         if later <= rank or (apart | before) >> later_shape & 1:
             continue
-        if slices.has_free_box(atom, (shape, later_shape), before):
+        if shapes.has_free_box(shape, later_shape, before):
             if slices.destinations[later] != destination:
                 return True
             takers[later] = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from heapq import merge
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.budget import UndecidedError
@@ -93,7 +93,9 @@ class _PriorityLevel:
         """Return the tie of two rules, if a conversation that no better priority takes fits both."""
         slices = self.slices
         try:
-            for atom in _slices_of(self.open_slices(first) & self.open_slices(second)):
+            atoms = self.open_slices(first) & self.open_slices(second)
+            unnamed = (UNNAMED_SLICE,) if atoms & REST else ()  # first: most rules have a free conversation there
+            for atom in chain(unnamed, bits(atoms & ~REST)):
                 slices.space.budget.spend()
                 before = self._masks_before.get(atom)
                 if before is None:
@@ -117,9 +119,3 @@ class _PriorityLevel:
         if mask is None:
             mask = self._open_masks[rank] = self.slices.open_mask(rank, self.ranks[0])
         return mask
-
-
-def _slices_of(atoms: int) -> Iterator[int]:
-    if atoms & REST:  # first, because most rules have a free conversation among unnamed texts
-        yield UNNAMED_SLICE
-    yield from bits(atoms & ~REST)

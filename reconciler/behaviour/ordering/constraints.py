@@ -166,7 +166,7 @@ class Constraints:
     ) -> bool:
         """Return whether rules without a condition on the pivot leave two wide versions anything in common."""
         old, new = self._ranks_at(levels)
-        blockers = self.old.always_mask_before(old) | self.new.always_mask_before(new)
+        blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
         first, second = (version.slices.boxes[version.rank].shape for version in (left_version, right_version))
         return self.space.shapes.has_free_box(first, second, blockers)
 

@@ -200,13 +200,10 @@ class PivotSlices:
         return mask
 
     @cached_property
-    def _always_masks(self) -> PrefixMasks:
+    def always_masks(self) -> PrefixMasks:
+        """The masks of the rules without a condition on the pivot: they are in every slice."""
         every, boxes = self.space.pivot_domain.all, self.boxes
         return PrefixMasks((rank, boxes[rank].shape) for rank in self.general_ranks if boxes[rank].pivot == every)
-
-    def always_mask_before(self, rank: int) -> int:
-        """Return the shapes of the rules before a rank without a condition on the pivot: they are in every slice."""
-        return self._always_masks.mask_before(rank)
 
     def holds(self, atom: int, rank: int) -> bool:
         """Return whether a rule is in a slice."""
@@ -253,7 +250,3 @@ class PivotSlices:
         if box is None or atom == UNNAMED_SLICE or self.space.pivot < 0:
             return box
         return {**box, self.space.pivot: (1 << atom, 0, 0)}
-
-    def has_free_box(self, atom: int, heads: tuple[int, int], blockers: int) -> bool:
-        """Return whether `find_free_box` finds a box. Raises UndecidedError."""
-        return self.shapes(atom).has_free_box(heads[0], heads[1], blockers)
