@@ -1,9 +1,7 @@
-"""A list of rules, filed by a text that each asks for: one conversation is tried against few of them.
+"""The routing of one conversation by a list of rules, evaluated rule by rule (semantics "Evaluation").
 
-One conversation, one list of rules: which rule takes it, and why each earlier one does not (semantics "Evaluation").
-
-The plain reading of the rules, one by one. The analysis works on sets of conversations; each example that it gives is
-put through this before anybody sees it.
+The analysis works on sets of conversations; each of its examples is verified here. `RuleIndex` gives the same answers
+and tries fewer rules.
 """
 
 from __future__ import annotations
@@ -18,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     Attributes = Mapping[str, Scalar | None]
+    Conversation = Mapping[str, str | int | float]
 
-
+# Each negative operator, and the positive operator that it denies (S6).
 POSITIVE_OF_NEGATIVE: Final = {
     "notEquals": "equals",
     "notIn": "in",
@@ -27,11 +26,10 @@ POSITIVE_OF_NEGATIVE: Final = {
     "notStartsWith": "startsWith",
     "notEndsWith": "endsWith",
 }
-"""Each negative operator, and the positive one that it denies (S6)."""
 
 
 class OpaqueConditionError(Exception):
-    """A condition that is not understood decides, and nobody said whether it holds."""
+    """The routing depends on a condition of an unknown kind for which no truth value is assumed."""
 
     def __init__(self, condition: Opaque) -> None:
         super().__init__(condition.text)
@@ -48,24 +46,23 @@ class PassedRule:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Which rule takes a conversation (None: the default routing), and those that were tried before it."""
+    """The rule that takes a conversation (None: the default routing), and the rules that were tried before it."""
 
     winner: RoutingEntry | None
     passed_rules: tuple[PassedRule, ...]
 
     @property
     def destination(self) -> Destination:
-        """Return where the conversation goes."""
+        """Return the destination of the conversation."""
         return None if self.winner is None else destination_of(self.winner.rule.targets)
 
 
 def route_conversation(
     ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
 ) -> Route:
-    """Say which of the entries, in order (`order_entries`), takes the conversation.
+    """Return the route of a conversation through entries in order (`order_entries`).
 
-    `assumed` says of conditions that are not understood, by their JSON, whether they hold (S11). Raises
-    OpaqueConditionError where it does not say and that decides.
+    `assumed` holds truth values of conditions of an unknown kind, by their JSON (S11). Raises OpaqueConditionError.
     """
     conversation = canonical_attributes(attributes)
     passed: list[PassedRule] = []
@@ -80,13 +77,10 @@ def route_conversation(
 def find_winner(
     ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
 ) -> RoutingEntry | None:
-    """Return the first entry that takes the conversation, or None.
-
-    Raises OpaqueConditionError as `route_conversation` does.
-    """
-    conversation = canonical_attributes(attributes)
+    """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
+    conversation, assumed = canonical_attributes(attributes), assumed or {}
     return next(
-        (entry for entry in ordered if first_failing_condition(entry.rule, conversation, assumed or {}) is None), None
+        (entry for entry in ordered if first_failing_condition(entry.rule, conversation, assumed) is None), None
     )
 
 
@@ -95,8 +89,8 @@ def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]
     return {name: canonical_scalar(value) for name, value in attributes.items() if value is not None}
 
 
-def holds(condition: Condition, attributes: Mapping[str, str | int | float]) -> bool:
-    """Say whether a condition holds for canonical attributes."""
+def holds(condition: Condition, attributes: Conversation) -> bool:
+    """Return whether a condition holds for canonical attributes."""
     value = attributes.get(condition.attribute)
     if condition.operator == "notExists":
         return value is None
@@ -111,9 +105,9 @@ def holds(condition: Condition, attributes: Mapping[str, str | int | float]) -> 
 
 
 def first_failing_condition(
-    rule: Rule, attributes: Mapping[str, str | int | float], assumed: Mapping[str, bool]
+    rule: Rule, attributes: Conversation, assumed: Mapping[str, bool]
 ) -> Condition | Opaque | None:
-    """Return the first condition that does not hold. One that nobody knows decides only when all others hold."""
+    """Return the first condition that does not hold; an unknown one raises only where all others hold."""
     unknown: Opaque | None = None
     for part in rule.conditions:
         if isinstance(part, Condition):
@@ -129,25 +123,25 @@ def first_failing_condition(
 
 
 def _both_numbers(test: Callable[[float, float], bool]) -> Callable[[Scalar, object], bool]:
-    """Make a numeric operator: on a text it is false (S5)."""
-    return lambda value, wanted: not isinstance(value, str) and isinstance(wanted, (int, float)) and test(value, wanted)
+    """Return a numeric operator: on a text it is false (S5)."""
+    return lambda value, bound: not isinstance(value, str) and isinstance(bound, (int, float)) and test(value, bound)
 
 
 def _both_texts(test: Callable[[str, str], bool]) -> Callable[[Scalar, object], bool]:
-    """Make a pattern operator: on a number it is false (S5)."""
-    return lambda value, wanted: isinstance(value, str) and isinstance(wanted, str) and test(value, wanted)
+    """Return a pattern operator: on a number it is false (S5)."""
+    return lambda value, text: isinstance(value, str) and isinstance(text, str) and test(value, text)
 
 
 _OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
-    "equals": lambda value, wanted: value == wanted,
-    "in": lambda value, wanted: isinstance(wanted, tuple) and value in wanted,
-    "contains": _both_texts(lambda value, wanted: wanted in value),
+    "equals": lambda value, operand: value == operand,
+    "in": lambda value, operand: isinstance(operand, tuple) and value in operand,
+    "contains": _both_texts(lambda value, text: text in value),
     "startsWith": _both_texts(str.startswith),
     "endsWith": _both_texts(str.endswith),
-    "greaterThan": _both_numbers(lambda value, wanted: value > wanted),
-    "greaterThanOrEqual": _both_numbers(lambda value, wanted: value >= wanted),
-    "lessThan": _both_numbers(lambda value, wanted: value < wanted),
-    "lessThanOrEqual": _both_numbers(lambda value, wanted: value <= wanted),
+    "greaterThan": _both_numbers(lambda value, bound: value > bound),
+    "greaterThanOrEqual": _both_numbers(lambda value, bound: value >= bound),
+    "lessThan": _both_numbers(lambda value, bound: value < bound),
+    "lessThanOrEqual": _both_numbers(lambda value, bound: value <= bound),
     "between": lambda value, pair: (
         not isinstance(value, str) and isinstance(pair, tuple) and pair[0] <= value <= pair[1]
     ),
@@ -155,97 +149,86 @@ _OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
 
 
 class RuleIndex:
-    """Entries in order (`order_entries`).
+    """Entries in order, indexed by text; its answers and errors are those of the functions of this module.
 
-    Answers are those of `evaluate.find_winner` and `evaluate.route_conversation`, errors included. A rule that asks for
-    a text, or one of a few, can fail for no other reason before it is looked at: it is tried for conversations with
-    that text alone. Of several such conditions the one on the most telling attribute counts.
+    A rule that requires one of a few texts is tried for conversations with such a text only. Of several such
+    conditions the one on the attribute with most texts counts.
     """
 
     def __init__(self, ordered: Sequence[RoutingEntry]) -> None:
         self.ordered = ordered
         self._positions_by_text: dict[str, dict[str, list[int]]] = {}
         self._unindexed: list[int] = []
-        telling = self._count_texts()
-        for place, entry in enumerate(ordered):
-            asked = max(_required_texts(entry.rule), key=lambda one: telling[one[0]], default=None)
-            if asked is None:
-                self._unindexed.append(place)
+        texts_of: dict[str, set[str]] = {}
+        for entry in ordered:
+            for attribute, texts in _required_texts(entry.rule):
+                texts_of.setdefault(attribute, set()).update(texts)
+        for position, entry in enumerate(ordered):
+            required = max(_required_texts(entry.rule), key=lambda item: len(texts_of[item[0]]), default=None)
+            if required is None:
+                self._unindexed.append(position)
             else:
-                by = self._positions_by_text.setdefault(asked[0], {})
-                for text in asked[1]:
-                    by.setdefault(text, []).append(place)
-
-    def _count_texts(self) -> Mapping[str, int]:
-        """Return for each attribute how many texts of it rules ask for."""
-        texts: dict[str, set[str]] = {}
-        for entry in self.ordered:
-            for attribute, asked in _required_texts(entry.rule):
-                texts.setdefault(attribute, set()).update(asked)
-        return {attribute: len(several) for attribute, several in texts.items()}
+                by_text = self._positions_by_text.setdefault(required[0], {})
+                for text in required[1]:
+                    by_text.setdefault(text, []).append(position)
 
     def find_winner(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> RoutingEntry | None:
-        """Return the first entry that takes the conversation, or None; raises what `route_conversation` does."""
-        place = self._winning_position(canonical_attributes(attributes), assumed or {})
-        return None if place is None else self.ordered[place]
+        """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
+        position = self._winning_position(attributes, assumed or {})
+        return None if position is None else self.ordered[position]
 
     def route_conversation(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Route:
-        """Say what `evaluate.route_conversation` does, which rules were tried before the winner included."""
-        place = self._winning_position(canonical_attributes(attributes), assumed or {})
-        return route_conversation(self.ordered if place is None else self.ordered[: place + 1], attributes, assumed)
+        """Return the route of a conversation, with the rules tried before the winner. Raises OpaqueConditionError."""
+        position = self._winning_position(attributes, assumed or {})
+        return route_conversation(
+            self.ordered if position is None else self.ordered[: position + 1], attributes, assumed
+        )
 
     def possible_winners(self, attributes: Attributes) -> Iterator[RoutingEntry | None]:
-        """Yield, in order, each entry that may take a conversation of which only this is told; None: none takes it.
+        """Yield, in order, each entry that may take a conversation with these attributes; None: no entry takes it.
 
-        An attribute that is told and None is missing. What is not told may be anything.
+        An attribute with the value None is missing. Absent attributes may have any value.
         """
         conversation = canonical_attributes(attributes)
-        places = set(self._unindexed)
+        positions = set(self._unindexed)
         for attribute, by in self._positions_by_text.items():
             value = conversation.get(attribute)
-            asked = (
+            lists = (
                 by.values() if attribute not in attributes else [by.get(value, ())] if isinstance(value, str) else ()
             )
-            places.update(place for several in asked for place in several)
-        for place in sorted(places):
-            truths = [_condition_truth(part, attributes, conversation) for part in self.ordered[place].rule.conditions]
+            positions.update(position for several in lists for position in several)
+        for position in sorted(positions):
+            truths = [
+                holds(part, conversation) if isinstance(part, Condition) and part.attribute in attributes else None
+                for part in self.ordered[position].rule.conditions
+            ]
             if False not in truths:
-                yield self.ordered[place]
+                yield self.ordered[position]
             if all(truths):
                 return
         yield None
 
-    def _winning_position(
-        self, conversation: Mapping[str, str | int | float], assumed: Mapping[str, bool]
-    ) -> int | None:
-        places = list(self._unindexed)
-        for attribute, by in self._positions_by_text.items():
+    def _winning_position(self, attributes: Attributes, assumed: Mapping[str, bool]) -> int | None:
+        conversation = canonical_attributes(attributes)
+        positions = list(self._unindexed)
+        for attribute, by_text in self._positions_by_text.items():
             value = conversation.get(attribute)
             if isinstance(value, str):
-                places += by.get(value, ())
-        places.sort()
-        ordered = self.ordered
-        return next(
-            (place for place in places if first_failing_condition(ordered[place].rule, conversation, assumed) is None),
-            None,
-        )
-
-
-def _condition_truth(
-    part: Condition | Opaque, attributes: Attributes, conversation: Mapping[str, str | int | float]
-) -> bool | None:
-    """Say whether a condition holds; None where that is not told."""
-    return holds(part, conversation) if isinstance(part, Condition) and part.attribute in attributes else None
+                positions += by_text.get(value, ())
+        for position in sorted(positions):
+            if first_failing_condition(self.ordered[position].rule, conversation, assumed) is None:
+                return position
+        return None
 
 
 def _required_texts(rule: Rule) -> Iterator[tuple[str, Sequence[str]]]:
-    """Yield attributes with the texts of which a rule asks for one."""
+    """Yield attributes, each with the texts of which a rule requires one."""
     for part in rule.conditions:
         if isinstance(part, Condition):
             value = part.value
             if part.operator == "equals" and isinstance(value, str):
                 yield part.attribute, (value,)
             elif part.operator == "in" and isinstance(value, tuple):
-                texts = [one for one in value if isinstance(one, str)]
+                texts = [text for text in value if isinstance(text, str)]
                 if len(texts) == len(value):
                     yield part.attribute, texts

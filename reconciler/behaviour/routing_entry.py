@@ -15,36 +15,32 @@ if TYPE_CHECKING:
 
 Evaluation = Literal["lowest-first", "highest-first"]
 
+# A normalised split: (queue id, share) by id, shares adding up to 1; () has no positive weight, None is the default.
 Destination = tuple[tuple[str, Fraction], ...] | None
-"""A normalised split: (queue id, share) by id, shares adding up to 1; () is no positive weight, None the default."""
 
 _FULL_SHARE = Fraction(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoutingEntry:
-    """One rule of a list. `name` is what people call it: its address, or the live name of a rule not managed."""
+    """One rule of a list. `name` is its address, or the live name of an unmanaged rule."""
 
     name: str
     rule: Rule
-    id: str = ""
-    """The server's id, where it has one: decides the order of rules that even have one name."""
+    id: str = ""  # the server's id, which orders rules with equal priority and name
     address: Address | None = None
     source: Source | None = None
 
 
 def order_entries(entries: Iterable[RoutingEntry], evaluation: Evaluation = "lowest-first") -> tuple[RoutingEntry, ...]:
-    """Return the entries that take part, first-evaluated first: enabled ones by priority, then name (S1), then id."""
+    """Return the enabled entries in the order of evaluation: by priority, then name (S1), then id."""
     sign = 1 if evaluation == "lowest-first" else -1
     enabled = [entry for entry in entries if entry.rule.enabled]
     return tuple(sorted(enabled, key=lambda entry: (sign * entry.rule.priority, entry.rule.name, entry.id)))
 
 
 def destination_of(targets: Sequence[Target | Opaque]) -> Destination:
-    """Return the normalised split (S10): weights of one queue added, zero ones dropped, the rest over their sum.
-
-    A target of an unknown type is a destination of its own, known by its JSON.
-    """
+    """Return the normalised split (S10); a target of an unknown type is a destination of its own, named by its JSON."""
     if len(targets) == 1 and isinstance(targets[0], Target) and targets[0].weight > 0:
         return ((targets[0].queue_id, _FULL_SHARE),)
     weights: dict[str, Fraction] = {}

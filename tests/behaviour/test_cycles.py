@@ -7,8 +7,8 @@ from random import Random
 
 import pytest
 
-from reconciler.behaviour.ordering.cycles import MAX_COPIES_SEARCHED, break_cycles
 from reconciler.behaviour.ordering.graph import Dependencies, SplitMoves, find_cycles
+from reconciler.behaviour.ordering.order import MAX_COPIES_SEARCHED, break_cycles
 
 NONE: frozenset[tuple[int, int]] = frozenset()
 
@@ -116,7 +116,7 @@ def breakable(links: Dependencies, size: int, names: frozenset[tuple[int, int]])
 
 def test_after_so_many_looks_each_change_that_is_stuck_has_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     """The fewest copies are worth some work, and no more."""
-    monkeypatch.setattr("reconciler.behaviour.ordering.cycles.MAX_DEPENDENCY_CHECKS", 0)
+    monkeypatch.setattr("reconciler.behaviour.ordering.order.MAX_DEPENDENCY_CHECKS", 0)
     links = coming(ring(*range(20)))
     split = break_cycles(links, range(25), range(25))
     assert frozenset(range(20)) == split.copies

@@ -1,6 +1,6 @@
-"""Whether conversations that go elsewhere now were all going there in a reviewed plan.
+"""Whether a reviewed plan already covers conversations that go elsewhere now.
 
-Regions compare as sets of conversations with equal destinations before and after, however they are written down.
+Regions compare as sets of conversations with equal destinations before and after, not by their conditions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class RegionClaim(NamedTuple):
-    """What a region says: conversations with all of `where` and no whole list of `excepts` go as `destination` says."""
+    """A region: conversations with all of `where` and no complete list of `excepts` change as `destination` states."""
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
@@ -29,20 +29,17 @@ class RegionClaim(NamedTuple):
 
 
 def find_uncovered(fresh: Sequence[RegionClaim], reviewed: Sequence[RegionClaim]) -> list[int]:
-    """Return the places of the fresh claims that hold more conversations.
-
-    No reviewed one with its `destination` holds these.
-    """
-    known = set(reviewed)
-    new = [place for place, claim in enumerate(fresh) if claim not in known]
+    """Return the positions of fresh claims with a conversation that no reviewed claim of their destination holds."""
+    known_claims = set(reviewed)
+    new = [position for position, claim in enumerate(fresh) if claim not in known_claims]
     if not new:
         return []
-    search = _ContainmentSearch([fresh[place] for place in new], reviewed)
-    return [place for index, place in enumerate(new) if search.is_uncovered(index)]
+    search = _ContainmentSearch([fresh[position] for position in new], reviewed)
+    return [position for index, position in enumerate(new) if search.is_uncovered(index)]
 
 
 class _ClaimShapes(NamedTuple):
-    """A claim's boxes, as numbers of shapes; `where` is None where nothing is in it."""
+    """The boxes of a claim, as numbers of shapes; `where` is None where the claim holds no conversation."""
 
     where: int | None
     excepts: tuple[int, ...]
@@ -51,57 +48,49 @@ class _ClaimShapes(NamedTuple):
 
 class _ContainmentSearch:
     def __init__(self, fresh: Sequence[RegionClaim], reviewed: Sequence[RegionClaim]) -> None:
-        parts = {
-            clause.condition: None
-            for claim in (*fresh, *reviewed)
-            for clauses in _clause_lists(claim)
-            for clause in clauses
-        }
-        rule = Rule(name="", description="", priority=0, enabled=True, conditions=tuple(parts), targets=())
+        lists = [clauses for claim in (*fresh, *reviewed) for clauses in (claim.where, *claim.excepts)]
+        conditions = tuple({clause.condition: None for clauses in lists for clause in clauses})
+        rule = Rule(name="", description="", priority=0, enabled=True, conditions=conditions, targets=())
         self.space = Space(([RoutingEntry(name="", rule=rule)],))
         self.fresh = [self._claim_shapes(claim) for claim in fresh]
         self.reviewed = [self._claim_shapes(claim) for claim in reviewed]
 
     def _claim_shapes(self, claim: RegionClaim) -> _ClaimShapes:
         excepts = [self._add_shape(clauses) for clauses in claim.excepts]
-        return _ClaimShapes(
-            self._add_shape(claim.where), tuple(one for one in excepts if one is not None), claim.destination
-        )
+        where = self._add_shape(claim.where)
+        return _ClaimShapes(where, tuple(shape for shape in excepts if shape is not None), claim.destination)
 
     def _add_shape(self, clauses: Sequence[Clause]) -> int | None:
-        """Enter what the clauses say as one shape; None where nothing is left."""
+        """Return the number of the shape of the clauses; None where they hold for no conversation."""
         parts: dict[int, ValueSet] = {}
         for clause in clauses:
-            number, part = self._clause_values(clause)
+            if not isinstance(clause.condition, Condition):
+                number, part = self.space.domain_index[clause.condition], FAILS if clause.negate else HOLDS
+            else:
+                number = self.space.domain_index[clause.condition.attribute]
+                domain = self.space.domain(number)
+                part = domain.values_for(clause.condition)
+                if clause.negate:
+                    pieces = subtract(domain, domain.all, part)
+                    part = pieces[0] if pieces else (0, 0, 0)
             parts[number] = intersect(parts.get(number, self.space.domains[number].all), part)
         shape: Shape = tuple(sorted((n, part) for n, part in parts.items() if part != self.space.domains[n].all))
         return self.space.shapes.add(shape) if all(part[0] for _, part in shape) else None
 
-    def _clause_values(self, clause: Clause) -> tuple[int, ValueSet]:
-        if not isinstance(clause.condition, Condition):
-            return self.space.domain_index[clause.condition], FAILS if clause.negate else HOLDS
-        number = self.space.domain_index[clause.condition.attribute]
-        domain = self.space.domain(number)
-        part = domain.values_for(clause.condition)
-        if not clause.negate:
-            return number, part
-        pieces = subtract(domain, domain.all, part)
-        return number, pieces[0] if pieces else (0, 0, 0)
-
     def is_uncovered(self, index: int) -> bool:
-        """Say whether a fresh claim holds a conversation that no reviewed one of its kind holds, or may hold one."""
+        """Return whether a fresh claim holds, or may hold, a conversation outside the reviewed claims."""
         claim = self.fresh[index]
         if claim.where is None:
             return False
-        alike = [one for one in self.reviewed if one.destination == claim.destination and one.where is not None]
-        blockers = sum({1 << one for one in claim.excepts})
+        alike = [other for other in self.reviewed if other.destination == claim.destination and other.where is not None]
+        blockers = sum({1 << shape for shape in claim.excepts})
         try:
             return self._has_uncovered((claim.where,), blockers, alike)
-        except (UndecidedError, RecursionError):  # one level for each reviewed claim: very many are not looked through
+        except (UndecidedError, RecursionError):  # one level for each reviewed claim, so very many exceed the stack
             return True
 
     def _has_uncovered(self, heads: tuple[int, ...], blockers: int, candidates: Sequence[_ClaimShapes]) -> bool:
-        """Look outside the next reviewed claim, and inside each of its exceptions."""
+        """Search outside the next reviewed claim, and inside each of its exceptions."""
         if self.space.shapes.find_free_box_in_all(heads, blockers) is None:
             return False
         if not candidates:
@@ -109,8 +98,4 @@ class _ContainmentSearch:
         (where, excepts, _), *others = candidates
         if where is None or self._has_uncovered(heads, blockers | 1 << where, others):
             return True
-        return any(self._has_uncovered((*heads, where, one), blockers, others) for one in excepts)
-
-
-def _clause_lists(claim: RegionClaim) -> tuple[tuple[Clause, ...], ...]:
-    return (claim.where, *claim.excepts)
+        return any(self._has_uncovered((*heads, where, shape), blockers, others) for shape in excepts)

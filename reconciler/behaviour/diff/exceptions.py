@@ -1,12 +1,8 @@
-"""What earlier rules take from a pair of patterns: few values of the pivot that rules name, and texts that none names.
-
-Of the many rules before a pattern few have anything in common with it, and which these are is in the slices' masks.
-
-What the rules before a rank take, by shape: the exceptions of a rule about many values of the pivot.
-"""
+"""The conversations that earlier rules take from a pair of winners: the exceptions of its region, as shapes."""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.behaviour.space.clauses import unite_values
@@ -20,80 +16,70 @@ if TYPE_CHECKING:
     from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
     from reconciler.behaviour.space.boxes import Shape
 
-
 _ValuesByKey = dict["Hashable", "ValueSet"]
+MAX_NAMED_VALUES: Final = 64
 
 
 class _RunningUnion:
-    """What the rules of one list before a rank take, carried on from one rank to the next: it goes back at a cost."""
+    """The values that the rules of one list before a rank take, by shape; cheap while the rank grows."""
 
     def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.space = slices, slices.space
-        # Conditions can say any parts of equal patterns as one, unless numbers are among the values of the pivot.
+        # Conditions can express any values with equal patterns as one, unless the pivot has numbers.
         self.keeps_values_apart = self.space.pivot_domain.number_mask != 0
         self.rank, self.mask = 0, 0
         self.by_shape: dict[int, _ValuesByKey] = {}
 
     def advance_to(self, rank: int) -> None:
-        """Take in the rules before a rank, and no others."""
         if rank < self.rank:
             self.rank, self.mask = 0, 0
             self.by_shape = {}
         for box in self.slices.boxes[self.rank : rank]:
-            parts = self.by_shape.setdefault(box.shape, {})
             self.mask |= 1 << box.shape
             part = self.space.pivot_values(box)
             key: Hashable = part if self.keeps_values_apart else part[1:]
-            known = parts.get(key)
-            parts[key] = part if known is None else (known[0] | part[0], part[1], part[2])
+            _add_values(self.by_shape.setdefault(box.shape, {}), key, part)
         self.rank = min(rank, len(self.slices.boxes))
 
 
+def _add_values(parts: _ValuesByKey, key: Hashable, part: ValueSet) -> None:
+    known = parts.get(key)
+    parts[key] = part if known is None else (known[0] | part[0], part[1], part[2])
+
+
 class RunningExceptions:
-    """What earlier rules of two lists take from pairs: cheap where both ranks only grow from one pair to the next."""
+    """The shapes that earlier rules of two lists take from pairs; cheap where both ranks grow from pair to pair."""
 
     def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
         self.space = old.space
         self._old, self._new = _RunningUnion(old), _RunningUnion(new)
 
     def shapes_before(self, pair: RankPair, overlapping: int) -> list[Shape]:
-        """Return what is taken before a pair of ranks by rules of these shapes, as few shapes as conditions can say."""
+        """Return the parts that rules of these shapes take before a pair, as few shapes as conditions can express."""
         for running, rank in zip((self._old, self._new), pair, strict=True):
             running.advance_to(rank)
-        found: list[Shape] = []
+        shapes: list[Shape] = []
         for number in bits((self._old.mask | self._new.mask) & overlapping):
-            parts = _unite_by_key(self._old.by_shape.get(number, {}), self._new.by_shape.get(number, {}))
+            old, new = self._old.by_shape.get(number, {}), self._new.by_shape.get(number, {})
+            parts = dict(old)
+            for key, part in () if old == new else new.items():
+                _add_values(parts, key, part)
+            values = list(parts.values())
             if self._old.keeps_values_apart:
-                parts = unite_values(self.space.pivot_domain, parts)
-            found += self.with_pivot(number, parts)
-        return found
+                values = unite_values(self.space.pivot_domain, values)
+            shapes += self.with_pivot(number, values)
+        return shapes
 
     def with_pivot(self, number: int, parts: Sequence[ValueSet]) -> list[Shape]:
         """Return a shape with each of these values of the pivot."""
         shape = self.space.shapes.all[number]
-        if self.space.pivot < 0:
-            return [shape]
-        if self.space.pivot_domain.all in parts:
+        if self.space.pivot < 0 or self.space.pivot_domain.all in parts:
             return [shape]
         return [tuple(sorted((*shape, (self.space.pivot, part)))) for part in parts]
 
 
-def _unite_by_key(old: _ValuesByKey, new: _ValuesByKey) -> list[ValueSet]:
-    """Return the parts of both, those under one key as one."""
-    if old == new:
-        return list(old.values())
-    found = dict(old)
-    for key, part in new.items():
-        known = found.get(key)
-        found[key] = part if known is None else (known[0] | part[0], part[1], part[2])
-    return list(found.values())
-
-
-MAX_NAMED_VALUES: Final = 64
-
-
 class _RuleExtent(NamedTuple):
-    """All that a rule asks; its named values of the pivot, and its shape on the other attributes."""
+    """A rule's complete shape, its named values of the pivot, and its shape on the other attributes."""
 
     full_shape: Shape
     atoms: int
@@ -101,71 +87,60 @@ class _RuleExtent(NamedTuple):
 
 
 class PatternExceptions:
-    """Answers for the pairs of two lists; what a rule asks is one object wherever it is an exception."""
+    """Exceptions of pairs with few named values of the pivot; a rule's shape is one object in all of them."""
 
     def __init__(self, pairs: WinnerPairs) -> None:
         self.pairs, self.space = pairs, pairs.space
-        self._extents: dict[int, dict[int, _RuleExtent]] | None = None
 
     def applies_to(self, pivot: ValueSet) -> bool:
-        """Say whether the values of the pivot are few enough, and no numbers: not all sets of those can be said."""
+        """Return whether the pivot has few values and no numbers, of which conditions cannot express all sets."""
         texts = self.space.pivot >= 0 and not self.space.pivot_domain.number_mask
         return texts and (pivot[0] & ~REST).bit_count() <= MAX_NAMED_VALUES
 
     def shapes_before(self, pair: RankPair, pivot: ValueSet) -> tuple[list[Shape], list[Shape]]:
-        """Return exceptions none of which lies in another, each as a rule says it, and further ones, by value."""
+        """Return the shapes of rules, none of which lies in another one, and further exceptions by value."""
         literals = pivot[0] & ~REST
-        taken: dict[int, int] = {}
+        atoms_by_shape: dict[int, int] = {}
         outer: dict[int, int] = {}
         for atom in bits(literals):
             mask = self._mask_before(atom, pair)
-            self.space.budget.charge(mask.bit_count())
             for number in bits(mask):
-                taken[number] = taken.get(number, 0) | 1 << atom
+                atoms_by_shape[number] = atoms_by_shape.get(number, 0) | 1 << atom
                 if not self.space.shapes.covering(number) & mask & ~(1 << number):
                     outer[number] = outer.get(number, 0) | 1 << atom
         rules: list[Shape] = []
-        for asked in self._unnamed_extents(pair, literals, taken) if pivot[0] & REST else ():
-            rules.append(asked.full_shape)
-            outer[asked.shape] = outer.get(asked.shape, 0) & ~asked.atoms
-        shapes = self.space.shapes.all
-        others = [
-            _add_pivot(shapes[number], self.space.pivot, (atoms, 0, 0)) for number, atoms in outer.items() if atoms
-        ]
-        return rules, others
+        for extent in self._unnamed_extents(pair, literals, atoms_by_shape) if pivot[0] & REST else ():
+            rules.append(extent.full_shape)
+            outer[extent.shape] = outer.get(extent.shape, 0) & ~extent.atoms
+        shapes = ((self.space.shapes.all[number], atoms) for number, atoms in outer.items() if atoms)
+        return rules, [tuple(sorted((*shape, (self.space.pivot, (atoms, 0, 0))))) for shape, atoms in shapes]
 
     def _mask_before(self, atom: int, pair: RankPair) -> int:
-        """Return the shapes before a pair in a slice that have something in common with both rules."""
-        found = -1
-        before = 0
+        """Return the shapes before a pair in a slice that overlap both rules; charges for a look at each."""
+        overlapping, before = -1, 0
         for slices, rank in zip((self.pairs.old, self.pairs.new), pair, strict=True):
             before |= slices.mask_before(atom, rank)
-            found &= slices.shapes(atom).overlapping(slices.shape_of_rank(atom, rank))
-        return found & before
+            overlapping &= slices.shapes(atom).overlapping(slices.shape_of_rank(atom, rank))
+        self.space.budget.charge((overlapping & before).bit_count())
+        return overlapping & before
 
     def _unnamed_extents(self, pair: RankPair, literals: int, atoms_by_shape: dict[int, int]) -> Iterator[_RuleExtent]:
-        """Yield what takes texts that no rule names; of rules alike but for named values, one before the pair."""
+        """Yield the rules that take unnamed texts; of rules that differ in named values only, one before the pair."""
         mask = self._mask_before(UNNAMED_SLICE, pair)
-        self.space.budget.charge(mask.bit_count())
         for number in bits(mask):
             if not self.space.rest_shapes.covering(number) & mask & ~(1 << number):
-                alike = self.extents[number].values()
-                yield next(one for one in alike if not one.atoms & literals & ~atoms_by_shape.get(one.shape, 0))
+                extents = self.extents[number].values()
+                yield next(rule for rule in extents if not rule.atoms & literals & ~atoms_by_shape.get(rule.shape, 0))
 
-    @property
+    @cached_property
     def extents(self) -> dict[int, dict[int, _RuleExtent]]:
-        """What the rules of both lists ask, by their shape among texts that no rule names."""
-        if self._extents is None:
-            self._extents = {}
-            for slices in (self.pairs.old, self.pairs.new):
-                for rank in slices.unnamed_ranks:
-                    box = slices.boxes[rank]
-                    alike = self._extents.setdefault(box.rest, {})
-                    if id(box) not in alike:
-                        whole = tuple(sorted(self.space.box(box).items()))
-                        alike[id(box)] = _RuleExtent(whole, box.pivot[0] & ~REST, box.shape)
-        return self._extents
-
-
-def _add_pivot(shape: Shape, pivot: int, part: ValueSet) -> Shape:
-    return tuple(sorted((*shape, (pivot, part))))
+        """The extents of the rules of both lists, by their shape among unnamed texts."""
+        extents: dict[int, dict[int, _RuleExtent]] = {}
+        for slices in (self.pairs.old, self.pairs.new):
+            for rank in slices.unnamed_ranks:
+                box = slices.boxes[rank]
+                alike = extents.setdefault(box.rest, {})
+                if id(box) not in alike:
+                    shape = tuple(sorted(self.space.box(box).items()))
+                    alike[id(box)] = _RuleExtent(shape, box.pivot[0] & ~REST, box.shape)
+        return extents

@@ -1,17 +1,14 @@
-"""From pairs of winners to regions under way: what both rules of a pair ask, without what earlier rules take.
+"""Regions: conversations whose destination changes, in few and readable regions.
 
-Pairs that differ in the value of the pivot alone are one region from the start.
-
-Regions: conversations whose destination changes, made few and readable.
-
-A region begins as all that two rules have in common, without what earlier rules take. Regions that differ in one
-attribute alone become one.
+A region begins as the box that both rules of a pair have in common, without the parts that earlier rules take. Regions
+that differ in one attribute only become one region.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.exceptions import PatternExceptions, RunningExceptions
@@ -30,16 +27,15 @@ if TYPE_CHECKING:
     from reconciler.behaviour.routing_entry import Destination, RoutingEntry
     from reconciler.behaviour.space.space import Example, Space
 
+    # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
     Key = tuple[tuple[Destination, Destination], int, int, int]
-    """Destinations, both rules' shapes, and the shapes of earlier rules that have something in common with both."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Conversations for which all of `where` and no whole list of `excepts` holds: they go from `before` to `after`.
+    """Conversations with all of `where` and no complete list of `excepts`: they move from `before` to `after`.
 
-    `example` is one of them; `before_rule` and `after_rule` take it (None: the default routing). The other rules that
-    take conversations of the region are among `before_rules` and `after_rules`.
+    `before_rule` and `after_rule` take the example (None: the default routing), `before_rules` and `after_rules` all.
     """
 
     where: tuple[Clause, ...]
@@ -51,13 +47,12 @@ class Region:
     after_rule: RoutingEntry | None
     before_rules: tuple[RoutingEntry | None, ...]
     after_rules: tuple[RoutingEntry | None, ...]
-    unlikely: tuple[str, ...] = ()
-    """Attributes that have a value of another type, text or number, than any rule compares them with."""
+    unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
 
 @dataclass(slots=True, kw_only=True)
 class DraftRegion:
-    """A region under way: a box without other boxes, and which rules take its conversations before and after."""
+    """A region before it is formatted: a box, the shapes left out of it, and the rules that take its conversations."""
 
     box: Box
     excepts: tuple[Shape, ...]
@@ -66,160 +61,139 @@ class DraftRegion:
     example: Box
     rules: tuple[RoutingEntry | None, RoutingEntry | None]
     other_rules: list[tuple[RoutingEntry | None, RoutingEntry | None]] = field(default_factory=list)
-    kind: int = 0
-    """A number that the regions which may be merged with this one share."""
+    kind: int = 0  # equal for regions that may be merged
 
 
 def merge_regions(
     space: Space, drafts: Iterable[DraftRegion], kind: Callable[[DraftRegion], Hashable]
 ) -> list[DraftRegion]:
-    """Make one of regions of one kind that differ in one attribute alone, again and again.
+    """Return the regions with those of one kind merged that differ in one attribute only.
 
     Regions of one kind have at least equal exceptions.
     """
-    left = list(drafts)
+    regions = list(drafts)
     kinds: dict[Hashable, int] = {}
-    for rough in left:  # exceptions may be long, so they are compared once
-        rough.kind = kinds.setdefault(kind(rough), len(kinds))
-    before = len(left) + 1
-    while len(left) < before:
-        before = len(left)
-        used = sorted({attribute for rough in left for attribute in rough.box})
+    for draft in regions:  # exceptions may be long, so they are compared once
+        draft.kind = kinds.setdefault(kind(draft), len(kinds))
+    before = len(regions) + 1
+    while len(regions) < before:
+        before = len(regions)
+        used = sorted({attribute for draft in regions for attribute in draft.box})
         for attribute in sorted(used, key=lambda number: number != space.pivot):
-            space.budget.charge(sum(1 + len(rough.box) for rough in left))
-            if space.budget.is_exhausted():  # those that are left apart are as right
-                return left
-            left = _merge_along_attribute(space, left, attribute)
-    return left
+            space.budget.charge(sum(1 + len(draft.box) for draft in regions))
+            if space.budget.is_exhausted():  # separate regions are correct, too
+                return regions
+            groups: dict[object, list[DraftRegion]] = {}
+            for draft in regions:
+                others = frozenset(item for item in draft.box.items() if item[0] != attribute)
+                groups.setdefault((draft.kind, others), []).append(draft)
+            joined = (group if len(group) == 1 else _join_group(space, group, attribute) for group in groups.values())
+            regions = list(chain.from_iterable(joined))
+    return regions
 
 
-def _merge_along_attribute(space: Space, drafts: Sequence[DraftRegion], attribute: int) -> list[DraftRegion]:
-    every = space.domains[attribute].all
-    groups: dict[object, list[DraftRegion]] = {}
-    for rough in drafts:
-        others = frozenset(item for item in rough.box.items() if item[0] != attribute)
-        groups.setdefault((rough.kind, others), []).append(rough)
-    found: list[DraftRegion] = []
-    for group in groups.values():
-        found += [group[0]] if len(group) == 1 else _join_group(space, group, attribute, every)
-    return found
-
-
-def _join_group(space: Space, group: Sequence[DraftRegion], attribute: int, every: ValueSet) -> list[DraftRegion]:
-    """Join the regions of one group, as far as conditions can say what becomes of them."""
-    whole = _union_values(space, group, attribute, every)
-    if whole is not None:
-        return [_merge_group(group, attribute, whole, every)]
-    found: list[DraftRegion] = []
-    for rough in group:
-        for place, other in enumerate(found):
-            part = _union_values(space, (other, rough), attribute, every)
-            if part is not None:
-                found[place] = _merge_group((other, rough), attribute, part, every)
+def _join_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> list[DraftRegion]:
+    """Join the regions of a group, as far as conditions can express the result."""
+    merged = _merge_group(space, group, attribute)
+    if merged is not None:
+        return [merged]
+    regions: list[DraftRegion] = []
+    for draft in group:
+        for position, region in enumerate(regions):
+            merged = _merge_group(space, (region, draft), attribute)
+            if merged is not None:
+                regions[position] = merged
                 break
         else:
-            found.append(rough)
-    return found
+            regions.append(draft)
+    return regions
 
 
-def _union_values(space: Space, group: Sequence[DraftRegion], attribute: int, every: ValueSet) -> ValueSet | None:
+def _merge_group(space: Space, group: Sequence[DraftRegion], attribute: int) -> DraftRegion | None:
+    """Return the regions as one; None where no conditions express it."""
+    every = space.domains[attribute].all
     atoms, yes, no = 0, 0, 0
-    for rough in group:
-        part = rough.box.get(attribute, every)
+    for draft in group:
+        part = draft.box.get(attribute, every)
         if part[0] & REST:
             if atoms & REST:
                 return None
             yes, no = part[1], part[2]
         atoms |= part[0]
-    return (atoms, yes, no) if is_expressible(space.domains[attribute], (atoms, yes, no)) else None
-
-
-def _merge_group(group: Sequence[DraftRegion], attribute: int, part: ValueSet, every: ValueSet) -> DraftRegion:
-    first = group[0]
-    others = [*first.other_rules, *(pair for rough in group[1:] for pair in (rough.rules, *rough.other_rules))]
-    box = {**first.box, attribute: part}
-    if part == every:  # as a region that never asked for the attribute has it
+    if not is_expressible(space.domains[attribute], (atoms, yes, no)):
+        return None
+    first, *others = group
+    rules = [*first.other_rules, *(pair for draft in others for pair in (draft.rules, *draft.other_rules))]
+    box = {**first.box, attribute: (atoms, yes, no)}
+    if box[attribute] == every:  # like a region without this attribute
         del box[attribute]
-    return DraftRegion(
-        box=box,
-        excepts=first.excepts,
-        before=first.before,
-        after=first.after,
-        example=first.example,
-        rules=first.rules,
-        other_rules=others,
-        kind=first.kind,
-    )
+    return replace(first, box=box, other_rules=rules)
 
 
 class RegionFormatter:
-    """Regions under way -> regions: what was said once of a part is not worked out again."""
+    """Turns draft regions into regions; remembers the clauses of each part and each exception."""
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self.rests_on = dict.fromkeys(space.narrowed_attributes)
-        """The attributes whose known type what was said rests on."""
+        self.rests_on = dict.fromkeys(space.narrowed_attributes)  # attributes on whose known type the clauses depend
         self._clauses_by_values: dict[tuple[int, ValueSet], tuple[Clause, ...]] = {}
         self._exceptions: dict[int, tuple[Shape, tuple[Clause, ...]]] = {}
 
     def format_region(self, draft: DraftRegion) -> Region:
         """Return the region as conditions, with its example as a conversation."""
         pairs = [draft.rules, *draft.other_rules]
-        before_rule, after_rule = draft.rules
         return Region(
             where=self.format_box(tuple(draft.box.items())),
             excepts=tuple(self._format_exception(shape) for shape in draft.excepts),
             before=draft.before,
             after=draft.after,
             example=self.space.example(draft.example),
-            before_rule=before_rule,
-            after_rule=after_rule,
+            before_rule=draft.rules[0],
+            after_rule=draft.rules[1],
             before_rules=tuple(dict.fromkeys(before for before, _ in pairs)),
             after_rules=tuple(dict.fromkeys(after for _, after in pairs)),
             unlikely=self.space.unlikely_attributes(draft.box),
         )
 
     def _format_exception(self, shape: Shape) -> tuple[Clause, ...]:
-        found = self._exceptions.get(id(shape))  # what one rule asks is one object, and too long to be compared
-        if found is None:
-            found = self._exceptions[id(shape)] = (shape, self.format_box(shape))
-        return found[1]
+        entry = self._exceptions.get(id(shape))  # one rule's shape is one object, and too long to be compared
+        if entry is None:
+            entry = self._exceptions[id(shape)] = (shape, self.format_box(shape))
+        return entry[1]
 
     def format_box(self, shape: Shape) -> tuple[Clause, ...]:
         """Return a box as conditions, the pivot's first."""
-        ordered = sorted(shape, key=lambda asked: (asked[0] != self.space.pivot, asked[0]))
-        found: list[Clause] = []
-        for asked in ordered:
-            said = self._clauses_by_values.get(asked)
-            if said is None:
-                said = self._clauses_by_values[asked] = self._format_values(*asked)
-            found += said
-        return tuple(found)
+        result: list[Clause] = []
+        for item in sorted(shape, key=lambda item: (item[0] != self.space.pivot, item[0])):
+            clauses = self._clauses_by_values.get(item)
+            if clauses is None:
+                clauses = self._clauses_by_values[item] = self._format_values(*item)
+            result += clauses
+        return tuple(result)
 
     def _format_values(self, attribute: int, part: ValueSet) -> tuple[Clause, ...]:
-        if not is_expressible(self.space.domains[attribute], part):
-            raise AssertionError(f"no conditions say {part} of {self.space.domains[attribute].attribute}")
-        said = express_checked_values(self.space.domains[attribute], part)
-        likes = self.space.domains[attribute].text_like_numbers
-        if likes and all(_accepts_unnamed_text(clause) for clause in said) is not bool(part[0] & likes):
-            self.rests_on[self.space.domains[attribute].attribute] = None
-        return said
+        domain = self.space.domains[attribute]
+        if not is_expressible(domain, part):
+            raise AssertionError(f"no conditions say {part} of {domain.attribute}")
+        clauses = express_checked_values(domain, part)
+        numbers = domain.text_like_numbers
+        if numbers and all(_accepts_unnamed_text(clause) for clause in clauses) is not bool(part[0] & numbers):
+            self.rests_on[domain.attribute] = None
+        return clauses
 
 
 def _accepts_unnamed_text(clause: Clause) -> bool:
-    """Say whether a clause takes a text that no condition names."""
-    return not isinstance(clause.condition, Condition) or (
-        holds(clause.condition, {clause.condition.attribute: ""}) is not clause.negate
-    )
+    part = clause.condition
+    return not isinstance(part, Condition) or (holds(part, {part.attribute: ""}) is not clause.negate)
 
 
 def common_box(pairs: WinnerPairs, pair: RankPair) -> Box | None:
-    """Return what both rules of a pair ask; None where nothing is in both."""
-    found: Box | None = {}
+    """Return the box that both rules of a pair have in common; None where it is empty."""
+    box: Box | None = {}
     for slices, rank in zip((pairs.old, pairs.new), pair, strict=True):
-        if found is not None and rank < len(slices.boxes):
-            found = intersect_box(found, tuple(pairs.space.box(slices.boxes[rank]).items()))
-    return found
+        if box is not None and rank < len(slices.boxes):
+            box = intersect_box(box, tuple(pairs.space.box(slices.boxes[rank]).items()))
+    return box
 
 
 class DraftRegionBuilder:
@@ -230,102 +204,97 @@ class DraftRegionBuilder:
         self.simplified: dict[tuple[int, int, int], tuple[Box, Sequence[Shape]]] = {}
 
     def build_drafts(self, without: Collection[int] = ()) -> Iterator[DraftRegion]:
-        """Yield the regions of all pairs, simplified, but for those that these new rules take."""
+        """Yield the regions of all pairs, simplified, except those of the new rules `without`."""
         yield from self.build_narrow(without)
-        yield from (rough for pair, rough in self.wide_drafts.items() if pair[1] not in without)
+        yield from (draft for pair, draft in self.wide_drafts.items() if pair[1] not in without)
 
     def build_narrow(self, without: Collection[int]) -> Iterator[DraftRegion]:
-        """Yield regions of pairs about few values: one for those alike but for the value."""
+        """Yield regions of pairs with few values of the pivot; pairs that differ in these values only are one."""
         alike: dict[Key, list[tuple[RankPair, NarrowPair]]] = {}
-        for pair, found in self.pairs.narrow.items():
+        for pair, narrow in self.pairs.narrow.items():
             if pair[1] in without:
                 continue
-            first, *others = set(found.masks_by_atom.values())
+            first, *others = set(narrow.masks_by_atom.values())
             if others:
-                yield self.build_separate(pair, found)
+                yield self.build_separate(pair, narrow)
             else:
-                alike.setdefault((self.pairs.destinations_of(pair), *self.shapes_of(pair), first), []).append(
-                    (pair, found)
-                )
+                key = (self.pairs.destinations_of(pair), *self.shapes_of(pair), first)
+                alike.setdefault(key, []).append((pair, narrow))
         for (_, old, new, before), group in alike.items():
-            atoms = sum(1 << atom for _, found in group for atom in found.masks_by_atom)
+            atoms = sum(1 << atom for _, narrow in group for atom in narrow.masks_by_atom)
             if is_expressible(self.space.pivot_domain, (atoms, 0, 0)):
                 box, excepts = self.without_pivot(old, new, before)
-                whole = {**box, self.space.pivot: (atoms, 0, 0)}
-                yield self.make_draft([pair for pair, _ in group], whole, excepts, group[0][1].box)
+                full_box = {**box, self.space.pivot: (atoms, 0, 0)}
+                yield self.make_draft([pair for pair, _ in group], full_box, excepts, group[0][1].box)
             else:
-                yield from (self.build_separate(pair, found) for pair, found in group)
+                yield from (self.build_separate(pair, narrow) for pair, narrow in group)
 
     def shapes_of(self, pair: RankPair) -> tuple[int, int]:
         """Return the shapes of both rules."""
-        always = self.space.always.shape
-        sides = zip((self.pairs.old, self.pairs.new), pair, strict=True)
-        old, new = (slices.boxes[rank].shape if rank < len(slices.boxes) else always for slices, rank in sides)
+        old, new = (
+            slices.boxes[rank].shape if rank < len(slices.boxes) else self.space.always.shape
+            for slices, rank in zip((self.pairs.old, self.pairs.new), pair, strict=True)
+        )
         return old, new
 
     def without_pivot(self, old: int, new: int, before: int) -> tuple[Box, Sequence[Shape]]:
-        """Return what two shapes have in common without what earlier ones take, simplified."""
+        """Return the common part of two shapes and the exceptions that earlier shapes make, simplified."""
         key = (old, new, before)
         if key not in self.simplified:
             shapes = self.space.shapes
             box = intersect_box(dict(shapes.all[old]), shapes.all[new]) or {}
-            outer = [one for one in bits(before) if not shapes.covering(one) & before & ~(1 << one)]
+            outer = [number for number in bits(before) if not shapes.covering(number) & before & ~(1 << number)]
             excepts = [shapes.all[number] for number in outer]
             self.simplified[key] = simplify(self.space, box, excepts, excepts)
         return self.simplified[key]
 
     def build_separate(self, pair: RankPair, narrow_pair: NarrowPair) -> DraftRegion:
-        """Return the region of one pair, where what earlier rules take differs by value, or values cannot be said."""
+        """Return the region of one pair whose exceptions differ by value or whose values conditions cannot express."""
         box = common_box(self.pairs, pair) or {}
         pivot = (sum(1 << atom for atom in narrow_pair.masks_by_atom), 0, 0)
+        exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
         if not is_expressible(self.space.pivot_domain, pivot):
-            excepts = self.earlier_shapes(RunningExceptions(self.pairs.old, self.pairs.new), pair)
+            excepts = self.earlier_shapes(exceptions, pair)
             return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
         box[self.space.pivot] = pivot
         by_shape: dict[int, int] = {}
         for atom, before in narrow_pair.masks_by_atom.items():
             for number in bits(before):
                 by_shape[number] = by_shape.get(number, 0) | 1 << atom
-        taken = RunningExceptions(self.pairs.old, self.pairs.new)
         excepts = []
         for number, mask in by_shape.items():
             parts = unite_values(self.space.pivot_domain, ((1 << atom, 0, 0) for atom in bits(mask)))
-            excepts += taken.with_pivot(number, parts)
+            excepts += exceptions.with_pivot(number, parts)
         return self.make_draft([pair], *simplify(self.space, box, excepts), narrow_pair.box)
 
     @cached_property
     def wide_drafts(self) -> dict[RankPair, DraftRegion]:
-        """The regions of pairs about many values, made in an order in which ranks mostly grow."""
-        made: dict[RankPair, DraftRegion] = {}
+        """The regions of pairs with many values of the pivot, built in an order in which ranks mostly grow."""
+        drafts: dict[RankPair, DraftRegion] = {}
         by_old: dict[int, list[RankPair]] = {}
         for pair in sorted(self.pairs.wide):
             by_old.setdefault(pair[0], []).append(pair)
-        rising, other = (
-            RunningExceptions(self.pairs.old, self.pairs.new),
-            RunningExceptions(self.pairs.old, self.pairs.new),
-        )
-        near = PatternExceptions(self.pairs)
-        for group in by_old.values():
-            for pair in group:
-                box = common_box(self.pairs, pair) or {}
-                pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
-                if near.applies_to(pivot):
-                    rules, more = near.shapes_before(pair, pivot)
-                    box, excepts = simplify(self.space, box, [*rules, *more], rules)
-                else:
-                    box, excepts = simplify(
-                        self.space, box, self.earlier_shapes(rising if len(group) == 1 else other, pair)
-                    )
-                made[pair] = self.make_draft([pair], box, excepts, self.pairs.wide[pair])
-        return made
+        rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
+        by_pattern = PatternExceptions(self.pairs)
+        for pair in chain.from_iterable(by_old.values()):
+            box = common_box(self.pairs, pair) or {}
+            pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
+            if by_pattern.applies_to(pivot):
+                rules, by_value = by_pattern.shapes_before(pair, pivot)
+                box, excepts = simplify(self.space, box, [*rules, *by_value], rules)
+            else:
+                running = rising if len(by_old[pair[0]]) == 1 else jumping
+                box, excepts = simplify(self.space, box, self.earlier_shapes(running, pair))
+            drafts[pair] = self.make_draft([pair], box, excepts, self.pairs.wide[pair])
+        return drafts
 
     def earlier_shapes(self, exceptions: RunningExceptions, pair: RankPair) -> list[Shape]:
-        """Return what earlier rules take of a pair."""
+        """Return the shapes that earlier rules take from a pair."""
         old, new = self.shapes_of(pair)
         return exceptions.shapes_before(pair, self.space.shapes.overlapping(old) & self.space.shapes.overlapping(new))
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
-        """Return a region of pairs that lead to the same destinations."""
+        """Return a region of pairs with the same destinations."""
         rules = [self.rules_of(pair) for pair in group]
         before, after = self.pairs.destinations_of(group[0])
         return DraftRegion(

@@ -1,8 +1,8 @@
 """Rows: the conversations that move, exactly and in few rows, for people to read (semantics "Rows").
 
-A region says from where to where; a row says where conversations will go, and names every place that they come from.
-So all conversations that one rule takes over can be one row: what the rule asks, without what earlier rules take and
-without what goes to the same destination today. Where that is longer than its regions, the regions are the rows.
+A row names one destination after the change and every origin, so all conversations that one rule takes over can be one
+row: the rule's box without earlier rules and without conversations that keep their destination. Where that is longer
+than the rule's regions, the regions are the rows.
 """
 
 from __future__ import annotations
@@ -25,19 +25,15 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.space.space import Example
 
-
-_MOST_PIECES: Final = 6
-"""Boxes that what one rule keeps may be cut into, before its regions are shorter."""
-_MAX_CHECKS: Final = 100_000
-"""Looks at an earlier rule, over all rows; a thousand ordinary rules need a few thousand."""
+_MOST_PIECES: Final = 6  # boxes of one rule's unchanged conversations; with more, its regions are shorter
+_MAX_CHECKS: Final = 100_000  # checks of an earlier rule, over all rows; a thousand ordinary rules need a few thousand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactRow:
-    """Conversations for which all of `where` and no whole list of `excepts` holds.
+    """Conversations with all of `where` and no complete list of `excepts`: each moves from an origin to `after`.
 
-    Each of them goes to one of `origins` today and to `after` afterwards, and these two differ. `before_rules` take
-    them today and `after_rules` afterwards (None: the default routing). `example` is one of the conversations.
+    `before_rules` take them before the change and `after_rules` after it (None: the default routing).
     """
 
     where: tuple[Clause, ...]
@@ -47,36 +43,29 @@ class ImpactRow:
     example: Example
     before_rules: tuple[RoutingEntry | None, ...]
     after_rules: tuple[RoutingEntry | None, ...]
-    unlikely: tuple[str, ...] = ()
-    """Attributes that have a value of another type, text or number, than any rule compares them with."""
+    unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
 
 def build_rows(
     builder: DraftRegionBuilder, drafts: Sequence[DraftRegion], formatter: RegionFormatter
 ) -> tuple[ImpactRow, ...]:
-    """Return rows that are disjoint and hold every conversation that moves; `drafts` are the regions under way.
-
-    Those that hang on a value of an unlikely type stand last.
-    """
-    taking = _RowBuilder(builder)
-    found = list(taking.build_all())
-    if found:
-        drafts = [*found, *builder.build_drafts(taking.covered_ranks)]
-    merged = merge_regions(builder.space, drafts, lambda rough: (rough.after, rough.excepts))
-    return tuple(
-        sorted((region_to_row(formatter.format_region(rough)) for rough in merged), key=lambda row: bool(row.unlikely))
-    )
+    """Return disjoint rows that hold every conversation that moves; rows with unlikely values come last."""
+    row_builder = _RowBuilder(builder)
+    rows = list(row_builder.build_all())
+    if rows:
+        drafts = [*rows, *builder.build_drafts(row_builder.covered_ranks)]
+    merged = merge_regions(builder.space, drafts, lambda draft: (draft.after, draft.excepts))
+    impact_rows = [region_to_row(formatter.format_region(draft)) for draft in merged]
+    return tuple(sorted(impact_rows, key=lambda row: bool(row.unlikely)))
 
 
 def region_to_row(region: Region) -> ImpactRow:
-    """Return a region, or what several were merged to, as a row."""
-    befores = dict.fromkeys(
-        None if entry is None else destination_of(entry.rule.targets) for entry in region.before_rules
-    )
+    """Return a region, merged or not, as a row."""
+    origins = (None if entry is None else destination_of(entry.rule.targets) for entry in region.before_rules)
     return ImpactRow(
         where=region.where,
         excepts=region.excepts,
-        origins=tuple(befores),
+        origins=tuple(dict.fromkeys(origins)),
         after=region.after,
         example=region.example,
         before_rules=region.before_rules,
@@ -86,14 +75,11 @@ def region_to_row(region: Region) -> ImpactRow:
 
 
 class _RowTooLongError(Exception):
-    """As one row it would be longer than its regions."""
+    """The row would be longer than its regions."""
 
 
 class _RowBuilder:
-    """Makes one row of all that a new rule takes over, where that is shorter.
-
-    `covered_ranks` are the ranks of such rules.
-    """
+    """Builds one row of all that a new rule takes over, where that is shorter; `covered_ranks` are these rules."""
 
     def __init__(self, builder: DraftRegionBuilder) -> None:
         self.builder, self.pairs, self.space = builder, builder.pairs, builder.space
@@ -102,8 +88,7 @@ class _RowBuilder:
         self._exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
 
     def build_all(self) -> Iterator[DraftRegion]:
-        """Yield the rows; none where the search stopped at its bound, for then what stays is not known either."""
-        if self.pairs.unknown:
+        if self.pairs.unknown:  # the unchanged conversations are not known either
             return
         moved: dict[int, list[RankPair]] = {}
         for pair in sorted((*self.pairs.narrow, *self.pairs.wide), key=lambda pair: (pair[1], pair[0])):
@@ -112,32 +97,28 @@ class _RowBuilder:
             if rank == DEFAULT_RANK or len(pairs) == 1 or rank in self.pairs.unchanged_ranks:
                 continue
             try:
-                rough = self._build_row(rank, pairs)
+                draft = self._build_row(rank, pairs)
             except (_RowTooLongError, UndecidedError):
                 continue
             self.covered_ranks.add(rank)
-            yield rough
+            yield draft
 
     def _build_row(self, rank: int, pairs: Sequence[RankPair]) -> DraftRegion:
-        """Return what a new rule takes over as one row. Raises _RowTooLongError."""
-        new = self.pairs.new
-        box = self.space.box(new.boxes[rank])
-        overlapping = self.space.shapes.overlapping(new.boxes[rank].shape)
+        rule = self.pairs.new.boxes[rank]
+        box, overlapping = self.space.box(rule), self.space.shapes.overlapping(rule.shape)
         same = sorted(self.pairs.same_destination.get(rank, ()))
         staying = [shape for old in same for shape in self._unchanged_shapes(old, box, overlapping)]
         if len(staying) > len(pairs):
             raise _RowTooLongError
         box, excepts = simplify(self.space, box, [*self._exceptions.shapes_before((0, rank), overlapping), *staying])
-        return self.builder.make_draft(pairs, box, excepts, self._example(pairs[0]))
-
-    def _example(self, pair: RankPair) -> Box:
-        found = self.pairs.narrow.get(pair)
-        return self.pairs.wide[pair] if found is None else found.box
+        narrow = self.pairs.narrow.get(pairs[0])
+        example = self.pairs.wide[pairs[0]] if narrow is None else narrow.box
+        return self.builder.make_draft(pairs, box, excepts, example)
 
     def _unchanged_shapes(self, rank: int, box: Box, overlapping: int) -> list[Shape]:
-        """Return boxes of what an old rule sends where a new one does, with what earlier rules take left out.
+        """Return boxes of the conversations of an old rule that keep their destination under a new rule.
 
-        `box` is what the new rule asks; `overlapping` are the shapes that have anything in common with it.
+        `box` is the new rule's box; `overlapping` are the shapes that have a conversation in common with it.
         """
         old = self.pairs.old
         own = self.space.box(old.boxes[rank])
@@ -147,23 +128,18 @@ class _RowBuilder:
             raise _RowTooLongError
         overlapping &= self.space.shapes.overlapping(old.boxes[rank].shape)
         earlier = {
-            id(one): one
-            for one, goes in zip(old.boxes[:rank], old.destinations[:rank], strict=True)
-            if overlapping >> one.shape & 1 and goes != old.destinations[rank]
+            id(rule): rule
+            for rule, destination in zip(old.boxes[:rank], old.destinations[:rank], strict=True)
+            if overlapping >> rule.shape & 1 and destination != old.destinations[rank]
         }
-        boxes = map(self.space.box, earlier.values())
-        taken = [tuple(sorted(one.items())) for one in boxes if intersect_box(common, tuple(one.items())) is not None]
-        pieces = self._cut_out_exceptions(*simplify(self.space, own, taken))
-        return [tuple(sorted(piece.items())) for piece in pieces]
-
-    def _cut_out_exceptions(self, box: Box, excepts: Sequence[Shape]) -> list[Box]:
-        """Cut a box without its exceptions into boxes."""
-        pieces = [box]
+        shapes = (tuple(sorted(self.space.box(rule).items())) for rule in earlier.values())
+        own, excepts = simplify(self.space, own, [s for s in shapes if intersect_box(common, s) is not None])
+        pieces = [own]
         for shape in excepts:
             pieces = [part for piece in pieces for part in self._subtract_shape(piece, shape)]
             if len(pieces) > _MOST_PIECES:
                 raise _RowTooLongError
-        return pieces
+        return [tuple(sorted(piece.items())) for piece in pieces]
 
     def _subtract_shape(self, box: Box, shape: Shape) -> Iterator[Box]:
         if intersect_box(box, shape) is None:
@@ -172,9 +148,9 @@ class _RowBuilder:
         inside = dict(box)
         for attribute, part in shape:
             domain = self.space.domain(attribute)
-            here = inside.get(attribute, domain.all)
-            for left in subtract(domain, here, part):
-                if not is_expressible(self.space.domains[attribute], left):
+            values = inside.get(attribute, domain.all)
+            for remaining in subtract(domain, values, part):
+                if not is_expressible(self.space.domains[attribute], remaining):
                     raise _RowTooLongError
-                yield {**inside, attribute: left}
-            inside[attribute] = intersect(here, part)
+                yield {**inside, attribute: remaining}
+            inside[attribute] = intersect(values, part)

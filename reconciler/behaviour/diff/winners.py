@@ -1,8 +1,7 @@
 """Pairs of winners, before and after, that some conversation has and whose destinations differ.
 
-Who takes what is left of a shape in a slice of a list: down the slice, until nothing is left.
-
-What rules about most values of the pivot take is the same in most slices, and is worked out once for what others leave.
+A walk goes down a slice of a list and yields the rules that take a shape's conversations, until none is left. The
+rules with most values of the pivot take the same in most slices, so their runs are computed once.
 """
 
 from __future__ import annotations
@@ -23,15 +22,16 @@ if TYPE_CHECKING:
     from reconciler.behaviour.routing_entry import Destination
     from reconciler.behaviour.space.boxes import Box
 
-
-DEFAULT_RANK: Final = maxsize
-"""The rank of the default routing: after all rules."""
-
+DEFAULT_RANK: Final = maxsize  # the rank of the default routing: after all rules
 _ORDINARY_SLICE: Final = -1
+_EXCEPTION_COST: Final = 100  # of an exception of a region or a value of its example, in comparisons
+_CONDITION_COST: Final = 50  # of each further condition of an exception, or ten values of one
+
+RankPair = tuple[int, int]  # the rank before and the rank after; DEFAULT_RANK for the default routing
 
 
 class Taker(NamedTuple):
-    """A rule that takes something, and a box of what it takes; None where it was not decided whether it does."""
+    """A rule that takes conversations, and a box of them; None where the search was not decided."""
 
     rank: int
     box: Box | None
@@ -53,9 +53,9 @@ class SliceWalk:
     def find_takers(
         self, atom: int, shape: int, before: int, visited_runs: set[tuple[int, int, int]]
     ) -> Iterator[Taker]:
-        """Yield who takes what the shapes `before` leave of a shape in a slice.
+        """Yield the rules that take what the shapes `before` leave of a shape in a slice.
 
-        Of rules about most values, only runs that are not in `visited_runs` yet, in which they are noted.
+        Of the rules with most values, only runs outside `visited_runs`, to which they are added.
         """
         slices = self.slices
         shapes = slices.shapes(atom)
@@ -63,24 +63,26 @@ class SliceWalk:
         low = -1
         for rank in slices.ranks_by_atom.get(atom, ()) if atom != UNNAMED_SLICE else ():
             self.space.budget.spend()
-            other = slices.boxes[rank].shape
-            if not (overlapping & ~before) >> other & 1:
+            blocker = slices.boxes[rank].shape
+            if not (overlapping & ~before) >> blocker & 1:
                 continue
             yield from self._takers_between(atom, shape, before, (low, rank), visited_runs)
-            taker = self._find_taker(atom, shape, rank, before | slices.prefix_masks.mask_before(rank, atom))
-            if taker is not None:
-                yield taker
-            if covering >> other & 1:
+            yield from self._find_taker(atom, shape, rank, before | slices.prefix_masks.mask_before(rank, atom))
+            if covering >> blocker & 1:
                 return
-            before |= 1 << other
+            before |= 1 << blocker
             low = rank
         yield from self._takers_between(atom, shape, before, (low, DEFAULT_RANK + 1), visited_runs)
 
     def _takers_between(
         self, atom: int, shape: int, before: int, ends: tuple[int, int], visited_runs: set[tuple[int, int, int]]
     ) -> list[Taker]:
-        """Return the rules about most values, between two ranks, that take something."""
-        run = self._taker_run(atom, shape, before)
+        """Return the rules with most values, between two ranks, that take conversations."""
+        kind = atom if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks else _ORDINARY_SLICE
+        run = self._runs.get((kind, shape, before))
+        if run is None:
+            takers = list(self._wide_takers(atom, kind, shape, before))
+            run = self._runs[kind, shape, before] = _TakerRun([taker.rank for taker in takers], takers)
         first, last = bisect_right(run.ranks, ends[0]), bisect_left(run.ranks, ends[1])
         key = (id(run), first, last)
         if key in visited_runs:
@@ -88,88 +90,63 @@ class SliceWalk:
         visited_runs.add(key)
         return run.takers[first:last]
 
-    def _taker_run(self, atom: int, shape: int, before: int) -> _TakerRun:
-        slices = self.slices
-        kind = atom if atom == UNNAMED_SLICE or atom in slices.prefix_masks.late_ranks else _ORDINARY_SLICE
-        key = (kind, shape, before)
-        run = self._runs.get(key)
-        if run is None:
-            takers = list(self._wide_takers(atom, kind, shape, before))
-            run = self._runs[key] = _TakerRun([taker.rank for taker in takers], takers)
-        return run
-
     def _wide_takers(self, atom: int, kind: int, shape: int, before: int) -> Iterator[Taker]:
         slices = self.slices
         shapes = slices.shapes(atom)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
-        cumulated = slices.unnamed_prefix_masks if atom == UNNAMED_SLICE else slices.prefix_masks
+        masks = slices.unnamed_prefix_masks if atom == UNNAMED_SLICE else slices.prefix_masks
         if kind not in self._first_ranks:
-            self._first_ranks[kind] = [
-                rank for rank in sorted(cumulated.first_ranks(kind).values()) if rank < DEFAULT_RANK
-            ]
+            ranks = sorted(masks.first_ranks(kind).values())
+            self._first_ranks[kind] = [rank for rank in ranks if rank < DEFAULT_RANK]
         self.space.budget.spend(len(self._first_ranks[kind]))
         for rank in self._first_ranks[kind]:
-            other = slices.shape(atom, rank)
-            if (overlapping & ~before) >> other & 1:
-                taker = self._find_taker(atom, shape, rank, before | cumulated.mask_before(rank, kind))
-                if taker is not None:
-                    yield taker
-                if covering >> other & 1:
+            blocker = slices.shape(atom, rank)
+            if (overlapping & ~before) >> blocker & 1:
+                yield from self._find_taker(atom, shape, rank, before | masks.mask_before(rank, kind))
+                if covering >> blocker & 1:
                     return
-        taker = self._find_taker(atom, shape, DEFAULT_RANK, before | cumulated.mask_before(DEFAULT_RANK, kind))
-        if taker is not None:
-            yield taker
+        yield from self._find_taker(atom, shape, DEFAULT_RANK, before | masks.mask_before(DEFAULT_RANK, kind))
 
-    def _find_taker(self, atom: int, shape: int, rank: int, before: int) -> Taker | None:
+    def _find_taker(self, atom: int, shape: int, rank: int, before: int) -> Iterator[Taker]:
         slices = self.slices
         try:
             box = slices.shapes(atom).find_free_box(shape, slices.shape_of_rank(atom, rank), before)
         except UndecidedError:
             if self.space.budget.is_exhausted():
                 raise
-            return Taker(rank, None)
-        return None if box is None else Taker(rank, box)
-
-
-_EXCEPTION_COST: Final = 100
-"""What it costs to make an exception of a region, or to keep a value of its example, in comparisons."""
-_CONDITION_COST: Final = 50
-"""What it costs to say each further condition of an exception, or ten values of one."""
-
-RankPair = tuple[int, int]
-"""The rank before and the rank after; DEFAULT for the default routing."""
+            yield Taker(rank, None)
+        else:
+            if box is not None:
+                yield Taker(rank, box)
 
 
 @dataclass(slots=True)
 class NarrowPair:
-    """A pair of which one rule is about few values of the pivot: a box, and what earlier rules take, by value."""
+    """A pair with a rule of few values of the pivot: a box, and the earlier shapes that take from it, by value."""
 
     box: Box
     masks_by_atom: dict[int, int] = field(default_factory=dict)
 
 
 class WinnerPairs:
-    """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` ones, which may be none."""
+    """The pairs of two lists: `narrow`, `wide` with a box of each, and `unknown` pairs, which may not exist."""
 
     def __init__(self, old: PivotSlices, new: PivotSlices) -> None:
         self.old, self.new, self.space = old, new, old.space
         self.narrow: dict[RankPair, NarrowPair] = {}
         self.wide: dict[RankPair, Box] = {}
         self.unknown: dict[RankPair, None] = {}
+        # By rank after, the ranks before whose conversations the rule takes without a new destination.
         self.same_destination: dict[int, set[int]] = {}
-        """Of each rank after: the ranks before whose conversations it takes, and sends where they went."""
+        # The ranks after of rules with the conditions and destination of a rule before; not in `same_destination`.
         self.unchanged_ranks: set[int] = set()
-        """The ranks after of rules that ask and send what a rule before does.
-
-        What these keep is not in `same_destination`.
-        """
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}
         self._find_pairs()
 
     def _find_pairs(self) -> None:
-        """Try the rules that have no twin with all others, and those whose twin leads elsewhere with that."""
+        """Try the rules without a twin with all others, and those whose twin has another destination with it."""
         twin_of = pair_equal_rules(self.old, self.new)
         for rank in first_ranks(self.old):
             twin = twin_of.get(rank)
@@ -179,19 +156,19 @@ class WinnerPairs:
                 self._pair_equal_rules(rank, twin)
             else:
                 self.unchanged_ranks.add(twin)
-        staying = set(twin_of.values())
+        twins = set(twin_of.values())
         for rank in first_ranks(self.new):
-            if rank not in staying:
+            if rank not in twins:
                 self._pair_with_takers(rank, self.new, self.old)
 
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
-        """Return where a pair sends conversations, before and after."""
+        """Return the destinations of a pair, before and after."""
         return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
 
     def _pair_with_takers(self, rank: int, side: PivotSlices, opposite_side: PivotSlices) -> None:
-        """Find who of the other list takes what this rule wins."""
+        """Find the rules of the opposite list that take conversations of this winner."""
         walk = self._walks[id(opposite_side)]
-        seen: set[tuple[int, int, int]] = set()
+        visited: set[tuple[int, int, int]] = set()
         narrow = bool(side.boxes[rank].atoms)
         try:
             for atom in side.open_atoms(rank):
@@ -200,13 +177,13 @@ class WinnerPairs:
                 before = side.mask_before(atom, rank) & shapes.overlapping(shape)
                 if before & shapes.covering(shape):
                     continue
-                for other, box in walk.find_takers(atom, shape, before, set() if narrow else seen):
-                    self._record(atom, (rank, other) if side is self.old else (other, rank), box)
+                for taker, box in walk.find_takers(atom, shape, before, set() if narrow else visited):
+                    self._record(atom, (rank, taker) if side is self.old else (taker, rank), box)
         except UndecidedError:
             self.unknown[(rank, DEFAULT_RANK) if side is self.old else (DEFAULT_RANK, rank)] = None
 
     def _pair_equal_rules(self, old: int, new: int) -> None:
-        """Find whether two rules that ask the same win a conversation; of rules about many values one is enough."""
+        """Find whether two rules with equal conditions win a conversation; one slice is enough for many values."""
         try:
             for atom in self._open_atoms(old, new):
                 self.space.budget.spend()
@@ -220,7 +197,7 @@ class WinnerPairs:
             self.unknown[old, new] = None
 
     def _open_atoms(self, old: int, new: int) -> Iterable[int]:
-        """Return the slices of two twins in which the rules about most values may leave them anything."""
+        """Return the slices of two twins in which the rules with most values may leave them anything."""
         box, wide = self.old.boxes[old], (self.old.prefix_masks, self.new.prefix_masks)
         if box.atoms or self.space.shapes.may_leave_any(box.shape, wide[0].mask_before(old) | wide[1].mask_before(new)):
             return self.old.atoms(old)
@@ -228,7 +205,7 @@ class WinnerPairs:
         return [*unnamed, *(atom for atom in wide[0].late_ranks | wide[1].late_ranks if self.old.holds(atom, old))]
 
     def _record(self, atom: int, pair: RankPair, box: Box | None) -> None:
-        """Note a pair that takes a box in a slice, unless it leads to one destination."""
+        """Record a pair that takes a box in a slice, unless both rules have one destination."""
         if pair in self.wide:
             return
         before, after = self.destinations_of(pair)
@@ -238,20 +215,16 @@ class WinnerPairs:
         if box is None:
             self.unknown[pair] = None
             return
-        taken = self._charge_region(atom, pair, box)
+        earlier = self._charge_region(atom, pair, box)
         if atom != UNNAMED_SLICE:
             box = {**box, self.space.pivot: (1 << atom, 0, 0)}
-        old, new = pair
-        if not (self.old.is_narrow(old) or self.new.is_narrow(new)):
+        if self.old.is_narrow(pair[0]) or self.new.is_narrow(pair[1]):
+            self.narrow.setdefault(pair, NarrowPair(box)).masks_by_atom[atom] = earlier
+        else:
             self.wide[pair] = box
-            return
-        self.narrow.setdefault(pair, NarrowPair(box)).masks_by_atom[atom] = taken
 
     def _charge_region(self, atom: int, pair: RankPair, box: Box) -> int:
-        """Return the shapes that take something before a pair; counts the work of making a region of it.
-
-        Raises UndecidedError.
-        """
+        """Return the shapes that take conversations before a pair; spends the work of building its region."""
         taken = self.old.mask_before(atom, pair[0]) | self.new.mask_before(atom, pair[1])
         shapes = []
         for slices, rank in zip((self.old, self.new), pair, strict=True):
@@ -265,14 +238,14 @@ class WinnerPairs:
         return taken
 
     def _price(self, atom: int, number: int) -> int:
-        """Return what it costs to say a shape as an exception: a document holds each of its conditions."""
+        """Return the cost of a shape as an exception: a document holds each of its conditions."""
         shapes = self.old.shapes(atom)
         price = self._prices.get((id(shapes), number))
         if price is None:
             length = 0.0
             for attribute, part in shapes.all[number]:
                 domain = self.space.domain(attribute)
-                # Among texts of the pivot that no rule names a shape has none of the others, which it need not deny.
+                # Among unnamed texts of the pivot a shape has none of the named ones, which it need not deny.
                 denied = domain.text_mask if atom == UNNAMED_SLICE and attribute == self.space.pivot else 0
                 length += domain.clause_cost((part[0] | denied, *part[1:]))
             price = _EXCEPTION_COST + int(_CONDITION_COST * max(0, length - 1))

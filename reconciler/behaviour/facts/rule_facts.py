@@ -1,26 +1,27 @@
-"""Rules of two lists that ask the same and keep their order: each such pair is one rule.
+"""Facts about one list of rules, each proven: contradictory, shadowed and redundant rules, and ties that matter.
 
-Facts about one list of rules: which can never match, are shadowed or redundant, and which ties matter.
-
-Facts, each proven: a rule of which nothing could be decided within the bound of work is named in `undecided`.
+A rule that could not be decided within the work budget is in `undecided`. Also the pairs of equal rules of two lists.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
-from reconciler.behaviour.facts.shadowing import ShadowingSearch
 from reconciler.behaviour.facts.ties import Tie, find_ties
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
-from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+from reconciler.behaviour.space.domain import REST, covers
+from reconciler.behaviour.space.patterns import bits
+from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
 from reconciler.behaviour.space.space import Space, find_contradiction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from reconciler.behaviour.space.boxes import Box
     from reconciler.model.rule import Condition, Opaque
 
 
@@ -34,7 +35,7 @@ class ContradictoryRule:
 
 @dataclass(frozen=True, slots=True)
 class ShadowedRule:
-    """A rule all of whose conversations earlier rules take; without any of `shadowing` that would not be so."""
+    """A rule whose conversations earlier rules all take; each of the `shadowing` rules is necessary for that."""
 
     entry: RoutingEntry
     shadowing: tuple[RoutingEntry, ...]
@@ -50,7 +51,7 @@ class RedundantRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleFacts:
-    """What is known of a list of rules."""
+    """The facts about a list of rules."""
 
     contradictory: tuple[ContradictoryRule, ...]
     shadowed: tuple[ShadowedRule, ...]
@@ -65,7 +66,7 @@ def analyze_rules(
     texts: Mapping[str, Iterable[str]] | None = None,
     work: int = DEFAULT_WORK,
 ) -> RuleFacts:
-    """Return the facts about a list of rules. `texts` are further values of attributes to tell apart."""
+    """Return the facts about a list of rules; `texts` are further values of attributes to distinguish."""
     ordered = order_entries(entries, evaluation)
     space = Space((ordered,), texts)
     space.budget.remaining = work
@@ -73,87 +74,182 @@ def analyze_rules(
 
 
 def analyze_slices(slices: PivotSlices) -> RuleFacts:
-    """Return the facts about a list that is filed already."""
-    return _RuleAnalysis(slices).find_facts()
+    """Return the facts about a list, managed rules first in case the budget does not last for all."""
+    entries = slices.entries
+    shadowed: list[ShadowedRule] = []
+    redundant: list[RedundantRule] = []
+    undecided: dict[int, None] = {}
+    search = _ShadowingSearch(slices)
+    for rank in sorted(range(len(entries)), key=lambda rank: entries[rank].address is None):
+        try:
+            replacements = _find_replacements(slices, rank)
+            if replacements is None:
+                shadowed.append(ShadowedRule(entries[rank], search.shadowing_rules(rank)))
+            elif replacements:
+                redundant.append(RedundantRule(entries[rank], replacements))
+        except UndecidedError:
+            undecided[rank] = None
+    never = (ContradictoryRule(entry, find_contradiction(slices.space, entry)) for entry in slices.never_matching)
+    return RuleFacts(
+        contradictory=tuple(never),
+        shadowed=tuple(shadowed),
+        redundant=tuple(redundant),
+        ties=tuple(find_ties(slices, undecided)),  # adds to `undecided`
+        undecided=tuple(entries[rank] for rank in sorted(undecided)),
+    )
 
 
-class _RuleAnalysis:
+def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ...] | None:
+    """Return the rules that make this one redundant; () where it is needed, None where it wins no conversation."""
+    wins = False
+    takers: dict[int, None] = {}
+    for atom in slices.open_atoms(rank):
+        slices.space.budget.spend()
+        before = slices.mask_before(atom, rank)
+        head = slices.shape(atom, rank)
+        if slices.shapes(atom).has_free_box(head, head, before):
+            wins = True
+            if _is_needed_in(slices, atom, rank, before, takers):
+                return ()
+    return tuple(slices.entries[taker] for taker in sorted(takers)) if wins else None
+
+
+def _is_needed_in(slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]) -> bool:
+    """Return whether a conversation of a slice would go elsewhere without the rule; adds the others to `takers`."""
+    shape, shapes, destination = slices.shape(atom, rank), slices.shapes(atom), slices.destinations[rank]
+    alike = slices.same_destination_mask_after(atom, rank)
+    if not alike or shapes.has_free_box(shape, shape, before | alike):
+        return True
+    apart = ~shapes.overlapping(shape)
+    for later in slices.ranks_in(atom):
+        slices.space.budget.spend()
+        later_shape = slices.shape(atom, later)
+        if later <= rank or (apart | before) >> later_shape & 1:
+            continue
+        if shapes.has_free_box(shape, later_shape, before):
+            if slices.destinations[later] != destination:
+                return True
+            takers[later] = None
+        before |= 1 << later_shape
+    return False
+
+
+class _ShadowingSearch:
+    """Searches one list; raises UndecidedError where the budget ends a search."""
+
     def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.space = slices, slices.space
-        self.undecided: dict[int, None] = {}
 
-    def find_facts(self) -> RuleFacts:
-        """Go through the rules in order: first those of the manifests, should the budget not last for all."""
-        entries = self.slices.entries
-        shadowed: list[ShadowedRule] = []
-        redundant: list[RedundantRule] = []
-        culprits = ShadowingSearch(self.slices)
-        for rank in sorted(range(len(entries)), key=lambda rank: entries[rank].address is None):
-            try:
-                instead = self.find_replacements(rank)
-                if instead is None:
-                    shadowed.append(ShadowedRule(entries[rank], culprits.shadowing_rules(rank)))
-                elif instead:
-                    redundant.append(RedundantRule(entries[rank], instead))
-            except UndecidedError:
-                self.undecided[rank] = None
-        never = tuple(
-            ContradictoryRule(entry, find_contradiction(self.space, entry)) for entry in self.slices.never_matching
+    def shadowing_rules(self, rank: int) -> tuple[RoutingEntry, ...]:
+        """Return earlier rules that together take all conversations of a shadowed rule, each of them necessary."""
+        single = self.find_single(rank)
+        needed = [single] if single is not None else self.find_several(rank)
+        for rule in list(needed) if len(needed) > 1 else ():
+            remaining = [other for other in needed if other != rule]
+            if self.find_uncovered(rank, remaining) is None:
+                needed = remaining
+        return tuple(self.slices.entries[rule] for rule in needed)
+
+    def find_single(self, rank: int) -> int | None:
+        """Return the first rule that alone takes all of a rule's conversations, or None."""
+        covering = self.space.shapes.covering(self.slices.boxes[rank].shape)
+        atoms = self.slices.boxes[rank].atoms
+        if atoms:
+            covering &= self.slices.mask_before(atoms[0], rank)
+        if not covering:
+            return None
+        candidates = (
+            self.candidates_in_slice(atoms[0], covering, rank)
+            if len(atoms) == 1
+            else self.candidates(covering, rank, atoms)
         )
-        tied = tuple(find_ties(self.slices, self.undecided))
-        undecided = tuple(entries[rank] for rank in sorted(self.undecided))
-        return RuleFacts(
-            contradictory=never, shadowed=tuple(shadowed), redundant=tuple(redundant), ties=tied, undecided=undecided
-        )
+        return min(candidates, default=None)
 
-    def find_replacements(self, rank: int) -> tuple[RoutingEntry, ...] | None:
-        """Return who would send a rule's conversations where it does: nobody where it is needed, None without any."""
-        wins = False
-        others: dict[int, None] = {}
-        for atom in self.slices.open_atoms(rank):
-            self.space.budget.spend()
-            before = self.slices.mask_before(atom, rank)
-            head = self.slices.shape(atom, rank)
-            if self.slices.has_free_box(atom, (head, head), before):
-                wins = True
-                if self.is_needed_in(atom, rank, before, others):
-                    return ()
-        return tuple(self.slices.entries[one] for one in sorted(others)) if wins else None
+    def candidates_in_slice(self, atom: int, covering: int, rank: int) -> Iterator[int]:
+        """Yield earlier rules of a slice with these shapes, the first rule of each shape among them."""
+        boxes, about = self.slices.boxes, self.slices.ranks_by_atom.get(atom, ())
+        self.space.budget.spend(covering.bit_count())
+        first = self.slices.prefix_masks.first_ranks(atom)
+        yield from (rule for rule in about if rule < rank and covering >> boxes[rule].shape & 1)
+        yield from (rule for rule in (first.get(shape, NO_RANK) for shape in bits(covering)) if rule < rank)
 
-    def is_needed_in(self, atom: int, rank: int, before: int, others: dict[int, None]) -> bool:
-        """Say whether a slice has a conversation that would go elsewhere without the rule; gathers who takes others."""
+    def candidates(self, covering: int, rank: int, atoms: Sequence[int]) -> Iterator[int]:
+        """Yield the first earlier rule of each of these shapes that has all of a rule's values of the pivot."""
+        slices, boxes = self.slices, self.slices.boxes
+        self.space.budget.spend(covering.bit_count())
+        if atoms:
+            about = [rule for rule in slices.ranks_by_atom.get(atoms[0], ()) if covering >> boxes[rule].shape & 1]
+            yield from (rule for rule in about if rule < rank and all(slices.holds(atom, rule) for atom in atoms))
+        for shape in bits(covering):
+            for rule in self.wide_ranks.get(shape, ()):
+                self.space.budget.spend(1 + len(atoms))
+                if rule >= rank:
+                    break
+                alone = all(slices.holds(atom, rule) for atom in atoms)
+                if alone and (atoms or covers(boxes[rule].pivot, boxes[rank].pivot)):
+                    yield rule
+                    break
+
+    @cached_property
+    def wide_ranks(self) -> dict[int, list[int]]:
+        """The rules with many values of the pivot, by shape."""
+        ranks: dict[int, list[int]] = {}
+        for rank, box in enumerate(self.slices.boxes):
+            if not box.atoms:
+                ranks.setdefault(box.shape, []).append(rank)
+        return ranks
+
+    def find_several(self, rank: int) -> list[int]:
+        """Return earlier rules that together take a rule's conversations: the next rule for each uncovered box."""
         slices = self.slices
-        shape, goes = slices.shape(atom, rank), slices.destinations[rank]
-        alike = slices.same_destination_mask_after(atom, rank)
-        if not alike or self.slices.has_free_box(atom, (shape, shape), before | alike):
-            return True
-        shapes = self.space.rest_shapes if atom == UNNAMED_SLICE else self.space.shapes
-        apart = ~shapes.overlapping(shape)
-        for one in slices.ranks_in(atom):
-            self.space.budget.spend()
-            other = slices.shape(atom, one)
-            if one <= rank or (apart | before) >> other & 1:
-                continue
-            if self.slices.has_free_box(atom, (shape, other), before):
-                if slices.destinations[one] != goes:
-                    return True
-                others[one] = None
-            before |= 1 << other
-        return False
+        needed: list[int] = []
+        while (hole := self.find_uncovered(rank, needed)) is not None:
+            atom, box = hole
+            takers = slices.shapes(atom).touching(box.items())
+            needed.append(next(rule for rule in slices.first_ranks_in(atom) if takers >> slices.shape(atom, rule) & 1))
+        return sorted(needed)
+
+    def find_uncovered(self, rank: int, others: Sequence[int]) -> tuple[int, Box] | None:
+        """Return a slice, and conversations of a rule in it that none of the others takes."""
+        for atom in self.distinct_slices(rank, others):
+            self.space.budget.spend(1 + len(others))
+            blockers = 0
+            for blocker in others:
+                if self.slices.holds(atom, blocker):
+                    blockers |= 1 << self.slices.shape(atom, blocker)
+            shape = self.slices.shape(atom, rank)
+            box = self.slices.find_free_box(atom, (shape, shape), blockers)
+            if box is not None:
+                return atom, box
+        return None
+
+    def distinct_slices(self, rank: int, others: Sequence[int]) -> Iterator[int]:
+        """Yield slices of a rule, one for each set of the others that is in it."""
+        box = self.slices.boxes[rank]
+        if box.rest >= 0:
+            yield UNNAMED_SLICE
+        if self.space.pivot < 0:
+            return
+        parts = [self.space.pivot_values(box)[0] & ~REST]
+        for blocker in others:
+            atoms = self.space.pivot_values(self.slices.boxes[blocker])[0]
+            self.space.budget.spend(len(parts))
+            parts = [piece for part in parts for piece in (part & atoms, part & ~atoms) if piece]
+        yield from ((part & -part).bit_length() - 1 for part in parts if part)
 
 
 def first_ranks(slices: PivotSlices) -> list[int]:
-    """Return the ranks of the rules but for those before which another one asks the same: these take nothing."""
-    seen: dict[int, int] = {}
+    """Return the ranks of the rules without those behind a rule with equal conditions, which take nothing."""
+    ranks: dict[int, int] = {}
     for rank, box in enumerate(slices.boxes):
-        seen.setdefault(id(box), rank)
-    return list(seen.values())
+        ranks.setdefault(id(box), rank)
+    return list(ranks.values())
 
 
 def pair_equal_rules(old: PivotSlices, new: PivotSlices) -> dict[int, int]:
-    """Pair the rules of both lists that ask the same and keep their order: the most that can be paired."""
-    place_in_new = {id(new.boxes[rank]): rank for rank in first_ranks(new)}
-    candidates = [(rank, place_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
+    """Return as many pairs of rules with equal conditions as keep their order in both lists."""
+    rank_in_new = {id(new.boxes[rank]): rank for rank in first_ranks(new)}
+    candidates = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
     return _longest_increasing([pair for pair in candidates if pair[1] >= 0])
 
 
@@ -170,10 +266,10 @@ def _longest_increasing(candidates: Sequence[tuple[int, int]]) -> dict[int, int]
             places.append(place)
         else:
             ends[at], places[at] = twin, place
-    found = {}
+    pairs = {}
     place = places[-1] if places else -1
     while place >= 0:
         old, twin = candidates[place]
-        found[old] = twin
+        pairs[old] = twin
         place = previous[place]
-    return found
+    return pairs

@@ -1,7 +1,7 @@
-"""Which change must come before which, so that no conversation goes anywhere but to its old or its new destination.
+"""The dependencies between changes, so that every conversation goes to its old or its new destination.
 
-Each rule that goes or comes is a version: the old one of a change, and the new one. Only pairs of versions of two
-changes that share a conversation can constrain each other.
+Each changed rule has an old and a new version. Two changes constrain each other only if versions of both have a
+conversation in common.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ from typing import TYPE_CHECKING, Final
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.ordering.graph import Dependencies
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
-from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
+from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-
-MAX_PAIR_CHECKS: Final = 4_000_000
-"""How many pairs of versions, and values of the pivot that they share, are looked at before the search is given up."""
-MAX_DEPENDENCIES: Final = 500_000
-"""How many links between changes are kept before the search is given up: their memory is bounded too."""
+MAX_PAIR_CHECKS: Final = 4_000_000  # pairs of versions, and common values of the pivot, before the search ends
+MAX_DEPENDENCIES: Final = 500_000  # links between changes before the search ends, to bound their memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class RuleVersion:
-    """A rule that goes or comes: the change, its list, its rank there, and its priority as it is evaluated."""
+    """A rule before or after its change: the change, its list, its rank there, and its priority as evaluated."""
 
     move: int
     slices: PivotSlices
@@ -45,12 +42,12 @@ class RuleVersion:
 
     @property
     def destination(self) -> object:
-        """Return where it sends conversations."""
+        """Return the destination of the rule."""
         return self.slices.destinations[self.rank]
 
 
 class Constraints:
-    """What links some changes; `undecided` are those for which the bound of work was reached."""
+    """The dependencies between changes; `undecided` are those for which the work budget was spent."""
 
     def __init__(self, moves: Sequence[Move], fixed: Sequence[RoutingEntry], evaluation: Evaluation, work: int) -> None:
         self.moves = moves
@@ -80,7 +77,7 @@ class Constraints:
         )
 
     def _versions(self, slices: PivotSlices, entries: Sequence[RoutingEntry | None]) -> dict[int, RuleVersion]:
-        """Return the versions that take part at all: enabled, and not contradicting themselves."""
+        """Return the versions that take part: enabled, and without a contradiction."""
         rank_of = {id(entry): rank for rank, entry in enumerate(slices.entries)}
         levels = self.levels[id(slices)]
         return {
@@ -93,112 +90,93 @@ class Constraints:
         """Leave out changes that route as before: a new name, a new description."""
         for move in list(self.old_versions):
             old, new = self.old_versions[move], self.new_versions.get(move)
-            if new is not None and self.keeps_position(move) and old.destination == new.destination:
+            if new is None or old.level != new.level or old.destination != new.destination:
+                continue
+            if self.old.boxes[old.rank] is self.new.boxes[new.rank]:  # one of the two equal rules is always present
                 del self.old_versions[move], self.new_versions[move]
 
-    def keeps_position(self, move: int) -> bool:
-        """Say whether a change's old and new rule ask the same at the same place: one of them is always there."""
-        old, new = self.old_versions.get(move), self.new_versions.get(move)
-        if old is None or new is None:
-            return False
-        return old.level == new.level and self.old.boxes[old.rank] is self.new.boxes[new.rank]
-
     def _find_dependencies(self) -> None:
-        """Look at every pair of versions that are about one value of the pivot, or about many."""
-        going, coming = _VersionIndex(self.old_versions.values()), _VersionIndex(self.new_versions.values())
+        old_index, new_index = _VersionIndex(self.old_versions.values()), _VersionIndex(self.new_versions.values())
         try:
             for old in self.old_versions.values():
-                for new in self._overlapping_versions(old, coming):
-                    if self.visible_up_to(new) >= old.level and self._share_conversation(
-                        old, new, (old.level, new.level)
-                    ):
+                for new in self._overlapping_versions(old, new_index):
+                    levels = (old.level, new.level)
+                    if self.visible_up_to(new) >= old.level and self._share_conversation(old, new, levels):
                         self.add_before_remove.add((new.move, old.move))
-                for other in self._hidden_versions(old, going):
-                    if self._share_conversation(old, other, (old.level, other.level)):
-                        self.remove_before_remove.add((other.move, old.move))
+                for hidden in self._hidden_versions(old, old_index):
+                    if self._share_conversation(old, hidden, (old.level, hidden.level)):
+                        self.remove_before_remove.add((hidden.move, old.move))
             for new in self.new_versions.values():
-                for other in self._hidden_versions(new, coming):
-                    if self._share_conversation(new, other, (other.level, new.level)):
-                        self.add_before_add.add((new.move, other.move))
+                for hidden in self._hidden_versions(new, new_index):
+                    if self._share_conversation(new, hidden, (hidden.level, new.level)):
+                        self.add_before_add.add((new.move, hidden.move))
         except UndecidedError:
             self.undecided = {*self.old_versions, *self.new_versions}
 
     def _hidden_versions(self, version: RuleVersion, index: _VersionIndex) -> Iterator[RuleVersion]:
-        """Yield the versions behind this one that lead elsewhere."""
-        for other in self._overlapping_versions(version, index):
-            if version.level < other.level and version.destination != other.destination:
-                yield other
+        """Yield the versions behind this one that have another destination."""
+        for hidden in self._overlapping_versions(version, index):
+            if version.level < hidden.level and version.destination != hidden.destination:
+                yield hidden
 
     def _overlapping_versions(self, version: RuleVersion, index: _VersionIndex) -> Iterator[RuleVersion]:
-        """Yield the versions of other changes that may share a conversation with this one.
-
-        None behind where the other version of the same rule, which asks the same, takes all of it.
-        """
+        """Yield visible versions of other changes that may have a conversation in common with this one."""
         reach = self.visible_up_to(version)
         overlapping = self.space.shapes.overlapping(version.slices.boxes[version.rank].shape)
-        for other in index.candidates(version):
-            if other.level <= reach and other.move != version.move:
+        for candidate in index.candidates(version):
+            if candidate.level <= reach and candidate.move != version.move:
                 self._remaining_checks -= 1
                 if self._remaining_checks <= 0:
                     raise UndecidedError
-                if overlapping >> other.slices.boxes[other.rank].shape & 1:
-                    yield other
+                if overlapping >> candidate.slices.boxes[candidate.rank].shape & 1:
+                    yield candidate
 
     def visible_up_to(self, version: RuleVersion) -> float:
-        """Return the priority behind which the rule's other version leaves nothing of this one's conversations."""
-        other = (self.new_versions if version.slices is self.old else self.old_versions).get(version.move)
-        if other is None or other.slices.boxes[other.rank] is not version.slices.boxes[version.rank]:
+        """Return the priority behind which the rule's other version takes all conversations of this one."""
+        twin = (self.new_versions if version.slices is self.old else self.old_versions).get(version.move)
+        if twin is None or twin.slices.boxes[twin.rank] is not version.slices.boxes[version.rank]:
             return float("inf")
-        return other.level
+        return twin.level
 
     def _share_conversation(
         self, version: RuleVersion, other_version: RuleVersion, levels: tuple[float, float]
     ) -> bool:
-        """Say whether a conversation fits both, and no old rule above the first level, no new one above the second.
+        """Return whether a conversation fits both, and no old rule above the first level, no new one above the second.
 
-        Raises UndecidedError once as much was looked at as may be.
+        Raises UndecidedError where the checks or the dependencies exceed their limit.
         """
-        few, more = (version, other_version) if version.slices.boxes[version.rank].atoms else (other_version, version)
+        few, many = (version, other_version) if version.slices.boxes[version.rank].atoms else (other_version, version)
         if not few.slices.boxes[few.rank].atoms and not self._may_share_conversation(version, other_version, levels):
             return False
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
-            if (
-                self._remaining_checks <= 0
-                or len(self.add_before_add) + len(self.remove_before_remove) + len(self.add_before_remove)
-                > MAX_DEPENDENCIES
-            ):
+            links = len(self.add_before_add) + len(self.remove_before_remove) + len(self.add_before_remove)
+            if self._remaining_checks <= 0 or links > MAX_DEPENDENCIES:
                 raise UndecidedError
-            if more.slices.holds(atom, more.rank) and self.has_free_conversation(
-                atom, (version, other_version), levels
-            ):
-                return True
+            if many.slices.holds(atom, many.rank):
+                first, second = (each.slices.shape(atom, each.rank) for each in (version, other_version))
+                old, new = self._ranks_at(levels)
+                blockers = self.old.mask_before(atom, old) | self.new.mask_before(atom, new)
+                if self.old.shapes(atom).has_free_box(first, second, blockers):
+                    return True
         return False
 
     def _may_share_conversation(
         self, left_version: RuleVersion, right_version: RuleVersion, levels: tuple[float, float]
     ) -> bool:
-        """Say whether the rules that ask nothing of the pivot leave two wide ones anything in common."""
-        blockers = 0
-        for slices, level in zip((self.old, self.new), levels, strict=True):
-            blockers |= slices.always_mask_before(bisect_left(self.levels[id(slices)], level))
+        """Return whether rules without a condition on the pivot leave two wide versions anything in common."""
+        old, new = self._ranks_at(levels)
+        blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
         first, second = (version.slices.boxes[version.rank].shape for version in (left_version, right_version))
         return self.space.shapes.has_free_box(first, second, blockers)
 
-    def has_free_conversation(
-        self, atom: int, versions: tuple[RuleVersion, RuleVersion], levels: tuple[float, float]
-    ) -> bool:
-        """Say whether a slice has a conversation in both versions, and in no rule above the levels."""
-        shapes = self.space.rest_shapes if atom == UNNAMED_SLICE else self.space.shapes
-        first, second = (version.slices.shape(atom, version.rank) for version in versions)
-        blockers = 0
-        for slices, level in zip((self.old, self.new), levels, strict=True):
-            blockers |= slices.mask_before(atom, bisect_left(self.levels[id(slices)], level))
-        return shapes.has_free_box(first, second, blockers)
+    def _ranks_at(self, levels: tuple[float, float]) -> tuple[int, int]:
+        old, new = (self.levels[id(slices)] for slices in (self.old, self.new))
+        return bisect_left(old, levels[0]), bisect_left(new, levels[1])
 
 
 class _VersionIndex:
-    """Versions by the values of the pivot that they are about."""
+    """Versions by their values of the pivot."""
 
     def __init__(self, versions: Iterable[RuleVersion]) -> None:
         self.versions_by_atom: dict[int, list[RuleVersion]] = {}
@@ -212,35 +190,31 @@ class _VersionIndex:
                 self.wide.append(version)
 
     def candidates(self, version: RuleVersion) -> Iterable[RuleVersion]:
-        """Return the versions that are about a value that this one is about, or about many."""
+        """Return the versions with a value of the pivot that this one has, and those with many values."""
         atoms = version.slices.boxes[version.rank].atoms
         if not atoms:
             return self.all
         if len(atoms) == 1:
             return [*self.versions_by_atom.get(atoms[0], ()), *self.wide]
-        found = {other.move: other for atom in atoms for other in self.versions_by_atom.get(atom, ())}
-        return [*found.values(), *self.wide]
+        narrow = {other.move: other for atom in atoms for other in self.versions_by_atom.get(atom, ())}
+        return [*narrow.values(), *self.wide]
 
 
 def _name_dependencies(moves: Sequence[Move], fixed: Sequence[RoutingEntry]) -> frozenset[tuple[int, int]]:
-    """Return who must free a name before whom; names that rules share anyway, before or after, bind nobody."""
+    """Return pairs: the change that frees a name, and the change that takes it; shared names bind no change."""
     before: dict[str, list[int]] = {}
-    for place, move in enumerate(moves):
-        if move.before is not None:
-            before.setdefault(move.before.rule.name, []).append(place)
-    others = {entry.rule.name for entry in fixed}
-    found: set[tuple[int, int]] = set()
-    for place, move in enumerate(moves):
-        if move.after is None or move.after.rule.name in others:
+    for move, change in enumerate(moves):
+        if change.before is not None:
+            before.setdefault(change.before.rule.name, []).append(move)
+    fixed_names = {entry.rule.name for entry in fixed}
+    pairs: set[tuple[int, int]] = set()
+    for move, change in enumerate(moves):
+        if change.after is None or change.after.rule.name in fixed_names:
             continue
-        name = move.after.rule.name
-        if move.before is not None and move.before.rule.name == name:
-            continue
-        found |= {
-            (frees, place) for frees in before.get(name, ()) if frees != place and _frees_name(moves[frees], name)
-        }
-    return frozenset(found)
-
-
-def _frees_name(move: Move, name: str) -> bool:
-    return move.after is None or move.after.rule.name != name
+        name = change.after.rule.name
+        if change.before is None or change.before.rule.name != name:
+            for owner in before.get(name, ()):
+                after = moves[owner].after
+                if owner != move and (after is None or after.rule.name != name):
+                    pairs.add((owner, move))
+    return frozenset(pairs)

@@ -1,7 +1,4 @@
-"""What must come before what, as a graph of calls; a change may be one call, or be split into several.
-
-Graphs of what must come before what: circles in them, and waves.
-"""
+"""Graphs of calls and the calls that must come after them: cycles, waves, and changes split into several calls."""
 
 from __future__ import annotations
 
@@ -12,10 +9,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
-
 Node = TypeVar("Node", bound="Hashable")
-Graph = dict[Node, set[Node]]
-"""Each node with those that must come after it."""
+Graph = dict[Node, set[Node]]  # each node with those that must come after it
 
 
 def find_cycles(graph: Graph[Node]) -> list[list[Node]]:
@@ -24,11 +19,11 @@ def find_cycles(graph: Graph[Node]) -> list[list[Node]]:
 
 
 def _strong_components(graph: Graph[Node]) -> list[list[Node]]:
-    """Return the strongly connected components, without recursion: chains may be long."""
+    """Return the strongly connected components, without recursion because chains may be long."""
     number: dict[Node, int] = {}
     low: dict[Node, int] = {}
     open_: dict[Node, None] = {}
-    found: list[list[Node]] = []
+    components: list[list[Node]] = []
     for root in graph:
         if root in number:
             continue
@@ -36,8 +31,8 @@ def _strong_components(graph: Graph[Node]) -> list[list[Node]]:
         open_[root] = None
         work = [(root, iter(graph[root]))]
         while work:
-            node, rest = work[-1]
-            for after in rest:
+            node, successors = work[-1]
+            for after in successors:
                 if after not in number:
                     number[after] = low[after] = len(number)
                     open_[after] = None
@@ -50,64 +45,54 @@ def _strong_components(graph: Graph[Node]) -> list[list[Node]]:
                 if work:
                     low[work[-1][0]] = min(low[work[-1][0]], low[node])
                 if low[node] == number[node]:
-                    found.append(_pop_component(open_, node))
-    return found
-
-
-def _pop_component(open_: dict[Node, None], until: Node) -> list[Node]:
-    group = []
-    while True:
-        node, _ = open_.popitem()
-        group.append(node)
-        if node == until:
-            return group
+                    component = [open_.popitem()[0]]
+                    while component[-1] != node:
+                        component.append(open_.popitem()[0])
+                    components.append(component)
+    return components
 
 
 def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[Node, ...], ...]:
-    """Return the nodes in waves: none of a wave waits for another of it. Late ones only when nothing else is ready.
+    """Return the nodes in waves of independent nodes; late nodes only when no other node is ready.
 
-    Of late ones, those go first that others wait for; nodes of a circle come last, all in one wave each by order.
+    Of late nodes, those go first that others wait for; nodes of a cycle come last, one in each wave, in order.
     """
     waiting = dict.fromkeys(graph, 0)
     for afters in graph.values():
         for after in afters:
             waiting[after] += 1
     urgent = _late_prerequisites(graph, is_late)
-    left = dict.fromkeys(graph)
+    remaining = dict.fromkeys(graph)
     waves: list[tuple[Node, ...]] = []
-    ready = [node for node in left if not waiting[node]]
-    while left:
+    ready = [node for node in remaining if not waiting[node]]
+    while remaining:
         wave = [node for node in ready if not is_late(node)] or [node for node in ready if node in urgent] or ready
-        wave = wave or [next(iter(left))]
+        wave = wave or [next(iter(remaining))]
         waves.append(tuple(wave))
         done = set(wave)
         ready = [node for node in ready if node not in done]
         for node in wave:
-            left.pop(node)
+            remaining.pop(node)
             for after in graph[node]:
                 waiting[after] -= 1
-                if not waiting[after] and after in left and after not in done:
+                if not waiting[after] and after in remaining and after not in done:
                     ready.append(after)
     return tuple(waves)
 
 
 def _late_prerequisites(graph: Graph[Node], is_late: Callable[[Node], bool]) -> set[Node]:
-    """Return the late nodes that some other node waits for, at whatever distance."""
+    """Return the late nodes that a node which is not late waits for, directly or indirectly."""
     before: Graph[Node] = {node: set() for node in graph}
     for node, afters in graph.items():
         for after in afters:
             before[after].add(node)
-    found: set[Node] = set()
     work = [node for node in graph if not is_late(node)]
-    seen = set(work)
+    visited = set(work)
     while work:
-        for node in before[work.pop()]:
-            if node not in seen:
-                seen.add(node)
-                work.append(node)
-            if is_late(node):
-                found.add(node)
-    return found
+        new = before[work.pop()] - visited
+        visited |= new
+        work += new
+    return {node for node in visited if is_late(node)}
 
 
 MoveStepKind = Literal["whole", "copy", "aside", "drop"]
@@ -116,10 +101,10 @@ MovePairs = frozenset[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, order=True)
 class MoveStep:
-    """One call. `move` is the change's place.
+    """One call for the change `move`.
 
-    whole: the change's own call. copy: create a temporary copy of its new rule. aside: make the rule all that it is to
-    be but for its name, which another one still has; `whole` then gives it its name. drop: delete the copy.
+    whole: the change itself. copy: create a temporary copy of its new rule. aside: update the rule except for its name,
+    which another rule still has and `whole` then sets. drop: delete the copy.
     """
 
     move: int
@@ -127,17 +112,17 @@ class MoveStep:
 
 
 class SplitMoves(NamedTuple):
-    """Which changes have a temporary copy, and which take their name in a second call."""
+    """The changes with a temporary copy, and those that take their name in a second call."""
 
     copies: frozenset[int] = frozenset()
     parked: frozenset[int] = frozenset()
 
     def adding_step(self, move: int) -> MoveStep:
-        """Return the step with which a change's new rule is first there."""
+        """Return the step with which a change's new rule first exists."""
         return MoveStep(move, "copy") if move in self.copies else self.main_step(move)
 
     def main_step(self, move: int) -> MoveStep:
-        """Return the step that makes a change's new rule out of its old one."""
+        """Return the step that turns a change's old rule into its new one."""
         return MoveStep(move, "aside" if move in self.parked else "whole")
 
     def steps(self, move: int) -> Iterator[MoveStep]:
@@ -151,7 +136,7 @@ class SplitMoves(NamedTuple):
             yield MoveStep(move, "drop")
 
     def step_graph(self, move: int) -> Graph[MoveStep]:
-        """Return the steps of a change, each with those of them that must come after it."""
+        """Return the graph of the steps of one change."""
         steps = list(self.steps(move))
         graph: Graph[MoveStep] = {step: set() for step in steps}
         for before, after in pairwise(steps):
@@ -163,11 +148,11 @@ class SplitMoves(NamedTuple):
 
 
 class Dependencies(NamedTuple):
-    """Pairs of changes, first and then: what of the first one must come before what of the other one.
+    """Pairs of changes, of which a step of the first must come before a step of the second.
 
-    add_before_remove: what comes, before what goes. remove_before_remove: what goes, before what goes. add_before_add:
-    what comes, before what comes. names: who frees a name, before who takes it. copies: the end of a copy that an
-    earlier run left, before the change gets a copy of its own: there are never two copies of one change.
+    add_before_remove: the first adds its rule before the second removes its old one; likewise the next two.
+    names: the first frees a name that the second takes. copies: the first deletes a copy that an earlier run left,
+    before the second creates its own.
     """
 
     add_before_remove: MovePairs
@@ -177,12 +162,12 @@ class Dependencies(NamedTuple):
     copies: MovePairs = frozenset()
 
     def among(self, moves: Collection[int]) -> Dependencies:
-        """Return the links among some changes alone."""
+        """Return the links among these changes."""
         inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
         return Dependencies(*inside)
 
     def excluding(self, moves: Collection[int]) -> Dependencies:
-        """Return the links that are not among some changes alone; those of names and copies stay."""
+        """Return the links that are not among these changes; those of names and copies stay."""
         inside = self.among(moves)
         return self._replace(
             add_before_remove=self.add_before_remove - inside.add_before_remove,
@@ -192,8 +177,8 @@ class Dependencies(NamedTuple):
 
     def with_waves(self, waves: Sequence[Sequence[int]]) -> Dependencies:
         """Return the links with some changes in waves, one after the other."""
-        more = {(first, then) for one, other in pairwise(waves) for first in one for then in other}
-        return self._replace(remove_before_remove=self.remove_before_remove | more)
+        pairs = {(first, then) for wave, next_wave in pairwise(waves) for first in wave for then in next_wave}
+        return self._replace(remove_before_remove=self.remove_before_remove | pairs)
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""
@@ -215,7 +200,7 @@ class Dependencies(NamedTuple):
 
 
 def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
-    """Return the changes in groups: those of different groups have nothing to do with each other."""
+    """Return the changes in groups without a link between them."""
     group = list(range(count))
 
     def root(move: int) -> int:
@@ -227,7 +212,7 @@ def connected_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
     for pairs in dependencies:
         for first, then in pairs:
             group[root(first)] = root(then)
-    found: dict[int, list[int]] = {}
+    groups: dict[int, list[int]] = {}
     for move in range(count):
-        found.setdefault(root(move), []).append(move)
-    return list(found.values())
+        groups.setdefault(root(move), []).append(move)
+    return list(groups.values())

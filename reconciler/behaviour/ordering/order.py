@@ -1,10 +1,10 @@
 """An order of changes in which every conversation always goes to its old or its new destination.
 
-Algorithms "Ordering constraints": for a conversation whose old winner is o and whose new one is n, it suffices that n
-is there before o goes, that whatever else would then show goes before o, and that n comes before whatever would hide
-it. "Before" is meant by priority, so the order holds however the platform breaks ties. Where these constraints run in
-a circle, a few changes are searched through exactly, and where no order of the changes themselves exists, one of them
-is made in three calls: a temporary copy of the new rule, the rule itself, the copy's end.
+Algorithms "Ordering constraints": for a conversation with the old winner o and the new winner n it suffices that n
+comes before the removal of o, that rules which would then show are removed before o, and that n comes before rules that
+would hide it. "Hide" is by priority, so the order is safe however the platform breaks ties. Where the constraints form
+a cycle, a few changes are searched exactly. Where no order of the changes exists, one change is made in three calls: a
+temporary copy of the new rule, the rule itself, the deletion of the copy.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
 from reconciler.behaviour.ordering.constraints import Constraints, Move
-from reconciler.behaviour.ordering.cycles import break_cycles
 from reconciler.behaviour.ordering.graph import (
     Dependencies,
     Graph,
@@ -33,35 +32,34 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 
-
-MAX_SEARCHED_MOVES: Final = 6
-"""Up to how many changes every order of all of them is searched through."""
-MAX_SEARCHED_DEPENDENT_MOVES: Final = 8
-"""Up to how many changes that are linked every order is searched through."""
+MAX_SEARCHED_MOVES: Final = 6  # up to so many changes, every order of all of them is searched
+MAX_SEARCHED_DEPENDENT_MOVES: Final = 8  # up to so many linked changes, every order of them is searched
+MAX_COPIES_SEARCHED: Final = 3  # copies chosen by trying every choice; further ones are chosen one by one
+MAX_CANDIDATES: Final = 16
+MAX_DEPENDENCY_CHECKS: Final = 5_000_000  # in the search for the fewest copies; after it, each stuck change has one
 
 
 @dataclass(frozen=True, slots=True)
 class MoveOrder:
-    """Waves of calls: the calls of one wave may be made in any order, the waves one after the other.
+    """Waves of calls: those of one wave in any order, the waves one after the other.
 
-    `unproven` names the changes for which this could not be proven within the bound of work.
+    `unproven` are the changes whose order the work budget did not suffice to prove.
     """
 
     waves: tuple[tuple[MoveStep, ...], ...]
     unproven: tuple[int, ...] = ()
+    # Each step with those that must come after it.
     graph: Graph[MoveStep] = field(default_factory=dict, compare=False, repr=False)
-    """Each step with those that must come after it."""
 
     def dependents(self, moves: Collection[int]) -> set[MoveStep]:
         """Return the steps of some changes, and all that must come after one of them."""
-        found = {step for step in self.graph if step.move in moves}
-        work = list(found)
+        steps = {step for step in self.graph if step.move in moves}
+        work = list(steps)
         while work:
-            for after in self.graph[work.pop()]:
-                if after not in found:
-                    found.add(after)
-                    work.append(after)
-        return found
+            new = self.graph[work.pop()] - steps
+            steps |= new
+            work += new
+        return steps
 
 
 def order_moves(
@@ -71,36 +69,32 @@ def order_moves(
     work: int = DEFAULT_WORK,
     stale_copies: MovePairs = frozenset(),
 ) -> MoveOrder:
-    """Return the order of the changes beside the rules that stay as they are.
+    """Return the order of the changes beside the `fixed` rules.
 
-    `stale_copies` are pairs of moves: the end of a copy that an earlier run left, and the change that it stood in for.
+    `stale_copies` are pairs: the deletion of a copy that an earlier run left, and the change that it was made for.
     """
     constraints = Constraints(moves, tuple(fixed), evaluation, work)
     links, split = constraints.dependencies._replace(copies=stale_copies), SplitMoves()
     for group in [] if constraints.undecided else _cyclic_groups(links, len(moves)):
-        found = _search_group(constraints, group) if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES else None
-        if found is not None:
-            waves, asides = found
+        result = _search_group(constraints, group) if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES else None
+        if result is not None:
+            waves, parked = result
             links = links.excluding(group).with_waves(waves)
-            split = split._replace(parked=split.parked | asides)
-        else:
-            more = break_cycles(links.among(group), group, [move for move in group if _is_update(moves[move])])
-            split = SplitMoves(split.copies | more.copies, split.parked | more.parked)
+            split = split._replace(parked=split.parked | parked)
+        else:  # only an update can be split by a copy
+            updates = [move for move in group if moves[move].before is not None and moves[move].after is not None]
+            broken = break_cycles(links.among(group), group, updates)
+            split = SplitMoves(split.copies | broken.copies, split.parked | broken.parked)
     graph = links.graph(range(len(moves)), split)
-    stuck = {step.move for circle in find_cycles(graph) for step in circle}
-    # Deletes as late as may be: each waits for a read that shows its cover.
-    late = build_waves(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
-    return MoveOrder(late, tuple(sorted({*constraints.undecided, *stuck})), graph)
-
-
-def _is_update(move: Move) -> bool:
-    """Say whether a change replaces a rule: only that can be split by a copy."""
-    return move.before is not None and move.after is not None
+    stuck = {step.move for cycle in find_cycles(graph) for step in cycle}
+    # Deletes come late: each waits for a read that shows the rules which replace it.
+    ordered = build_waves(graph, lambda step: step.kind == "drop" or moves[step.move].after is None)
+    return MoveOrder(ordered, tuple(sorted({*constraints.undecided, *stuck})), graph)
 
 
 def _cyclic_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
-    """Return the groups of linked changes in which some wait for each other; of few changes, all as one group."""
-    stuck = {step.move for circle in find_cycles(dependencies.graph(range(count), SplitMoves())) for step in circle}
+    """Return the groups of linked changes with a cycle; of few changes, all as one group."""
+    stuck = {step.move for cycle in find_cycles(dependencies.graph(range(count), SplitMoves())) for step in cycle}
     if not stuck:
         return []
     if count <= MAX_SEARCHED_MOVES:
@@ -109,15 +103,117 @@ def _cyclic_groups(dependencies: Dependencies, count: int) -> list[list[int]]:
 
 
 def _search_group(constraints: Constraints, group: Sequence[int]) -> tuple[list[list[int]], frozenset[int]] | None:
-    """Search every order of a group; as few as may be take their name in a second call. Returns waves, and those."""
+    """Return waves of a group, and the few changes that take their name in a second call; None without an order."""
     names = constraints.dependencies.among(group).names
-    takers = sorted({takes for _, takes in names})
+    takers = sorted({taker for _, taker in names})
     for count in range(len(takers) + 1):
-        for some in combinations(takers, count):
+        for parked in combinations(takers, count):
             try:
-                found = search_waves(constraints, group, [pair for pair in names if pair[1] not in some])
+                waves = search_waves(constraints, group, [pair for pair in names if pair[1] not in parked])
             except UndecidedError:  # temporary copies need no search
                 return None
-            if found is not None:
-                return found, frozenset(some)
+            if waves is not None:
+                return waves, frozenset(parked)
     return None
+
+
+def break_cycles(dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]) -> SplitMoves:
+    """Return the changes (updates only) that get a copy, and those that take their name in a second call.
+
+    First the cycles of behaviour alone, then those of names alone, then those of both. A copy already has the name that
+    a parked rule would take.
+    """
+    split = _add_copies(dependencies._replace(names=frozenset()), SplitMoves(), updates, moves)
+    split = split._replace(parked=_break_name_cycles(dependencies.names, moves, split.copies))
+    split = _park_moves(dependencies, split, moves)
+    return _add_copies(dependencies, split, updates, moves)
+
+
+def _break_name_cycles(
+    names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]
+) -> frozenset[int]:
+    """Return one change of each cycle of names, preferably one without a copy."""
+    parked: frozenset[int] = frozenset()
+    while True:
+        graph: Graph[int] = {move: set() for move in moves}
+        for owner, taker in names:
+            if taker not in parked:
+                graph[owner].add(taker)
+        groups = find_cycles(graph)
+        if not groups:
+            return parked
+        parked |= {min(group, key=lambda move: (move in copies, move)) for group in groups}
+
+
+def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[int]) -> SplitMoves:
+    """Park changes, preferably without a copy, until no change of a cycle waits for its name."""
+    while True:
+        groups = [{step.move for step in group} for group in find_cycles(dependencies.graph(moves, split))]
+        takers = [
+            taker
+            for group in groups
+            for owner, taker in dependencies.names
+            if owner in group and taker in group and taker not in split.parked
+        ]
+        if not takers:
+            return split
+        taker = min(takers, key=lambda move: (move in split.copies, move))
+        split = split._replace(parked=split.parked | {taker})
+
+
+def _add_copies(
+    dependencies: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]
+) -> SplitMoves:
+    """Add copies, cycle by cycle, until no cycle is left that a copy could break."""
+    while True:
+        copies: set[int] = set()
+        for group in find_cycles(dependencies.graph(moves, split)):
+            stuck = {step.move for step in group}
+            able = sorted((stuck & {*updates}) - split.copies, key=lambda move: (move in split.parked, move))
+            if able:
+                copies |= _choose_copies(dependencies.among(stuck), sorted(stuck), split, able)
+        if not copies:
+            return split
+        split = split._replace(copies=split.copies | copies)
+
+
+def _choose_copies(
+    dependencies: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]
+) -> set[int]:
+    """Return the copies that break one cycle: of a few changes the fewest, of many chosen one by one."""
+
+    def stuck(copies: Collection[int]) -> list[list[MoveStep]]:
+        return find_cycles(dependencies.graph(moves, split._replace(copies=split.copies | {*copies})))
+
+    if len(candidates) <= MAX_CANDIDATES:
+        for count in range(1, MAX_COPIES_SEARCHED + 1):
+            for choice in combinations(candidates, count):
+                if not stuck(choice):
+                    return set(choice)
+    checks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, dependencies)))
+    chosen: list[int] = []
+    groups = stuck(chosen)
+    while groups:
+        remaining = {step.move for group in groups for step in group} & {*candidates} - {*chosen}
+        if not remaining:
+            break
+        checks -= 1
+        chosen += [_most_dependent(dependencies, remaining)] if checks > 0 else remaining
+        groups = stuck(chosen)
+    for move in tuple(chosen):
+        others = [copy for copy in chosen if copy != move]
+        checks -= 1
+        if checks > 0 and others and not groups and not stuck(others):
+            chosen = others
+    return set(chosen)
+
+
+def _most_dependent(dependencies: Dependencies, moves: Collection[int]) -> int:
+    """Return the change with most dependencies on the others."""
+    degree = dict.fromkeys(sorted(moves), 0)
+    for pairs in dependencies:
+        for first, then in pairs:
+            if first in degree and then in degree:
+                degree[first] += 1
+                degree[then] += 1
+    return max(degree, key=lambda move: degree[move])

@@ -1,14 +1,14 @@
-"""What all shapes ask of one attribute: which of them lie apart from some values, and which do not allow all of them.
+"""The parts of one attribute's values that shapes have, indexed: which shapes lie apart from a part or do not cover it.
 
-Most shapes ask for one run of atoms, a value or a range, and are filed by where it begins and ends. Of the texts that
-no rule names, shapes are filed by the patterns that they ask to hold or not to hold. Only shapes that ask for several
-runs are compared one by one. Answers are remembered: all shapes are entered before the first question.
-
-Masks by attribute, layered: which places stand in some mask but for those of a few attributes, without a loop.
+Most shapes have one run of atoms, a value or a range, and are indexed by its ends. For unnamed texts, shapes are
+indexed by their patterns. Only shapes with several runs are compared one by one. Answers are remembered, so all shapes
+are added before the first question.
 """
 
 from __future__ import annotations
 
+from itertools import accumulate
+from operator import or_
 from typing import TYPE_CHECKING, Final
 
 from reconciler.behaviour.space.domain import REST, Domain, ValueSet
@@ -19,21 +19,23 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.budget import WorkBudget
 
+_MOST_REMEMBERED: Final = 20_000
+
 
 class MaskLayers:
-    """One mask for each attribute. Layer k holds the places that stand in more than k of the masks."""
+    """One mask for each attribute. Layer k holds the places that are in more than k of the masks."""
 
     def __init__(self, masks: Mapping[int, int]) -> None:
         self._masks = masks
         self._layers = _build_layers(masks.values())
 
     def outside(self, attributes: Iterable[int]) -> int:
-        """Return the places that stand in the mask of some attribute but these."""
+        """Return the places in the mask of an attribute other than these."""
         inside = _build_layers(self._masks.get(attribute, 0) for attribute in attributes)
-        found = 0
+        places = 0
         for depth, layer in enumerate(self._layers):
-            found |= layer & ~inside[depth] if depth < len(inside) else layer
-        return found
+            places |= layer & ~inside[depth] if depth < len(inside) else layer
+        return places
 
 
 def _build_layers(masks: Iterable[int]) -> list[int]:
@@ -47,11 +49,8 @@ def _build_layers(masks: Iterable[int]) -> list[int]:
     return layers
 
 
-_MOST_REMEMBERED: Final = 20_000
-
-
 class AttributeIndex:
-    """One attribute: `asking` is the mask of the shapes that ask for some of its values."""
+    """The index of one attribute: `asking` is the mask of the shapes with a part of its values."""
 
     def __init__(self, domain: Domain, budget: WorkBudget) -> None:
         self.domain: Final = domain
@@ -62,39 +61,37 @@ class AttributeIndex:
         self._tables: _ShapeTables | None = None
 
     def add(self, part: ValueSet, shape: int) -> None:
-        """Note what a shape, given as a mask, asks."""
+        """Add the part of a shape, which is given as a mask."""
         self._shapes[part] = self._shapes.get(part, 0) | shape
         self.asking |= shape
 
     def classify(self, part: ValueSet) -> tuple[int, int]:
-        """Return which shapes ask for none of these values, and which ask for anything but all of them."""
-        found = self._classified.get(part)
-        if found is None:
+        """Return the shapes with none of these values, and the shapes without some of them."""
+        answer = self._classified.get(part)
+        if answer is None:
             if len(self._classified) * self.budget.cost_per_comparison > _MOST_REMEMBERED:
                 self._classified.clear()
-            found = self._classified[part] = self._classify(part)
-        return found
-
-    def _classify(self, part: ValueSet) -> tuple[int, int]:
-        if self._tables is None:
-            self._tables = _ShapeTables(self.domain, self._shapes)
-        tables = self._tables
-        return self.asking & ~tables.touching(part, self.budget), self.asking & ~tables.allowing(part, self.budget)
+            if self._tables is None:
+                self._tables = _ShapeTables(self.domain, self._shapes, self.budget)
+            apart = self.asking & ~self._tables.touching(part)
+            answer = self._classified[part] = apart, self.asking & ~self._tables.allowing(part)
+        return answer
 
 
 class _ShapeTables:
-    """The shapes of one attribute, by the values that rules name and by the patterns of all other texts.
+    """The shapes of one attribute, by their named values and by their patterns of unnamed texts.
 
-    `started` has for each atom those whose run begins there or before, `ended` those whose run ends before.
+    `started` has for each atom the shapes whose run begins there or before, `ended` those whose run ends before.
     """
 
-    def __init__(self, domain: Domain, shapes_by_values: Mapping[ValueSet, int]) -> None:
+    def __init__(self, domain: Domain, shapes_by_values: Mapping[ValueSet, int], budget: WorkBudget) -> None:
         size = domain.all[0].bit_length() + 1
         begun, ended = [0] * size, [0] * (size + 1)
+        self.budget = budget
         self.every = 0
         self.rest = 0
         self.scattered: list[tuple[int, int]] = []
-        self.required, self.excluded = _PatternIndex(), _PatternIndex()
+        self.required, self.excluded = _PatternIndex(budget), _PatternIndex(budget)
         for part, shapes in shapes_by_values.items():
             self.every |= shapes
             spans = list(bit_runs(part[0] & ~REST))
@@ -105,52 +102,49 @@ class _ShapeTables:
                 ended[spans[0][1] + 1] |= shapes
             if part[0] & REST:
                 self.rest |= shapes
-                held, denied = domain.patterns.minimal_patterns(part[1], part[2])
-                self.required.add(held, part[1], shapes)
+                required, denied = domain.patterns.minimal_patterns(part[1], part[2])
+                self.required.add(required, part[1], shapes)
                 self.excluded.add(denied, part[2], shapes)
-        self.started, self.ended = _prefix_unions(begun), _prefix_unions(ended)
+        self.started, self.ended = list(accumulate(begun, or_)), list(accumulate(ended, or_))
 
-    def touching(self, part: ValueSet, budget: WorkBudget) -> int:
-        """Return the shapes that ask for some of these values."""
+    def touching(self, part: ValueSet) -> int:
+        """Return the shapes with some of these values."""
         atoms, yes, no = part
         spans = list(bit_runs(atoms & ~REST))
-        budget.charge(len(spans) + len(self.scattered))
-        found = 0
+        self.budget.charge(len(spans) + len(self.scattered))
+        result = 0
         for first, last in spans:
-            found |= self.started[last] & ~self.ended[first]
-        for other, shapes in self.scattered:
-            if other & atoms:
-                found |= shapes
+            result |= self.started[last] & ~self.ended[first]
+        for mask, shapes in self.scattered:
+            if mask & atoms:
+                result |= shapes
         if atoms & REST:
-            found |= self.rest & ~(
-                self.required.shapes_matching(no, budget) | self.excluded.shapes_matching(yes, budget)
-            )
-        return found
+            result |= self.rest & ~(self.required.shapes_matching(no) | self.excluded.shapes_matching(yes))
+        return result
 
-    def allowing(self, part: ValueSet, budget: WorkBudget) -> int:
-        """Return the shapes that ask for these values or more."""
+    def allowing(self, part: ValueSet) -> int:
+        """Return the shapes with all of these values."""
         atoms, yes, no = part
         named = atoms & ~REST
-        found = self.every
+        result = self.every
         spans = list(bit_runs(named))
-        budget.charge(len(spans) + len(self.scattered))
+        self.budget.charge(len(spans) + len(self.scattered))
         scattered = 0
-        for other, shapes in self.scattered:
-            if not named & ~other:
+        for mask, shapes in self.scattered:
+            if not named & ~mask:
                 scattered |= shapes
         for first, last in spans:
-            found &= self.started[first] & ~self.ended[last] | scattered
+            result &= self.started[first] & ~self.ended[last] | scattered
         if atoms & REST:
-            found &= self.rest & ~(
-                self.required.shapes_matching(~yes, budget) | self.excluded.shapes_matching(~no, budget)
-            )
-        return found
+            result &= self.rest & ~(self.required.shapes_matching(~yes) | self.excluded.shapes_matching(~no))
+        return result
 
 
 class _PatternIndex:
-    """Shapes by the patterns that they ask to hold; or by those that they ask not to hold."""
+    """Shapes by the patterns that they require, or by those that they deny."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: WorkBudget) -> None:
+        self._budget = budget
         self._shapes_by_pattern: dict[int, int] = {}
         self._pattern_mask = 0
         self._all_shapes = 0
@@ -158,7 +152,7 @@ class _PatternIndex:
         self._masks_by_shape: dict[int, int] = {}
 
     def add(self, numbers: Sequence[int], mask: int, shapes: int) -> None:
-        """File shapes under patterns from which all that they ask, a mask of patterns, follows."""
+        """Add shapes under patterns from which all of their patterns, a mask, follow."""
         for number in numbers:
             self._shapes_by_pattern[number] = self._shapes_by_pattern.get(number, 0) | shapes
             self._pattern_mask |= 1 << number
@@ -167,16 +161,16 @@ class _PatternIndex:
             self._multi_pattern_shapes |= shapes
             self._masks_by_shape.update(dict.fromkeys(bits(shapes), mask))
 
-    def shapes_matching(self, numbers: int, budget: WorkBudget) -> int:
-        """Return the shapes that are filed under some of these patterns: all but those filed under others alone."""
+    def shapes_matching(self, numbers: int) -> int:
+        """Return the shapes under some of these patterns, from the smaller side: all but those under others only."""
         near, far = numbers & self._pattern_mask, self._pattern_mask & ~numbers
         few, many = near.bit_count(), far.bit_count()
         if few <= many:
-            budget.charge(few)
+            self._budget.charge(few)
             return self._union(near)
         others = self._union(far)
         several = others & self._multi_pattern_shapes
-        budget.charge(many + several.bit_count())
+        self._budget.charge(many + several.bit_count())
         also = sum(1 << shape for shape in bits(several) if self._masks_by_shape[shape] & numbers)
         return self._all_shapes & ~others | also
 
@@ -195,11 +189,3 @@ def bit_runs(mask: int) -> Iterator[tuple[int, int]]:
         last = (above & -above).bit_length() - 2
         yield first, last
         mask &= above
-
-
-def _prefix_unions(masks: Iterable[int]) -> list[int]:
-    found, every = [], 0
-    for mask in masks:
-        every |= mask
-        found.append(every)
-    return found

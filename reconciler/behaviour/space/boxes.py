@@ -1,9 +1,8 @@
-"""Shapes: what rules ask of a few attributes, as boxes; how they lie to each other, and what a set of them leaves free.
+"""Shapes: the boxes of rules in a few attributes, their relations, and the boxes that a set of shapes leaves free.
 
-A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and every
-search is remembered. The one question that all analysis comes down to is `find_free_box`: is there a conversation in
-these boxes that none of those takes? It is coNP-hard in the number of attributes, so all searches draw from a budget of
-comparisons, and one that runs out says so.
+A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and search is
+remembered. All analysis comes down to `find_free_box`: is there a conversation in these boxes that none of those takes?
+It is coNP-hard in the number of attributes, so all searches spend from a budget and may end undecided.
 """
 
 from __future__ import annotations
@@ -19,23 +18,18 @@ from reconciler.behaviour.space.patterns import bits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-
-Shape = tuple[tuple[int, "ValueSet"], ...]
-"""What is asked of each attribute that is asked about: its number, ascending, and its values."""
-
+Shape = tuple[tuple[int, "ValueSet"], ...]  # the values of each restricted attribute, by its number, ascending
 Box = dict[int, "ValueSet"]
 
-_SEARCH_COST: Final = 5
-"""What a search costs before anything is compared, in comparisons."""
+_SEARCH_COST: Final = 5  # of a search before the first comparison, in comparisons
 _CUT_COST: Final = 3
-_ABSENT: Final[ValueSet] = (MISSING, 0, 0)
-"""No value; of a condition that is not understood, that it does not hold."""
+_ABSENT: Final[ValueSet] = (MISSING, 0, 0)  # no value; a condition of an unknown kind that does not hold
 
 
 class _Piece(NamedTuple):
-    """A piece of a search: a box; by attribute, the shapes that do not allow all of it; and the shapes that touch it.
+    """A piece of a search: a box; by attribute, the shapes that do not cover it there; and the shapes that touch it.
 
-    `changed` are parts that the box does not have yet; `units` the shapes that ask for one thing beyond it.
+    `changed` are parts not yet in the box; `units` the shapes with one condition beyond it.
     """
 
     box: Box
@@ -45,8 +39,15 @@ class _Piece(NamedTuple):
     units: int = 0
 
 
+class _PlainValues(NamedTuple):
+    """A value of each attribute, and the shapes that lie apart from it."""
+
+    values: Box
+    apart: MaskLayers
+
+
 class Shapes:
-    """Shapes by number, and what is known of them. All are entered before anything is asked."""
+    """Shapes by number, and their relations. All are added before the first question."""
 
     def __init__(self, domains: Sequence[Domain], budget: WorkBudget) -> None:
         self.domains, self.budget = domains, budget
@@ -61,8 +62,7 @@ class Shapes:
         self._overlapping: dict[int, int] = {}
         self._covering: dict[int, int] = {}
         self._search_results: dict[tuple[int, int, int], Box | UndecidedError | None] = {}
-        self._boxes: dict[int, Box] = {}
-        """What shapes ask, by attribute, once a search asks for it."""
+        self._boxes: dict[int, Box] = {}  # shapes by attribute, once a search needs them
 
     def add(self, shape: Shape) -> int:
         """Return the number of a shape."""
@@ -76,35 +76,32 @@ class Shapes:
 
     def overlapping(self, number: int) -> int:
         """Return the shapes that have a conversation in common with this one."""
-        found = self._overlapping.get(number)
-        if found is None:
-            found = self._overlapping[number] = self.touching(self.all[number])
-        return found
+        mask = self._overlapping.get(number)
+        if mask is None:
+            mask = self._overlapping[number] = self.touching(self.all[number])
+        return mask
 
     def touching(self, parts: Iterable[tuple[int, ValueSet]]) -> int:
         """Return the shapes that have a conversation in common with a box."""
-        found = (1 << len(self.all)) - 1
+        mask = (1 << len(self.all)) - 1
         for attribute, part in parts:
-            found &= ~self._attribute_indexes[attribute].classify(part)[0]
-        return found
+            mask &= ~self._attribute_indexes[attribute].classify(part)[0]
+        return mask
 
     def covering(self, number: int) -> int:
         """Return the shapes that hold every conversation of this one."""
-        found = self._covering.get(number)
-        if found is None:
-            found = (1 << len(self.all)) - 1
+        mask = self._covering.get(number)
+        if mask is None:
+            mask = (1 << len(self.all)) - 1
             parts = dict(self.all[number])
             for attribute, part in parts.items():
-                found &= ~self._attribute_indexes[attribute].classify(part)[1]
-            found &= ~self._asking_layers.outside(parts)
-            self._covering[number] = found
-        return found
+                mask &= ~self._attribute_indexes[attribute].classify(part)[1]
+            mask &= ~self._asking_layers.outside(parts)
+            self._covering[number] = mask
+        return mask
 
     def find_free_box(self, first: int, second: int, blockers: int) -> Box | None:
-        """Return a box in both shapes that none of the blocking shapes touches; None where there is none.
-
-        Raises UndecidedError where the search had to be given up.
-        """
+        """Return a box in both shapes that none of the blockers touches, or None. Raises UndecidedError."""
         self.budget.spend(_SEARCH_COST)
         blockers &= self.overlapping(first) & self.overlapping(second)
         if blockers & (self.covering(first) | self.covering(second)):
@@ -115,16 +112,13 @@ class Shapes:
                 self._search_results[key] = self._search(_intersect_shapes(self.all[first], self.all[second]), blockers)
             except UndecidedError as error:
                 self._search_results[key] = error.with_traceback(None)
-        found = self._search_results[key]
-        if isinstance(found, UndecidedError):
+        result = self._search_results[key]
+        if isinstance(result, UndecidedError):
             raise UndecidedError
-        return found
+        return result
 
     def has_free_box(self, first: int, second: int, blockers: int) -> bool:
-        """Return whether `find_free_box` finds a box.
-
-        Conversations with nothing but what both shapes ask are tried first.
-        """
+        """Return whether `find_free_box` finds a box; conversations with no other attributes are tried first."""
         self.budget.spend(_SEARCH_COST)
         blockers &= self.overlapping(first) & self.overlapping(second)
         if not self.overlapping(first) >> second & 1 or blockers & (self.covering(first) | self.covering(second)):
@@ -145,60 +139,56 @@ class Shapes:
         return bool(box and values) and self._search({**box, **values}, blockers) is not None
 
     def _asked_by(self, shapes: int) -> Iterable[int]:
-        """Return the attributes that some of these shapes ask about."""
-        count = shapes.bit_count()
-        self.budget.spend(min(count, len(self._attribute_indexes)))
-        if count < len(self._attribute_indexes):
+        """Return the attributes that some of these shapes restrict."""
+        count, indexes = shapes.bit_count(), self._attribute_indexes
+        self.budget.spend(min(count, len(indexes)))
+        if count < len(indexes):
             return sorted({attribute for shape in bits(shapes) for attribute, _ in self.all[shape]})
-        return [attribute for attribute, asked in enumerate(self._attribute_indexes) if asked.asking & shapes]
+        return [attribute for attribute, index in enumerate(indexes) if index.asking & shapes]
 
     @cached_property
     def _asking_layers(self) -> MaskLayers:
-        """The shapes that ask of each attribute."""
-        return MaskLayers(
-            {attribute: asked.asking for attribute, asked in enumerate(self._attribute_indexes) if asked.asking}
-        )
+        """The shapes that restrict each attribute."""
+        indexes = enumerate(self._attribute_indexes)
+        return MaskLayers({attribute: index.asking for attribute, index in indexes if index.asking})
 
     @cached_property
     def _plain_values(self) -> Sequence[_PlainValues]:
-        """Values of all attributes that most rules do not ask for: none at all, and texts that no rule names."""
+        """Values of all attributes outside most conditions: no value, and texts that no rule names."""
         texts = {number: _unnamed_texts(domain) for number, domain in enumerate(self.domains)}
-        return [_PlainValues(values, self._apart_layers(values)) for values in (dict.fromkeys(texts, _ABSENT), texts)]
-
-    def _apart_layers(self, values: Box) -> MaskLayers:
-        return MaskLayers(
-            {attribute: self._attribute_indexes[attribute].classify(part)[0] for attribute, part in values.items()}
-        )
+        plain = []
+        for values in (dict.fromkeys(texts, _ABSENT), texts):
+            masks = {n: self._attribute_indexes[n].classify(part)[0] for n, part in values.items()}
+            plain.append(_PlainValues(values, MaskLayers(masks)))
+        return plain
 
     def may_leave_any(self, shape: int, blockers: int) -> bool:
-        """Say whether the blocking shapes may leave anything of a shape: where that is not decided, they may."""
+        """Return whether the blockers leave anything of a shape, or may do so where that is undecided."""
         try:
             return self.has_free_box(shape, shape, blockers)
         except UndecidedError:
             return True
 
     def find_free_box_in_all(self, heads: Iterable[int], blockers: int) -> Box | None:
-        """Return what `find_free_box` does for any number of shapes."""
+        """Return `find_free_box` of any number of shapes."""
         box: Box | None = {}
         for head in heads:
             self.budget.spend()
             box = None if box is None else intersect_box(box, self.all[head])
             blockers &= self.overlapping(head)
-        return None if box is None else self._search(box, blockers)
+        return self._search(box, blockers)
 
     def _search(self, box: Box | None, blockers: int) -> Box | None:
-        if box is None:
-            return None
-        if not blockers:
+        if box is None or not blockers:
             return box
         for guess in self._guesses(box):
-            found = self._split_until_free(guess, blockers)
-            if found is not None:
-                return found
+            free_box = self._split_until_free(guess, blockers)
+            if free_box is not None:
+                return free_box
         return self._split_until_free(box, blockers)
 
     def _guesses(self, box: Box) -> Iterator[Box]:
-        """Yield the box with every pattern that is open taken as not holding, and with all parts as contained.
+        """Yield the box with every open pattern denied, and with all `contains` patterns required.
 
         Both are always possible, and most rules with a pattern are out of the way at once.
         """
@@ -214,7 +204,12 @@ class Shapes:
     def _split_until_free(self, box: Box, blockers: int) -> Box | None:
         """Cut the box by shape after shape until a piece is left that none touches."""
         end = max(0, self.budget.remaining - self.budget.search_limit)
-        stack = [self._first_piece(box, blockers)]
+        beyond: dict[int, int] = {}
+        for attribute in self._asked_by(blockers):
+            part, index = box.get(attribute), self._attribute_indexes[attribute]
+            apart, beyond[attribute] = index.classify(part) if part else (0, index.asking)
+            blockers &= ~apart
+        stack = [_Piece(box, beyond, blockers)]
         while stack:
             piece = self._propagate_units(stack.pop())
             if self.budget.remaining < end:
@@ -226,21 +221,8 @@ class Shapes:
             self._split_piece(piece, stack)
         return None
 
-    def _first_piece(self, box: Box, blockers: int) -> _Piece:
-        """Return the box as a piece, with the attributes that blocking shapes ask about beyond it."""
-        beyond: dict[int, int] = {}
-        for attribute in self._asked_by(blockers):
-            part = box.get(attribute)
-            apart, beyond[attribute] = (
-                self._attribute_indexes[attribute].classify(part)
-                if part
-                else (0, self._attribute_indexes[attribute].asking)
-            )
-            blockers &= ~apart
-        return _Piece(box, beyond, blockers)
-
     def _propagate_units(self, piece: _Piece) -> _Piece | None:
-        """Cut a piece by all shapes that ask one thing beyond it and leave one part; None where nothing is left."""
+        """Cut a piece by all shapes with one condition beyond it that leave one part; None where nothing is left."""
         box, beyond, blockers, changed = dict(piece.box), dict(piece.further), piece.blockers, piece.changed
         self.budget.spend(_SEARCH_COST + len(box) + len(beyond))
         while True:
@@ -254,7 +236,7 @@ class Shapes:
             for asking in beyond.values():
                 twice |= once & asking
                 once |= asking
-            if once != blockers:  # a shape that asks nothing beyond the box covers it
+            if once != blockers:  # a shape without a condition beyond the box covers it
                 return None
             units = once & ~twice
             forced = self._forced_values(box, beyond, units)
@@ -265,7 +247,7 @@ class Shapes:
             changed = forced
 
     def _forced_values(self, box: Box, beyond: Mapping[int, int], units: int) -> Box | None:
-        """Return the parts that shapes which ask one thing leave, where each leaves one; None where one is empty."""
+        """Return the parts that shapes with one condition leave, where each leaves one; None where one is empty."""
         changed: Box = {}
         for attribute, asking in beyond.items():
             if asking & units:
@@ -282,13 +264,12 @@ class Shapes:
         return changed
 
     def _shape_values(self, shape: int, attribute: int) -> ValueSet:
-        """Return what a shape asks of an attribute."""
         if shape not in self._boxes:
             self._boxes[shape] = dict(self.all[shape])
         return self._boxes[shape][attribute]
 
     def _split_piece(self, piece: _Piece, stack: list[_Piece]) -> None:
-        """Part the box at one shape's side, and stack the pieces: what is outside is tried first."""
+        """Split the box at one side of a shape, and stack the pieces: those outside are tried first."""
         box, beyond, blockers, _, units = piece
         chosen = units or blockers
         chosen &= -chosen
@@ -304,15 +285,8 @@ class Shapes:
         stack += [_Piece(box, beyond, blockers, {attribute: part}) for part in pieces]
 
 
-class _PlainValues(NamedTuple):
-    """A value of each attribute, and the shapes that lie apart from it."""
-
-    values: Box
-    apart: MaskLayers
-
-
 def _unnamed_texts(domain: Domain) -> ValueSet:
-    """Return the texts that no rule names and that fit no pattern; all where there are no texts."""
+    """Return the unnamed texts that fit no pattern; all values where there are no texts."""
     return (REST, 0, (1 << len(domain.patterns.all)) - 1) if domain.all[0] & REST else domain.all
 
 
@@ -321,12 +295,12 @@ def _intersect_shapes(first: Shape, second: Shape) -> Box | None:
 
 
 def intersect_box(box: Mapping[int, ValueSet], shape: Shape) -> Box | None:
-    """Return what is in a box and in a shape; None where nothing is."""
-    found = dict(box)
+    """Return the common part of a box and a shape, or None."""
+    result = dict(box)
     for attribute, part in shape:
-        here = found.get(attribute)
+        here = result.get(attribute)
         common = part if here is None else intersect(here, part)
         if not common[0]:
             return None
-        found[attribute] = common
-    return found
+        result[attribute] = common
+    return result

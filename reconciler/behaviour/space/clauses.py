@@ -1,4 +1,4 @@
-"""A part of the values of an attribute as conditions that can be read: those of the API, or their complements."""
+"""A part of the values of an attribute as readable conditions: those of the API, or their complements."""
 
 from __future__ import annotations
 
@@ -12,9 +12,7 @@ from reconciler.model.rule import Condition, Json, Opaque, make_condition
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
-_MAX_LISTED_NUMBERS = 1_000
-"""How many numbers a list of single ones may have."""
+_MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
 
 
 class Clause(NamedTuple):
@@ -25,75 +23,71 @@ class Clause(NamedTuple):
 
 
 def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...] | None:
-    """Return conditions that together say just this part, or None where no conjunction of conditions says it."""
-    if isinstance(domain, OpaqueDomain):
-        return () if part == domain.all else (Clause(domain.condition, part != HOLDS),)
-    if part == domain.all:
-        return ()
-    found = tuple(_express_clauses(domain, part))
-    said = domain.all
-    for clause in found:
-        said = _apply_clause(domain, said, clause)
-    return found if covers(said, part) and covers(part, said) else None
+    """Return conditions that together express exactly this part, or None where no conjunction does."""
+    clauses = express_checked_values(domain, part)
+    if isinstance(domain, OpaqueDomain) or part == domain.all:
+        return clauses
+    values = domain.all
+    for clause in clauses:
+        assert isinstance(clause.condition, Condition)  # noqa: S101 - the domain is not opaque
+        clause_values = domain.values_for(clause.condition)
+        if clause.negate:  # no clause of use here leaves several pieces
+            pieces = subtract(domain, values, clause_values)
+            values = pieces[0] if len(pieces) == 1 else (0, 0, 0)
+        else:
+            values = intersect(values, clause_values)
+    return clauses if covers(values, part) and covers(part, values) else None
 
 
 def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Clause, ...]:
-    """Return what `express_values` does for a part that is `is_expressible`, and so needs no proof."""
-    if isinstance(domain, OpaqueDomain) or part == domain.all:
-        return express_values(domain, part) or ()
+    """Return `express_values` of a part that is `is_expressible`, and so needs no proof."""
+    if part == domain.all:
+        return ()
+    if isinstance(domain, OpaqueDomain):
+        return (Clause(domain.condition, part != HOLDS),)
     return tuple(_express_clauses(domain, part))
 
 
 def is_expressible(domain: Domain | OpaqueDomain, part: ValueSet) -> bool:
-    """Say whether conditions say just this part; most of what there is needs no trial."""
+    """Return whether conditions express exactly this part; most parts need no trial."""
     if isinstance(domain, OpaqueDomain) or part == domain.all:
         return True
     atoms, yes, no = part
     if not atoms & REST:
         if atoms & domain.text_mask and not atoms & domain.number_mask:  # a list of values
             return True
-    elif not domain.number_mask:  # values that patterns leave, but for some
-        held, denied = domain.patterns.minimal_patterns(yes, no)
-        return not atoms & ~_matching_atoms(domain, held, denied)
-    found = domain.expressible.get(part)
-    if found is None:
-        found = domain.expressible[part] = express_values(domain, part) is not None
-    return found
+    elif not domain.number_mask:  # the values that patterns leave, except for some
+        required, denied = domain.patterns.minimal_patterns(yes, no)
+        return not atoms & ~_matching_atoms(domain, required, denied)
+    result = domain.expressible.get(part)
+    if result is None:
+        result = domain.expressible[part] = express_values(domain, part) is not None
+    return result
 
 
-def _matching_atoms(domain: Domain, required: Iterable[int], excluded: Iterable[int]) -> int:
-    """Return the atoms of all that has the one patterns and not the others."""
-    left = domain.all[0]
+def _matching_atoms(domain: Domain, required: Iterable[int], denied: Iterable[int]) -> int:
+    """Return the atoms of all values with the required patterns and without the denied ones."""
+    atoms = domain.all[0]
     for number in required:
-        left &= domain.pattern_atoms[number] | REST
-    for number in excluded:
-        left &= ~domain.pattern_atoms[number]
-    return left
+        atoms &= domain.pattern_atoms[number] | REST
+    for number in denied:
+        atoms &= ~domain.pattern_atoms[number]
+    return atoms
 
 
 def unite_values(domain: Domain | OpaqueDomain, parts: Iterable[ValueSet]) -> list[ValueSet]:
-    """Return parts that together hold the values of all of these, each of which conditions can say; mostly one."""
+    """Return expressible parts, mostly one, that together hold the values of all of these."""
     by_patterns: dict[tuple[int, int], list[ValueSet]] = {}
     for part in parts:
         by_patterns.setdefault(part[1:], []).append(part)
-    found: list[ValueSet] = []
+    result: list[ValueSet] = []
     for (yes, no), alike in by_patterns.items():
         atoms = 0
         for part in alike:
             atoms |= part[0]
-        whole = (atoms, yes, no)
-        found += alike if len(alike) > 1 and not is_expressible(domain, whole) else [whole]
-    return found
-
-
-def _apply_clause(domain: Domain, values: ValueSet, clause: Clause) -> ValueSet:
-    """Return what is left of the known values under one clause; a complement in several pieces is not of use here."""
-    assert isinstance(clause.condition, Condition)  # noqa: S101 - the caller made it
-    part = domain.values_for(clause.condition)
-    if not clause.negate:
-        return intersect(values, part)
-    pieces = subtract(domain, values, part)
-    return pieces[0] if len(pieces) == 1 else (0, 0, 0)
+        union = (atoms, yes, no)
+        result += alike if len(alike) > 1 and not is_expressible(domain, union) else [union]
+    return result
 
 
 def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
@@ -103,42 +97,38 @@ def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
     elif atoms & REST:
         yield from _open_set_clauses(domain, part)
     elif atoms & domain.text_mask or _are_named_numbers(domain, atoms):
-        yield _list_clause(domain, atoms)
+        values = _named_values(domain, atoms & ~MISSING)
+        if not atoms & MISSING:
+            yield _make_clause(domain, *_list_operator(values))
+        elif len(values) == 1:
+            yield _make_negated_clause(domain, "notEquals", values[0])
+        else:
+            yield _make_negated_clause(domain, "notIn", values)
     else:
         yield from _number_clauses(domain, atoms)
 
 
 def _open_set_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
-    """Say a part that has texts which no rule names: what holds of them, and what is left out."""
+    """Yield the clauses of a part with unnamed texts: their patterns, and the excluded values."""
     atoms, yes, no = part
-    held, denied = domain.patterns.minimal_patterns(yes, no)
-    for number in held:
+    required, denied = domain.patterns.minimal_patterns(yes, no)
+    for number in required:
         yield _make_clause(domain, *domain.patterns.all[number])
     for number in denied:
         yield _make_negated_clause(domain, *domain.patterns.all[number])
-    left_out = _matching_atoms(domain, held, denied) & ~atoms
-    texts = _named_values(domain, left_out & domain.text_mask & ~REST)
-    numbers = left_out & domain.number_mask
-    if numbers == domain.number_mask != 0:
-        yield (
-            _make_clause(domain, "contains", "")
-            if left_out & MISSING
-            else _make_negated_clause(domain, "notContains", "")
-        )
-    else:
-        if left_out & MISSING:
+    excluded = _matching_atoms(domain, required, denied) & ~atoms
+    texts = _named_values(domain, excluded & domain.text_mask & ~REST)
+    numbers = excluded & domain.number_mask
+    if numbers != domain.number_mask or not numbers:
+        if excluded & MISSING:
             yield _make_clause(domain, "exists", None)
         yield from _excluded_range_clauses(domain, numbers)
+    elif excluded & MISSING:
+        yield _make_clause(domain, "contains", "")
+    else:
+        yield _make_negated_clause(domain, "notContains", "")
     if texts:
         yield _make_negated_clause(domain, *_list_operator(texts))
-
-
-def _list_clause(domain: Domain, atoms: int) -> Clause:
-    """Say named texts and single numbers, and perhaps "missing"."""
-    values = _named_values(domain, atoms & ~MISSING)
-    if atoms & MISSING:
-        return _make_negated_clause(domain, *(("notEquals", values[0]) if len(values) == 1 else ("notIn", values)))
-    return _make_clause(domain, *_list_operator(values))
 
 
 def _list_operator(values: list[Json]) -> tuple[str, Json]:
@@ -146,27 +136,25 @@ def _list_operator(values: list[Json]) -> tuple[str, Json]:
 
 
 def _are_named_numbers(domain: Domain, atoms: int) -> bool:
-    """Say whether numbers are single ones that rules name, and several: one alone is as well a range."""
+    """Return whether all numbers are single ones that rules name, and few enough for a list."""
     numbers = atoms & domain.number_mask
-    return (
-        all(domain.interval(atom)[2] for atom in bits(numbers)) if numbers.bit_count() <= _MAX_LISTED_NUMBERS else False
-    )
+    return numbers.bit_count() <= _MAX_LISTED_NUMBERS and all(domain.interval(atom)[2] for atom in bits(numbers))
 
 
 def _named_values(domain: Domain, atoms: int) -> list[Json]:
     """Return the named values among the atoms; ranges of numbers have no name."""
-    found: list[Json] = []
+    values: list[Json] = []
     for atom in bits(atoms):
         if atom < domain.first_number:
-            found.append(domain.texts[atom - 2])
+            values.append(domain.texts[atom - 2])
         else:
             low, _, named = domain.interval(atom)
-            found += [low] if named else []
-    return found
+            values += [low] if named else []
+    return values
 
 
 def _number_clauses(domain: Domain, atoms: int) -> Iterator[Clause]:
-    """Say ranges of numbers, with or without "missing"."""
+    """Yield the clauses of ranges of numbers, with or without "missing"."""
     numbers = atoms & domain.number_mask
     if atoms & MISSING:
         if domain.text_mask:
@@ -188,7 +176,7 @@ def _hull(numbers: int) -> tuple[int, int]:
 
 
 def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
-    """Say the numbers from one atom to another: at most two conditions, none where there is no end.
+    """Return the clauses, at most two, for the numbers from one atom to another.
 
     The lowest and the highest number that the attribute can have need no bound.
     """
@@ -197,16 +185,16 @@ def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
     if low is not None and from_named and low == high:
         return [_make_clause(domain, "equals", low)]
     lowest, highest = _hull(domain.number_mask)
-    found = []
+    clauses = []
     if low is not None and first != lowest:
-        found.append(_make_clause(domain, "greaterThanOrEqual" if from_named else "greaterThan", low))
+        clauses.append(_make_clause(domain, "greaterThanOrEqual" if from_named else "greaterThan", low))
     if high is not None and last != highest:
-        found.append(_make_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high))
-    return found
+        clauses.append(_make_clause(domain, "lessThanOrEqual" if to_named else "lessThan", high))
+    return clauses
 
 
 def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
-    """Say that a number is in none of the runs of these atoms, each as one complement."""
+    """Yield one complement for each run of these atoms: a number is in none of them."""
     for first, last in _number_runs(domain, numbers):
         bounds = _bound_clauses(domain, first, last)
         if not bounds:  # every number
@@ -219,7 +207,7 @@ def _excluded_range_clauses(domain: Domain, numbers: int) -> Iterator[Clause]:
 
 
 def _number_runs(domain: Domain, numbers: int) -> Iterable[tuple[int, int]]:
-    """Yield the first and last atom of each run; atoms of no number are part of the run around them."""
+    """Yield the first and last atom of each run; atoms without a number are part of the run around them."""
     gaps = ((1 << domain.first_number + 2 * len(domain.numbers) + 1) - (1 << domain.first_number)) & ~domain.number_mask
     while numbers:
         first = last = (numbers & -numbers).bit_length() - 1

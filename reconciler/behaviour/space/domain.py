@@ -1,13 +1,9 @@
-"""The values of one attribute, cut into atoms: within an atom no condition of any rule tells two values apart.
+"""The values of one attribute, cut into atoms: no condition of a rule distinguishes two values of one atom.
 
 Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text that a rule names,
 then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so on.
-A set of values is a `ValueSet`: a mask of atoms, and, for the texts that no rule names, which patterns hold there and
-which do not. Numbers are those that a reader of JSON makes: between two neighbouring doubles there is none.
-
-Numbers that can be typed: between two others, or beyond one, with as few digits as may be.
-
-What conditions on one attribute name: texts, numbers and patterns; and which of the texts fit which pattern.
+A set of values is a `ValueSet`: a mask of atoms, and, for the unnamed texts, the patterns that hold and do not hold
+there. Numbers are those that a reader of JSON makes: between two neighbouring doubles there is none.
 """
 
 from __future__ import annotations
@@ -28,12 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 
+# Atoms, and the patterns that hold and do not hold of unnamed texts (0 and 0 where those are not among the atoms).
+ValueSet = tuple[int, int, int]
+MISSING: Final = 1
+REST: Final = 2
+NOTHING: Final[ValueSet] = (0, 0, 0)
+FIRST_TEXT: Final = 2  # the atom of the first named text
 _MOST_DIGITS: Final = 18
 _MAX_EXACT_INTEGER: Final = 10**15
+_MANY_SUBSTRINGS: Final = 100  # with more, a scan of every piece of every text is faster than a search for each
+_SHORT_TEXT: Final = 20  # characters of a text that counts for one
 
 
 def number_between(low: float, high: float) -> int | float | None:
-    """Return a number between two, with as few digits as may be; None where there is none that can be typed."""
+    """Return a number between two with few digits, or None where no number lies between them that can be typed."""
     if not low < high:
         return None
     bottom, top = Fraction(low), Fraction(high)
@@ -43,98 +47,91 @@ def number_between(low: float, high: float) -> int | float | None:
             scale = 10**digits
             nearest = floor(middle * scale + Fraction(1, 2))
             for candidate in (nearest, nearest - 1, nearest + 1):
-                found: int | float = candidate if digits == 0 else candidate / scale
-                if low < found < high:
-                    return found
+                number: int | float = candidate if digits == 0 else candidate / scale
+                if low < number < high:
+                    return number
         last = float(middle)
-    except OverflowError:  # beyond the largest double there are whole numbers alone
+    except OverflowError:  # beyond the largest double there are whole numbers only
         return None
     return last if low < last < high else None
 
 
 def number_beyond(low: float | None, high: float | None) -> int | float:
-    """Return a number above `low`, or else below `high`: the next whole one, or one of one digit and noughts."""
+    """Return a number above `low`, or else below `high`: the next whole one, or one of one digit and zeros."""
     if low is not None:
         return _number_above(low)
     return -_number_above(-high) if high is not None else 0
 
 
 def _number_above(low: float) -> int | float:
-    whole = floor(low) + 1
-    if abs(whole) < _MAX_EXACT_INTEGER:
-        return whole
-    if whole < 0:
+    integer = floor(low) + 1
+    if abs(integer) < _MAX_EXACT_INTEGER:
+        return integer
+    if integer < 0:
         return 0
-    size = len(str(whole))
+    size = len(str(integer))
     for digits in range(1, _MOST_DIGITS):
         unit = 10 ** (size - digits)
         with suppress(OverflowError):  # a whole number larger than any double
-            for more in (1, 2):  # what is one more may be the same double
-                found = float((whole // unit + more) * unit)
-                if found > low:
-                    return found
-    return whole
-
-
-FIRST_TEXT: Final = 2
-"""The atom of the first text that is named."""
-_MANY_SUBSTRINGS: Final = 100
-"""From so many parts on, looking at every piece of every text costs less than a search for each."""
+            for step in (1, 2):  # one unit above may be the same double
+                number = float((integer // unit + step) * unit)
+                if number > low:
+                    return number
+    return integer
 
 
 @dataclass(slots=True, kw_only=True)
 class NamedValues:
-    """What is named, in order of appearance; `value_count` are those that some condition asks for by equality."""
+    """The values in conditions, in order of appearance; `value_count` is the number of those compared by equality."""
 
     texts: dict[str, None] = field(default_factory=dict)
     numbers: set[int | float] = field(default_factory=set)
     value_count: int = 0
     patterns: dict[TextPattern, None] = field(default_factory=dict)
-    any_text: bool = False
-    """Some condition asks for any text at all: a pattern operator with an empty value."""
+    any_text: bool = False  # a condition matches any text at all: a pattern operator with an empty value
 
 
 def collect_named_values(conditions: Iterable[Condition]) -> NamedValues:
-    """Return what conditions on one attribute name."""
-    found = NamedValues()
+    """Return the values and patterns that conditions on one attribute name."""
+    named = NamedValues()
     equal: set[int | float] = set()
     for condition in conditions:
         value, operator = condition.value, condition.operator
         if operator in PATTERNS:
             if value:
-                found.patterns[TextPattern(POSITIVE_OF_NEGATIVE.get(operator, operator), cast("str", value))] = None
+                named.patterns[TextPattern(POSITIVE_OF_NEGATIVE.get(operator, operator), cast("str", value))] = None
             else:
-                found.any_text = True
+                named.any_text = True
         elif operator not in EXISTENCE:
-            numbers = equal if operator in EQUALITIES or operator in SETS else found.numbers
-            for one in value if isinstance(value, tuple) else (value,):
-                if isinstance(one, str):
-                    found.texts[one] = None
+            numbers = equal if operator in EQUALITIES or operator in SETS else named.numbers
+            for item in value if isinstance(value, tuple) else (value,):
+                if isinstance(item, str):
+                    named.texts[item] = None
                 else:
-                    numbers.add(cast("float", one))
-    found.value_count = len(found.texts) + len(equal)
-    found.numbers |= equal
-    return found
+                    numbers.add(cast("float", item))
+    named.value_count = len(named.texts) + len(equal)
+    named.numbers |= equal
+    return named
 
 
 def match_patterns(texts: Sequence[str], patterns: Sequence[TextPattern]) -> list[int]:
     """Return for each pattern the atoms of the texts that fit it."""
-    found: dict[TextPattern, int] = {}
-    wanted: dict[str, list[str]] = {}
+    masks: dict[TextPattern, int] = {}
+    by_operator: dict[str, list[str]] = {}
     for operator, text in patterns:
-        wanted.setdefault(operator, []).append(text)
-    for start, places in _match_prefixes(texts, wanted.get("startsWith", ())):
-        found[TextPattern("startsWith", start)] = places
-    backwards = [text[::-1] for text in texts] if "endsWith" in wanted else []
-    for end, places in _match_prefixes(backwards, [text[::-1] for text in wanted.get("endsWith", ())]):
-        found[TextPattern("endsWith", end[::-1])] = places
-    for part, places in _match_substrings(texts, wanted.get("contains", ())):
-        found[TextPattern("contains", part)] = places
-    return [found.get(pattern, 0) << FIRST_TEXT for pattern in patterns]
+        by_operator.setdefault(operator, []).append(text)
+    for start, mask in _match_prefixes(texts, by_operator.get("startsWith", ())):
+        masks[TextPattern("startsWith", start)] = mask
+    backwards = [text[::-1] for text in texts] if "endsWith" in by_operator else []
+    for end, mask in _match_prefixes(backwards, [text[::-1] for text in by_operator.get("endsWith", ())]):
+        masks[TextPattern("endsWith", end[::-1])] = mask
+    for part, mask in _match_substrings(texts, by_operator.get("contains", ())):
+        masks[TextPattern("contains", part)] = mask
+    return [masks.get(pattern, 0) << FIRST_TEXT for pattern in patterns]
 
 
 def _match_prefixes(texts: Sequence[str], starts: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Yield each start and a mask of the texts that have it: they stand together when sorted."""
+    """Yield each start and a mask of the texts that have it: they are neighbours when sorted."""
     order = sorted(range(len(texts)), key=texts.__getitem__)
     ordered = [texts[place] for place in order]
     for start in starts:
@@ -151,52 +148,39 @@ def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tu
     for part in parts:
         lengths.setdefault(len(part), []).append(part)
     for length, alike in lengths.items():
-        yield from (
-            _scan_substrings(texts, alike, length)
-            if len(alike) > _MANY_SUBSTRINGS
-            else _search_substrings(texts, alike)
-        )
+        many = len(alike) > _MANY_SUBSTRINGS
+        yield from _scan_substrings(texts, alike, length) if many else _search_substrings(texts, alike)
 
 
 def _scan_substrings(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
-    found = dict.fromkeys(parts, 0)
+    masks = dict.fromkeys(parts, 0)
     for place, text in enumerate(texts):
         for at in range(len(text) - length + 1):
             part = text[at : at + length]
-            if part in found:
-                found[part] |= 1 << place
-    yield from found.items()
+            if part in masks:
+                masks[part] |= 1 << place
+    yield from masks.items()
 
 
 def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
     """Search all texts at once, joined by a character that no part has."""
     used = set().union(*parts)
     joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
-    whole = joint.join(texts) + joint
+    joined = joint.join(texts) + joint
     starts = [0]
     for text in texts:
         starts.append(starts[-1] + len(text) + 1)
     for part in parts:
-        mask, at = 0, whole.find(part)
+        mask, at = 0, joined.find(part)
         while at >= 0:
             place = bisect_right(starts, at) - 1
             mask |= 1 << place
-            at = whole.find(part, starts[place + 1])
+            at = joined.find(part, starts[place + 1])
         yield part, mask
 
 
-ValueSet = tuple[int, int, int]
-"""Atoms, and what holds and does not hold of texts that no rule names (0 and 0 where those are not among the atoms)."""
-
-_SHORT_TEXT: Final = 20
-"""Characters of a text that counts for one."""
-MISSING: Final = 1
-REST: Final = 2
-NOTHING: Final[ValueSet] = (0, 0, 0)
-
-
 class Domain:
-    """The values of one attribute, as the given conditions can tell them apart."""
+    """The values of one attribute, cut by every condition on it; `texts` are further values to distinguish."""
 
     def __init__(
         self,
@@ -205,10 +189,9 @@ class Domain:
         texts: Iterable[str] = (),
         value_type: ValueType = ANY_VALUE,
     ) -> None:
-        """Cut the values by every condition on the attribute; `texts` are further ones to tell apart."""
         self.attribute = attribute
-        asked = tuple(conditions)
-        named = collect_named_values(asked)
+        conditions = tuple(conditions)
+        named = collect_named_values(conditions)
         self.value_count: Final = named.value_count
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
         self.numbers: Final[Sequence[int | float]] = tuple(sorted(named.numbers))
@@ -221,26 +204,23 @@ class Domain:
         self.all: Final[ValueSet] = (MISSING | self.text_mask | self.number_mask, 0, 0)
         of_texts = bool(self.texts or named.patterns or named.any_text)
         one_type = of_texts is not bool(self.numbers)
-        self.unlikely: Final = (
-            (self.number_mask if of_texts else self.text_mask) if one_type and value_type == ANY_VALUE else 0
-        )
-        """The values of the type, text or number, that no condition compares the attribute with, unless it is known."""
+        # The values of a type, text or number, that no condition compares the attribute with, unless it is known.
+        unlikely = self.number_mask if of_texts else self.text_mask
+        self.unlikely: Final = unlikely if one_type and value_type == ANY_VALUE else 0
         self._is_numeric = one_type and not of_texts
-        self.text_like_numbers: Final = 0 if self.text_mask else self._find_text_like_numbers(asked)
-        """Where the known type leaves texts out: the numbers that no condition can tell from a text."""
-        fewer = (
-            value_type.numbers != EVERY_NUMBER and apart and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
-        )
+        # Where the known type excludes texts: the numbers that no condition distinguishes from a text.
+        self.text_like_numbers: Final = 0 if self.text_mask else self._find_text_like_numbers(conditions)
+        # Whether the known type excludes a value that conditions distinguish from each remaining value.
+        limited = value_type.numbers != EVERY_NUMBER and apart
+        fewer = limited and self.number_mask != self._existing_numbers(*EVERY_NUMBER)
         self.is_narrowed: Final = fewer or (not self.text_mask and (of_texts or not self.text_like_numbers))
-        """The known type leaves out a value that conditions tell from each one that is left."""
+        # The weight of a named text in a document: a long one counts for several.
         self._text_weight = max(1.0, sum(map(len, self.texts)) / (_SHORT_TEXT * len(self.texts))) if self.texts else 1.0
-        """What a named text counts for in a document: long ones for several."""
         self.pattern_atoms = match_patterns(self.texts, self.patterns.all)
-        self.expressible: Final[dict[ValueSet, bool]] = {}
-        """Of parts that were asked about: whether conditions can say just that."""
+        self.expressible: Final[dict[ValueSet, bool]] = {}  # whether conditions express a part, once it is known
 
     def atom(self, text: str) -> int | None:
-        """Return the place of a named text's atom, or None where no rule names the text."""
+        """Return the place of a named text's atom, or None for other texts."""
         return self._atoms.get(text)
 
     def values_for(self, condition: Condition) -> ValueSet:
@@ -265,7 +245,7 @@ class Domain:
         return (present & ~atoms, 0, 0)
 
     def example_value(self, part: ValueSet) -> Scalar | None:
-        """Return an example of a part that is not empty, easy to type; None is "missing", the last choice."""
+        """Return an example, easy to type, of a part that is not empty; None is "missing", the last choice."""
         atoms = part[0]
         numbers = atoms & self.number_mask
         texts = atoms & self.text_mask & ~REST
@@ -275,12 +255,12 @@ class Domain:
             return self._example_number(numbers)
         if not atoms & REST:
             return None
-        if self._is_numeric:  # that somebody wrote as a text
+        if self._is_numeric:  # a number sent as a text
             return "0.5"
         return self.patterns.example(part[1], part[2], self._atoms)
 
     def clause_cost(self, part: ValueSet) -> float:
-        """Return about how many conditions say a part: two each range, and one ten short values of a list."""
+        """Return about how many conditions express a part: two for each range, one for ten short values of a list."""
         atoms, yes, no = part
         texts, numbers = atoms & self.text_mask, atoms & self.number_mask
         named = (self.text_mask & ~texts if texts & REST else texts).bit_count()
@@ -288,7 +268,7 @@ class Domain:
         return patterns + named * self._text_weight / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
-        """Return the ends of a number's atom, None where there is no end, and whether it is just one number."""
+        """Return the ends of a number's atom, None where there is no end, and whether it is a single number."""
         place, named = divmod(atom - self.first_number, 2)
         if named:
             return self.numbers[place], self.numbers[place], True
@@ -300,29 +280,26 @@ class Domain:
             return (self._equal_atom(value), 0, 0)
         if operator in SETS:
             atoms = 0
-            for one in cast("tuple[Scalar, ...]", value):
-                atoms |= self._equal_atom(one)
+            for item in cast("tuple[Scalar, ...]", value):
+                atoms |= self._equal_atom(item)
             return (atoms, 0, 0)
-        if operator in PATTERNS:
-            return self._pattern_values(operator, value)
-        return (self._range_atoms(operator, value), 0, 0)
+        if operator not in PATTERNS:
+            return (self._range_atoms(operator, value), 0, 0)
+        if not value:
+            return (self.text_mask, 0, 0)
+        number = self._pattern_index(operator, value)
+        return (self.pattern_atoms[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
 
     def _equal_atom(self, value: Value) -> int:
         if isinstance(value, str):
             return 1 << self._atoms[value]
         return 1 << (self.first_number + 2 * bisect_left(self.numbers, cast("float", value)) + 1)
 
-    def _pattern_values(self, operator: str, value: Value) -> ValueSet:
-        if not value:
-            return (self.text_mask, 0, 0)
-        number = self._pattern_index(operator, value)
-        return (self.pattern_atoms[number] | REST, self.patterns.implied[number], self.patterns.excluded(number))
-
     def _pattern_index(self, operator: str, value: Value) -> int:
         return self.patterns.index_of[TextPattern(operator, cast("str", value))]
 
     def _range_atoms(self, operator: str, value: Value) -> int:
-        """Return the atoms from one end to the other; both ends are numbers that this rule names."""
+        """Return the atoms from one end to the other; both ends are named numbers."""
         low = high = None
         if operator == "between":
             low, high = cast("tuple[float, float]", value)
@@ -338,7 +315,7 @@ class Domain:
         return ((1 << last + 1) - (1 << first)) & self.number_mask if first <= last else 0
 
     def _existing_numbers(self, low_limit: float, high_limit: float) -> int:
-        """Return the atoms of numbers from the least to the most, but ranges that no number lies in."""
+        """Return the atoms of numbers between the limits, without ranges that hold no number."""
         mask = 0
         for atom in range(self.first_number, self.first_number + 2 * len(self.numbers) + 1):
             low, high, named = self.interval(atom)
@@ -351,36 +328,35 @@ class Domain:
         return mask
 
     def _find_text_like_numbers(self, conditions: Iterable[Condition]) -> int:
-        taken = 0
-        for one in conditions:
-            if one.operator in RANGES:
-                taken |= self._range_atoms(one.operator, one.value)
-        return sum(1 << atom for atom in bits(self.number_mask & ~taken) if not self.interval(atom)[2])
+        ranges = 0
+        for condition in conditions:
+            if condition.operator in RANGES:
+                ranges |= self._range_atoms(condition.operator, condition.value)
+        return sum(1 << atom for atom in bits(self.number_mask & ~ranges) if not self.interval(atom)[2])
 
     def _example_number(self, atoms: int) -> int | float:
-        """Return a number of the atoms: one from 0 to 1 where there is one, with few digits."""
+        """Return a number of the atoms with few digits, from 0 to 1 where possible."""
         ranges = [self.interval(atom) for atom in bits(atoms)]
-        inside = (number for low, high, one in ranges if not one for number in _confidences_between(low, high))
-        found = next(inside, None)
-        if found is not None:
-            return found
-        named = next((low for low, _, one in ranges if one and low is not None), None)
-        if named is not None:
-            return named
+        inside = (number for low, high, single in ranges if not single for number in _confidences_between(low, high))
+        number = next(inside, None)
+        if number is None:
+            number = next((low for low, _, single in ranges if single and low is not None), None)
+        if number is not None:
+            return number
         low, high, _ = ranges[0]
         return number_beyond(low, high) if low is None or high is None else cast("float", number_between(low, high))
 
 
 def _confidences_between(low: float | None, high: float | None) -> Iterator[int | float]:
-    """Yield numbers from 0 to 1 that are in an open range."""
-    found = number_between(max(low or 0, 0), 1 if high is None else min(high, 1))
-    if found is not None:
-        yield found
+    """Yield numbers from 0 to 1 in an open range."""
+    number = number_between(max(low or 0, 0), 1 if high is None else min(high, 1))
+    if number is not None:
+        yield number
     yield from (end for end in (0, 1) if (low is None or low < end) and (high is None or end < high))
 
 
 def intersect(first: ValueSet, second: ValueSet) -> ValueSet:
-    """Return the values that are in both."""
+    """Return the values in both."""
     atoms = first[0] & second[0]
     if not atoms & REST:
         return (atoms, 0, 0)
@@ -391,34 +367,32 @@ def intersect(first: ValueSet, second: ValueSet) -> ValueSet:
 
 
 def covers(outer: ValueSet, inner: ValueSet) -> bool:
-    """Say whether every value of `inner` is in `outer`."""
+    """Return whether every value of `inner` is in `outer`."""
     if inner[0] & REST and (outer[1] & ~inner[1] or outer[2] & ~inner[2]):  # shorter masks than the atoms'
         return False
     return not inner[0] & ~outer[0]
 
 
 def subtract(domain: Domain, values: ValueSet, removed: ValueSet) -> list[ValueSet]:
-    """Return the values of `values` that are not in `removed`, as parts without common values."""
+    """Return `values` without `removed`, as disjoint parts."""
     atoms = values[0] & ~removed[0]
     if not values[0] & removed[0] & REST:
         return [(atoms, values[1], values[2]) if atoms & REST else (atoms, 0, 0)] if atoms else []
-    pieces: list[ValueSet] = []
     yes, no = values[1], values[2]
-    if not (yes & removed[2] or no & removed[1]):
-        for piece in _negations(domain.patterns, (yes, no), removed[1:]):
-            pieces.append((atoms | REST, *piece))
-            atoms = 0
-    else:
-        pieces.append((atoms | REST, yes, no))
+    if yes & removed[2] or no & removed[1]:
+        return [(atoms | REST, yes, no)]
+    pieces: list[ValueSet] = []
+    for piece in _negations(domain.patterns, (yes, no), removed[1:]):
+        pieces.append((atoms | REST, *piece))
         atoms = 0
     return [*pieces, (atoms, 0, 0)] if atoms else pieces
 
 
 def _negations(patterns: PatternSet, masks: tuple[int, int], negated: tuple[int, int]) -> Iterable[tuple[int, int]]:
-    """Yield what can be known of a text besides `masks` so that not all of what is asked holds."""
+    """Yield the disjoint ways, as masks, in which a text of `masks` fails to match `negated`."""
     yes, no = masks
-    held, denied = patterns.minimal_patterns(*negated)
-    for number in held:
+    required, denied = patterns.minimal_patterns(*negated)
+    for number in required:
         if not yes >> number & 1:
             without = no | patterns.implying[number]
             if not yes & without:

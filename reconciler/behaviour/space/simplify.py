@@ -1,4 +1,4 @@
-"""A box without exceptions, made simple: what one takes on one attribute alone is folded into the box's own values."""
+"""A box with exceptions, simplified: exceptions on one attribute alone are folded into the box's own values."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from reconciler.behaviour.space.boxes import Box, Shape
-    from reconciler.behaviour.space.space import OpaqueDomain, Space
-
+    from reconciler.behaviour.space.space import Space
 
 MAX_COMPARISONS: Final = 10_000
 
@@ -20,43 +19,43 @@ MAX_COMPARISONS: Final = 10_000
 def simplify(
     space: Space, box: Box, excepts: Sequence[Shape], apart: Collection[Shape] = ()
 ) -> tuple[Box, list[Shape]]:
-    """Fold exceptions on one attribute into the box, and leave out what says nothing.
+    """Return the box with exceptions on one attribute folded in, and the other exceptions that are not superfluous.
 
-    Of the exceptions that are among `apart` none lies in another.
+    Of the exceptions in `apart` none lies in another one.
     """
     box = dict(box)
-    known = {id(shape) for shape in apart}
+    apart_ids = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
     while True:
-        kept, alone = _partition_exceptions((_trim_to_box(space, box, shape) for shape in excepts), known)
+        remaining, alone = _partition_exceptions((_trim_to_box(space, box, shape) for shape in excepts), apart_ids)
         changed = set()
         for attribute, parts in alone.items():
-            whole = box.get(attribute, space.domains[attribute].all)
-            box[attribute], still = _subtract_expressible(space.domain(attribute), whole, parts)
-            kept += [((attribute, part),) for part in still]
-            if box[attribute] != whole:
+            values = box.get(attribute, space.domains[attribute].all)
+            box[attribute], still = _subtract_expressible(space.domain(attribute), values, parts)
+            remaining += [((attribute, part),) for part in still]
+            if box[attribute] != values:
                 changed.add(attribute)
         excepts = []
-        for shape in kept:
+        for shape in remaining:
             (unchanged if changed.isdisjoint(attribute for attribute, _ in shape) else excepts).append(shape)
         if not excepts:
-            return box, _drop_contained(unchanged, known)
+            return box, _drop_contained(unchanged, apart_ids)
 
 
 def _partition_exceptions(
     shapes: Iterable[Shape | None], disjoint_ids: Collection[int]
 ) -> tuple[list[Shape], dict[int, list[ValueSet]]]:
-    """Part what is left of exceptions, each once: those on several attributes, and those on one alone, by attribute."""
+    """Return the distinct exceptions on several attributes, and the values of those on one, by attribute."""
     several: list[Shape] = []
     alone: dict[int, list[ValueSet]] = {}
-    seen: set[Shape] = set()
+    distinct: set[Shape] = set()
     for shape in shapes:
         if shape is None:
             continue
-        if id(shape) not in disjoint_ids:  # those that are known to lie apart need no comparison, which is long
-            if shape in seen:
+        if id(shape) not in disjoint_ids:  # disjoint shapes need no comparison, which takes long
+            if shape in distinct:
                 continue
-            seen.add(shape)
+            distinct.add(shape)
         if len(shape) == 1:
             alone.setdefault(shape[0][0], []).append(shape[0][1])
         else:
@@ -65,52 +64,45 @@ def _partition_exceptions(
 
 
 def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
-    """Return what an exception asks beyond the box; None where it has nothing in common with it."""
-    found = []
+    """Return the conditions of an exception beyond the box; None where they have nothing in common."""
+    items = []
     same = True
-    for asked in shape:
-        attribute, part = asked
-        here = box.get(attribute)
-        if here is None:  # a condition of the rule itself
-            found.append(asked)
+    for item in shape:
+        attribute, part = item
+        values = box.get(attribute)
+        if values is None:  # a condition of the rule itself
+            items.append(item)
             continue
-        common = intersect(here, part)
+        common = intersect(values, part)
         if not common[0]:
             return None
-        if common == here:
+        if common == values:
             same = False
         elif common == part:
-            found.append(asked)
+            items.append(item)
         else:
-            said = _shorter_values(space.domains[attribute], part, common)
-            same = same and said is part
-            found.append((attribute, said))
-    return shape if same else tuple(found)
-
-
-def _shorter_values(domain: Domain | OpaqueDomain, values: ValueSet, common: ValueSet) -> ValueSet:
-    """Return what an exception asks, or just what it has in common with the region: inside that both mean one.
-
-    A pattern or a complement is shorter as it was asked than with all that the region leaves out.
-    """
-    return values if common[0] & REST or not is_expressible(domain, common) else common
+            # Inside the box both mean the same; a pattern or a complement is shorter as the rule has it.
+            as_in_rule = common[0] & REST or not is_expressible(space.domains[attribute], common)
+            same = same and bool(as_in_rule)
+            items.append((attribute, part if as_in_rule else common))
+    return shape if same else tuple(items)
 
 
 def _subtract_expressible(
     domain: Domain, values: ValueSet, parts: Sequence[ValueSet]
 ) -> tuple[ValueSet, list[ValueSet]]:
-    """Take parts out of a whole, as far as conditions can say what is left; return that, and the parts still in it."""
-    left, still = _subtract_all(domain, values, parts)
-    if is_expressible(domain, left) or len(parts) == 1:
-        return (left, still) if is_expressible(domain, left) else (values, list(parts))
-    left, still = values, []
+    """Return values without parts, as far as conditions can express the result, and the parts still in them."""
+    remaining, still = _subtract_all(domain, values, parts)
+    if is_expressible(domain, remaining):
+        return remaining, still
+    remaining, still = values, []
     for part in parts:
-        less, again = _subtract_all(domain, left, (part,))
+        less, again = _subtract_all(domain, remaining, (part,))
         if again or not is_expressible(domain, less):
             still.append(part)
         else:
-            left = less
-    return left, still
+            remaining = less
+    return remaining, still
 
 
 def _subtract_all(domain: Domain, values: ValueSet, parts: Iterable[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
@@ -125,27 +117,20 @@ def _subtract_all(domain: Domain, values: ValueSet, parts: Iterable[ValueSet]) -
 
 
 def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
-    """Leave out exceptions that lie in another one; where there are very many to compare with, all stay.
-
-    Of equal ones, which may come about one after the other, one stays.
-    """
+    """Return the exceptions that do not lie in another one; of very many, all distinct ones."""
     outer = list(dict.fromkeys(shape for shape in excepts if id(shape) not in apart))
     excepts = [*(shape for shape in excepts if id(shape) in apart), *outer]
     if len(outer) * len(excepts) > MAX_COMPARISONS:
         return sorted(excepts)
-    asked = [(shape, dict(shape)) for shape in excepts]
+    parts_of = [(shape, dict(shape)) for shape in excepts]
     return sorted(
         shape
-        for shape, parts in asked
+        for shape, parts in parts_of
         if not any(other is not shape and _is_contained(parts, other) for other in outer)
     )
 
 
 def _is_contained(inner: Mapping[int, ValueSet], outer: Shape) -> bool:
-    if len(outer) > len(inner):
-        return False
-    for attribute, part in outer:
-        here = inner.get(attribute)
-        if here is None or not covers(part, here):
-            return False
-    return True
+    return len(outer) <= len(inner) and all(
+        attribute in inner and covers(part, inner[attribute]) for attribute, part in outer
+    )

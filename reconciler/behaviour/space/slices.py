@@ -1,11 +1,9 @@
-"""One list of rules, filed by the pivot: which rules are about a value of it, and which of them come before a rule.
-
-Rules that are in most slices, by rank: the shapes of those before a rank, in any slice, as one mask.
-"""
+"""One list of rules, indexed by the pivot: the rules with a value of it, and which of them come before a rule."""
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from functools import cached_property
 from itertools import chain
 from sys import maxsize
 from typing import TYPE_CHECKING, Final
@@ -20,30 +18,27 @@ if TYPE_CHECKING:
     from reconciler.behaviour.space.boxes import Box, Shapes
     from reconciler.behaviour.space.space import CompiledRule, Space
 
-
-NO_RANK: Final = maxsize
-"""The rank of what does not come."""
+NO_RANK: Final = maxsize  # the rank of a shape that is not in a slice
+UNNAMED_SLICE: Final = REST.bit_length() - 1  # the slice of texts of the pivot that no rule names
 
 
 class PrefixMasks:
-    """Rules' shapes, by rank. In a slice without the first rule of a shape, that shape begins later, or not at all."""
+    """The shapes of the rules before each rank, of rules that are in most slices.
+
+    In a slice without the first rule of a shape, that shape begins later, or not at all.
+    """
 
     def __init__(self, rules: Iterable[tuple[int, int]], missing: Mapping[int, Collection[int]] | None = None) -> None:
-        """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, where they are not."""
+        """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, the slices without."""
         self.ranks: list[int] = []
-        self.first_rank_of: dict[int, int] = {}
-        """The first rank of each shape."""
-        self.late_ranks: dict[int, dict[int, int]] = {}
-        """For each slice, the shapes that begin there later than elsewhere, with their first rank there."""
+        self.first_rank_of: dict[int, int] = {}  # by shape
+        self.late_ranks: dict[int, dict[int, int]] = {}  # by slice, the first rank of shapes that begin later there
         self._masks = [0]
-        self._accumulate(rules, missing or {})
-
-    def _accumulate(self, rules: Iterable[tuple[int, int]], missing: Mapping[int, Collection[int]]) -> None:
         waiting: dict[int, set[int]] = {}
         for rank, shape in rules:
             self.ranks.append(rank)
             self._masks.append(self._masks[-1] | 1 << shape)
-            absent = missing.get(rank, ())
+            absent = (missing or {}).get(rank, ())
             if shape not in self.first_rank_of:
                 self.first_rank_of[shape] = rank
                 if absent:
@@ -57,27 +52,23 @@ class PrefixMasks:
                 self.late_ranks.setdefault(atom, {})[shape] = NO_RANK
 
     def mask_before(self, rank: int, atom: int = -1) -> int:
-        """Return the shapes of the rules before a rank in a slice; in one that all rules are in, if none is given."""
-        found = self._masks[bisect_left(self.ranks, rank)]
+        """Return the shapes of the rules before a rank in a slice; by default in one with all rules."""
+        mask = self._masks[bisect_left(self.ranks, rank)]
         if atom in self.late_ranks:
             for shape, begins in self.late_ranks[atom].items():
                 if begins >= rank:
-                    found &= ~(1 << shape)
-        return found
+                    mask &= ~(1 << shape)
+        return mask
 
     def first_ranks(self, atom: int = -1) -> dict[int, int]:
         """Return the first rank of each shape in a slice; NO_RANK where the shape has none there."""
         return self.first_rank_of | self.late_ranks[atom] if atom in self.late_ranks else self.first_rank_of
 
 
-UNNAMED_SLICE: Final = REST.bit_length() - 1
-"""The slice of texts of the pivot that no rule names."""
-
-
 class PivotSlices:
-    """A list of rules in the order of evaluation. A rule's rank is its place there; one that can never match has none.
+    """A list of rules in the order of evaluation. A rule's rank is its place; a contradictory rule has none.
 
-    `boxes[rank]`, `entries[rank]`, `destinations[rank]` are a rule's box, the rule, and where it sends conversations.
+    `boxes[rank]`, `entries[rank]`, `destinations[rank]` are a rule's box, the rule and its destination.
     """
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
@@ -93,25 +84,20 @@ class PivotSlices:
                 self.entries.append(entry)
                 self.boxes.append(compiled)
         self.destinations: list[Destination] = [destination_of(entry.rule.targets) for entry in self.entries]
-        self.ranks_by_atom: dict[int, list[int]] = {}
-        """Ranks of the rules about few values, and of those that hold for a minority of them, by value."""
-        self.general_ranks: list[int] = []
-        """Ranks of the rules that hold for most values of the pivot."""
-        self.missing_atoms: dict[int, Sequence[int]] = {}
-        """The values for which a general rule does not hold, by its rank."""
+        self.ranks_by_atom: dict[int, list[int]] = {}  # of rules with few values, or a minority of them, by value
+        self.general_ranks: list[int] = []  # of rules with most values of the pivot
+        self.unnamed_ranks: list[int] = []  # of rules with texts that no rule names
+        self.missing_atoms: dict[int, Sequence[int]] = {}  # the values that a general rule excludes, by its rank
         self._excluded_ranks: dict[int, set[int]] = {}
         self._minority_atoms: dict[int, set[int]] = {}
-        self.unnamed_ranks: list[int] = []
-        """Ranks of the rules that hold for some text that no rule names."""
         self._index_rules()
         self.prefix_masks: Final = PrefixMasks(
             ((rank, self.boxes[rank].shape) for rank in self.general_ranks), self.missing_atoms
         )
         self.unnamed_prefix_masks: Final = PrefixMasks((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
         self._late_atoms = sum(1 << atom for atom in self.prefix_masks.late_ranks)
+        # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
         self._running_masks: dict[int, tuple[int, int]] = {}
-        """Of each value that was asked about last: how many rules about it come before, and their shapes."""
-        self._always_masks: PrefixMasks | None = None
         self._masks_by_destination: dict[tuple[Destination, bool], PrefixMasks] = {}
 
     def _index_rules(self) -> None:
@@ -123,15 +109,15 @@ class PivotSlices:
                 continue
             if box.rest >= 0:
                 self.unnamed_ranks.append(rank)
-            taken = box.pivot[0] & named
-            if 2 * taken.bit_count() > named.bit_count():
+            values = box.pivot[0] & named
+            if 2 * values.bit_count() > named.bit_count():
                 self.general_ranks.append(rank)
-                if taken != named:
-                    self.missing_atoms[rank] = tuple(bits(named & ~taken))
+                if values != named:
+                    self.missing_atoms[rank] = tuple(bits(named & ~values))
                     for atom in self.missing_atoms[rank]:
                         self._excluded_ranks.setdefault(atom, set()).add(rank)
             else:
-                self._minority_atoms[rank] = set(bits(taken))
+                self._minority_atoms[rank] = set(bits(values))
                 for atom in self._minority_atoms[rank]:
                     self.ranks_by_atom.setdefault(atom, []).append(rank)
 
@@ -140,48 +126,47 @@ class PivotSlices:
         return self.boxes[rank].rest if atom == UNNAMED_SLICE else self.boxes[rank].shape
 
     def shapes(self, atom: int) -> Shapes:
-        """Return the shapes among which those of a slice are."""
+        """Return the shapes to which those of a slice belong."""
         return self.space.rest_shapes if atom == UNNAMED_SLICE else self.space.shapes
 
     def shape_of_rank(self, atom: int, rank: int) -> int:
-        """Return what `shape` does; beyond the last rule, for the default routing, the shape of everything."""
+        """Return a rule's shape in a slice; for the default routing, beyond the last rule, that of everything."""
         if rank < len(self.boxes):
             return self.shape(atom, rank)
         return self.space.rest_always if atom == UNNAMED_SLICE else self.space.always.shape
 
     def destination_of_rank(self, rank: int) -> Destination:
-        """Return where a rule sends conversations; None beyond the last rule, for the default routing."""
+        """Return a rule's destination; None for the default routing, beyond the last rule."""
         return self.destinations[rank] if rank < len(self.boxes) else None
 
     def is_narrow(self, rank: int) -> bool:
-        """Say whether a rule is about few values of the pivot; beyond the last rule there is none."""
+        """Return whether a rule has few values of the pivot; the default routing has not."""
         return rank < len(self.boxes) and bool(self.boxes[rank].atoms)
 
     def mask_before(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come before a rank."""
         if atom == UNNAMED_SLICE:
             return self.unnamed_prefix_masks.mask_before(rank)
-        found = self.prefix_masks.mask_before(rank, atom)
         about = self.ranks_by_atom.get(atom, ())
         count = bisect_left(about, rank)
         done, mask = self._running_masks.get(atom, (0, 0))
         if done > count:
             done, mask = 0, 0
         self.space.budget.charge(count - done + len(self.prefix_masks.late_ranks.get(atom, ())))
-        for one in about[done:count]:
-            mask |= 1 << self.boxes[one].shape
+        for earlier in about[done:count]:
+            mask |= 1 << self.boxes[earlier].shape
         self._running_masks[atom] = count, mask
-        return found | mask
+        return self.prefix_masks.mask_before(rank, atom) | mask
 
     def open_atoms(self, rank: int) -> Iterable[int]:
-        """Return the slices in which the rules about most values that come before it leave a rule something."""
+        """Return the slices in which earlier rules with most values leave a rule something."""
         if self._is_open(rank, rank):
             return self.atoms(rank)
         unnamed = (UNNAMED_SLICE,) if self.boxes[rank].rest >= 0 else ()
         return chain(unnamed, (atom for atom in self.prefix_masks.late_ranks if self.holds(atom, rank)))
 
     def open_mask(self, rank: int, above: int) -> int:
-        """Return the slices in which the rules about most values before the rank `above` leave a rule something."""
+        """Return the slices in which the rules with most values before the rank `above` leave a rule something."""
         box = self.boxes[rank]
         if box.atoms:
             return sum(1 << atom for atom in box.atoms)
@@ -190,54 +175,45 @@ class PivotSlices:
         return box.pivot[0] if self._is_open(rank, above) else box.pivot[0] & (REST | self._late_atoms)
 
     def _is_open(self, rank: int, above: int) -> bool:
-        """Say whether the rules about most values, were they in every slice, would leave a rule something."""
+        """Return whether the rules with most values, were they in every slice, would leave a rule something."""
         box = self.boxes[rank]
         return bool(box.atoms) or self.space.shapes.may_leave_any(box.shape, self.prefix_masks.mask_before(above))
 
     def same_destination_mask_after(self, atom: int, rank: int) -> int:
         """Return the shapes of the rules in a slice that come after a rule and have its destination."""
-        goes = self.destinations[rank]
-        alike = self._masks_by_destination.get((goes, atom == UNNAMED_SLICE))
-        if alike is None:
-            alike = self._masks_by_destination[goes, atom == UNNAMED_SLICE] = self._destination_masks(goes, atom)
-        found = alike.mask_before(-rank, atom)
-        about = self.ranks_by_atom.get(atom, ()) if atom != UNNAMED_SLICE else ()
+        unnamed, destination = atom == UNNAMED_SLICE, self.destinations[rank]
+        masks = self._masks_by_destination.get((destination, unnamed))
+        if masks is None:  # from the last rule to the first
+            ranks = self.unnamed_ranks if unnamed else self.general_ranks
+            alike = [other for other in reversed(ranks) if self.destinations[other] == destination]
+            atoms = self.missing_atoms
+            missing = {} if unnamed else {-other: atoms[other] for other in alike if other in atoms}
+            masks = PrefixMasks(((-other, self.shape(atom, other)) for other in alike), missing)
+            self._masks_by_destination[destination, unnamed] = masks
+        mask = masks.mask_before(-rank, atom)
+        about = self.ranks_by_atom.get(atom, ()) if not unnamed else ()
         after = about[bisect_right(about, rank) :]
         self.space.budget.charge(len(after))
-        for one in after:
-            if self.destinations[one] == goes:
-                found |= 1 << self.boxes[one].shape
-        return found
+        for later in after:
+            if self.destinations[later] == destination:
+                mask |= 1 << self.boxes[later].shape
+        return mask
 
-    def _destination_masks(self, goal: Destination, atom: int) -> PrefixMasks:
-        """Cumulate from the last rule to the first."""
-        ranks = self.unnamed_ranks if atom == UNNAMED_SLICE else self.general_ranks
-        alike = [rank for rank in reversed(ranks) if self.destinations[rank] == goal]
-        missing = (
-            {}
-            if atom == UNNAMED_SLICE
-            else {-rank: self.missing_atoms[rank] for rank in alike if rank in self.missing_atoms}
-        )
-        return PrefixMasks(((-rank, self.shape(atom, rank)) for rank in alike), missing)
-
-    def always_mask_before(self, rank: int) -> int:
-        """Return the shapes of the rules before a rank that ask nothing of the pivot: they are in every slice."""
-        if self._always_masks is None:
-            every = self.space.pivot_domain.all
-            self._always_masks = PrefixMasks(
-                (one, self.boxes[one].shape) for one in self.general_ranks if self.boxes[one].pivot == every
-            )
-        return self._always_masks.mask_before(rank)
+    @cached_property
+    def always_masks(self) -> PrefixMasks:
+        """The masks of the rules without a condition on the pivot: they are in every slice."""
+        every, boxes = self.space.pivot_domain.all, self.boxes
+        return PrefixMasks((rank, boxes[rank].shape) for rank in self.general_ranks if boxes[rank].pivot == every)
 
     def holds(self, atom: int, rank: int) -> bool:
-        """Say whether a rule is in a slice."""
+        """Return whether a rule is in a slice."""
         box = self.boxes[rank]
         if atom == UNNAMED_SLICE:
             return box.rest >= 0
         if box.atoms:
             return atom in box.atoms
-        taken = self._minority_atoms.get(rank)
-        return rank not in self._excluded_ranks.get(atom, ()) if taken is None else atom in taken
+        minority = self._minority_atoms.get(rank)
+        return rank not in self._excluded_ranks.get(atom, ()) if minority is None else atom in minority
 
     def ranks_in(self, atom: int) -> Iterator[int]:
         """Yield the ranks of the rules in a slice, in order."""
@@ -250,7 +226,7 @@ class PivotSlices:
         yield from sorted([*self.ranks_by_atom.get(atom, ()), *general])
 
     def first_ranks_in(self, atom: int) -> list[int]:
-        """Return the ranks of the rules in a slice, in order, but for those behind a wide rule of the same shape."""
+        """Return the ranks of the rules in a slice, in order, except those behind a wide rule of the same shape."""
         self.space.budget.spend(len(self.prefix_masks.first_rank_of))
         if atom == UNNAMED_SLICE:
             return list(self.unnamed_prefix_masks.first_rank_of.values())
@@ -258,7 +234,7 @@ class PivotSlices:
         return sorted([*self.ranks_by_atom.get(atom, ()), *(rank for rank in first if rank != NO_RANK)])
 
     def atoms(self, rank: int) -> Iterator[int]:
-        """Yield the slices that a rule is in: texts that no rule names first, where most rules have a free place."""
+        """Yield the slices of a rule: unnamed texts first, where most rules have a free conversation."""
         box = self.boxes[rank]
         if box.atoms:
             yield from box.atoms
@@ -270,11 +246,7 @@ class PivotSlices:
 
     def find_free_box(self, atom: int, heads: tuple[int, int], blockers: int) -> Box | None:
         """Return a box of a slice in both shapes that none of the blockers touches. Raises UndecidedError."""
-        found = self.shapes(atom).find_free_box(heads[0], heads[1], blockers)
-        if found is None or atom == UNNAMED_SLICE or self.space.pivot < 0:
-            return found
-        return {**found, self.space.pivot: (1 << atom, 0, 0)}
-
-    def has_free_box(self, atom: int, heads: tuple[int, int], blockers: int) -> bool:
-        """Return whether `find_free_box` finds a box. Raises UndecidedError."""
-        return self.shapes(atom).has_free_box(heads[0], heads[1], blockers)
+        box = self.shapes(atom).find_free_box(heads[0], heads[1], blockers)
+        if box is None or atom == UNNAMED_SLICE or self.space.pivot < 0:
+            return box
+        return {**box, self.space.pivot: (1 << atom, 0, 0)}

@@ -1,9 +1,7 @@
-"""The space of conversations that some lists of rules can tell apart, and each rule as a box in it.
+"""The space of conversations that lists of rules can distinguish, and each rule as a box in it.
 
-Rules are filed by the attribute that they name most values of, the pivot; mostly the intent. For one value of the
-pivot a rule is only its shape on the other attributes, and few rules are about that value at all.
-
-Conditions of one rule that cannot hold together.
+Rules are indexed by the attribute of which they name most values, the pivot; mostly the intent. Within one value of the
+pivot a rule is only its shape on the other attributes, and few rules have that value at all.
 """
 
 from __future__ import annotations
@@ -22,28 +20,6 @@ if TYPE_CHECKING:
 
     from reconciler.behaviour.routing_entry import RoutingEntry
 
-
-def find_contradiction(space: Space, entry: RoutingEntry) -> tuple[Condition | Opaque, ...]:
-    """Return conditions of a rule that cannot hold together, none of which could be left out."""
-    conditions = [one for one in entry.rule.conditions if isinstance(one, Condition)]
-    for number in sorted({space.domain_index[one.attribute] for one in conditions}):
-        asked = [one for one in conditions if space.domain_index[one.attribute] == number]
-        if not _intersect_conditions(space, number, asked)[0]:
-            for one in list(asked):
-                others = [other for other in asked if other is not one]
-                if not others or not _intersect_conditions(space, number, others)[0]:
-                    asked = others or asked
-            return tuple(asked)
-    raise AssertionError(entry.name)
-
-
-def _intersect_conditions(space: Space, number: int, conditions: Sequence[Condition]) -> ValueSet:
-    part = space.domains[number].all
-    for one in conditions:
-        part = intersect(part, space.domain(number).values_for(one))
-    return part
-
-
 Conditions = tuple[Condition | Opaque, ...]
 
 HOLDS: Final[ValueSet] = (4, 0, 0)
@@ -52,8 +28,29 @@ MAX_NARROW_VALUES: Final = 64
 _PATTERNS_PER_COMPARISON: Final = 100
 
 
+def find_contradiction(space: Space, entry: RoutingEntry) -> Conditions:
+    """Return conditions of a rule that cannot hold together, each of them necessary for that."""
+    conditions = [part for part in entry.rule.conditions if isinstance(part, Condition)]
+    for number in sorted({space.domain_index[part.attribute] for part in conditions}):
+        needed = [part for part in conditions if space.domain_index[part.attribute] == number]
+        if not _intersect_conditions(space, number, needed)[0]:
+            for part in list(needed):
+                others = [condition for condition in needed if condition is not part]
+                if not others or not _intersect_conditions(space, number, others)[0]:
+                    needed = others or needed
+            return tuple(needed)
+    raise AssertionError(entry.name)
+
+
+def _intersect_conditions(space: Space, number: int, conditions: Sequence[Condition]) -> ValueSet:
+    values = space.domains[number].all
+    for condition in conditions:
+        values = intersect(values, space.domain(number).values_for(condition))
+    return values
+
+
 class OpaqueDomain:
-    """The one unknown truth of a condition that is not understood (S11), in the place of a domain."""
+    """The truth values of a condition of an unknown kind (S11), in the place of a domain."""
 
     value_count = text_mask = number_mask = unlikely = text_like_numbers = 0
     is_narrowed = False
@@ -65,32 +62,32 @@ class OpaqueDomain:
         self.patterns = PatternSet(())
 
     def clause_cost(self, _part: ValueSet) -> float:
-        """Return how many conditions say whether it holds."""
+        """Return the number of conditions that express a truth value."""
         return 1
 
 
 class CompiledRule(NamedTuple):
-    """One rule's conditions as a box; equal boxes are one object.
+    """The conditions of a rule as a box; equal boxes are one object.
 
-    A rule about few values of the pivot has them in `atoms`, any other in `pivot`.
+    A rule with few values of the pivot has them in `atoms`, any other in `pivot`. `rest` is its shape among unnamed
+    texts of the pivot, the pivot's patterns included; -1 where it has none.
     """
 
     atoms: tuple[int, ...]
     pivot: ValueSet
     shape: int
     rest: int
-    """Its shape among texts of the pivot that no rule names, the pivot's patterns included; -1 where it has none."""
 
 
 class Example(NamedTuple):
-    """A conversation, and what is taken to hold of conditions that are not understood, by their JSON."""
+    """A conversation, and assumed truth values of conditions of an unknown kind, by their JSON."""
 
     attributes: dict[str, Scalar]
     assumed: dict[str, bool]
 
 
 class Space:
-    """What the rules of some lists can tell apart, and their boxes."""
+    """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
     def __init__(
         self,
@@ -98,27 +95,29 @@ class Space:
         texts: Mapping[str, Iterable[str]] | None = None,
         types: Types | None = None,
     ) -> None:
-        """Cut by every rule of the lists; `texts` are further values of attributes to tell apart."""
+        """Cut by every rule of the lists; `texts` are further values of attributes to distinguish."""
         distinct = dict.fromkeys(entry.rule.conditions for entries in lists for entry in entries)
-        asked: dict[str, dict[Condition, None]] = {attribute: {} for attribute in texts or ()}
+        by_attribute: dict[str, dict[Condition, None]] = {attribute: {} for attribute in texts or ()}
         unknown: dict[Opaque, None] = {}
         for conditions in distinct:
-            for one in conditions:
-                if isinstance(one, Condition):
-                    asked.setdefault(one.attribute, {})[one] = None
+            for part in conditions:
+                if isinstance(part, Condition):
+                    by_attribute.setdefault(part.attribute, {})[part] = None
                 else:
-                    unknown[one] = None
+                    unknown[part] = None
         self.domains: list[Domain | OpaqueDomain] = [
             Domain(attribute, conditions, (texts or {}).get(attribute, ()), (types or {}).get(attribute, ANY_VALUE))
-            for attribute, conditions in asked.items()
+            for attribute, conditions in by_attribute.items()
         ]
         self.domains += [OpaqueDomain(part) for part in unknown]
-        # By the condition itself where it is not understood: an attribute may be named like that condition's JSON.
+        # By the condition itself where its kind is unknown: an attribute may be named like that condition's JSON.
         self.domain_index: Final[dict[str | Opaque, int]] = {
-            domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: place
-            for place, domain in enumerate(self.domains)
+            domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: number
+            for number, domain in enumerate(self.domains)
         }
-        self.pivot = self._choose_pivot()
+        sizes = [domain.value_count for domain in self.domains]
+        most = sizes.index(max(sizes)) if sizes else -1
+        self.pivot = most if most >= 0 and sizes[most] else -1  # the attribute with most values; -1 without values
         self.budget = WorkBudget(DEFAULT_WORK, WORK_PER_SEARCH)
         self.shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
         self.rest_shapes = Shapes(self.domains, self.budget)  # type: ignore[arg-type]
@@ -128,46 +127,40 @@ class Space:
         unnamed = ((self.pivot, (REST, 0, 0)),) if self.pivot >= 0 else ()
         self.rest_always = self.rest_shapes.add(unnamed)
         self._compiled = {conditions: self._compile(conditions) for conditions in distinct}
-        others = [domain.all[0].bit_length() for place, domain in enumerate(self.domains) if place != self.pivot]
+        others = [domain.all[0].bit_length() for number, domain in enumerate(self.domains) if number != self.pivot]
         patterns = [len(domain.patterns.all) for domain in self.domains]
         self.budget.widen(max(len(self.shapes.all), *others, *patterns, 0))
 
     def compiled(self, conditions: Conditions) -> CompiledRule | None:
-        """Return the box of a rule's conditions; None where they can never hold together."""
+        """Return the box of a rule's conditions; None where they contradict each other."""
         return self._compiled[conditions]
 
     def domain(self, number: int) -> Domain:
-        """Return the domain of an attribute; that of an unknown truth answers to the same names."""
+        """Return the domain of an attribute; an `OpaqueDomain` has the same members as far as they are used."""
         return self.domains[number]  # type: ignore[return-value]
-
-    def _choose_pivot(self) -> int:
-        """Choose the attribute with most values; where there is none, -1."""
-        sizes = [domain.value_count for domain in self.domains]
-        most = max(range(len(sizes)), key=lambda place: (sizes[place], -place), default=-1)
-        return most if most >= 0 and sizes[most] else -1
 
     @property
     def pivot_domain(self) -> Domain:
-        """The domain of the pivot; an attribute nobody asks about where there are no attributes at all."""
+        """The domain of the pivot; an empty one where there is no pivot."""
         return self.domain(self.pivot) if self.pivot >= 0 else _EMPTY_DOMAIN
 
     def _compile(self, conditions: Conditions) -> CompiledRule | None:
         parts: Box = {}
         literal = None
-        for one in conditions:
-            if isinstance(one, Opaque):
-                parts[self.domain_index[one]] = HOLDS
+        for part in conditions:
+            if isinstance(part, Opaque):
+                parts[self.domain_index[part]] = HOLDS
                 continue
-            number = self.domain_index[one.attribute]
-            if number == self.pivot and literal is None and self._is_literal(one):
-                literal = one
+            number = self.domain_index[part.attribute]
+            if number == self.pivot and literal is None and self._is_literal(part):
+                literal = part
                 continue
-            part = self._condition_values(number, one)
-            parts[number] = intersect(parts[number], part) if number in parts else part
+            values = self._condition_values(number, part)
+            parts[number] = intersect(parts[number], values) if number in parts else values
         if literal is not None and self.pivot in parts:
             parts[self.pivot] = intersect(parts[self.pivot], self._condition_values(self.pivot, literal))
             literal = None
-        if any(not part[0] for part in parts.values()):
+        if any(not values[0] for values in parts.values()):
             return None
         pivot = parts.pop(self.pivot, None)
         shape = tuple(sorted((n, part) for n, part in parts.items() if part != self.domains[n].all))
@@ -185,49 +178,47 @@ class Space:
             if pivot[0].bit_count() <= MAX_NARROW_VALUES and pivot != self.pivot_domain.all:
                 return self._intern(CompiledRule(tuple(bits(pivot[0])), NOTHING, number, -1))
             return self._intern(CompiledRule((), pivot, number, -1))
-        asked = ((self.pivot, (REST, pivot[1], pivot[2])),) if self.pivot >= 0 else ()
-        return self._intern(CompiledRule((), pivot, number, self.rest_shapes.add(tuple(sorted((*asked, *shape))))))
+        unnamed = ((self.pivot, (REST, pivot[1], pivot[2])),) if self.pivot >= 0 else ()
+        return self._intern(CompiledRule((), pivot, number, self.rest_shapes.add(tuple(sorted((*unnamed, *shape))))))
 
     def _intern(self, compiled: CompiledRule) -> CompiledRule:
         return self._interned.setdefault(compiled, compiled)
 
     def _condition_values(self, number: int, condition: Condition) -> ValueSet:
-        found = self._values_by_condition.get(condition)
-        if found is None:
-            found = self._values_by_condition[condition] = self.domain(number).values_for(condition)
-        return found
+        values = self._values_by_condition.get(condition)
+        if values is None:
+            values = self._values_by_condition[condition] = self.domain(number).values_for(condition)
+        return values
 
     def pivot_values(self, compiled: CompiledRule) -> ValueSet:
         """Return a rule's values of the pivot as one part, however many they are."""
-        if not compiled.atoms:
-            return compiled.pivot
-        return (sum(1 << atom for atom in compiled.atoms), 0, 0)
+        return (sum(1 << atom for atom in compiled.atoms), 0, 0) if compiled.atoms else compiled.pivot
 
     def box(self, compiled: CompiledRule) -> Box:
-        """Return what a rule asks of each attribute, the pivot included."""
-        found = dict(self.shapes.all[compiled.shape])
+        """Return a rule's values of each attribute, the pivot included."""
+        box = dict(self.shapes.all[compiled.shape])
         pivot = self.pivot_values(compiled)
         if pivot != self.pivot_domain.all:
-            found[self.pivot] = pivot
-        return found
+            box[self.pivot] = pivot
+        return box
 
     @property
     def narrowed_attributes(self) -> tuple[str, ...]:
-        """The attributes of which a known type leaves values out that the rules could tell from all others."""
+        """The attributes whose known type excludes values that the rules could distinguish from all others."""
         return tuple(domain.attribute for domain in self.domains if domain.is_narrowed)
 
     def unlikely_attributes(self, box: Box) -> tuple[str, ...]:
-        """Return the attributes that have a value of another type than rules compare them with all over the box."""
-        found = ((self.domains[number], part[0]) for number, part in box.items())
-        return tuple(domain.attribute for domain, atoms in found if atoms and not atoms & ~domain.unlikely)
+        """Return the attributes that have a value of another type than rules compare them with in all of the box."""
+        atoms_of = ((self.domains[number], part[0]) for number, part in box.items())
+        return tuple(domain.attribute for domain, atoms in atoms_of if atoms and not atoms & ~domain.unlikely)
 
     def cost_of_example(self, box: Box) -> int:
-        """Return what an example of a box costs, in comparisons: a text of many patterns is long, and tried by all."""
+        """Return the cost of an example of a box: a text of many patterns is long, and is tried against all."""
         texts = (part[1].bit_count() * len(self.domains[number].patterns.all) for number, part in box.items())
         return (sum(part[0].bit_count() for part in box.values()) * 25 + sum(texts)) // _PATTERNS_PER_COMPARISON
 
     def example(self, box: Box) -> Example:
-        """Return a conversation of a box: attributes that are asked about, unless anything is right."""
+        """Return a conversation of a box, without attributes that may have nearly any value."""
         attributes: dict[str, Scalar] = {}
         assumed: dict[str, bool] = {}
         for number, domain in enumerate(self.domains):
@@ -242,7 +233,7 @@ class Space:
 
 
 def _allows_nearly_all(part: ValueSet, domain: Domain) -> bool:
-    """Say whether nearly everything is right, nothing at all included: a conversation need not say it."""
+    """Return whether nearly every value is right, and so is a missing attribute."""
     return bool(part[0] & MISSING and part[0] & REST and not part[0] & domain.number_mask)
 
 

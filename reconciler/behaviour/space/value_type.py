@@ -1,4 +1,4 @@
-"""Which values an attribute can have, where that is known (semantics "Values and types")."""
+"""The values that an attribute can have, where its type is known (semantics "Values and types")."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 
 class ValueType(NamedTuple):
-    """The values that an attribute has where it is not missing: texts, or numbers, both ends of `numbers` included."""
+    """The values of an attribute that is not missing: texts, or numbers, both ends of `numbers` included."""
 
     texts: bool
     numbers: tuple[float, float] | None = None
@@ -24,10 +24,9 @@ ANY_VALUE: Final = ValueType(texts=True, numbers=EVERY_NUMBER)
 ANY_TEXT: Final = ValueType(texts=True)
 SHARE: Final = ValueType(texts=False, numbers=(0, 1))
 
-Types = Mapping[str, ValueType]
-"""The types that are known, by attribute; every other attribute may have any text and any number."""
+Types = Mapping[str, ValueType]  # the known types, by attribute; other attributes may have any text and any number
 
 
 def number_as_text(value: float) -> str:
-    """Return a number as its decimals without an exponent, as the endpoint writes it where a tenant keeps texts."""
+    """Return a number in decimals without an exponent, as the endpoint writes it for tenants that store texts."""
     return format(Decimal(str(value)), "f")
