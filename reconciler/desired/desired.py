@@ -135,10 +135,7 @@ def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) ->
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
-    """Return a warning for each queue of a rule that is no alias, where a Queues document exists to have one.
-
-    `addresses` are those of rules, by place.
-    """
+    """Return a warning for each rule's queue without an alias, where Queues documents exist."""
     known = [alias for loaded in manifests.queues for alias in loaded.document.queues]
     found = []
     for loaded in manifests.rulesets if known else ():
@@ -195,7 +192,6 @@ class _EnvironmentExpander:
                     self._report(loaded, index, one)
 
     def _report(self, loaded: LoadedDocument[RuleSet], index: int, error: InvalidRuleError) -> None:
-        """Add what is wrong with a rule; what is wrong with the defaults is told once for all rules."""
         if not isinstance(error, InvalidDefaultError):
             self._add_error(
                 loaded, loaded.finding(error.code, str(error), "rules", index, *error.path, hint=error.hint)
@@ -207,7 +203,6 @@ class _EnvironmentExpander:
             self._add_error(loaded, finding)
 
     def _add_error(self, loaded: LoadedDocument[RuleSet], finding: Finding) -> None:
-        """Add an error. After so many of them the other rules are not looked at."""
         self.findings.append(finding)
         self._error_count += 1
         if self._error_count == MAX_FINDINGS:
@@ -236,7 +231,6 @@ class _EnvironmentExpander:
             raise InvalidRuleError("CXR110", message, hint="give one of them a `name`")
 
     def _resolve_queue(self, name: str) -> Queue:
-        """Resolve a queue once for all rules that name it. Raises QueueError."""
         found = self._resolved_queues.get(name)
         if found is None:
             found = self._resolved_queues[name] = self.resolver.resolve(name)

@@ -81,10 +81,7 @@ class RuleExpander:
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
-        """`resolve_queue` gives the live queue that a name means; it raises QueueError.
-
-        `budget` is the file's, for texts.
-        """
+        """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
         self.environment, self.resolve_queue, self.ruleset, self.entry = environment, resolve_queue, ruleset, entry
         self._budget = budget or TextBudget()
         self._substituted: dict[tuple[_Path, str], Json] = {}
@@ -246,7 +243,6 @@ class RuleExpander:
             raise InvalidRuleError("CXR104", f"{operator} {error}{why}", *path) from None
 
     def _operand(self, value: Json, path: _Path) -> Json:
-        """Return a condition's value with variables filled in."""
         if path == ("intent",):
             return self._fill_text(value, path)
         if path == ("intents",):
@@ -262,7 +258,6 @@ class RuleExpander:
         return [(self.condition(test), test[3]) for test in self._tests()]
 
     def _tests(self) -> Iterable[_Test]:
-        """Return what each condition says, as it is written, and where."""
         entry, attributes = self.entry, self.environment.attributes
         if entry.intent is not None:
             yield attributes.intent, "equals", entry.intent, ("intent",)
@@ -284,7 +279,7 @@ class RuleExpander:
         return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
 
     def _typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
-        """Return the value of a field that is not text: as it is written, or the variable's that stands there."""
+        """Return the value of a field that is not text: as written, or its variable's."""
         value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
         if field_type.accepts(value):
             return value
@@ -295,14 +290,12 @@ class RuleExpander:
         raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
 
     def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:
-        """Return the value of a field of the defaults. Raises InvalidDefaultError."""
         try:
             return self._typed_value(raw, field_type, "defaults", name)
         except InvalidRuleError as wrong:
             raise InvalidDefaultError(wrong.code, str(wrong), *wrong.path, hint=wrong.hint) from None
 
     def _fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
-        """Return a text with its variables filled in."""
         value = self._substitute_once(text, path, limit)
         if isinstance(value, str):
             return value
@@ -319,7 +312,6 @@ class RuleExpander:
         return self._substituted[place]
 
     def _spend(self, value: Json, path: _Path) -> None:
-        """Count a text against what the file may fill in."""
         try:
             self._budget.spend(value)
         except TextLimitError as error:

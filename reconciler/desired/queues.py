@@ -84,10 +84,7 @@ class QueueResolver:
 
 
 class OfflineQueueResolver(QueueResolver):
-    """Offline: every queue that a manifest names is taken to be there.
-
-    `assumed_queues` says which were asked for, by id.
-    """
+    """Offline: every queue that a manifest names is assumed to exist; `assumed_queues` holds these by id."""
 
     def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None]) -> None:
         """Begin with no queue; an unnumbered one's id is its name."""
@@ -113,10 +110,7 @@ class OfflineQueueResolver(QueueResolver):
 
 
 def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
-    """Return what each alias of the Queues documents means in the environment.
-
-    In the sandbox an alias without an entry names its own queue; elsewhere it is None, an error once it is used.
-    """
+    """Return the meaning of each alias in the environment; None where it has none, in the sandbox its own name."""
     missing = (lambda alias: alias) if environment == "sandbox" else (lambda _alias: None)
     return {
         alias: meant if isinstance(meant, str) else meant.get(environment) or missing(alias)

@@ -1,7 +1,4 @@
-"""`${name}` in rules and route tests: an environment's `vars` filled in, and what a field that is not text takes.
-
-A short manifest may name a long variable often, so text is bounded while it is filled in.
-"""
+"""`${name}` in rules and route tests: an environment's `vars` filled in, within a byte budget."""
 
 from __future__ import annotations
 
@@ -79,11 +76,7 @@ def text_size(value: Json) -> int:
 
 
 def fill_variables(text: str, variables: Mapping[str, Json], limit: int = MAX_TEXT_BYTES) -> Json:
-    """Replace `${name}` by the variable and `$$` by a dollar; a variable that is the whole text keeps its own type.
-
-    Raises KeyError with the name that is not there, and ValueError where a list stands inside a text, or where more
-    bytes than the limit would be filled in.
-    """
+    """Replace `${name}` by the variable and `$$` by a dollar; a single one keeps its type. KeyError, ValueError."""
     if whole := _SINGLE_VARIABLE.fullmatch(text):
         return _check_size(variables[whole[1]], limit)
     if "${" in _VARIABLE.sub("", text):
@@ -113,7 +106,6 @@ def _check_size(value: Json, limit: int) -> Json:
 
 
 def _variable_text(name: str, value: Json) -> str:
-    """Return a variable's value as it stands inside a text."""
     if isinstance(value, tuple):
         raise ValueError(f"the variable {name!r} is a list, and cannot be part of a text")  # noqa: TRY004 - a value's
     return value if isinstance(value, str) else json.dumps(value)

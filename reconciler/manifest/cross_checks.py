@@ -1,4 +1,4 @@
-"""What fields and documents mean together. On the values as they were read, so that every error is told at once."""
+"""Checks of fields and documents together, on the values as they were read, so that all errors are reported at once."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class DocumentProblem(NamedTuple):
 
 
 def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """Yield what is wrong inside one document, beyond what single fields may be."""
+    """Yield the problems inside one document that single fields cannot show."""
     kind = source_map.root.get("kind")
     if kind == "RuleSet":
         yield from _check_rules(source_map)
@@ -40,7 +40,6 @@ def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """A rule has one way of saying where to, and one of saying which intent."""
     rules = source_map.root.get("rules")
     for place, rule in enumerate(rules if isinstance(rules, List) else ()):
         if not isinstance(rule, Map):
@@ -57,7 +56,6 @@ def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
 
 
 def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """The sandbox contacts nobody; every other environment must say whom."""
     root = source_map.root
     if root.get("name") == SANDBOX:
         for name in _FORBIDDEN_IN_SANDBOX:
@@ -73,7 +71,6 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
 
 
 def _check_access(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[DocumentProblem]:
-    """An access key needs to know where it opens; a client's id and secret have no use for that."""
     said = [name for name in ("issuer", "area") if name in api]
     if api.get("auth", "client-credentials") == "client-credentials":
         for name in said:
@@ -92,7 +89,7 @@ def _check_access(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[
 
 
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield documents whose kind and name another has. RuleSets that meet in no environment may share a name."""
+    """Yield documents whose kind and name exist already. RuleSets without a common environment may share a name."""
     taken: dict[tuple[str, str], dict[str, SourceMap]] = {}
     for origin in source_maps:
         kind, name = str(origin.root.get("kind")), origin.root.get("name")
@@ -110,7 +107,6 @@ def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProble
 
 
 def _list_environments(source_map: SourceMap) -> list[str]:
-    """Return where a RuleSet is meant for."""
     if "environments" not in source_map.root:
         return [_ALL_ENVIRONMENTS]
     listed = source_map.root["environments"]
@@ -118,7 +114,6 @@ def _list_environments(source_map: SourceMap) -> list[str]:
 
 
 def _find_first(by_environment: Mapping[str, SourceMap], environments: Sequence[str]) -> SourceMap | None:
-    """Return a document that is already there in one of the environments."""
     if _ALL_ENVIRONMENTS in environments:
         return next(iter(by_environment.values()), None)
     return next(
@@ -128,7 +123,7 @@ def _find_first(by_environment: Mapping[str, SourceMap], environments: Sequence[
 
 
 def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield names in `environments` that no Environment document has; valid or not, it counts."""
+    """Yield names in `environments` without an Environment document, valid or not."""
     written = (origin.root.get("name") for origin in source_maps if origin.root.get("kind") == "Environment")
     names = frozenset(name for name in written if isinstance(name, str)) | {SANDBOX}
     for origin in source_maps:
@@ -152,7 +147,7 @@ def _find_unknown_in(
 
 
 def find_unknown_profiles(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield profiles that an Environment names and no Profile document has; valid or not, it counts."""
+    """Yield profiles of Environments without a Profile document, valid or not."""
     written = (origin.root.get("name") for origin in source_maps if origin.root.get("kind") == "Profile")
     names = frozenset(name for name in written if isinstance(name, str))
     for origin in source_maps:
@@ -164,7 +159,7 @@ def find_unknown_profiles(source_maps: Sequence[SourceMap]) -> Iterator[Document
 
 
 def find_shared_owners(environments: Iterable[LoadedDocument[Environment]]) -> Iterator[DocumentProblem]:
-    """Yield environments of one host and owner: each would take the other's rules for its own."""
+    """Yield environments with the same host and owner: each would treat the other's rules as its own."""
     first: dict[tuple[str, str], str] = {}
     for loaded in environments:
         one = loaded.document

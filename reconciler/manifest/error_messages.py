@@ -1,4 +1,4 @@
-"""Pydantic's errors -> complaints for people, each at the very place, none in pydantic's own phrases."""
+"""Pydantic's errors -> messages for people, each at its exact place."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false
 
 
 class ValidatedValue(NamedTuple):
-    """What was validated: a model, and the path at which its value stands in a document."""
+    """A validated model, and the path of its value in a document."""
 
     source_map: SourceMap
     model: type[BaseModel]
@@ -50,7 +50,7 @@ class ValidatedValue(NamedTuple):
 
 
 def report_errors(error: ValidationError, validated: ValidatedValue, collector: ErrorCollector) -> None:
-    """Add a complaint for each error of an invalid value."""
+    """Report each error of an invalid value."""
     errors = error.errors(include_url=False)
     for told, details in enumerate(errors):
         if collector.is_full:
@@ -82,7 +82,6 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
 def _report_value_error(
     details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
 ) -> None:
-    """Say what a value must be and what it is."""
     code, must, known = _find_requirement(details)
     value = details["input"]
     if details["type"] == "too_short" and value:
@@ -106,7 +105,7 @@ def _report_value_error(
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
-    """Return the code, what the value must be, and the known names where it must be one of them."""
+    """Return the code, the requirement, and the valid values where the value must be one of them."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:
         return "CXR104", _TYPE_MESSAGES[kind], ()
@@ -129,7 +128,7 @@ def _may_hold_secret(path: Sequence[PathStep]) -> bool:
 
 
 def _subject(path: Sequence[PathStep]) -> str:
-    """Name the field that is meant; for an item of a list, the list's."""
+    """Return the field's name; for an item of a list, the list's."""
     names = [step for step in path if isinstance(step, str)]
     if not names:
         return "the document"
@@ -137,7 +136,6 @@ def _subject(path: Sequence[PathStep]) -> str:
 
 
 def _describe_value(value: object) -> str:
-    """Say what stands there."""
     if isinstance(value, str):
         return f"the text {quote_name(value)}"
     if isinstance(value, (Map, List)):
@@ -148,7 +146,6 @@ def _describe_value(value: object) -> str:
 
 
 def _find_hint(kind: str, value: object) -> str:
-    """Say how to write what was probably meant."""
     if kind == "string_type" and isinstance(value, (bool, int, float)):
         return "put it in quotes"
     if kind == "bool_type" and isinstance(value, str) and value.lower() in _BOOLEANS:
@@ -163,7 +160,7 @@ def _alternatives(names: Sequence[str]) -> str:
 
 
 def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
-    """Return the names of the fields that may stand at a path of a document."""
+    """Return the names of the fields that are valid at a path of a document."""
     models = [kind]
     for step in path:
         below = [
@@ -178,7 +175,7 @@ def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, 
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything
-    """Return the models inside an annotation: `tuple[X, ...]`, `X | None`, `dict[str, X]`."""
+    """Yield the models inside an annotation: `tuple[X, ...]`, `X | None`, `dict[str, X]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):

@@ -1,4 +1,4 @@
-"""A directory -> the bytes of its manifests. What links, devices and permissions can do to a reader ends here."""
+"""A directory -> the bytes of its manifests. Links, devices and permissions are handled here."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _EXTENSIONS: Final = (".yaml", ".yml")
 
 
 class _PathEntry(NamedTuple):
-    """A file or directory on the way: its path from the manifests' directory, and where it really is."""
+    """A file or directory: its path from the manifests' directory, and its real path."""
 
     path: str
     real_path: str
 
 
 class _DirectoryWalk:
-    """One walk over a directory and all below it. Links are followed last, so that a file keeps its own path."""
+    """One walk over a directory tree. Links are followed last, so that a file keeps its own path."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -41,7 +41,7 @@ class _DirectoryWalk:
         self._links: deque[_PathEntry] = deque()
 
     def run(self) -> None:
-        """Find every manifest; each directory is looked at once, however many links lead to it."""
+        """Find every manifest; each directory is read once, however many links lead to it."""
         self._walk_tree(_PathEntry("", self.root))
         while self._links:
             link = self._links.popleft()
@@ -51,7 +51,7 @@ class _DirectoryWalk:
                 self.files.setdefault(link.real_path, link.path)
 
     def report_error(self, code: str, path: str, message: str) -> None:
-        """Note why a path is not read."""
+        """Record why a path cannot be read."""
         self.errors.append((path, _finding(code, self.display_path(path), message)))
 
     def display_path(self, path: str) -> str:
@@ -74,7 +74,6 @@ class _DirectoryWalk:
                 self._classify(entry, f"{found.path}/{entry.name}".lstrip("/"), waiting)
 
     def _classify(self, entry: os.DirEntry[str], path: str, waiting: list[_PathEntry]) -> None:
-        """Put a directory's entry where it belongs; hidden ones nowhere."""
         if entry.name.startswith("."):
             return
         if entry.is_symlink():
@@ -95,10 +94,7 @@ class _DirectoryWalk:
 
 
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
-    """Yield each manifest's path, in order, with its bytes or the reason why it cannot be read.
-
-    A file that several links lead to is read once.
-    """
+    """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each file once."""
     walk = _DirectoryWalk(directory)
     if not Path(walk.root).is_dir():
         yield _with_file(_finding("CXR115", walk.display_path(""), "there is no such directory", _init_hint(walk)))
@@ -114,7 +110,6 @@ def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
 
 
 def _read_file(display_path: str, real: str) -> bytes | Finding:
-    """Return a regular file's bytes, one more than allowed at most."""
     try:
         return read_start(real, MAX_FILE_BYTES + 1)
     except NotRegularFileError:
@@ -132,7 +127,6 @@ def _with_file(finding: Finding) -> tuple[str, Finding]:
 
 
 def _init_hint(walk: _DirectoryWalk) -> str:
-    """Say how to write first manifests there, or to name the directory that has them."""
     where = "" if walk.display_path("") == "manifests" else f" {shlex.quote(walk.display_path(''))}"
     here = "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
     return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR{here}"

@@ -1,7 +1,4 @@
-"""The JSON Schema of manifests: what editors show while a person types, and what other tools check against.
-
-The default profile, written out as the document that a person would write: all of it, to start from.
-"""
+"""The JSON Schema of manifests, for editors and other tools, and the default profile as a document to start from."""
 
 from __future__ import annotations
 
@@ -25,7 +22,6 @@ def default_profile_yaml() -> str:
 
 
 def _profile_document() -> dict[str, Any]:
-    """Return the document; lists begin with where they are."""
     said: dict[str, Any] = DEFAULT_PROFILE.model_dump(mode="json", by_alias=True, exclude_none=True)
     for name in ("rules", "queues"):
         said[name] = {"path": said[name].pop("path"), **said[name]}
@@ -53,7 +49,7 @@ def manifest_schema() -> dict[str, Any]:
 
 
 def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Leave out what says nothing to a person: titles made from names, and defaults that mean "not there"."""
+    """Remove titles made from names, and defaults that mean "absent"."""
     if isinstance(part, list):
         for one in part:
             _tidy(one)
@@ -72,7 +68,7 @@ def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
 
 
 def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a default as somebody would write it: what is null in it would be left out."""
+    """Return a default without its nulls, as a person would write it."""
     if isinstance(default, dict):
         return {name: _without_nulls(value) for name, value in default.items() if value is not None}
     return default

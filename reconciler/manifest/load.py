@@ -46,7 +46,7 @@ _MAX_PROBLEMS: Final = 5000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifests:
-    """All documents of a directory, valid each by itself and beside the others."""
+    """All documents of a directory, each valid by itself and together with the others."""
 
     environments: Mapping[str, LoadedDocument[Environment]]
     queues: tuple[LoadedDocument[Queues], ...]
@@ -69,13 +69,13 @@ class Manifests:
         raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}{hint and f'; {hint}'}")
 
     def profile(self, environment: Environment) -> Profile:
-        """Return how the environment's tenant is spoken with: the profile that it names, else the tutorial's."""
+        """Return the profile that the environment names, else the default profile."""
         name = environment.api.profile
         return self.profiles[name].document if name is not None else DEFAULT_PROFILE
 
 
 class _CheckedFile(NamedTuple):
-    """A file that could be read: its complaints, and its documents, valid ones and all."""
+    """A readable file: its errors, its valid documents, and the places of all documents."""
 
     parsed: ParsedFile
     valid: list[LoadedDocument[Any]]
@@ -83,11 +83,11 @@ class _CheckedFile(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether all documents of the file were seen."""
+        """Return whether all documents of the file were read."""
         return self.parsed.is_complete and not self.parsed.collector.is_full
 
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:
-        """Tell whether no error stands between the start of a valid document and that of the next."""
+        """Return whether no error lies between the start of a valid document and that of the next."""
         source = self.parsed.text.source
         starts = [source(origin.start).line for origin in self.source_maps if origin.start > loaded.source_map.start]
         lines = range(source(loaded.source_map.start).line, min(starts, default=sys.maxsize))
@@ -101,18 +101,12 @@ def load_manifests(directory: Path) -> Manifests:
 
 
 def load_with_changes(directory: Path, changed: Mapping[str, bytes]) -> Manifests:
-    """Return the manifests as they would be with some files added or changed, by the paths that sources have.
-
-    Raises ManifestError, as `load_manifests` does.
-    """
+    """Return the manifests with some files added or changed, by the paths in sources. Raises ManifestError."""
     return _build_manifests(sorted({**dict(read_files(directory)), **changed}.items()))
 
 
 def load_environment(directory: Path, name: str) -> Manifests:
-    """Return an Environment and the profiles, whatever is wrong with other documents; `errors` says what that is.
-
-    Raises ManifestError where the Environment itself, or its profile, is wrong or missing. The sandbox needs none.
-    """
+    """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
     files = _parse_files(read_files(directory))
     findings = [finding for file in files for finding in _file_findings(file)]
     checked = [file for file in files if isinstance(file, _CheckedFile)]
@@ -139,12 +133,11 @@ def load_environment(directory: Path, name: str) -> Manifests:
 
 
 def _is_environment(source_map: SourceMap) -> bool:
-    """Say whether a document is meant as an Environment."""
     return bool(source_map.root.get("kind") == "Environment")
 
 
 def _parse_files(contents: Iterable[tuple[str, bytes | Finding]]) -> list[Finding | _CheckedFile]:
-    """Read files, and check each document by itself and beside the others."""
+    """Read files, and check each document by itself and against the others."""
     files = [what if isinstance(what, Finding) else _check_file(parse_file(what, name)) for name, what in contents]
     _check_together(files, [loaded for file in files if isinstance(file, _CheckedFile) for loaded in file.valid])
     return files
@@ -184,7 +177,7 @@ def _check_file(parsed: ParsedFile) -> _CheckedFile:
 
 
 def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list[LoadedDocument[Any]]:
-    """Return the document if its fields are right by themselves, and complain of those that are not."""
+    """Return the document if its fields are valid, and report the fields that are not."""
     for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", _kind_hint(source_map.root))):
         if name not in source_map.root:
             collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
@@ -206,7 +199,7 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
 
 
 def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector) -> dict[str, tuple[Any, ...]]:
-    """Return a long document's items, validated one by one: a file with very many errors need not be seen through."""
+    """Return a long document's items, validated one by one: validation stops once enough errors are reported."""
     name, model = ITEM_FIELDS.get(kind, ("", None))
     items = source_map.root.get(name)
     if model is None or not isinstance(items, List):
@@ -223,7 +216,6 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
 
 
 def _kind_hint(fields: Mapping[str, object]) -> str:
-    """Return which kinds there are, and which one a document without a kind looks like."""
     like = next((kind for field, kind in _KIND_BY_FIELD.items() if field in fields), "")
     return f"there are {', '.join(KINDS)}{f'; by its fields this one is kind: {like}' if like else ''}"
 
@@ -238,7 +230,7 @@ def _report_kind_error(source_map: SourceMap, collector: ErrorCollector) -> None
 
 
 def _check_together(files: list[Finding | _CheckedFile], valid: list[LoadedDocument[Any]]) -> None:
-    """Check the documents beside each other. Where some were not seen, no name can be called unknown."""
+    """Check the documents against each other. A name counts as unknown only if every document was read."""
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     complaints = {file.parsed.text.file: file.parsed.collector for file in checked}
     origins = [origin for file in checked for origin in file.source_maps]
@@ -268,5 +260,4 @@ def _file_findings(file: Finding | _CheckedFile) -> list[Finding]:
 
 
 def _documents_of(kind: type[T], documents: Iterable[LoadedDocument[Any]]) -> tuple[LoadedDocument[T], ...]:
-    """Return the documents of one kind."""
     return tuple(loaded for loaded in documents if isinstance(loaded.document, kind))

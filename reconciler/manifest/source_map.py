@@ -1,4 +1,4 @@
-"""Where a document's values stand: paths such as ("rules", 3, "queue") -> file, line and column."""
+"""Places of the values of a document: paths such as ("rules", 3, "queue") -> file, line and column."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PathStep = str | int
 
 @dataclass(frozen=True, slots=True)
 class SourceMap:
-    """The values of one document as they were read, with the text that they were read from."""
+    """The values of one document as they were read, with their text."""
 
     text: SourceText
     root: Map
@@ -70,7 +70,7 @@ def _has(value: object, step: PathStep) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument(Generic[T]):
-    """A document, and where each part of it stands."""
+    """A document, and the places of its parts."""
 
     document: T
     source_map: SourceMap
@@ -81,10 +81,7 @@ class LoadedDocument(Generic[T]):
         return self.source_map.text.file
 
     def source_of(self, *path: PathStep) -> Source:
-        """Return where a value stands, such as `source_of("rules", 3, "queue")`.
-
-        Its nearest parent if it is not written.
-        """
+        """Return the place of a value, such as `source_of("rules", 3, "queue")`, or of its nearest parent."""
         return self.source_map.text.source(self.source_map.index(path))
 
     def finding(

@@ -1,7 +1,4 @@
-"""A manifest's text and what is wrong in it: characters to lines and columns, excerpts, findings.
-
-Values as they were read, which know where their parts stand. Places are indexes into the file's text.
-"""
+"""A manifest's text and its findings: characters to lines and columns, excerpts. Places are indexes into the text."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _MAX_UNINDEXED_KEYS: Final = 32
 
 
 class Map(dict[str, Any]):
-    """A mapping that knows where its parts stand: `marks` holds the index of each key and value, in turn."""
+    """A mapping that records the places of its parts: `marks` holds the index of each key and value, in turn."""
 
     __slots__ = ("_places", "marks")
     marks: list[int]
@@ -37,7 +34,6 @@ class Map(dict[str, Any]):
         return self.marks[2 * self._position(key) + 1]
 
     def _position(self, key: str) -> int:
-        """Return how many keys stand before this one; counted once in a mapping that is asked often and is large."""
         if len(self) <= _MAX_UNINDEXED_KEYS:
             return list(self).index(key)
         if not hasattr(self, "_places"):
@@ -46,7 +42,7 @@ class Map(dict[str, Any]):
 
 
 class List(list[Any]):
-    """A sequence that knows where its parts stand: `marks` holds the index of each item."""
+    """A sequence that records the places of its parts: `marks` holds the index of each item."""
 
     __slots__ = ("marks",)
     marks: list[int]
@@ -57,7 +53,7 @@ class List(list[Any]):
 
 
 class Document(NamedTuple):
-    """One document of a file: its value and the index where that begins."""
+    """One document of a file: its value and the index of its start."""
 
     value: Any
     start: int
@@ -82,10 +78,7 @@ class SourceText:
 
     @cached_property
     def _blocks(self) -> list[tuple[int, int]]:
-        """For each block of text: the lines that ended before it, and where the line that it begins in began.
-
-        An index of every line would cost a file of five million of them more memory than all else together.
-        """
+        """For each block of text: the lines that ended before it, its first line's start."""
         blocks, lines, began = [], 0, 0
         for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
             blocks.append((lines, began))
@@ -94,10 +87,7 @@ class SourceText:
         return blocks
 
     def source(self, index: int) -> Source:
-        """Return file, line and column of a character.
-
-        Line feeds alone end lines: see `yaml_reader.replace_forbidden`.
-        """
+        """Return file, line and column of a character. Line feeds alone end lines: `yaml_reader.replace_forbidden`."""
         lines, began = self._blocks[index // _BLOCK_SIZE]
         block = index - index % _BLOCK_SIZE
         began = self.text.rfind("\n", block, index) + 1 or began
@@ -122,7 +112,7 @@ class SourceText:
         hint: str = "",
         address: Address | None = None,
     ) -> Finding:
-        """Return a finding about what begins at a character, with its line and how much of it is meant."""
+        """Return a finding about the token at a character, with its line and length."""
         source = self.source(index)
         excerpt = self.excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
@@ -141,7 +131,7 @@ class SourceText:
 
 @dataclass(kw_only=True)
 class ErrorCollector:
-    """The errors of one file, as they are found; only so many are kept, the others counted."""
+    """The errors of one file; up to a limit they are kept, then counted."""
 
     text: SourceText
     collected: list[Finding] = field(default_factory=list)
@@ -152,37 +142,37 @@ class ErrorCollector:
     """How many more nearest names are looked for: it is the one thing here that costs."""
 
     def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Note an error of reading: the value at this place is not what stands there."""
+        """Record a reading error: the value at this place is not the one in the text."""
         self.refused_indexes.add(index)
         self._append(code, index, message, hint)
 
     def report(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Note an error of meaning, unless it only follows from one of reading."""
+        """Record an error of meaning, unless it only follows from a reading error."""
         if index not in self.refused_indexes:
             self._append(code, index, message, hint)
 
     def warn(self, code: str, index: int, message: str) -> None:
-        """Note what is most likely meant as it stands, and should be known all the same."""
+        """Record a value that is most likely intended, with a warning."""
         if not self.is_full:
             self.collected.append(self.text.finding(code, index, message, severity="warning"))
 
     def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Note an error of meaning without its line, which may hold a secret."""
+        """Record an error of meaning without its line, which may hold a secret."""
         if index not in self.refused_indexes and not self.is_full:
             self.collected.append(replace(self.text.finding(code, index, message, hint=hint), excerpt="", span=1))
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
-        """Return a hint with the nearest known name, if there is one and the file has not asked for too many."""
+        """Return a hint with the nearest valid name, if there is one and the budget of the file is not spent."""
         self.suggestions_left -= 1
         return suggest(name, candidates) if self.suggestions_left >= 0 else ""
 
     @property
     def is_full(self) -> bool:
-        """Tell whether enough is told, so that nobody need look for further errors, or word them."""
+        """Return whether enough errors are reported, so that the search for further ones can end."""
         return len(self.collected) >= MAX_FINDINGS
 
     def findings(self) -> list[Finding]:
-        """Return the findings by line and column, and last how many more there are."""
+        """Return the findings by line and column, and last the number of omitted ones."""
         told = sorted(self.collected, key=lambda one: one.source or ("", 0, 0))
         if self.is_full:
             more = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"

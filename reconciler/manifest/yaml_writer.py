@@ -1,7 +1,6 @@
 """Values -> YAML as a person writes it, which `yaml_reader` reads back as the same values.
 
-Text stands in quotes only where it has to: where our reader, or an editor that takes YAML 1.2 for granted, would
-otherwise see something else in it, and where a character would not be seen.
+Text is quoted only where our reader or a YAML 1.2 editor would misread it, or where a character is invisible.
 """
 
 from __future__ import annotations
@@ -88,7 +87,6 @@ def format_items(values: Sequence[Mapping[str, Json]], indent: int) -> list[str]
 
 
 def _format_item(value: Json, indent: int) -> list[str]:
-    """Return one item of a list that is too long for one line."""
     line = (
         f"{' ' * indent}- {format_flow(value) if isinstance(value, (dict, list)) else format_scalar(value, 'in block')}"
     )
@@ -98,12 +96,11 @@ def _format_item(value: Json, indent: int) -> list[str]:
 
 
 def _add_dash(lines: list[str], indent: int) -> list[str]:
-    """Put a dash before the first line of a block."""
     return [f"{' ' * indent}- {lines[0][indent + 2 :]}", *lines[1:]]
 
 
 def _format_literal(text: str, indent: int) -> list[str]:
-    """Return the lines of a block of text; none where quotes show better what stands there."""
+    """Return the lines of a literal block; none where quotes are clearer."""
     lines = text.split("\n")
     if not all(line.isprintable() and line == line.strip() for line in lines) or not (lines[0] and lines[-1]):
         return []
@@ -111,7 +108,7 @@ def _format_literal(text: str, indent: int) -> list[str]:
 
 
 def _reads_back(text: str, style: str) -> bool:
-    """Try it: what our reader makes of the text without quotes."""
+    """Return whether our reader reads the unquoted text back as the same text."""
     try:
         data = (f"a: {text}\n" if style == "in block" else f"a: {{b: {text}, c: [{text}, {text}]}}\n").encode()
     except UnicodeEncodeError:

@@ -1,11 +1,7 @@
-"""Where a traffic sample is read from: what the operator names, or what an Environment declares.
+"""The rows of a traffic sample, from the operator's file or the Environment's: conversations and their counts.
 
-The rows of a traffic sample: which conversations, and how many of them.
-
-Columns are attributes (`intent` and `confidence` under the Environment's names for them), and `count` says how many
-conversations a row stands for. A cell is read as a manifest's value is: JSON's grammar makes a number (`007` is text),
-a JSON text in quotes is text whatever it holds (`"1"`), and all else is the text that stands there. An empty cell is an
-attribute that was missing; of an attribute without a column nothing is known.
+Columns are attributes (`intent` and `confidence` under the Environment's names); `count` is the conversations per row.
+Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty cell is a missing attribute.
 """
 
 from __future__ import annotations
@@ -91,7 +87,6 @@ def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "
 
 
 def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
-    """Add up the rows of a file."""
     records = columns.table.records()
     header = next(records, None)
     if header is None:
@@ -218,7 +213,6 @@ class _ColumnReader:
             self.table.report("CXR232", header, 0, "no column of an attribute, such as intent")
 
     def _warn_of_similar_names(self, header: Record) -> None:
-        """Tell of columns that are called nearly as the intent or the confidence, where that one has none."""
         wanted = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
         without = [name for name, attribute in wanted.items() if attribute not in self.attributes]
         for name in self.names:
@@ -240,7 +234,6 @@ def _parse_value(cell: str) -> CellValue:
 
 
 def _parse_text(cell: str) -> str | None:
-    """Return a cell that is no number. ValueError, what is wrong with it, where it most likely is a slip."""
     if not cell:
         return None
     if cell != cell.strip():
@@ -284,11 +277,7 @@ def load_traffic(path: str, attributes: Attributes, period: str = "") -> Traffic
 
 
 def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) -> TrafficSample | None:
-    """Return the sample that an Environment's `traffic` names; None where it names none.
-
-    The path is looked for in the working directory, then in the manifests' (so `-m` works from anywhere). Raises
-    ManifestError: at the field where there is no such file, in the file where its contents are wrong.
-    """
+    """Return the sample of an Environment's `traffic`, in the working or manifests' directory. ManifestError."""
     declared = environment.document.traffic
     if declared is None:
         return None

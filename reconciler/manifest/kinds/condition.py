@@ -1,7 +1,4 @@
-"""A further condition of a rule, as it is written: `{attribute: a, OPERATOR: value}`.
-
-The condition that somebody most likely meant, in the manifest's form: for messages about other forms.
-"""
+"""A condition of a rule, `{attribute: a, OPERATOR: value}`, and the likely intended condition for messages."""
 
 from __future__ import annotations
 
@@ -40,12 +37,12 @@ _API_FIELDS: Final = frozenset({"type", "attribute", "attributeName", "operator"
 
 
 def is_api_form(condition: Mapping[str, object]) -> bool:
-    """Say whether a condition has the API's form, with its operator as a value."""
+    """Return whether a condition has the API's form, with its operator as a value."""
     return "operator" in condition and condition.keys() <= _API_FIELDS
 
 
 def suggest_condition(value: object) -> str:
-    """Return the condition that a text or a mapping of another form means; nothing where that is not known."""
+    """Return the condition that a text or a mapping of another form means, or ""."""
     found = _parse_text(value) if isinstance(value, str) else _parse_mapping(value) if isinstance(value, dict) else None
     shown = format_flow(found) if found else ""
     return shown if len(shown) <= _MAX_LENGTH and is_visible(shown) else ""
@@ -82,7 +79,7 @@ def _parse_scalar(text: str) -> str | int | float:
 
 
 def _parse_mapping(mapping: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read the API's form, `{language: de}`, and a condition as it should be."""
+    """Read the API's form, `{language: de}`, and the manifest's form."""
     if is_api_form(mapping):
         name, operator = mapping.get("attribute") or mapping.get("attributeName"), mapping["operator"]
         if isinstance(name, str) and isinstance(operator, str) and operator in OPERATORS:
@@ -107,10 +104,7 @@ _SCALAR_MESSAGE: Final = "must be text, a number, true or false"
 
 @dataclass(frozen=True, slots=True)
 class ConditionEntry:
-    """One test on one attribute.
-
-    Its value's kind is judged later, once ${vars} are filled in: `model.rule.make_condition`.
-    """
+    """One test on one attribute. `model.rule.make_condition` checks its value's type once ${vars} are filled in."""
 
     attribute: str
     operator: str
@@ -148,7 +142,6 @@ class ConditionEntry:
 
 
 def _validate_entry(value: object) -> ConditionEntry:
-    """Return what a mapping says; every error in it at once."""
     if isinstance(value, ConditionEntry):
         return value
     if not isinstance(value, dict):
@@ -167,7 +160,7 @@ def _validate_entry(value: object) -> ConditionEntry:
 
 
 def _fits(operator: str, operand: object) -> bool:
-    """Tell whether a value has the shape that its operator wants: a scalar, a list of them or a variable, or true."""
+    """Return whether a value has the shape that its operator requires."""
     if operator in _LIST_OPERATORS:
         if isinstance(operand, str):
             return REFERENCE.fullmatch(operand) is not None
@@ -176,7 +169,6 @@ def _fits(operator: str, operand: object) -> bool:
 
 
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
-    """Say all that is wrong with a condition that cannot be read."""
     if is_api_form(value):
         yield _error(
             "CXR102",
@@ -226,7 +218,6 @@ def _error(code: str, message: str, value: object, *loc: str | int) -> InitError
 
 
 def _operand_schema(operator: str) -> dict[str, Any]:
-    """Describe what stands beside an operator."""
     said, example = _OPERATOR_HELP[operator]
     return {"description": said, **_operand_type(operator), "examples": [example]}
 

@@ -1,7 +1,6 @@
-"""The types of single fields: what a name, a time, an address or a share may look like, with words for what it may not.
+"""The types of single fields, with their requirements in words.
 
-Checks raise PydanticCustomError with one of our codes as its type; `error_messages` adds the field and what
-stands there.
+Checks raise PydanticCustomError with a CXR code as its type; `error_messages` adds the field and its value.
 """
 
 from __future__ import annotations
@@ -38,6 +37,11 @@ class StrictModel(BaseModel):
     """A part of a manifest: camelCase keys, no field that is not declared, no value that is merely convertible."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
+
+
+def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+    """Return the declaration of a field that may be left out."""
+    return Field(default=default, description=description, examples=list(examples) or None)
 
 
 class PatternMessage(NamedTuple):
@@ -108,7 +112,7 @@ PATTERN_MESSAGES: Final[dict[str, PatternMessage]] = {
 
 
 def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
-    """Validate as the type that stands beside None."""
+    """Validate as the type beside None."""
     (inner,) = (one for one in get_args(source) if one is not NoneType)
     schema: core_schema.CoreSchema = handler.generate_schema(inner)
     return schema
@@ -117,7 +121,7 @@ def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # no
 def _number_schema(
     message: str, ge: int | None = None, gt: int | None = None, le: int | None = None
 ) -> GetPydanticSchema:
-    """Accept whole numbers and others, each as it is; a union alone would complain once for either."""
+    """Accept integers and floats, each as it is; a plain union would report two errors."""
     schema = core_schema.union_schema(
         [
             core_schema.int_schema(strict=True, ge=ge, gt=gt, le=le),
@@ -185,7 +189,6 @@ Constant = Annotated[
 
 
 def _variable_or_value(value: object) -> str:
-    """Tell a name in `vars` from a value, so that the errors of one of them alone are told."""
     return "<variable>" if isinstance(value, str) and REFERENCE.fullmatch(value) else "<value>"
 
 
@@ -216,7 +219,6 @@ def parse_timestamp(value: object) -> object:
 
 
 def _check_zone(key: str) -> str:
-    """Return a time zone's key. Looked up in a list, not in the file system: keys come from outside."""
     if key in _time_zone_set():
         return key
     raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": time_zones()})
@@ -234,21 +236,18 @@ def time_zones() -> tuple[str, ...]:
 
 
 def _check_url(text: str) -> str:
-    """Return an address that a request may be sent to: https, or http to this machine alone."""
     if len(text) <= _MAX_URL_LENGTH and request_url(text):
         return text
     raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// for this machine only)")
 
 
 def _check_service_url(text: str) -> str:
-    """Return the address of a service: no query, no fragment."""
     if "?" in text or "#" in text:
         raise PydanticCustomError("CXR104", "must be an address without a query")
     return _check_url(text)
 
 
 def _check_base_url(text: str) -> str:
-    """Return the address of a server, to which paths are added."""
     if urlsplit(_check_service_url(text)).path not in {"", "/"}:
         raise PydanticCustomError(
             "CXR104", "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
@@ -260,7 +259,6 @@ _MAX_URL_LENGTH: Final = 2048
 
 
 def _check_relative_path(path: str) -> str:
-    """Return the path of a file in the working directory: a manifest must not be able to name any other."""
     parts = path.split("/")
     if path.isprintable() and path and "\\" not in path and ":" not in path and parts[0] != "" and ".." not in parts:
         return path
@@ -268,7 +266,6 @@ def _check_relative_path(path: str) -> str:
 
 
 def _check_code(text: str) -> str:
-    """Return the code of a finding."""
     if text in CODES:
         return text
     raise PydanticCustomError("CXR104", "must be the code of a finding, such as CXR203", {"known": tuple(CODES)})
@@ -284,16 +281,13 @@ RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 
 
 def text_or_mapping(value: object) -> str | None:
-    """Name the form that was meant, so that its errors alone are told."""
+    """Return the tag of the form of a value, so that only the errors of this form are reported."""
     if isinstance(value, str):
         return "<text>"
     return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
 def require_exactly_one(document: StrictModel, *names: str) -> None:
-    """Refuse a part in which not exactly one of some fields is set.
-
-    For small parts; rules are seen to in `cross_checks`.
-    """
+    """Raise unless exactly one of some fields is set; for small parts, because `cross_checks` handles rules."""
     if sum(getattr(document, name) is not None for name in names) != 1:
         raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} must be there")

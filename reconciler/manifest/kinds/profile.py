@@ -1,10 +1,6 @@
-"""Profile: the names and manners of one kind of tenant's API. The defaults are the tutorial's contract.
+"""Profile: the names, types, operators and paging of a tenant's API. The defaults are the tutorial's contract.
 
-What a tenant calls the parts of a rule: fields, types and operators.
-
-Names are one to one, or what is read could not be written back as it was.
-
-How a tenant gives a list in pages: five styles, each with its names; a discriminated union by `style`.
+Names are one to one, because values that are read must be written back unchanged.
 """
 
 from __future__ import annotations
@@ -30,6 +26,7 @@ from reconciler.manifest.kinds.fields import (
     ShortList,
     Slug,
     StrictModel,
+    optional,
 )
 from reconciler.model.rule import OPERATORS
 from reconciler.text.escape import quote_name
@@ -57,50 +54,32 @@ class _NameTable(StrictModel):
 class RuleNames(_NameTable):
     """What the fields of a rule are called; its id's name is in `rules`."""
 
-    name: FieldName = Field(default="name", description="Field that holds a rule's name.", examples=["name"])
-    description: FieldName = Field(
-        default="description",
-        description="Field that holds a rule's description; it must keep a text of several lines.",
-        examples=["description"],
+    name: FieldName = optional("name", "Field that holds a rule's name.", "name")
+    description: FieldName = optional(
+        "description", "Field that holds a rule's description; it must keep a text of several lines.", "description"
     )
-    priority: FieldName = Field(
-        default="priority", description="Field that holds a rule's priority.", examples=["priority"]
-    )
-    enabled: FieldName = Field(
-        default="enabled", description="Field that says with true or false whether a rule is on.", examples=["enabled"]
-    )
-    conditions: FieldName = Field(
-        default="conditions", description="Field that holds the list of a rule's conditions.", examples=["conditions"]
-    )
-    targets: FieldName = Field(
-        default="targets", description="Field that holds the list of a rule's targets.", examples=["targets"]
-    )
-    date_created: FieldName = Field(
-        default="dateCreated",
-        description="Field that holds when a rule was made, as an ISO 8601 date and time: of several copies of one"
-        " rule the oldest one is ours.",
-        examples=["dateCreated"],
+    priority: FieldName = optional("priority", "Field that holds a rule's priority.", "priority")
+    enabled: FieldName = optional("enabled", "Field that says with true or false whether a rule is on.", "enabled")
+    conditions: FieldName = optional("conditions", "Field that holds the list of a rule's conditions.", "conditions")
+    targets: FieldName = optional("targets", "Field that holds the list of a rule's targets.", "targets")
+    date_created: FieldName = optional(
+        "dateCreated",
+        "Field that holds when a rule was made, as an ISO 8601 date and time: of several copies of one rule the"
+        " oldest one is ours.",
+        "dateCreated",
     )
 
 
 class ConditionNames(_NameTable):
     """What the fields of a condition are called, and which type of condition asks about an attribute."""
 
-    type: FieldName = Field(default="type", description="Field that holds a condition's type.", examples=["type"])
-    attribute_name: FieldName = Field(
-        default="attributeName",
-        description="Field that holds the name of the attribute that is asked about.",
-        examples=["attributeName"],
+    type: FieldName = optional("type", "Field that holds a condition's type.", "type")
+    attribute_name: FieldName = optional(
+        "attributeName", "Field that holds the name of the attribute that is asked about.", "attributeName"
     )
-    operator: FieldName = Field(
-        default="operator", description="Field that holds a condition's operator.", examples=["operator"]
-    )
-    value: FieldName = Field(default="value", description="Field that holds a condition's value.", examples=["value"])
-    attribute: TenantWord = Field(
-        default="attribute",
-        description="The type of a condition that asks about an attribute.",
-        examples=["attribute"],
-    )
+    operator: FieldName = optional("operator", "Field that holds a condition's operator.", "operator")
+    value: FieldName = optional("value", "Field that holds a condition's value.", "value")
+    attribute: TenantWord = optional("attribute", "The type of a condition that asks about an attribute.", "attribute")
 
     @model_validator(mode="after")
     def _check_distinct(self) -> Self:
@@ -115,14 +94,12 @@ class ConditionNames(_NameTable):
 class TargetNames(_NameTable):
     """What the fields of a target are called, which type of target is a queue, and how its id is written."""
 
-    type: FieldName = Field(default="type", description="Field that holds a target's type.", examples=["type"])
-    queue_id: FieldName = Field(
-        default="queueId", description="Field that holds the id of a target's queue.", examples=["queueId"]
-    )
-    weight: FieldName = Field(default="weight", description="Field that holds a target's weight.", examples=["weight"])
-    queue: TenantWord = Field(default="queue", description="The type of a target that is a queue.", examples=["queue"])
-    queue_ids: Literal["text", "number"] = Field(
-        default="text", description="Whether a target's queue id is a text or a whole number in JSON."
+    type: FieldName = optional("type", "Field that holds a target's type.", "type")
+    queue_id: FieldName = optional("queueId", "Field that holds the id of a target's queue.", "queueId")
+    weight: FieldName = optional("weight", "Field that holds a target's weight.", "weight")
+    queue: TenantWord = optional("queue", "The type of a target that is a queue.", "queue")
+    queue_ids: Literal["text", "number"] = optional(
+        "text", "Whether a target's queue id is a text or a whole number in JSON."
     )
 
     @model_validator(mode="after")
@@ -157,106 +134,74 @@ PAGING_STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", 
 class PageNumber(StrictModel):
     """Pages have numbers, and each says how many entries there are in all."""
 
-    style: Literal["page-number"] = Field(
-        default="page-number", description="Pages have numbers, and each says how many entries there are in all."
+    style: Literal["page-number"] = optional(
+        "page-number", "Pages have numbers, and each says how many entries there are in all."
     )
-    page: Parameter = Field(
-        default="pageNumber", description="Query parameter that holds the page's number.", examples=["pageNumber"]
-    )
-    first: Literal[0, 1] = Field(default=1, description="The number of the first page, which is 0 or 1.")
-    size: Parameter = Field(
-        default="pageSize", description="Query parameter that says how many a page may hold.", examples=["pageSize"]
-    )
-    total: Member = Field(
-        default="total", description="Member of an answer: how many entries there are in all.", examples=["total"]
-    )
-    next: Member = Field(
-        default="nextUri",
-        description="Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere"
-        " or back.",
-        examples=["nextUri"],
+    page: Parameter = optional("pageNumber", "Query parameter that holds the page's number.", "pageNumber")
+    first: Literal[0, 1] = optional(1, "The number of the first page, which is 0 or 1.")
+    size: Parameter = optional("pageSize", "Query parameter that says how many a page may hold.", "pageSize")
+    total: Member = optional("total", "Member of an answer: how many entries there are in all.", "total")
+    next: Member = optional(
+        "nextUri",
+        "Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere or back.",
+        "nextUri",
     )
 
 
 class SkipTop(StrictModel):
     """A page begins behind so many entries, and says how many there are in all."""
 
-    style: Literal["skip-top"] = Field(
-        default="skip-top", description="A page begins behind so many entries, and says how many there are in all."
+    style: Literal["skip-top"] = optional(
+        "skip-top", "A page begins behind so many entries, and says how many there are in all."
     )
-    skip: Parameter = Field(
-        default="skip", description="Query parameter: how many entries are left out in front.", examples=["skip"]
-    )
-    top: Parameter = Field(
-        default="top", description="Query parameter that says how many a page may hold.", examples=["top"]
-    )
-    total: Member = Field(
-        default="totalRecords",
-        description="Member of an answer: how many entries there are in all.",
-        examples=["totalRecords"],
-    )
-    next: Member = Field(
-        default="_links.next",
-        description="Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere"
-        " or back.",
-        examples=["_links.next"],
+    skip: Parameter = optional("skip", "Query parameter: how many entries are left out in front.", "skip")
+    top: Parameter = optional("top", "Query parameter that says how many a page may hold.", "top")
+    total: Member = optional("totalRecords", "Member of an answer: how many entries there are in all.", "totalRecords")
+    next: Member = optional(
+        "_links.next",
+        "Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere or back.",
+        "_links.next",
     )
 
 
 class NextLink(StrictModel):
     """Each page has a link to the next one; the last has none."""
 
-    style: Literal["next-link"] = Field(
-        default="next-link", description="Each page has a link to the next one; the last has none."
+    style: Literal["next-link"] = optional("next-link", "Each page has a link to the next one; the last has none.")
+    size: Omittable[Parameter] = optional(None, "Query parameter that says how many a page may hold, if any.", "limit")
+    total: Omittable[Member] = optional(
+        None, "Member of an answer: how many entries there are in all. Without one, every list is read twice.", "total"
     )
-    size: Omittable[Parameter] = Field(
-        default=None, description="Query parameter that says how many a page may hold, if any.", examples=["limit"]
-    )
-    total: Omittable[Member] = Field(
-        default=None,
-        description="Member of an answer: how many entries there are in all. Without one, every list is read twice.",
-        examples=["total"],
-    )
-    next: Member = Field(
-        default="_links.next",
-        description="Member of an answer: the link to the next page, at the same address but for its query.",
-        examples=["_links.next"],
+    next: Member = optional(
+        "_links.next",
+        "Member of an answer: the link to the next page, at the same address but for its query.",
+        "_links.next",
     )
 
 
 class ScrollToken(StrictModel):
     """Each page has a token with which the next one is asked for; at the end there is none, or nothing comes."""
 
-    style: Literal["scroll-token"] = Field(
-        default="scroll-token",
-        description="Each page has a token with which the next one is asked for, until there is none or nothing comes.",
+    style: Literal["scroll-token"] = optional(
+        "scroll-token",
+        "Each page has a token with which the next one is asked for, until there is none or nothing comes.",
     )
-    parameter: Parameter = Field(
-        default="scrollToken", description="Query parameter that holds the token.", examples=["scrollToken"]
+    parameter: Parameter = optional("scrollToken", "Query parameter that holds the token.", "scrollToken")
+    size: Omittable[Parameter] = optional(None, "Query parameter that says how many a page may hold, if any.", "size")
+    total: Omittable[Member] = optional(
+        None, "Member of an answer: how many entries there are in all. Without one, every list is read twice.", "hits"
     )
-    size: Omittable[Parameter] = Field(
-        default=None, description="Query parameter that says how many a page may hold, if any.", examples=["size"]
-    )
-    total: Omittable[Member] = Field(
-        default=None,
-        description="Member of an answer: how many entries there are in all. Without one, every list is read twice.",
-        examples=["hits"],
-    )
-    token: Member = Field(
-        default="scrollToken",
-        description="Member of an answer: the token with which to ask for the next page.",
-        examples=["scrollToken"],
+    token: Member = optional(
+        "scrollToken", "Member of an answer: the token with which to ask for the next page.", "scrollToken"
     )
 
 
 class AllAtOnce(StrictModel):
     """One answer holds the whole list."""
 
-    style: Literal["all-at-once"] = Field(default="all-at-once", description="One answer holds the whole list.")
-    total: Omittable[Member] = Field(
-        default=None,
-        description="Member of an answer: how many entries there are in all. Without one, every list is read twice.",
-        examples=["total"],
+    style: Literal["all-at-once"] = optional("all-at-once", "One answer holds the whole list.")
+    total: Omittable[Member] = optional(
+        None, "Member of an answer: how many entries there are in all. Without one, every list is read twice.", "total"
     )
 
 
@@ -264,7 +209,6 @@ AnyPaging = PageNumber | SkipTop | NextLink | ScrollToken | AllAtOnce
 
 
 def _style(value: object) -> str | None:
-    """Name the style that was meant, so that its errors alone are told."""
     found = value.get("style") if isinstance(value, Mapping) else getattr(value, "style", None)
     return found if isinstance(found, str) and found in PAGING_STYLES else None
 
@@ -284,7 +228,6 @@ Paging = Annotated[
 
 
 def _check_path(path: str) -> str:
-    """Return a path that means one place to everybody."""
     if "//" in path or {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.intersection(path.lower().split("/")):
         raise PydanticCustomError("CXR104", "must be a path without // and without . or .. in it")
     return path
@@ -301,20 +244,16 @@ INTERACTION_PATH: Final = "/api/v2/interactions/interactions/{conversationId}/co
 class ListSettings(StrictModel):
     """A list of the tenant, and how it is read to its end."""
 
-    paging: Paging = Field(
-        default=PageNumber(),
-        description="How the list comes in pages, and what the parameters and members for that are called.",
-        examples=[{"style": "skip-top", "skip": "skip", "top": "top", "total": "totalRecords"}],
+    paging: Paging = optional(
+        PageNumber(),
+        "How the list comes in pages, and what the parameters and members for that are called.",
+        {"style": "skip-top", "skip": "skip", "top": "top", "total": "totalRecords"},
     )
-    list: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = Field(
-        default="entities",
-        description="Member of an answer that is the list itself; a dot where the answer is the list.",
-        examples=["entities"],
+    list: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = optional(
+        "entities", "Member of an answer that is the list itself; a dot where the answer is the list.", "entities"
     )
-    id: FieldName = Field(default="id", description="Field that holds an entry's id.", examples=["id"])
-    ids: Literal["text", "number"] = Field(
-        default="text", description="Whether the ids are texts or whole numbers in JSON."
-    )
+    id: FieldName = optional("id", "Field that holds an entry's id.", "id")
+    ids: Literal["text", "number"] = optional("text", "Whether the ids are texts or whole numbers in JSON.")
     no_content: bool = Field(
         default=False, description="Set this to true where an empty list is answered with status 204 and nothing else."
     )
@@ -323,105 +262,93 @@ class ListSettings(StrictModel):
 class ListedRules(ListSettings):
     """The list of routing rules, and single ones of them."""
 
-    path: ApiPath = Field(
-        default=RULES_PATH,
-        description="Path of the routing rules, below `baseUrl`. One rule is at the path, a slash and its id.",
-        examples=[RULES_PATH],
+    path: ApiPath = optional(
+        RULES_PATH,
+        "Path of the routing rules, below `baseUrl`. One rule is at the path, a slash and its id.",
+        RULES_PATH,
     )
-    single: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = Field(
-        default=".",
-        description="Member of an answer that is a single rule; a dot where the answer is the rule.",
-        examples=[".", "rule"],
+    single: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = optional(
+        ".", "Member of an answer that is a single rule; a dot where the answer is the rule.", ".", "rule"
     )
 
 
 class ListedQueues(ListSettings):
     """The list of queues, and what stands in it of each."""
 
-    path: ApiPath = Field(
-        default=QUEUES_PATH, description="Path of the list of queues, below `baseUrl`.", examples=[QUEUES_PATH]
-    )
-    name: FieldName = Field(default="name", description="Field that holds a queue's name.", examples=["name"])
-    active: Omittable[FieldName] = Field(
-        default=None,
-        description="Field that says with true or false whether a queue may be used, if there is one.",
-        examples=["isActive"],
+    path: ApiPath = optional(QUEUES_PATH, "Path of the list of queues, below `baseUrl`.", QUEUES_PATH)
+    name: FieldName = optional("name", "Field that holds a queue's name.", "name")
+    active: Omittable[FieldName] = optional(
+        None, "Field that says with true or false whether a queue may be used, if there is one.", "isActive"
     )
 
 
 class Errors(StrictModel):
     """Where an answer says what was wrong."""
 
-    messages: _Messages = Field(
-        default=("errors[].message", "error", "error_description", "message"),
-        description="Members of an answer that say what was wrong; [] stands for each item of a list.",
-        examples=[["errors[].message", "error_description"]],
+    messages: _Messages = optional(
+        ("errors[].message", "error", "error_description", "message"),
+        "Members of an answer that say what was wrong; [] stands for each item of a list.",
+        ["errors[].message", "error_description"],
     )
-    header: Omittable[Annotated[str, Field(pattern=HEADER)]] = Field(
-        default=None,
-        description="Header of an answer that says what was wrong where its body does not.",
-        examples=["icStatusDescription"],
+    header: Omittable[Annotated[str, Field(pattern=HEADER)]] = optional(
+        None, "Header of an answer that says what was wrong where its body does not.", "icStatusDescription"
     )
-    refused: _Messages = Field(
-        default=(),
-        description="Members that are false where an answer of status 200 refuses what was asked.",
-        examples=[["success", "results[].success"]],
+    refused: _Messages = optional(
+        (),
+        "Members that are false where an answer of status 200 refuses what was asked.",
+        ["success", "results[].success"],
     )
 
 
 class Profile(StrictModel):
     """The names and manners of a tenant's API. What is left out is as in the default profile, the tutorial's."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
-    kind: Literal["Profile"] = Field(
-        default="Profile", description="This document says what a tenant's API calls things and how it answers."
+    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
+    kind: Literal["Profile"] = optional(
+        "Profile", "This document says what a tenant's API calls things and how it answers."
     )
     name: Slug = Field(description="What Environments call it, in `api: {profile: NAME}`.", examples=["acd"])
-    page_size: Annotated[int, Field(ge=1, le=10_000)] = Field(
-        default=100, description="How many entries are asked for in one page of a list.", examples=[100]
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = optional(
+        100, "How many entries are asked for in one page of a list.", 100
     )
-    context_path: Annotated[str, Field(pattern=CONTEXT_PATH)] = Field(
-        default=INTERACTION_PATH,
-        description="Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id.",
-        examples=[INTERACTION_PATH],
+    context_path: Annotated[str, Field(pattern=CONTEXT_PATH)] = optional(
+        INTERACTION_PATH,
+        "Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id.",
+        INTERACTION_PATH,
     )
-    rules: ListedRules = Field(
-        default=ListedRules(),
-        description="Where the routing rules are and how their list is read.",
-        examples=[{"path": RULES_PATH, "list": "rules", "id": "ruleId"}],
+    rules: ListedRules = optional(
+        ListedRules(),
+        "Where the routing rules are and how their list is read.",
+        {"path": RULES_PATH, "list": "rules", "id": "ruleId"},
     )
-    queues: ListedQueues = Field(
-        default=ListedQueues(),
-        description="Where the queues are and how their list is read.",
-        examples=[{"path": QUEUES_PATH, "list": "queues"}],
+    queues: ListedQueues = optional(
+        ListedQueues(), "Where the queues are and how their list is read.", {"path": QUEUES_PATH, "list": "queues"}
     )
-    rule: RuleNames = Field(
-        default=RuleNames(), description="What the fields of a rule are called.", examples=[{"name": "ruleName"}]
+    rule: RuleNames = optional(RuleNames(), "What the fields of a rule are called.", {"name": "ruleName"})
+    condition: ConditionNames = optional(
+        ConditionNames(),
+        "What the fields of a condition are called, and its type.",
+        {"attributeName": "field", "operator": "op"},
     )
-    condition: ConditionNames = Field(
-        default=ConditionNames(),
-        description="What the fields of a condition are called, and its type.",
-        examples=[{"attributeName": "field", "operator": "op"}],
+    target: TargetNames = optional(
+        TargetNames(),
+        "What the fields of a target are called, and its type.",
+        {"queueId": "skillId", "queueIds": "number"},
     )
-    target: TargetNames = Field(
-        default=TargetNames(),
-        description="What the fields of a target are called, and its type.",
-        examples=[{"queueId": "skillId", "queueIds": "number"}],
+    operators: OperatorNames = optional(
+        {},
+        "What the operators are called; one that is left out has the name that manifests use.",
+        {"equals": "EQ", "in": "IN"},
     )
-    operators: OperatorNames = Field(
-        default={},
-        description="What the operators are called; one that is left out has the name that manifests use.",
-        examples=[{"equals": "EQ", "in": "IN"}],
+    update: Literal["PUT", "PATCH"] = optional(
+        "PUT",
+        "How a rule is updated: PUT sends all of it, unknown fields as they were read; PATCH sends the fields that"
+        " cxroute knows, and the tenant keeps the others.",
     )
-    update: Literal["PUT", "PATCH"] = Field(
-        default="PUT",
-        description="How a rule is updated: PUT sends all of it, unknown fields as they were read; PATCH sends the"
-        " fields that cxroute knows, and the tenant keeps the others.",
-    )
-    errors: Errors = Field(
-        default=Errors(),
-        description="Which members and headers of an answer say what was wrong.",
-        examples=[{"messages": ["message"], "header": "icStatusDescription"}],
+    errors: Errors = optional(
+        Errors(),
+        "Which members and headers of an answer say what was wrong.",
+        {"messages": ["message"], "header": "icStatusDescription"},
     )
 
     @model_validator(mode="after")
