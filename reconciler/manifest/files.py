@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections import deque
+from operator import attrgetter, itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -50,38 +51,35 @@ class _DirectoryWalk:
             else:
                 self.files.setdefault(link.real_path, link.path)
 
-    def report_error(self, code: str, path: str, message: str) -> None:
-        """Record why a path cannot be read."""
-        self.errors.append((path, _finding(code, self.display_path(path), message)))
-
     def display_path(self, path: str) -> str:
         """Return a path as a person would type it."""
         return escape_invisible((self.directory / path).as_posix())
 
+    def _report(self, code: str, path: str, message: str) -> None:
+        self.errors.append((path, _finding(code, self.display_path(path), message)))
+
     def _walk_tree(self, start: _PathEntry) -> None:
         waiting = [start]
         while waiting:
-            found = waiting.pop()
-            if found.real_path in self._visited:
+            directory = waiting.pop()
+            if directory.real_path in self._visited:
                 continue
-            self._visited.add(found.real_path)
+            self._visited.add(directory.real_path)
             try:
-                entries = sorted(os.scandir(found.real_path), key=lambda entry: entry.name)
+                entries = sorted(os.scandir(directory.real_path), key=attrgetter("name"))
             except OSError as error:
-                self.report_error("CXR014", found.path, f"the directory cannot be read: {_reason(error)}")
+                self._report("CXR014", directory.path, f"the directory cannot be read: {_reason(error)}")
                 continue
             for entry in entries:
-                self._classify(entry, f"{found.path}/{entry.name}".lstrip("/"), waiting)
-
-    def _classify(self, entry: os.DirEntry[str], path: str, waiting: list[_PathEntry]) -> None:
-        if entry.name.startswith("."):
-            return
-        if entry.is_symlink():
-            self._add_link(entry, path)
-        elif entry.is_dir(follow_symlinks=False):
-            waiting.append(_PathEntry(path, entry.path))
-        elif entry.name.endswith(_EXTENSIONS):
-            self.files[entry.path] = path
+                path = f"{directory.path}/{entry.name}".lstrip("/")
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_symlink():
+                    self._add_link(entry, path)
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append(_PathEntry(path, entry.path))
+                elif entry.name.endswith(_EXTENSIONS):
+                    self.files[entry.path] = path
 
     def _add_link(self, entry: os.DirEntry[str], path: str) -> None:
         real = os.path.realpath(entry.path)
@@ -90,23 +88,25 @@ class _DirectoryWalk:
         if os.path.commonpath([self.root, real]) == self.root:
             self._links.append(_PathEntry(path, real))
         else:
-            self.report_error("CXR003", path, "the symbolic link leads out of the manifests' directory")
+            self._report("CXR003", path, "the symbolic link leads out of the manifests' directory")
 
 
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
     """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each file once."""
     walk = _DirectoryWalk(directory)
-    if not Path(walk.root).is_dir():
-        yield _with_file(_finding("CXR115", walk.display_path(""), "there is no such directory", _init_hint(walk)))
-        return
-    walk.run()
-    if not walk.files and not walk.errors:
-        yield _with_file(
-            _finding("CXR115", walk.display_path(""), "no *.yaml or *.yml file in this directory", _init_hint(walk))
-        )
-    todo: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
-    for path, what in sorted([*todo, *walk.errors], key=lambda one: one[0]):
-        yield walk.display_path(path), what if isinstance(what, Finding) else _read_file(walk.display_path(path), what)
+    root, missing = walk.display_path(""), ""
+    if Path(walk.root).is_dir():
+        walk.run()
+        if not walk.files and not walk.errors:
+            missing = "no *.yaml or *.yml file in this directory"
+    else:
+        missing = "there is no such directory"
+    if missing:
+        yield root, _finding("CXR115", root, missing, _init_hint(root))
+    files: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
+    for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):
+        display_path = walk.display_path(path)
+        yield display_path, content if isinstance(content, Finding) else _read_file(display_path, content)
 
 
 def _read_file(display_path: str, real: str) -> bytes | Finding:
@@ -122,12 +122,8 @@ def _reason(error: OSError) -> str:
     return (error.strerror or "unknown reason").lower()
 
 
-def _with_file(finding: Finding) -> tuple[str, Finding]:
-    return finding.source.file if finding.source else "", finding
-
-
-def _init_hint(walk: _DirectoryWalk) -> str:
-    where = "" if walk.display_path("") == "manifests" else f" {shlex.quote(walk.display_path(''))}"
+def _init_hint(directory: str) -> str:
+    where = "" if directory == "manifests" else f" {shlex.quote(directory)}"
     here = "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
     return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR{here}"
 

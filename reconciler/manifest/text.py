@@ -37,7 +37,7 @@ class Map(dict[str, Any]):
         if len(self) <= _MAX_UNINDEXED_KEYS:
             return list(self).index(key)
         if not hasattr(self, "_places"):
-            self._places = {one: place for place, one in enumerate(self)}
+            self._places = {name: place for place, name in enumerate(self)}
         return self._places[key]
 
 
@@ -60,12 +60,10 @@ class Document(NamedTuple):
 
 
 MAX_FINDINGS: Final = 1000
-"""Findings that are told of one file; the rest are counted."""
+"""Reported findings of one file; the rest are counted."""
 
 _MAX_EXCERPT: Final = 400
 _BLOCK_SIZE: Final = 4096
-_UNPRINTABLE: Final = {"\t": " "}
-"""One character for one, so that the caret stays in its column."""
 _TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
 
 
@@ -99,8 +97,9 @@ class SourceText:
         end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
         if end < 0 and len(self.text) - start > _MAX_EXCERPT:
             return ""
+        # One character for one, so that the caret stays in its column.
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
-        return "".join(one if is_visible(one) else _UNPRINTABLE.get(one, "\ufffd") for one in line)
+        return "".join(char if is_visible(char) else " " if char == "\t" else "\ufffd" for char in line)
 
     def finding(
         self,
@@ -116,7 +115,6 @@ class SourceText:
         source = self.source(index)
         excerpt = self.excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
-        span = len(token[0]) if token else 1
         return Finding(
             code=code,
             severity=severity,
@@ -125,7 +123,7 @@ class SourceText:
             address=address,
             hint=hint,
             excerpt=excerpt,
-            span=span,
+            span=len(token[0]) if token else 1,
         )
 
 
@@ -136,10 +134,10 @@ class ErrorCollector:
     text: SourceText
     collected: list[Finding] = field(default_factory=list)
     refused_indexes: set[int] = field(default_factory=set)
-    """Where reading refused something: what follows from that is not told as well."""
+    """Places of reading errors: errors that follow from them are not reported."""
     omitted_count: int = 0
-    suggestions_left: int = 100
-    """How many more nearest names are looked for: it is the one thing here that costs."""
+    remaining_suggestions: int = 100
+    """The budget of nearest names, because the search is slow."""
 
     def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Record a reading error: the value at this place is not the one in the text."""
@@ -163,8 +161,8 @@ class ErrorCollector:
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
         """Return a hint with the nearest valid name, if there is one and the budget of the file is not spent."""
-        self.suggestions_left -= 1
-        return suggest(name, candidates) if self.suggestions_left >= 0 else ""
+        self.remaining_suggestions -= 1
+        return suggest(name, candidates) if self.remaining_suggestions >= 0 else ""
 
     @property
     def is_full(self) -> bool:
@@ -173,18 +171,12 @@ class ErrorCollector:
 
     def findings(self) -> list[Finding]:
         """Return the findings by line and column, and last the number of omitted ones."""
-        told = sorted(self.collected, key=lambda one: one.source or ("", 0, 0))
+        findings = sorted(self.collected, key=lambda finding: finding.source or ("", 0, 0))
         if self.is_full:
-            more = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
-            told.append(
-                Finding(
-                    code=told[-1].code,
-                    severity="error",
-                    message=f"and {more} errors in this file",
-                    source=told[-1].source,
-                )
-            )
-        return told
+            count = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
+            message, last = f"and {count} errors in this file", findings[-1]
+            findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
+        return findings
 
     def _append(self, code: str, index: int, message: str, hint: str) -> None:
         if self.is_full:
