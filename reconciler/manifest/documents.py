@@ -16,6 +16,7 @@ from reconciler.manifest.kinds.fields import (
     Omittable,
     StrictModel,
     YamlList,
+    omittable,
     optional,
     require_exactly_one,
     text_or_mapping,
@@ -31,14 +32,10 @@ if TYPE_CHECKING:
 class QueueRef(StrictModel):
     """A live queue, by id or by name."""
 
-    id: Omittable[NonEmptyText] = optional(
-        None,
-        "The queue's id in CXone. Needed only where two queues have one name.",
-        "12345678-1234-1234-1234-123456789012",
+    id: Omittable[NonEmptyText] = omittable(
+        "The queue's id in CXone. Needed only where two queues have one name.", "12345678-1234-1234-1234-123456789012"
     )
-    name: Omittable[NonEmptyText] = optional(
-        None, "The queue's name, letter by letter as CXone shows it.", "Fraud Test"
-    )
+    name: Omittable[NonEmptyText] = omittable("The queue's name, letter by letter as CXone shows it.", "Fraud Test")
 
     @model_validator(mode="after")
     def _check_id_or_name(self) -> Self:

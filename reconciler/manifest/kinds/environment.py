@@ -25,6 +25,7 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Url,
     Variable,
+    omittable,
     optional,
     require_exactly_one,
 )
@@ -69,11 +70,10 @@ class Context(StrictModel):
         "With `writer: voice-signal`, in which parameters the script finds what.",
         {"intent": 1, "confidence": 2, "updatedAt": 3},
     )
-    min_confidence: Omittable[Share] = optional(
-        None, "How sure the bot must be, from 0 to 1; below that, the fallback is written instead. Default: 0.", 0.4
+    min_confidence: Omittable[Share] = omittable(
+        "How sure the bot must be, from 0 to 1; below that, the fallback is written instead. Default: 0.", 0.4
     )
-    below: Omittable[Fallback] = optional(
-        None,
+    below: Omittable[Fallback] = omittable(
         "What is written when the bot is less sure than that, or its intent is in no Intents document.",
         {"intent": "none"},
     )
@@ -108,14 +108,12 @@ class Attributes(StrictModel):
 class Notify(StrictModel):
     """Whom to tell of drift, of applied changes and of failures."""
 
-    url: Omittable[Url] = optional(
-        None,
+    url: Omittable[Url] = omittable(
         "Address of a web hook, as Slack and others have them. `cxroute watch` and `cxroute apply` tell it when"
         " somebody changed rules in CXone, when changes were applied and when that failed.",
         "https://hooks.example/T0/B0",
     )
-    url_env: Omittable[Variable] = optional(
-        None,
+    url_env: Omittable[Variable] = omittable(
         "In place of `url`, where nobody may read it: the name of the environment variable that holds it. NAME_FILE,"
         " the path of a file that holds it, works too.",
         "CXROUTE_WEBHOOK_URL",
@@ -178,8 +176,8 @@ class Environment(StrictModel):
         " by hand only where `adopt` names them.",
         examples=["acme-routing"],
     )
-    tenant: Omittable[Annotated[str, Field(pattern=TENANT)]] = optional(
-        None, "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.", "acme"
+    tenant: Omittable[Annotated[str, Field(pattern=TENANT)]] = omittable(
+        "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.", "acme"
     )
     api: Api = optional(
         Api(),
@@ -212,13 +210,11 @@ class Environment(StrictModel):
         "How `cxroute serve` writes what the bot understood, and what it writes where the bot is unsure.",
         {"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}},
     )
-    notify: Omittable[Notify] = optional(
-        None,
+    notify: Omittable[Notify] = omittable(
         "Whom to tell when rules were changed in CXone, when changes were applied and when that failed.",
         {"url": "https://hooks.example/T0/B0"},
     )
-    traffic: Omittable[Traffic] = optional(
-        None,
+    traffic: Omittable[Traffic] = omittable(
         "A sample of conversations, from which plans tell which share of the callers a change moves.",
         {"file": "traffic/prod.csv", "period": "October 2026"},
     )

@@ -44,15 +44,20 @@ def optional(default: Any, description: str, *examples: object) -> Any:  # noqa:
     return Field(default=default, description=description, examples=list(examples) or None)
 
 
+def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+    """Return the declaration of a field that is None where it is left out."""
+    return optional(None, description, *examples)
+
+
 class PatternMessage(NamedTuple):
-    """What a text that does not match is told."""
+    """The code and the message for a text that does not match."""
 
     code: str
     message: str
 
 
 API_VERSION: Final = "The version of this form of manifests: always routing/v1."
-"""Said of the first field of every document."""
+"""The description of the first field of every document."""
 
 _SLUG: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -113,7 +118,7 @@ PATTERN_MESSAGES: Final[dict[str, PatternMessage]] = {
 
 def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
     """Validate as the type beside None."""
-    (inner,) = (one for one in get_args(source) if one is not NoneType)
+    (inner,) = (kind for kind in get_args(source) if kind is not NoneType)
     schema: core_schema.CoreSchema = handler.generate_schema(inner)
     return schema
 
@@ -140,10 +145,9 @@ _SCALAR: Final = core_schema.union_schema(
 )
 
 
-def _scalar_schema(message: str, *extra_choices: core_schema.CoreSchema) -> GetPydanticSchema:
-    schema = core_schema.union_schema(
-        [*_SCALAR["choices"], *extra_choices], custom_error_type="CXR104", custom_error_message=message
-    )
+def _scalar_schema(message: str, choice: core_schema.CoreSchema) -> GetPydanticSchema:
+    choices = [*_SCALAR["choices"], choice]
+    schema = core_schema.union_schema(choices, custom_error_type="CXR104", custom_error_message=message)
     return GetPydanticSchema(lambda _source, _handler: schema)
 
 
@@ -157,12 +161,12 @@ def _limit_items(limit: int) -> Callable[[object], object]:
 
 
 Omittable = Annotated[T | None, GetPydanticSchema(_non_null_schema)]
-"""A field that may be absent (then None), but may not be written as null: an empty value is more likely a slip."""
+"""A field that may be absent (then None), but not null: an empty value is more likely a mistake."""
 YamlList = Annotated[tuple[T, ...], Field(strict=False)]
-"""A YAML list, kept as a tuple; `strict` would want a tuple of Python's."""
+"""A YAML list, kept as a tuple; `strict` would require a Python tuple."""
 ShortList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(100))]
 LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(1000))]
-"""Lists whose items are slow to complain of. Pydantic's own max_length looks at all items first."""
+"""Lists whose errors are slow to report. Pydantic's max_length validates all items first."""
 NonEmptyList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_limit_items(1000))]
 
 NonEmptyText = Annotated[str, Field(min_length=1)]
@@ -185,7 +189,7 @@ Constant = Annotated[
         core_schema.tuple_variable_schema(_SCALAR, strict=False, max_length=1000),
     ),
 ]
-"""What a name in `vars` stands for."""
+"""The value of a name in `vars`."""
 
 
 def _variable_or_value(value: object) -> str:
@@ -196,11 +200,12 @@ OrVariable = Annotated[
     Annotated[T, Tag("<value>")] | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
     Discriminator(_variable_or_value),
 ]
-"""A value that is no text, or `${name}`: then each environment's own, which is checked when it is filled in."""
+"""A value that is not text, or `${name}`: each environment's own, checked when it is filled in."""
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 9998
 """So that no arithmetic with zones and days leaves the calendar."""
+_MAX_URL_LENGTH: Final = 2048
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -219,20 +224,16 @@ def parse_timestamp(value: object) -> object:
 
 
 def _check_zone(key: str) -> str:
-    if key in _time_zone_set():
+    # In a list, not in the file system, because keys are untrusted.
+    if key in time_zones():
         return key
-    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": time_zones()})
+    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": tuple(time_zones())})
 
 
 @cache
-def _time_zone_set() -> frozenset[str]:
-    return frozenset(time_zones())
-
-
-@cache
-def time_zones() -> tuple[str, ...]:
-    """Return the keys of all time zones, the same on every machine."""
-    return tuple(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+def time_zones() -> Mapping[str, None]:
+    """Return the keys of all time zones in order, the same on every machine."""
+    return dict.fromkeys(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
 
 
 def _check_url(text: str) -> str:
@@ -249,13 +250,9 @@ def _check_service_url(text: str) -> str:
 
 def _check_base_url(text: str) -> str:
     if urlsplit(_check_service_url(text)).path not in {"", "/"}:
-        raise PydanticCustomError(
-            "CXR104", "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
-        )
+        message = "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
+        raise PydanticCustomError("CXR104", message)
     return text
-
-
-_MAX_URL_LENGTH: Final = 2048
 
 
 def _check_relative_path(path: str) -> str:

@@ -27,6 +27,7 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Timestamp,
     Zone,
+    omittable,
     optional,
     parse_timestamp,
 )
@@ -171,8 +172,7 @@ class Accept(StrictModel):
     """A finding that is meant in this Environment: it is counted and not shown."""
 
     code: FindingCode = Field(description="The finding's code. An error cannot be accepted.", examples=["CXR202"])
-    address: Omittable[Annotated[str, Field(pattern=ADDRESS_GLOB)]] = optional(
-        None,
+    address: Omittable[Annotated[str, Field(pattern=ADDRESS_GLOB)]] = omittable(
         "The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings that are"
         " about no single rule.",
         "exchange/*",
@@ -191,13 +191,12 @@ class Guard(StrictModel):
         "How many rules one apply may delete or switch off before it refuses: the larger of a count and a percentage.",
         {"count": 2, "percent": 30},
     )
-    changes: Omittable[Limit] = optional(
-        None,
+    changes: Omittable[Limit] = omittable(
         "How many rules one apply may update or delete before it refuses. Default: no limit.",
         {"count": 10, "percent": 20},
     )
-    traffic: Omittable[TrafficLimit] = optional(
-        None, "How much of the traffic sample one apply may send to other queues. Default: no limit.", {"percent": 10}
+    traffic: Omittable[TrafficLimit] = omittable(
+        "How much of the traffic sample one apply may send to other queues. Default: no limit.", {"percent": 10}
     )
     protected: LongList[Annotated[str, Field(pattern=ADDRESS)]] = optional(
         (),

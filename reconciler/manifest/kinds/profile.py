@@ -26,6 +26,7 @@ from reconciler.manifest.kinds.fields import (
     ShortList,
     Slug,
     StrictModel,
+    omittable,
     optional,
 )
 from reconciler.model.rule import OPERATORS
@@ -37,18 +38,18 @@ Operator = Annotated[str, GetPydanticSchema(lambda _source, _handler: core_schem
 
 
 def require_distinct(*names: str) -> None:
-    """Refuse two meanings of one name."""
-    for place, name in enumerate(names):
-        if name in names[:place]:
+    """Raise if one name has two meanings."""
+    for index, name in enumerate(names):
+        if name in names[:index]:
             raise PydanticCustomError("CXR104", f"two meanings have one name, {quote_name(name)}")
 
 
 class _NameTable(StrictModel):
-    """Names of one kind of part, by ours."""
+    """The tenant's names for the fields of one kind of part."""
 
     def tenant_names(self) -> dict[str, str]:
-        """Return each of our names and the tenant's."""
-        return {name: str(found) for name, found in self.model_dump(by_alias=True).items()}
+        """Return each field's manifest name and tenant name."""
+        return self.model_dump(by_alias=True)
 
 
 class RuleNames(_NameTable):
@@ -87,8 +88,8 @@ class ConditionNames(_NameTable):
         return self
 
     def tenant_names(self) -> dict[str, str]:
-        """Return each of our names and the tenant's, without the type's value."""
-        return {ours: theirs for ours, theirs in super().tenant_names().items() if ours != "attribute"}
+        """Return each field's manifest name and tenant name, without the type's value."""
+        return self.model_dump(by_alias=True, exclude={"attribute"})
 
 
 class TargetNames(_NameTable):
@@ -108,8 +109,8 @@ class TargetNames(_NameTable):
         return self
 
     def tenant_names(self) -> dict[str, str]:
-        """Return each of our names and the tenant's."""
-        return {ours: theirs for ours, theirs in super().tenant_names().items() if ours not in ("queue", "queueIds")}
+        """Return each field's manifest name and tenant name, without the type's value."""
+        return self.model_dump(by_alias=True, exclude={"queue", "queue_ids"})
 
 
 def operator_names(overrides: Mapping[str, str]) -> dict[str, str]:
@@ -131,6 +132,13 @@ Parameter = Annotated[str, Field(pattern=PARAMETER)]
 PAGING_STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", "all-at-once")
 
 
+_SIZE: Final = "Query parameter that says how many a page may hold, if any."
+_TOTAL: Final = "Member of an answer: how many entries there are in all. Without one, every list is read twice."
+_NEXT: Final = (
+    "Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere or back."
+)
+
+
 class PageNumber(StrictModel):
     """Pages have numbers, and each says how many entries there are in all."""
 
@@ -141,11 +149,7 @@ class PageNumber(StrictModel):
     first: Literal[0, 1] = optional(1, "The number of the first page, which is 0 or 1.")
     size: Parameter = optional("pageSize", "Query parameter that says how many a page may hold.", "pageSize")
     total: Member = optional("total", "Member of an answer: how many entries there are in all.", "total")
-    next: Member = optional(
-        "nextUri",
-        "Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere or back.",
-        "nextUri",
-    )
+    next: Member = optional("nextUri", _NEXT, "nextUri")
 
 
 class SkipTop(StrictModel):
@@ -157,21 +161,15 @@ class SkipTop(StrictModel):
     skip: Parameter = optional("skip", "Query parameter: how many entries are left out in front.", "skip")
     top: Parameter = optional("top", "Query parameter that says how many a page may hold.", "top")
     total: Member = optional("totalRecords", "Member of an answer: how many entries there are in all.", "totalRecords")
-    next: Member = optional(
-        "_links.next",
-        "Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere or back.",
-        "_links.next",
-    )
+    next: Member = optional("_links.next", _NEXT, "_links.next")
 
 
 class NextLink(StrictModel):
     """Each page has a link to the next one; the last has none."""
 
     style: Literal["next-link"] = optional("next-link", "Each page has a link to the next one; the last has none.")
-    size: Omittable[Parameter] = optional(None, "Query parameter that says how many a page may hold, if any.", "limit")
-    total: Omittable[Member] = optional(
-        None, "Member of an answer: how many entries there are in all. Without one, every list is read twice.", "total"
-    )
+    size: Omittable[Parameter] = omittable(_SIZE, "limit")
+    total: Omittable[Member] = omittable(_TOTAL, "total")
     next: Member = optional(
         "_links.next",
         "Member of an answer: the link to the next page, at the same address but for its query.",
@@ -187,10 +185,8 @@ class ScrollToken(StrictModel):
         "Each page has a token with which the next one is asked for, until there is none or nothing comes.",
     )
     parameter: Parameter = optional("scrollToken", "Query parameter that holds the token.", "scrollToken")
-    size: Omittable[Parameter] = optional(None, "Query parameter that says how many a page may hold, if any.", "size")
-    total: Omittable[Member] = optional(
-        None, "Member of an answer: how many entries there are in all. Without one, every list is read twice.", "hits"
-    )
+    size: Omittable[Parameter] = omittable(_SIZE, "size")
+    total: Omittable[Member] = omittable(_TOTAL, "hits")
     token: Member = optional(
         "scrollToken", "Member of an answer: the token with which to ask for the next page.", "scrollToken"
     )
@@ -200,17 +196,15 @@ class AllAtOnce(StrictModel):
     """One answer holds the whole list."""
 
     style: Literal["all-at-once"] = optional("all-at-once", "One answer holds the whole list.")
-    total: Omittable[Member] = optional(
-        None, "Member of an answer: how many entries there are in all. Without one, every list is read twice.", "total"
-    )
+    total: Omittable[Member] = omittable(_TOTAL, "total")
 
 
 AnyPaging = PageNumber | SkipTop | NextLink | ScrollToken | AllAtOnce
 
 
 def _style(value: object) -> str | None:
-    found = value.get("style") if isinstance(value, Mapping) else getattr(value, "style", None)
-    return found if isinstance(found, str) and found in PAGING_STYLES else None
+    style = value.get("style") if isinstance(value, Mapping) else getattr(value, "style", None)
+    return style if isinstance(style, str) and style in PAGING_STYLES else None
 
 
 Paging = Annotated[
@@ -277,8 +271,8 @@ class ListedQueues(ListSettings):
 
     path: ApiPath = optional(QUEUES_PATH, "Path of the list of queues, below `baseUrl`.", QUEUES_PATH)
     name: FieldName = optional("name", "Field that holds a queue's name.", "name")
-    active: Omittable[FieldName] = optional(
-        None, "Field that says with true or false whether a queue may be used, if there is one.", "isActive"
+    active: Omittable[FieldName] = omittable(
+        "Field that says with true or false whether a queue may be used, if there is one.", "isActive"
     )
 
 
@@ -290,8 +284,8 @@ class Errors(StrictModel):
         "Members of an answer that say what was wrong; [] stands for each item of a list.",
         ["errors[].message", "error_description"],
     )
-    header: Omittable[Annotated[str, Field(pattern=HEADER)]] = optional(
-        None, "Header of an answer that says what was wrong where its body does not.", "icStatusDescription"
+    header: Omittable[Annotated[str, Field(pattern=HEADER)]] = omittable(
+        "Header of an answer that says what was wrong where its body does not.", "icStatusDescription"
     )
     refused: _Messages = optional(
         (),

@@ -16,6 +16,7 @@ from reconciler.manifest.kinds.fields import (
     Share,
     StrictModel,
     YamlList,
+    omittable,
     optional,
     require_exactly_one,
 )
@@ -24,13 +25,11 @@ from reconciler.manifest.kinds.fields import (
 class Given(StrictModel):
     """A conversation, as far as a test cares."""
 
-    intent: Omittable[str] = optional(
-        None,
-        "What the bot says that the caller wants. Without it, the conversation has no intent.",
-        "lost_or_stolen_card",
+    intent: Omittable[str] = omittable(
+        "What the bot says that the caller wants. Without it, the conversation has no intent.", "lost_or_stolen_card"
     )
-    confidence: OrVariable[Share] | None = optional(
-        None, "How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.", 0.9
+    confidence: OrVariable[Share] | None = omittable(
+        "How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.", 0.9
     )
     attributes: dict[NonEmptyText, Attribute] = optional(
         {},
@@ -42,16 +41,15 @@ class Given(StrictModel):
 class Expect(StrictModel):
     """Where the conversation must go."""
 
-    queue: Omittable[NonEmptyText] = optional(
-        None, "The one queue that must get the conversation: a short name, or a live queue's name.", "fraud"
+    queue: Omittable[NonEmptyText] = omittable(
+        "The one queue that must get the conversation: a short name, or a live queue's name.", "fraud"
     )
-    split: Omittable[Annotated[dict[NonEmptyText, OrVariable[NonNegative]], Field(min_length=1)]] = optional(
-        None,
+    split: Omittable[Annotated[dict[NonEmptyText, OrVariable[NonNegative]], Field(min_length=1)]] = omittable(
         "The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
         {"cards": 80, "General": 20},
     )
-    default: Omittable[Literal[True]] = optional(
-        None, "True where no rule may take the conversation: it goes to the tenant's default."
+    default: Omittable[Literal[True]] = omittable(
+        "True where no rule may take the conversation: it goes to the tenant's default."
     )
 
     @model_validator(mode="after")

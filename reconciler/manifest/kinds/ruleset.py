@@ -22,6 +22,7 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Timestamp,
     YamlList,
+    omittable,
     optional,
     text_or_mapping,
 )
@@ -70,27 +71,23 @@ Adopt = Annotated[
 class RuleEntry(StrictModel):
     """A rule as it is written: which conversations, and where they go."""
 
-    key: Omittable[Slug] = optional(
-        None,
-        "The rule's lasting name in its RuleSet. Default: the intent, in lower case and with hyphens.",
-        "card-help",
+    key: Omittable[Slug] = omittable(
+        "The rule's lasting name in its RuleSet. Default: the intent, in lower case and with hyphens.", "card-help"
     )
-    intent: Omittable[str] = optional(
-        None, "Takes conversations in which the bot understood just this, letter by letter.", "lost_or_stolen_card"
+    intent: Omittable[str] = omittable(
+        "Takes conversations in which the bot understood just this, letter by letter.", "lost_or_stolen_card"
     )
-    intents: Omittable[NonEmptyList[str]] = optional(
-        None,
+    intents: Omittable[NonEmptyList[str]] = omittable(
         "Takes conversations in which the bot understood any of these. A rule with several needs a `key`.",
         ["card_not_working", "card_acceptance"],
     )
-    name: Omittable[NonEmptyText] = optional(
-        None, 'The rule\'s name in CXone. Default: "Cognigy Intent Route: <intent, or key>".', "Cards help"
+    name: Omittable[NonEmptyText] = omittable(
+        'The rule\'s name in CXone. Default: "Cognigy Intent Route: <intent, or key>".', "Cards help"
     )
-    description: Omittable[str] = optional(
-        None, "What CXone shows below the name. Default: which intent goes to which queue.", "Cards that misbehave"
+    description: Omittable[str] = omittable(
+        "What CXone shows below the name. Default: which intent goes to which queue.", "Cards that misbehave"
     )
-    priority: Omittable[OrVariable[Priority]] = optional(
-        None,
+    priority: Omittable[OrVariable[Priority]] = omittable(
         "Which rule is tried first: the one with the lowest number (unless the Environment says otherwise). Default:"
         " that of the RuleSet, else 100.",
         10,
@@ -100,41 +97,37 @@ class RuleEntry(StrictModel):
         description="Whether the rule takes part. Default: what the RuleSet says, else true.",
         examples=[False],
     )
-    min_confidence: OrVariable[Share] | None = optional(
-        None,
+    min_confidence: OrVariable[Share] | None = omittable(
         "How sure the bot must be, from 0 to 1, for this rule to take a conversation. With null it need not be sure,"
         " whatever the RuleSet's defaults say.",
         0.7,
     )
-    below_confidence: Omittable[OrVariable[Share]] = optional(
-        None, "Takes a conversation only while the bot is less sure than this, from 0 to 1.", 0.95
+    below_confidence: Omittable[OrVariable[Share]] = omittable(
+        "Takes a conversation only while the bot is less sure than this, from 0 to 1.", 0.95
     )
     when: LongList[ConditionEntry] = optional(
         (),
         "Further conditions, all of which must hold. An empty list says that every conversation is meant.",
         [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
     )
-    queue: Omittable[NonEmptyText] = optional(
-        None, "The queue that gets the conversations: a short name from a Queues document, or a live name.", "fraud"
+    queue: Omittable[NonEmptyText] = omittable(
+        "The queue that gets the conversations: a short name from a Queues document, or a live name.", "fraud"
     )
-    targets: Omittable[NonEmptyList[TargetEntry]] = optional(
-        None,
+    targets: Omittable[NonEmptyList[TargetEntry]] = omittable(
         "Several queues that share the conversations by weight. Stands in place of `queue`.",
         [{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}],
     )
-    environments: Omittable[YamlList[str]] = optional(
-        None, "The Environments that have this rule. Default: all that the RuleSet is for.", ["prod"]
+    environments: Omittable[YamlList[str]] = omittable(
+        "The Environments that have this rule. Default: all that the RuleSet is for.", ["prod"]
     )
-    hold: Omittable[Hold] = optional(
-        None,
+    hold: Omittable[Hold] = omittable(
         "Leaves the live rule as it is until a time, whatever stands here.",
         {"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"},
     )
-    adopt: Omittable[Adopt] = optional(
-        None, "Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.", "Cards (by hand)"
+    adopt: Omittable[Adopt] = omittable(
+        "Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.", "Cards (by hand)"
     )
-    accept: Omittable[dict[FindingCode, NonEmptyText]] = optional(
-        None,
+    accept: Omittable[dict[FindingCode, NonEmptyText]] = omittable(
         "Findings about this rule that are meant, by code, each with the reason: they are counted and not shown.",
         {"CXR203": "kept for the campaign in June"},
     )
@@ -158,8 +151,8 @@ class Defaults(StrictModel):
     enabled: OrVariable[bool] = Field(
         default=True, description="Whether rules that do not say so take part.", examples=[True]
     )
-    min_confidence: OrVariable[Share] | None = optional(
-        None, "How sure the bot must be, from 0 to 1, for rules with `intent` or `intents` that do not say so.", 0.6
+    min_confidence: OrVariable[Share] | None = omittable(
+        "How sure the bot must be, from 0 to 1, for rules with `intent` or `intents` that do not say so.", 0.6
     )
 
 
@@ -172,8 +165,8 @@ class RuleSet(StrictModel):
         description="The RuleSet's lasting name. With a rule's key it is the rule's address, such as cards/card-help.",
         examples=["cards"],
     )
-    environments: Omittable[YamlList[str]] = optional(
-        None, "The Environments that have these rules. Default: all.", ["prod", "staging"]
+    environments: Omittable[YamlList[str]] = omittable(
+        "The Environments that have these rules. Default: all.", ["prod", "staging"]
     )
     defaults: Defaults = optional(
         Defaults(), "What holds for the rules below that do not say otherwise.", {"priority": 100, "minConfidence": 0.6}

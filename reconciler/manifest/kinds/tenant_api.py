@@ -18,6 +18,7 @@ from reconciler.manifest.kinds.fields import (
     Slug,
     StrictModel,
     Variable,
+    omittable,
     optional,
 )
 from reconciler.manifest.kinds.profile import ApiPath, Operator
@@ -32,14 +33,12 @@ class AuthSettings(StrictModel):
         "With what a token is asked for: a client's id and secret, as in the tutorial, or an access key, as NICE"
         " documents it. An access key needs `issuer` or `area`.",
     )
-    issuer: Omittable[ServiceUrl] = optional(
-        None,
+    issuer: Omittable[ServiceUrl] = omittable(
         "With an access key, who issues tokens: its documents say where, and where the tenant's API is. The client's"
         " id and secret are needed as well.",
         "https://cxone.niceincontact.com",
     )
-    area: Omittable[Annotated[str, Field(pattern=AREA)]] = optional(
-        None,
+    area: Omittable[Annotated[str, Field(pattern=AREA)]] = omittable(
         "In place of `issuer`, the area that the tenant is in: one call, and no client's id. The API is at"
         " api-AREA.niceincontact.com.",
         "na1",
@@ -74,18 +73,15 @@ class Credentials(StrictModel):
 class Api(AuthSettings):
     """How to speak with the tenant. The defaults are the tutorial's contract, unverified against a tenant."""
 
-    base_url: Omittable[BaseUrl] = optional(
-        None,
+    base_url: Omittable[BaseUrl] = omittable(
         "Address of the tenant's API, without a path. Default: made from `tenant` or `area`, or what the issuer says.",
         "https://acme.my.cxone.com",
     )
-    token_url: Omittable[ServiceUrl] = optional(
-        None,
+    token_url: Omittable[ServiceUrl] = omittable(
         "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or made from `area`.",
         "https://acme.my.cxone.com/oauth/token",
     )
-    profile: Omittable[Slug] = optional(
-        None,
+    profile: Omittable[Slug] = omittable(
         "Name of the Profile document that says what this tenant's API calls things and how it answers. Default: the"
         " tutorial's, as `cxroute schema profile` prints it.",
         "acd",
@@ -98,22 +94,20 @@ class Api(AuthSettings):
     skills_version: Annotated[int, Field(ge=1, le=99)] = optional(
         30, "With `queues: acd-skills`, the version in the path /inContactAPI/services/vN.0/skills.", 30
     )
-    rules_path: Omittable[ApiPath] = optional(
-        None, "Path of the routing rules, below `baseUrl`. Default: the profile's.", "/api/v2/routing/rules"
+    rules_path: Omittable[ApiPath] = omittable(
+        "Path of the routing rules, below `baseUrl`. Default: the profile's.", "/api/v2/routing/rules"
     )
-    queues_path: Omittable[ApiPath] = optional(
-        None,
+    queues_path: Omittable[ApiPath] = omittable(
         "Path of the list of queues, below `baseUrl`. Default: that of where the queues are read.",
         "/api/v2/routing/queues",
     )
-    context_path: Omittable[Annotated[str, Field(pattern=CONTEXT_PATH)]] = optional(
-        None,
+    context_path: Omittable[Annotated[str, Field(pattern=CONTEXT_PATH)]] = omittable(
         "Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id. Default: the"
         " profile's, else that of `context.writer`.",
         "/api/v2/interactions/interactions/{conversationId}/context",
     )
-    page_size: Omittable[Annotated[int, Field(ge=1, le=10_000)]] = optional(
-        None, "How many rules are asked for in one page of a list. Default: the profile's, which is 100.", 100
+    page_size: Omittable[Annotated[int, Field(ge=1, le=10_000)]] = omittable(
+        "How many rules are asked for in one page of a list. Default: the profile's, which is 100.", 100
     )
     timeout_seconds: Positive = optional(10, "How long one call may take, in seconds, before it counts as failed.", 10)
     requests_per_second: Positive = optional(
