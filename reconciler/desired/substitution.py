@@ -77,32 +77,29 @@ def text_size(value: Json) -> int:
 
 def fill_variables(text: str, variables: Mapping[str, Json], limit: int = MAX_TEXT_BYTES) -> Json:
     """Replace `${name}` by the variable and `$$` by a dollar; a single one keeps its type. KeyError, ValueError."""
-    if whole := _SINGLE_VARIABLE.fullmatch(text):
-        return _check_size(variables[whole[1]], limit)
+    if single := _SINGLE_VARIABLE.fullmatch(text):
+        value = variables[single[1]]
+        _check_size(text_size(value), limit)
+        return value
     if "${" in _VARIABLE.sub("", text):
         raise KeyError(text[text.index("${") :])
-    left = limit
+    size = 0
 
-    def replaced(found: re.Match[str]) -> str:
-        nonlocal left
-        value = "$" if found.group() == "$$" else _variable_text(found[1], variables[found[1]])
-        left -= text_size(value)
-        if left < 0:
-            raise too_long_error(limit)
+    def replacement(match: re.Match[str]) -> str:
+        nonlocal size
+        value = "$" if match[0] == "$$" else _variable_text(match[1], variables[match[1]])
+        size += text_size(value)
+        _check_size(size, limit)
         return value
 
-    return _check_size(_VARIABLE.sub(replaced, text), limit)
+    filled = _VARIABLE.sub(replacement, text)
+    _check_size(text_size(filled), limit)
+    return filled
 
 
-def too_long_error(limit: int) -> ValueError:
-    """Return the error of a text that is longer than so many bytes."""
-    return ValueError(f"this text, filled in, is longer than {limit // KIB} KiB; shorten it or its variables")
-
-
-def _check_size(value: Json, limit: int) -> Json:
-    if text_size(value) > limit:
-        raise too_long_error(limit)
-    return value
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ValueError(f"this text, filled in, is longer than {limit // KIB} KiB; shorten it or its variables")
 
 
 def _variable_text(name: str, value: Json) -> str:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
@@ -42,9 +43,9 @@ class Node:
 def find_mapping(text: str, start: int) -> Node:
     """Return the mapping that begins at a character. Raises KeyError; the text is valid."""
     for document in compose_all(text, CBaseLoader):
-        for found in _mappings(document):
-            if found.start_mark.index == start:
-                return _node(found, text)
+        for mapping in _mappings(document):
+            if mapping.start_mark.index == start:
+                return _node(mapping, text)
     raise KeyError(start)
 
 
@@ -125,7 +126,7 @@ class Layout:
         until_next = last < len(parts)
         begin = first if until_next else max(first - 1, 0)
         gaps = pairwise(parts[begin : last + 1])
-        if any("#" in self.text[one[1] : other[0]] for one, other in gaps):
+        if any("#" in self.text[left[1] : right[0]] for left, right in gaps):
             raise CannotPatchError("a comment stands beside what is taken out")
         end = parts[last][0] if until_next else parts[last - 1][1]
         return parts[begin][0 if begin == first else 1], end
@@ -141,7 +142,7 @@ class TextEdit(NamedTuple):
 
 def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
     """Return the text with the edits applied; edits of one place keep their order."""
-    in_order = sorted(edits, key=lambda one: (one.start, one.end))
+    in_order = sorted(edits, key=itemgetter(0, 1))
     for edit in reversed(in_order):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text
@@ -149,9 +150,9 @@ def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
 
 def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]:
     """Return the edits that turn the mapping at a node from `old` to `new`. Raises CannotPatchError."""
-    patching = _Patcher(text)
-    patching.patch_value(node, old, new, "in block")
-    return patching.edits
+    patcher = _Patcher(text)
+    patcher.patch_value(node, old, new, "in block")
+    return patcher.edits
 
 
 class _Patcher:
@@ -164,7 +165,7 @@ class _Patcher:
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
         """Replace the differences in a value; `style` says whether it stands in brackets."""
         inside = "in flow" if node.is_flow else style
-        if _json_text(old) == _json_text(new):
+        if json.dumps(old) == json.dumps(new):  # because 1 equals True
             return
         if not _have_same_kind(old, new):
             space = " " if node.start == node.end else ""
@@ -179,18 +180,20 @@ class _Patcher:
 
     def _patch_mapping(self, node: Node, old: dict[str, Json], new: dict[str, Json], style: str) -> None:
         names, renamed = list(old), _pair_renamed(old, new)
-        for at, name in enumerate(names):
-            now = name if name in new else renamed.get(name)
-            if now is not None:
-                self._patch_entry(node, at, (name, old[name]), (now, new[now]), style)
-        gone = [at for at, name in enumerate(names) if name not in new and name not in renamed]
-        for first, last in _group_consecutive(gone):
+        removed = []
+        for position, name in enumerate(names):
+            new_name = name if name in new else renamed.get(name)
+            if new_name is None:
+                removed.append(position)
+            else:
+                self._patch_entry(node, position, (name, old[name]), (new_name, new[new_name]), style)
+        for first, last in _group_consecutive(removed):
             self._remove_entries(node, first, last)
-        origin = {now: name for name, now in renamed.items()}
+        old_names = {new_name: name for name, new_name in renamed.items()}
         before = -1
         for name, value in new.items():
-            if name in old or name in origin:
-                before = names.index(origin.get(name, name))
+            if name in old or name in old_names:
+                before = names.index(old_names.get(name, name))
             else:
                 self._insert_entry(node, before, name, value)
 
@@ -201,19 +204,16 @@ class _Patcher:
             self._add_edit(key.start, key.end, new[0])
         between = self.text[key.end : value.start]
         if not node.is_flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
-            first, *others = format_entry(new[0], new[1], self.layout.column(key.start))
-            text = self.layout.line_end.join([first.partition(":")[2].strip(), *others])
+            first, *lines = format_entry(new[0], new[1], self.layout.column(key.start))
+            text = self.layout.line_end.join([first.partition(":")[2].strip(), *lines])
             self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
         elif value.style == "block" and not _have_same_kind(old[1], new[1]):
-            self._replace_lines(key, value, _format_like(value, new[1], style))
+            # The value stands behind its key, in place of the lines below it; a comment in the key's line stays.
+            colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
+            self._add_edit(colon, colon, f" {_format_like(value, new[1], style)}")
+            self._add_edit(end, value.end, "")
         else:
             self.patch_value(value, old[1], new[1], style)
-
-    def _replace_lines(self, key: Node, value: Node, text: str) -> None:
-        """Put a value behind its key, in place of the lines below it; a comment in the key's line stays."""
-        colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
-        self._add_edit(colon, colon, f" {text}")
-        self._add_edit(end, value.end, "")
 
     def _remove_entries(self, node: Node, first: int, last: int) -> None:
         """Remove entries: with their lines in a block, with their commas in brackets."""
@@ -233,8 +233,8 @@ class _Patcher:
         """Insert an entry behind another; with -1, first of all."""
         at = node.keys[0].start if before < 0 else node.values[before].end
         if node.is_flow:
-            shown = f"{format_scalar(name)}: {format_flow(value)}"
-            self._add_edit(at, at, f"{shown}, " if before < 0 else f", {shown}")
+            text = f"{format_scalar(name)}: {format_flow(value)}"
+            self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
             return
         lines = format_entry(name, value, self.layout.column(node.keys[0].start))
         if before < 0:
@@ -244,23 +244,21 @@ class _Patcher:
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Replace items, and remove and insert those without a counterpart."""
-        matcher = SequenceMatcher(
-            None, [_json_text(one) for one in old], [_json_text(one) for one in new], autojunk=False
-        )
-        for kind, first, last, other_first, other_last in matcher.get_opcodes():
+        matcher = SequenceMatcher(None, list(map(json.dumps, old)), list(map(json.dumps, new)), autojunk=False)
+        for kind, first, last, new_first, new_last in matcher.get_opcodes():
             if kind == "equal":
                 continue
-            common = min(last - first, other_last - other_first)
+            common = min(last - first, new_last - new_first)
             for step in range(common):
-                self.patch_value(node.values[first + step], old[first + step], new[other_first + step], style)
+                self.patch_value(node.values[first + step], old[first + step], new[new_first + step], style)
             if first + common < last:
                 self._remove_items(node, first + common, last)
-            for item in new[other_first + common : other_last]:
+            for item in new[new_first + common : new_last]:
                 self._insert_item(node, first + common, item)
 
     def _remove_items(self, node: Node, first: int, last: int) -> None:
         if node.is_flow:
-            parts = tuple((one.start, one.end) for one in node.values)
+            parts = tuple((item.start, item.end) for item in node.values)
             self._add_edit(*self.layout.bracket_range(parts, first, last), "")
             return
         for item in node.values[first:last]:
@@ -283,9 +281,9 @@ class _Patcher:
             self._insert_before(self.layout.find_dash(node.values[at]), lines)
 
     def _format_item(self, node: Node, item: Json, column: int) -> list[str]:
-        if isinstance(item, dict) and any(one.keys and not one.is_flow for one in node.values):
-            first, *others = format_mapping(item, column + 2)
-            return [f"{' ' * column}- {first[column + 2 :]}", *others]
+        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
+            first, *lines = format_mapping(item, column + 2)
+            return [f"{' ' * column}- {first[column + 2 :]}", *lines]
         return [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
 
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
@@ -299,30 +297,30 @@ class _Patcher:
 
 def _have_same_kind(old: Json, new: Json) -> bool:
     """Return whether both are mappings or both lists, and not empty: then only parts change."""
-    kinds = [kind for kind in (dict, list) if isinstance(old, kind) and isinstance(new, kind)]
-    return bool(kinds and old and new)
+    return bool(old and new) and any(isinstance(old, kind) and isinstance(new, kind) for kind in (dict, list))
 
 
 def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
     """Pair the removed entries with new ones in the same place."""
-    gone = {_previous_shared(old, name, new): name for name in old if name not in new}
-    found = {}
+    removed = {_previous_shared(old, name, new): name for name in old if name not in new}
+    pairs = {}
     for name in new:
         place = _previous_shared(new, name, old)
-        if name not in old and place in gone:
-            found[gone.pop(place)] = name
-    return found
+        if name not in old and place in removed:
+            pairs[removed.pop(place)] = name
+    return pairs
 
 
-def _previous_shared(fields: dict[str, Json], name: str, other_fields: dict[str, Json]) -> str:
+def _previous_shared(fields: dict[str, Json], name: str, counterpart: dict[str, Json]) -> str:
     """Return the last entry before a name that the second mapping has too."""
     names = list(fields)
-    return next((one for one in reversed(names[: names.index(name)]) if one in other_fields), "")
+    return next(filter(counterpart.__contains__, reversed(names[: names.index(name)])), "")
 
 
 def _group_consecutive(positions: Sequence[int]) -> list[tuple[int, int]]:
     """Return runs of consecutive positions as first and behind the last."""
-    groups = [[at for _, at in group] for _, group in groupby(enumerate(positions), lambda one: one[1] - one[0])]
+    runs = groupby(enumerate(positions), lambda pair: pair[1] - pair[0])
+    groups = [[position for _, position in run] for _, run in runs]
     return [(group[0], group[-1] + 1) for group in groups]
 
 
@@ -335,7 +333,3 @@ def _format_like(node: Node, value: Json, style: str) -> str:
     if isinstance(value, str) and node.style == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
     return format_scalar(value, "in flow" if node.is_flow else style)
-
-
-def _json_text(value: Json) -> str:
-    return json.dumps(value)

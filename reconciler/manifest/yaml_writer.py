@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.manifest.yaml_reader import parse_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     Json = Any
 
@@ -36,8 +36,7 @@ def format_scalar(value: Json, style: str = "in flow") -> str:
         return value if is_plain(value, style) else format_quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
-    return repr(int(value) if whole else value)
+    return repr(int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value)
 
 
 def is_plain(text: str, style: str = "in flow") -> bool:
@@ -49,7 +48,7 @@ def is_plain(text: str, style: str = "in flow") -> bool:
 
 def format_quoted(text: str) -> str:
     """Return text in double quotes; what would not be seen is an escape. Half a character cannot be written at all."""
-    return f'"{"".join(one if one.isprintable() and one not in _ESCAPES else _escape(one) for one in text)}"'
+    return f'"{"".join(map(_escape, text))}"'
 
 
 def format_flow(value: Json) -> str:
@@ -66,14 +65,12 @@ def format_entry(key: str, value: Json, indent: int) -> list[str]:
     head = f"{' ' * indent}{format_scalar(key)}:"
     if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
         return [f"{head} |-", *literal]
-    line = (
-        f"{head} {format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, 'in block')}"
-    )
+    line = f"{head} {_format_line(value)}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     if isinstance(value, dict):
         return [head, *format_mapping(value, indent + 2)]
-    return [head, *(one for item in value for one in _format_item(item, indent + 2))]
+    return [head, *(line for item in value for line in _format_item(item, indent + 2))]
 
 
 def format_mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
@@ -81,15 +78,12 @@ def format_mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
     return [line for key, value in fields.items() for line in format_entry(key, value, indent)]
 
 
-def format_items(values: Sequence[Mapping[str, Json]], indent: int) -> list[str]:
-    """Return the lines of a list of mappings, each a block of its own."""
-    return [line for one in values for line in _add_dash(format_mapping(one, indent + 2), indent)]
+def _format_line(value: Json) -> str:
+    return format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, "in block")
 
 
 def _format_item(value: Json, indent: int) -> list[str]:
-    line = (
-        f"{' ' * indent}- {format_flow(value) if isinstance(value, (dict, list)) else format_scalar(value, 'in block')}"
-    )
+    line = f"{' ' * indent}- {_format_line(value)}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
         return [line]
     return _add_dash(format_mapping(value, indent + 2), indent)
@@ -113,14 +107,14 @@ def _reads_back(text: str, style: str) -> bool:
         data = (f"a: {text}\n" if style == "in block" else f"a: {{b: {text}, c: [{text}, {text}]}}\n").encode()
     except UnicodeEncodeError:
         return False
-    wanted: Json = {"a": text if style == "in block" else {"b": text, "c": [text, text]}}
-    reading = parse_file(data, "")
-    return not reading.collector.collected and [one.value for one in reading.documents] == [wanted]
+    expected: Json = {"a": text if style == "in block" else {"b": text, "c": [text, text]}}
+    parsed = parse_file(data, "")
+    return not parsed.collector.collected and [document.value for document in parsed.documents] == [expected]
 
 
 def _escape(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
+    if character in _ESCAPES or character.isprintable():
+        return _ESCAPES.get(character, character)
     point = ord(character)
     if point <= _BYTE:
         return f"\\x{point:02x}"

@@ -51,9 +51,8 @@ class Signal(StrictModel):
     @model_validator(mode="after")
     def _check_distinct_parameters(self) -> Self:
         if len({self.intent, self.confidence, self.updated_at}) < 3:  # noqa: PLR2004 - three parameters
-            raise PydanticCustomError(
-                "CXR104", "two of intent, confidence and updatedAt are in one parameter of the signal"
-            )
+            message = "two of intent, confidence and updatedAt are in one parameter of the signal"
+            raise PydanticCustomError("CXR104", message)
         return self
 
 
@@ -269,8 +268,12 @@ class Environment(StrictModel):
     @property
     def address(self) -> str:
         """The tenant's address for people, unique per tenant: where tenants share a host, with the tenant's name."""
-        known = self.base_url or (self.api.issuer or "").rstrip("/")
-        return f"{known}/{self.tenant}" if self.tenant and self.api.auth == "access-key" else known
+        url = self.base_url or (self.api.issuer or "").rstrip("/")
+        return url + self._shared_host_suffix
+
+    @property
+    def _shared_host_suffix(self) -> str:
+        return f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
 
     @property
     def host(self) -> str:
@@ -278,5 +281,4 @@ class Environment(StrictModel):
         parts = urlsplit(self.address)
         host = (parts.hostname or "").rstrip(".")
         usual = parts.port in {None, 443 if parts.scheme == "https" else 80}
-        shared = f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
-        return f"{host if usual else f'{host}:{parts.port}'}{shared}"
+        return f"{host if usual else f'{host}:{parts.port}'}{self._shared_host_suffix}"

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from types import NoneType
-from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -49,13 +49,6 @@ def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - as 
     return optional(None, description, *examples)
 
 
-class PatternMessage(NamedTuple):
-    """The code and the message for a text that does not match."""
-
-    code: str
-    message: str
-
-
 API_VERSION: Final = "The version of this form of manifests: always routing/v1."
 """The description of the first field of every document."""
 
@@ -84,36 +77,28 @@ WORD: Final = "^[A-Za-z0-9_.:/=!<>-][A-Za-z0-9 _.:/=!<>-]{0,63}$"
 DIGEST: Final = "^[0-9a-f]{8}$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
-PATTERN_MESSAGES: Final[dict[str, PatternMessage]] = {
-    SLUG: PatternMessage("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
-    ADDRESS: PatternMessage("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
-    ADDRESS_GLOB: PatternMessage(
-        "CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"
-    ),
-    ENVIRONMENT: PatternMessage(
-        "CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"
-    ),
-    TENANT: PatternMessage("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
-    VARIABLE: PatternMessage("CXR104", "must be the name of an environment variable (never a secret itself)"),
-    VAR_NAME: PatternMessage("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
-    AREA: PatternMessage("CXR104", "must be an area, such as na1 or eu1"),
-    API_PATH: PatternMessage("CXR104", "must be a path that begins with /, without a query"),
-    CONTEXT_PATH: PatternMessage("CXR104", "must be a path that begins with / and holds {conversationId} once"),
-    FIELD: PatternMessage(
-        "CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"
-    ),
-    MEMBER: PatternMessage("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
-    DOT_OR_MEMBER: PatternMessage(
-        "CXR104", "must be a dot, or the names of members with dots between, such as data.rules"
-    ),
-    MESSAGE: PatternMessage("CXR104", "must be names of members with dots between, such as errors[].message"),
-    PARAMETER: PatternMessage("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
-    HEADER: PatternMessage("CXR104", "must be the name of a header: letters, digits and -"),
-    WORD: PatternMessage("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
-    DIGEST: PatternMessage("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
-    CLOCK: PatternMessage("CXR104", "must be a time of day from 00:00 to 24:00"),
+PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
+    SLUG: ("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
+    ADDRESS: ("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
+    ADDRESS_GLOB: ("CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"),
+    ENVIRONMENT: ("CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"),
+    TENANT: ("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
+    VARIABLE: ("CXR104", "must be the name of an environment variable (never a secret itself)"),
+    VAR_NAME: ("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
+    AREA: ("CXR104", "must be an area, such as na1 or eu1"),
+    API_PATH: ("CXR104", "must be a path that begins with /, without a query"),
+    CONTEXT_PATH: ("CXR104", "must be a path that begins with / and holds {conversationId} once"),
+    FIELD: ("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"),
+    MEMBER: ("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
+    DOT_OR_MEMBER: ("CXR104", "must be a dot, or the names of members with dots between, such as data.rules"),
+    MESSAGE: ("CXR104", "must be names of members with dots between, such as errors[].message"),
+    PARAMETER: ("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
+    HEADER: ("CXR104", "must be the name of a header: letters, digits and -"),
+    WORD: ("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
+    DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
+    CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
 }
-"""By pattern, since pydantic's error carries the pattern that a text did not match."""
+"""Code and message by pattern, because pydantic's error carries the unmatched pattern."""
 
 
 def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so

@@ -77,13 +77,11 @@ class WeeklyFreeze(StrictModel):
         """Tell whether an instant lies in the window; its end is not part of it."""
         local = now.astimezone(ZoneInfo(self.timezone))
         minute = local.hour * 60 + local.minute
-        start, end = _minutes(self.from_), _minutes(self.to)
+        start, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in (self.from_, self.to))
+        today, yesterday = (_DAYS[(local.weekday() - days) % len(_DAYS)] in self.days for days in (0, 1))
         if start < end:
-            return self._begins(local) and start <= minute < end
-        return (self._begins(local) and minute >= start) or (self._begins(local - timedelta(days=1)) and minute < end)
-
-    def _begins(self, local: datetime) -> bool:
-        return _DAYS[local.weekday()] in self.days
+            return today and start <= minute < end
+        return (today and minute >= start) or (yesterday and minute < end)
 
 
 class DatedFreeze(StrictModel):
@@ -100,15 +98,15 @@ class DatedFreeze(StrictModel):
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
-        begins, ends = self.bounds()
-        if begins < ends:
+        start, end = self.bounds()
+        if start < end:
             return self
         raise PydanticCustomError("CXR104", "the window ends before it begins")
 
     def covers(self, now: datetime) -> bool:
         """Tell whether an instant lies in the window."""
-        begins, ends = self.bounds()
-        return begins <= now < ends
+        start, end = self.bounds()
+        return start <= now < end
 
     def bounds(self) -> tuple[datetime, datetime]:
         """Return the instants at which the window begins and ends."""
@@ -129,11 +127,6 @@ def _freeze_tag(value: object) -> str:
 Freeze = Annotated[
     Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_freeze_tag)
 ]
-
-
-def _minutes(clock: str) -> int:
-    hours, minutes = clock.split(":")
-    return int(hours) * 60 + int(minutes)
 
 
 GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
