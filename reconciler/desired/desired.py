@@ -170,7 +170,6 @@ class _EnvironmentExpander:
         self._resolved_queues: dict[str, Queue] = {}
 
     def expand_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
-        """Expand every rule of one RuleSet that applies in the environment."""
         budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
         for index, entry in enumerate(loaded.document.rules):
             if self._error_count >= MAX_FINDINGS:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, Tag, model_validator
 
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.fields import (
@@ -19,7 +19,7 @@ from reconciler.manifest.kinds.fields import (
     omittable,
     optional,
     require_exactly_one,
-    text_or_mapping,
+    text_or_mapping_of,
 )
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
@@ -53,11 +53,7 @@ class Queues(StrictModel):
         NonEmptyText,
         Annotated[
             Annotated[NonEmptyText, Tag("<text>")] | Annotated[dict[NonEmptyText, QueueRef], Tag("<mapping>")],
-            Discriminator(
-                text_or_mapping,
-                custom_error_type="CXR104",
-                custom_error_message="must be a live queue's name, or a mapping of environments",
-            ),
+            text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
         ],
     ] = Field(
         description="Each short name, and the live queue that it means: by its name, or for each environment by its id"

@@ -52,7 +52,6 @@ class _DirectoryWalk:
                 self.files.setdefault(link.real_path, link.path)
 
     def display_path(self, path: str) -> str:
-        """Return a path as a person would type it."""
         return escape_invisible((self.directory / path).as_posix())
 
     def _report(self, code: str, path: str, message: str) -> None:

@@ -83,7 +83,6 @@ class _CheckedFile(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Return whether all documents of the file were read."""
         return self.parsed.is_complete and not self.parsed.collector.is_full
 
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:

@@ -66,22 +66,19 @@ def _node(node: Any, text: str) -> Node:  # noqa: ANN401 - PyYAML's nodes
         if node.style in ("|", ">"):
             end = start + len(text[start:end].rstrip())
         return Node(start=start, end=end, style=node.style or "")
-    if isinstance(node, MappingNode):
-        keys = tuple(_node(key, text) for key, _ in node.value)
-        values = tuple(_node(value, text) for _, value in node.value)
-    else:
-        keys, values = (), tuple(_node(value, text) for value in node.value)
-    if node.flow_style:
-        return Node(start=start, end=end, style="flow", keys=keys, values=values)
-    # A block's own end is where the next thing begins.
-    return Node(start=start, end=values[-1].end if values else end, style="block", keys=keys, values=values)
+    pairs = node.value if isinstance(node, MappingNode) else [(None, value) for value in node.value]
+    keys = tuple(_node(key, text) for key, _ in pairs if key is not None)
+    values = tuple(_node(value, text) for _, value in pairs)
+    if values and not node.flow_style:
+        end = values[-1].end  # because a block's own end is the start of the next node
+    return Node(start=start, end=end, style="flow" if node.flow_style else "block", keys=keys, values=values)
 
 
 class CannotPatchError(Exception):
     """A change that would remove more than it should, such as a comment."""
 
 
-class Layout:
+class _Layout:
     """Lines and columns of one text. Places are character indexes; columns count from 0."""
 
     def __init__(self, text: str) -> None:
@@ -89,19 +86,16 @@ class Layout:
         self.line_end = "\r\n" if "\r\n" in text else "\n"
 
     def line_start(self, at: int) -> int:
-        """Return the start of a character's line."""
         return self.text.rfind("\n", 0, at) + 1
 
     def column(self, at: int) -> int:
-        """Return the number of characters before a character in its line."""
         return at - self.line_start(at)
 
     def end_of_line(self, at: int) -> int:
         """Return the end of the line of a character, before its line end; comments belong to the line."""
         end = self.text.find("\n", at)
-        if end < 0:
-            return len(self.text)
-        return end - 1 if self.text[end - 1 : end] == "\r" and end > at else end
+        end = len(self.text) if end < 0 else end
+        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" and end > at else end
 
     def lines(self, start: int, end: int) -> tuple[int, int]:
         """Return the range of whole lines, with the last line end (at the text's end, the first)."""
@@ -111,18 +105,15 @@ class Layout:
         return max(self.text.rfind("\n", 0, first), 0), len(self.text)
 
     def is_line_start(self, at: int) -> bool:
-        """Return whether only indentation stands before a place."""
         return not self.text[self.line_start(at) : at].strip()
 
     def find_dash(self, item: Node) -> int:
-        """Return the place of the dash of a block list's item. Raises CannotPatchError."""
         at = self.text.rfind("-", 0, item.start)
         if at < 0 or self.text[at + 1 : item.start].strip():
             raise CannotPatchError("a comment stands between a dash and its item")
         return at
 
     def bracket_range(self, parts: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[int, int]:
-        """Return the range of some parts of a bracketed list, with their commas."""
         until_next = last < len(parts)
         begin = first if until_next else max(first - 1, 0)
         gaps = pairwise(parts[begin : last + 1])
@@ -159,7 +150,7 @@ class _Patcher:
     """Collects the edits of one text."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.layout = text, Layout(text)
+        self.text, self.layout = text, _Layout(text)
         self.edits: list[TextEdit] = []
 
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
@@ -235,12 +226,9 @@ class _Patcher:
         if node.is_flow:
             text = f"{format_scalar(name)}: {format_flow(value)}"
             self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
-            return
-        lines = format_entry(name, value, self.layout.column(node.keys[0].start))
-        if before < 0:
-            self._insert_before(at, lines)
         else:
-            self._insert_after(at, lines)
+            insert = self._insert_before if before < 0 else self._insert_after
+            insert(at, format_entry(name, value, self.layout.column(node.keys[0].start)))
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Replace items, and remove and insert those without a counterpart."""

@@ -129,7 +129,6 @@ class _ColumnReader:
     _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
     def read_header(self, header: Record) -> None:
-        """Read the names of the columns. Raises StopReadingError where they are invalid."""
         self.names, intent, confidence = header.cells, self.attribute_names.intent, self.attribute_names.confidence
         attributes: list[str] = []
         for index, name in enumerate(self.names[:_MAX_COLUMNS]):
@@ -150,7 +149,6 @@ class _ColumnReader:
         self._warn_of_similar_names(header)
 
     def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
-        """Return a row's attributes and count; None, with errors reported, where it is invalid."""
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header's {columns}"

@@ -25,6 +25,7 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Url,
     Variable,
+    exemplary,
     omittable,
     optional,
     require_exactly_one,
@@ -44,9 +45,9 @@ class Fallback(StrictModel):
 class Signal(StrictModel):
     """Which of the parameters p1 to p9 of a signal holds what."""
 
-    intent: Parameter = optional(1, "The parameter that holds the intent.", 1)
-    confidence: Parameter = optional(2, "The parameter that holds the confidence; empty where there is none.", 2)
-    updated_at: Parameter = optional(3, "The parameter that holds the event's time.", 3)
+    intent: Parameter = exemplary(1, "The parameter that holds the intent.")
+    confidence: Parameter = exemplary(2, "The parameter that holds the confidence; empty where there is none.")
+    updated_at: Parameter = exemplary(3, "The parameter that holds the event's time.")
 
     @model_validator(mode="after")
     def _check_distinct_parameters(self) -> Self:
@@ -91,16 +92,14 @@ SANDBOX: Final = "sandbox"
 class Attributes(StrictModel):
     """Under which attribute names the bot's findings are in a conversation's context."""
 
-    intent: NonEmptyText = optional(
-        "cognigyDetectedIntent",
-        "Name of the attribute that holds what the caller wants, as the bot understood it.",
-        "cognigyDetectedIntent",
+    intent: NonEmptyText = exemplary(
+        "cognigyDetectedIntent", "Name of the attribute that holds what the caller wants, as the bot understood it."
     )
-    confidence: NonEmptyText = optional(
-        "cognigyConfidence", "Name of the attribute that holds how sure the bot was, from 0 to 1.", "cognigyConfidence"
+    confidence: NonEmptyText = exemplary(
+        "cognigyConfidence", "Name of the attribute that holds how sure the bot was, from 0 to 1."
     )
-    updated_at: NonEmptyText = optional(
-        "routedAt", "Name of the attribute that holds when the other two were last written.", "routedAt"
+    updated_at: NonEmptyText = exemplary(
+        "routedAt", "Name of the attribute that holds when the other two were last written."
     )
 
 

@@ -44,6 +44,11 @@ def optional(default: Any, description: str, *examples: object) -> Any:  # noqa:
     return Field(default=default, description=description, examples=list(examples) or None)
 
 
+def exemplary(default: Any, description: str) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+    """Return the declaration of a field whose default is its example."""
+    return optional(default, description, default)
+
+
 def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
     """Return the declaration of a field that is None where it is left out."""
     return optional(None, description, *examples)
@@ -262,11 +267,15 @@ BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 
 
-def text_or_mapping(value: object) -> str | None:
-    """Return the tag of the form of a value, so that only the errors of this form are reported."""
+def _text_or_mapping(value: object) -> str | None:
     if isinstance(value, str):
         return "<text>"
     return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
+
+
+def text_or_mapping_of(message: str) -> Discriminator:
+    """Return the discriminator of `<text>` and `<mapping>`, with the message for other values."""
+    return Discriminator(_text_or_mapping, custom_error_type="CXR104", custom_error_message=message)
 
 
 def require_exactly_one(document: StrictModel, *names: str) -> None:

@@ -27,6 +27,7 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Timestamp,
     Zone,
+    exemplary,
     omittable,
     optional,
     parse_timestamp,
@@ -67,8 +68,8 @@ class WeeklyFreeze(StrictModel):
         description="The time of day at which it begins; without it, at midnight.",
         examples=["16:00"],
     )
-    to: Annotated[str, Field(pattern=CLOCK)] = optional(
-        "24:00", "The time of day at which it ends. One at or before `from` is on the next day.", "24:00"
+    to: Annotated[str, Field(pattern=CLOCK)] = exemplary(
+        "24:00", "The time of day at which it ends. One at or before `from` is on the next day."
     )
     timezone: Zone = optional("UTC", "Whose clock and days are meant, by the name of a time zone.", "Europe/Berlin")
     reason: str = optional("", "Why nothing may change then; a refusal says it.", "weekend")

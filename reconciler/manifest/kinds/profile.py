@@ -26,6 +26,7 @@ from reconciler.manifest.kinds.fields import (
     ShortList,
     Slug,
     StrictModel,
+    exemplary,
     omittable,
     optional,
 )
@@ -55,32 +56,31 @@ class _NameTable(StrictModel):
 class RuleNames(_NameTable):
     """What the fields of a rule are called; its id's name is in `rules`."""
 
-    name: FieldName = optional("name", "Field that holds a rule's name.", "name")
-    description: FieldName = optional(
-        "description", "Field that holds a rule's description; it must keep a text of several lines.", "description"
+    name: FieldName = exemplary("name", "Field that holds a rule's name.")
+    description: FieldName = exemplary(
+        "description", "Field that holds a rule's description; it must keep a text of several lines."
     )
-    priority: FieldName = optional("priority", "Field that holds a rule's priority.", "priority")
-    enabled: FieldName = optional("enabled", "Field that says with true or false whether a rule is on.", "enabled")
-    conditions: FieldName = optional("conditions", "Field that holds the list of a rule's conditions.", "conditions")
-    targets: FieldName = optional("targets", "Field that holds the list of a rule's targets.", "targets")
-    date_created: FieldName = optional(
+    priority: FieldName = exemplary("priority", "Field that holds a rule's priority.")
+    enabled: FieldName = exemplary("enabled", "Field that says with true or false whether a rule is on.")
+    conditions: FieldName = exemplary("conditions", "Field that holds the list of a rule's conditions.")
+    targets: FieldName = exemplary("targets", "Field that holds the list of a rule's targets.")
+    date_created: FieldName = exemplary(
         "dateCreated",
         "Field that holds when a rule was made, as an ISO 8601 date and time: of several copies of one rule the"
         " oldest one is ours.",
-        "dateCreated",
     )
 
 
 class ConditionNames(_NameTable):
     """What the fields of a condition are called, and which type of condition asks about an attribute."""
 
-    type: FieldName = optional("type", "Field that holds a condition's type.", "type")
-    attribute_name: FieldName = optional(
-        "attributeName", "Field that holds the name of the attribute that is asked about.", "attributeName"
+    type: FieldName = exemplary("type", "Field that holds a condition's type.")
+    attribute_name: FieldName = exemplary(
+        "attributeName", "Field that holds the name of the attribute that is asked about."
     )
-    operator: FieldName = optional("operator", "Field that holds a condition's operator.", "operator")
-    value: FieldName = optional("value", "Field that holds a condition's value.", "value")
-    attribute: TenantWord = optional("attribute", "The type of a condition that asks about an attribute.", "attribute")
+    operator: FieldName = exemplary("operator", "Field that holds a condition's operator.")
+    value: FieldName = exemplary("value", "Field that holds a condition's value.")
+    attribute: TenantWord = exemplary("attribute", "The type of a condition that asks about an attribute.")
 
     @model_validator(mode="after")
     def _check_distinct(self) -> Self:
@@ -95,10 +95,10 @@ class ConditionNames(_NameTable):
 class TargetNames(_NameTable):
     """What the fields of a target are called, which type of target is a queue, and how its id is written."""
 
-    type: FieldName = optional("type", "Field that holds a target's type.", "type")
-    queue_id: FieldName = optional("queueId", "Field that holds the id of a target's queue.", "queueId")
-    weight: FieldName = optional("weight", "Field that holds a target's weight.", "weight")
-    queue: TenantWord = optional("queue", "The type of a target that is a queue.", "queue")
+    type: FieldName = exemplary("type", "Field that holds a target's type.")
+    queue_id: FieldName = exemplary("queueId", "Field that holds the id of a target's queue.")
+    weight: FieldName = exemplary("weight", "Field that holds a target's weight.")
+    queue: TenantWord = exemplary("queue", "The type of a target that is a queue.")
     queue_ids: Literal["text", "number"] = optional(
         "text", "Whether a target's queue id is a text or a whole number in JSON."
     )
@@ -145,10 +145,10 @@ class PageNumber(StrictModel):
     style: Literal["page-number"] = optional(
         "page-number", "Pages have numbers, and each says how many entries there are in all."
     )
-    page: Parameter = optional("pageNumber", "Query parameter that holds the page's number.", "pageNumber")
+    page: Parameter = exemplary("pageNumber", "Query parameter that holds the page's number.")
     first: Literal[0, 1] = optional(1, "The number of the first page, which is 0 or 1.")
-    size: Parameter = optional("pageSize", "Query parameter that says how many a page may hold.", "pageSize")
-    total: Member = optional("total", "Member of an answer: how many entries there are in all.", "total")
+    size: Parameter = exemplary("pageSize", "Query parameter that says how many a page may hold.")
+    total: Member = exemplary("total", "Member of an answer: how many entries there are in all.")
     next: Member = optional("nextUri", _NEXT, "nextUri")
 
 
@@ -158,9 +158,9 @@ class SkipTop(StrictModel):
     style: Literal["skip-top"] = optional(
         "skip-top", "A page begins behind so many entries, and says how many there are in all."
     )
-    skip: Parameter = optional("skip", "Query parameter: how many entries are left out in front.", "skip")
-    top: Parameter = optional("top", "Query parameter that says how many a page may hold.", "top")
-    total: Member = optional("totalRecords", "Member of an answer: how many entries there are in all.", "totalRecords")
+    skip: Parameter = exemplary("skip", "Query parameter: how many entries are left out in front.")
+    top: Parameter = exemplary("top", "Query parameter that says how many a page may hold.")
+    total: Member = exemplary("totalRecords", "Member of an answer: how many entries there are in all.")
     next: Member = optional("_links.next", _NEXT, "_links.next")
 
 
@@ -170,10 +170,8 @@ class NextLink(StrictModel):
     style: Literal["next-link"] = optional("next-link", "Each page has a link to the next one; the last has none.")
     size: Omittable[Parameter] = omittable(_SIZE, "limit")
     total: Omittable[Member] = omittable(_TOTAL, "total")
-    next: Member = optional(
-        "_links.next",
-        "Member of an answer: the link to the next page, at the same address but for its query.",
-        "_links.next",
+    next: Member = exemplary(
+        "_links.next", "Member of an answer: the link to the next page, at the same address but for its query."
     )
 
 
@@ -184,12 +182,10 @@ class ScrollToken(StrictModel):
         "scroll-token",
         "Each page has a token with which the next one is asked for, until there is none or nothing comes.",
     )
-    parameter: Parameter = optional("scrollToken", "Query parameter that holds the token.", "scrollToken")
+    parameter: Parameter = exemplary("scrollToken", "Query parameter that holds the token.")
     size: Omittable[Parameter] = omittable(_SIZE, "size")
     total: Omittable[Member] = omittable(_TOTAL, "hits")
-    token: Member = optional(
-        "scrollToken", "Member of an answer: the token with which to ask for the next page.", "scrollToken"
-    )
+    token: Member = exemplary("scrollToken", "Member of an answer: the token with which to ask for the next page.")
 
 
 class AllAtOnce(StrictModel):
@@ -243,10 +239,10 @@ class ListSettings(StrictModel):
         "How the list comes in pages, and what the parameters and members for that are called.",
         {"style": "skip-top", "skip": "skip", "top": "top", "total": "totalRecords"},
     )
-    list: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = optional(
-        "entities", "Member of an answer that is the list itself; a dot where the answer is the list.", "entities"
+    list: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = exemplary(
+        "entities", "Member of an answer that is the list itself; a dot where the answer is the list."
     )
-    id: FieldName = optional("id", "Field that holds an entry's id.", "id")
+    id: FieldName = exemplary("id", "Field that holds an entry's id.")
     ids: Literal["text", "number"] = optional("text", "Whether the ids are texts or whole numbers in JSON.")
     no_content: bool = Field(
         default=False, description="Set this to true where an empty list is answered with status 204 and nothing else."
@@ -256,10 +252,8 @@ class ListSettings(StrictModel):
 class ListedRules(ListSettings):
     """The list of routing rules, and single ones of them."""
 
-    path: ApiPath = optional(
-        RULES_PATH,
-        "Path of the routing rules, below `baseUrl`. One rule is at the path, a slash and its id.",
-        RULES_PATH,
+    path: ApiPath = exemplary(
+        RULES_PATH, "Path of the routing rules, below `baseUrl`. One rule is at the path, a slash and its id."
     )
     single: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = optional(
         ".", "Member of an answer that is a single rule; a dot where the answer is the rule.", ".", "rule"
@@ -269,8 +263,8 @@ class ListedRules(ListSettings):
 class ListedQueues(ListSettings):
     """The list of queues, and what stands in it of each."""
 
-    path: ApiPath = optional(QUEUES_PATH, "Path of the list of queues, below `baseUrl`.", QUEUES_PATH)
-    name: FieldName = optional("name", "Field that holds a queue's name.", "name")
+    path: ApiPath = exemplary(QUEUES_PATH, "Path of the list of queues, below `baseUrl`.")
+    name: FieldName = exemplary("name", "Field that holds a queue's name.")
     active: Omittable[FieldName] = omittable(
         "Field that says with true or false whether a queue may be used, if there is one.", "isActive"
     )
@@ -302,13 +296,11 @@ class Profile(StrictModel):
         "Profile", "This document says what a tenant's API calls things and how it answers."
     )
     name: Slug = Field(description="What Environments call it, in `api: {profile: NAME}`.", examples=["acd"])
-    page_size: Annotated[int, Field(ge=1, le=10_000)] = optional(
-        100, "How many entries are asked for in one page of a list.", 100
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = exemplary(
+        100, "How many entries are asked for in one page of a list."
     )
-    context_path: Annotated[str, Field(pattern=CONTEXT_PATH)] = optional(
-        INTERACTION_PATH,
-        "Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id.",
-        INTERACTION_PATH,
+    context_path: Annotated[str, Field(pattern=CONTEXT_PATH)] = exemplary(
+        INTERACTION_PATH, "Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id."
     )
     rules: ListedRules = optional(
         ListedRules(),

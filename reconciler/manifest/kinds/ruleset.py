@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Field, Tag, ValidationError
 
 from reconciler.manifest.kinds.condition import ConditionEntry
 from reconciler.manifest.kinds.fields import (
@@ -22,9 +22,10 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Timestamp,
     YamlList,
+    exemplary,
     omittable,
     optional,
-    text_or_mapping,
+    text_or_mapping_of,
 )
 
 if TYPE_CHECKING:
@@ -62,9 +63,7 @@ class AdoptById(StrictModel):
 
 Adopt = Annotated[
     Annotated[NonEmptyText, Tag("<text>")] | Annotated[AdoptById, Tag("<mapping>")],
-    Discriminator(
-        text_or_mapping, custom_error_type="CXR104", custom_error_message="must be the live rule's name, or {id: ...}"
-    ),
+    text_or_mapping_of("must be the live rule's name, or {id: ...}"),
 ]
 
 
@@ -145,8 +144,8 @@ def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
 class Defaults(StrictModel):
     """What holds for the rules of a RuleSet that do not say otherwise."""
 
-    priority: OrVariable[Priority] = optional(
-        100, "The priority of rules that have none: lower numbers are tried first.", 100
+    priority: OrVariable[Priority] = exemplary(
+        100, "The priority of rules that have none: lower numbers are tried first."
     )
     enabled: OrVariable[bool] = Field(
         default=True, description="Whether rules that do not say so take part.", examples=[True]

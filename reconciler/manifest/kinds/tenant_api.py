@@ -18,6 +18,7 @@ from reconciler.manifest.kinds.fields import (
     Slug,
     StrictModel,
     Variable,
+    exemplary,
     omittable,
     optional,
 )
@@ -48,25 +49,19 @@ class AuthSettings(StrictModel):
 class Credentials(StrictModel):
     """Names of environment variables, never values. NAME_FILE, the path of a file that holds it, works too."""
 
-    client_id_env: Variable = optional(
-        "CXONE_CLIENT_ID",
-        "Name of the environment variable that holds the client id. Never the id itself.",
-        "CXONE_CLIENT_ID",
+    client_id_env: Variable = exemplary(
+        "CXONE_CLIENT_ID", "Name of the environment variable that holds the client id. Never the id itself."
     )
-    client_secret_env: Variable = optional(
-        "CXONE_CLIENT_SECRET",
-        "Name of the environment variable that holds the client secret. Never the secret itself.",
-        "CXONE_CLIENT_SECRET",
+    client_secret_env: Variable = exemplary(
+        "CXONE_CLIENT_SECRET", "Name of the environment variable that holds the client secret. Never the secret itself."
     )
-    access_key_id_env: Variable = optional(
+    access_key_id_env: Variable = exemplary(
         "CXONE_ACCESS_KEY_ID",
         "With `auth: access-key`, name of the environment variable that holds the access key's id.",
-        "CXONE_ACCESS_KEY_ID",
     )
-    access_key_secret_env: Variable = optional(
+    access_key_secret_env: Variable = exemplary(
         "CXONE_ACCESS_KEY_SECRET",
         "With `auth: access-key`, name of the environment variable that holds the access key's secret.",
-        "CXONE_ACCESS_KEY_SECRET",
     )
 
 
@@ -91,8 +86,8 @@ class Api(AuthSettings):
         "Where the queues' names and ids are read: beside the rules (the profile's `queues`), from the ACD skills of"
         " the platform, or from the routing queues of Digital.",
     )
-    skills_version: Annotated[int, Field(ge=1, le=99)] = optional(
-        30, "With `queues: acd-skills`, the version in the path /inContactAPI/services/vN.0/skills.", 30
+    skills_version: Annotated[int, Field(ge=1, le=99)] = exemplary(
+        30, "With `queues: acd-skills`, the version in the path /inContactAPI/services/vN.0/skills."
     )
     rules_path: Omittable[ApiPath] = omittable(
         "Path of the routing rules, below `baseUrl`. Default: the profile's.", "/api/v2/routing/rules"
@@ -109,11 +104,11 @@ class Api(AuthSettings):
     page_size: Omittable[Annotated[int, Field(ge=1, le=10_000)]] = omittable(
         "How many rules are asked for in one page of a list. Default: the profile's, which is 100.", 100
     )
-    timeout_seconds: Positive = optional(10, "How long one call may take, in seconds, before it counts as failed.", 10)
-    requests_per_second: Positive = optional(
-        50, "How many calls a second the tenant allows. cxroute makes no more, and slows down when told to.", 50
+    timeout_seconds: Positive = exemplary(10, "How long one call may take, in seconds, before it counts as failed.")
+    requests_per_second: Positive = exemplary(
+        50, "How many calls a second the tenant allows. cxroute makes no more, and slows down when told to."
     )
-    concurrency: Annotated[int, Field(ge=1, le=256)] = optional(16, "How many calls may be under way at one time.", 16)
+    concurrency: Annotated[int, Field(ge=1, le=256)] = exemplary(16, "How many calls may be under way at one time.")
     evaluation: Literal["lowest-first", "highest-first"] = optional(
         "lowest-first", "Whether the tenant tries the rule with the lowest priority number first."
     )
