@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     _Path = tuple[str | int, ...]
     _Test = tuple[str, str, Json, _Path]
 
-
 _KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 

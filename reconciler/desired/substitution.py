@@ -13,7 +13,6 @@ from reconciler.text.files import KIB, MIB
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
 MAX_NAME_BYTES: Final = KIB
 """Bytes of a rule's name in UTF-8, as all that follow."""
 MAX_TEXT_BYTES: Final = 64 * KIB

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from reconciler.manifest.documents import Queues
     from reconciler.manifest.source_map import LoadedDocument, PathStep, SourceMap
 
-
 _ALL_ENVIRONMENTS: Final = ""
 
 

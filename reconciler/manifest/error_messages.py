@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.source_map import PathStep, SourceMap
 
-
 _TYPE_MESSAGES: Final = {
     "string_type": "must be text",
     "int_type": "must be a whole number",

@@ -18,7 +18,6 @@ from reconciler.text.files import NotRegularFileError, read_start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 _EXTENSIONS: Final = (".yaml", ".yml")
 
 

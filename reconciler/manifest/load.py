@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-
 T = TypeVar("T")
 
 _KIND_BY_FIELD: Final = {
@@ -49,10 +48,10 @@ class Manifests:
     """All documents of a directory, each valid by itself and together with the others."""
 
     environments: Mapping[str, LoadedDocument[Environment]]
-    queues: tuple[LoadedDocument[Queues], ...]
-    rulesets: tuple[LoadedDocument[RuleSet], ...]
-    intents: tuple[LoadedDocument[Intents], ...]
-    route_tests: tuple[LoadedDocument[RouteTests], ...]
+    queues: tuple[LoadedDocument[Queues], ...] = ()
+    rulesets: tuple[LoadedDocument[RuleSet], ...] = ()
+    intents: tuple[LoadedDocument[Intents], ...] = ()
+    route_tests: tuple[LoadedDocument[RouteTests], ...] = ()
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()
@@ -110,24 +109,14 @@ def load_environment(directory: Path, name: str) -> Manifests:
     findings = _findings(files)
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     sound = [loaded for file in checked for loaded in file.valid if file.is_free_of_errors(loaded)]
-    profiles = {loaded.document.name: loaded for loaded in _documents_of(Profile, sound)}
-    environments = {
-        loaded.document.name: loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name
-    }
+    profiles = _by_name(_documents_of(Profile, sound))
+    environments = _by_name(loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name)
     profile = environments[name].document.api.profile if name in environments else None
     roots = [source_map.root for file in checked for source_map in file.source_maps]
     count = sum(root.get("name") == name and root.get("kind") == "Environment" for root in roots)
     if count > 1 or len(environments) < max(count, name != SANDBOX) or profile not in {None, *profiles}:
         raise ManifestError(findings)
-    return Manifests(
-        environments=environments,
-        queues=(),
-        rulesets=(),
-        intents=(),
-        route_tests=(),
-        profiles=profiles,
-        errors=tuple(findings),
-    )
+    return Manifests(environments=environments, profiles=profiles, errors=tuple(findings))
 
 
 def _parse_files(contents: Iterable[tuple[str, bytes | Finding]]) -> list[Finding | _CheckedFile]:
@@ -136,7 +125,7 @@ def _parse_files(contents: Iterable[tuple[str, bytes | Finding]]) -> list[Findin
         content if isinstance(content, Finding) else _check_file(parse_file(content, name))
         for name, content in contents
     ]
-    _check_together(files, [loaded for file in files if isinstance(file, _CheckedFile) for loaded in file.valid])
+    _check_together(files)
     return files
 
 
@@ -152,13 +141,13 @@ def _build_manifests(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifes
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return Manifests(
-        environments={loaded.document.name: loaded for loaded in _documents_of(Environment, valid)},
+        environments=_by_name(_documents_of(Environment, valid)),
         queues=_documents_of(Queues, valid),
         rulesets=_documents_of(RuleSet, valid),
         intents=_documents_of(Intents, valid),
         route_tests=_documents_of(RouteTests, valid),
         warnings=tuple(findings),
-        profiles={loaded.document.name: loaded for loaded in _documents_of(Profile, valid)},
+        profiles=_by_name(_documents_of(Profile, valid)),
     )
 
 
@@ -218,7 +207,7 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
 
 
 def _report_kind_error(source_map: SourceMap, collector: ErrorCollector) -> None:
-    if "kind" not in source_map.root:
+    if "kind" not in source_map.root:  # already reported as a missing field
         return
     kind, message, hint = source_map.root["kind"], f'"kind" must be one of {", ".join(KINDS)}', ""
     if isinstance(kind, str):
@@ -226,11 +215,12 @@ def _report_kind_error(source_map: SourceMap, collector: ErrorCollector) -> None
     collector.report("CXR101", source_map.index(("kind",)), message, hint)
 
 
-def _check_together(files: list[Finding | _CheckedFile], valid: list[LoadedDocument[Any]]) -> None:
+def _check_together(files: list[Finding | _CheckedFile]) -> None:
     """Check the documents against each other. A name counts as unknown only if every document was read."""
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
     origins = [origin for file in checked for origin in file.source_maps]
+    valid = [loaded for file in checked for loaded in file.valid]
     problems = [
         checks.find_duplicates(origins),
         checks.find_shared_owners(_documents_of(Environment, valid)),
@@ -251,6 +241,10 @@ def _report_problems(problems: Iterable[checks.DocumentProblem], collector: Erro
             collector.warn(problem.code, index, problem.message)
         else:
             collector.report(problem.code, index, problem.message, hint)
+
+
+def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:
+    return {str(loaded.source_map.root["name"]): loaded for loaded in documents}
 
 
 def _documents_of(kind: type[T], documents: Iterable[LoadedDocument[Any]]) -> tuple[LoadedDocument[T], ...]:

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding, Severity
     from reconciler.model.rule import Address, Source
 
-
 T = TypeVar("T")
 
 PathStep = str | int

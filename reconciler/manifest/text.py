@@ -15,7 +15,6 @@ from reconciler.text.suggest import suggest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
 _MAX_UNINDEXED_KEYS: Final = 32
 
 

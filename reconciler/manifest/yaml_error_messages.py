@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from yaml import YAMLError
 
-
 _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
 _END_OF_FILE: Final = "the end of the file"
 

@@ -29,7 +29,6 @@ from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 """Bytes of a file."""
 

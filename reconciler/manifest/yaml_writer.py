@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     Json = Any
 
-
 MAX_LINE_WIDTH: Final = 120
 """Characters of a line; a list that does not fit stands on several."""
 

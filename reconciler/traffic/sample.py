@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from reconciler.manifest.source_map import LoadedDocument
     from reconciler.model.finding import Finding
 
-
 CellValue = str | int | float | None
 
 COUNT_COLUMN: Final = "count"

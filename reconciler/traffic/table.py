@@ -13,7 +13,6 @@ from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, decode_text, stop_re
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CSV_ERRORS: Final = {
     "expected after": "a cell goes on after its closing quote (a quote inside is written twice)",

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
-
 EXAMPLE_CONDITION: Final = "{attribute: language, equals: fr}"
 _MAX_LENGTH: Final = 120
 _SIGNS: Final = {

@@ -129,7 +129,6 @@ Freeze = Annotated[
     Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_freeze_tag)
 ]
 
-
 GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
 
 

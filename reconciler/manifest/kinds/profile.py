@@ -125,12 +125,10 @@ def _check_operators(overrides: dict[str, str]) -> dict[str, str]:
 
 OperatorNames = Annotated[dict[Operator, TenantWord], AfterValidator(_check_operators)]
 
-
 Member = Annotated[str, Field(pattern=MEMBER)]
 Parameter = Annotated[str, Field(pattern=PARAMETER)]
 
 PAGING_STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", "all-at-once")
-
 
 _SIZE: Final = "Query parameter that says how many a page may hold, if any."
 _TOTAL: Final = "Member of an answer: how many entries there are in all. Without one, every list is read twice."
