@@ -96,7 +96,7 @@ def desire_offline(manifests: Manifests, environment: Environment) -> tuple[Desi
 
 
 def empty_desired_state(environment: Environment) -> DesiredState:
-    """Return what manifests without a rule want in the environment."""
+    """Return the desired state without any rule."""
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
     return DesiredState(
         environment=environment.name,

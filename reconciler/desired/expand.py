@@ -57,7 +57,7 @@ class InvalidRuleError(Exception):
 
 
 class SubstitutionLimitError(InvalidRuleError):
-    """The variables of the rule's file make too much text: no further rule of it can be expanded."""
+    """The variables of the rule's file exceed the text budget: its further rules are not expanded."""
 
 
 class InvalidDefaultError(InvalidRuleError):

@@ -22,14 +22,14 @@ MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB
 MAX_FILLED_BYTES_TOTAL: Final = 64 * MIB
 
 _ITEM_BYTES: Final = 16
-"""Bytes that each item of a list counts for, besides its text: of numbers, too, a file may not ask for millions."""
+"""Bytes of each list item besides its text, because lists of numbers are bounded too."""
 
 _SINGLE_VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{([^{}]*)\})")
 
 
 class FieldType(NamedTuple):
-    """What a field that is not text must be, and whether a value is that."""
+    """The requirement of a field that is not text, in words and as a check."""
 
     requirement: str
     accepts: Callable[[Json], bool]
@@ -48,11 +48,11 @@ FLAG: Final = FieldType("true or false", lambda value: isinstance(value, bool))
 
 
 class TextLimitError(Exception):
-    """The variables of one file, or of all files, make more text than is allowed."""
+    """The variables of one file, or of all files, exceed the budget."""
 
 
 class TextBudget:
-    """How much text may still be filled in for one file; `parent` is that of all files."""
+    """The remaining bytes of filled-in text of one file; `parent` is the budget of all files."""
 
     def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: TextBudget | None = None) -> None:
         self._limit, self._remaining, self._parent = limit, limit, parent
@@ -108,14 +108,14 @@ def _variable_text(name: str, value: Json) -> str:
 
 
 def describe_value(value: Json) -> str:
-    """Say a variable's value: the text "x", 5, true, a list."""
+    """Return a variable's value in words: the text "x", 5, true, a list."""
     if isinstance(value, tuple):
         return "a list"
     return f"the text {quote_name(value)}" if isinstance(value, str) else json.dumps(value)
 
 
 def unquoted_hint(value: Json, kind: FieldType) -> str:
-    """Say how to write a variable whose text would be right without its quotes."""
+    """Return a hint for a variable whose text would be valid without its quotes."""
     try:
         fits = isinstance(value, str) and kind.accepts(parse_number(value))
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reconciler.manifest.text import List, Map, SourceText
@@ -27,7 +27,7 @@ class SourceMap:
     start: int
 
     def index(self, path: Sequence[PathStep]) -> int:
-        """Return the index of a value; that of its nearest parent where there is no such value."""
+        """Return the index of a value, or of its nearest parent."""
         value: Any = self.root
         index = self.start
         for step in path:
@@ -38,20 +38,20 @@ class SourceMap:
         return index
 
     def key_index(self, path: Sequence[PathStep]) -> int:
-        """Return the index of a value's key; that of the nearest parent where there is no such key."""
+        """Return the index of a value's key, or of its nearest parent."""
         *parents, key = path
         value = self.value(parents)
         return value.key_index(str(key)) if isinstance(value, Map) and key in value else self.index(path)
 
     def value(self, path: Sequence[PathStep]) -> Any:  # noqa: ANN401 - a manifest's value may be of any type
-        """Return the value at a path that exists."""
+        """Return the value at an existing path."""
         value: Any = self.root
         for step in path:
             value = value[step]
         return value
 
     def document_path(self, loc: Sequence[PathStep]) -> list[PathStep]:
-        """Return the steps of a pydantic location that lead through this document: unions add steps of their own."""
+        """Return the steps of a pydantic location that exist in this document, because unions add steps."""
         value: Any = self.root
         steps: list[PathStep] = []
         for step in loc:
@@ -94,4 +94,4 @@ class LoadedDocument(Generic[T]):
     ) -> Finding:
         """Return a finding about a value, with its line for the caret."""
         index = self.source_map.index(path)
-        return self.source_map.text.finding(code, index, message, severity=severity, hint=hint, address=address)
+        return replace(self.source_map.text.finding(code, index, message, hint), severity=severity, address=address)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import Address, Source
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
 from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
 
@@ -25,11 +25,11 @@ class Map(dict[str, Any]):
     marks: list[int]
 
     def key_index(self, key: str) -> int:
-        """Return where a key stands."""
+        """Return the index of a key."""
         return self.marks[2 * self._position(key)]
 
     def value_index(self, key: str) -> int:
-        """Return where a key's value stands."""
+        """Return the index of a key's value."""
         return self.marks[2 * self._position(key) + 1]
 
     def _position(self, key: str) -> int:
@@ -47,7 +47,7 @@ class List(list[Any]):
     marks: list[int]
 
     def value_index(self, position: int) -> int:
-        """Return where an item stands."""
+        """Return the index of an item."""
         return self.marks[position]
 
 
@@ -68,7 +68,7 @@ _TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
 
 @dataclass(frozen=True)
 class SourceText:
-    """One file's text. Places in it are character indexes; people see lines and columns from 1."""
+    """One file's text. Places are character indexes; messages show lines and columns from 1."""
 
     file: str
     text: str
@@ -91,7 +91,7 @@ class SourceText:
         return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
 
     def excerpt(self, index: int, column: int) -> str:
-        """Return the line around a character, fit to print; nothing where it is too long to show."""
+        """Return the printable line around a character, or "" if it is too long."""
         start = index - column + 1
         end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
         if end < 0 and len(self.text) - start > _MAX_EXCERPT:
@@ -100,30 +100,13 @@ class SourceText:
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
         return "".join(char if is_visible(char) else " " if char == "\t" else "\ufffd" for char in line)
 
-    def finding(
-        self,
-        code: str,
-        index: int,
-        message: str,
-        *,
-        severity: Severity = "error",
-        hint: str = "",
-        address: Address | None = None,
-    ) -> Finding:
-        """Return a finding about the token at a character, with its line and length."""
+    def finding(self, code: str, index: int, message: str, hint: str = "") -> Finding:
+        """Return an error at the token at a character, with its line and length."""
         source = self.source(index)
         excerpt = self.excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
-        return Finding(
-            code=code,
-            severity=severity,
-            message=message,
-            source=source,
-            address=address,
-            hint=hint,
-            excerpt=excerpt,
-            span=len(token[0]) if token else 1,
-        )
+        finding = Finding(code=code, severity="error", message=message, source=source, hint=hint)
+        return replace(finding, excerpt=excerpt, span=len(token[0]) if token else 1)
 
 
 @dataclass(kw_only=True)
@@ -151,12 +134,12 @@ class ErrorCollector:
     def warn(self, code: str, index: int, message: str) -> None:
         """Record a value that is most likely intended, with a warning."""
         if not self.is_full:
-            self.collected.append(self.text.finding(code, index, message, severity="warning"))
+            self.collected.append(replace(self.text.finding(code, index, message), severity="warning"))
 
     def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
         """Record an error of meaning without its line, which may hold a secret."""
         if index not in self.refused_indexes and not self.is_full:
-            self.collected.append(replace(self.text.finding(code, index, message, hint=hint), excerpt="", span=1))
+            self.collected.append(replace(self.text.finding(code, index, message, hint), excerpt="", span=1))
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
         """Return a hint with the nearest valid name, if there is one and the budget of the file is not spent."""
@@ -181,4 +164,4 @@ class ErrorCollector:
         if self.is_full:
             self.omitted_count += 1
         else:
-            self.collected.append(self.text.finding(code, index, message, hint=hint))
+            self.collected.append(self.text.finding(code, index, message, hint))

@@ -17,7 +17,7 @@ _END_OF_FILE: Final = "the end of the file"
 
 
 class YamlErrorMessage(NamedTuple):
-    """An error of grammar: the place that it is about, what is wrong, and what to do."""
+    """A syntax error: its place, the problem, and the correction."""
 
     position: int
     message: str

@@ -154,7 +154,7 @@ class _Patcher:
         self.edits: list[TextEdit] = []
 
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
-        """Replace the differences in a value; `style` says whether it stands in brackets."""
+        """Replace the differences in a value; `style` is "in flow" inside brackets, else "in block"."""
         inside = "in flow" if node.is_flow else style
         if json.dumps(old) == json.dumps(new):  # because 1 equals True
             return
@@ -199,7 +199,7 @@ class _Patcher:
             text = self.layout.line_end.join([first.partition(":")[2].strip(), *lines])
             self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
         elif value.style == "block" and not _have_same_kind(old[1], new[1]):
-            # The value stands behind its key, in place of the lines below it; a comment in the key's line stays.
+            # The value moves behind its key, in place of the lines below it; a comment in the key's line stays.
             colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
             self._add_edit(colon, colon, f" {_format_like(value, new[1], style)}")
             self._add_edit(end, value.end, "")

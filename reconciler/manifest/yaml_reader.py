@@ -84,7 +84,7 @@ def replace_forbidden(collector: ErrorCollector) -> str:
 
 MAX_DEPTH: Final = 32
 MAX_ENTRIES: Final = 250_000
-"""Keys and list items of one file: what is read and checked in under a second. 10,000 rules of four fields: 50,000."""
+"""Keys and list items of one file: read and checked in under a second. 10,000 rules of four fields: 50,000."""
 MAX_KEYS: Final = 10_000
 """Keys of one mapping."""
 MAX_DOCUMENTS: Final = 2_000

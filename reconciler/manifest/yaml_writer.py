@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Json = Any
 
 MAX_LINE_WIDTH: Final = 120
-"""Characters of a line; a list that does not fit stands on several."""
+"""Characters of a line; a longer list is split."""
 
 _EXACT: Final = 1e16
 _PLAIN_WORDS: Final = re.compile(r"[^\W\d][\w./()-]*(?: [\w./()-]+)*")
@@ -24,7 +24,7 @@ _NOT_PLAIN_TEXT: Final = re.compile(
     r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
     re.ASCII | re.IGNORECASE,
 )
-"""What YAML 1.2 takes for null, a boolean or a number: so do editors, where our own reader sees text. And marks."""
+"""Marks, and text that YAML 1.2 editors read as null, a boolean or a number."""
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _BYTE, _PLANE = 0xFF, 0xFFFF
 
@@ -39,14 +39,14 @@ def format_scalar(value: Json, style: str = "in flow") -> str:
 
 
 def is_plain(text: str, style: str = "in flow") -> bool:
-    """Say whether a text may stand there without quotes."""
+    """Return whether a text needs no quotes."""
     if not text.isprintable() or _NOT_PLAIN_TEXT.fullmatch(text):
         return False
     return _PLAIN_WORDS.fullmatch(text) is not None or _reads_back(text, style)
 
 
 def format_quoted(text: str) -> str:
-    """Return text in double quotes; what would not be seen is an escape. Half a character cannot be written at all."""
+    """Return text in double quotes, with invisible characters as escapes. A lone surrogate cannot be written."""
     return f'"{"".join(map(_escape, text))}"'
 
 

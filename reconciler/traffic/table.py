@@ -1,4 +1,4 @@
-"""A CSV file's text -> its rows, each with its place. What spreadsheets and editors do to such files ends here."""
+"""A CSV file's text -> its rows, each with its place, despite the habits of spreadsheets and editors."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _CSV_ERRORS: Final = {
     "unexpected end": "a quote is opened in it and never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
 }
-"""What the module csv says of a row -> the same for people."""
+"""Parts of the messages of the module csv -> messages for people."""
 
 
 class Record(NamedTuple):
-    """One row as it stands: the index of its first character, its line from 1, and its cells."""
+    """One row: the index of its first character, its line from 1, and its cells."""
 
     start: int
     line: int
@@ -32,14 +32,14 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A text and what separates its cells."""
+    """A text and the separator of its cells."""
 
     text: str
     separator: str
     collector: ErrorCollector
 
     def records(self) -> Iterator[Record]:
-        """Yield the rows in which anything stands. StopReadingError where CSV ends: what follows is then amiss too."""
+        """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
         lines = _LineCounter(self.text)
         reader = csv.reader(iter(lines), delimiter=self.separator, strict=True)
         while True:
@@ -56,7 +56,7 @@ class Table:
                 yield Record(start, line, cells)
 
     def report(self, code: str, record: Record, cell: int, message: str, hint: str = "") -> None:
-        """Complain of one cell of a row, counted from 0; the module csv does not say where cells stand."""
+        """Report an error of one cell of a row, counted from 0, because the module csv has no places of cells."""
         pattern = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
         index = record.start
         for _ in range(cell):
@@ -67,7 +67,7 @@ class Table:
 
 @dataclass
 class _LineCounter:
-    """The lines of a text, counted as the module csv takes them: it does not say where a row begins."""
+    """The lines of a text, counted while the module csv reads them, because it has no places of rows."""
 
     text: str
     position: int = 0
