@@ -30,10 +30,7 @@ _TYPE_MESSAGES: Final = {
     "too_short": "must not be empty",
     "dict_too_short": "must not be empty",
 }
-_BOUND_MESSAGES: Final = {
-    "greater_than_equal": ("ge", "must be {} or more"),
-    "less_than_equal": ("le", "must be {} or less"),
-}
+_BOUNDS: Final = {"greater_than_equal": ("ge", "must be {} or more"), "less_than_equal": ("le", "must be {} or less")}
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
 """Fields that may hold a secret by mistake: more people read logs than manifests."""
 _QUOTED_TEXT: Final = re.compile("'([^']*)'")
@@ -115,8 +112,8 @@ def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
         return "CXR104", f"must be {'one of ' if len(names) > 1 else ''}{choices}", names
     if kind == "string_pattern_mismatch":
         return (*PATTERN_MESSAGES[context["pattern"]], ())
-    if kind in _BOUND_MESSAGES:
-        name, form = _BOUND_MESSAGES[kind]
+    if kind in _BOUNDS:
+        name, form = _BOUNDS[kind]
         return "CXR104", form.format(context[name]), ()
     if kind.startswith("CXR"):
         return kind, details["msg"], context.get("known", ())

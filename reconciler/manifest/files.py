@@ -7,7 +7,7 @@ import shlex
 from collections import deque
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.finding import Finding
@@ -21,13 +21,6 @@ if TYPE_CHECKING:
 _EXTENSIONS: Final = (".yaml", ".yml")
 
 
-class _PathEntry(NamedTuple):
-    """A file or directory: its path from the manifests' directory, and its real path."""
-
-    path: str
-    real_path: str
-
-
 class _DirectoryWalk:
     """One walk over a directory tree. Links are followed last, so that a file keeps its own path."""
 
@@ -35,20 +28,21 @@ class _DirectoryWalk:
         self.directory = directory
         self.root = os.path.realpath(directory)
         self.files: dict[str, str] = {}
-        """Where each manifest really is -> its path."""
+        """The real path of each manifest -> its path."""
         self.errors: list[tuple[str, Finding]] = []
         self._visited: set[str] = set()
-        self._links: deque[_PathEntry] = deque()
+        self._links: deque[tuple[str, str]] = deque()
+        """Paths from the manifests' directory, and real paths."""
 
     def run(self) -> None:
         """Find every manifest; each directory is read once, however many links lead to it."""
-        self._walk_tree(_PathEntry("", self.root))
+        self._walk_tree("", self.root)
         while self._links:
-            link = self._links.popleft()
-            if Path(link.real_path).is_dir():
-                self._walk_tree(link)
+            path, real_path = self._links.popleft()
+            if Path(real_path).is_dir():
+                self._walk_tree(path, real_path)
             else:
-                self.files.setdefault(link.real_path, link.path)
+                self.files.setdefault(real_path, path)
 
     def display_path(self, path: str) -> str:
         return escape_invisible((self.directory / path).as_posix())
@@ -56,26 +50,26 @@ class _DirectoryWalk:
     def _report(self, code: str, path: str, message: str) -> None:
         self.errors.append((path, _finding(code, self.display_path(path), message)))
 
-    def _walk_tree(self, start: _PathEntry) -> None:
-        waiting = [start]
+    def _walk_tree(self, start: str, real_start: str) -> None:
+        waiting = [(start, real_start)]
         while waiting:
-            directory = waiting.pop()
-            if directory.real_path in self._visited:
+            directory, real_path = waiting.pop()
+            if real_path in self._visited:
                 continue
-            self._visited.add(directory.real_path)
+            self._visited.add(real_path)
             try:
-                entries = sorted(os.scandir(directory.real_path), key=attrgetter("name"))
+                entries = sorted(os.scandir(real_path), key=attrgetter("name"))
             except OSError as error:
-                self._report("CXR014", directory.path, f"the directory cannot be read: {_reason(error)}")
+                self._report("CXR014", directory, f"the directory cannot be read: {_reason(error)}")
                 continue
             for entry in entries:
-                path = f"{directory.path}/{entry.name}".lstrip("/")
+                path = f"{directory}/{entry.name}".lstrip("/")
                 if entry.name.startswith("."):
                     continue
                 if entry.is_symlink():
                     self._add_link(entry, path)
                 elif entry.is_dir(follow_symlinks=False):
-                    waiting.append(_PathEntry(path, entry.path))
+                    waiting.append((path, entry.path))
                 elif entry.name.endswith(_EXTENSIONS):
                     self.files[entry.path] = path
 
@@ -84,7 +78,7 @@ class _DirectoryWalk:
         if not entry.name.endswith(_EXTENSIONS) and not Path(real).is_dir():
             return
         if os.path.commonpath([self.root, real]) == self.root:
-            self._links.append(_PathEntry(path, real))
+            self._links.append((path, real))
         else:
             self._report("CXR003", path, "the symbolic link leads out of the manifests' directory")
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KIND_BY_FIELD: Final = {
+_LIKELY_KINDS: Final = {
     "rules": "RuleSet",
     "owner": "Environment",
     "tests": "RouteTests",
@@ -121,10 +121,7 @@ def load_environment(directory: Path, name: str) -> Manifests:
 
 def _parse_files(contents: Iterable[tuple[str, bytes | Finding]]) -> list[Finding | _CheckedFile]:
     """Read files, and check each document by itself and against the others."""
-    files = [
-        content if isinstance(content, Finding) else _check_file(parse_file(content, name))
-        for name, content in contents
-    ]
+    files = [data if isinstance(data, Finding) else _check_file(parse_file(data, name)) for name, data in contents]
     _check_together(files)
     return files
 
@@ -170,7 +167,7 @@ def _check_file(parsed: ParsedFile) -> _CheckedFile:
 def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list[LoadedDocument[Any]]:
     """Return the document if its fields are valid, and report the fields that are not."""
     root = source_map.root
-    likely = next((kind for field, kind in _KIND_BY_FIELD.items() if field in root), "")
+    likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
     kinds = f"there are {', '.join(KINDS)}{f'; by its fields this one is kind: {likely}' if likely else ''}"
     for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", kinds)):
         if name not in root:

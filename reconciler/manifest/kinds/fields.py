@@ -113,9 +113,7 @@ def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # no
     return schema
 
 
-def _number_schema(
-    message: str, ge: int | None = None, gt: int | None = None, le: int | None = None
-) -> GetPydanticSchema:
+def _number(message: str, ge: int | None = None, gt: int | None = None, le: int | None = None) -> GetPydanticSchema:
     """Accept integers and floats, each as it is; a plain union would report two errors."""
     schema = core_schema.union_schema(
         [
@@ -163,10 +161,10 @@ NonEmptyText = Annotated[str, Field(min_length=1)]
 Slug = Annotated[str, Field(pattern=SLUG)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-Share = Annotated[int | float, _number_schema("must be a number from 0 to 1", ge=0, le=1)]
-Percent = Annotated[int | float, _number_schema("must be a number from 0 to 100", ge=0, le=100)]
-NonNegative = Annotated[int | float, _number_schema("must be a number, 0 or more", ge=0)]
-Positive = Annotated[int | float, _number_schema("must be a number above 0", gt=0, le=1_000_000)]
+Share = Annotated[int | float, _number("must be a number from 0 to 1", ge=0, le=1)]
+Percent = Annotated[int | float, _number("must be a number from 0 to 100", ge=0, le=100)]
+NonNegative = Annotated[int | float, _number("must be a number, 0 or more", ge=0)]
+Positive = Annotated[int | float, _number("must be a number above 0", gt=0, le=1_000_000)]
 Attribute = Annotated[
     str | bool | int | float | None,
     _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema()),
