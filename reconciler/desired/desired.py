@@ -31,13 +31,12 @@ if TYPE_CHECKING:
     from reconciler.manifest.source_map import LoadedDocument
     from reconciler.model.finding import Finding
 
-
 ValueT = TypeVar("ValueT")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
-    """A rule that is to be live, and where the manifests say so; None where it is not they who want it."""
+    """A rule that should be live, and its place in the manifests; None where its source is not a manifest."""
 
     address: Address
     rule: Rule
@@ -46,17 +45,17 @@ class DesiredRule:
     hold: Hold | None
     adopt: str | AdoptById | None
     unadopted_id: str = ""
-    """The id of the live rule that is to be so and ours no longer: its adoption is undone."""
+    """The id of the live rule whose adoption is undone: it stays live, and becomes unmanaged."""
 
     @property
     def marker_digest(self) -> str:
-        """What the marker says once this rule is written."""
+        """The digest in the marker of the written rule."""
         return self.fingerprint[:8]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
-    """What is to be live in one environment. `rulesets` are those that apply there, empty ones included."""
+    """The desired rules of one environment; `rulesets` are those that apply there, empty ones included."""
 
     environment: str
     owner: str
@@ -64,16 +63,16 @@ class DesiredState:
     rulesets: frozenset[str]
     findings: tuple[Finding, ...]
     labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names: intent, confidence."""
+    """Short names of attributes: intent, confidence."""
     evaluation: Evaluation = "lowest-first"
     types: Types = field(default_factory=dict)
     """The types of the attributes that the endpoint writes."""
     scope: frozenset[Address] | None = None
-    """The addresses that this says something of: whatever is live elsewhere stays. None means all."""
+    """The addresses that this state covers: live rules elsewhere stay. None means all."""
     skipped: Mapping[Address, str] = field(default_factory=dict)
-    """Addresses that are left alone although they differ, each with why."""
+    """Addresses that differ and stay unchanged, each with the reason."""
     names_unique: bool = False
-    """The server refuses to write a rule whose name another one has, be it the name that the rule had already."""
+    """The server refuses to write a rule with the name of another rule, even if the rule had this name before."""
 
 
 def expand_manifests(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
@@ -92,40 +91,38 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
     """Return the desired rules where every queue that they name is assumed, and these queues. Raises ManifestError."""
-    catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
-    return expand_manifests(manifests, environment, catalogue), catalogue
+    resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
+    return expand_manifests(manifests, environment, resolver), resolver
 
 
 def empty_desired_state(environment: Environment) -> DesiredState:
-    """Return what manifests without a rule want in the environment."""
+    """Return the desired state without any rule."""
     labels = {environment.attributes.intent: "intent", environment.attributes.confidence: "confidence"}
-    api = environment.api
-    found = DesiredState(
+    return DesiredState(
         environment=environment.name,
         owner=environment.owner,
         rules={},
         rulesets=frozenset(),
         findings=(),
         labels=labels,
-        evaluation=api.evaluation,
+        evaluation=environment.api.evaluation,
+        types=endpoint_types(environment),
+        names_unique=environment.api.names_unique,
     )
-    return replace(found, types=endpoint_types(environment), names_unique=api.names_unique)
 
 
 def endpoint_types(environment: Environment) -> Types:
-    """Return the types of what the endpoint writes; of an Environment without `context` nobody says that it does."""
+    """Return the types of the attributes that the endpoint writes; none for an Environment without `context`."""
     if "context" not in environment.model_fields_set:
         return {}
     names = environment.attributes
-    return {
-        names.intent: ANY_TEXT,
-        names.confidence: SHARE if environment.context.writer == "interaction" else ANY_TEXT,
-    }
+    confidence_type = SHARE if environment.context.writer == "interaction" else ANY_TEXT
+    return {names.intent: ANY_TEXT, names.confidence: confidence_type}
 
 
 def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) -> dict[str, ValueT | str]:
-    """Return a conversation as rules read it where the endpoint wrote it: a number is a text where it writes texts."""
-    texts = {name for name, known in types.items() if known == ANY_TEXT}
+    """Return a conversation as the endpoint writes it: numbers become text where it writes text."""
+    texts = {name for name, attribute_type in types.items() if attribute_type == ANY_TEXT}
     return {
         name: number_as_text(value)
         if name in texts and isinstance(value, int | float) and not isinstance(value, bool)
@@ -135,23 +132,21 @@ def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) ->
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
-    """Return a warning for each queue of a rule that is no alias, where a Queues document exists to have one.
-
-    `addresses` are those of rules, by place.
-    """
-    known = [alias for loaded in manifests.queues for alias in loaded.document.queues]
-    found = []
-    for loaded in manifests.rulesets if known else ():
+    """Return a warning for each rule's queue without an alias, where Queues documents exist."""
+    aliases = [alias for loaded in manifests.queues for alias in loaded.document.queues]
+    warnings = []
+    for loaded in manifests.rulesets if aliases else ():
         for index, entry in enumerate(loaded.document.rules):
             for name, _, path in list_targets(entry):
-                if name not in known and "$" not in name:
-                    message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
-                    place = ("rules", index, *path)
-                    hint = suggest(name, known)
-                    address = addresses.get(loaded.source_of("rules", index))
-                    warning = loaded.finding("CXR117", message, *place, severity="warning", hint=hint, address=address)
-                    found.append(warning)
-    return found
+                if name in aliases or "$" in name:
+                    continue
+                message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
+                place, hint = ("rules", index, *path), suggest(name, aliases)
+                address = addresses.get(loaded.source_of("rules", index))
+                warnings.append(
+                    loaded.finding("CXR117", message, *place, severity="warning", hint=hint, address=address)
+                )
+    return warnings
 
 
 def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
@@ -159,7 +154,7 @@ def _applies(environments: tuple[str, ...] | None, name: str) -> bool:
 
 
 class _EnvironmentExpander:
-    """Collects the desired rules of one environment, and everything that is wrong with them."""
+    """Collects the desired rules of one environment, and their errors."""
 
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
         self.environment = environment
@@ -174,40 +169,33 @@ class _EnvironmentExpander:
         self._resolved_queues: dict[str, Queue] = {}
 
     def expand_ruleset(self, loaded: LoadedDocument[RuleSet]) -> None:
-        """Expand every rule of one RuleSet that applies in the environment."""
         budget = self._budgets.setdefault(loaded.file, TextBudget(parent=self._budget))
         for index, entry in enumerate(loaded.document.rules):
             if self._error_count >= MAX_FINDINGS:
                 break
             if not _applies(entry.environments, self.environment.name):
                 continue
-            draft = RuleExpander(self.environment, self._resolve_queue, loaded.document, entry, budget)
+            expander = RuleExpander(self.environment, self._resolve_queue, loaded.document, entry, budget)
             try:
-                desired = self._expand_rule(draft, loaded.document.name, loaded.source_of("rules", index))
-                self._add_rule(desired)
-                if draft.is_implicit_catch_all():
-                    self.findings.append(_catch_all_warning(loaded, index, desired.address))
-            except SubstitutionLimitError as wrong:
-                self._report(loaded, index, wrong)
+                rule = self._expand_rule(expander, loaded.document.name, loaded.source_of("rules", index))
+                self._add_rule(rule)
+                if expander.is_implicit_catch_all():
+                    self.findings.append(_catch_all_warning(loaded, index, rule.address))
+            except SubstitutionLimitError as error:
+                self._report(loaded, index, error)
                 break
-            except InvalidRuleError as wrong:
-                for one in draft.collect_errors() or (wrong,):
-                    self._report(loaded, index, one)
+            except InvalidRuleError as error:
+                for rule_error in expander.collect_errors() or (error,):
+                    self._report(loaded, index, rule_error)
 
     def _report(self, loaded: LoadedDocument[RuleSet], index: int, error: InvalidRuleError) -> None:
-        """Add what is wrong with a rule; what is wrong with the defaults is told once for all rules."""
-        if not isinstance(error, InvalidDefaultError):
-            self._add_error(
-                loaded, loaded.finding(error.code, str(error), "rules", index, *error.path, hint=error.hint)
-            )
-            return
-        finding = loaded.finding(error.code, str(error), *error.path, hint=error.hint)
-        if finding not in self._default_findings:
+        parents = () if isinstance(error, InvalidDefaultError) else ("rules", index)
+        finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
+        if isinstance(error, InvalidDefaultError):
+            # All rules share the defaults: an error in them is reported once.
+            if finding in self._default_findings:
+                return
             self._default_findings.add(finding)
-            self._add_error(loaded, finding)
-
-    def _add_error(self, loaded: LoadedDocument[RuleSet], finding: Finding) -> None:
-        """Add an error. After so many of them the other rules are not looked at."""
         self.findings.append(finding)
         self._error_count += 1
         if self._error_count == MAX_FINDINGS:
@@ -236,11 +224,9 @@ class _EnvironmentExpander:
             raise InvalidRuleError("CXR110", message, hint="give one of them a `name`")
 
     def _resolve_queue(self, name: str) -> Queue:
-        """Resolve a queue once for all rules that name it. Raises QueueError."""
-        found = self._resolved_queues.get(name)
-        if found is None:
-            found = self._resolved_queues[name] = self.resolver.resolve(name)
-        return found
+        if name not in self._resolved_queues:
+            self._resolved_queues[name] = self.resolver.resolve(name)
+        return self._resolved_queues[name]
 
 
 def _catch_all_warning(loaded: LoadedDocument[RuleSet], index: int, address: Address) -> Finding:

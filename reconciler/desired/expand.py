@@ -1,4 +1,4 @@
-"""One rule of a manifest, expanded: what a person wrote -> the rule that is desired (docs/manifests.md#ruleset)."""
+"""Expansion of one manifest rule to the desired rule (docs/manifests.md#ruleset)."""
 
 from __future__ import annotations
 
@@ -44,13 +44,12 @@ if TYPE_CHECKING:
     _Path = tuple[str | int, ...]
     _Test = tuple[str, str, Json, _Path]
 
-
 _KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
 class InvalidRuleError(Exception):
-    """Something in one rule is wrong; it stands at `path` below the rule."""
+    """An error of one rule, at `path` below the rule."""
 
     def __init__(self, code: str, message: str, *path: str | int, hint: str = "") -> None:
         super().__init__(message)
@@ -58,11 +57,11 @@ class InvalidRuleError(Exception):
 
 
 class SubstitutionLimitError(InvalidRuleError):
-    """The variables of the rule's file make too much text: no further rule of it can be expanded."""
+    """The variables of the rule's file exceed the text budget: its further rules are not expanded."""
 
 
 class InvalidDefaultError(InvalidRuleError):
-    """Something in the defaults of a RuleSet is wrong; it stands at `path` below the document."""
+    """An error in the defaults of a RuleSet, at `path` below the document."""
 
 
 def make_slug(text: str) -> str:
@@ -71,7 +70,7 @@ def make_slug(text: str) -> str:
 
 
 class RuleExpander:
-    """One rule on its way from what a person wrote to what is desired."""
+    """Expands one manifest rule to a desired rule."""
 
     def __init__(
         self,
@@ -81,16 +80,13 @@ class RuleExpander:
         entry: RuleEntry,
         budget: TextBudget | None = None,
     ) -> None:
-        """`resolve_queue` gives the live queue that a name means; it raises QueueError.
-
-        `budget` is the file's, for texts.
-        """
+        """Expand with `resolve_queue`, which raises QueueError, and the file's text budget."""
         self.environment, self.resolve_queue, self.ruleset, self.entry = environment, resolve_queue, ruleset, entry
         self._budget = budget or TextBudget()
         self._substituted: dict[tuple[_Path, str], Json] = {}
 
     def rule(self) -> Rule:
-        """Return the rule that is desired. Raises InvalidRuleError at the first thing that is wrong."""
+        """Return the desired rule. Raises InvalidRuleError at the first error."""
         queues = [self.queue(name, path) for name, _, path in list_targets(self.entry)]
         return Rule(
             name=self.name(),
@@ -98,38 +94,36 @@ class RuleExpander:
             priority=self.priority(),
             enabled=self.enabled(),
             conditions=normalized_conditions([test for test, _ in self.conditions()]),
-            targets=sorted_targets(
-                [Target(queue.id, weight) for queue, weight in zip(queues, self.weights(), strict=True)]
-            ),
+            targets=sorted_targets(list(map(Target, (queue.id for queue in queues), self.weights()))),
         )
 
     def collect_errors(self) -> list[InvalidRuleError]:
-        """Try every part of the rule by itself, so that a person sees all that is wrong with it at once."""
+        """Return all errors of the rule: each part is tried by itself."""
         parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
         parts += [self.priority, self.enabled]
         parts += [partial(self.weight, weight, path) for _, weight, path in list_targets(self.entry)]
         parts += [self.weights]
         parts += [partial(self.queue, name, path) for name, _, path in list_targets(self.entry)]
         parts += [partial(self.condition, test) for test in self._tests()]
-        wrong: dict[object, InvalidRuleError] = {}
+        errors: dict[object, InvalidRuleError] = {}
         for part in parts:
             try:
                 part()
             except InvalidRuleError as error:
-                wrong.setdefault((error.path, str(error)), error)
-        return list(wrong.values())
+                errors.setdefault((error.path, str(error)), error)
+        return list(errors.values())
 
     def is_implicit_catch_all(self) -> bool:
-        """Say whether the rule takes every conversation without having said so: no condition, and no `when: []`."""
+        """Return whether the rule matches every conversation without an explicit `when: []`."""
         entry = self.entry
         conditions = (entry.intent, entry.intents or None, entry.min_confidence, entry.below_confidence)
-        return all(one is None for one in conditions) and "when" not in entry.model_fields_set
+        return all(condition is None for condition in conditions) and "when" not in entry.model_fields_set
 
     def intents(self) -> tuple[str, ...]:
-        """Return the intents that the sugar names: none, one or several."""
+        """Return the intents of `intent` or `intents`."""
         if self.entry.intent is not None:
             return (self._fill_text(self.entry.intent, ("intent",)),)
-        return tuple(self._fill_text(one, ("intents", index)) for index, one in enumerate(self.entry.intents or ()))
+        return tuple(self._fill_text(text, ("intents", index)) for index, text in enumerate(self.entry.intents or ()))
 
     def key(self) -> str:
         """Return the key: written, or the slug of the one intent."""
@@ -137,15 +131,14 @@ class RuleExpander:
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
-            raise InvalidRuleError(
-                "CXR108", "this rule has no single intent to take its key from", hint="write a `key`"
-            )
-        made = make_slug(intents[0])
-        if not _KEY_PATTERN.fullmatch(made):
-            why = f"no key can be made of intent {intents[0]!r}" + (": it is too long" if made else "")
-            where = "intent" if self.entry.intent is not None else "intents"
-            raise InvalidRuleError("CXR108", why, where, hint="write a `key`")
-        return made
+            message = "this rule has no single intent to take its key from"
+            raise InvalidRuleError("CXR108", message, hint="write a `key`")
+        key = make_slug(intents[0])
+        if not _KEY_PATTERN.fullmatch(key):
+            message = f"no key can be made of intent {intents[0]!r}" + (": it is too long" if key else "")
+            name = "intent" if self.entry.intent is not None else "intents"
+            raise InvalidRuleError("CXR108", message, name, hint="write a `key`")
+        return key
 
     def name(self) -> str:
         """Return the rule's name: written, or made of the intent or key."""
@@ -161,20 +154,16 @@ class RuleExpander:
 
     def description(self, queues: Sequence[Queue]) -> str:
         """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
-        entry = self.entry
-        text = (
-            self._default_description(queues)
-            if entry.description is None
-            else self._fill_text(entry.description, ("description",))
-        )
+        raw = self.entry.description
+        text = self._default_description(queues) if raw is None else self._fill_text(raw, ("description",))
         text = normalize_line_ends(text)
         if text_size(text) > MAX_TEXT_BYTES:
             message = f"a description may have {MAX_TEXT_BYTES:,} bytes"
             raise InvalidRuleError("CXR104", message, "description", hint="write a shorter `description`")
-        if entry.description is not None and MARKER_OPENING in text:
+        if raw is not None and MARKER_OPENING in text:
             raise InvalidRuleError("CXR104", f"a description may not hold {MARKER_OPENING!r}", "description")
-        if text.endswith("\r"):  # to the server it is a part of the line end before the line that says whose rule it is
-            hint = "" if entry.description is not None else "the queue's name does: write a `description`"
+        if text.endswith("\r"):  # the server would read it as a part of the line end before the marker
+            hint = "" if raw is not None else "the queue's name does: write a `description`"
             raise InvalidRuleError("CXR104", "a description may not end in a carriage return", "description", hint=hint)
         return text
 
@@ -182,10 +171,10 @@ class RuleExpander:
         intents = self.intents()
         if not intents:
             return ""
-        self._spend(tuple(queue.name for queue in queues), ())
-        named = ", ".join(f"'{intent}'" for intent in intents)
-        where = ", ".join(queue.name for queue in queues)
-        return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {named} to {where}"
+        names = tuple(queue.name for queue in queues)
+        self._spend(names, ())
+        quoted = ", ".join(f"'{intent}'" for intent in intents)
+        return f"Routes conversations with intent{'s' if len(intents) > 1 else ''} {quoted} to {', '.join(names)}"
 
     def adopt(self) -> str | AdoptById | None:
         """Return which unmanaged live rule to take over, if any."""
@@ -193,13 +182,12 @@ class RuleExpander:
         return self._fill_text(adopt, ("adopt",)) if isinstance(adopt, str) else adopt
 
     def queue(self, reference: str, path: _Path) -> Queue:
-        """Return the live queue that is meant."""
+        """Return the live queue of a reference."""
         name = self._fill_text(reference, path)
         try:
-            found = self.resolve_queue(name)
+            return self.resolve_queue(name)
         except QueueError as error:
             raise InvalidRuleError(error.code, str(error), *path, hint=error.hint) from None
-        return found
 
     def weight(self, raw: str | float, path: _Path) -> int | float:
         """Return a target's weight; `path` is its queue's."""
@@ -216,20 +204,14 @@ class RuleExpander:
 
     def priority(self) -> int:
         """Return the priority: the rule's own, or that of the defaults."""
-        own = self.entry.priority
-        if own is None:
-            return cast("int", self._default_value(self.ruleset.defaults.priority, PRIORITY, "priority"))
-        return cast("int", self._typed_value(own, PRIORITY, "priority"))
+        return cast("int", self._value_or_default("priority", PRIORITY))
 
     def enabled(self) -> bool:
-        """Return whether the rule takes part: what it says itself, or the defaults."""
-        own = self.entry.enabled
-        if own is None:
-            return cast("bool", self._default_value(self.ruleset.defaults.enabled, FLAG, "enabled"))
-        return cast("bool", self._typed_value(own, FLAG, "enabled"))
+        """Return whether the rule is enabled: the rule's own setting, or that of the defaults."""
+        return cast("bool", self._value_or_default("enabled", FLAG))
 
     def condition(self, test: _Test) -> Condition:
-        """Return one condition, with variables filled in and understood by this tenant."""
+        """Return one condition with variables filled in. Raises InvalidRuleError."""
         attribute, operator, value, path = test
         if operator not in self.environment.api.operators:
             message = f"{self.environment.name} does not understand operator {operator!r} (api.operators)"
@@ -238,15 +220,12 @@ class RuleExpander:
         try:
             return make_condition(self._fill_text(attribute, path), operator, filled)
         except ValueError as error:
-            why = (
-                f", and {value} is {describe_value(filled)} in {self.environment.name}"
-                if isinstance(value, str)
-                else ""
-            )
-            raise InvalidRuleError("CXR104", f"{operator} {error}{why}", *path) from None
+            message = f"{operator} {error}"
+            if isinstance(value, str):
+                message += f", and {value} is {describe_value(filled)} in {self.environment.name}"
+            raise InvalidRuleError("CXR104", message, *path) from None
 
     def _operand(self, value: Json, path: _Path) -> Json:
-        """Return a condition's value with variables filled in."""
         if path == ("intent",):
             return self._fill_text(value, path)
         if path == ("intents",):
@@ -258,11 +237,10 @@ class RuleExpander:
         return self._fill_value(value, path)
 
     def conditions(self) -> list[tuple[Condition, _Path]]:
-        """Return each condition and where it stands. Raises InvalidRuleError."""
+        """Return each condition and its path. Raises InvalidRuleError."""
         return [(self.condition(test), test[3]) for test in self._tests()]
 
     def _tests(self) -> Iterable[_Test]:
-        """Return what each condition says, as it is written, and where."""
         entry, attributes = self.entry, self.environment.attributes
         if entry.intent is not None:
             yield attributes.intent, "equals", entry.intent, ("intent",)
@@ -284,25 +262,27 @@ class RuleExpander:
         return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
 
     def _typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
-        """Return the value of a field that is not text: as it is written, or the variable's that stands there."""
+        """Return the value of a field that is not text: as written, or its variable's."""
         value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
         if field_type.accepts(value):
             return value
-        message = (
-            f"{path[-1]} must be {field_type.requirement},"
-            f" and {raw} is {describe_value(value)} in {self.environment.name}"
-        )
+        actual = f"{raw} is {describe_value(value)} in {self.environment.name}"
+        message = f"{path[-1]} must be {field_type.requirement}, and {actual}"
         raise InvalidRuleError("CXR104", message, *path, hint=unquoted_hint(value, field_type))
 
+    def _value_or_default(self, name: str, field_type: FieldType) -> Json:
+        raw: Json = getattr(self.entry, name)
+        if raw is None:
+            return self._default_value(getattr(self.ruleset.defaults, name), field_type, name)
+        return self._typed_value(raw, field_type, name)
+
     def _default_value(self, raw: Json, field_type: FieldType, name: str) -> Json:
-        """Return the value of a field of the defaults. Raises InvalidDefaultError."""
         try:
             return self._typed_value(raw, field_type, "defaults", name)
-        except InvalidRuleError as wrong:
-            raise InvalidDefaultError(wrong.code, str(wrong), *wrong.path, hint=wrong.hint) from None
+        except InvalidRuleError as error:
+            raise InvalidDefaultError(error.code, str(error), *error.path, hint=error.hint) from None
 
     def _fill_text(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> str:
-        """Return a text with its variables filled in."""
         value = self._substitute_once(text, path, limit)
         if isinstance(value, str):
             return value
@@ -312,14 +292,13 @@ class RuleExpander:
     def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
         if "$" not in text:
             return text
-        place = (path, text)
-        if place not in self._substituted:
-            value = self._substituted[place] = self._substitute(text, path, limit)
+        position = (path, text)
+        if position not in self._substituted:
+            value = self._substituted[position] = self._substitute(text, path, limit)
             self._spend(value, path)
-        return self._substituted[place]
+        return self._substituted[position]
 
     def _spend(self, value: Json, path: _Path) -> None:
-        """Count a text against what the file may fill in."""
         try:
             self._budget.spend(value)
         except TextLimitError as error:
@@ -330,8 +309,8 @@ class RuleExpander:
         variables = self.environment.vars
         try:
             return fill_variables(text, variables, limit)
-        except KeyError as missing:
-            name = str(missing.args[0])
+        except KeyError as error:
+            name = str(error.args[0])
             message = f"{self.environment.name} has no variable {name!r} in its vars"
             raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
         except ValueError as error:

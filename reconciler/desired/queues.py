@@ -1,4 +1,4 @@
-"""Queues: what a manifest calls a queue -> the one live queue that is meant (docs/manifests.md#queues)."""
+"""Resolution of queue names in manifests to live queues (docs/manifests.md#queues)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,11 @@ if TYPE_CHECKING:
 
 
 class QueueError(Exception):
-    """A queue that is not there, or not one alone. `code` is the finding's; `hint` the nearest known name."""
+    """A missing, ambiguous or inactive queue. `code` is the finding's; `hint` may name the nearest name."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
-        self.code = code
-        self.hint = hint
+        self.code, self.hint = code, hint
 
 
 class QueueResolver:
@@ -29,43 +28,39 @@ class QueueResolver:
 
     def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None], queues: Iterable[Queue]) -> None:
         """Index the queues. An alias whose value is None has no entry for this environment."""
-        self.environment = environment
-        self.aliases = aliases
+        self.environment, self.aliases = environment, aliases
         self._by_id = {queue.id: queue for queue in queues}
         self._by_name: dict[str, list[Queue]] = defaultdict(list)
         for queue in self._by_id.values():
             self._by_name[queue.name].append(queue)
 
     def resolve(self, name: str) -> Queue:
-        """Return the live queue that `name` (an alias, else a live name) means here. Raises QueueError."""
+        """Return the live queue of an alias or a live name. Raises QueueError."""
         if name not in self.aliases:
             return self._resolve_name(name, name)
-        meant = self.aliases[name]
-        if meant is None:
+        reference = self.aliases[name]
+        if reference is None:
             raise QueueError("CXR105", f"queue alias {name!r} has no entry for {self.environment}")
-        if isinstance(meant, str):
-            return self._resolve_name(name, meant)
-        if meant.name is not None:
-            return self._resolve_name(name, meant.name)
-        return self._resolve_id(name, str(meant.id))
+        if isinstance(reference, str) or reference.name is not None:
+            return self._resolve_name(name, reference if isinstance(reference, str) else str(reference.name))
+        return self._resolve_id(name, str(reference.id))
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
-        named = self._by_name.get(live_name, [])
-        found = [queue for queue in named if queue.active] or named
-        if len(found) == 1:
-            return self._require_active(found[0])
-        shown = f'"{name}"' if name == live_name else f'"{live_name}" (alias {name!r})'
-        if found:
-            message = f"{len(found)} live queues of {self.environment} are named {shown}"
+        namesakes = self._by_name.get(live_name, [])
+        queues = [queue for queue in namesakes if queue.active] or namesakes
+        if len(queues) == 1:
+            return self._require_active(queues[0])
+        label = f'"{name}"' if name == live_name else f'"{live_name}" (alias {name!r})'
+        if queues:
+            message = f"{len(queues)} live queues of {self.environment} are named {label}"
             raise QueueError("CXR106", message, "name one by id in a Queues document")
         where = "no live queue" if name != live_name else "no alias and no live queue"
-        raise QueueError("CXR105", f"queue {shown} is {where} of {self.environment}", self.suggest(live_name))
+        raise QueueError("CXR105", f"queue {label} is {where} of {self.environment}", self.suggest(live_name))
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:
-        found = self._by_id.get(queue_id)
-        if found is None:
+        if queue_id not in self._by_id:
             raise QueueError("CXR105", f'queue id "{queue_id}" (alias {name!r}) is not live in {self.environment}')
-        return self._require_active(found)
+        return self._require_active(self._by_id[queue_id])
 
     def _require_active(self, queue: Queue) -> Queue:
         if not queue.active:
@@ -84,24 +79,21 @@ class QueueResolver:
 
 
 class OfflineQueueResolver(QueueResolver):
-    """Offline: every queue that a manifest names is taken to be there.
-
-    `assumed_queues` says which were asked for, by id.
-    """
+    """Offline: every queue that a manifest names is assumed to exist; `assumed_queues` holds these by id."""
 
     def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None]) -> None:
-        """Begin with no queue; an unnumbered one's id is its name."""
+        """Start without queues; the id of a queue without id is its name."""
         super().__init__(environment, aliases, ())
         self.assumed_queues: dict[str, Queue] = {}
 
     @property
     def queues_by_id(self) -> Mapping[str, Queue]:
-        """The queues that were asked for, by id."""
+        """The assumed queues by id."""
         return self.assumed_queues
 
     @property
     def names(self) -> dict[str, str]:
-        """The names of these queues by id."""
+        """The names of the assumed queues by id."""
         return {queue.id: queue.name for queue in self.assumed_queues.values()}
 
     def _resolve_name(self, name: str, live_name: str) -> Queue:
@@ -113,13 +105,11 @@ class OfflineQueueResolver(QueueResolver):
 
 
 def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
-    """Return what each alias of the Queues documents means in the environment.
-
-    In the sandbox an alias without an entry names its own queue; elsewhere it is None, an error once it is used.
-    """
-    missing = (lambda alias: alias) if environment == "sandbox" else (lambda _alias: None)
+    """Return the meaning of each alias in the environment; None where it has none, in the sandbox its own name."""
+    aliases = {alias: value for loaded in manifests.queues for alias, value in loaded.document.queues.items()}
     return {
-        alias: meant if isinstance(meant, str) else meant.get(environment) or missing(alias)
-        for loaded in manifests.queues
-        for alias, meant in loaded.document.queues.items()
+        alias: value
+        if isinstance(value, str)
+        else value.get(environment) or (alias if environment == "sandbox" else None)
+        for alias, value in aliases.items()
     }

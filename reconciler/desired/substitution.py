@@ -1,7 +1,4 @@
-"""`${name}` in rules and route tests: an environment's `vars` filled in, and what a field that is not text takes.
-
-A short manifest may name a long variable often, so text is bounded while it is filled in.
-"""
+"""`${name}` in rules and route tests: an environment's `vars` filled in, within a byte budget."""
 
 from __future__ import annotations
 
@@ -16,7 +13,6 @@ from reconciler.text.files import KIB, MIB
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
 MAX_NAME_BYTES: Final = KIB
 """Bytes of a rule's name in UTF-8, as all that follow."""
 MAX_TEXT_BYTES: Final = 64 * KIB
@@ -26,14 +22,14 @@ MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB
 MAX_FILLED_BYTES_TOTAL: Final = 64 * MIB
 
 _ITEM_BYTES: Final = 16
-"""Bytes that each item of a list counts for, besides its text: of numbers, too, a file may not ask for millions."""
+"""Bytes of each list item besides its text, because lists of numbers are bounded too."""
 
 _SINGLE_VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{([^{}]*)\})")
 
 
 class FieldType(NamedTuple):
-    """What a field that is not text must be, and whether a value is that."""
+    """The requirement of a field that is not text, in words and as a check."""
 
     requirement: str
     accepts: Callable[[Json], bool]
@@ -52,11 +48,11 @@ FLAG: Final = FieldType("true or false", lambda value: isinstance(value, bool))
 
 
 class TextLimitError(Exception):
-    """The variables of one file, or of all files, make more text than is allowed."""
+    """The variables of one file, or of all files, exceed the budget."""
 
 
 class TextBudget:
-    """How much text may still be filled in for one file; `parent` is that of all files."""
+    """The remaining bytes of filled-in text of one file; `parent` is the budget of all files."""
 
     def __init__(self, limit: int = MAX_FILLED_BYTES_PER_FILE, parent: TextBudget | None = None) -> None:
         self._limit, self._remaining, self._parent = limit, limit, parent
@@ -79,55 +75,47 @@ def text_size(value: Json) -> int:
 
 
 def fill_variables(text: str, variables: Mapping[str, Json], limit: int = MAX_TEXT_BYTES) -> Json:
-    """Replace `${name}` by the variable and `$$` by a dollar; a variable that is the whole text keeps its own type.
-
-    Raises KeyError with the name that is not there, and ValueError where a list stands inside a text, or where more
-    bytes than the limit would be filled in.
-    """
-    if whole := _SINGLE_VARIABLE.fullmatch(text):
-        return _check_size(variables[whole[1]], limit)
+    """Replace `${name}` by the variable and `$$` by a dollar; a single one keeps its type. KeyError, ValueError."""
+    if single := _SINGLE_VARIABLE.fullmatch(text):
+        value = variables[single[1]]
+        _check_size(text_size(value), limit)
+        return value
     if "${" in _VARIABLE.sub("", text):
         raise KeyError(text[text.index("${") :])
-    left = limit
+    size = 0
 
-    def replaced(found: re.Match[str]) -> str:
-        nonlocal left
-        value = "$" if found.group() == "$$" else _variable_text(found[1], variables[found[1]])
-        left -= text_size(value)
-        if left < 0:
-            raise too_long_error(limit)
+    def replacement(match: re.Match[str]) -> str:
+        nonlocal size
+        value = "$" if match[0] == "$$" else _variable_text(match[1], variables[match[1]])
+        size += text_size(value)
+        _check_size(size, limit)
         return value
 
-    return _check_size(_VARIABLE.sub(replaced, text), limit)
+    filled = _VARIABLE.sub(replacement, text)
+    _check_size(text_size(filled), limit)
+    return filled
 
 
-def too_long_error(limit: int) -> ValueError:
-    """Return the error of a text that is longer than so many bytes."""
-    return ValueError(f"this text, filled in, is longer than {limit // KIB} KiB; shorten it or its variables")
-
-
-def _check_size(value: Json, limit: int) -> Json:
-    if text_size(value) > limit:
-        raise too_long_error(limit)
-    return value
+def _check_size(size: int, limit: int) -> None:
+    if size > limit:
+        raise ValueError(f"this text, filled in, is longer than {limit // KIB} KiB; shorten it or its variables")
 
 
 def _variable_text(name: str, value: Json) -> str:
-    """Return a variable's value as it stands inside a text."""
     if isinstance(value, tuple):
         raise ValueError(f"the variable {name!r} is a list, and cannot be part of a text")  # noqa: TRY004 - a value's
     return value if isinstance(value, str) else json.dumps(value)
 
 
 def describe_value(value: Json) -> str:
-    """Say a variable's value: the text "x", 5, true, a list."""
+    """Return a variable's value in words: the text "x", 5, true, a list."""
     if isinstance(value, tuple):
         return "a list"
     return f"the text {quote_name(value)}" if isinstance(value, str) else json.dumps(value)
 
 
 def unquoted_hint(value: Json, kind: FieldType) -> str:
-    """Say how to write a variable whose text would be right without its quotes."""
+    """Return a hint for a variable whose text would be valid without its quotes."""
     try:
         fits = isinstance(value, str) and kind.accepts(parse_number(value))
     except ValueError:

@@ -1,8 +1,8 @@
-"""What fields and documents mean together. On the values as they were read, so that every error is told at once."""
+"""Checks of fields and documents together, on the values as they were read, so that all errors are reported at once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.text import List, Map
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.documents import Queues
     from reconciler.manifest.source_map import LoadedDocument, PathStep, SourceMap
 
-
 _ALL_ENVIRONMENTS: Final = ""
-_FORBIDDEN_IN_SANDBOX: Final = ("tenant", "api", "credentials")
 
 
 class DocumentProblem(NamedTuple):
@@ -31,7 +29,7 @@ class DocumentProblem(NamedTuple):
 
 
 def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """Yield what is wrong inside one document, beyond what single fields may be."""
+    """Yield the problems inside one document that single fields cannot show."""
     kind = source_map.root.get("kind")
     if kind == "RuleSet":
         yield from _check_rules(source_map)
@@ -40,121 +38,93 @@ def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
 
 
 def _check_rules(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """A rule has one way of saying where to, and one of saying which intent."""
     rules = source_map.root.get("rules")
     for place, rule in enumerate(rules if isinstance(rules, List) else ()):
         if not isinstance(rule, Map):
             continue
-        if ("queue" in rule) == ("targets" in rule):
-            if "queue" in rule:
-                message = 'a rule has either "queue" or "targets", not both'
-                yield DocumentProblem(source_map, "CXR104", ("rules", place, "targets"), message)
-            else:
-                yield DocumentProblem(source_map, "CXR103", ("rules", place), 'missing field "queue" (or "targets")')
-        if "intent" in rule and "intents" in rule:
-            message = 'a rule has either "intent" or "intents", not both'
-            yield DocumentProblem(source_map, "CXR104", ("rules", place, "intents"), message)
+        for first, second in (("queue", "targets"), ("intent", "intents")):
+            if first in rule and second in rule:
+                message = f'a rule has either "{first}" or "{second}", not both'
+                yield DocumentProblem(source_map, "CXR104", ("rules", place, second), message)
+        if "queue" not in rule and "targets" not in rule:
+            yield DocumentProblem(source_map, "CXR103", ("rules", place), 'missing field "queue" (or "targets")')
 
 
 def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """The sandbox contacts nobody; every other environment must say whom."""
     root = source_map.root
     if root.get("name") == SANDBOX:
-        for name in _FORBIDDEN_IN_SANDBOX:
-            if name in root:
-                message = f'the sandbox is built in and contacts no tenant: it may not set "{name}"'
-                yield DocumentProblem(source_map, "CXR104", (name,), message)
+        for name in filter(root.__contains__, ("tenant", "api", "credentials")):
+            message = f'the sandbox is built in and contacts no tenant: it may not set "{name}"'
+            yield DocumentProblem(source_map, "CXR104", (name,), message)
         return
-    api = root.get("api")
-    known = api if isinstance(api, Map) else {}
-    if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(known):
+    api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
+    if "tenant" not in root and not {"baseUrl", "issuer", "area"}.intersection(api):
         yield DocumentProblem(source_map, "CXR103", (), 'missing field "tenant"')
-    yield from _check_access(source_map, known)
-
-
-def _check_access(source_map: SourceMap, api: Mapping[str, object]) -> Iterator[DocumentProblem]:
-    """An access key needs to know where it opens; a client's id and secret have no use for that."""
-    said = [name for name in ("issuer", "area") if name in api]
+    issuers = [name for name in ("issuer", "area") if name in api]
     if api.get("auth", "client-credentials") == "client-credentials":
-        for name in said:
+        for name in issuers:
             yield DocumentProblem(source_map, "CXR104", ("api", name), f'"{name}" goes with "auth: access-key" alone')
     if api.get("auth") != "access-key":
         return
-    if not said:
+    if not issuers:
         yield DocumentProblem(source_map, "CXR103", ("api",), 'missing field "issuer" (or "area")')
-    if len(said) > 1:
-        yield DocumentProblem(
-            source_map, "CXR104", ("api", "area"), 'an access key needs either "issuer" or "area", not both'
-        )
+    if len(issuers) > 1:
+        message = 'an access key needs either "issuer" or "area", not both'
+        yield DocumentProblem(source_map, "CXR104", ("api", "area"), message)
     elif "issuer" in api and "tokenUrl" in api:
         message = 'the issuer says where tokens are issued: "tokenUrl" may not stand beside it'
         yield DocumentProblem(source_map, "CXR104", ("api", "tokenUrl"), message)
 
 
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield documents whose kind and name another has. RuleSets that meet in no environment may share a name."""
-    taken: dict[tuple[str, str], dict[str, SourceMap]] = {}
+    """Yield documents whose kind and name exist already. RuleSets without a common environment may share a name."""
+    documents: dict[tuple[str, str], dict[str, SourceMap]] = {}
     for origin in source_maps:
         kind, name = str(origin.root.get("kind")), origin.root.get("name")
         if not isinstance(name, str):
             continue
-        where = _list_environments(origin) if kind == "RuleSet" else [_ALL_ENVIRONMENTS]
-        homes = taken.setdefault((kind, name), {})
-        other = _find_first(homes, where)
-        if other is not None:
-            source = other.text.source(other.index(("name",)))
+        environments = [_ALL_ENVIRONMENTS]
+        if kind == "RuleSet" and "environments" in origin.root:
+            entries = origin.root["environments"]
+            environments = [entry for entry in entries if isinstance(entry, str)] if isinstance(entries, List) else []
+        by_environment = documents.setdefault((kind, name), {})
+        names: Iterable[str] = (_ALL_ENVIRONMENTS, *environments) if environments else ()
+        if _ALL_ENVIRONMENTS in environments:
+            names = by_environment
+        first = next((by_environment[name] for name in names if name in by_environment), None)
+        if first is not None:
+            source = first.text.source(first.index(("name",)))
             message = f"{kind} {quote_name(name)} is already in {source.file}:{source.line}"
             yield DocumentProblem(origin, "CXR111", ("name",), message)
-        for environment in where:
-            homes.setdefault(environment, origin)
+        for environment in environments:
+            by_environment.setdefault(environment, origin)
 
 
-def _list_environments(source_map: SourceMap) -> list[str]:
-    """Return where a RuleSet is meant for."""
-    if "environments" not in source_map.root:
-        return [_ALL_ENVIRONMENTS]
-    listed = source_map.root["environments"]
-    return [one for one in listed if isinstance(one, str)] if isinstance(listed, List) else []
-
-
-def _find_first(by_environment: Mapping[str, SourceMap], environments: Sequence[str]) -> SourceMap | None:
-    """Return a document that is already there in one of the environments."""
-    if _ALL_ENVIRONMENTS in environments:
-        return next(iter(by_environment.values()), None)
-    return next(
-        (by_environment[one] for one in (_ALL_ENVIRONMENTS, *environments) if environments and one in by_environment),
-        None,
-    )
+def _names(source_maps: Iterable[SourceMap], kind: str) -> frozenset[str]:
+    names = (origin.root.get("name") for origin in source_maps if origin.root.get("kind") == kind)
+    return frozenset(name for name in names if isinstance(name, str))
 
 
 def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield names in `environments` that no Environment document has; valid or not, it counts."""
-    written = (origin.root.get("name") for origin in source_maps if origin.root.get("kind") == "Environment")
-    names = frozenset(name for name in written if isinstance(name, str)) | {SANDBOX}
+    """Yield names in `environments` without an Environment document, valid or not."""
+    names = _names(source_maps, "Environment") | {SANDBOX}
     for origin in source_maps:
         if origin.root.get("kind") != "RuleSet":
             continue
-        yield from _find_unknown_in(origin, origin.root, (), names)
         rules = origin.root.get("rules")
-        for place, rule in enumerate(rules if isinstance(rules, List) else ()):
-            if isinstance(rule, Map) and "environments" in rule:
-                yield from _find_unknown_in(origin, rule, ("rules", place), names)
-
-
-def _find_unknown_in(
-    source_map: SourceMap, part: Map, path: tuple[PathStep, ...], names: frozenset[str]
-) -> Iterator[DocumentProblem]:
-    listed = part.get("environments")
-    for place, name in enumerate(listed if isinstance(listed, List) else ()):
-        if isinstance(name, str) and name not in names:
-            message = f"no Environment document is named {quote_name(name)}"
-            yield DocumentProblem(source_map, "CXR113", (*path, "environments", place), message, name, names)
+        parts: list[tuple[tuple[PathStep, ...], Any]] = [((), origin.root)]
+        parts += [(("rules", place), rule) for place, rule in enumerate(rules if isinstance(rules, List) else ())]
+        for path, part in parts:
+            environments = part.get("environments") if isinstance(part, Map) else None
+            for place, name in enumerate(environments if isinstance(environments, List) else ()):
+                if isinstance(name, str) and name not in names:
+                    message = f"no Environment document is named {quote_name(name)}"
+                    yield DocumentProblem(origin, "CXR113", (*path, "environments", place), message, name, names)
 
 
 def find_unknown_profiles(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield profiles that an Environment names and no Profile document has; valid or not, it counts."""
-    written = (origin.root.get("name") for origin in source_maps if origin.root.get("kind") == "Profile")
-    names = frozenset(name for name in written if isinstance(name, str))
+    """Yield profiles of Environments without a Profile document, valid or not."""
+    names = _names(source_maps, "Profile")
     for origin in source_maps:
         api = origin.root.get("api") if origin.root.get("kind") == "Environment" else None
         name = api.get("profile") if isinstance(api, Map) else None
@@ -164,25 +134,25 @@ def find_unknown_profiles(source_maps: Sequence[SourceMap]) -> Iterator[Document
 
 
 def find_shared_owners(environments: Iterable[LoadedDocument[Environment]]) -> Iterator[DocumentProblem]:
-    """Yield environments of one host and owner: each would take the other's rules for its own."""
+    """Yield environments with the same host and owner: each would treat the other's rules as its own."""
     first: dict[tuple[str, str], str] = {}
     for loaded in environments:
-        one = loaded.document
-        other = first.setdefault((one.host, one.owner), one.name)
-        if one.name not in {other, SANDBOX}:
-            message = f"{quote_name(other)} has the same host and owner: each would delete the other's rules"
-            if one.api.auth == "access-key":
+        environment = loaded.document
+        name = first.setdefault((environment.host, environment.owner), environment.name)
+        if environment.name not in {name, SANDBOX}:
+            message = f"{quote_name(name)} has the same host and owner: each would delete the other's rules"
+            if environment.api.auth == "access-key":
                 message += '. Where they are two tenants, name each with "tenant"'
             yield DocumentProblem(loaded.source_map, "CXR114", ("owner",), message)
 
 
 def find_shared_aliases(queues: Iterable[LoadedDocument[Queues]]) -> Iterator[DocumentProblem]:
-    """Yield aliases that two Queues documents define."""
+    """Yield aliases that a second Queues document defines."""
     first: dict[str, LoadedDocument[Queues]] = {}
     for loaded in queues:
         for alias in loaded.document.queues:
-            other = first.setdefault(alias, loaded)
-            if other is not loaded:
-                source = other.source_of("queues", alias)
+            earlier = first.setdefault(alias, loaded)
+            if earlier is not loaded:
+                source = earlier.source_of("queues", alias)
                 message = f"alias {quote_name(alias)} is already in {source.file}:{source.line}"
                 yield DocumentProblem(loaded.source_map, "CXR118", ("queues", alias), message)

@@ -1,15 +1,13 @@
-"""The kinds of documents that people write: Environment, Queues, RuleSet, Intents, RouteTests, Profile.
+"""The kinds of documents that people write. Each field's description is the hover help of editors.
 
-Each field's type says what it may be, its description is the hover help of editors. What fields mean together stands
-in `cross_checks`: a check inside a model would run only once all fields are right, and a person wants all errors at
-once.
+Rules about several fields are in `cross_checks`: a check inside a model runs only once all fields are valid.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Field, Tag, model_validator
 
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.fields import (
@@ -18,8 +16,10 @@ from reconciler.manifest.kinds.fields import (
     Omittable,
     StrictModel,
     YamlList,
+    omittable,
+    optional,
     require_exactly_one,
-    text_or_mapping,
+    text_or_mapping_of,
 )
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
@@ -32,14 +32,10 @@ if TYPE_CHECKING:
 class QueueRef(StrictModel):
     """A live queue, by id or by name."""
 
-    id: Omittable[NonEmptyText] = Field(
-        default=None,
-        description="The queue's id in CXone. Needed only where two queues have one name.",
-        examples=["12345678-1234-1234-1234-123456789012"],
+    id: Omittable[NonEmptyText] = omittable(
+        "The queue's id in CXone. Needed only where two queues have one name.", "12345678-1234-1234-1234-123456789012"
     )
-    name: Omittable[NonEmptyText] = Field(
-        default=None, description="The queue's name, letter by letter as CXone shows it.", examples=["Fraud Test"]
-    )
+    name: Omittable[NonEmptyText] = omittable("The queue's name, letter by letter as CXone shows it.", "Fraud Test")
 
     @model_validator(mode="after")
     def _check_id_or_name(self) -> Self:
@@ -50,20 +46,14 @@ class QueueRef(StrictModel):
 class Queues(StrictModel):
     """Aliases of queues, so that one manifest serves several environments."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
-    kind: Literal["Queues"] = Field(
-        default="Queues", description="This document gives queues short names that rules can use."
-    )
+    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
+    kind: Literal["Queues"] = optional("Queues", "This document gives queues short names that rules can use.")
     name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["queues"])
     queues: dict[
         NonEmptyText,
         Annotated[
             Annotated[NonEmptyText, Tag("<text>")] | Annotated[dict[NonEmptyText, QueueRef], Tag("<mapping>")],
-            Discriminator(
-                text_or_mapping,
-                custom_error_type="CXR104",
-                custom_error_message="must be a live queue's name, or a mapping of environments",
-            ),
+            text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
         ],
     ] = Field(
         description="Each short name, and the live queue that it means: by its name, or for each environment by its id"
@@ -75,9 +65,9 @@ class Queues(StrictModel):
 class Intents(StrictModel):
     """What the bot can say: for coverage and typo checks."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
-    kind: Literal["Intents"] = Field(
-        default="Intents", description="This document lists what the bot can say, to find gaps and misspelt intents."
+    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
+    kind: Literal["Intents"] = optional(
+        "Intents", "This document lists what the bot can say, to find gaps and misspelt intents."
     )
     name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["bank-bot"])
     intents: YamlList[str] = Field(

@@ -1,4 +1,4 @@
-"""Pydantic's errors -> complaints for people, each at the very place, none in pydantic's own phrases."""
+"""Pydantic's errors -> messages for people, each at its exact place."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.source_map import PathStep, SourceMap
 
-
 _TYPE_MESSAGES: Final = {
     "string_type": "must be text",
     "int_type": "must be a whole number",
@@ -31,18 +30,15 @@ _TYPE_MESSAGES: Final = {
     "too_short": "must not be empty",
     "dict_too_short": "must not be empty",
 }
-_BOUND_MESSAGES: Final = {
-    "greater_than_equal": ("ge", "must be {} or more"),
-    "less_than_equal": ("le", "must be {} or less"),
-}
+_BOUNDS: Final = {"greater_than_equal": ("ge", "must be {} or more"), "less_than_equal": ("le", "must be {} or less")}
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
-"""Where people put secrets by mistake: logs are read by more people than manifests."""
+"""Fields that may hold a secret by mistake: more people read logs than manifests."""
 _QUOTED_TEXT: Final = re.compile("'([^']*)'")
 _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
 
 class ValidatedValue(NamedTuple):
-    """What was validated: a model, and the path at which its value stands in a document."""
+    """A validated model, and the path of its value in a document."""
 
     source_map: SourceMap
     model: type[BaseModel]
@@ -50,11 +46,11 @@ class ValidatedValue(NamedTuple):
 
 
 def report_errors(error: ValidationError, validated: ValidatedValue, collector: ErrorCollector) -> None:
-    """Add a complaint for each error of an invalid value."""
+    """Report each error of an invalid value."""
     errors = error.errors(include_url=False)
-    for told, details in enumerate(errors):
+    for position, details in enumerate(errors):
         if collector.is_full:
-            collector.omitted_count += len(errors) - told
+            collector.omitted_count += len(errors) - position
             break
         _report_error(details, validated, collector)
 
@@ -62,17 +58,18 @@ def report_errors(error: ValidationError, validated: ValidatedValue, collector: 
 def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: ErrorCollector) -> None:
     origin, loc = validated.source_map, details["loc"]
     path = origin.document_path((*validated.path, *loc))
+    name = str(loc[-1]) if loc else ""
     match details["type"]:
         case "missing":
-            collector.report("CXR103", origin.index(path), f"missing field {quote_name(str(loc[-1]))}")
+            collector.report("CXR103", origin.index(path), f"missing field {quote_name(name)}")
         case "extra_forbidden":
-            known = _field_names(validated.model, path[len(validated.path) : -1])
-            hint = collector.suggest(str(loc[-1]), known) or f"there are {', '.join(known)}"
-            add = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
-            add("CXR102", origin.key_index(path), f"unknown field {quote_name(str(loc[-1]))}", hint)
+            names = _field_names(validated.model, path[len(validated.path) : -1])
+            hint = collector.suggest(name, names) or f"there are {', '.join(names)}"
+            report = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
+            report("CXR102", origin.key_index(path), f"unknown field {quote_name(name)}", hint)
         case "CXR112":
-            hint = collector.suggest(str(loc[-1]), (*SORTED_OPERATORS, "attribute"))
-            collector.report("CXR112", origin.key_index(path), f"unknown operator {quote_name(str(loc[-1]))}", hint)
+            hint = collector.suggest(name, (*SORTED_OPERATORS, "attribute"))
+            collector.report("CXR112", origin.key_index(path), f"unknown operator {quote_name(name)}", hint)
         case "CXR102" | "CXR103" as code:
             collector.report(code, origin.key_index(path), details["msg"])
         case _:
@@ -82,11 +79,10 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
 def _report_value_error(
     details: ErrorDetails, path: list[PathStep], source_map: SourceMap, collector: ErrorCollector
 ) -> None:
-    """Say what a value must be and what it is."""
-    code, must, known = _find_requirement(details)
+    code, must, names = _find_requirement(details)
     value = details["input"]
     if details["type"] == "too_short" and value:
-        return  # pydantic counts the items that are right; those that are not have complaints of their own
+        return  # pydantic counts the valid items; the invalid ones have errors of their own
     if path == ["apiVersion"]:
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
@@ -98,26 +94,26 @@ def _report_value_error(
     if not must.startswith("must"):
         collector.report(code, source_map.index(path), must)
         return
-    hint = collector.suggest(value, known) if known and isinstance(value, str) else _find_hint(details["type"], value)
+    hint = collector.suggest(value, names) if names and isinstance(value, str) else _find_hint(details["type"], value)
     if path[-1:] == ["when"]:
         hint = f"write when: [{suggest_condition(value) or EXAMPLE_CONDITION}]"
-    what = "" if must.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
-    collector.report(code, source_map.index(path), f"{_subject(path)} {must}{what}", hint)
+    actual = "" if must.startswith(("must not", "must hold")) else f", not {_describe_value(value)}"
+    collector.report(code, source_map.index(path), f"{_subject(path)} {must}{actual}", hint)
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
-    """Return the code, what the value must be, and the known names where it must be one of them."""
+    """Return the code, the requirement, and the valid values where the value must be one of them."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:
         return "CXR104", _TYPE_MESSAGES[kind], ()
     if kind == "literal_error":
-        known = _QUOTED_TEXT.findall(context["expected"])
-        return "CXR104", f"must be {_alternatives(known or [str(context['expected']).lower()])}", known
+        names = _QUOTED_TEXT.findall(context["expected"])
+        choices = ", ".join(names or [str(context["expected"]).lower()])
+        return "CXR104", f"must be {'one of ' if len(names) > 1 else ''}{choices}", names
     if kind == "string_pattern_mismatch":
-        code, must = PATTERN_MESSAGES[context["pattern"]]
-        return code, must, ()
-    if kind in _BOUND_MESSAGES:
-        name, form = _BOUND_MESSAGES[kind]
+        return (*PATTERN_MESSAGES[context["pattern"]], ())
+    if kind in _BOUNDS:
+        name, form = _BOUNDS[kind]
         return "CXR104", form.format(context[name]), ()
     if kind.startswith("CXR"):
         return kind, details["msg"], context.get("known", ())
@@ -129,7 +125,7 @@ def _may_hold_secret(path: Sequence[PathStep]) -> bool:
 
 
 def _subject(path: Sequence[PathStep]) -> str:
-    """Name the field that is meant; for an item of a list, the list's."""
+    """Return the field's name; for an item of a list, the list's."""
     names = [step for step in path if isinstance(step, str)]
     if not names:
         return "the document"
@@ -137,7 +133,6 @@ def _subject(path: Sequence[PathStep]) -> str:
 
 
 def _describe_value(value: object) -> str:
-    """Say what stands there."""
     if isinstance(value, str):
         return f"the text {quote_name(value)}"
     if isinstance(value, (Map, List)):
@@ -148,7 +143,6 @@ def _describe_value(value: object) -> str:
 
 
 def _find_hint(kind: str, value: object) -> str:
-    """Say how to write what was probably meant."""
     if kind == "string_type" and isinstance(value, (bool, int, float)):
         return "put it in quotes"
     if kind == "bool_type" and isinstance(value, str) and value.lower() in _BOOLEANS:
@@ -158,27 +152,17 @@ def _find_hint(kind: str, value: object) -> str:
     return "write it as a list: [...]" if kind == "tuple_type" and isinstance(value, str) else ""
 
 
-def _alternatives(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"one of {', '.join(names)}"
-
-
 def _field_names(kind: type[BaseModel], path: Sequence[PathStep]) -> tuple[str, ...]:
-    """Return the names of the fields that may stand at a path of a document."""
+    """Return the names of the fields that are valid at a path of a document."""
     models = [kind]
     for step in path:
-        below = [
-            model
-            for one in models
-            for field in one.model_fields.values()
-            if field.alias == step
-            for model in _models(field.annotation)
-        ]
-        models = below or models
-    return tuple(dict.fromkeys(field.alias or "" for one in models for field in one.model_fields.values()))
+        fields = (field for model in models for field in model.model_fields.values() if field.alias == step)
+        models = [model for field in fields for model in _models(field.annotation)] or models
+    return tuple(dict.fromkeys(field.alias or "" for model in models for field in model.model_fields.values()))
 
 
 def _models(annotation: Any) -> Iterator[type[BaseModel]]:  # noqa: ANN401 - an annotation may be anything
-    """Return the models inside an annotation: `tuple[X, ...]`, `X | None`, `dict[str, X]`."""
+    """Yield the models inside an annotation: `tuple[X, ...]`, `X | None`, `dict[str, X]`."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
     for inner in get_args(annotation):

@@ -1,12 +1,13 @@
-"""A directory -> the bytes of its manifests. What links, devices and permissions can do to a reader ends here."""
+"""A directory -> the bytes of its manifests. Links, devices and permissions are handled here."""
 
 from __future__ import annotations
 
 import os
 import shlex
 from collections import deque
+from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.finding import Finding
@@ -17,104 +18,90 @@ from reconciler.text.files import NotRegularFileError, read_start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 _EXTENSIONS: Final = (".yaml", ".yml")
 
 
-class _PathEntry(NamedTuple):
-    """A file or directory on the way: its path from the manifests' directory, and where it really is."""
-
-    path: str
-    real_path: str
-
-
 class _DirectoryWalk:
-    """One walk over a directory and all below it. Links are followed last, so that a file keeps its own path."""
+    """One walk over a directory tree. Links are followed last, so that a file keeps its own path."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.root = os.path.realpath(directory)
         self.files: dict[str, str] = {}
-        """Where each manifest really is -> its path."""
+        """The real path of each manifest -> its path."""
         self.errors: list[tuple[str, Finding]] = []
         self._visited: set[str] = set()
-        self._links: deque[_PathEntry] = deque()
+        self._links: deque[tuple[str, str]] = deque()
+        """Paths from the manifests' directory, and real paths."""
 
     def run(self) -> None:
-        """Find every manifest; each directory is looked at once, however many links lead to it."""
-        self._walk_tree(_PathEntry("", self.root))
+        """Find every manifest; each directory is read once, however many links lead to it."""
+        self._walk_tree("", self.root)
         while self._links:
-            link = self._links.popleft()
-            if Path(link.real_path).is_dir():
-                self._walk_tree(link)
+            path, real_path = self._links.popleft()
+            if Path(real_path).is_dir():
+                self._walk_tree(path, real_path)
             else:
-                self.files.setdefault(link.real_path, link.path)
-
-    def report_error(self, code: str, path: str, message: str) -> None:
-        """Note why a path is not read."""
-        self.errors.append((path, _finding(code, self.display_path(path), message)))
+                self.files.setdefault(real_path, path)
 
     def display_path(self, path: str) -> str:
-        """Return a path as a person would type it."""
         return escape_invisible((self.directory / path).as_posix())
 
-    def _walk_tree(self, start: _PathEntry) -> None:
-        waiting = [start]
+    def _report(self, code: str, path: str, message: str) -> None:
+        self.errors.append((path, _finding(code, self.display_path(path), message)))
+
+    def _walk_tree(self, start: str, real_start: str) -> None:
+        waiting = [(start, real_start)]
         while waiting:
-            found = waiting.pop()
-            if found.real_path in self._visited:
+            directory, real_path = waiting.pop()
+            if real_path in self._visited:
                 continue
-            self._visited.add(found.real_path)
+            self._visited.add(real_path)
             try:
-                entries = sorted(os.scandir(found.real_path), key=lambda entry: entry.name)
+                entries = sorted(os.scandir(real_path), key=attrgetter("name"))
             except OSError as error:
-                self.report_error("CXR014", found.path, f"the directory cannot be read: {_reason(error)}")
+                self._report("CXR014", directory, f"the directory cannot be read: {_reason(error)}")
                 continue
             for entry in entries:
-                self._classify(entry, f"{found.path}/{entry.name}".lstrip("/"), waiting)
-
-    def _classify(self, entry: os.DirEntry[str], path: str, waiting: list[_PathEntry]) -> None:
-        """Put a directory's entry where it belongs; hidden ones nowhere."""
-        if entry.name.startswith("."):
-            return
-        if entry.is_symlink():
-            self._add_link(entry, path)
-        elif entry.is_dir(follow_symlinks=False):
-            waiting.append(_PathEntry(path, entry.path))
-        elif entry.name.endswith(_EXTENSIONS):
-            self.files[entry.path] = path
+                path = f"{directory}/{entry.name}".lstrip("/")
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_symlink():
+                    self._add_link(entry, path)
+                elif entry.is_dir(follow_symlinks=False):
+                    waiting.append((path, entry.path))
+                elif entry.name.endswith(_EXTENSIONS):
+                    self.files[entry.path] = path
 
     def _add_link(self, entry: os.DirEntry[str], path: str) -> None:
         real = os.path.realpath(entry.path)
         if not entry.name.endswith(_EXTENSIONS) and not Path(real).is_dir():
             return
         if os.path.commonpath([self.root, real]) == self.root:
-            self._links.append(_PathEntry(path, real))
+            self._links.append((path, real))
         else:
-            self.report_error("CXR003", path, "the symbolic link leads out of the manifests' directory")
+            self._report("CXR003", path, "the symbolic link leads out of the manifests' directory")
 
 
 def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
-    """Yield each manifest's path, in order, with its bytes or the reason why it cannot be read.
-
-    A file that several links lead to is read once.
-    """
+    """Yield each manifest's path, in order, with its bytes or the reason why it is unreadable; each file once."""
     walk = _DirectoryWalk(directory)
-    if not Path(walk.root).is_dir():
-        yield _with_file(_finding("CXR115", walk.display_path(""), "there is no such directory", _init_hint(walk)))
-        return
-    walk.run()
-    if not walk.files and not walk.errors:
-        yield _with_file(
-            _finding("CXR115", walk.display_path(""), "no *.yaml or *.yml file in this directory", _init_hint(walk))
-        )
-    todo: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
-    for path, what in sorted([*todo, *walk.errors], key=lambda one: one[0]):
-        yield walk.display_path(path), what if isinstance(what, Finding) else _read_file(walk.display_path(path), what)
+    root, missing = walk.display_path(""), ""
+    if Path(walk.root).is_dir():
+        walk.run()
+        if not walk.files and not walk.errors:
+            missing = "no *.yaml or *.yml file in this directory"
+    else:
+        missing = "there is no such directory"
+    if missing:
+        yield root, _finding("CXR115", root, missing, _init_hint(root))
+    files: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
+    for path, content in sorted([*files, *walk.errors], key=itemgetter(0)):
+        display_path = walk.display_path(path)
+        yield display_path, content if isinstance(content, Finding) else _read_file(display_path, content)
 
 
 def _read_file(display_path: str, real: str) -> bytes | Finding:
-    """Return a regular file's bytes, one more than allowed at most."""
     try:
         return read_start(real, MAX_FILE_BYTES + 1)
     except NotRegularFileError:
@@ -127,13 +114,8 @@ def _reason(error: OSError) -> str:
     return (error.strerror or "unknown reason").lower()
 
 
-def _with_file(finding: Finding) -> tuple[str, Finding]:
-    return finding.source.file if finding.source else "", finding
-
-
-def _init_hint(walk: _DirectoryWalk) -> str:
-    """Say how to write first manifests there, or to name the directory that has them."""
-    where = "" if walk.display_path("") == "manifests" else f" {shlex.quote(walk.display_path(''))}"
+def _init_hint(directory: str) -> str:
+    where = "" if directory == "manifests" else f" {shlex.quote(directory)}"
     here = "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
     return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR{here}"
 

@@ -1,7 +1,4 @@
-"""The JSON Schema of manifests: what editors show while a person types, and what other tools check against.
-
-The default profile, written out as the document that a person would write: all of it, to start from.
-"""
+"""The JSON Schema of manifests, for editors and other tools, and the default profile as a document to start from."""
 
 from __future__ import annotations
 
@@ -20,16 +17,12 @@ _HEAD: Final = """\
 
 
 def default_profile_yaml() -> str:
-    """Return the text of the document."""
-    return _HEAD + yaml.safe_dump(_profile_document(), sort_keys=False, width=120)
-
-
-def _profile_document() -> dict[str, Any]:
-    """Return the document; lists begin with where they are."""
-    said: dict[str, Any] = DEFAULT_PROFILE.model_dump(mode="json", by_alias=True, exclude_none=True)
+    """Return the default profile as YAML; lists begin with their path."""
+    document: dict[str, Any] = DEFAULT_PROFILE.model_dump(mode="json", by_alias=True, exclude_none=True)
     for name in ("rules", "queues"):
-        said[name] = {"path": said[name].pop("path"), **said[name]}
-    return {**said, "operators": operator_names(DEFAULT_PROFILE.operators)}
+        document[name] = {"path": document[name].pop("path"), **document[name]}
+    document["operators"] = operator_names(DEFAULT_PROFILE.operators)
+    return _HEAD + yaml.safe_dump(document, sort_keys=False, width=120)
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -53,26 +46,26 @@ def manifest_schema() -> dict[str, Any]:
 
 
 def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Leave out what says nothing to a person: titles made from names, and defaults that mean "not there"."""
+    """Remove titles made from names, and defaults that mean "absent"."""
     if isinstance(part, list):
-        for one in part:
-            _tidy(one)
+        for item in part:
+            _tidy(item)
     if not isinstance(part, dict):
         return
     for inner in part.values():
         _tidy(inner)
     for field in part.get("properties", {}).values():
         field.pop("title", None)
-        if "default" in field:
-            field["default"] = _without_nulls(field["default"])
-            if field["default"] is None:
-                del field["default"]
+        if "default" in field and (default := _without_nulls(field["default"])) is not None:
+            field["default"] = default
+        else:
+            field.pop("default", None)
     if "patternProperties" in part:
         part.setdefault("additionalProperties", False)
 
 
 def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a default as somebody would write it: what is null in it would be left out."""
+    """Return a default without its nulls, as a person would write it."""
     if isinstance(default, dict):
         return {name: _without_nulls(value) for name, value in default.items() if value is not None}
     return default

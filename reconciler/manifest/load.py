@@ -29,34 +29,33 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-
 T = TypeVar("T")
 
-_KIND_BY_FIELD: Final = {
+_LIKELY_KINDS: Final = {
     "rules": "RuleSet",
     "owner": "Environment",
     "tests": "RouteTests",
     "queues": "Queues",
     "intents": "Intents",
 }
-"""The field by which a document of a kind is known."""
+"""The field that tells a document's kind."""
 _MAX_PROBLEMS: Final = 5000
-"""That one comparison of all documents tells of."""
+"""Of one comparison of all documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifests:
-    """All documents of a directory, valid each by itself and beside the others."""
+    """All documents of a directory, each valid by itself and together with the others."""
 
     environments: Mapping[str, LoadedDocument[Environment]]
-    queues: tuple[LoadedDocument[Queues], ...]
-    rulesets: tuple[LoadedDocument[RuleSet], ...]
-    intents: tuple[LoadedDocument[Intents], ...]
-    route_tests: tuple[LoadedDocument[RouteTests], ...]
+    queues: tuple[LoadedDocument[Queues], ...] = ()
+    rulesets: tuple[LoadedDocument[RuleSet], ...] = ()
+    intents: tuple[LoadedDocument[Intents], ...] = ()
+    route_tests: tuple[LoadedDocument[RouteTests], ...] = ()
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()
-    """What is wrong with documents that are not here: see `load_environment`."""
+    """Errors of documents that are left out: see `load_environment`."""
 
     def environment(self, name: str) -> Environment:
         """Return the Environment of that name; the sandbox needs no document. Raises UsageError."""
@@ -64,18 +63,18 @@ class Manifests:
             return self.environments[name].document
         if name == SANDBOX:
             return Environment(name=SANDBOX, owner=SANDBOX)
-        known = sorted({*self.environments, SANDBOX})
-        hint = suggest(name, known)
-        raise UsageError(f"no Environment is named {name!r}; there are {', '.join(known)}{hint and f'; {hint}'}")
+        names = sorted({*self.environments, SANDBOX})
+        hint = suggest(name, names)
+        raise UsageError(f"no Environment is named {name!r}; there are {', '.join(names)}{hint and f'; {hint}'}")
 
     def profile(self, environment: Environment) -> Profile:
-        """Return how the environment's tenant is spoken with: the profile that it names, else the tutorial's."""
+        """Return the profile that the environment names, else the default profile."""
         name = environment.api.profile
         return self.profiles[name].document if name is not None else DEFAULT_PROFILE
 
 
 class _CheckedFile(NamedTuple):
-    """A file that could be read: its complaints, and its documents, valid ones and all."""
+    """A readable file: its errors, its valid documents, and the places of all documents."""
 
     parsed: ParsedFile
     valid: list[LoadedDocument[Any]]
@@ -83,16 +82,15 @@ class _CheckedFile(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Tell whether all documents of the file were seen."""
         return self.parsed.is_complete and not self.parsed.collector.is_full
 
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:
-        """Tell whether no error stands between the start of a valid document and that of the next."""
+        """Return whether no error lies between the start of a valid document and that of the next."""
         source = self.parsed.text.source
         starts = [source(origin.start).line for origin in self.source_maps if origin.start > loaded.source_map.start]
         lines = range(source(loaded.source_map.start).line, min(starts, default=sys.maxsize))
-        found = self.parsed.collector.findings()
-        return not any(one.severity == "error" and one.source and one.source.line in lines for one in found)
+        errors = (finding for finding in self.parsed.collector.findings() if finding.severity == "error")
+        return not any(error.source and error.source.line in lines for error in errors)
 
 
 def load_manifests(directory: Path) -> Manifests:
@@ -101,69 +99,52 @@ def load_manifests(directory: Path) -> Manifests:
 
 
 def load_with_changes(directory: Path, changed: Mapping[str, bytes]) -> Manifests:
-    """Return the manifests as they would be with some files added or changed, by the paths that sources have.
-
-    Raises ManifestError, as `load_manifests` does.
-    """
+    """Return the manifests with some files added or changed, by the paths in sources. Raises ManifestError."""
     return _build_manifests(sorted({**dict(read_files(directory)), **changed}.items()))
 
 
 def load_environment(directory: Path, name: str) -> Manifests:
-    """Return an Environment and the profiles, whatever is wrong with other documents; `errors` says what that is.
-
-    Raises ManifestError where the Environment itself, or its profile, is wrong or missing. The sandbox needs none.
-    """
+    """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
     files = _parse_files(read_files(directory))
-    findings = [finding for file in files for finding in _file_findings(file)]
+    findings = _findings(files)
     checked = [file for file in files if isinstance(file, _CheckedFile)]
     sound = [loaded for file in checked for loaded in file.valid if file.is_free_of_errors(loaded)]
-    profiles = {loaded.document.name: loaded for loaded in _documents_of(Profile, sound)}
-    environments = {
-        loaded.document.name: loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name
-    }
+    profiles = _by_name(_documents_of(Profile, sound))
+    environments = _by_name(loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name)
     profile = environments[name].document.api.profile if name in environments else None
-    named = [
-        one for file in checked for one in file.source_maps if one.root.get("name") == name and _is_environment(one)
-    ]
-    if len(named) > 1 or len(environments) < max(len(named), name != SANDBOX) or profile not in {None, *profiles}:
+    roots = [source_map.root for file in checked for source_map in file.source_maps]
+    count = sum(root.get("name") == name and root.get("kind") == "Environment" for root in roots)
+    if count > 1 or len(environments) < max(count, name != SANDBOX) or profile not in {None, *profiles}:
         raise ManifestError(findings)
-    return Manifests(
-        environments=environments,
-        queues=(),
-        rulesets=(),
-        intents=(),
-        route_tests=(),
-        profiles=profiles,
-        errors=tuple(findings),
-    )
-
-
-def _is_environment(source_map: SourceMap) -> bool:
-    """Say whether a document is meant as an Environment."""
-    return bool(source_map.root.get("kind") == "Environment")
+    return Manifests(environments=environments, profiles=profiles, errors=tuple(findings))
 
 
 def _parse_files(contents: Iterable[tuple[str, bytes | Finding]]) -> list[Finding | _CheckedFile]:
-    """Read files, and check each document by itself and beside the others."""
-    files = [what if isinstance(what, Finding) else _check_file(parse_file(what, name)) for name, what in contents]
-    _check_together(files, [loaded for file in files if isinstance(file, _CheckedFile) for loaded in file.valid])
+    """Read files, and check each document by itself and against the others."""
+    files = [data if isinstance(data, Finding) else _check_file(parse_file(data, name)) for name, data in contents]
+    _check_together(files)
     return files
+
+
+def _findings(files: Iterable[Finding | _CheckedFile]) -> list[Finding]:
+    groups = ([file] if isinstance(file, Finding) else file.parsed.collector.findings() for file in files)
+    return list(chain.from_iterable(groups))
 
 
 def _build_manifests(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
     files = _parse_files(contents)
     valid = [loaded for file in files if isinstance(file, _CheckedFile) for loaded in file.valid]
-    findings = [finding for file in files for finding in _file_findings(file)]
+    findings = _findings(files)
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
     return Manifests(
-        environments={loaded.document.name: loaded for loaded in _documents_of(Environment, valid)},
+        environments=_by_name(_documents_of(Environment, valid)),
         queues=_documents_of(Queues, valid),
         rulesets=_documents_of(RuleSet, valid),
         intents=_documents_of(Intents, valid),
         route_tests=_documents_of(RouteTests, valid),
         warnings=tuple(findings),
-        profiles={loaded.document.name: loaded for loaded in _documents_of(Profile, valid)},
+        profiles=_by_name(_documents_of(Profile, valid)),
     )
 
 
@@ -173,40 +154,40 @@ def _check_file(parsed: ParsedFile) -> _CheckedFile:
     for document in parsed.documents:
         if parsed.collector.is_full:
             break
-        if not isinstance(document.value, Map):
+        if isinstance(document.value, Map):
+            source_map = SourceMap(parsed.text, document.value, document.start)
+            checked.source_maps.append(source_map)
+            checked.valid.extend(_validate_document(source_map, parsed.collector))
+        else:
             message = "a document must be a mapping with apiVersion, kind and name"
             parsed.collector.report("CXR013", document.start, message)
-            continue
-        origin = SourceMap(parsed.text, document.value, document.start)
-        checked.source_maps.append(origin)
-        checked.valid.extend(_validate_document(origin, parsed.collector))
     return checked
 
 
 def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list[LoadedDocument[Any]]:
-    """Return the document if its fields are right by themselves, and complain of those that are not."""
-    for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", _kind_hint(source_map.root))):
-        if name not in source_map.root:
+    """Return the document if its fields are valid, and report the fields that are not."""
+    root = source_map.root
+    likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
+    kinds = f"there are {', '.join(KINDS)}{f'; by its fields this one is kind: {likely}' if likely else ''}"
+    for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", kinds)):
+        if name not in root:
             collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
-    kind = source_map.root.get("kind")
+    kind = root.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
         _report_kind_error(source_map, collector)
         return []
     _report_problems(checks.check_document(source_map), collector)
     try:
-        return [
-            LoadedDocument(
-                model.model_validate(source_map.root | _validate_items(source_map, str(kind), collector)), source_map
-            )
-        ]
+        fields = root | _validate_items(source_map, str(kind), collector)
+        return [LoadedDocument(model.model_validate(fields), source_map)]
     except ValidationError as error:
         report_errors(error, ValidatedValue(source_map, model), collector)
         return []
 
 
 def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector) -> dict[str, tuple[Any, ...]]:
-    """Return a long document's items, validated one by one: a file with very many errors need not be seen through."""
+    """Return a long document's items, validated one by one: validation stops once enough errors are reported."""
     name, model = ITEM_FIELDS.get(kind, ("", None))
     items = source_map.root.get(name)
     if model is None or not isinstance(items, List):
@@ -222,26 +203,21 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
     return {name: tuple(valid)}
 
 
-def _kind_hint(fields: Mapping[str, object]) -> str:
-    """Return which kinds there are, and which one a document without a kind looks like."""
-    like = next((kind for field, kind in _KIND_BY_FIELD.items() if field in fields), "")
-    return f"there are {', '.join(KINDS)}{f'; by its fields this one is kind: {like}' if like else ''}"
-
-
 def _report_kind_error(source_map: SourceMap, collector: ErrorCollector) -> None:
-    if "kind" not in source_map.root:
+    if "kind" not in source_map.root:  # already reported as a missing field
         return
-    kind = source_map.root["kind"]
-    what = f", not {quote_name(kind)}" if isinstance(kind, str) else ""
-    hint = collector.suggest(kind, KINDS) if isinstance(kind, str) else ""
-    collector.report("CXR101", source_map.index(("kind",)), f'"kind" must be one of {", ".join(KINDS)}{what}', hint)
+    kind, message, hint = source_map.root["kind"], f'"kind" must be one of {", ".join(KINDS)}', ""
+    if isinstance(kind, str):
+        message, hint = f"{message}, not {quote_name(kind)}", collector.suggest(kind, KINDS)
+    collector.report("CXR101", source_map.index(("kind",)), message, hint)
 
 
-def _check_together(files: list[Finding | _CheckedFile], valid: list[LoadedDocument[Any]]) -> None:
-    """Check the documents beside each other. Where some were not seen, no name can be called unknown."""
+def _check_together(files: list[Finding | _CheckedFile]) -> None:
+    """Check the documents against each other. A name counts as unknown only if every document was read."""
     checked = [file for file in files if isinstance(file, _CheckedFile)]
-    complaints = {file.parsed.text.file: file.parsed.collector for file in checked}
+    collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
     origins = [origin for file in checked for origin in file.source_maps]
+    valid = [loaded for file in checked for loaded in file.valid]
     problems = [
         checks.find_duplicates(origins),
         checks.find_shared_owners(_documents_of(Environment, valid)),
@@ -249,24 +225,24 @@ def _check_together(files: list[Finding | _CheckedFile], valid: list[LoadedDocum
     ]
     if len(checked) == len(files) and all(file.is_complete for file in checked):
         problems += [checks.find_unknown_environments(origins), checks.find_unknown_profiles(origins)]
-    for problem in chain.from_iterable(islice(found, _MAX_PROBLEMS) for found in problems):
-        _report_problems([problem], complaints[problem.source_map.text.file])
+    for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
+        _report_problems([problem], collectors[problem.source_map.text.file])
 
 
 def _report_problems(problems: Iterable[checks.DocumentProblem], collector: ErrorCollector) -> None:
     for problem in problems:
         hint = collector.suggest(problem.unknown_name, sorted(problem.candidates)) if problem.unknown_name else ""
+        index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
-            # Not like any name that there is: an environment of another repository, or one to come, and no typo.
-            collector.warn(problem.code, problem.source_map.index(problem.path), problem.message)
+            # Unlike any existing name: not a typo, but an environment of another repository, or a future one.
+            collector.warn(problem.code, index, problem.message)
         else:
-            collector.report(problem.code, problem.source_map.index(problem.path), problem.message, hint)
+            collector.report(problem.code, index, problem.message, hint)
 
 
-def _file_findings(file: Finding | _CheckedFile) -> list[Finding]:
-    return [file] if isinstance(file, Finding) else file.parsed.collector.findings()
+def _by_name(documents: Iterable[LoadedDocument[T]]) -> dict[str, LoadedDocument[T]]:
+    return {str(loaded.source_map.root["name"]): loaded for loaded in documents}
 
 
 def _documents_of(kind: type[T], documents: Iterable[LoadedDocument[Any]]) -> tuple[LoadedDocument[T], ...]:
-    """Return the documents of one kind."""
     return tuple(loaded for loaded in documents if isinstance(loaded.document, kind))

@@ -1,8 +1,8 @@
-"""Where a document's values stand: paths such as ("rules", 3, "queue") -> file, line and column."""
+"""Places of the values of a document: paths such as ("rules", 3, "queue") -> file, line and column."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from reconciler.manifest.text import List, Map, SourceText
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding, Severity
     from reconciler.model.rule import Address, Source
 
-
 T = TypeVar("T")
 
 PathStep = str | int
@@ -21,14 +20,14 @@ PathStep = str | int
 
 @dataclass(frozen=True, slots=True)
 class SourceMap:
-    """The values of one document as they were read, with the text that they were read from."""
+    """The values of one document as they were read, with their text."""
 
     text: SourceText
     root: Map
     start: int
 
     def index(self, path: Sequence[PathStep]) -> int:
-        """Return the index of a value; that of its nearest parent where there is no such value."""
+        """Return the index of a value, or of its nearest parent."""
         value: Any = self.root
         index = self.start
         for step in path:
@@ -39,20 +38,20 @@ class SourceMap:
         return index
 
     def key_index(self, path: Sequence[PathStep]) -> int:
-        """Return the index of a value's key; that of the nearest parent where there is no such key."""
+        """Return the index of a value's key, or of its nearest parent."""
         *parents, key = path
         value = self.value(parents)
         return value.key_index(str(key)) if isinstance(value, Map) and key in value else self.index(path)
 
     def value(self, path: Sequence[PathStep]) -> Any:  # noqa: ANN401 - a manifest's value may be of any type
-        """Return the value at a path that exists."""
+        """Return the value at an existing path."""
         value: Any = self.root
         for step in path:
             value = value[step]
         return value
 
     def document_path(self, loc: Sequence[PathStep]) -> list[PathStep]:
-        """Return the steps of a pydantic location that lead through this document: unions add steps of their own."""
+        """Return the steps of a pydantic location that exist in this document, because unions add steps."""
         value: Any = self.root
         steps: list[PathStep] = []
         for step in loc:
@@ -70,7 +69,7 @@ def _has(value: object, step: PathStep) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument(Generic[T]):
-    """A document, and where each part of it stands."""
+    """A document, and the places of its parts."""
 
     document: T
     source_map: SourceMap
@@ -81,10 +80,7 @@ class LoadedDocument(Generic[T]):
         return self.source_map.text.file
 
     def source_of(self, *path: PathStep) -> Source:
-        """Return where a value stands, such as `source_of("rules", 3, "queue")`.
-
-        Its nearest parent if it is not written.
-        """
+        """Return the place of a value, such as `source_of("rules", 3, "queue")`, or of its nearest parent."""
         return self.source_map.text.source(self.source_map.index(path))
 
     def finding(
@@ -98,4 +94,4 @@ class LoadedDocument(Generic[T]):
     ) -> Finding:
         """Return a finding about a value, with its line for the caret."""
         index = self.source_map.index(path)
-        return self.source_map.text.finding(code, index, message, severity=severity, hint=hint, address=address)
+        return replace(self.source_map.text.finding(code, index, message, hint), severity=severity, address=address)

@@ -1,7 +1,4 @@
-"""A manifest's text and what is wrong in it: characters to lines and columns, excerpts, findings.
-
-Values as they were read, which know where their parts stand. Places are indexes into the file's text.
-"""
+"""A manifest's text and its findings: characters to lines and columns, excerpts. Places are indexes into the text."""
 
 from __future__ import annotations
 
@@ -10,82 +7,75 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from reconciler.model.finding import Finding, Severity
-from reconciler.model.rule import Address, Source
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Source
 from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
 _MAX_UNINDEXED_KEYS: Final = 32
 
 
 class Map(dict[str, Any]):
-    """A mapping that knows where its parts stand: `marks` holds the index of each key and value, in turn."""
+    """A mapping that records the places of its parts: `marks` holds the index of each key and value, in turn."""
 
     __slots__ = ("_places", "marks")
     marks: list[int]
 
     def key_index(self, key: str) -> int:
-        """Return where a key stands."""
+        """Return the index of a key."""
         return self.marks[2 * self._position(key)]
 
     def value_index(self, key: str) -> int:
-        """Return where a key's value stands."""
+        """Return the index of a key's value."""
         return self.marks[2 * self._position(key) + 1]
 
     def _position(self, key: str) -> int:
-        """Return how many keys stand before this one; counted once in a mapping that is asked often and is large."""
         if len(self) <= _MAX_UNINDEXED_KEYS:
             return list(self).index(key)
         if not hasattr(self, "_places"):
-            self._places = {one: place for place, one in enumerate(self)}
+            self._places = {name: place for place, name in enumerate(self)}
         return self._places[key]
 
 
 class List(list[Any]):
-    """A sequence that knows where its parts stand: `marks` holds the index of each item."""
+    """A sequence that records the places of its parts: `marks` holds the index of each item."""
 
     __slots__ = ("marks",)
     marks: list[int]
 
     def value_index(self, position: int) -> int:
-        """Return where an item stands."""
+        """Return the index of an item."""
         return self.marks[position]
 
 
 class Document(NamedTuple):
-    """One document of a file: its value and the index where that begins."""
+    """One document of a file: its value and the index of its start."""
 
     value: Any
     start: int
 
 
 MAX_FINDINGS: Final = 1000
-"""Findings that are told of one file; the rest are counted."""
+"""Reported findings of one file; the rest are counted."""
 
 _MAX_EXCERPT: Final = 400
 _BLOCK_SIZE: Final = 4096
-_UNPRINTABLE: Final = {"\t": " "}
-"""One character for one, so that the caret stays in its column."""
 _TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
 
 
 @dataclass(frozen=True)
 class SourceText:
-    """One file's text. Places in it are character indexes; people see lines and columns from 1."""
+    """One file's text. Places are character indexes; messages show lines and columns from 1."""
 
     file: str
     text: str
 
     @cached_property
     def _blocks(self) -> list[tuple[int, int]]:
-        """For each block of text: the lines that ended before it, and where the line that it begins in began.
-
-        An index of every line would cost a file of five million of them more memory than all else together.
-        """
+        """For each block of text: the lines that ended before it, its first line's start."""
         blocks, lines, began = [], 0, 0
         for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
             blocks.append((lines, began))
@@ -94,110 +84,84 @@ class SourceText:
         return blocks
 
     def source(self, index: int) -> Source:
-        """Return file, line and column of a character.
-
-        Line feeds alone end lines: see `yaml_reader.replace_forbidden`.
-        """
+        """Return file, line and column of a character. Line feeds alone end lines: `yaml_reader.replace_forbidden`."""
         lines, began = self._blocks[index // _BLOCK_SIZE]
         block = index - index % _BLOCK_SIZE
         began = self.text.rfind("\n", block, index) + 1 or began
         return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
 
     def excerpt(self, index: int, column: int) -> str:
-        """Return the line around a character, fit to print; nothing where it is too long to show."""
+        """Return the printable line around a character, or "" if it is too long."""
         start = index - column + 1
         end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
         if end < 0 and len(self.text) - start > _MAX_EXCERPT:
             return ""
+        # One character for one, so that the caret stays in its column.
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
-        return "".join(one if is_visible(one) else _UNPRINTABLE.get(one, "\ufffd") for one in line)
+        return "".join(char if is_visible(char) else " " if char == "\t" else "\ufffd" for char in line)
 
-    def finding(
-        self,
-        code: str,
-        index: int,
-        message: str,
-        *,
-        severity: Severity = "error",
-        hint: str = "",
-        address: Address | None = None,
-    ) -> Finding:
-        """Return a finding about what begins at a character, with its line and how much of it is meant."""
+    def finding(self, code: str, index: int, message: str, hint: str = "") -> Finding:
+        """Return an error at the token at a character, with its line and length."""
         source = self.source(index)
         excerpt = self.excerpt(index, source.column)
         token = _TOKEN.match(excerpt, source.column - 1)
-        span = len(token[0]) if token else 1
-        return Finding(
-            code=code,
-            severity=severity,
-            message=message,
-            source=source,
-            address=address,
-            hint=hint,
-            excerpt=excerpt,
-            span=span,
-        )
+        finding = Finding(code=code, severity="error", message=message, source=source, hint=hint)
+        return replace(finding, excerpt=excerpt, span=len(token[0]) if token else 1)
 
 
 @dataclass(kw_only=True)
 class ErrorCollector:
-    """The errors of one file, as they are found; only so many are kept, the others counted."""
+    """The errors of one file; up to a limit they are kept, then counted."""
 
     text: SourceText
     collected: list[Finding] = field(default_factory=list)
     refused_indexes: set[int] = field(default_factory=set)
-    """Where reading refused something: what follows from that is not told as well."""
+    """Places of reading errors: errors that follow from them are not reported."""
     omitted_count: int = 0
-    suggestions_left: int = 100
-    """How many more nearest names are looked for: it is the one thing here that costs."""
+    remaining_suggestions: int = 100
+    """The budget of nearest names, because the search is slow."""
 
     def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Note an error of reading: the value at this place is not what stands there."""
+        """Record a reading error: the value at this place is not the one in the text."""
         self.refused_indexes.add(index)
         self._append(code, index, message, hint)
 
     def report(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Note an error of meaning, unless it only follows from one of reading."""
+        """Record an error of meaning, unless it only follows from a reading error."""
         if index not in self.refused_indexes:
             self._append(code, index, message, hint)
 
     def warn(self, code: str, index: int, message: str) -> None:
-        """Note what is most likely meant as it stands, and should be known all the same."""
+        """Record a value that is most likely intended, with a warning."""
         if not self.is_full:
-            self.collected.append(self.text.finding(code, index, message, severity="warning"))
+            self.collected.append(replace(self.text.finding(code, index, message), severity="warning"))
 
     def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Note an error of meaning without its line, which may hold a secret."""
+        """Record an error of meaning without its line, which may hold a secret."""
         if index not in self.refused_indexes and not self.is_full:
-            self.collected.append(replace(self.text.finding(code, index, message, hint=hint), excerpt="", span=1))
+            self.collected.append(replace(self.text.finding(code, index, message, hint), excerpt="", span=1))
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
-        """Return a hint with the nearest known name, if there is one and the file has not asked for too many."""
-        self.suggestions_left -= 1
-        return suggest(name, candidates) if self.suggestions_left >= 0 else ""
+        """Return a hint with the nearest valid name, if there is one and the budget of the file is not spent."""
+        self.remaining_suggestions -= 1
+        return suggest(name, candidates) if self.remaining_suggestions >= 0 else ""
 
     @property
     def is_full(self) -> bool:
-        """Tell whether enough is told, so that nobody need look for further errors, or word them."""
+        """Return whether enough errors are reported, so that the search for further ones can end."""
         return len(self.collected) >= MAX_FINDINGS
 
     def findings(self) -> list[Finding]:
-        """Return the findings by line and column, and last how many more there are."""
-        told = sorted(self.collected, key=lambda one: one.source or ("", 0, 0))
+        """Return the findings by line and column, and last the number of omitted ones."""
+        findings = sorted(self.collected, key=lambda finding: finding.source or ("", 0, 0))
         if self.is_full:
-            more = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
-            told.append(
-                Finding(
-                    code=told[-1].code,
-                    severity="error",
-                    message=f"and {more} errors in this file",
-                    source=told[-1].source,
-                )
-            )
-        return told
+            count = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
+            message, last = f"and {count} errors in this file", findings[-1]
+            findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
+        return findings
 
     def _append(self, code: str, index: int, message: str, hint: str) -> None:
         if self.is_full:
             self.omitted_count += 1
         else:
-            self.collected.append(self.text.finding(code, index, message, hint=hint))
+            self.collected.append(self.text.finding(code, index, message, hint))

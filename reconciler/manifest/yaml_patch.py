@@ -1,11 +1,4 @@
-"""Single values of a manifest's text exchanged in place: every byte that is not meant stays as it is.
-
-The style around a value is kept: its quotes, brackets or lines, indentation and line ends.
-
-Where each part of a manifest begins and ends in its text, and how it is written: what a patch in place needs.
-
-Lines and columns around the parts of a manifest's text, for edits that keep them.
-"""
+"""Values of a manifest's text replaced in place: quotes, brackets, indentation, comments and line ends stay."""
 
 from __future__ import annotations
 
@@ -13,6 +6,7 @@ import json
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
@@ -29,9 +23,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A scalar, a mapping (`keys` and `values` in turn) or a list (`values`); `end` is behind its last character.
+    """A scalar, mapping (`keys` and `values`) or list (`values`); `end` is behind its last character.
 
-    `style` of a scalar is its quote, `|`, `>` or nothing; of a list or mapping it is `flow` or `block`.
+    `style` is a scalar's quote, `|`, `>` or nothing, and `flow` or `block` of a list or mapping.
     """
 
     start: int
@@ -42,16 +36,16 @@ class Node:
 
     @property
     def is_flow(self) -> bool:
-        """Say whether this is a list or mapping in brackets."""
+        """Return whether this is a list or mapping in brackets."""
         return self.style == "flow"
 
 
 def find_mapping(text: str, start: int) -> Node:
-    """Return the mapping that begins at a character. KeyError where none does; the text is known to be valid."""
+    """Return the mapping that begins at a character. Raises KeyError; the text is valid."""
     for document in compose_all(text, CBaseLoader):
-        for found in _mappings(document):
-            if found.start_mark.index == start:
-                return _node(found, text)
+        for mapping in _mappings(document):
+            if mapping.start_mark.index == start:
+                return _node(mapping, text)
     raise KeyError(start)
 
 
@@ -72,67 +66,58 @@ def _node(node: Any, text: str) -> Node:  # noqa: ANN401 - PyYAML's nodes
         if node.style in ("|", ">"):
             end = start + len(text[start:end].rstrip())
         return Node(start=start, end=end, style=node.style or "")
-    if isinstance(node, MappingNode):
-        keys = tuple(_node(key, text) for key, _ in node.value)
-        values = tuple(_node(value, text) for _, value in node.value)
-    else:
-        keys, values = (), tuple(_node(value, text) for value in node.value)
-    if node.flow_style:
-        return Node(start=start, end=end, style="flow", keys=keys, values=values)
-    # A block's own end is where the next thing begins.
-    return Node(start=start, end=values[-1].end if values else end, style="block", keys=keys, values=values)
+    pairs = node.value if isinstance(node, MappingNode) else [(None, value) for value in node.value]
+    keys = tuple(_node(key, text) for key, _ in pairs if key is not None)
+    values = tuple(_node(value, text) for _, value in pairs)
+    if values and not node.flow_style:
+        end = values[-1].end  # because a block's own end is the start of the next node
+    return Node(start=start, end=end, style="flow" if node.flow_style else "block", keys=keys, values=values)
 
 
 class CannotPatchError(Exception):
-    """A change that would take more than it is about with it, such as a comment; the message says what."""
+    """A change that would remove more than it should, such as a comment."""
 
 
-class Layout:
-    """One text. Places are character indexes; columns count from 0."""
+class _Layout:
+    """Lines and columns of one text. Places are character indexes; columns count from 0."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.line_end = "\r\n" if "\r\n" in text else "\n"
 
     def line_start(self, at: int) -> int:
-        """Return where the line of a character begins."""
         return self.text.rfind("\n", 0, at) + 1
 
     def column(self, at: int) -> int:
-        """Return how many characters of its line stand before a character."""
         return at - self.line_start(at)
 
     def end_of_line(self, at: int) -> int:
-        """Return where the line ends that a place is in, before what ends it; comments belong to the line."""
+        """Return the end of the line of a character, before its line end; comments belong to the line."""
         end = self.text.find("\n", at)
-        if end < 0:
-            return len(self.text)
-        return end - 1 if self.text[end - 1 : end] == "\r" and end > at else end
+        end = len(self.text) if end < 0 else end
+        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" and end > at else end
 
     def lines(self, start: int, end: int) -> tuple[int, int]:
-        """Return the whole lines from one place to another, with what ends the last one; of the text's end, before."""
+        """Return the range of whole lines, with the last line end (at the text's end, the first)."""
         first, last = self.line_start(start), self.text.find("\n", end)
         if last >= 0:
             return first, last + 1
         return max(self.text.rfind("\n", 0, first), 0), len(self.text)
 
     def is_line_start(self, at: int) -> bool:
-        """Say whether nothing but indentation stands before a place."""
         return not self.text[self.line_start(at) : at].strip()
 
     def find_dash(self, item: Node) -> int:
-        """Return where the dash of an item of a list in lines stands. Raises CannotPatchError."""
         at = self.text.rfind("-", 0, item.start)
         if at < 0 or self.text[at + 1 : item.start].strip():
             raise CannotPatchError("a comment stands between a dash and its item")
         return at
 
     def bracket_range(self, parts: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[int, int]:
-        """Return what goes with the parts of a list in brackets from one to before another: their commas too."""
         until_next = last < len(parts)
         begin = first if until_next else max(first - 1, 0)
         gaps = pairwise(parts[begin : last + 1])
-        if any("#" in self.text[one[1] : other[0]] for one, other in gaps):
+        if any("#" in self.text[left[1] : right[0]] for left, right in gaps):
             raise CannotPatchError("a comment stands beside what is taken out")
         end = parts[last][0] if until_next else parts[last - 1][1]
         return parts[begin][0 if begin == first else 1], end
@@ -147,31 +132,31 @@ class TextEdit(NamedTuple):
 
 
 def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
-    """Return the text with the edits made; of several at one place the first stands first."""
-    in_order = sorted(edits, key=lambda one: (one.start, one.end))
+    """Return the text with the edits applied; edits of one place keep their order."""
+    in_order = sorted(edits, key=itemgetter(0, 1))
     for edit in reversed(in_order):
         text = text[: edit.start] + edit.text + text[edit.end :]
     return text
 
 
 def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]:
-    """Return the edits that make the mapping at a node, which says `old`, say `new`. Raises CannotPatchError."""
-    patching = _Patcher(text)
-    patching.patch_value(node, old, new, "in block")
-    return patching.edits
+    """Return the edits that turn the mapping at a node from `old` to `new`. Raises CannotPatchError."""
+    patcher = _Patcher(text)
+    patcher.patch_value(node, old, new, "in block")
+    return patcher.edits
 
 
 class _Patcher:
-    """The edits of one text, as they are found."""
+    """Collects the edits of one text."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.layout = text, Layout(text)
+        self.text, self.layout = text, _Layout(text)
         self.edits: list[TextEdit] = []
 
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
-        """Exchange what differs in a value; `style` says whether it stands in brackets."""
+        """Replace the differences in a value; `style` is "in flow" inside brackets, else "in block"."""
         inside = "in flow" if node.is_flow else style
-        if _json_text(old) == _json_text(new):
+        if json.dumps(old) == json.dumps(new):  # because 1 equals True
             return
         if not _have_same_kind(old, new):
             space = " " if node.start == node.end else ""
@@ -185,46 +170,44 @@ class _Patcher:
         self.edits.append(TextEdit(start, end, text))
 
     def _patch_mapping(self, node: Node, old: dict[str, Json], new: dict[str, Json], style: str) -> None:
-        """Exchange, rename, take out and put in entries."""
         names, renamed = list(old), _pair_renamed(old, new)
-        for at, name in enumerate(names):
-            now = name if name in new else renamed.get(name)
-            if now is not None:
-                self._patch_entry(node, at, (name, old[name]), (now, new[now]), style)
-        gone = [at for at, name in enumerate(names) if name not in new and name not in renamed]
-        for first, last in _group_consecutive(gone):
+        removed = []
+        for position, name in enumerate(names):
+            new_name = name if name in new else renamed.get(name)
+            if new_name is None:
+                removed.append(position)
+            else:
+                self._patch_entry(node, position, (name, old[name]), (new_name, new[new_name]), style)
+        for first, last in _group_consecutive(removed):
             self._remove_entries(node, first, last)
-        origin = {now: name for name, now in renamed.items()}
+        old_names = {new_name: name for name, new_name in renamed.items()}
         before = -1
         for name, value in new.items():
-            if name in old or name in origin:
-                before = names.index(origin.get(name, name))
+            if name in old or name in old_names:
+                before = names.index(old_names.get(name, name))
             else:
                 self._insert_entry(node, before, name, value)
 
     def _patch_entry(self, node: Node, at: int, old: MappingEntry, new: MappingEntry, style: str) -> None:
-        """Exchange one entry's name and value; a list that takes the place of a text may need lines of its own."""
+        """Replace an entry's name and value; a list in place of a text may need lines of its own."""
         key, value = node.keys[at], node.values[at]
         if old[0] != new[0]:
             self._add_edit(key.start, key.end, new[0])
         between = self.text[key.end : value.start]
         if not node.is_flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
-            first, *others = format_entry(new[0], new[1], self.layout.column(key.start))
-            text = self.layout.line_end.join([first.partition(":")[2].strip(), *others])
+            first, *lines = format_entry(new[0], new[1], self.layout.column(key.start))
+            text = self.layout.line_end.join([first.partition(":")[2].strip(), *lines])
             self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
         elif value.style == "block" and not _have_same_kind(old[1], new[1]):
-            self._replace_lines(key, value, _format_like(value, new[1], style))
+            # The value moves behind its key, in place of the lines below it; a comment in the key's line stays.
+            colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
+            self._add_edit(colon, colon, f" {_format_like(value, new[1], style)}")
+            self._add_edit(end, value.end, "")
         else:
             self.patch_value(value, old[1], new[1], style)
 
-    def _replace_lines(self, key: Node, value: Node, text: str) -> None:
-        """Put a value behind its key, in the place of lines below it; a comment in the key's line stays."""
-        colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
-        self._add_edit(colon, colon, f" {text}")
-        self._add_edit(end, value.end, "")
-
     def _remove_entries(self, node: Node, first: int, last: int) -> None:
-        """Take entries out of a mapping: with their lines in a block, with their commas in brackets."""
+        """Remove entries: with their lines in a block, with their commas in brackets."""
         start, end = node.keys[first].start, node.values[last - 1].end
         if node.is_flow:
             parts = tuple((key.start, value.end) for key, value in zip(node.keys, node.values, strict=True))
@@ -238,37 +221,32 @@ class _Patcher:
             raise CannotPatchError("a comment would be lost with the field that is taken out")
 
     def _insert_entry(self, node: Node, before: int, name: str, value: Json) -> None:
-        """Put an entry behind another one; behind none (-1), first of all."""
+        """Insert an entry behind another; with -1, first of all."""
         at = node.keys[0].start if before < 0 else node.values[before].end
         if node.is_flow:
-            shown = f"{format_scalar(name)}: {format_flow(value)}"
-            self._add_edit(at, at, f"{shown}, " if before < 0 else f", {shown}")
-            return
-        lines = format_entry(name, value, self.layout.column(node.keys[0].start))
-        if before < 0:
-            self._insert_before(at, lines)
+            text = f"{format_scalar(name)}: {format_flow(value)}"
+            self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
         else:
-            self._insert_after(at, lines)
+            insert = self._insert_before if before < 0 else self._insert_after
+            insert(at, format_entry(name, value, self.layout.column(node.keys[0].start)))
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
-        """Exchange items, and take out and put in those that have no counterpart."""
-        matcher = SequenceMatcher(
-            None, [_json_text(one) for one in old], [_json_text(one) for one in new], autojunk=False
-        )
-        for kind, first, last, other_first, other_last in matcher.get_opcodes():
+        """Replace items, and remove and insert those without a counterpart."""
+        matcher = SequenceMatcher(None, list(map(json.dumps, old)), list(map(json.dumps, new)), autojunk=False)
+        for kind, first, last, new_first, new_last in matcher.get_opcodes():
             if kind == "equal":
                 continue
-            common = min(last - first, other_last - other_first)
+            common = min(last - first, new_last - new_first)
             for step in range(common):
-                self.patch_value(node.values[first + step], old[first + step], new[other_first + step], style)
+                self.patch_value(node.values[first + step], old[first + step], new[new_first + step], style)
             if first + common < last:
                 self._remove_items(node, first + common, last)
-            for item in new[other_first + common : other_last]:
+            for item in new[new_first + common : new_last]:
                 self._insert_item(node, first + common, item)
 
     def _remove_items(self, node: Node, first: int, last: int) -> None:
         if node.is_flow:
-            parts = tuple((one.start, one.end) for one in node.values)
+            parts = tuple((item.start, item.end) for item in node.values)
             self._add_edit(*self.layout.bracket_range(parts, first, last), "")
             return
         for item in node.values[first:last]:
@@ -278,7 +256,7 @@ class _Patcher:
             self._add_edit(*self.layout.lines(dash, item.end), "")
 
     def _insert_item(self, node: Node, at: int, item: Json) -> None:
-        """Put an item before the one at a place, or behind the last."""
+        """Insert an item before the one at a position, or behind the last."""
         behind = at == len(node.values)
         if node.is_flow:
             where = node.values[-1].end if behind else node.values[at].start
@@ -291,54 +269,51 @@ class _Patcher:
             self._insert_before(self.layout.find_dash(node.values[at]), lines)
 
     def _format_item(self, node: Node, item: Json, column: int) -> list[str]:
-        """Return the lines of an item of a list in lines, written as those beside it are."""
-        if isinstance(item, dict) and any(one.keys and not one.is_flow for one in node.values):
-            first, *others = format_mapping(item, column + 2)
-            return [f"{' ' * column}- {first[column + 2 :]}", *others]
+        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
+            first, *lines = format_mapping(item, column + 2)
+            return [f"{' ' * column}- {first[column + 2 :]}", *lines]
         return [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
 
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
-        """Put lines behind the one in which a value ends."""
         at = self.layout.end_of_line(end)
         self._add_edit(at, at, "".join(f"{self.layout.line_end}{line}" for line in lines))
 
     def _insert_before(self, at: int, lines: Sequence[str]) -> None:
-        """Put lines where a line's first thing begins, which goes on to the next one."""
         column = self.layout.column(at)
         self._add_edit(at, at, self.layout.line_end.join([lines[0][column:], *lines[1:], " " * column]))
 
 
 def _have_same_kind(old: Json, new: Json) -> bool:
-    """Say whether both are mappings, or both lists, with something in them: then only parts need change."""
-    kinds = [kind for kind in (dict, list) if isinstance(old, kind) and isinstance(new, kind)]
-    return bool(kinds and old and new)
+    """Return whether both are mappings or both lists, and not empty: then only parts change."""
+    return bool(old and new) and any(isinstance(old, kind) and isinstance(new, kind) for kind in (dict, list))
 
 
 def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
-    """Pair the entries that are gone with new ones in the same place."""
-    gone = {_previous_shared(old, name, new): name for name in old if name not in new}
-    found = {}
+    """Pair the removed entries with new ones in the same place."""
+    removed = {_previous_shared(old, name, new): name for name in old if name not in new}
+    pairs = {}
     for name in new:
         place = _previous_shared(new, name, old)
-        if name not in old and place in gone:
-            found[gone.pop(place)] = name
-    return found
+        if name not in old and place in removed:
+            pairs[removed.pop(place)] = name
+    return pairs
 
 
-def _previous_shared(fields: dict[str, Json], name: str, other_fields: dict[str, Json]) -> str:
-    """Return the last entry before one that the other mapping has too."""
+def _previous_shared(fields: dict[str, Json], name: str, counterpart: dict[str, Json]) -> str:
+    """Return the last entry before a name that the second mapping has too."""
     names = list(fields)
-    return next((one for one in reversed(names[: names.index(name)]) if one in other_fields), "")
+    return next(filter(counterpart.__contains__, reversed(names[: names.index(name)])), "")
 
 
 def _group_consecutive(positions: Sequence[int]) -> list[tuple[int, int]]:
-    """Return consecutive places as first and behind the last."""
-    groups = [[at for _, at in group] for _, group in groupby(enumerate(positions), lambda one: one[1] - one[0])]
+    """Return runs of consecutive positions as first and behind the last."""
+    runs = groupby(enumerate(positions), lambda pair: pair[1] - pair[0])
+    groups = [[position for _, position in run] for _, run in runs]
     return [(group[0], group[-1] + 1) for group in groups]
 
 
 def _format_like(node: Node, value: Json, style: str) -> str:
-    """Return a value on one line, a text in the quotes of the one that it takes the place of."""
+    """Return a value on one line, a text in the quotes of the previous value."""
     if isinstance(value, (dict, list)):
         return format_flow(value)
     if isinstance(value, str) and node.style == '"':
@@ -346,8 +321,3 @@ def _format_like(node: Node, value: Json, style: str) -> str:
     if isinstance(value, str) and node.style == "'" and value.isprintable():
         return "'" + value.replace("'", "''") + "'"
     return format_scalar(value, "in flow" if node.is_flow else style)
-
-
-def _json_text(value: Json) -> str:
-    """Return what tells values apart: 1 is neither true nor "1"."""
-    return json.dumps(value)

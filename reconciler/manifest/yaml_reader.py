@@ -1,9 +1,7 @@
-"""YAML text -> values with their places, read strictly: pull requests are untrusted (invariants R14).
+"""YAML bytes -> values with their places, read strictly: pull requests are untrusted (invariants R14).
 
-On the events of libyaml's parser, not on a loader: a loader would have resolved aliases, tags and `no` before anyone
-could refuse them. Nothing raises here: a file yields what could be read of it, and what is wrong in it.
-
-A file's bytes -> text that every parser and editor takes alike (invariants R14).
+On the events of libyaml's parser, because a loader resolves aliases, tags and `no` before they can be refused.
+No function raises for an invalid file: a file yields its readable values, and its errors.
 """
 
 from __future__ import annotations
@@ -31,7 +29,6 @@ from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 """Bytes of a file."""
 
@@ -43,62 +40,51 @@ _PLACEHOLDER: Final = "\ufffd"
 
 
 class StopReadingError(Exception):
-    """Nothing further in this file can be read with any certainty; the complaint is already made."""
+    """The rest of the file cannot be read reliably; the error is already reported."""
+
+
+def stop_reading(collector: ErrorCollector, code: str, index: int, message: str, hint: str = "") -> NoReturn:
+    """Report an error after which the rest of the file is unreliable. Raises StopReadingError."""
+    collector.report_unreadable(code, index, message, hint)
+    raise StopReadingError
 
 
 def decode_text(data: bytes, collector: ErrorCollector) -> str:
     """Return the text of UTF-8 bytes, without the mark that some editors put in front."""
     if len(data) > MAX_FILE_BYTES:
-        collector.report_unreadable("CXR002", 0, "the file is larger than 5 MiB", "split it into several files")
-        raise StopReadingError
+        stop_reading(collector, "CXR002", 0, "the file is larger than 5 MiB", "split it into several files")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        collector.report_unreadable("CXR001", 0, "the file is UTF-16, not UTF-8", "save it as UTF-8")
-        raise StopReadingError
+        stop_reading(collector, "CXR001", 0, "the file is UTF-16, not UTF-8", "save it as UTF-8")
     try:
         return data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         collector.text = SourceText(collector.text.file, data[: error.start].decode().removeprefix("\ufeff"))
-        byte = data[error.start]
-        collector.report_unreadable(
-            "CXR001", len(collector.text.text), f"byte 0x{byte:02x} is not UTF-8", "save the file as UTF-8"
-        )
-        raise StopReadingError from error
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        stop_reading(collector, "CXR001", len(collector.text.text), message, "save the file as UTF-8")
 
 
 def replace_forbidden(collector: ErrorCollector) -> str:
-    """Refuse characters that editors and parsers take differently, and put a harmless one in the place of each.
-
-    A lone carriage return is one of them: a review shows one line where YAML sees two. Without these, the parser's
-    lines are those that people see. %TAG lines are counted here since the parser's time grows with their square.
-    """
+    """Return the text with characters that editors and parsers treat differently reported and replaced."""
     text = collector.text.text
     for pattern in (_FORBIDDEN, _LONE_RETURN):
         for count, match in enumerate(pattern.finditer(text)):
             if count == _MAX_FORBIDDEN:
-                collector.report_unreadable(
-                    "CXR015", match.start(), "too many forbidden characters: is this a text file?"
-                )
-                raise StopReadingError
-            _refuse_character(match, collector)
+                stop_reading(collector, "CXR015", match.start(), "too many forbidden characters: is this a text file?")
+            point = ord(match[0])
+            name = f"the character U+{point:04X}" if match[0] != "\r" else "a carriage return without a line feed"
+            hint = f'in a text, write it as "\\u{point:04x}" in double quotes'
+            collector.report_unreadable("CXR015", match.start(), f"{name} may not stand in a manifest", hint)
         text = pattern.sub(_PLACEHOLDER, text)
+    # The parser's time grows with the square of the %TAG lines.
     if text.count("\n%TAG") > _MAX_TAG_DIRECTIVES:
-        collector.report_unreadable(
-            "CXR008", 0 if text.startswith("%TAG") else text.index("\n%TAG") + 1, "%TAG directives are refused"
-        )
-        raise StopReadingError
+        index = 0 if text.startswith("%TAG") else text.index("\n%TAG") + 1
+        stop_reading(collector, "CXR008", index, "%TAG directives are refused")
     return text
-
-
-def _refuse_character(match: re.Match[str], collector: ErrorCollector) -> None:
-    point = ord(match[0])
-    name = f"the character U+{point:04X}" if match[0] != "\r" else "a carriage return without a line feed"
-    hint = f'in a text, write it as "\\u{point:04x}" in double quotes'
-    collector.report_unreadable("CXR015", match.start(), f"{name} may not stand in a manifest", hint)
 
 
 MAX_DEPTH: Final = 32
 MAX_ENTRIES: Final = 250_000
-"""Keys and list items of one file: what is read and checked in under a second. 10,000 rules of four fields: 50,000."""
+"""Keys and list items of one file: read and checked in under a second. 10,000 rules of four fields: 50,000."""
 MAX_KEYS: Final = 10_000
 """Keys of one mapping."""
 MAX_DOCUMENTS: Final = 2_000
@@ -115,10 +101,7 @@ _NUMERIC: Final = frozenset("-0123456789")
 
 
 class ParsedFile(NamedTuple):
-    """What became of a file.
-
-    `is_complete` is false where reading had to end early, so that documents may be missing.
-    """
+    """The result of reading a file; `is_complete` is false where reading ended early."""
 
     text: SourceText
     documents: list[Document]
@@ -127,33 +110,32 @@ class ParsedFile(NamedTuple):
 
 
 def parse_file(data: bytes, file: str) -> ParsedFile:
-    """Read a file's bytes. Every error is among the complaints; nothing is raised, and no input takes a second."""
-    complaints = ErrorCollector(text=SourceText(file, ""))
+    """Read a file's bytes. Every error is in the collector; no input takes a second."""
+    collector = ErrorCollector(text=SourceText(file, ""))
     documents: list[Document] = []
     complete = False
     try:
-        complaints.text = SourceText(file, decode_text(data, complaints))
-        _EventReader(replace_forbidden(complaints), complaints).read_documents(documents)
+        collector.text = SourceText(file, decode_text(data, collector))
+        _EventReader(replace_forbidden(collector), collector).read_documents(documents)
         complete = True
     except YAMLError as error:
-        _report_yaml_error(error, complaints)
+        _report_yaml_error(error, collector)
     except StopReadingError:
         pass
-    return ParsedFile(complaints.text, documents, complaints, complete)
+    return ParsedFile(collector.text, documents, collector, complete)
 
 
 def _report_yaml_error(error: YAMLError, collector: ErrorCollector) -> None:
-    """Word the parser's error at its place; a merge conflict comes before all that follows from it."""
+    """Report the parser's error at its place; a merge conflict comes first."""
     text = collector.text.text
-    found = find_merge_conflict(text) or describe_yaml_error(error, text)
-    said = (str(getattr(error, name, None)) for name in ("problem", "context"))
-    if any("nesting depth" in one for one in said):
-        collector.report_unreadable("CXR005", found.position, f"nested more than {MAX_DEPTH} levels deep")
+    position, message, hint = find_merge_conflict(text) or describe_yaml_error(error, text)
+    if any("nesting depth" in str(getattr(error, name, None)) for name in ("problem", "context")):
+        collector.report_unreadable("CXR005", position, f"nested more than {MAX_DEPTH} levels deep")
         return
-    line = collector.text.source(found.position).line
-    if any(one.source and one.source.line == line for one in collector.collected):
-        return  # most likely it only follows from what was refused in this line
-    collector.report_unreadable("CXR004", found.position, found.message, found.hint)
+    line = collector.text.source(position).line
+    # An error in a line with a refused value most likely only follows from it.
+    if not any(finding.source and finding.source.line == line for finding in collector.collected):
+        collector.report_unreadable("CXR004", position, message, hint)
 
 
 class _EventReader:
@@ -162,14 +144,14 @@ class _EventReader:
     def __init__(self, text: str, collector: ErrorCollector) -> None:
         self._next: Callable[[], _Event] = CParser(text).get_event
         self._collector = collector
-        self._entries_left = MAX_ENTRIES
+        self._remaining_entries = MAX_ENTRIES
 
     def read_documents(self, documents: list[Document]) -> None:
         """Append the stream's documents; empty ones (`---` at the end of a file) are none."""
         self._next()
         while type(start := self._next()) is not StreamEndEvent:
             if start.tags:
-                self._collector.report_unreadable("CXR008", start.start_mark.index, "%TAG directives are refused")
+                self._refuse(start, "CXR008", "%TAG directives are refused")
             event = self._next()
             if len(documents) == MAX_DOCUMENTS:
                 self._refuse_size(event, f"the file holds more than {MAX_DOCUMENTS:,} documents")
@@ -180,26 +162,22 @@ class _EventReader:
             self._next()
 
     def _node(self, event: _Event, depth: int) -> _Value:
-        """Return the value that begins with an event, refusing anchors, aliases and tags."""
+        """Return the value that begins with an event; anchors, aliases and tags are refused."""
         kind = type(event)
         if kind is AliasEvent:
-            self._collector.report_unreadable(
-                "CXR006", event.start_mark.index, f"alias *{sanitize(event.anchor, LONGEST_NAME)} is refused"
-            )
+            self._refuse(event, "CXR006", f"alias *{sanitize(event.anchor, LONGEST_NAME)} is refused")
             return None
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
         if kind is ScalarEvent:
             return event.value if event.style else self._plain_scalar(event)
         if depth == MAX_DEPTH:
-            self._collector.report_unreadable(
-                "CXR005", event.start_mark.index, f"nested more than {MAX_DEPTH} levels deep"
-            )
-            raise StopReadingError
+            message = f"nested more than {MAX_DEPTH} levels deep"
+            stop_reading(self._collector, "CXR005", event.start_mark.index, message)
         return self._mapping(depth + 1) if kind is MappingStartEvent else self._sequence(depth + 1)
 
     def _plain_scalar(self, event: _Event) -> _Value:
-        """Return what a plain scalar means: one of three words, a decimal number, else its text."""
+        """Return the value of a plain scalar: one of three words, a decimal number, else its text."""
         text: str = event.value
         value = _KEYWORDS.get(text, text)
         if value is not text or text[0] not in _NUMERIC:
@@ -210,83 +188,72 @@ class _EventReader:
             return parse_number(text)
         except ValueError:
             if JSON_NUMBER.fullmatch(text):
-                hint = "put it in quotes if it is meant as text"
-                self._collector.report_unreadable("CXR012", event.start_mark.index, "the number is out of range", hint)
+                self._refuse(event, "CXR012", "the number is out of range", "put it in quotes if it is meant as text")
             return text
 
     def _sequence(self, depth: int) -> List:
-        found = List()
-        found.marks = []
+        items = List()
+        items.marks = []
         while type(event := self._next()) is not SequenceEndEvent:
             self._count(event)
-            found.marks.append(event.start_mark.index)
-            found.append(self._node(event, depth))
-        return found
+            items.marks.append(event.start_mark.index)
+            items.append(self._node(event, depth))
+        return items
 
     def _mapping(self, depth: int) -> Map:
-        found = Map()
-        marks = found.marks = []
-        again: list[tuple[str, int]] = []
+        fields = Map()
+        marks = fields.marks = []
+        duplicates: list[tuple[str, int]] = []
         while type(event := self._next()) is not MappingEndEvent:
             self._count(event)
             key = self._key(event, depth)
             value_event = self._next()
             value = self._node(value_event, depth)
-            if key is not None and key in found:
-                again.append((key, event.start_mark.index))
-                if len(again) > MAX_KEYS:
-                    self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
-            elif key is not None:
-                found[key] = value
+            if key is None:
+                continue
+            if key in fields:
+                duplicates.append((key, event.start_mark.index))
+            else:
+                fields[key] = value
                 marks.append(event.start_mark.index)
                 marks.append(value_event.start_mark.index)
-                if len(found) > MAX_KEYS:
-                    self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
-        if again:
-            self._refuse_duplicates(again, found)
-        return found
+            if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
+                self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
+        for key, index in duplicates:
+            line = 0 if self._collector.is_full else self._collector.text.source(fields.key_index(key)).line
+            message = f"duplicate key '{sanitize(key, LONGEST_NAME)}', first on line {line}"
+            self._collector.report_unreadable("CXR011", index, message)
+        return fields
 
     def _key(self, event: _Event, depth: int) -> str | None:
         """Return a mapping's key; None where it is refused, so that its value is read and dropped."""
         kind = type(event)
         if kind is not ScalarEvent:
             if kind is not AliasEvent:
-                self._collector.report_unreadable(
-                    "CXR009", event.start_mark.index, "a key must be text, not a list or mapping"
-                )
+                self._refuse(event, "CXR009", "a key must be text, not a list or mapping")
             self._node(event, depth)
             return None
         if event.anchor is not None or event.tag is not None:
             self._refuse_properties(event)
         if event.value == "<<" and not event.style:
-            self._collector.report_unreadable("CXR007", event.start_mark.index, "the merge key << is refused")
+            self._refuse(event, "CXR007", "the merge key << is refused")
             return None
         return intern(event.value)
 
     def _count(self, event: _Event) -> None:
         """Count a value (in mappings, a key with its value) against the limit of a file."""
-        self._entries_left -= 1
-        if self._entries_left < 0:
+        self._remaining_entries -= 1
+        if self._remaining_entries < 0:
             self._refuse_size(event, f"the file holds more than {MAX_ENTRIES:,} entries")
 
+    def _refuse(self, event: _Event, code: str, message: str, hint: str = "") -> None:
+        self._collector.report_unreadable(code, event.start_mark.index, message, hint)
+
     def _refuse_size(self, event: _Event, message: str) -> NoReturn:
-        self._collector.report_unreadable("CXR010", event.start_mark.index, message, "split it")
-        raise StopReadingError
+        stop_reading(self._collector, "CXR010", event.start_mark.index, message, "split it")
 
     def _refuse_properties(self, event: _Event) -> None:
         if event.anchor is not None:
-            self._collector.report_unreadable(
-                "CXR006", event.start_mark.index, f"anchor &{sanitize(event.anchor, LONGEST_NAME)} is refused"
-            )
+            self._refuse(event, "CXR006", f"anchor &{sanitize(event.anchor, LONGEST_NAME)} is refused")
         if event.tag is not None:
-            self._collector.report_unreadable(
-                "CXR008", event.start_mark.index, f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused"
-            )
-
-    def _refuse_duplicates(self, duplicates: list[tuple[str, int]], mapping: Map) -> None:
-        """Say of each repeated key where it stood first; that one's value is kept."""
-        for key, index in duplicates:
-            line = 0 if self._collector.is_full else self._collector.text.source(mapping.key_index(key)).line
-            self._collector.report_unreadable(
-                "CXR011", index, f"duplicate key '{sanitize(key, LONGEST_NAME)}', first on line {line}"
-            )
+            self._refuse(event, "CXR008", f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused")

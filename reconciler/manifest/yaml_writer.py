@@ -1,7 +1,6 @@
 """Values -> YAML as a person writes it, which `yaml_reader` reads back as the same values.
 
-Text stands in quotes only where it has to: where our reader, or an editor that takes YAML 1.2 for granted, would
-otherwise see something else in it, and where a character would not be seen.
+Text is quoted only where our reader or a YAML 1.2 editor would misread it, or where a character is invisible.
 """
 
 from __future__ import annotations
@@ -12,13 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 from reconciler.manifest.yaml_reader import parse_file
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     Json = Any
 
-
 MAX_LINE_WIDTH: Final = 120
-"""Characters of a line; a list that does not fit stands on several."""
+"""Characters of a line; a longer list is split."""
 
 _EXACT: Final = 1e16
 _PLAIN_WORDS: Final = re.compile(r"[^\W\d][\w./()-]*(?: [\w./()-]+)*")
@@ -26,7 +24,7 @@ _NOT_PLAIN_TEXT: Final = re.compile(
     r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
     re.ASCII | re.IGNORECASE,
 )
-"""What YAML 1.2 takes for null, a boolean or a number: so do editors, where our own reader sees text. And marks."""
+"""Marks, and text that YAML 1.2 editors read as null, a boolean or a number."""
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _BYTE, _PLANE = 0xFF, 0xFFFF
 
@@ -37,20 +35,19 @@ def format_scalar(value: Json, style: str = "in flow") -> str:
         return value if is_plain(value, style) else format_quoted(value)
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
-    return repr(int(value) if whole else value)
+    return repr(int(value) if isinstance(value, float) and value.is_integer() and abs(value) < _EXACT else value)
 
 
 def is_plain(text: str, style: str = "in flow") -> bool:
-    """Say whether a text may stand there without quotes."""
+    """Return whether a text needs no quotes."""
     if not text.isprintable() or _NOT_PLAIN_TEXT.fullmatch(text):
         return False
     return _PLAIN_WORDS.fullmatch(text) is not None or _reads_back(text, style)
 
 
 def format_quoted(text: str) -> str:
-    """Return text in double quotes; what would not be seen is an escape. Half a character cannot be written at all."""
-    return f'"{"".join(one if one.isprintable() and one not in _ESCAPES else _escape(one) for one in text)}"'
+    """Return text in double quotes, with invisible characters as escapes. A lone surrogate cannot be written."""
+    return f'"{"".join(map(_escape, text))}"'
 
 
 def format_flow(value: Json) -> str:
@@ -67,14 +64,12 @@ def format_entry(key: str, value: Json, indent: int) -> list[str]:
     head = f"{' ' * indent}{format_scalar(key)}:"
     if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
         return [f"{head} |-", *literal]
-    line = (
-        f"{head} {format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, 'in block')}"
-    )
+    line = f"{head} {_format_line(value)}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, (dict, list, tuple)) or not value:
         return [line]
     if isinstance(value, dict):
         return [head, *format_mapping(value, indent + 2)]
-    return [head, *(one for item in value for one in _format_item(item, indent + 2))]
+    return [head, *(line for item in value for line in _format_item(item, indent + 2))]
 
 
 def format_mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
@@ -82,28 +77,23 @@ def format_mapping(fields: Mapping[str, Json], indent: int) -> list[str]:
     return [line for key, value in fields.items() for line in format_entry(key, value, indent)]
 
 
-def format_items(values: Sequence[Mapping[str, Json]], indent: int) -> list[str]:
-    """Return the lines of a list of mappings, each a block of its own."""
-    return [line for one in values for line in _add_dash(format_mapping(one, indent + 2), indent)]
+def _format_line(value: Json) -> str:
+    return format_flow(value) if isinstance(value, (dict, list, tuple)) else format_scalar(value, "in block")
 
 
 def _format_item(value: Json, indent: int) -> list[str]:
-    """Return one item of a list that is too long for one line."""
-    line = (
-        f"{' ' * indent}- {format_flow(value) if isinstance(value, (dict, list)) else format_scalar(value, 'in block')}"
-    )
+    line = f"{' ' * indent}- {_format_line(value)}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
         return [line]
     return _add_dash(format_mapping(value, indent + 2), indent)
 
 
 def _add_dash(lines: list[str], indent: int) -> list[str]:
-    """Put a dash before the first line of a block."""
     return [f"{' ' * indent}- {lines[0][indent + 2 :]}", *lines[1:]]
 
 
 def _format_literal(text: str, indent: int) -> list[str]:
-    """Return the lines of a block of text; none where quotes show better what stands there."""
+    """Return the lines of a literal block; none where quotes are clearer."""
     lines = text.split("\n")
     if not all(line.isprintable() and line == line.strip() for line in lines) or not (lines[0] and lines[-1]):
         return []
@@ -111,19 +101,19 @@ def _format_literal(text: str, indent: int) -> list[str]:
 
 
 def _reads_back(text: str, style: str) -> bool:
-    """Try it: what our reader makes of the text without quotes."""
+    """Return whether our reader reads the unquoted text back as the same text."""
     try:
         data = (f"a: {text}\n" if style == "in block" else f"a: {{b: {text}, c: [{text}, {text}]}}\n").encode()
     except UnicodeEncodeError:
         return False
-    wanted: Json = {"a": text if style == "in block" else {"b": text, "c": [text, text]}}
-    reading = parse_file(data, "")
-    return not reading.collector.collected and [one.value for one in reading.documents] == [wanted]
+    expected: Json = {"a": text if style == "in block" else {"b": text, "c": [text, text]}}
+    parsed = parse_file(data, "")
+    return not parsed.collector.collected and [document.value for document in parsed.documents] == [expected]
 
 
 def _escape(character: str) -> str:
-    if character in _ESCAPES:
-        return _ESCAPES[character]
+    if character in _ESCAPES or character.isprintable():
+        return _ESCAPES.get(character, character)
     point = ord(character)
     if point <= _BYTE:
         return f"\\x{point:02x}"

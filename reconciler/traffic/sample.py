@@ -1,11 +1,7 @@
-"""Where a traffic sample is read from: what the operator names, or what an Environment declares.
+"""The rows of a traffic sample, from the operator's file or the Environment's: conversations and their counts.
 
-The rows of a traffic sample: which conversations, and how many of them.
-
-Columns are attributes (`intent` and `confidence` under the Environment's names for them), and `count` says how many
-conversations a row stands for. A cell is read as a manifest's value is: JSON's grammar makes a number (`007` is text),
-a JSON text in quotes is text whatever it holds (`"1"`), and all else is the text that stands there. An empty cell is an
-attribute that was missing; of an attribute without a column nothing is known.
+Columns are attributes (`intent` and `confidence` under the Environment's names); `count` is the conversations per row.
+Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty cell is a missing attribute.
 """
 
 from __future__ import annotations
@@ -35,7 +31,6 @@ if TYPE_CHECKING:
     from reconciler.manifest.source_map import LoadedDocument
     from reconciler.model.finding import Finding
 
-
 CellValue = str | int | float | None
 
 COUNT_COLUMN: Final = "count"
@@ -48,17 +43,17 @@ _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 
 @dataclass(frozen=True, slots=True)
 class SampleRow:
-    """So many conversations whose attributes were these; None is one that was missing."""
+    """A number of conversations with the same attributes; None means a missing attribute."""
 
     attributes: Mapping[str, CellValue]
     count: int | float
     line: int
-    """Where the first of the rows that were added up stands, from 1."""
+    """The line of the first of the equal rows, from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficSample:
-    """A whole sample. Rows are distinct, know the same attributes, and count more than 0."""
+    """A traffic sample. Rows are distinct, have the same attributes, and count more than 0."""
 
     name: str
     """The file's path, as a person would type it."""
@@ -67,139 +62,125 @@ class TrafficSample:
     period: str
     rows: tuple[SampleRow, ...]
     total: int | float
-    """How many conversations all rows stand for; more than 0."""
+    """The number of conversations of all rows; more than 0."""
     warnings: tuple[Finding, ...] = ()
 
 
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
     """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
-    complaints = ErrorCollector(text=SourceText(escape_invisible(name), ""))
+    collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
-    with suppress(StopReadingError):  # why is among the complaints
-        rows = _sum_rows(_ColumnReader(table=parse_table(data, COUNT_COLUMN, complaints), attribute_names=attributes))
-    found = complaints.findings()
-    if any(finding.severity == "error" for finding in found):
-        raise ManifestError(found)
+    with suppress(StopReadingError):  # the reason is in the collector
+        rows = _sum_rows(_ColumnReader(table=parse_table(data, COUNT_COLUMN, collector), attribute_names=attributes))
+    findings = collector.findings()
+    if any(finding.severity == "error" for finding in findings):
+        raise ManifestError(findings)
     return TrafficSample(
         name=name,
         digest=sha256(data).hexdigest(),
         period=period,
         rows=rows,
         total=sum(row.count for row in rows),
-        warnings=tuple(found),
+        warnings=tuple(findings),
     )
 
 
 def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
-    """Add up the rows of a file."""
-    records = columns.table.records()
+    table = columns.table
+    records = table.records()
     header = next(records, None)
     if header is None:
         hint = "its first row names the columns"
-        columns.table.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
+        table.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
         return ()
     columns.read_header(header)
     sums: dict[tuple[CellValue, ...], SampleRow] = {}
-    for place, record in enumerate(records):
-        if place == MAX_ROWS:
-            columns.table.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
-        if place == MAX_ROWS or columns.table.collector.is_full:
+    for index, record in enumerate(records):
+        if index == MAX_ROWS:
+            table.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
+        if index == MAX_ROWS or table.collector.is_full:
             break
-        read = columns.read_row(record)
-        if read is None:
+        row = columns.read_row(record)
+        if row is None:
             continue
-        values, count = read
-        before = sums.get(values)
-        if before is not None:
-            sums[values] = SampleRow(before.attributes, before.count + count, before.line)
+        values, count = row
+        if equal := sums.get(values):
+            sums[values] = SampleRow(equal.attributes, equal.count + count, equal.line)
         elif count:
             sums[values] = SampleRow(dict(zip(columns.attributes, values, strict=True)), count, record.line)
-    if not sums and not columns.table.collector.collected:
-        columns.table.report("CXR234", header, columns.names.index(COUNT_COLUMN), "the sample counts no conversations")
+    if not sums and not table.collector.collected:
+        table.report("CXR234", header, columns.names.index(COUNT_COLUMN), "the sample counts no conversations")
     return tuple(sums.values())
 
 
 @dataclass(kw_only=True)
 class _ColumnReader:
-    """What the cells of a file's rows mean."""
+    """Reads the cells of a file's rows."""
 
     table: Table
     attribute_names: Attributes
     names: list[str] = field(default_factory=list)
-    """As they stand in the header."""
+    """The cells of the header."""
     attributes: tuple[str, ...] = ()
-    """What they mean, `count` left out."""
+    """The attributes of the columns, without `count`."""
     _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
-    """For each column what its cells meant so far: most stand in many rows."""
-    _readers: list[Callable[[str], CellValue]] = field(default_factory=list)
+    """The values of each column's cells so far: most cells occur in many rows."""
+    _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
     def read_header(self, header: Record) -> None:
-        """Take the row that names the columns. StopReadingError where they cannot be told."""
-        self.names = header.cells
-        taken: list[str] = []
-        for place, name in enumerate(self.names[:_MAX_COLUMNS]):
-            attribute = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}.get(
-                name, name
-            )
+        self.names, intent, confidence = header.cells, self.attribute_names.intent, self.attribute_names.confidence
+        attributes: list[str] = []
+        for index, name in enumerate(self.names[:_MAX_COLUMNS]):
+            attribute = {"intent": intent, "confidence": confidence}.get(name, name)
             if not name or name != name.strip():
-                problem = f"column {place + 1} has {'spaces around its' if name else 'no'} name"
-                self.table.report("CXR232", header, place, problem)
-            elif attribute in taken:
-                self.table.report("CXR232", header, place, f"a second column for {quote_name(attribute)}", "keep one")
-            taken.append(attribute)
+                problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
+                self.table.report("CXR232", header, index, problem)
+            elif attribute in attributes:
+                self.table.report("CXR232", header, index, f"a second column for {quote_name(attribute)}", "keep one")
+            attributes.append(attribute)
         self._check_columns(header)
         if self.table.collector.collected:
             raise StopReadingError
-        readers = {
-            self.attribute_names.intent: _parse_text,
-            self.attribute_names.confidence: _parse_confidence,
-            COUNT_COLUMN: self._parse_count,
-        }
-        self._readers = [readers.get(attribute, _parse_value) for attribute in taken]
-        self._value_cache = [{} for _ in taken]
-        self.attributes = tuple(attribute for attribute in taken if attribute != COUNT_COLUMN)
+        parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
+        self._parsers = [parsers.get(attribute, _parse_value) for attribute in attributes]
+        self._value_cache = [{} for _ in attributes]
+        self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names(header)
 
     def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
-        """Return a row's attributes and count; None, and complaints, where it makes no sense."""
-        cells = record.cells
-        columns = len(self.names)
+        cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header's {columns}"
-            hint = "a cell that holds a separator stands in quotes"
-            self.table.report("CXR233", record, columns, problem, hint)
+            self.table.report("CXR233", record, columns, problem, "a cell that holds a separator stands in quotes")
             return None
         if len(cells) < columns:
             self.table.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
             return None
         values: list[CellValue] = []
         count: int | float = 0
-        wrong = False
-        for place, cell in enumerate(cells):
+        invalid = False
+        for index, cell in enumerate(cells):
+            cache = self._value_cache[index]
             try:
-                value = self._parse_cell(place, cell)
+                if cell not in cache:
+                    cache[cell] = self._parsers[index](cell)
             except ValueError as error:
-                self.table.report("CXR233", record, place, f"{quote_name(self.names[place])} {error}")
-                wrong = True
+                self.table.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
+                invalid = True
                 continue
-            if self.names[place] != COUNT_COLUMN:
+            value = cache[cell]
+            if self.names[index] != COUNT_COLUMN:
                 values.append(value)
             elif isinstance(value, (int, float)):
                 count = value
-        return None if wrong else (tuple(values), count)
-
-    def _parse_cell(self, column: int, cell: str) -> CellValue:
-        known = self._value_cache[column]
-        if cell not in known:
-            known[cell] = self._readers[column](cell)
-        return known[cell]
+        return None if invalid else (tuple(values), count)
 
     def _parse_count(self, cell: str) -> int | float:
         value = _parse_number(cell)
         if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
             raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
         if self.table.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
-            # Where semicolons separate, a point is most likely one of thousands: wrong shares, and nobody would see it.
+            # Beside semicolons, a point most likely separates thousands: the shares would be silently wrong.
             raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
         return int(value) if value == int(value) else value
 
@@ -208,21 +189,17 @@ class _ColumnReader:
             self.table.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names:
             near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
-            hint = (
-                f"if {quote_name(near)} is it, rename that"
-                if near
-                else "add it: how many conversations each row stands for"
-            )
+            hint = "add it: how many conversations each row stands for"
+            hint = f"if {quote_name(near)} is it, rename that" if near else hint
             self.table.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif len(self.names) == 1:
             self.table.report("CXR232", header, 0, "no column of an attribute, such as intent")
 
     def _warn_of_similar_names(self, header: Record) -> None:
-        """Tell of columns that are called nearly as the intent or the confidence, where that one has none."""
-        wanted = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
-        without = [name for name, attribute in wanted.items() if attribute not in self.attributes]
+        names = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
+        missing = [name for name, attribute in names.items() if attribute not in self.attributes]
         for name in self.names:
-            near = suggest(name, [*without, *(wanted[one] for one in without)])
+            near = suggest(name, [*missing, *(names[key] for key in missing)])
             if near and name != COUNT_COLUMN:
                 message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
                 self.table.collector.warn("CXR232", header.start, message)
@@ -233,30 +210,23 @@ def _parse_value(cell: str) -> CellValue:
         return _parse_text(cell)
     value = _parse_number(cell)
     if value is None:
-        raise ValueError(
-            f"is too large a number: {quote_name(cell)} (a text that looks like one stands in JSON's quotes)"
-        )
+        hint = "a text that looks like one stands in JSON's quotes"
+        raise ValueError(f"is too large a number: {quote_name(cell)} ({hint})")
     return value
 
 
 def _parse_text(cell: str) -> str | None:
-    """Return a cell that is no number. ValueError, what is wrong with it, where it most likely is a slip."""
     if not cell:
         return None
     if cell != cell.strip():
         raise ValueError(f"has spaces around it: {quote_name(cell)}")
-    return _parse_quoted(cell) if cell[0] == '"' else cell
-
-
-def _parse_quoted(cell: str) -> str:
-    problem = f"must be a text in JSON's quotes when it begins with one, not {quote_name(cell)}"
-    try:
+    if cell[0] != '"':
+        return cell
+    with suppress(ValueError):
         text = json.loads(cell)
-    except ValueError:
-        raise ValueError(problem) from None
-    if not isinstance(text, str) or any("\ud800" <= one <= "\udfff" for one in text):
-        raise ValueError(problem)
-    return text
+        if isinstance(text, str) and not any("\ud800" <= char <= "\udfff" for char in text):
+            return text
+    raise ValueError(f"must be a text in JSON's quotes when it begins with one, not {quote_name(cell)}")
 
 
 def _parse_confidence(cell: str) -> int | float | None:
@@ -284,44 +254,37 @@ def load_traffic(path: str, attributes: Attributes, period: str = "") -> Traffic
 
 
 def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) -> TrafficSample | None:
-    """Return the sample that an Environment's `traffic` names; None where it names none.
-
-    The path is looked for in the working directory, then in the manifests' (so `-m` works from anywhere). Raises
-    ManifestError: at the field where there is no such file, in the file where its contents are wrong.
-    """
+    """Return the sample of an Environment's `traffic`, in the working or manifests' directory. ManifestError."""
     declared = environment.document.traffic
     if declared is None:
         return None
+    code = "CXR014"
     try:
         path = _find_file(declared.file, manifests)
         data = read_start(path, MAX_FILE_BYTES + 1)
     except PermissionError:
-        raise _sample_error(environment, "CXR014", declared.file, "the file may not be read") from None
+        problem = "the file may not be read"
     except _OutsideError:
-        problem = "the symbolic link leads out of the directory"
-        raise _sample_error(environment, "CXR003", declared.file, problem) from None
+        code, problem = "CXR003", "the symbolic link leads out of the directory"
     except OSError:
         problem = "no such file in the working directory or in the manifests'"
-        raise _sample_error(environment, "CXR014", declared.file, problem) from None
-    return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+    else:
+        return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+    message = f"traffic sample {quote_name(declared.file)}: {problem}"
+    raise ManifestError([environment.finding(code, message, "traffic", "file")])
 
 
 class _OutsideError(Exception):
-    """Pull requests are untrusted: a link could name any file, and an error would then show its lines."""
+    """A link leads out of its directory: a pull request could name any file, and an error would show its lines."""
 
 
 def _find_file(file: str, manifests: Path) -> Path:
     for root in (Path(), manifests):
         path = root / file
         real = Path(os.path.realpath(path))
-        # Not `open` at once: a pipe or a device, which a repository may hold a link to, would never end.
+        # Checked before `open`, because a link may lead to a pipe or a device, which never ends.
         if path.is_file():
             if real.is_relative_to(os.path.realpath(root)):
                 return path
             raise _OutsideError
     raise FileNotFoundError
-
-
-def _sample_error(environment: LoadedDocument[Environment], code: str, file: str, problem: str) -> ManifestError:
-    message = f"traffic sample {quote_name(file)}: {problem}"
-    return ManifestError([environment.finding(code, message, "traffic", "file")])

@@ -1,4 +1,4 @@
-"""A CSV file's text -> its rows, each with its place. What spreadsheets and editors do to such files ends here."""
+"""A CSV file's text -> its rows, each with its place, despite the habits of spreadsheets and editors."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.manifest.text import ErrorCollector, SourceText
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError, decode_text
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, decode_text, stop_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CSV_ERRORS: Final = {
@@ -20,11 +19,11 @@ _CSV_ERRORS: Final = {
     "unexpected end": "a quote is opened in it and never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
 }
-"""What the module csv says of a row -> the same for people."""
+"""Parts of the messages of the module csv -> messages for people."""
 
 
 class Record(NamedTuple):
-    """One row as it stands: the index of its first character, its line from 1, and its cells."""
+    """One row: the index of its first character, its line from 1, and its cells."""
 
     start: int
     line: int
@@ -33,14 +32,14 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A text and what separates its cells."""
+    """A text and the separator of its cells."""
 
     text: str
     separator: str
     collector: ErrorCollector
 
     def records(self) -> Iterator[Record]:
-        """Yield the rows in which anything stands. StopReadingError where CSV ends: what follows is then amiss too."""
+        """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
         lines = _LineCounter(self.text)
         reader = csv.reader(iter(lines), delimiter=self.separator, strict=True)
         while True:
@@ -50,26 +49,25 @@ class Table:
             except StopIteration:
                 return
             except csv.Error as error:
-                self.collector.report_unreadable(
-                    "CXR231", start, f"this row is not CSV: {_explain_csv_error(str(error))}"
-                )
-                raise StopReadingError from error
+                carriage_return = "a carriage return stands inside a cell"
+                reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
+                stop_reading(self.collector, "CXR231", start, f"this row is not CSV: {reason}")
             if any(cells):
                 yield Record(start, line, cells)
 
     def report(self, code: str, record: Record, cell: int, message: str, hint: str = "") -> None:
-        """Complain of one cell of a row, counted from 0; the module csv does not say where cells stand."""
-        written = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
+        """Report an error of one cell of a row, counted from 0, because the module csv has no places of cells."""
+        pattern = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
         index = record.start
         for _ in range(cell):
-            found = written.match(self.text, index)
-            index = min(found.end() + 1 if found else index, len(self.text))
+            match = pattern.match(self.text, index)
+            index = min(match.end() + 1 if match else index, len(self.text))
         self.collector.report(code, index, message, hint)
 
 
 @dataclass
 class _LineCounter:
-    """The lines of a text, counted as the module csv takes them: it does not say where a row begins."""
+    """The lines of a text, counted while the module csv reads them, because it has no places of rows."""
 
     text: str
     position: int = 0
@@ -83,34 +81,15 @@ class _LineCounter:
 
 
 def parse_table(data: bytes, column: str, collector: ErrorCollector) -> Table:
-    """Return a file's table; `column` is the name of one that tells the separator. StopReadingError where it is none.
-
-    UTF-8, with or without the mark that Excel writes; commas, or the semicolons of German Excel.
-    """
+    """Return the table of UTF-8 bytes (commas or semicolons); `column` tells the separator. Raises StopReadingError."""
     if len(data) > MAX_FILE_BYTES:
-        collector.report_unreadable("CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
-        raise StopReadingError
+        stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
     text = decode_text(data, collector)
     collector.text = SourceText(collector.text.file, text)
-    control = _CONTROL.search(text)
-    if control:
+    if control := _CONTROL.search(text):
         message = f"the character U+{ord(control[0]):04X} may not stand in a traffic sample"
-        collector.report_unreadable("CXR230", control.start(), message, "is this a CSV file?")
-        raise StopReadingError
-    return Table(text, _separator(text, column), collector)
-
-
-def _separator(text: str, column: str) -> str:
-    """Return what separates cells. The header alone says it: cells may hold either."""
+        stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
+    # The header alone tells the separator, because cells may hold either.
     header = text.lstrip("\r\n").partition("\n")[0]
-    for separator in ",;":
-        if column in (cell.strip(' "\r') for cell in header.split(separator)):
-            return separator
-    return max(",;", key=header.count)
-
-
-def _explain_csv_error(error_text: str) -> str:
-    """Say in words for people what the module csv found wrong."""
-    return next(
-        (words for part, words in _CSV_ERRORS.items() if part in error_text), "a carriage return stands inside a cell"
-    )
+    separators = (mark for mark in ",;" if column in (cell.strip(' "\r') for cell in header.split(mark)))
+    return Table(text, next(separators, max(",;", key=header.count)), collector)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.manifest.yaml_reader import parse_file
-from reconciler.manifest.yaml_writer import format_entry, format_flow, format_items, format_mapping, format_scalar
+from reconciler.manifest.yaml_writer import format_entry, format_flow, format_mapping, format_scalar
 from tests.support.grown_tenants import LIKE_YAML
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 
@@ -38,7 +38,6 @@ def test_every_value_is_read_back_as_it_was(value: object, more: object) -> None
     """Of any depth, beside others, on one line or on many."""
     said = {"first": value, "second": more}
     assert said == back(format_mapping(said, 0))
-    assert {"all": [said]} == back(["all:", *format_items([said], 2)])
     assert {"all": [said]} == back([f"all: {format_flow([said])}"])
 
 

@@ -1,7 +1,4 @@
-"""A further condition of a rule, as it is written: `{attribute: a, OPERATOR: value}`.
-
-The condition that somebody most likely meant, in the manifest's form: for messages about other forms.
-"""
+"""A condition of a rule, `{attribute: a, OPERATOR: value}`, and the likely intended condition for messages."""
 
 from __future__ import annotations
 
@@ -22,7 +19,6 @@ if TYPE_CHECKING:
 
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
-
 EXAMPLE_CONDITION: Final = "{attribute: language, equals: fr}"
 _MAX_LENGTH: Final = 120
 _SIGNS: Final = {
@@ -40,35 +36,30 @@ _API_FIELDS: Final = frozenset({"type", "attribute", "attributeName", "operator"
 
 
 def is_api_form(condition: Mapping[str, object]) -> bool:
-    """Say whether a condition has the API's form, with its operator as a value."""
+    """Return whether a condition has the API's form, with its operator as a value."""
     return "operator" in condition and condition.keys() <= _API_FIELDS
 
 
 def suggest_condition(value: object) -> str:
-    """Return the condition that a text or a mapping of another form means; nothing where that is not known."""
-    found = _parse_text(value) if isinstance(value, str) else _parse_mapping(value) if isinstance(value, dict) else None
-    shown = format_flow(found) if found else ""
-    return shown if len(shown) <= _MAX_LENGTH and is_visible(shown) else ""
+    """Return the condition that a text or a mapping of another form means, or ""."""
+    fields = _parse_text(value) if isinstance(value, str) else _parse_mapping(value) if isinstance(value, dict) else {}
+    text = format_flow(fields) if fields else ""
+    return text if len(text) <= _MAX_LENGTH and is_visible(text) else ""
 
 
 def _parse_text(text: str) -> dict[str, Any] | None:
     """Read `language == de`, `confidence >= 0.7`, `tier in [gold, platinum]`."""
-    found = _TEXT.fullmatch(text[: _MAX_LENGTH + 1])
-    if found is None:
+    match = _TEXT.fullmatch(text[: _MAX_LENGTH + 1])
+    if match is None:
         return None
-    name, sign, operand = found.groups()
+    name, sign, operand = match.groups()
     operator = _SIGNS.get(sign, sign)
-    listed = re.fullmatch(r"[\[(](.*)[\])]", operand)
+    items = re.fullmatch(r"[\[(](.*)[\])]", operand)
     if operator in SETS:
-        return {
-            "attribute": name,
-            operator: [_parse_scalar(one) for one in (listed[1] if listed else operand).split(",")],
-        }
-    return (
-        None
-        if listed or operator in EXISTENCE or operator == "between"
-        else {"attribute": name, operator: _parse_scalar(operand)}
-    )
+        return {"attribute": name, operator: list(map(_parse_scalar, (items[1] if items else operand).split(",")))}
+    if items or operator in EXISTENCE or operator == "between":
+        return None
+    return {"attribute": name, operator: _parse_scalar(operand)}
 
 
 def _parse_scalar(text: str) -> str | int | float:
@@ -82,7 +73,7 @@ def _parse_scalar(text: str) -> str | int | float:
 
 
 def _parse_mapping(mapping: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Read the API's form, `{language: de}`, and a condition as it should be."""
+    """Read the API's form, `{language: de}`, and the manifest's form."""
     if is_api_form(mapping):
         name, operator = mapping.get("attribute") or mapping.get("attributeName"), mapping["operator"]
         if isinstance(name, str) and isinstance(operator, str) and operator in OPERATORS:
@@ -107,10 +98,7 @@ _SCALAR_MESSAGE: Final = "must be text, a number, true or false"
 
 @dataclass(frozen=True, slots=True)
 class ConditionEntry:
-    """One test on one attribute.
-
-    Its value's kind is judged later, once ${vars} are filled in: `model.rule.make_condition`.
-    """
+    """One test on one attribute. `model.rule.make_condition` checks its value's type once ${vars} are filled in."""
 
     attribute: str
     operator: str
@@ -148,41 +136,34 @@ class ConditionEntry:
 
 
 def _validate_entry(value: object) -> ConditionEntry:
-    """Return what a mapping says; every error in it at once."""
     if isinstance(value, ConditionEntry):
         return value
     if not isinstance(value, dict):
-        raise PydanticCustomError(
-            "CXR104", f"must be a mapping, such as {suggest_condition(value) or EXAMPLE_CONDITION}"
-        )
+        example = suggest_condition(value) or EXAMPLE_CONDITION
+        raise PydanticCustomError("CXR104", f"must be a mapping, such as {example}")
     if len(value) == _ATTRIBUTE_AND_OPERATOR:
         attribute = value.get("attribute")
         first, second = value
         operator = second if first == "attribute" else first
         operand = value[operator]
         if attribute and type(attribute) is str and operator in OPERATORS and _fits(operator, operand):
-            listed = isinstance(operand, (list, tuple))
-            return ConditionEntry(attribute, operator, tuple(operand) if listed else operand)
+            return ConditionEntry(attribute, operator, tuple(operand) if isinstance(operand, list) else operand)
     raise ValidationError.from_exception_data("condition", list(_errors(value)))
 
 
 def _fits(operator: str, operand: object) -> bool:
-    """Tell whether a value has the shape that its operator wants: a scalar, a list of them or a variable, or true."""
+    """Return whether a value has the shape that its operator requires."""
     if operator in _LIST_OPERATORS:
         if isinstance(operand, str):
             return REFERENCE.fullmatch(operand) is not None
-        return isinstance(operand, (list, tuple)) and all(type(one) in _SCALAR_TYPES for one in operand)
+        return isinstance(operand, (list, tuple)) and all(type(item) in _SCALAR_TYPES for item in operand)
     return operand is True if operator in EXISTENCE else type(operand) in _SCALAR_TYPES
 
 
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
-    """Say all that is wrong with a condition that cannot be read."""
     if is_api_form(value):
-        yield _error(
-            "CXR102",
-            f"this is the API's form of a condition: write {suggest_condition(value) or EXAMPLE_CONDITION}",
-            value,
-        )
+        form = suggest_condition(value) or EXAMPLE_CONDITION
+        yield _error("CXR102", f"this is the API's form of a condition: write {form}", value)
         return
     if "attribute" not in value and (form := suggest_condition(value)):
         yield _error("CXR103", f"this condition does not say which attribute it is about: write {form}", value)
@@ -198,9 +179,8 @@ def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
     if not operators and len(value) < _ATTRIBUTE_AND_OPERATOR:
         yield _error("CXR103", "the condition has no operator, such as equals", value)
     for extra in operators[1:]:
-        yield _error(
-            "CXR102", f"a second operator beside {operators[0]}: write it as a condition of its own", value, extra
-        )
+        message = f"a second operator beside {operators[0]}: write it as a condition of its own"
+        yield _error("CXR102", message, value, extra)
     for operator in operators:
         yield from _operand_errors(operator, value[operator])
 
@@ -209,16 +189,16 @@ def _operand_errors(operator: str, operand: object) -> Iterator[InitErrorDetails
     if _fits(operator, operand):
         return
     if operator in EXISTENCE:
-        other = "exists" if operator == "notExists" else "notExists"
-        yield _error("CXR104", f"must be true (its opposite is {other}: true)", operand, operator)
+        opposite = "exists" if operator == "notExists" else "notExists"
+        yield _error("CXR104", f"must be true (its opposite is {opposite}: true)", operand, operator)
     elif operator not in _LIST_OPERATORS:
         yield _error("CXR104", _SCALAR_MESSAGE, operand, operator)
     elif not isinstance(operand, (list, tuple)):
         yield _error("CXR104", "must be a list", operand, operator)
     else:
-        for at, one in enumerate(operand):
-            if type(one) not in _SCALAR_TYPES:
-                yield _error("CXR104", _SCALAR_MESSAGE, one, operator, at)
+        for index, item in enumerate(operand):
+            if type(item) not in _SCALAR_TYPES:
+                yield _error("CXR104", _SCALAR_MESSAGE, item, operator, index)
 
 
 def _error(code: str, message: str, value: object, *loc: str | int) -> InitErrorDetails:
@@ -226,9 +206,8 @@ def _error(code: str, message: str, value: object, *loc: str | int) -> InitError
 
 
 def _operand_schema(operator: str) -> dict[str, Any]:
-    """Describe what stands beside an operator."""
-    said, example = _OPERATOR_HELP[operator]
-    return {"description": said, **_operand_type(operator), "examples": [example]}
+    description, example = _OPERATOR_HELP[operator]
+    return {"description": description, **_operand_type(operator), "examples": [example]}
 
 
 def _operand_type(operator: str) -> dict[str, Any]:
@@ -265,4 +244,4 @@ _OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {
     "lessThanOrEqual": ("The attribute is this number or one below it.", 3),
     "between": ("The attribute is a number from the first of these to the second, both included.", [0.4, 0.7]),
 }
-"""What each operator asks, for whoever writes one, with an example."""
+"""The meaning of each operator, with an example of its value."""

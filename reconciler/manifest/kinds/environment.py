@@ -1,7 +1,4 @@
-"""Environment: a tenant, who manages it, and what must not happen to it.
-
-How the context endpoint (`cxroute serve`) writes what the bot understood, and what where the bot is unsure.
-"""
+"""Environment: a tenant, its owner, its guards, and how the context endpoint (`cxroute serve`) writes to it."""
 
 from __future__ import annotations
 
@@ -28,6 +25,9 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Url,
     Variable,
+    exemplary,
+    omittable,
+    optional,
     require_exactly_one,
 )
 from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
@@ -45,43 +45,37 @@ class Fallback(StrictModel):
 class Signal(StrictModel):
     """Which of the parameters p1 to p9 of a signal holds what."""
 
-    intent: Parameter = Field(default=1, description="The parameter that holds the intent.", examples=[1])
-    confidence: Parameter = Field(
-        default=2, description="The parameter that holds the confidence; empty where there is none.", examples=[2]
-    )
-    updated_at: Parameter = Field(default=3, description="The parameter that holds the event's time.", examples=[3])
+    intent: Parameter = exemplary(1, "The parameter that holds the intent.")
+    confidence: Parameter = exemplary(2, "The parameter that holds the confidence; empty where there is none.")
+    updated_at: Parameter = exemplary(3, "The parameter that holds the event's time.")
 
     @model_validator(mode="after")
     def _check_distinct_parameters(self) -> Self:
         if len({self.intent, self.confidence, self.updated_at}) < 3:  # noqa: PLR2004 - three parameters
-            raise PydanticCustomError(
-                "CXR104", "two of intent, confidence and updatedAt are in one parameter of the signal"
-            )
+            message = "two of intent, confidence and updatedAt are in one parameter of the signal"
+            raise PydanticCustomError("CXR104", message)
         return self
 
 
 class Context(StrictModel):
     """How the context endpoint writes. Without `below`, values are written as they come."""
 
-    writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = Field(
-        default="interaction",
-        description="What is written: the context of an interaction, as in the tutorial; the custom fields of a digital"
-        " contact, named as `attributes` says; or a signal to the script of a voice contact.",
+    writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = optional(
+        "interaction",
+        "What is written: the context of an interaction, as in the tutorial; the custom fields of a digital contact,"
+        " named as `attributes` says; or a signal to the script of a voice contact.",
     )
-    signal: Signal = Field(
-        default=Signal(),
-        description="With `writer: voice-signal`, in which parameters the script finds what.",
-        examples=[{"intent": 1, "confidence": 2, "updatedAt": 3}],
+    signal: Signal = optional(
+        Signal(),
+        "With `writer: voice-signal`, in which parameters the script finds what.",
+        {"intent": 1, "confidence": 2, "updatedAt": 3},
     )
-    min_confidence: Omittable[Share] = Field(
-        default=None,
-        description="How sure the bot must be, from 0 to 1; below that, the fallback is written instead. Default: 0.",
-        examples=[0.4],
+    min_confidence: Omittable[Share] = omittable(
+        "How sure the bot must be, from 0 to 1; below that, the fallback is written instead. Default: 0.", 0.4
     )
-    below: Omittable[Fallback] = Field(
-        default=None,
-        description="What is written when the bot is less sure than that, or its intent is in no Intents document.",
-        examples=[{"intent": "none"}],
+    below: Omittable[Fallback] = omittable(
+        "What is written when the bot is less sure than that, or its intent is in no Intents document.",
+        {"intent": "none"},
     )
 
     @model_validator(mode="after")
@@ -98,37 +92,29 @@ SANDBOX: Final = "sandbox"
 class Attributes(StrictModel):
     """Under which attribute names the bot's findings are in a conversation's context."""
 
-    intent: NonEmptyText = Field(
-        default="cognigyDetectedIntent",
-        description="Name of the attribute that holds what the caller wants, as the bot understood it.",
-        examples=["cognigyDetectedIntent"],
+    intent: NonEmptyText = exemplary(
+        "cognigyDetectedIntent", "Name of the attribute that holds what the caller wants, as the bot understood it."
     )
-    confidence: NonEmptyText = Field(
-        default="cognigyConfidence",
-        description="Name of the attribute that holds how sure the bot was, from 0 to 1.",
-        examples=["cognigyConfidence"],
+    confidence: NonEmptyText = exemplary(
+        "cognigyConfidence", "Name of the attribute that holds how sure the bot was, from 0 to 1."
     )
-    updated_at: NonEmptyText = Field(
-        default="routedAt",
-        description="Name of the attribute that holds when the other two were last written.",
-        examples=["routedAt"],
+    updated_at: NonEmptyText = exemplary(
+        "routedAt", "Name of the attribute that holds when the other two were last written."
     )
 
 
 class Notify(StrictModel):
     """Whom to tell of drift, of applied changes and of failures."""
 
-    url: Omittable[Url] = Field(
-        default=None,
-        description="Address of a web hook, as Slack and others have them. `cxroute watch` and `cxroute apply` tell it"
-        " when somebody changed rules in CXone, when changes were applied and when that failed.",
-        examples=["https://hooks.example/T0/B0"],
+    url: Omittable[Url] = omittable(
+        "Address of a web hook, as Slack and others have them. `cxroute watch` and `cxroute apply` tell it when"
+        " somebody changed rules in CXone, when changes were applied and when that failed.",
+        "https://hooks.example/T0/B0",
     )
-    url_env: Omittable[Variable] = Field(
-        default=None,
-        description="In place of `url`, where nobody may read it: the name of the environment variable that holds it."
-        " NAME_FILE, the path of a file that holds it, works too.",
-        examples=["CXROUTE_WEBHOOK_URL"],
+    url_env: Omittable[Variable] = omittable(
+        "In place of `url`, where nobody may read it: the name of the environment variable that holds it. NAME_FILE,"
+        " the path of a file that holds it, works too.",
+        "CXROUTE_WEBHOOK_URL",
     )
 
     @model_validator(mode="after")
@@ -145,11 +131,7 @@ class Traffic(StrictModel):
         " `count`.",
         examples=["traffic/prod.csv"],
     )
-    period: str = Field(
-        default="",
-        description="Which time the sample is of, in your words; shown beside the shares.",
-        examples=["October 2026"],
-    )
+    period: str = optional("", "Which time the sample is of, in your words; shown beside the shares.", "October 2026")
 
 
 class AcceptedRule(StrictModel):
@@ -169,20 +151,20 @@ class AcceptedRule(StrictModel):
 class Unmanaged(StrictModel):
     """Live rules that are not managed."""
 
-    accept: LongList[AcceptedRule] = Field(
-        default=(),
-        description="Live rules that may send conversations elsewhere than the manifests do. `cxroute drift` prints an"
-        " entry for each rule that is in the way, and warns of an entry that matches no live rule.",
-        examples=[[{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]],
+    accept: LongList[AcceptedRule] = optional(
+        (),
+        "Live rules that may send conversations elsewhere than the manifests do. `cxroute drift` prints an entry for"
+        " each rule that is in the way, and warns of an entry that matches no live rule.",
+        [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}],
     )
 
 
 class Environment(StrictModel):
     """A tenant, who manages it, and what must not happen to it."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
-    kind: Literal["Environment"] = Field(
-        default="Environment", description="This document describes a tenant and what may be done to it."
+    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
+    kind: Literal["Environment"] = optional(
+        "Environment", "This document describes a tenant and what may be done to it."
     )
     name: Annotated[str, Field(pattern=ENVIRONMENT)] = Field(
         description="What `-e` and `environments` call it. `sandbox` is simulated on your machine.", examples=["prod"]
@@ -192,89 +174,80 @@ class Environment(StrictModel):
         " by hand only where `adopt` names them.",
         examples=["acme-routing"],
     )
-    tenant: Omittable[Annotated[str, Field(pattern=TENANT)]] = Field(
-        default=None,
-        description="The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.",
-        examples=["acme"],
+    tenant: Omittable[Annotated[str, Field(pattern=TENANT)]] = omittable(
+        "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.", "acme"
     )
-    api: Api = Field(
-        default=Api(),
-        description="Where this tenant's API differs from what is usual. All of it is optional.",
-        examples=[{"baseUrl": "https://acme.my.cxone.com", "requestsPerSecond": 20}],
+    api: Api = optional(
+        Api(),
+        "Where this tenant's API differs from what is usual. All of it is optional.",
+        {"baseUrl": "https://acme.my.cxone.com", "requestsPerSecond": 20},
     )
-    credentials: Credentials = Field(
-        default=Credentials(),
-        description="Names of the environment variables that hold the client's id and secret, and the access key's;"
-        " never the values.",
-        examples=[{"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"}],
+    credentials: Credentials = optional(
+        Credentials(),
+        "Names of the environment variables that hold the client's id and secret, and the access key's; never the"
+        " values.",
+        {"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"},
     )
-    attributes: Attributes = Field(
-        default=Attributes(),
-        description="What the tenant calls the bot's intent, its confidence and the time of writing.",
-        examples=[{"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"}],
+    attributes: Attributes = optional(
+        Attributes(),
+        "What the tenant calls the bot's intent, its confidence and the time of writing.",
+        {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"},
     )
-    vars: dict[Annotated[str, Field(pattern=VAR_NAME)], Constant] = Field(
-        default={},
-        description="Values that stand for ${name} in rules and route tests; $$ is a dollar. Inside a text, ${name} is"
-        " replaced by the value as text; as a whole value, it is a number, true, false or a list where this is one.",
-        examples=[{"overflow": "General", "floor": 0.6}],
+    vars: dict[Annotated[str, Field(pattern=VAR_NAME)], Constant] = optional(
+        {},
+        "Values that stand for ${name} in rules and route tests; $$ is a dollar. Inside a text, ${name} is replaced"
+        " by the value as text; as a whole value, it is a number, true, false or a list where this is one.",
+        {"overflow": "General", "floor": 0.6},
     )
     prune: bool = Field(
         default=True,
         description="Whether apply deletes rules that no manifest names any more. With false they are shown and kept.",
     )
-    context: Context = Field(
-        default=Context(),
-        description="How `cxroute serve` writes what the bot understood, and what it writes where the bot is unsure.",
-        examples=[{"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}}],
+    context: Context = optional(
+        Context(),
+        "How `cxroute serve` writes what the bot understood, and what it writes where the bot is unsure.",
+        {"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}},
     )
-    notify: Omittable[Notify] = Field(
-        default=None,
-        description="Whom to tell when rules were changed in CXone, when changes were applied and when that failed.",
-        examples=[{"url": "https://hooks.example/T0/B0"}],
+    notify: Omittable[Notify] = omittable(
+        "Whom to tell when rules were changed in CXone, when changes were applied and when that failed.",
+        {"url": "https://hooks.example/T0/B0"},
     )
-    traffic: Omittable[Traffic] = Field(
-        default=None,
-        description="A sample of conversations, from which plans tell which share of the callers a change moves.",
-        examples=[{"file": "traffic/prod.csv", "period": "October 2026"}],
+    traffic: Omittable[Traffic] = omittable(
+        "A sample of conversations, from which plans tell which share of the callers a change moves.",
+        {"file": "traffic/prod.csv", "period": "October 2026"},
     )
-    guard: Guard = Field(
-        default=Guard(),
-        description="What one apply must not do. Beyond these it refuses, until somebody allows it with a reason.",
-        examples=[{"deletes": {"count": 2, "percent": 30}, "protected": ["cards/lost-or-stolen-card"]}],
+    guard: Guard = optional(
+        Guard(),
+        "What one apply must not do. Beyond these it refuses, until somebody allows it with a reason.",
+        {"deletes": {"count": 2, "percent": 30}, "protected": ["cards/lost-or-stolen-card"]},
     )
-    accept: ShortList[Accept] = Field(
-        default=(),
-        description="Findings that are meant here, each with the reason: they are counted and not shown.",
-        examples=[[{"code": "CXR202", "address": "exchange/*", "reason": "the rule made by hand goes in June"}]],
+    accept: ShortList[Accept] = optional(
+        (),
+        "Findings that are meant here, each with the reason: they are counted and not shown.",
+        [{"code": "CXR202", "address": "exchange/*", "reason": "the rule made by hand goes in June"}],
     )
-    freeze: ShortList[Freeze] = Field(
-        default=(),
-        description="When nothing may change: every week on some days, or once between two days or times.",
-        examples=[
-            [{"days": ["fri", "sat", "sun"], "from": "16:00", "timezone": "Europe/Berlin", "reason": "weekend"}],
-            [{"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin", "reason": "peak season"}],
-        ],
+    freeze: ShortList[Freeze] = optional(
+        (),
+        "When nothing may change: every week on some days, or once between two days or times.",
+        [{"days": ["fri", "sat", "sun"], "from": "16:00", "timezone": "Europe/Berlin", "reason": "weekend"}],
+        [{"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin", "reason": "peak season"}],
     )
 
-    unmanaged: Unmanaged = Field(
-        default=Unmanaged(),
-        description="Which live rules that this owner does not manage may send conversations elsewhere than the"
-        " manifests do. `cxroute drift` counts these rules, and reports all others that do so.",
-        examples=[{"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]}],
+    unmanaged: Unmanaged = optional(
+        Unmanaged(),
+        "Which live rules that this owner does not manage may send conversations elsewhere than the manifests do."
+        " `cxroute drift` counts these rules, and reports all others that do so.",
+        {"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]},
     )
 
     @property
     def is_placeholder(self) -> bool:
-        """Whether `tenant` is one that `init` wrote for somebody to replace: no host can have that name (RFC 2606)."""
+        """Whether `tenant` is the placeholder of `init`: no host can have that name (RFC 2606)."""
         return (self.tenant or "").endswith(".invalid")
 
     @property
     def base_url(self) -> str:
-        """Where the API is, without a slash at the end; empty where the issuer alone knows.
-
-        The sandbox has an address that leads nowhere.
-        """
+        """The API's address without a slash at the end; empty where only the issuer knows it."""
         if self.api.base_url or self.api.issuer:
             return (self.api.base_url or "").rstrip("/")
         if self.api.area:
@@ -284,7 +257,7 @@ class Environment(StrictModel):
 
     @property
     def token_url(self) -> str:
-        """Where tokens are issued; empty where the issuer says it."""
+        """The address of the token endpoint; empty where the issuer knows it."""
         if self.api.token_url or self.api.issuer:
             return self.api.token_url or ""
         if self.api.area:
@@ -293,18 +266,18 @@ class Environment(StrictModel):
 
     @property
     def address(self) -> str:
-        """Where the tenant is, as far as it is known before anything is asked: for people, and to tell it from others.
+        """The tenant's address for people, unique per tenant: where tenants share a host, with the tenant's name."""
+        url = self.base_url or (self.api.issuer or "").rstrip("/")
+        return url + self._shared_host_suffix
 
-        Where tenants share a host, as all who have access keys do, their name belongs to it.
-        """
-        known = self.base_url or (self.api.issuer or "").rstrip("/")
-        return f"{known}/{self.tenant}" if self.tenant and self.api.auth == "access-key" else known
+    @property
+    def _shared_host_suffix(self) -> str:
+        return f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
 
     @property
     def host(self) -> str:
-        """The API's host in lower case, with its port where that is not the usual one: equal for equal tenants."""
+        """The API's host in lower case, with an unusual port: equal for equal tenants."""
         parts = urlsplit(self.address)
         host = (parts.hostname or "").rstrip(".")
         usual = parts.port in {None, 443 if parts.scheme == "https" else 80}
-        shared = f"/{self.tenant}" if self.tenant and self.api.auth == "access-key" else ""
-        return f"{host if usual else f'{host}:{parts.port}'}{shared}"
+        return f"{host if usual else f'{host}:{parts.port}'}{self._shared_host_suffix}"

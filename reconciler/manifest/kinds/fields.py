@@ -1,7 +1,6 @@
-"""The types of single fields: what a name, a time, an address or a share may look like, with words for what it may not.
+"""The types of single fields, with their requirements in words.
 
-Checks raise PydanticCustomError with one of our codes as its type; `error_messages` adds the field and what
-stands there.
+Checks raise PydanticCustomError with a CXR code as its type; `error_messages` adds the field and its value.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from types import NoneType
-from typing import Annotated, Any, Final, NamedTuple, TypeVar, get_args
+from typing import Annotated, Any, Final, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -40,15 +39,23 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
 
-class PatternMessage(NamedTuple):
-    """What a text that does not match is told."""
+def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+    """Return the declaration of a field that may be left out."""
+    return Field(default=default, description=description, examples=list(examples) or None)
 
-    code: str
-    message: str
+
+def exemplary(default: Any, description: str) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+    """Return the declaration of a field whose default is its example."""
+    return optional(default, description, default)
+
+
+def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+    """Return the declaration of a field that is None where it is left out."""
+    return optional(None, description, *examples)
 
 
 API_VERSION: Final = "The version of this form of manifests: always routing/v1."
-"""Said of the first field of every document."""
+"""The description of the first field of every document."""
 
 _SLUG: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -75,49 +82,39 @@ WORD: Final = "^[A-Za-z0-9_.:/=!<>-][A-Za-z0-9 _.:/=!<>-]{0,63}$"
 DIGEST: Final = "^[0-9a-f]{8}$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
-PATTERN_MESSAGES: Final[dict[str, PatternMessage]] = {
-    SLUG: PatternMessage("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
-    ADDRESS: PatternMessage("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
-    ADDRESS_GLOB: PatternMessage(
-        "CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"
-    ),
-    ENVIRONMENT: PatternMessage(
-        "CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"
-    ),
-    TENANT: PatternMessage("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
-    VARIABLE: PatternMessage("CXR104", "must be the name of an environment variable (never a secret itself)"),
-    VAR_NAME: PatternMessage("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
-    AREA: PatternMessage("CXR104", "must be an area, such as na1 or eu1"),
-    API_PATH: PatternMessage("CXR104", "must be a path that begins with /, without a query"),
-    CONTEXT_PATH: PatternMessage("CXR104", "must be a path that begins with / and holds {conversationId} once"),
-    FIELD: PatternMessage(
-        "CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"
-    ),
-    MEMBER: PatternMessage("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
-    DOT_OR_MEMBER: PatternMessage(
-        "CXR104", "must be a dot, or the names of members with dots between, such as data.rules"
-    ),
-    MESSAGE: PatternMessage("CXR104", "must be names of members with dots between, such as errors[].message"),
-    PARAMETER: PatternMessage("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
-    HEADER: PatternMessage("CXR104", "must be the name of a header: letters, digits and -"),
-    WORD: PatternMessage("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
-    DIGEST: PatternMessage("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
-    CLOCK: PatternMessage("CXR104", "must be a time of day from 00:00 to 24:00"),
+PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
+    SLUG: ("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
+    ADDRESS: ("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
+    ADDRESS_GLOB: ("CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"),
+    ENVIRONMENT: ("CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"),
+    TENANT: ("CXR104", "must be a tenant's name, such as acme, or a host, such as acme.my.cxone.com"),
+    VARIABLE: ("CXR104", "must be the name of an environment variable (never a secret itself)"),
+    VAR_NAME: ("CXR104", "must be letters, digits, _ or -, and begin with a letter or _"),
+    AREA: ("CXR104", "must be an area, such as na1 or eu1"),
+    API_PATH: ("CXR104", "must be a path that begins with /, without a query"),
+    CONTEXT_PATH: ("CXR104", "must be a path that begins with / and holds {conversationId} once"),
+    FIELD: ("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"),
+    MEMBER: ("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
+    DOT_OR_MEMBER: ("CXR104", "must be a dot, or the names of members with dots between, such as data.rules"),
+    MESSAGE: ("CXR104", "must be names of members with dots between, such as errors[].message"),
+    PARAMETER: ("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
+    HEADER: ("CXR104", "must be the name of a header: letters, digits and -"),
+    WORD: ("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
+    DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
+    CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
 }
-"""By pattern, since pydantic's error carries the pattern that a text did not match."""
+"""Code and message by pattern, because pydantic's error carries the unmatched pattern."""
 
 
 def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
-    """Validate as the type that stands beside None."""
-    (inner,) = (one for one in get_args(source) if one is not NoneType)
+    """Validate as the type beside None."""
+    (inner,) = (kind for kind in get_args(source) if kind is not NoneType)
     schema: core_schema.CoreSchema = handler.generate_schema(inner)
     return schema
 
 
-def _number_schema(
-    message: str, ge: int | None = None, gt: int | None = None, le: int | None = None
-) -> GetPydanticSchema:
-    """Accept whole numbers and others, each as it is; a union alone would complain once for either."""
+def _number(message: str, ge: int | None = None, gt: int | None = None, le: int | None = None) -> GetPydanticSchema:
+    """Accept integers and floats, each as it is; a plain union would report two errors."""
     schema = core_schema.union_schema(
         [
             core_schema.int_schema(strict=True, ge=ge, gt=gt, le=le),
@@ -136,10 +133,9 @@ _SCALAR: Final = core_schema.union_schema(
 )
 
 
-def _scalar_schema(message: str, *extra_choices: core_schema.CoreSchema) -> GetPydanticSchema:
-    schema = core_schema.union_schema(
-        [*_SCALAR["choices"], *extra_choices], custom_error_type="CXR104", custom_error_message=message
-    )
+def _scalar_schema(message: str, choice: core_schema.CoreSchema) -> GetPydanticSchema:
+    choices = [*_SCALAR["choices"], choice]
+    schema = core_schema.union_schema(choices, custom_error_type="CXR104", custom_error_message=message)
     return GetPydanticSchema(lambda _source, _handler: schema)
 
 
@@ -153,22 +149,22 @@ def _limit_items(limit: int) -> Callable[[object], object]:
 
 
 Omittable = Annotated[T | None, GetPydanticSchema(_non_null_schema)]
-"""A field that may be absent (then None), but may not be written as null: an empty value is more likely a slip."""
+"""A field that may be absent (then None), but not null: an empty value is more likely a mistake."""
 YamlList = Annotated[tuple[T, ...], Field(strict=False)]
-"""A YAML list, kept as a tuple; `strict` would want a tuple of Python's."""
+"""A YAML list, kept as a tuple; `strict` would require a Python tuple."""
 ShortList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(100))]
 LongList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(1000))]
-"""Lists whose items are slow to complain of. Pydantic's own max_length looks at all items first."""
+"""Lists whose errors are slow to report. Pydantic's max_length validates all items first."""
 NonEmptyList = Annotated[tuple[T, ...], Field(strict=False, min_length=1), BeforeValidator(_limit_items(1000))]
 
 NonEmptyText = Annotated[str, Field(min_length=1)]
 Slug = Annotated[str, Field(pattern=SLUG)]
 Variable = Annotated[str, Field(pattern=VARIABLE)]
 Priority = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-Share = Annotated[int | float, _number_schema("must be a number from 0 to 1", ge=0, le=1)]
-Percent = Annotated[int | float, _number_schema("must be a number from 0 to 100", ge=0, le=100)]
-NonNegative = Annotated[int | float, _number_schema("must be a number, 0 or more", ge=0)]
-Positive = Annotated[int | float, _number_schema("must be a number above 0", gt=0, le=1_000_000)]
+Share = Annotated[int | float, _number("must be a number from 0 to 1", ge=0, le=1)]
+Percent = Annotated[int | float, _number("must be a number from 0 to 100", ge=0, le=100)]
+NonNegative = Annotated[int | float, _number("must be a number, 0 or more", ge=0)]
+Positive = Annotated[int | float, _number("must be a number above 0", gt=0, le=1_000_000)]
 Attribute = Annotated[
     str | bool | int | float | None,
     _scalar_schema("must be text, a number, true, false or null", core_schema.none_schema()),
@@ -181,11 +177,10 @@ Constant = Annotated[
         core_schema.tuple_variable_schema(_SCALAR, strict=False, max_length=1000),
     ),
 ]
-"""What a name in `vars` stands for."""
+"""The value of a name in `vars`."""
 
 
 def _variable_or_value(value: object) -> str:
-    """Tell a name in `vars` from a value, so that the errors of one of them alone are told."""
     return "<variable>" if isinstance(value, str) and REFERENCE.fullmatch(value) else "<value>"
 
 
@@ -193,11 +188,12 @@ OrVariable = Annotated[
     Annotated[T, Tag("<value>")] | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
     Discriminator(_variable_or_value),
 ]
-"""A value that is no text, or `${name}`: then each environment's own, which is checked when it is filled in."""
+"""A value that is not text, or `${name}`: each environment's own, checked when it is filled in."""
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 9998
 """So that no arithmetic with zones and days leaves the calendar."""
+_MAX_URL_LENGTH: Final = 2048
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -216,51 +212,38 @@ def parse_timestamp(value: object) -> object:
 
 
 def _check_zone(key: str) -> str:
-    """Return a time zone's key. Looked up in a list, not in the file system: keys come from outside."""
-    if key in _time_zone_set():
+    # In a list, not in the file system, because keys are untrusted.
+    if key in time_zones():
         return key
-    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": time_zones()})
+    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": tuple(time_zones())})
 
 
 @cache
-def _time_zone_set() -> frozenset[str]:
-    return frozenset(time_zones())
-
-
-@cache
-def time_zones() -> tuple[str, ...]:
-    """Return the keys of all time zones, the same on every machine."""
-    return tuple(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+def time_zones() -> Mapping[str, None]:
+    """Return the keys of all time zones in order, the same on every machine."""
+    return dict.fromkeys(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
 
 
 def _check_url(text: str) -> str:
-    """Return an address that a request may be sent to: https, or http to this machine alone."""
     if len(text) <= _MAX_URL_LENGTH and request_url(text):
         return text
     raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// for this machine only)")
 
 
 def _check_service_url(text: str) -> str:
-    """Return the address of a service: no query, no fragment."""
     if "?" in text or "#" in text:
         raise PydanticCustomError("CXR104", "must be an address without a query")
     return _check_url(text)
 
 
 def _check_base_url(text: str) -> str:
-    """Return the address of a server, to which paths are added."""
     if urlsplit(_check_service_url(text)).path not in {"", "/"}:
-        raise PydanticCustomError(
-            "CXR104", "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
-        )
+        message = "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
+        raise PydanticCustomError("CXR104", message)
     return text
 
 
-_MAX_URL_LENGTH: Final = 2048
-
-
 def _check_relative_path(path: str) -> str:
-    """Return the path of a file in the working directory: a manifest must not be able to name any other."""
     parts = path.split("/")
     if path.isprintable() and path and "\\" not in path and ":" not in path and parts[0] != "" and ".." not in parts:
         return path
@@ -268,7 +251,6 @@ def _check_relative_path(path: str) -> str:
 
 
 def _check_code(text: str) -> str:
-    """Return the code of a finding."""
     if text in CODES:
         return text
     raise PydanticCustomError("CXR104", "must be the code of a finding, such as CXR203", {"known": tuple(CODES)})
@@ -283,17 +265,18 @@ BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
 RelativePath = Annotated[str, AfterValidator(_check_relative_path)]
 
 
-def text_or_mapping(value: object) -> str | None:
-    """Name the form that was meant, so that its errors alone are told."""
+def _text_or_mapping(value: object) -> str | None:
     if isinstance(value, str):
         return "<text>"
     return "<mapping>" if isinstance(value, (Mapping, StrictModel)) else None
 
 
-def require_exactly_one(document: StrictModel, *names: str) -> None:
-    """Refuse a part in which not exactly one of some fields is set.
+def text_or_mapping_of(message: str) -> Discriminator:
+    """Return the discriminator of `<text>` and `<mapping>`, with the message for other values."""
+    return Discriminator(_text_or_mapping, custom_error_type="CXR104", custom_error_message=message)
 
-    For small parts; rules are seen to in `cross_checks`.
-    """
+
+def require_exactly_one(document: StrictModel, *names: str) -> None:
+    """Raise unless exactly one of some fields is set; for small parts, because `cross_checks` handles rules."""
     if sum(getattr(document, name) is not None for name in names) != 1:
         raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} must be there")

@@ -1,7 +1,4 @@
-"""What an apply must not do in an Environment: the guards that have numbers or names, and how they are lifted.
-
-Freeze windows: when an Environment is left alone (docs/operations.md#freeze).
-"""
+"""Guards of an Environment, their limits and exceptions, and freeze windows (docs/operations.md#freeze)."""
 
 from __future__ import annotations
 
@@ -30,6 +27,9 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Timestamp,
     Zone,
+    exemplary,
+    omittable,
+    optional,
     parse_timestamp,
 )
 
@@ -39,7 +39,6 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 
 
 def _parse_day_or_instant(value: object) -> object:
-    """Return the date, or the instant, that a text means."""
     if isinstance(value, date):
         return value
     if isinstance(value, str) and "T" in value.upper():
@@ -69,29 +68,21 @@ class WeeklyFreeze(StrictModel):
         description="The time of day at which it begins; without it, at midnight.",
         examples=["16:00"],
     )
-    to: Annotated[str, Field(pattern=CLOCK)] = Field(
-        default="24:00",
-        description="The time of day at which it ends. One at or before `from` is on the next day.",
-        examples=["24:00"],
+    to: Annotated[str, Field(pattern=CLOCK)] = exemplary(
+        "24:00", "The time of day at which it ends. One at or before `from` is on the next day."
     )
-    timezone: Zone = Field(
-        default="UTC",
-        description="Whose clock and days are meant, by the name of a time zone.",
-        examples=["Europe/Berlin"],
-    )
-    reason: str = Field(default="", description="Why nothing may change then; a refusal says it.", examples=["weekend"])
+    timezone: Zone = optional("UTC", "Whose clock and days are meant, by the name of a time zone.", "Europe/Berlin")
+    reason: str = optional("", "Why nothing may change then; a refusal says it.", "weekend")
 
     def covers(self, now: datetime) -> bool:
         """Tell whether an instant lies in the window; its end is not part of it."""
         local = now.astimezone(ZoneInfo(self.timezone))
         minute = local.hour * 60 + local.minute
-        start, end = _minutes(self.from_), _minutes(self.to)
+        start, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in (self.from_, self.to))
+        today, yesterday = (_DAYS[(local.weekday() - days) % len(_DAYS)] in self.days for days in (0, 1))
         if start < end:
-            return self._begins(local) and start <= minute < end
-        return (self._begins(local) and minute >= start) or (self._begins(local - timedelta(days=1)) and minute < end)
-
-    def _begins(self, local: datetime) -> bool:
-        return _DAYS[local.weekday()] in self.days
+            return today and start <= minute < end
+        return (today and minute >= start) or (yesterday and minute < end)
 
 
 class DatedFreeze(StrictModel):
@@ -103,26 +94,20 @@ class DatedFreeze(StrictModel):
     end: DayOrInstant = Field(
         description="The last day, which still belongs to it, or the time at which it ends.", examples=["2027-01-02"]
     )
-    timezone: Zone = Field(
-        default="UTC",
-        description="Where those days begin and end, by the name of a time zone.",
-        examples=["Europe/Berlin"],
-    )
-    reason: str = Field(
-        default="", description="Why nothing may change then; a refusal says it.", examples=["peak season"]
-    )
+    timezone: Zone = optional("UTC", "Where those days begin and end, by the name of a time zone.", "Europe/Berlin")
+    reason: str = optional("", "Why nothing may change then; a refusal says it.", "peak season")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
-        begins, ends = self.bounds()
-        if begins < ends:
+        start, end = self.bounds()
+        if start < end:
             return self
         raise PydanticCustomError("CXR104", "the window ends before it begins")
 
     def covers(self, now: datetime) -> bool:
         """Tell whether an instant lies in the window."""
-        begins, ends = self.bounds()
-        return begins <= now < ends
+        start, end = self.bounds()
+        return start <= now < end
 
     def bounds(self) -> tuple[datetime, datetime]:
         """Return the instants at which the window begins and ends."""
@@ -135,7 +120,6 @@ class DatedFreeze(StrictModel):
 
 
 def _freeze_tag(value: object) -> str:
-    """Name the form that was meant, so that its errors alone are told."""
     if isinstance(value, DatedFreeze) or (isinstance(value, Mapping) and ("start" in value or "end" in value)):
         return "<dated>"
     return "<weekly>"
@@ -145,26 +129,16 @@ Freeze = Annotated[
     Annotated[WeeklyFreeze, Tag("<weekly>")] | Annotated[DatedFreeze, Tag("<dated>")], Discriminator(_freeze_tag)
 ]
 
-
-def _minutes(clock: str) -> int:
-    hours, minutes = clock.split(":")
-    return int(hours) * 60 + int(minutes)
-
-
 GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
 
 
 class Limit(StrictModel):
     """How many may go or change: whichever of the two is more. One that is left out is 0."""
 
-    count: Annotated[int, Field(ge=0, le=2**31 - 1)] = Field(
-        default=0,
-        description="So many are always allowed, however few rules there are.",
-        examples=[2],
+    count: Annotated[int, Field(ge=0, le=2**31 - 1)] = optional(
+        0, "So many are always allowed, however few rules there are.", 2
     )
-    percent: Percent = Field(
-        default=0, description="So many percent of all managed rules are allowed, where that is more.", examples=[30]
-    )
+    percent: Percent = optional(0, "So many percent of all managed rules are allowed, where that is more.", 30)
 
 
 class TrafficLimit(StrictModel):
@@ -178,10 +152,7 @@ class TrafficLimit(StrictModel):
 class Allow(StrictModel):
     """A guard that is lifted until a time, reviewed like all else."""
 
-    name: GuardName = Field(
-        description="The guard to lift, by the name that a refusal says.",
-        examples=["deletes"],
-    )
+    name: GuardName = Field(description="The guard to lift, by the name that a refusal says.", examples=["deletes"])
     until: Timestamp = Field(
         description="When the guard holds again: a time with its offset from UTC.", examples=["2026-12-01T00:00:00Z"]
     )
@@ -194,11 +165,10 @@ class Accept(StrictModel):
     """A finding that is meant in this Environment: it is counted and not shown."""
 
     code: FindingCode = Field(description="The finding's code. An error cannot be accepted.", examples=["CXR202"])
-    address: Omittable[Annotated[str, Field(pattern=ADDRESS_GLOB)]] = Field(
-        default=None,
-        description="The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings"
-        " that are about no single rule.",
-        examples=["exchange/*"],
+    address: Omittable[Annotated[str, Field(pattern=ADDRESS_GLOB)]] = omittable(
+        "The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings that are"
+        " about no single rule.",
+        "exchange/*",
     )
     reason: NonEmptyText = Field(
         description="Why the finding is meant; kept in the plan's JSON.",
@@ -209,30 +179,26 @@ class Accept(StrictModel):
 class Guard(StrictModel):
     """What an apply must not do: beyond these, it refuses."""
 
-    deletes: Limit = Field(
-        default=Limit(count=2, percent=30),
-        description="How many rules one apply may delete or switch off before it refuses: the larger of a count and a"
-        " percentage.",
-        examples=[{"count": 2, "percent": 30}],
+    deletes: Limit = optional(
+        Limit(count=2, percent=30),
+        "How many rules one apply may delete or switch off before it refuses: the larger of a count and a percentage.",
+        {"count": 2, "percent": 30},
     )
-    changes: Omittable[Limit] = Field(
-        default=None,
-        description="How many rules one apply may update or delete before it refuses. Default: no limit.",
-        examples=[{"count": 10, "percent": 20}],
+    changes: Omittable[Limit] = omittable(
+        "How many rules one apply may update or delete before it refuses. Default: no limit.",
+        {"count": 10, "percent": 20},
     )
-    traffic: Omittable[TrafficLimit] = Field(
-        default=None,
-        description="How much of the traffic sample one apply may send to other queues. Default: no limit.",
-        examples=[{"percent": 10}],
+    traffic: Omittable[TrafficLimit] = omittable(
+        "How much of the traffic sample one apply may send to other queues. Default: no limit.", {"percent": 10}
     )
-    protected: LongList[Annotated[str, Field(pattern=ADDRESS)]] = Field(
-        default=(),
-        description="Rules (RuleSet's name/key) that may not be deleted, switched off or routed otherwise, and whose"
+    protected: LongList[Annotated[str, Field(pattern=ADDRESS)]] = optional(
+        (),
+        "Rules (RuleSet's name/key) that may not be deleted, switched off or routed otherwise, and whose"
         " conversations may go nowhere else.",
-        examples=[["cards/lost-or-stolen-card"]],
+        ["cards/lost-or-stolen-card"],
     )
-    allow: ShortList[Allow] = Field(
-        default=(),
-        description="Guards that are lifted for a while, each with a reason. Shown above all else in every plan.",
-        examples=[[{"name": "deletes", "until": "2026-12-01T00:00:00Z", "reason": "CHG-1042"}]],
+    allow: ShortList[Allow] = optional(
+        (),
+        "Guards that are lifted for a while, each with a reason. Shown above all else in every plan.",
+        [{"name": "deletes", "until": "2026-12-01T00:00:00Z", "reason": "CHG-1042"}],
     )

@@ -16,6 +16,8 @@ from reconciler.manifest.kinds.fields import (
     Share,
     StrictModel,
     YamlList,
+    omittable,
+    optional,
     require_exactly_one,
 )
 
@@ -23,38 +25,31 @@ from reconciler.manifest.kinds.fields import (
 class Given(StrictModel):
     """A conversation, as far as a test cares."""
 
-    intent: Omittable[str] = Field(
-        default=None,
-        description="What the bot says that the caller wants. Without it, the conversation has no intent.",
-        examples=["lost_or_stolen_card"],
+    intent: Omittable[str] = omittable(
+        "What the bot says that the caller wants. Without it, the conversation has no intent.", "lost_or_stolen_card"
     )
-    confidence: OrVariable[Share] | None = Field(
-        default=None,
-        description="How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.",
-        examples=[0.9],
+    confidence: OrVariable[Share] | None = omittable(
+        "How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.", 0.9
     )
-    attributes: dict[NonEmptyText, Attribute] = Field(
-        default={},
-        description="What else is known of the conversation, by attribute; null is one that is missing.",
-        examples=[{"customerTier": "gold"}],
+    attributes: dict[NonEmptyText, Attribute] = optional(
+        {},
+        "What else is known of the conversation, by attribute; null is one that is missing.",
+        {"customerTier": "gold"},
     )
 
 
 class Expect(StrictModel):
     """Where the conversation must go."""
 
-    queue: Omittable[NonEmptyText] = Field(
-        default=None,
-        description="The one queue that must get the conversation: a short name, or a live queue's name.",
-        examples=["fraud"],
+    queue: Omittable[NonEmptyText] = omittable(
+        "The one queue that must get the conversation: a short name, or a live queue's name.", "fraud"
     )
-    split: Omittable[Annotated[dict[NonEmptyText, OrVariable[NonNegative]], Field(min_length=1)]] = Field(
-        default=None,
-        description="The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
-        examples=[{"cards": 80, "General": 20}],
+    split: Omittable[Annotated[dict[NonEmptyText, OrVariable[NonNegative]], Field(min_length=1)]] = omittable(
+        "The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
+        {"cards": 80, "General": 20},
     )
-    default: Omittable[Literal[True]] = Field(
-        default=None, description="True where no rule may take the conversation: it goes to the tenant's default."
+    default: Omittable[Literal[True]] = omittable(
+        "True where no rule may take the conversation: it goes to the tenant's default."
     )
 
     @model_validator(mode="after")
@@ -78,10 +73,9 @@ class RouteTest(StrictModel):
 class RouteTests(StrictModel):
     """Conversations and where they must go; checked by `cxroute test` and before every plan."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
-    kind: Literal["RouteTests"] = Field(
-        default="RouteTests",
-        description="This document holds conversations and where each must go, whatever rules say.",
+    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
+    kind: Literal["RouteTests"] = optional(
+        "RouteTests", "This document holds conversations and where each must go, whatever rules say."
     )
     name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["cards"])
     tests: YamlList[RouteTest] = Field(

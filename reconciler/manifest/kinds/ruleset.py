@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Discriminator, Field, Tag, ValidationError
+from pydantic import Field, Tag, ValidationError
 
 from reconciler.manifest.kinds.condition import ConditionEntry
 from reconciler.manifest.kinds.fields import (
@@ -22,7 +22,10 @@ from reconciler.manifest.kinds.fields import (
     StrictModel,
     Timestamp,
     YamlList,
-    text_or_mapping,
+    exemplary,
+    omittable,
+    optional,
+    text_or_mapping_of,
 )
 
 if TYPE_CHECKING:
@@ -35,10 +38,8 @@ class TargetEntry(StrictModel):
     queue: NonEmptyText = Field(
         description="The queue: a short name from a Queues document, or a live queue's name.", examples=["cards"]
     )
-    weight: OrVariable[NonNegative] = Field(
-        default=1,
-        description="Its share of the conversations, against the other weights: 80 beside 20 is four of five.",
-        examples=[80],
+    weight: OrVariable[NonNegative] = optional(
+        1, "Its share of the conversations, against the other weights: 80 beside 20 is four of five.", 80
     )
 
 
@@ -48,7 +49,7 @@ class Hold(StrictModel):
     until: Timestamp = Field(
         description="When the hold ends: a time with its offset from UTC.", examples=["2026-12-01T08:00:00+01:00"]
     )
-    reason: str = Field(default="", description="Why the rule is left alone; plans show it.", examples=["incident 42"])
+    reason: str = optional("", "Why the rule is left alone; plans show it.", "incident 42")
 
 
 class AdoptById(StrictModel):
@@ -62,99 +63,72 @@ class AdoptById(StrictModel):
 
 Adopt = Annotated[
     Annotated[NonEmptyText, Tag("<text>")] | Annotated[AdoptById, Tag("<mapping>")],
-    Discriminator(
-        text_or_mapping,
-        custom_error_type="CXR104",
-        custom_error_message="must be the live rule's name, or {id: ...}",
-    ),
+    text_or_mapping_of("must be the live rule's name, or {id: ...}"),
 ]
 
 
 class RuleEntry(StrictModel):
     """A rule as it is written: which conversations, and where they go."""
 
-    key: Omittable[Slug] = Field(
-        default=None,
-        description="The rule's lasting name in its RuleSet. Default: the intent, in lower case and with hyphens.",
-        examples=["card-help"],
+    key: Omittable[Slug] = omittable(
+        "The rule's lasting name in its RuleSet. Default: the intent, in lower case and with hyphens.", "card-help"
     )
-    intent: Omittable[str] = Field(
-        default=None,
-        description="Takes conversations in which the bot understood just this, letter by letter.",
-        examples=["lost_or_stolen_card"],
+    intent: Omittable[str] = omittable(
+        "Takes conversations in which the bot understood just this, letter by letter.", "lost_or_stolen_card"
     )
-    intents: Omittable[NonEmptyList[str]] = Field(
-        default=None,
-        description="Takes conversations in which the bot understood any of these. A rule with several needs a `key`.",
-        examples=[["card_not_working", "card_acceptance"]],
+    intents: Omittable[NonEmptyList[str]] = omittable(
+        "Takes conversations in which the bot understood any of these. A rule with several needs a `key`.",
+        ["card_not_working", "card_acceptance"],
     )
-    name: Omittable[NonEmptyText] = Field(
-        default=None,
-        description='The rule\'s name in CXone. Default: "Cognigy Intent Route: <intent, or key>".',
-        examples=["Cards help"],
+    name: Omittable[NonEmptyText] = omittable(
+        'The rule\'s name in CXone. Default: "Cognigy Intent Route: <intent, or key>".', "Cards help"
     )
-    description: Omittable[str] = Field(
-        default=None,
-        description="What CXone shows below the name. Default: which intent goes to which queue.",
-        examples=["Cards that misbehave"],
+    description: Omittable[str] = omittable(
+        "What CXone shows below the name. Default: which intent goes to which queue.", "Cards that misbehave"
     )
-    priority: Omittable[OrVariable[Priority]] = Field(
-        default=None,
-        description="Which rule is tried first: the one with the lowest number (unless the Environment says otherwise)."
-        " Default: that of the RuleSet, else 100.",
-        examples=[10],
+    priority: Omittable[OrVariable[Priority]] = omittable(
+        "Which rule is tried first: the one with the lowest number (unless the Environment says otherwise). Default:"
+        " that of the RuleSet, else 100.",
+        10,
     )
     enabled: Omittable[OrVariable[bool]] = Field(
         default=None,
         description="Whether the rule takes part. Default: what the RuleSet says, else true.",
         examples=[False],
     )
-    min_confidence: OrVariable[Share] | None = Field(
-        default=None,
-        description="How sure the bot must be, from 0 to 1, for this rule to take a conversation. With null it need not"
-        " be sure, whatever the RuleSet's defaults say.",
-        examples=[0.7],
+    min_confidence: OrVariable[Share] | None = omittable(
+        "How sure the bot must be, from 0 to 1, for this rule to take a conversation. With null it need not be sure,"
+        " whatever the RuleSet's defaults say.",
+        0.7,
     )
-    below_confidence: Omittable[OrVariable[Share]] = Field(
-        default=None,
-        description="Takes a conversation only while the bot is less sure than this, from 0 to 1.",
-        examples=[0.95],
+    below_confidence: Omittable[OrVariable[Share]] = omittable(
+        "Takes a conversation only while the bot is less sure than this, from 0 to 1.", 0.95
     )
-    when: LongList[ConditionEntry] = Field(
-        default=(),
-        description="Further conditions, all of which must hold. An empty list says that every conversation is meant.",
-        examples=[[{"attribute": "customerTier", "in": ["gold", "platinum"]}]],
+    when: LongList[ConditionEntry] = optional(
+        (),
+        "Further conditions, all of which must hold. An empty list says that every conversation is meant.",
+        [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
     )
-    queue: Omittable[NonEmptyText] = Field(
-        default=None,
-        description="The queue that gets the conversations: a short name from a Queues document, or a live name.",
-        examples=["fraud"],
+    queue: Omittable[NonEmptyText] = omittable(
+        "The queue that gets the conversations: a short name from a Queues document, or a live name.", "fraud"
     )
-    targets: Omittable[NonEmptyList[TargetEntry]] = Field(
-        default=None,
-        description="Several queues that share the conversations by weight. Stands in place of `queue`.",
-        examples=[[{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}]],
+    targets: Omittable[NonEmptyList[TargetEntry]] = omittable(
+        "Several queues that share the conversations by weight. Stands in place of `queue`.",
+        [{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}],
     )
-    environments: Omittable[YamlList[str]] = Field(
-        default=None,
-        description="The Environments that have this rule. Default: all that the RuleSet is for.",
-        examples=[["prod"]],
+    environments: Omittable[YamlList[str]] = omittable(
+        "The Environments that have this rule. Default: all that the RuleSet is for.", ["prod"]
     )
-    hold: Omittable[Hold] = Field(
-        default=None,
-        description="Leaves the live rule as it is until a time, whatever stands here.",
-        examples=[{"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"}],
+    hold: Omittable[Hold] = omittable(
+        "Leaves the live rule as it is until a time, whatever stands here.",
+        {"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"},
     )
-    adopt: Omittable[Adopt] = Field(
-        default=None,
-        description="Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.",
-        examples=["Cards (by hand)"],
+    adopt: Omittable[Adopt] = omittable(
+        "Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.", "Cards (by hand)"
     )
-    accept: Omittable[dict[FindingCode, NonEmptyText]] = Field(
-        default=None,
-        description="Findings about this rule that are meant, by code, each with the reason: they are counted and not"
-        " shown.",
-        examples=[{"CXR203": "kept for the campaign in June"}],
+    accept: Omittable[dict[FindingCode, NonEmptyText]] = omittable(
+        "Findings about this rule that are meant, by code, each with the reason: they are counted and not shown.",
+        {"CXR203": "kept for the campaign in June"},
     )
 
 
@@ -170,39 +144,31 @@ def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
 class Defaults(StrictModel):
     """What holds for the rules of a RuleSet that do not say otherwise."""
 
-    priority: OrVariable[Priority] = Field(
-        default=100, description="The priority of rules that have none: lower numbers are tried first.", examples=[100]
+    priority: OrVariable[Priority] = exemplary(
+        100, "The priority of rules that have none: lower numbers are tried first."
     )
     enabled: OrVariable[bool] = Field(
         default=True, description="Whether rules that do not say so take part.", examples=[True]
     )
-    min_confidence: OrVariable[Share] | None = Field(
-        default=None,
-        description="How sure the bot must be, from 0 to 1, for rules with `intent` or `intents` that do not say so.",
-        examples=[0.6],
+    min_confidence: OrVariable[Share] | None = omittable(
+        "How sure the bot must be, from 0 to 1, for rules with `intent` or `intents` that do not say so.", 0.6
     )
 
 
 class RuleSet(StrictModel):
     """A group of rules that belong together."""
 
-    api_version: Literal["routing/v1"] = Field(default="routing/v1", description=API_VERSION)
-    kind: Literal["RuleSet"] = Field(
-        default="RuleSet", description="This document holds rules: which conversations go to which queue."
-    )
+    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
+    kind: Literal["RuleSet"] = optional("RuleSet", "This document holds rules: which conversations go to which queue.")
     name: Slug = Field(
         description="The RuleSet's lasting name. With a rule's key it is the rule's address, such as cards/card-help.",
         examples=["cards"],
     )
-    environments: Omittable[YamlList[str]] = Field(
-        default=None,
-        description="The Environments that have these rules. Default: all.",
-        examples=[["prod", "staging"]],
+    environments: Omittable[YamlList[str]] = omittable(
+        "The Environments that have these rules. Default: all.", ["prod", "staging"]
     )
-    defaults: Defaults = Field(
-        default=Defaults(),
-        description="What holds for the rules below that do not say otherwise.",
-        examples=[{"priority": 100, "minConfidence": 0.6}],
+    defaults: Defaults = optional(
+        Defaults(), "What holds for the rules below that do not say otherwise.", {"priority": 100, "minConfidence": 0.6}
     )
     rules: YamlList[RuleEntry] = Field(
         description="The rules. Their order here means nothing: `priority` says which is tried first.",
