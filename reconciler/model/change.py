@@ -9,7 +9,6 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Address, Rule, Source
 
-
 Action = Literal["create", "update", "adopt", "delete"]
 Cause = Literal["manifest", "drift", "both", "duplicate"]
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-
 Json = Any
 
 Scalar = str | int | float | bool
@@ -137,7 +136,6 @@ def _equality_value(value: Json) -> Scalar:
 
 
 def _value_set(values: Json) -> tuple[Scalar, ...]:
-    """Sort a set of texts and numbers: numbers first."""
     found = {_equality_value(value) for value in _require_list(values)}
     return tuple(sorted(found, key=lambda one: (isinstance(one, str), one)))
 
@@ -189,7 +187,6 @@ _NORMALIZERS: Final[Mapping[str, Callable[[Json], Value]]] = {
     **dict.fromkeys(EXISTENCE, _no_value),
     "between": _number_pair,
 }
-
 
 _MAX_EXACT_FLOAT: Final = 1e16
 CANONICAL_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
@@ -273,7 +270,6 @@ def _value_text(value: Value) -> str:
 
 
 def _integral_floats_as_ints(value: Json) -> Json:
-    """Write whole floats as integers, all the way down."""
     if type(value) is float:
         return int(value) if value.is_integer() and abs(value) < _MAX_EXACT_FLOAT else value
     if isinstance(value, (list, tuple)):

@@ -59,17 +59,14 @@ def summarize_edit(change: Update) -> EditSummary:
 
 
 def _plain_fields(change: Update) -> Iterator[FieldChange]:
-    """Yield the fields that are no parts of a rule, and no description."""
     return (one for one in change.fields if "[" not in one.path and one.path != "description")
 
 
 def _only_here(parts: Sequence[Condition | Opaque], others: Sequence[Condition | Opaque]) -> list[str]:
-    """Return the conditions that the other rule does not have."""
     return sorted(canonical_text(part) for part in parts if part not in others)
 
 
 def _changed_words(before: str, after: str) -> tuple[str, str]:
-    """Return the words from the first to the last that differ."""
     old, new = before.split(" "), after.split(" ")
     start = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     old, new = old[start:], new[start:]
@@ -162,7 +159,6 @@ def source_location(source: Source) -> str:
 
 
 def _undo_reason(change: Change, run: str) -> str:
-    """Say what the run did that is undone, where the fields do not say it."""
     if is_unadoption(change):
         return f"made by hand, and taken over by run {run}: after this it is not ours any more"
     if change.cause == "duplicate" or not isinstance(change, Create | Delete):
@@ -171,7 +167,6 @@ def _undo_reason(change: Change, run: str) -> str:
 
 
 def _change_reason(change: Change) -> str:
-    """Say who made the difference, where it was not just the manifest."""
     if is_copy_removal(change):
         return "a temporary copy that an earlier run left; it goes"
     if change.cause == "duplicate":
@@ -186,7 +181,6 @@ def _change_reason(change: Change) -> str:
 
 
 def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
-    """Yield each changed field; the parts of one condition are one row, and so is all that is said of the queues."""
     split = _split_row(plan.queue_names, change)
     for (part, _), fields in groupby(change.fields, key=_part_of):
         found = _INDEXED.fullmatch(part)
@@ -202,7 +196,6 @@ def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
 
 
 def _split_row(names: Mapping[str, str], change: Update | Adopt) -> FieldRow | None:
-    """Say where conversations went and where they go, shares and all; None where that reads alike."""
     before, after = (queues_phrase(rule.targets, names) for rule in (change.live.rule, change.after))
     return None if before == after else FieldRow("queue", before, after)
 
@@ -226,7 +219,6 @@ def _plain_row(field: FieldChange) -> FieldRow:
 def _condition_row(
     labels: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
 ) -> FieldRow:
-    """Say a condition that came, went, or asks something else now."""
     if "" in leaves:
         came = leaves[""].before is None
         rule = change.after if came else change.live.rule

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     _SignedCondition = tuple[Condition, bool]
     """A condition, and whether its complement is meant."""
 
-
 FEW_VALUES: Final = 6
 """How many values of a list are shown where not all of them are."""
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
@@ -59,7 +58,6 @@ def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], value
 
 
 def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[str, list[_SignedCondition]]:
-    """Sort clauses by the attribute, in the order in which people think of them: intent, confidence, all else."""
     known = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: place for place, name in enumerate(labels)}
     found: dict[str, list[_SignedCondition]] = {}
@@ -69,7 +67,6 @@ def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[
 
 
 def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
-    """Yield what is not understood, in its own words."""
     for part, negate in clauses:
         if isinstance(part, Opaque):
             yield f"{'unless' if negate else 'if'} {_opaque_phrase(part)} (not understood here)"
@@ -85,7 +82,6 @@ def _opaque_phrase(part: Opaque) -> str:
 
 
 def _intents(about: Sequence[_SignedCondition], most: int) -> str:
-    """Say which intents: their names alone where they are listed."""
     asked = [(part.operator, negate) for part, negate in about]
     if asked in ([("equals", False)], [("in", False)]):
         return _values(about[0][0].value, most, " intents")
@@ -121,7 +117,6 @@ def _operator(one: _SignedCondition) -> str:
 
 
 def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
-    """Yield the bounds of a number as one range."""
     ends = {_operator(one): one[0].value for one in bounds}
     over = next((operator for operator in _LOWS if operator in ends), "")
     under = next((operator for operator in _HIGHS if operator in ends), "")
@@ -131,7 +126,6 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
 
 
 def _phrase(one: _SignedCondition, most: int) -> str:
-    """Say one condition, or its complement; what a missing attribute makes of that is said by the caller."""
     part, negate = one
     positive = _POSITIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
@@ -153,7 +147,6 @@ def _phrase(one: _SignedCondition, most: int) -> str:
 
 
 def _values(values: Value, most: int, noun: str = "") -> str:
-    """List values in words; long lists are cut and counted, as so many more of a noun."""
     items = [quote(one) for one in (values if isinstance(values, tuple) else (values,))]
     if len(items) > most + 1:
         return f"{join_first(items, most)}{noun}"

@@ -9,7 +9,6 @@ if TYPE_CHECKING:
 
     Style = Callable[[str, str], str]
 
-
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Source
 
-
 CHANGED: Final = "Changed in CXone"
 MISSING: Final = "Missing in CXone"
 IN_THE_WAY: Final = "In the way"
@@ -189,7 +188,6 @@ def _held_rule(drift: Drift, held: HeldChange) -> DriftRule:
 
 
 def _missing_reason(drift: Drift, change: Change) -> str:
-    """Say whether a missing rule was live before, as far as the journal knows."""
     run = drift.last_runs.get(change.address)
     return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
 

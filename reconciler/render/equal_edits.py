@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from reconciler.render.change_summary import ChangeSummary, FieldRow
 
-
 _Item = TypeVar("_Item")
 MIN_GROUP: Final = 3
 """How many equal edits are one line."""

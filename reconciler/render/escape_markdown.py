@@ -15,10 +15,9 @@ from reconciler.text.escape import escape_invisible, sanitize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
 QUOTED_VALUE: Final = "|".join(
-    [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")],
+    [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")]
 )
 """A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
 EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)

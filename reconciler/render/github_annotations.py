@@ -16,7 +16,6 @@ from reconciler.text.escape import join_first, sanitize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
 MAX_ANNOTATIONS: Final = 10
 """Errors, and warnings, that GitHub shows of one step; what is printed after them is dropped in silence."""
 _MAX_SUMMARY_BYTES: Final = 900_000
@@ -74,7 +73,6 @@ def job_summary(text: str) -> str:
 
 
 def _command(finding: Finding) -> str:
-    """Return one finding as a command: where it is, the code with its title, what is wrong and below it what to do."""
     code = CODES.get(finding.code)
     properties = {"title": f"{finding.code}: {code.title}" if code else sanitize(finding.code)}
     if finding.source:

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from reconciler.render.provenance import Provenance
 
-
 MAX_LANES: Final = 24
 """Unchanged rules that are drawn each by itself; of more, those of one queue are one."""
 MAX_CHANGED: Final = 80
@@ -101,7 +100,6 @@ def draw_map(routing: RoutingMap) -> MapDrawing:
 
 
 def _unchanged(routing: RoutingMap) -> list[Lane]:
-    """Return the unchanged rules; many of one queue as one."""
     same = [lane for lane in routing.lanes if lane.state == "same"]
     if len(routing.lanes) <= MAX_LANES:
         return same
@@ -135,7 +133,6 @@ def _lane_boxes(lanes: Sequence[Lane], rows: Mapping[int, float]) -> Iterator[Bo
 
 
 def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
-    """Put each queue where the rules are that lead there, and none over another."""
     ys: dict[str, list[float]] = {}
     for lane in lanes:
         for queue in lane.queues:

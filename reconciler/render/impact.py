@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from reconciler.behaviour.diff.rows import ImpactRow
     from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 
-
 DEFAULT_ROUTING: Final = "the tenant's default"
 MAX_SHOWN: Final = 20
 ALL_ROWS: Final = 10**9
@@ -174,7 +173,6 @@ def share_phrase(share: ShareRange) -> str:
 
 
 def _total(total: ShareRange, unknown: Sequence[str]) -> str:
-    """Say the share of all who go elsewhere; where of some nothing is known, they may be more."""
     return f"at least {total.least:.1f} %" if unknown else share_phrase(total)
 
 
@@ -203,7 +201,6 @@ def _ordered(
 
 
 def _intent_count(row: ImpactRow, labels: Mapping[str, str]) -> int:
-    """Return how many intents a row names; none where it leaves that open: who is named reads best."""
     sizes = [
         len(part.value) if isinstance(part.value, tuple) else 1
         for part, negate in row.where
@@ -220,10 +217,7 @@ def _case(
 ) -> ImpactCase:
     *befores, after = _destination_phrases(row, names)
     if values == FEW_VALUES and len(befores) > _MAX_ORIGINS:
-        befores = [
-            *befores[: _MAX_ORIGINS - 1],
-            f"{befores[_MAX_ORIGINS - 1]} and {len(befores) - _MAX_ORIGINS} more",
-        ]
+        befores = [*befores[: _MAX_ORIGINS - 1], f"{befores[_MAX_ORIGINS - 1]} and {len(befores) - _MAX_ORIGINS} more"]
     return ImpactCase(
         callers=clauses_phrase(row.where, labels, values),
         origins=tuple(befores),
@@ -271,7 +265,6 @@ def _destination_phrases(row: ImpactRow, names: Mapping[str, str]) -> list[str]:
 
 
 def _exact_destination(destination: Destination, names: Mapping[str, str]) -> str:
-    """Say a destination with the queues' ids, and with as many digits as tell it from any other."""
     if not destination:
         return destination_phrase(destination, names)
     parts = ((f"{100 * float(share):.15g} % " if share != 1 else "", queue) for queue, share in destination)
@@ -283,7 +276,6 @@ def _with_id(queue: str, names: Mapping[str, str]) -> str:
 
 
 def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | None) -> str:
-    """Say which share of the sample the rows that are left out move in all."""
     if moved is None or not shares:
         return ""
     known = [share for share in shares if share is not None]
@@ -292,7 +284,6 @@ def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | Non
 
 
 def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Mapping[str, str]) -> tuple[QueueBalance, ...]:
-    """Say what the queues get that conversations come to or leave, those that gain or lose most first."""
     touched = {queue for row in behaviour.rows for split in (*row.origins, row.after) for queue in _queues(split)}
     told = [one for one in moved.balance if one.queue in touched or behaviour.undecided]
     often = Counter(_queue_or_default(one, names) for one in told)
@@ -311,7 +302,6 @@ def _queue_or_default(one: QueueShare, names: Mapping[str, str]) -> str:
 
 
 def _distinct_queue(one: QueueShare, names: Mapping[str, str], often: Mapping[str, int]) -> str:
-    """Name a queue, with its id where another one has that name."""
     said = _queue_or_default(one, names)
     return _with_id(one.queue, names) if one.queue and often[said] > 1 else said
 
@@ -327,7 +317,6 @@ def _rules(row: ImpactRow) -> str:
 
 
 def _winner_phrase(rules: Sequence[RoutingEntry | None]) -> str:
-    """Name the first rule that takes conversations of a row, and count the others."""
     named = [entry for entry in rules if entry is not None]
     if not named:
         return "no rule"

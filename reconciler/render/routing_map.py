@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from reconciler.plan.plan import Plan
 
-
 LaneState = Literal["same", "new", "gone", "changed", "off"]
 """What the plan does to a rule's part in routing; `off` takes none, before or after."""
 
@@ -129,7 +128,6 @@ class _LaneBuilder:
         return join_first(named, _MAX_INTENTS)
 
     def _listed_intents(self, rule: Rule) -> tuple[str, ...]:
-        """Return the intents that a rule lists."""
         for part in rule.conditions:
             if (
                 isinstance(part, Condition)
@@ -155,7 +153,6 @@ def _state(old: RoutingEntry | None, new: RoutingEntry | None) -> LaneState:
 
 
 def _intent_shares(plan: Plan) -> dict[str, float]:
-    """Return which percent of the sample each intent has."""
     if plan.traffic_impact is None:
         return {}
     sample = plan.traffic_impact.sample

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-
 MAX_RESULTS: Final = 5000
 """Results that GitHub shows of one run."""
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

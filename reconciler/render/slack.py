@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
     from reconciler.watch.notifications import NotificationKind
 
-
 _MAX_NAMED: Final = 10
 _CAUSES: Final = {
     "manifest": "not applied yet",
@@ -102,17 +101,10 @@ def _recovered(one: CycleResult, name: str) -> list[str]:
     return [f"*Recovered: {name} matches the manifests.*"]
 
 
-_LINES: Final = {
-    "drift": _drift,
-    "refused": _refused,
-    "applied": _applied,
-    "failed": _failed,
-    "recovered": _recovered,
-}
+_LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
 
 
 def _difference_phrase(one: CycleResult) -> str:
-    """Say how many rules differ: by section."""
     drift = one.drift or (Drift(plan=one.plan) if one.plan is not None else None)
     return "" if drift is None else counts_phrase(drift)
 
@@ -155,7 +147,6 @@ def _conflicts(plan: Plan) -> list[str]:
 
 
 def _impact_sentence(one: CycleResult) -> str:
-    """Say whether conversations go elsewhere than the manifests say."""
     if one.plan is None or one.drift is None:
         return ""
     found = one.drift.unaccepted_impact.behaviour
@@ -169,7 +160,6 @@ def _impact_sentence(one: CycleResult) -> str:
 
 
 def _traffic_sentence(plan: Plan, moves: str) -> str:
-    """Say whether what was applied moves conversations."""
     found = plan.behaviour
     if found is None or not plan.changes or (found.undecided and not found.regions):
         return ""

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.plan.plan import Plan
 
-
 MAX_NAMED: Final = 3
 """How many rules are named where not all of them are."""
 

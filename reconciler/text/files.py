@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
@@ -67,7 +66,6 @@ def read_start(path: str | Path, size: int) -> bytes:
 
 
 def _require_regular_file(status: os.stat_result, path: str | Path) -> None:
-    """Raise OSError where this is not a regular file."""
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):

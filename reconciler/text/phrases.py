@@ -5,18 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.model.rule import Condition, Opaque, Rule, Target
-from reconciler.text.escape import (
-    MOST_ITEMS,
-    join_first,
-    pluralize,
-    quote,
-    sanitize,
-)
+from reconciler.text.escape import MOST_ITEMS, join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from fractions import Fraction
-
 
 _VERBS: Final = {
     "equals": "is",
@@ -111,7 +104,6 @@ def conditions_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
 
 
 def _sort_for_reading(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:
-    """Order conditions as people think of them: what the caller wants, how sure the bot is, everything else."""
     order = list(labels)
     return sorted(
         rule.conditions,

@@ -17,7 +17,6 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
 PLACEHOLDER: Final = "[secret]"
 MIN_RUN_LENGTH: Final = 12
 """So many letters and digits in a row are as good as the secret."""
@@ -139,7 +138,6 @@ class Redactor:
                             yield first, last
 
     def _match_starts(self, squeezed: bytes) -> Iterator[int]:
-        """Return where there is something known: a word of a form, or a short form as a whole."""
         for offset in (0, _WORD_SIZE // 2):
             words = enumerate(_words(squeezed[offset:]))
             yield from (offset + _WORD_SIZE * number for number, word in words if word in self._words)
@@ -148,7 +146,6 @@ class Redactor:
 
 
 def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -> tuple[int, int]:
-    """Return the first and last place of the text around `position` that are as the form is around `form_position`."""
     before, behind = 0, 0
     while before < min(position, form_position) and text[position - before - 1] == form[form_position - before - 1]:
         before += 1
@@ -188,7 +185,6 @@ def _merge_runs(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _encode_variants(secret: str) -> Iterator[str]:
-    """Return how a secret may be written."""
     percent = quote(_to_bytes(secret), safe="")
     yield from (secret, secret[::-1], percent, percent.lower(), quote(_to_bytes(secret)), quote_plus(_to_bytes(secret)))
     yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(_to_bytes(secret))[2:-1])

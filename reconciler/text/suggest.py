@@ -11,7 +11,6 @@ from reconciler.text.escape import quote_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
 _MAX_NAME_LENGTH: Final = 64
 _MAX_CANDIDATES: Final = 300
 
@@ -24,7 +23,6 @@ def suggest(name: str, candidates: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1024)
 def _nearest(name: str, candidates: tuple[str, ...]) -> str:
-    """Prefer the same name in another case (`minconfidence`, `Queue`), then the one with the most in common."""
     folded = {one.casefold(): one for one in reversed(candidates) if len(one) <= _MAX_NAME_LENGTH}
     close = get_close_matches(name.casefold(), folded, n=1)
     return folded[close[0]] if close else ""

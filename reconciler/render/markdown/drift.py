@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from reconciler.plan.drift import Drift
     from reconciler.render.provenance import Provenance, SourceLinks
 
-
 _MAX_ITEMS: Final = 100
 """Rules of a section, and findings, that are shown: an issue has a bound."""
 
@@ -61,7 +60,6 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
 
 
 def _impact_table(drift: Drift) -> Iterator[str]:
-    """Yield a table of the conversations that the manifests send to one place, and CXone to another."""
     impact, plan = drift.unaccepted_impact, drift.plan
     told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
     if not told.cases:
@@ -97,7 +95,6 @@ def _acceptance(drift: Drift) -> Iterator[str]:
 
 
 def _findings(drift: Drift) -> Iterator[str]:
-    """Yield conflicts, stale acceptances and ties, then what fails on the live rules."""
     first = (*drift.plan.conflicts, *noted_findings(drift))
     if first:
         yield "\n".join(_finding(one) for one in first[:_MAX_ITEMS])
@@ -109,7 +106,6 @@ def _findings(drift: Drift) -> Iterator[str]:
 
 
 def _rows(group: Sequence[DriftRule], origin: SourceLinks) -> Iterator[str]:
-    """Yield the line of a rule, or of several with equal edits, then one for each field that differs."""
     rule, where = group[0], ""
     if rule.source:
         link, shown = origin.link(rule.source), code_span(source_location(rule.source).rpartition("/")[2])

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from reconciler.render.routing_map import Lane, RoutingMap
 
-
 MAX_LANES: Final = 30
 """Two lines each; GitHub draws more, but nobody reads them."""
 _MAX_LABEL: Final = 60

@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from reconciler.render.provenance import Provenance, SourceLinks
     from reconciler.render.routing_map import RoutingMap
 
-
 SIGNS: Final = {
     "create": "**\\+**\u00a0create",
     "update": "**~**\u00a0update",
@@ -229,7 +228,6 @@ def _lifted_guards_alert(told: PlanSummary) -> list[str]:
 
 
 def _impact_blocks(who: ImpactSummary, level: DetailLevel) -> list[str]:
-    """Say who goes elsewhere: what each queue gets, then a table that is read aloud row by row."""
     if not who.cases:
         return [
             f"**{escape_markdown(who.title)}**",
@@ -258,7 +256,6 @@ def _impact_blocks(who: ImpactSummary, level: DetailLevel) -> list[str]:
 
 
 def _balance(who: ImpactSummary) -> list[str]:
-    """Return what each queue gets of the sample as a table; nothing without a sample."""
     told = ((one.queue, one.before, one.after, one.change) for one in who.balance)
     lines = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in row)} |" for row in told]
     return (

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Style
 
-
 _ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 
 
@@ -67,7 +66,6 @@ def _totals_lines(report: ApplyReport, way_on: str, seconds: float) -> list[str]
 
 
 def _reread_phrase(left: Plan | None) -> str:
-    """Say what the last read showed, and what was left alone: an undo is no word about the manifests."""
     if left is None:
         return "no differences"
     said = "no differences" if left.options.undo is None else f"run {left.options.undo} is undone"

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from reconciler.render.colour import Style
 
-
 _ONE_LINE: Final = 100
 """Characters of who, from where to where, that stand on one line."""
 
@@ -35,7 +34,6 @@ def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
 
 
 def _case(case: ImpactCase, paint: Style) -> Iterator[str]:
-    """Yield one row: who, from where to where, exceptions, an example, the rules."""
     share = f"   {case.share}" if case.share else ""
     if len(case.origins) == 1 and len(f"{case.callers}: {case.route}") <= _ONE_LINE:
         yield f"  {case.callers}: {paint('yellow', case.route)}{share}"

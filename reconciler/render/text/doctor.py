@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from reconciler.doctor.check import CheckResult
     from reconciler.render.colour import Style
 
-
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 

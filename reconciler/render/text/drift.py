@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
     BuildCommand = Callable[[Sequence[str]], str]
 
-
 IMPACT_TITLE: Final = "Conversations that do not go where the manifests say"
 _MAX_NAMED: Final = 5
 _MAX_BRIEF_ROWS: Final = 5
@@ -94,7 +93,6 @@ def drift_brief(drift: Drift, style: Style) -> str:
 
 
 def _head(drift: Drift) -> Iterator[str]:
-    """Yield how many rules differ, then what apply cannot change."""
     plan = drift.plan
     rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
     differ = "differs" if len(plan.changes) == 1 else "differ"
@@ -118,7 +116,6 @@ def _no_drift(drift: Drift) -> str:
 
 
 def _impact_lines(drift: Drift, paint: Style, most: int) -> list[str]:
-    """Say which conversations the manifests send to one place, and CXone to another."""
     impact, plan = drift.unaccepted_impact, drift.plan
     told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, most)
     if not told.cases:
@@ -159,7 +156,6 @@ def _section(section: DriftSection, paint: Style, most: int) -> Iterator[str]:
 
 
 def _failures(drift: Drift, paint: Style, most: int) -> Iterator[str]:
-    """Yield the route tests that fail on the live rules, the first ones of many."""
     if not drift.failed_checks:
         return
     yield paint("bold", f"{FAILED}:")
@@ -174,12 +170,10 @@ def _failures(drift: Drift, paint: Style, most: int) -> Iterator[str]:
 
 
 def _acceptance(drift: Drift) -> list[str]:
-    """Say how the rules in the way can be accepted, with the lines to paste."""
     return [*BLOCKING_ADVICE, acceptance_title(drift), "", *acceptance_lines(drift), ""] if drift.in_the_way else []
 
 
 def _rules(group: Sequence[DriftRule], paint: Style, most: int) -> Iterator[str]:
-    """Yield one rule, or what several have in common, with up to `most` of their names."""
     rule = group[0]
     if len(group) > 1:
         yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
@@ -192,7 +186,6 @@ def _rules(group: Sequence[DriftRule], paint: Style, most: int) -> Iterator[str]
 
 
 def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
-    """Yield fields in two columns; those that are too wide for that, each value on a line of its own."""
     if not pairs:
         return
     rows = [DriftField("", MANIFESTS, LIVE), *pairs]

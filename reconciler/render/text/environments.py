@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from reconciler.plan.traffic_shares import TrafficImpact
     from reconciler.render.colour import Style
 
-
 EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
 
 _COLOURS: Final[dict[EnvironmentStatus, str]] = {

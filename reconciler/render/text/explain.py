@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from reconciler.checks.explain import Explanation, NonMatch
     from reconciler.render.colour import Style
 
-
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
 _DEFAULT: Final = "the tenant's default routing"
@@ -111,7 +110,6 @@ def _table(rows: Sequence[tuple[str, RoutingEntry, str]], paint: Style) -> Itera
 
 
 def _hidden_rules(explanation: Explanation, names: DisplayNames, shown: Sequence[NonMatch]) -> Iterator[str]:
-    """Count the earlier rules that are not shown."""
     hidden = len(explanation.non_matches) - len(shown)
     others = sum(miss.other_intent for miss in explanation.non_matches) if hidden else 0
     if others:
@@ -126,7 +124,6 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, shown: Sequence
 
 
 def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[str]:
-    """Say what else a person may want to know: what would come next, ties, rules that are switched off."""
     first, following = explanation.winner, explanation.next_match
     for entry in explanation.switched_off:
         yield f"{_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
@@ -143,7 +140,6 @@ def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[st
 
 
 def _name(entry: RoutingEntry) -> str:
-    """Return the address, or the live name in quotes."""
     return quote(entry.name) if entry.address is None else sanitize(entry.name)
 
 

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.render.colour import Style
 
-
 _MARGIN: Final = 8
 """Columns before the line that is meant: its number, and a bar."""
 
@@ -84,6 +83,5 @@ def _excerpt(finding: Finding, paint: Style, width: int) -> Iterator[str]:
 
 
 def _cut(text: str, width: int) -> str:
-    """Return the beginning of the text that takes at most so many columns."""
     ends = accumulate(map(columns, text))
     return text[: sum(end <= width for end in ends)]

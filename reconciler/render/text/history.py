@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
     from reconciler.model.rule import Rule
 
-
 _HEADER: Final = ("run", "time", "who", "result", "reason")
 _LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}
 """What people call the usual attributes; a journal does not say what else they are called."""
@@ -36,7 +35,6 @@ def runs_text(runs: Sequence[RecordedRun]) -> str:
 
 
 def _row(run: RecordedRun) -> tuple[str, str, str, str, str]:
-    """Return when, who, what became of it, and why; of an undo first, which run it undoes."""
     reason = _text(run.start, "reason")
     if run.start.get("undo"):
         reason = f"undoes {_text(run.start, 'undo')}" + (f": {reason}" if reason != "-" else "")
@@ -62,7 +60,6 @@ def run_document(run: RecordedRun) -> dict[str, Any]:
 
 
 def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a change did, as a plan says it. Nothing where the journal's rules cannot be read."""
     forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
     names = {queue: name for form in forms for queue, name in _queue_names(form)}
@@ -78,7 +75,6 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
-    """Return what is told of a rule, field by field."""
     return {
         "name": quote(rule.name),
         "description": quote(rule.description),
@@ -98,7 +94,6 @@ def _rule(form: Mapping[str, Any]) -> Rule | None:
 
 
 def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the queues that a rule names: id and name, the id twice where the name is not known."""
     for target in form["targets"] if isinstance(form.get("targets"), list) else ():
         if isinstance(target, dict) and isinstance(target.get("queueId"), str):
             name = target.get("queueName")
@@ -122,7 +117,6 @@ def _outcome(run: RecordedRun) -> str:
 
 
 def _time(entry: Mapping[str, Any]) -> str:
-    """Return when an entry was written, in whole seconds."""
     return re.sub(r"\.[0-9]+", "", _text(entry, "at"))
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Style
 
-
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 
 
@@ -73,7 +72,6 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
 
 
 def _group_lines(group: Sequence[ChangeSummary], paint: Style, most: int) -> Iterator[str]:
-    """Yield equal edits of several rules: what, then which rules, up to `most` of them."""
     symbol, colour = SYMBOLS[group[0].action]
     rows = common_rows(group)
     rules, what = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
@@ -100,7 +98,6 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
 
 
 def _head(summary: PlanSummary, paint: Style) -> list[str]:
-    """Return what comes first: why apply refuses, the guards that are lifted, and the impact on conversations."""
     tests = [line for finding in summary.failed_tests for line in finding_lines(finding, paint)]
     allowed = [
         f"  {paint('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.reason}"
@@ -120,7 +117,6 @@ def _head(summary: PlanSummary, paint: Style) -> list[str]:
 
 
 def _member_lines(finding: Finding, most: int) -> list[str]:
-    """Return the rules of a finding on one line where some are left out, else each on a line with its place."""
     names = finding_members(finding)
     if len(names) > most:
         return [join_first(names, most)]

@@ -82,6 +82,5 @@ def _result_phrase(one: CycleResult) -> str:
 
 
 def _remaining_suffix(one: CycleResult) -> str:
-    """Say what differs that apply cannot change."""
     remaining = remaining_phrases(one.drift) if one.drift is not None else []
     return "".join(f", {phrase}" for phrase in remaining)

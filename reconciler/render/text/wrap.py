@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 _INDENT_IN_STYLE: Final = re.compile(r"^(\x1b\[[0-9;]*m)( +)")
 _RESET: Final = "\x1b[0m"
@@ -81,7 +80,6 @@ def _units(line: str) -> Iterator[_Unit]:
 
 
 def _cell_width(units: Sequence[_Unit]) -> int:
-    """Return the width of the cell that begins with the first unit, padded as the column is: all rows break alike."""
     width = units[0].width
     for unit in units[1:]:
         if unit.gap >= _CELL_GAP:
@@ -91,7 +89,6 @@ def _cell_width(units: Sequence[_Unit]) -> int:
 
 
 def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
-    """Return where further lines begin: at the last cell that begins in the left half, else two after the indent."""
     indent, column = units[0].gap + 2, 0
     for place, unit in enumerate(units):
         column += unit.gap
@@ -128,7 +125,6 @@ class _LineBuffer:
             self._put(unit.text, unit.width)
 
     def _add_parts(self, word: str) -> None:
-        """Add a word that is longer than a line, part by part."""
         for part in re.findall(r"\x1b\[[0-9;]*m|.", word):
             width = columns(part)
             if self._column + width > self._width:
@@ -140,7 +136,6 @@ class _LineBuffer:
         self._column += width
 
     def _break(self) -> None:
-        """Begin a new line, in the style of the old one."""
         style = (_STYLE.findall(self._line) or [_RESET])[-1]
         self._lines.append(self._line if style == _RESET else self._line + _RESET)
         self._line, self._column = " " * self._indent + ("" if style == _RESET else style), self._indent
