@@ -58,9 +58,9 @@ def group_findings(findings: Iterable[Finding]) -> list[Finding]:
     Errors stay apart: each has a place of its own that has to be corrected.
     """
     groups: dict[object, list[Finding]] = {}
-    for number, finding in enumerate(place for one in findings for place in one.occurrences):
-        said = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
-        key = number if finding.severity == "error" else (*said, finding.address is None)
+    for number, finding in enumerate(place for group in findings for place in group.occurrences):
+        content = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
+        key = number if finding.severity == "error" else (*content, finding.address is None)
         groups.setdefault(key, []).append(finding)
     return [replace(first, repeats=tuple(repeats)) for first, *repeats in groups.values()]
 

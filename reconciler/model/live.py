@@ -73,11 +73,11 @@ def parse_marker(description: str) -> tuple[str, Marker | None]:
     In a text that was ours, each line end is LF: a tenant may keep CR LF for it.
     """
     at = description.rfind(MARKER_OPENING)
-    found = _MARKER_LINE.search(description, max(at - 2, 0)) if at >= 0 else None
-    if found is None:
+    match = _MARKER_LINE.search(description, max(at - 2, 0)) if at >= 0 else None
+    if match is None:
         return description, None
-    owner, ruleset, key, copy, digest = found.groups()
-    return normalize_line_ends(description[: found.start()]), Marker(
+    owner, ruleset, key, copy, digest = match.groups()
+    return normalize_line_ends(description[: match.start()]), Marker(
         owner, Address(ruleset, key), digest, copy=copy is not None
     )
 
@@ -98,8 +98,8 @@ def format_description(rule: Rule, marker: Marker | None) -> str:
 
 def find_foreign_marker(description: str) -> str:
     """Return what looks like a marker of another tool: a last line such as `[tool:workspace/rule@4]`; else nothing."""
-    found = _FOREIGN_MARKER_LINE.search(description)
-    return "" if found is None or found[1].startswith(MARKER_OPENING) else found[1]
+    match = _FOREIGN_MARKER_LINE.search(description)
+    return "" if match is None or match[1].startswith(MARKER_OPENING) else match[1]
 
 
 def copy_name(owner: str, address: Address) -> str:

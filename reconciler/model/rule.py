@@ -122,8 +122,8 @@ def make_condition(attribute: str, operator: str, value: Json) -> Condition:
     meaning = _NORMALIZERS.get(operator)
     if meaning is None:
         raise ValueError(f"operator {operator!r} is not known")
-    written = tuple(value) if isinstance(value, list) else value
-    return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else written)
+    raw_value = tuple(value) if isinstance(value, list) else value
+    return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else raw_value)
 
 
 def canonical_scalar(value: Scalar) -> str | int | float:
@@ -136,8 +136,8 @@ def _equality_value(value: Json) -> Scalar:
 
 
 def _value_set(values: Json) -> tuple[Scalar, ...]:
-    found = {_equality_value(value) for value in _require_list(values)}
-    return tuple(sorted(found, key=lambda one: (isinstance(one, str), one)))
+    items = {_equality_value(value) for value in _require_list(values)}
+    return tuple(sorted(items, key=lambda item: (isinstance(item, str), item)))
 
 
 def _number_pair(value: Json) -> tuple[Scalar, ...]:
@@ -195,20 +195,20 @@ CANONICAL_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 def normalized_conditions(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
     """Return conditions as a set in canonical order: a condition that stands twice says no more than once."""
-    found = tuple(conditions)
-    if len(found) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
-        return found
-    if len(found) == 2:  # noqa: PLR2004 - nearly all others have two, of two attributes
-        first, second = found
+    items = tuple(conditions)
+    if len(items) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
+        return items
+    if len(items) == 2:  # noqa: PLR2004 - nearly all others have two, of two attributes
+        first, second = items
         if isinstance(first, Condition) and isinstance(second, Condition) and first.attribute != second.attribute:
-            return found if first.attribute < second.attribute else (second, first)
-    return tuple(sorted(dict.fromkeys(found), key=_sort_key))
+            return items if first.attribute < second.attribute else (second, first)
+    return tuple(sorted(dict.fromkeys(items), key=_sort_key))
 
 
 def sorted_targets(targets: Iterable[Target | Opaque]) -> tuple[Target | Opaque, ...]:
     """Return targets in canonical order; equal ones stay, since their weights add up."""
-    found = tuple(targets)
-    return found if len(found) < 2 else tuple(sorted(found, key=canonical_text))  # noqa: PLR2004 - as above
+    items = tuple(targets)
+    return items if len(items) < 2 else tuple(sorted(items, key=canonical_text))  # noqa: PLR2004 - as above
 
 
 def canonical_text(part: Condition | Target | Opaque) -> str:
@@ -245,10 +245,10 @@ def to_api_json(part: Condition | Target | Opaque) -> dict[str, Json]:
         return dict(json.loads(part.text))
     if isinstance(part, Target):
         return {"type": "queue", "queueId": part.queue_id, "weight": part.weight}
-    shown: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
+    form: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
     if part.operator not in EXISTENCE:
-        shown["value"] = list(part.raw_value) if isinstance(part.raw_value, tuple) else part.raw_value
-    return shown
+        form["value"] = list(part.raw_value) if isinstance(part.raw_value, tuple) else part.raw_value
+    return form
 
 
 def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:

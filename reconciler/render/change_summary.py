@@ -51,7 +51,9 @@ def summarize_edit(change: Update) -> EditSummary:
     """Return the edit. Nothing in it is shortened, as it is where people read it."""
     before, after = change.live.rule, change.after
     words = _changed_words(before.description, after.description)
-    parts: list[object] = [[one.path, one.path == "marker" or [one.before, one.after]] for one in _plain_fields(change)]
+    parts: list[object] = [
+        [field.path, field.path == "marker" or [field.before, field.after]] for field in _plain_fields(change)
+    ]
     parts += [words, _only_here(before.conditions, after.conditions), _only_here(after.conditions, before.conditions)]
     if before.targets != after.targets:
         parts += [list(map(canonical_text, rule.targets)) for rule in (before, after)]
@@ -59,7 +61,7 @@ def summarize_edit(change: Update) -> EditSummary:
 
 
 def _plain_fields(change: Update) -> Iterator[FieldChange]:
-    return (one for one in change.fields if "[" not in one.path and one.path != "description")
+    return (field for field in change.fields if "[" not in field.path and field.path != "description")
 
 
 def _only_here(parts: Sequence[Condition | Opaque], others: Sequence[Condition | Opaque]) -> list[str]:
@@ -121,7 +123,7 @@ class ChangeSummary:
 
 def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummary:
     """Return a change in words; `note` is what stands above all else of it."""
-    whole = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
+    rule = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
     return ChangeSummary(
         action=change.action,
         address=change.address,
@@ -130,7 +132,7 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         cause_text="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
         note=note,
         reason=(_undo_reason(change, plan.options.undo) if plan.options.undo else "") or _change_reason(change),
-        rule_text=rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
+        rule_text=rule_phrase(rule, plan.queue_names, plan.labels) if rule else "",
         rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
         edit=summarize_edit(change) if isinstance(change, Update) else None,
     )
@@ -183,14 +185,14 @@ def _change_reason(change: Change) -> str:
 def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
     split = _split_row(plan.queue_names, change)
     for (part, _), fields in groupby(change.fields, key=_part_of):
-        found = _INDEXED.fullmatch(part)
+        match = _INDEXED.fullmatch(part)
         leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
-        if found is None:
+        if match is None:
             yield from (_plain_row(field) for field in leaves.values())
-        elif found.group(1) == "conditions":
-            yield _condition_row(plan.labels, change, int(found.group(2)), leaves)
+        elif match.group(1) == "conditions":
+            yield _condition_row(plan.labels, change, int(match.group(2)), leaves)
         elif split is None:
-            yield from _target_rows(plan.queue_names, change, int(found.group(2)), leaves)
+            yield from _target_rows(plan.queue_names, change, int(match.group(2)), leaves)
     if split is not None:
         yield split
 
@@ -220,16 +222,18 @@ def _condition_row(
     labels: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
 ) -> FieldRow:
     if "" in leaves:
-        came = leaves[""].before is None
-        rule = change.after if came else change.live.rule
-        return FieldRow(f"condition {'added' if came else 'removed'}", condition_phrase(rule.conditions[index], labels))
+        added = leaves[""].before is None
+        rule = change.after if added else change.live.rule
+        return FieldRow(
+            f"condition {'added' if added else 'removed'}", condition_phrase(rule.conditions[index], labels)
+        )
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
         return FieldRow(subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after))
     operator = leaves["operator"].before if "operator" in leaves else after.operator
-    written = leaves["value"].before if "value" in leaves else after.raw_value
-    before = Condition(after.attribute, operator, None, tuple(written) if isinstance(written, list) else written)
+    value = leaves["value"].before if "value" in leaves else after.raw_value
+    before = Condition(after.attribute, operator, None, tuple(value) if isinstance(value, list) else value)
     return FieldRow("condition", condition_phrase(before, labels), condition_phrase(after, labels))
 
 
@@ -244,9 +248,9 @@ def _target_rows(
             queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
             yield FieldRow(f"weight of {queue}", quote(field.before), quote(field.after))
         else:
-            came = field.before is None
-            targets = (change.after if came else change.live.rule).targets
-            yield FieldRow(f"queue {'added' if came else 'removed'}", target_phrase(targets[index], names))
+            added = field.before is None
+            targets = (change.after if added else change.live.rule).targets
+            yield FieldRow(f"queue {'added' if added else 'removed'}", target_phrase(targets[index], names))
 
 
 def _priority(change: Change) -> float:

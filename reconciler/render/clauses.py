@@ -58,12 +58,12 @@ def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], value
 
 
 def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[str, list[_SignedCondition]]:
-    known = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
+    conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: place for place, name in enumerate(labels)}
-    found: dict[str, list[_SignedCondition]] = {}
-    for part, negate in sorted(known, key=lambda one: order.get(one[0].attribute, len(order))):
-        found.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
-    return found
+    groups: dict[str, list[_SignedCondition]] = {}
+    for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
+        groups.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
+    return groups
 
 
 def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
@@ -75,22 +75,22 @@ def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
 def _opaque_phrase(part: Opaque) -> str:
     form = json.loads(part.text)
     name, operator = form.get("attributeName"), form.get("operator")
-    told = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
-    if not told or not isinstance(name, str) or not isinstance(operator, str):
+    is_condition = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
+    if not is_condition or not isinstance(name, str) or not isinstance(operator, str):
         return sanitize(part.text)
     return f"{sanitize(name)} {sanitize(operator)} {quote(form.get('value'))}"
 
 
 def _intents(about: Sequence[_SignedCondition], most: int) -> str:
-    asked = [(part.operator, negate) for part, negate in about]
-    if asked in ([("equals", False)], [("in", False)]):
+    operators = [(part.operator, negate) for part, negate in about]
+    if operators in ([("equals", False)], [("in", False)]):
         return _values(about[0][0].value, most, " intents")
-    if asked in ([("equals", True)], [("in", True)]):
+    if operators in ([("equals", True)], [("in", True)]):
         return f"any intent but {_values(about[0][0].value, most)}, or none"
-    if asked in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
+    if operators in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
         return f"any intent but {_values(about[1][0].value, most)}"
-    if asked in ([("exists", False)], [("notExists", False)]):
-        return "any intent" if asked[0][0] == "exists" else "no intent"
+    if operators in ([("exists", False)], [("notExists", False)]):
+        return "any intent" if operators[0][0] == "exists" else "no intent"
     return f"intent {_attribute_phrase(about, most)}"
 
 
@@ -100,24 +100,24 @@ def _attribute_phrase(about: Sequence[_SignedCondition], most: int) -> str:
     "Not known" is a missing attribute, and where a bound is asked for also a value that is not a number.
     """
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
-    bounds = [one for one in about if _is_bound(one) and (maybe_missing or not one[1])]
-    others = (_phrase(one, most) for one in about if one not in bounds)
-    asked = " and ".join([*_range(bounds), *others])
-    return f"{asked} (or not known)" if maybe_missing else asked
+    bounds = [pair for pair in about if _is_bound(pair) and (maybe_missing or not pair[1])]
+    others = (_phrase(pair, most) for pair in about if pair not in bounds)
+    phrase = " and ".join([*_range(bounds), *others])
+    return f"{phrase} (or not known)" if maybe_missing else phrase
 
 
-def _is_bound(one: _SignedCondition) -> bool:
-    return _operator(one) in {**_LOWS, **_HIGHS}
+def _is_bound(pair: _SignedCondition) -> bool:
+    return _operator(pair) in {**_LOWS, **_HIGHS}
 
 
-def _operator(one: _SignedCondition) -> str:
+def _operator(pair: _SignedCondition) -> str:
     """Return the operator that a bound is read with: `not >= 0.7` is below 0.7, as far as it is a number."""
-    part, negate = one
+    part, negate = pair
     return _COMPLEMENTS.get(part.operator, "") if negate else part.operator
 
 
 def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
-    ends = {_operator(one): one[0].value for one in bounds}
+    ends = {_operator(pair): pair[0].value for pair in bounds}
     over = next((operator for operator in _LOWS if operator in ends), "")
     under = next((operator for operator in _HIGHS if operator in ends), "")
     if over or under:
@@ -125,8 +125,8 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
         yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
 
 
-def _phrase(one: _SignedCondition, most: int) -> str:
-    part, negate = one
+def _phrase(pair: _SignedCondition, most: int) -> str:
+    part, negate = pair
     positive = _POSITIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
     if positive in ("equals", "in"):
@@ -138,16 +138,16 @@ def _phrase(one: _SignedCondition, most: int) -> str:
     if positive in ("exists", "notExists"):
         return "known" if (positive == "exists") is not denied else "not known"
     if part.operator in _COMPLEMENTS:
-        asked = next(_range([(part, False)]))
+        phrase = next(_range([(part, False)]))
     elif positive == "between" and isinstance(part.value, tuple):
-        asked = f"from {quote(part.value[0])} to {quote(part.value[1])}"
+        phrase = f"from {quote(part.value[0])} to {quote(part.value[1])}"
     else:
-        asked = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
-    return f"not {asked}" if denied else asked
+        phrase = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
+    return f"not {phrase}" if denied else phrase
 
 
 def _values(values: Value, most: int, noun: str = "") -> str:
-    items = [quote(one) for one in (values if isinstance(values, tuple) else (values,))]
+    items = [quote(value) for value in (values if isinstance(values, tuple) else (values,))]
     if len(items) > most + 1:
         return f"{join_first(items, most)}{noun}"
     *first, last = items or ["nothing"]

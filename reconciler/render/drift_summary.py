@@ -76,35 +76,35 @@ class DriftSection:
 def drift_sections(drift: Drift) -> list[DriftSection]:
     """Return the sections that are not empty, in the order in which people read them."""
     plan = drift.plan
-    found = [
+    sections = [
         DriftSection(CHANGED, _drift_rules(drift, edited_changes(plan))),
         DriftSection(MISSING, _drift_rules(drift, missing_rules(plan))),
         DriftSection(IN_THE_WAY, tuple(_blocking_rule(drift, live) for live in drift.in_the_way)),
         DriftSection(NOT_APPLIED, _drift_rules(drift, unapplied_changes(plan))),
-        DriftSection(NOT_CHANGED, tuple(_held_rule(drift, held) for held in plan.held)),
+        DriftSection(NOT_CHANGED, tuple(_held_rule(drift, item) for item in plan.held)),
     ]
-    return [section for section in found if section.rules]
+    return [section for section in sections if section.rules]
 
 
 def counts_phrase(drift: Drift) -> str:
     """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not applied`."""
     plan = drift.plan
     rules = ((edited_changes(plan), "changed in CXone"), (missing_rules(plan), "missing in CXone"))
-    said = [f"{pluralize(len(changes), 'rule')} {what}" for changes, what in rules if changes]
-    said += remaining_phrases(drift)
+    phrases = [f"{pluralize(len(changes), 'rule')} {verb}" for changes, verb in rules if changes]
+    phrases += remaining_phrases(drift)
     rest = sum(not is_copy_removal(change) for change in unapplied_changes(plan))
-    said += [f"{pluralize(rest, 'change')} not applied"] if rest else []
-    said += [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    said += [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
-    return ", ".join(said) or "a clean-up left to do"
+    phrases += [f"{pluralize(rest, 'change')} not applied"] if rest else []
+    phrases += [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    phrases += [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
+    return ", ".join(phrases) or "a clean-up left to do"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
     """Say what differs that apply cannot change."""
-    said = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
-    said += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
-    said += ["the analysis stopped at its bound"] if count < len(drift.failed_checks) else []
-    return said or (["conversations go elsewhere by other rules"] if drift.has_unfixable_drift else [])
+    phrases = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
+    phrases += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
+    phrases += ["the analysis stopped at its bound"] if count < len(drift.failed_checks) else []
+    return phrases or (["conversations go elsewhere by other rules"] if drift.has_unfixable_drift else [])
 
 
 def accepted_phrase(drift: Drift) -> str:
@@ -130,7 +130,9 @@ def noted_findings(drift: Drift) -> tuple[Finding, ...]:
 
     The platform does not say which rule of a tie it takes, so whether conversations stay is not known.
     """
-    ties = (one for one in drift.plan.findings if one.code == "CXR204" and "(not managed)" in one.message)
+    ties = (
+        finding for finding in drift.plan.findings if finding.code == "CXR204" and "(not managed)" in finding.message
+    )
     return (*drift.notes, *ties)
 
 
@@ -170,21 +172,21 @@ def _drift_rules(drift: Drift, changes: Iterable[Change]) -> tuple[DriftRule, ..
 
 
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
-    told = summarize_change(drift.plan, change, note)
-    said = [_missing_reason(drift, change)] if isinstance(change, Create) and not note else []
-    pairs = [_pair(row) for row in told.rows]
+    summary = summarize_change(drift.plan, change, note)
+    reasons = [_missing_reason(drift, change)] if isinstance(change, Create) and not note else []
+    pairs = [_pair(row) for row in summary.rows]
     lines = [
-        *said,
-        *told.all_sentences,
-        *(row.before for row, pair in zip(told.rows, pairs, strict=True) if pair is None),
+        *reasons,
+        *summary.all_sentences,
+        *(row.before for row, pair in zip(summary.rows, pairs, strict=True) if pair is None),
     ]
     return DriftRule(
         str(change.address), change.source, tuple(lines), tuple(pair for pair in pairs if pair is not None)
     )
 
 
-def _held_rule(drift: Drift, held: HeldChange) -> DriftRule:
-    return _change_rule(drift, held.change, f"left alone: {sanitize(held.reason)}")
+def _held_rule(drift: Drift, item: HeldChange) -> DriftRule:
+    return _change_rule(drift, item.change, f"left alone: {sanitize(item.reason)}")
 
 
 def _missing_reason(drift: Drift, change: Change) -> str:
@@ -196,8 +198,8 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     plan, marker = drift.plan, live.marker
     owner = "not managed"
     if marker is not None:
-        ours = marker.owner == plan.owner
-        owner = f"an edited copy of {marker.address}" if ours else f"managed by {marker.owner}"
+        is_own = marker.owner == plan.owner
+        owner = f"an edited copy of {marker.address}" if is_own else f"managed by {marker.owner}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
     passing = (
         ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.temporary_ids else ()
@@ -210,12 +212,12 @@ def _pair(row: FieldRow) -> DriftField | None:
 
     A row says what is live and what will be. A part that is in one of them alone has a name that says so.
     """
-    what, _, way = row.name.rpartition(" ")
+    subject, _, way = row.name.rpartition(" ")
     if row.after:
         return DriftField(row.name, row.after, row.before)
     if way == "added":
-        return DriftField(what, row.before, NO_VALUE)
-    return DriftField(what, NO_VALUE, row.before) if way == "removed" else None
+        return DriftField(subject, row.before, NO_VALUE)
+    return DriftField(subject, NO_VALUE, row.before) if way == "removed" else None
 
 
 def rule_names(rules: Sequence[DriftRule]) -> str:

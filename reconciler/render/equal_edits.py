@@ -33,8 +33,8 @@ def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:
     first = group[0]
     if len(group) == 1 or first.edit is None:
         return first.rows
-    said = dict(zip(("before", "after"), map(quote, first.edit.description_words), strict=True))
-    return tuple(replace(row, **said) if row.name == "description" else row for row in first.rows)
+    words = dict(zip(("before", "after"), map(quote, first.edit.description_words), strict=True))
+    return tuple(replace(row, **words) if row.name == "description" else row for row in first.rows)
 
 
 def row_phrase(row: FieldRow) -> str:

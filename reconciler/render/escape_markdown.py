@@ -39,19 +39,19 @@ _BACKTICKS: Final = re.compile("`+")
 
 def escape_markdown(text: str) -> str:
     """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
-    seen = escape_invisible(text)
-    command = EXPLAIN_COMMAND.search(seen)
-    words = seen[: command.start()] if command else seen
-    shown = "".join(_escape_piece(found.group()) for found in _PIECES.finditer(words))
-    return _NUMBERED.sub(r"\1\\\2", shown) + (code_span(command.group()) if command else "")
+    escaped = escape_invisible(text)
+    command = EXPLAIN_COMMAND.search(escaped)
+    words = escaped[: command.start()] if command else escaped
+    markdown = "".join(_escape_piece(match.group()) for match in _PIECES.finditer(words))
+    return _NUMBERED.sub(r"\1\\\2", markdown) + (code_span(command.group()) if command else "")
 
 
 def code_span(text: str) -> str:
     """Return a code span that shows just this text, on one line."""
-    shown = sanitize(text)
-    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
-    pad = " " if shown[:1] in ("`", " ", "") or shown[-1:] in ("`", " ") else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
+    content = sanitize(text)
+    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(content)), default=0) + 1)
+    pad = " " if content[:1] in ("`", " ", "") or content[-1:] in ("`", " ") else ""
+    return f"{fence}{pad}{content}{pad}{fence}"
 
 
 def unquote(value: str) -> str:
@@ -64,12 +64,12 @@ def unquote(value: str) -> str:
 
 def unquote_values(text: str) -> str:
     """Return a sentence with its values unquoted, for where no letter may look otherwise than its neighbour."""
-    return re.sub(QUOTED_VALUE, lambda found: unquote(found.group()), text)
+    return re.sub(QUOTED_VALUE, lambda match: unquote(match.group()), text)
 
 
 def table_cell(text: str) -> str:
     """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
-    return _BARS.sub(lambda found: f"{found.group(1)}{_bar(found)}", text)
+    return _BARS.sub(lambda match: f"{match.group(1)}{_bar(match)}", text)
 
 
 def code_block(lines: str, language: str) -> str:
@@ -106,9 +106,9 @@ def _escape_piece(piece: str) -> str:
     return f"{_escape(start)}{middle}{_escape(end)}"
 
 
-def _bar(found: re.Match[str]) -> str:
+def _bar(match: re.Match[str]) -> str:
     """Escape a bar; behind an odd number of backslashes parsers differ on what one more means."""
-    return "\\|" if len(found.group(1)) % 2 == 0 else "\\u007c"
+    return "\\|" if len(match.group(1)) % 2 == 0 else "\\u007c"
 
 
 def _is_harmless(word: str) -> bool:
@@ -117,8 +117,8 @@ def _is_harmless(word: str) -> bool:
 
 def _is_reference(part: str) -> bool:
     """Say whether GitHub may take it for a commit; a word without a digit is one."""
-    return bool(_REFERENCE.fullmatch(part)) and any(one.isdigit() for one in part)
+    return bool(_REFERENCE.fullmatch(part)) and any(character.isdigit() for character in part)
 
 
 def _escape(signs: str) -> str:
-    return "".join(f"\\{one}" if one in "[]" else one for one in signs)
+    return "".join(f"\\{character}" if character in "[]" else character for character in signs)

@@ -31,11 +31,11 @@ def annotate_findings(findings: Sequence[Finding], rest: str = "see the summary"
     """
     errors = [finding for finding in findings if finding.severity == "error"]
     warnings = [finding for finding in findings if finding.severity == "warning"]
-    shown = [*errors[:MAX_ANNOTATIONS], *warnings[:MAX_ANNOTATIONS]]
-    commands = [_command(finding) for finding in shown]
-    more = len(errors) + len(warnings) - len(shown)
-    if more:
-        commands.append(f"::notice::{_data(f'and {more:,} more, {rest}')}")
+    listed = [*errors[:MAX_ANNOTATIONS], *warnings[:MAX_ANNOTATIONS]]
+    commands = [_command(finding) for finding in listed]
+    hidden = len(errors) + len(warnings) - len(listed)
+    if hidden:
+        commands.append(f"::notice::{_data(f'and {hidden:,} more, {rest}')}")
     return "".join(f"{command}\n" for command in commands)
 
 
@@ -57,19 +57,19 @@ def quote_for_runner(text: str, token: str) -> str:
 def job_summary(text: str) -> str:
     """Return text as one code block of a job summary, cut at a line where GitHub would drop all of it."""
     lines = text.splitlines(keepends=True)
-    room, kept = _MAX_SUMMARY_BYTES, 0
+    room, count = _MAX_SUMMARY_BYTES, 0
     for line in lines:
         room -= len(line.encode("utf-8", "replace"))
         if room < 0:
             break
-        kept += 1
-    whole = "".join(lines[:kept])
-    if kept < len(lines):
-        whole += f"and {len(lines) - kept:,} more lines\n"
+        count += 1
+    summary = "".join(lines[:count])
+    if count < len(lines):
+        summary += f"and {len(lines) - count:,} more lines\n"
     # Longer than any run of backticks inside, so that no name closes the block.
-    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", whole)), default=0))
-    end = "" if whole.endswith("\n") else "\n"
-    return f"{fence}text\n{whole}{end}{fence}\n"
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", summary)), default=0))
+    end = "" if summary.endswith("\n") else "\n"
+    return f"{fence}text\n{summary}{end}{fence}\n"
 
 
 def _command(finding: Finding) -> str:
@@ -80,12 +80,12 @@ def _command(finding: Finding) -> str:
         file = "".join(map(sanitize, finding.source.file))
         place = {"file": file, "line": str(finding.source.line), "col": str(finding.source.column)}
         properties = place | properties
-    said = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
+    parameters = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     lines = [sanitize(part) for part in (finding.message, finding.hint) if part]
     if finding.repeats:
         lines = [f"{subject_prefix(finding)}{lines[0]}", *lines[1:], join_first(finding_members(finding), MAX_NAMED)]
     message = "\n".join(lines)
-    return f"::{finding.severity} {said}::{_data(message)}"
+    return f"::{finding.severity} {parameters}::{_data(message)}"
 
 
 def _data(text: str) -> str:

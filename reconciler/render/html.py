@@ -88,12 +88,12 @@ class MapDrawing:
 def draw_map(routing: RoutingMap) -> MapDrawing:
     """Return the map's shapes: rules by their queue, so that few lines cross, the changed ones on top."""
     places = {queue: place for place, queue in enumerate(routing.queues)}
-    shown = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
-    shown.sort(key=lambda lane: (min((places[one] for one in lane.queues), default=-1), lane.state == "same"))
-    rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(shown)}
-    queues = _queues(shown, rows)
-    boxes = [*_lane_boxes(shown, rows), *queues.values()]
-    edges = [edge for lane in shown for edge in _edges(lane, rows[id(lane)], queues)]
+    lanes = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
+    lanes.sort(key=lambda lane: (min((places[name] for name in lane.queues), default=-1), lane.state == "same"))
+    rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(lanes)}
+    queues = _queues(lanes, rows)
+    boxes = [*_lane_boxes(lanes, rows), *queues.values()]
+    edges = [edge for lane in lanes for edge in _edges(lane, rows[id(lane)], queues)]
     edges.sort(key=lambda edge: edge.state != "same")  # what changes lies on top
     height = max((box.y + box.height for box in boxes), default=_TOP) + _GAP
     return MapDrawing(height, tuple(boxes), tuple(edges), max(len(routing.changed) - MAX_CHANGED, 0))
@@ -137,10 +137,10 @@ def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
     for lane in lanes:
         for queue in lane.queues:
             ys.setdefault(queue, []).append(rows[id(lane)])
-    wanted = sorted((sum(found) / len(found), queue) for queue, found in ys.items())
+    order = sorted((sum(rows_of) / len(rows_of), queue) for queue, rows_of in ys.items())
     placed: dict[str, Box] = {}
     lowest = float(_TOP)
-    for middle, queue in wanted:
+    for middle, queue in order:
         y = max(middle, lowest)
         placed[queue] = _box(_QUEUE, y, queue, queue, "same")
         lowest = y + _ROW
@@ -149,8 +149,8 @@ def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
 
 def _box(column: tuple[int, int], y: float, text: str, title: str, state: LaneState) -> Box:
     most = int((column[1] - 16) / _LETTER)
-    shown = text if len(text) <= most else f"{text[: most - 1]}…"
-    return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=shown, title=title, state=state)
+    label = text if len(text) <= most else f"{text[: most - 1]}…"
+    return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=label, title=title, state=state)
 
 
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
@@ -167,9 +167,9 @@ def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     for queue in lane.queues:
         box = queues[queue]
         state = _state(lane, queue)
-        said = {"gone": " no more", "new": ", new"}.get(state, "")
+        suffix = {"gone": " no more", "new": ", new"}.get(state, "")
         path = _curve(sum(_RULE), middle, _QUEUE[0], box.y + box.height / 2)
-        yield Edge(path, thick, state, f"{unquote_values(lane.rule)} to {queue}{said}")
+        yield Edge(path, thick, state, f"{unquote_values(lane.rule)} to {queue}{suffix}")
 
 
 def _state(lane: Lane, queue: str) -> LaneState:
@@ -228,21 +228,21 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         far=far,
         far_title=unrelated_warnings_title(far),
         tests_title=failed_tests_title(summary.failed_tests),
-        infos=[one for one in summary.notes if one.severity == "info"],
+        infos=[finding for finding in summary.notes if finding.severity == "info"],
         still=[lane for lane in (*routing.lanes, *routing.disabled) if lane.state in ("same", "off")],
     )
 
 
 def split_sentence(text: str) -> list[TextPiece]:
     """Part a sentence into its words and the values in quotes; arrows as people draw them."""
-    seen = escape_invisible(text)
-    command = EXPLAIN_COMMAND.search(seen)
-    found = [
+    escaped = escape_invisible(text)
+    command = EXPLAIN_COMMAND.search(escaped)
+    pieces = [
         TextPiece(unquote(part), is_value=True) if number % 2 else TextPiece(_typeset(part), is_value=False)
-        for number, part in enumerate(_PIECES.split(seen[: command.start()] if command else seen))
+        for number, part in enumerate(_PIECES.split(escaped[: command.start()] if command else escaped))
     ]
-    found += [TextPiece(command.group(), is_value=True)] if command else []
-    return [piece for piece in found if piece.text]
+    pieces += [TextPiece(command.group(), is_value=True)] if command else []
+    return [piece for piece in pieces if piece.text]
 
 
 def _typeset(words: str) -> str:

@@ -101,9 +101,9 @@ class ImpactSummary:
 
     def rest_text(self, extra_hidden: int = 0) -> str:
         """Count the rows that are not shown, `extra_hidden` of `cases` among them; nothing where all are."""
-        more = self.hidden_cases + extra_hidden
+        count = self.hidden_cases + extra_hidden
         share = f", {self.hidden_share} of callers" if self.hidden_share and not extra_hidden else ""
-        return f"and {pluralize(more, 'more row')}{share}" if more else ""
+        return f"and {pluralize(count, 'more row')}{share}" if count else ""
 
 
 def summarize_impact(
@@ -133,24 +133,24 @@ def summarize_impact(
     share = f"{_total(traffic.total, unknown)} of {_sample(traffic)}" if traffic else "share of callers unknown"
     ordered = _ordered(behaviour, traffic, labels)
     values = ALL_ROWS if limit == ALL_ROWS else FEW_VALUES
-    together = [one for one in ordered if one[0].unlikely] if limit < ALL_ROWS else []
+    together = [pair for pair in ordered if pair[0].unlikely] if limit < ALL_ROWS else []
     if len(together) > 1:
-        ordered = [one for one in ordered if not one[0].unlikely]
-    readable = [one for one in ordered if limit > MAX_SHOWN or len(one[0].excepts) <= _MAX_EXCEPTIONS]
-    shown = readable[:limit] or ordered[:1]
-    told_of = {id(row) for row, _ in shown}
-    left = [share for row, share in ordered if id(row) not in told_of]
-    told = tuple(_case(row, share, names, labels, values) for row, share in shown)
+        ordered = [pair for pair in ordered if not pair[0].unlikely]
+    readable = [pair for pair in ordered if limit > MAX_SHOWN or len(pair[0].excepts) <= _MAX_EXCEPTIONS]
+    visible = readable[:limit] or ordered[:1]
+    visible_ids = {id(row) for row, _ in visible}
+    hidden = [share for row, share in ordered if id(row) not in visible_ids]
+    cases = tuple(_case(row, share, names, labels, values) for row, share in visible)
     if len(together) > 1:
-        told += (_merge_unlikely_rows(together, traffic, names, labels),)
+        cases += (_merge_unlikely_rows(together, traffic, names, labels),)
     balance = _balance(behaviour, traffic, names) if traffic else ()
     return ImpactSummary(
         title=TITLE,
         share=share,
-        cases=told,
+        cases=cases,
         balance=balance,
-        hidden_cases=len(left),
-        hidden_share=_total_share(left, traffic),
+        hidden_cases=len(hidden),
+        hidden_share=_total_share(hidden, traffic),
         unknown=unknown,
         premise=rests,
     )
@@ -257,11 +257,11 @@ def _merge_unlikely_rows(
 
 def _destination_phrases(row: ImpactRow, names: Mapping[str, str]) -> list[str]:
     """Say where a row's conversations go today, and afterwards; exactly, where two of these would read alike."""
-    goes = (*row.origins, row.after)
-    said = [destination_phrase(one, names) for one in goes]
+    destinations = (*row.origins, row.after)
+    phrases = [destination_phrase(item, names) for item in destinations]
     # The order of shares that are nearly equal tells nobody anything.
-    alike = {tuple(sorted(one.split(", "))) for one in said}
-    return said if len(alike) == len(said) else [_exact_destination(one, names) for one in goes]
+    alike = {tuple(sorted(item.split(", "))) for item in phrases}
+    return phrases if len(alike) == len(phrases) else [_exact_destination(item, names) for item in destinations]
 
 
 def _exact_destination(destination: Destination, names: Mapping[str, str]) -> str:
@@ -278,18 +278,20 @@ def _with_id(queue: str, names: Mapping[str, str]) -> str:
 def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | None) -> str:
     if moved is None or not shares:
         return ""
-    known = [share for share in shares if share is not None]
-    most = min(sum(share.most for share in known), moved.total.most)
-    return share_phrase(ShareRange(min(sum(share.least for share in known), most), most))
+    ranges = [share for share in shares if share is not None]
+    most = min(sum(share.most for share in ranges), moved.total.most)
+    return share_phrase(ShareRange(min(sum(share.least for share in ranges), most), most))
 
 
 def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Mapping[str, str]) -> tuple[QueueBalance, ...]:
     touched = {queue for row in behaviour.rows for split in (*row.origins, row.after) for queue in _queues(split)}
-    told = [one for one in moved.balance if one.queue in touched or behaviour.undecided]
-    often = Counter(_queue_or_default(one, names) for one in told)
+    balance = [item for item in moved.balance if item.queue in touched or behaviour.undecided]
+    often = Counter(_queue_or_default(item, names) for item in balance)
     return tuple(
-        QueueBalance(_distinct_queue(one, names, often), _range(one.before), _range(one.after), _range(one.change, "+"))
-        for one in told
+        QueueBalance(
+            _distinct_queue(item, names, often), _range(item.before), _range(item.after), _range(item.change, "+")
+        )
+        for item in balance
     )
 
 
@@ -297,17 +299,17 @@ def _queues(split: Destination) -> tuple[str | None, ...]:
     return (None,) if split is None else tuple(queue for queue, _ in split) or ("",)
 
 
-def _queue_or_default(one: QueueShare, names: Mapping[str, str]) -> str:
-    return _queue(one.queue, names) if one.queue else DEFAULT_ROUTING if one.queue is None else "no queue"
+def _queue_or_default(item: QueueShare, names: Mapping[str, str]) -> str:
+    return _queue(item.queue, names) if item.queue else DEFAULT_ROUTING if item.queue is None else "no queue"
 
 
-def _distinct_queue(one: QueueShare, names: Mapping[str, str], often: Mapping[str, int]) -> str:
-    said = _queue_or_default(one, names)
-    return _with_id(one.queue, names) if one.queue and often[said] > 1 else said
+def _distinct_queue(item: QueueShare, names: Mapping[str, str], often: Mapping[str, int]) -> str:
+    name = _queue_or_default(item, names)
+    return _with_id(item.queue, names) if item.queue and often[name] > 1 else name
 
 
 def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
-    least, most = (f"{round(one, 1) + 0.0:{sign}.1f}" for one in (share.least, share.most))
+    least, most = (f"{round(value, 1) + 0.0:{sign}.1f}" for value in (share.least, share.most))
     return f"{most} %" if least == most else f"{least} to {most} %"
 
 
@@ -326,10 +328,10 @@ def _winner_phrase(rules: Sequence[RoutingEntry | None]) -> str:
 
 def _unknown(behaviour: BehaviourChange, labels: Mapping[str, str]) -> tuple[str, ...]:
     unknown = behaviour.undecided
-    told = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MAX_UNKNOWN]]
+    phrases = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MAX_UNKNOWN]]
     if len(unknown) > _MAX_UNKNOWN:
-        told.append(f"and {pluralize(len(unknown) - _MAX_UNKNOWN, 'further case')}; --format json lists all.")
-    return tuple(told)
+        phrases.append(f"and {pluralize(len(unknown) - _MAX_UNKNOWN, 'further case')}; --format json lists all.")
+    return tuple(phrases)
 
 
 def _queue(queue: str, names: Mapping[str, str]) -> str:

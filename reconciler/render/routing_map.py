@@ -84,9 +84,9 @@ def build_routing_map(plan: Plan) -> RoutingMap:
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
     sample = plan.traffic_impact.sample if plan.traffic_impact else None
-    told = sanitize(sample.period or sample.name) if sample else ""
+    period = sanitize(sample.period or sample.name) if sample else ""
     part = tuple(lane for lane in lanes if lane.state != "off")
-    return RoutingMap(part, tuple(lane for lane in lanes if lane.state == "off"), told)
+    return RoutingMap(part, tuple(lane for lane in lanes if lane.state == "off"), period)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ class _LaneBuilder:
                 and part.operator in ("equals", "in")
             ):
                 listed = part.value if isinstance(part.value, tuple) else (part.value,)
-                return tuple(str(one) for one in listed)
+                return tuple(str(value) for value in listed)
         return ()
 
 
@@ -157,12 +157,12 @@ def _intent_shares(plan: Plan) -> dict[str, float]:
         return {}
     sample = plan.traffic_impact.sample
     attribute = next((name for name, label in plan.labels.items() if label == "intent"), "")
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for row in sample.rows:
         if attribute in row.attributes:
             intent = str(row.attributes[attribute])
-            found[intent] = found.get(intent, 0.0) + 100 * row.count / sample.total
-    return found
+            shares[intent] = shares.get(intent, 0.0) + 100 * row.count / sample.total
+    return shares
 
 
 def lanes_by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:

@@ -38,20 +38,20 @@ def findings_to_sarif(findings: Sequence[Finding]) -> Document:
     results stand first; where there are too many, a notification says how many were left out.
     """
     single = [place for finding in findings for place in finding.occurrences]
-    known = zip(single, _fingerprints(single), strict=True)
-    worst_first = sorted(known, key=lambda one: list(_LEVELS).index(one[0].severity))
+    pairs = zip(single, _fingerprints(single), strict=True)
+    worst_first = sorted(pairs, key=lambda pair: list(_LEVELS).index(pair[0].severity))
     results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MAX_RESULTS]]
-    said: Document = {"executionSuccessful": True}
+    invocation: Document = {"executionSuccessful": True}
     if len(single) > MAX_RESULTS:
         left_out = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
-        said["toolExecutionNotifications"] = [_notification("warning", left_out)]
-    return _log(results, said)
+        invocation["toolExecutionNotifications"] = [_notification("warning", left_out)]
+    return _log(results, invocation)
 
 
 def failure_to_sarif(message: str) -> Document:
     """Return the log of a run that could not be made, with the reason."""
-    said = {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]}
-    return _log([], said)
+    invocation = {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]}
+    return _log([], invocation)
 
 
 def _log(results: list[Document], invocation: Document) -> Document:
@@ -79,7 +79,7 @@ def _rules() -> list[Document]:
 
 
 def _result(finding: Finding, fingerprint: str) -> Document:
-    said = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
+    message = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
     location: Document = {}
     if finding.source:
         location["physicalLocation"] = _location(finding.source, finding.span)
@@ -88,7 +88,7 @@ def _result(finding: Finding, fingerprint: str) -> Document:
     result: Document = {
         "ruleId": finding.code,
         "level": _LEVELS[finding.severity],
-        "message": {"text": _text(said)},
+        "message": {"text": _text(message)},
         "locations": [location] if location else [],
         # Not GitHub's own `primaryLocationLineHash`: its upload makes that one, and warns of every other.
         "partialFingerprints": {"cxroute/v1": fingerprint},
@@ -126,13 +126,13 @@ def _fingerprints(findings: Sequence[Finding]) -> list[str]:
 
     The line's number is no part of it, so a finding stays the same when lines are added above. Equal ones are counted.
     """
-    seen: Counter[str] = Counter()
-    made = []
+    counts: Counter[str] = Counter()
+    fingerprints = []
     for finding in findings:
-        known = sha256("\0".join(_identity(finding)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        seen[known] += 1
-        made.append(f"{known}:{seen[known]}")
-    return made
+        digest = sha256("\0".join(_identity(finding)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        counts[digest] += 1
+        fingerprints.append(f"{digest}:{counts[digest]}")
+    return fingerprints
 
 
 def _identity(finding: Finding) -> tuple[str, ...]:

@@ -36,13 +36,17 @@ def finding_members(finding: Finding) -> list[str]:
     """Return the rules, or else the places, of a finding about several; nothing for one about a single rule."""
     if len(finding.addresses) > 1:
         return [str(address) for address in finding.addresses]
-    return [source_location(one.source) for one in finding.occurrences if one.source] if finding.repeats else []
+    return (
+        [source_location(occurrence.source) for occurrence in finding.occurrences if occurrence.source]
+        if finding.repeats
+        else []
+    )
 
 
 def subject_prefix(finding: Finding) -> str:
     """Return the subject as the beginning of a sentence: `cards/help: `."""
-    said = finding_subject(finding)
-    return f"{said}: " if said else ""
+    subject = finding_subject(finding)
+    return f"{subject}: " if subject else ""
 
 
 _STEP_NOTES: Final = {
@@ -126,9 +130,11 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         refusals=tuple(GuardRefusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
         conflicts=plan.conflicts,
         impact=who,
-        changes=tuple(summarize_change(plan, one, detours.get(id(one), "")) for one in sort_for_reading(plan.changes)),
+        changes=tuple(
+            summarize_change(plan, change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)
+        ),
         held_changes=tuple(
-            summarize_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held
+            summarize_change(plan, item.change, f"left alone: {sanitize(item.reason)}") for item in plan.held
         ),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
@@ -148,9 +154,9 @@ def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
     near: list[Finding] = []
     far: list[Finding] = []
-    for one in summary.notes:
-        if one.severity == "warning":
-            (near if one.address is None or changed.intersection(one.addresses) else far).append(one)
+    for finding in summary.notes:
+        if finding.severity == "warning":
+            (near if finding.address is None or changed.intersection(finding.addresses) else far).append(finding)
     return near, far
 
 
@@ -162,15 +168,15 @@ def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
 def _totals_text(plan: Plan) -> str:
     counts = count_changes(plan)
     if not plan.changes and plan.options.undo:
-        left = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
-        return f"No changes. Nothing is left to undo of run {plan.options.undo}.{left}"
+        remaining = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
+        return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
     if not plan.changes:
         match = "matches" if counts["unchanged"] == 1 else "match"
         same = f"{pluralize(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
-        held = f" {counts['held']} left alone." if plan.held else ""
-        return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{held}"
+        suffix = f" {counts['held']} left alone." if plan.held else ""
+        return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{suffix}"
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["a clean-up of what an earlier run left"]
-    held = f", {counts['held']} left alone" if counts["held"] else ""
-    return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
+    suffix = f", {counts['held']} left alone" if counts["held"] else ""
+    return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{suffix}."

@@ -37,14 +37,14 @@ def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -
     if not isinstance(condition, Condition):
         return f"something that cxroute does not understand: {sanitize(condition.text)}"
     subject = subject_phrase(condition, labels)
-    written = condition.raw_value
+    value = condition.raw_value
     if condition.operator in ("exists", "notExists"):
         return subject
-    if condition.operator == "between" and isinstance(written, tuple):
-        return f"{subject} {quote(written[0])} and {quote(written[1])}"
-    if isinstance(written, tuple):
-        return f"{subject} {join_first(written, MOST_ITEMS, quote)}"
-    return f"{subject} {quote(written)}"
+    if condition.operator == "between" and isinstance(value, tuple):
+        return f"{subject} {quote(value[0])} and {quote(value[1])}"
+    if isinstance(value, tuple):
+        return f"{subject} {join_first(value, MOST_ITEMS, quote)}"
+    return f"{subject} {quote(value)}"
 
 
 def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:
@@ -55,14 +55,14 @@ def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
     """Say where a rule sends conversations: `"Card Services"`, `80 % "Cards", 20 % "General"`, or `no queue`."""
-    known = [target for target in targets if isinstance(target, Target)]
-    said = ", ".join(target_phrase(target, names) for target in targets)
-    if len(known) != len(targets):
-        return said
-    total = sum(max(target.weight, 0) for target in known)
+    queues = [target for target in targets if isinstance(target, Target)]
+    phrase = ", ".join(target_phrase(target, names) for target in targets)
+    if len(queues) != len(targets):
+        return phrase
+    total = sum(max(target.weight, 0) for target in queues)
     if total <= 0:
-        return f"no queue ({said})" if said else "no queue"
-    shares = ((target.queue_id, max(target.weight, 0) / total) for target in known)
+        return f"no queue ({phrase})" if phrase else "no queue"
+    shares = ((target.queue_id, max(target.weight, 0) / total) for target in queues)
     return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
 
 
@@ -93,8 +93,8 @@ def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
     """Say a whole rule in one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
     off = "" if rule.enabled else ", switched off"
-    goes = queues_phrase(rule.targets, names)
-    return f"{conditions_phrase(rule, labels)}: to {goes}, priority {quote(rule.priority)}{off}"
+    destination = queues_phrase(rule.targets, names)
+    return f"{conditions_phrase(rule, labels)}: to {destination}, priority {quote(rule.priority)}{off}"
 
 
 def conditions_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
@@ -107,16 +107,18 @@ def _sort_for_reading(rule: Rule, labels: Mapping[str, str]) -> list[Condition |
     order = list(labels)
     return sorted(
         rule.conditions,
-        key=lambda one: (
-            order.index(one.attribute) if isinstance(one, Condition) and one.attribute in order else len(order)
+        key=lambda condition: (
+            order.index(condition.attribute)
+            if isinstance(condition, Condition) and condition.attribute in order
+            else len(order)
         ),
     )
 
 
 def conversation_phrase(attributes: Mapping[str, object], labels: Mapping[str, str]) -> str:
     """Say a conversation: `intent "x", confidence 0.7, language "fr"`, as people think of it."""
-    known = [name for name in labels if name in attributes]
-    names = [*known, *(name for name in attributes if name not in labels)]
+    labelled = [name for name in labels if name in attributes]
+    names = [*labelled, *(name for name in attributes if name not in labels)]
     return (
         ", ".join(f"{sanitize(labels.get(name, name))} {quote(attributes[name])}" for name in names) or "no attributes"
     )

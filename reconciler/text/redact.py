@@ -28,7 +28,7 @@ _WORD_SIZE: Final = 8
 """A run of HALF holds so many bytes that begin at a multiple of 4: one look into a set tells whether they are known."""
 _MAX_INDENTED_LENGTH: Final = 4_000_000
 """A document of more characters is read by machines alone."""
-_NOT_ALPHANUMERIC: Final = bytes(one for one in range(256) if not (one < 128 and chr(one).isalnum()))  # noqa: PLR2004 - ASCII
+_NOT_ALPHANUMERIC: Final = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
 
 
 class Redactor:
@@ -55,8 +55,8 @@ class Redactor:
         """Hide these no more: they open nothing now."""
         self._secrets.difference_update(secrets)
         self._encodings, self._short_encodings, self._words = set(), set(), set()
-        for kept in self._secrets:
-            self._index_secret(kept)
+        for secret in self._secrets:
+            self._index_secret(secret)
 
     def add_from_environment(self) -> None:
         """Hide the secrets that stand in the variables that every environment has."""
@@ -73,15 +73,15 @@ class Redactor:
         if not self._is_suspect(squeezed):
             return text
         # Where in the text the letters and digits stand that were compared.
-        places = [at for at, one in enumerate(text) if one.isascii() and one.isalnum()]
-        shown, end = [], 0
+        places = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
+        parts, end = [], 0
         for first, last in _merge_runs(self._secret_runs(squeezed)):
             start = places[first]
             while start > end and text[start - 1] == "\\":
                 start -= 1
-            shown += [text[end:start], PLACEHOLDER]
+            parts += [text[end:start], PLACEHOLDER]
             end = places[last] + 1
-        return "".join((*shown, text[end:]))
+        return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
         """Return a JSON document whose texts are without the secrets: hidden in its encoded form, it might be none.
@@ -93,8 +93,8 @@ class Redactor:
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a JSON document as text, without the secrets."""
         text = dump_indented(data)
-        shown = self.redact_json(data, text)
-        return text if shown is data else dump_indented(shown)
+        redacted = self.redact_json(data, text)
+        return text if redacted is data else dump_indented(redacted)
 
     def _redact_values(self, data: Any) -> Any:  # noqa: ANN401 - any JSON
         match data:
@@ -120,8 +120,8 @@ class Redactor:
         for form in self._short_encodings:
             if form in squeezed:
                 return True
-        known = self._words
-        return not (known.isdisjoint(_words(squeezed)) and known.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :])))
+        words = self._words
+        return not (words.isdisjoint(_words(squeezed)) and words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :])))
 
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Return the first and last place of each run that is part of a secret."""
@@ -159,10 +159,10 @@ def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -
 
 
 def _find_all(part: bytes, text: bytes) -> Iterator[int]:
-    found = text.find(part)
-    while found >= 0:
-        yield found
-        found = text.find(part, found + 1)
+    position = text.find(part)
+    while position >= 0:
+        yield position
+        position = text.find(part, position + 1)
 
 
 def _squeeze(text: str) -> bytes:
@@ -188,11 +188,14 @@ def _encode_variants(secret: str) -> Iterator[str]:
     percent = quote(_to_bytes(secret), safe="")
     yield from (secret, secret[::-1], percent, percent.lower(), quote(_to_bytes(secret)), quote_plus(_to_bytes(secret)))
     yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(_to_bytes(secret))[2:-1])
-    yield from ("".join(f"\\u{ord(one):04x}" for one in secret), "".join(f"&#{ord(one)};" for one in secret))
+    yield from (
+        "".join(f"\\u{ord(character):04x}" for character in secret),
+        "".join(f"&#{ord(character)};" for character in secret),
+    )
     yield from (html.escape(secret), _to_bytes(secret).hex(), _to_bytes(secret).hex().upper())
     for offset in range(3):
-        whole = b64encode(b"\0" * offset + _to_bytes(secret) + b"\0" * 2)
-        yield whole[(offset * 8 + 5) // 6 : (offset + len(_to_bytes(secret))) * 8 // 6].decode()
+        encoded = b64encode(b"\0" * offset + _to_bytes(secret) + b"\0" * 2)
+        yield encoded[(offset * 8 + 5) // 6 : (offset + len(_to_bytes(secret))) * 8 // 6].decode()
 
 
 def _to_bytes(secret: str) -> bytes:

@@ -23,6 +23,8 @@ def suggest(name: str, candidates: Iterable[str]) -> str:
 
 @lru_cache(maxsize=1024)
 def _nearest(name: str, candidates: tuple[str, ...]) -> str:
-    folded = {one.casefold(): one for one in reversed(candidates) if len(one) <= _MAX_NAME_LENGTH}
+    folded = {
+        candidate.casefold(): candidate for candidate in reversed(candidates) if len(candidate) <= _MAX_NAME_LENGTH
+    }
     close = get_close_matches(name.casefold(), folded, n=1)
     return folded[close[0]] if close else ""

@@ -61,31 +61,31 @@ def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_comm
 
 def _impact_table(drift: Drift) -> Iterator[str]:
     impact, plan = drift.unaccepted_impact, drift.plan
-    told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
-    if not told.cases:
-        if not told.unknown and not plan.options.only:
-            yield escape_markdown(f"{unaffected_text(drift)} {told.premise}".rstrip())
+    summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
+    if not summary.cases:
+        if not summary.unknown and not plan.options.only:
+            yield escape_markdown(f"{unaffected_text(drift)} {summary.premise}".rstrip())
         return
     lines = [f"| {IMPACT_TITLE} | {MANIFESTS} | {LIVE} | |", "|---|---|---|---|"]
-    for case in told.cases:
+    for case in summary.cases:
         who = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
         lines.append(f"| {table_cell(who)} | {_cell(case.origin)} | {_cell(case.destination)} | {case.share} |")
     yield "\n".join(lines)
-    if told.hidden_cases:
-        yield f"{escape_markdown(told.rest_text())}: see drift.json."
-    if told.premise:
-        yield escape_markdown(told.premise)
+    if summary.hidden_cases:
+        yield f"{escape_markdown(summary.rest_text())}: see drift.json."
+    if summary.premise:
+        yield escape_markdown(summary.premise)
 
 
 def _section(section: DriftSection, origin: SourceLinks) -> Iterator[str]:
-    shown = section.groups[:_MAX_ITEMS]
+    visible = section.groups[:_MAX_ITEMS]
     yield f"#### {section.title}"
     lines = [f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|"]
-    lines += [line for group in shown for line in _rows(group, origin)]
+    lines += [line for group in visible for line in _rows(group, origin)]
     yield "\n".join(lines)
-    more = len(section.rules) - sum(map(len, shown))
-    if more > 0:
-        yield f"and {pluralize(more, 'further rule')}: see drift.json."
+    hidden = len(section.rules) - sum(map(len, visible))
+    if hidden > 0:
+        yield f"and {pluralize(hidden, 'further rule')}: see drift.json."
 
 
 def _acceptance(drift: Drift) -> Iterator[str]:
@@ -97,12 +97,12 @@ def _acceptance(drift: Drift) -> Iterator[str]:
 def _findings(drift: Drift) -> Iterator[str]:
     first = (*drift.plan.conflicts, *noted_findings(drift))
     if first:
-        yield "\n".join(_finding(one) for one in first[:_MAX_ITEMS])
+        yield "\n".join(_finding(finding) for finding in first[:_MAX_ITEMS])
     if drift.failed_checks:
-        more = len(drift.failed_checks) - _MAX_ITEMS
-        rest = [f"- and {pluralize(more, 'further route test')}"] if more > 0 else []
+        hidden = len(drift.failed_checks) - _MAX_ITEMS
+        rest = [f"- and {pluralize(hidden, 'further route test')}"] if hidden > 0 else []
         yield f"#### {FAILED}"
-        yield "\n".join([*(_finding(one) for one in drift.failed_checks[:_MAX_ITEMS]), *rest])
+        yield "\n".join([*(_finding(finding) for finding in drift.failed_checks[:_MAX_ITEMS]), *rest])
 
 
 def _rows(group: Sequence[DriftRule], origin: SourceLinks) -> Iterator[str]:
@@ -110,14 +110,14 @@ def _rows(group: Sequence[DriftRule], origin: SourceLinks) -> Iterator[str]:
     if rule.source:
         link, shown = origin.link(rule.source), code_span(source_location(rule.source).rpartition("/")[2])
         where = f"[{shown}]({link})" if link else shown
-    said = "<br>".join(map(escape_markdown, rule.sentences))
+    sentences = "<br>".join(map(escape_markdown, rule.sentences))
     name = code_span(rule.name) if rule.source or '"' not in rule.name else escape_markdown(rule.name)
     if len(group) > 1:
         name, where = (
-            names_details(pluralize(len(group), "rule"), [one.name for one in group], _MAX_ITEMS),
+            names_details(pluralize(len(group), "rule"), [item.name for item in group], _MAX_ITEMS),
             f"{where} ...",
         )
-    yield f"| {table_cell(name)} | {table_cell(said)} | | | {table_cell(where)} |"
+    yield f"| {table_cell(name)} | {table_cell(sentences)} | | | {table_cell(where)} |"
     for pair in rule.fields:
         yield f"| | {_cell(pair.name)} | {_cell(pair.desired)} | {_cell(pair.live)} | |"
 

@@ -58,9 +58,9 @@ def drawn_lanes(routing: RoutingMap) -> Sequence[Lane]:
 
 def label(text: str) -> str:
     """Return text for a label in quotes: everything but letters, digits and a few signs as Mermaid's entities."""
-    shown = sanitize(text)
-    shown = shown if len(shown) <= _MAX_LABEL else f"{shown[: _MAX_LABEL - 1]}…"
-    return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shown) or " "
+    content = sanitize(text)
+    content = content if len(content) <= _MAX_LABEL else f"{content[: _MAX_LABEL - 1]}…"
+    return _SPECIAL.sub(lambda match: f"#{ord(match.group())};", content) or " "
 
 
 def _edges(lane: Lane, who: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:

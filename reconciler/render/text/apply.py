@@ -25,8 +25,8 @@ def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
     head = f"  {style(colour, symbol)} {outcome.change.address!s:<{width}}  "
     match outcome:
         case Applied():
-            known = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
-            return f"{head}{_ACTION_PAST[outcome.change.action]}{known}"
+            suffix = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
+            return f"{head}{_ACTION_PAST[outcome.change.action]}{suffix}"
         case Failed():
             return f"{head}{style('red', 'failed')}    {sanitize(outcome.error)}"
         case Skipped():
@@ -65,19 +65,21 @@ def _totals_lines(report: ApplyReport, way_on: str, seconds: float) -> list[str]
     return [*lines, again if report.converged else f"What is left: {way_on}"]
 
 
-def _reread_phrase(left: Plan | None) -> str:
-    if left is None:
+def _reread_phrase(remaining: Plan | None) -> str:
+    if remaining is None:
         return "no differences"
-    said = "no differences" if left.options.undo is None else f"run {left.options.undo} is undone"
-    kept = sum(len(one.occurrences) for one in left.findings if one.code == TEXT_ALTERED)
-    but = [f"{pluralize(kept, 'text')} that the tenant keeps otherwise"] if kept else []
-    but += [f"{pluralize(len(left.held), 'change')} left alone"] if left.held else []
-    return f"{said}, but for {' and '.join(but)}" if but else said
+    text = "no differences" if remaining.options.undo is None else f"run {remaining.options.undo} is undone"
+    altered = sum(len(finding.occurrences) for finding in remaining.findings if finding.code == TEXT_ALTERED)
+    but = [f"{pluralize(altered, 'text')} that the tenant keeps otherwise"] if altered else []
+    but += [f"{pluralize(len(remaining.held), 'change')} left alone"] if remaining.held else []
+    return f"{text}, but for {' and '.join(but)}" if but else text
 
 
 def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
     unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, UnknownOutcome)]
-    between = [str(one.change.address) for one in outcomes if isinstance(one, Failed | Skipped) and one.left_partial]
+    between = [
+        str(item.change.address) for item in outcomes if isinstance(item, Failed | Skipped) and item.left_partial
+    ]
     same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes) - len(between)
     lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
     if between:

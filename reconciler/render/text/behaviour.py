@@ -26,19 +26,19 @@ def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
         yield f"  {OTHERS_UNCHANGED}"
     if impact.premise:
         yield f"  {impact.premise}"
-    for one in impact.balance:
-        yield f"  {one.queue} gets {one.before} today, {one.after} afterwards: {one.change}"
+    for item in impact.balance:
+        yield f"  {item.queue} gets {item.before} today, {item.after} afterwards: {item.change}"
     if impact.unknown:
         yield style("yellow", UNKNOWN_NOTE)
-        yield from (f"  {one}" for one in impact.unknown)
+        yield from (f"  {item}" for item in impact.unknown)
 
 
-def _case(case: ImpactCase, paint: Style) -> Iterator[str]:
+def _case(case: ImpactCase, style: Style) -> Iterator[str]:
     share = f"   {case.share}" if case.share else ""
     if len(case.origins) == 1 and len(f"{case.callers}: {case.route}") <= _ONE_LINE:
-        yield f"  {case.callers}: {paint('yellow', case.route)}{share}"
+        yield f"  {case.callers}: {style('yellow', case.route)}{share}"
     else:
         yield f"  {case.callers}{share}"
-        yield f"      {paint('yellow', case.route)}"
-    yield from (f"      {one}" for one in case.exceptions)
-    yield paint("dim", f"      example: {case.example}   ({case.rules})")
+        yield f"      {style('yellow', case.route)}"
+    yield from (f"      {exception}" for exception in case.exceptions)
+    yield style("dim", f"      example: {case.example}   ({case.rules})")

@@ -16,10 +16,10 @@ _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
     """Return the lines, and their sum."""
     width = max((len(line.name) for line in results), default=0)
-    shown = [part for line in results for part in _result_lines(line, style, width)]
+    lines = [part for line in results for part in _result_lines(line, style, width)]
     counts = {state: sum(line.status == state for line in results) for state in _COLOURS}
-    said = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return "\n".join([*shown, "", f"{said}."]) + "\n"
+    totals = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return "\n".join([*lines, "", f"{totals}."]) + "\n"
 
 
 def doctor_document(results: Sequence[CheckResult], environment: str) -> dict[str, Any]:
@@ -36,6 +36,6 @@ def is_healthy(results: Sequence[CheckResult]) -> bool:
     return all(line.status != "fail" for line in results)
 
 
-def _result_lines(line: CheckResult, paint: Style, width: int) -> list[str]:
-    head = f"  {paint(_COLOURS[line.status], f'{line.status:<4}')}  {line.name:<{width}}  {line.message}"
+def _result_lines(line: CheckResult, style: Style, width: int) -> list[str]:
+    head = f"  {style(_COLOURS[line.status], f'{line.status:<4}')}  {line.name:<{width}}  {line.message}"
     return [head, f"{' ' * (width + 10)}{line.advice}"] if line.advice else [head]

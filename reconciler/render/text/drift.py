@@ -62,8 +62,11 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
     """Return what differs between the manifests and the tenant; `limit` is how many rows and rules it shows of many."""
     plan = drift.plan
     if not drift.has_drift:
-        held = [line for section in drift_sections(drift) for line in _section(section, style, limit)]
-        return "\n".join([_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]).rstrip() + "\n"
+        held_lines = [line for section in drift_sections(drift) for line in _section(section, style, limit)]
+        return (
+            "\n".join([_no_drift(drift), *(["", *held_lines] if held_lines else []), *_notes(drift, style)]).rstrip()
+            + "\n"
+        )
     lines = [*_head(drift), ""]
     for section in drift_sections(drift):
         lines += _section(section, style, limit)
@@ -111,61 +114,61 @@ def _head(drift: Drift) -> Iterator[str]:
 def _no_drift(drift: Drift) -> str:
     plan = drift.plan
     match = "matches" if plan.unchanged == 1 else "match"
-    more = "".join(f"\n{said}." for said in (accepted_phrase(drift), held_changes_phrase(drift)) if said)
-    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
+    notes = "".join(f"\n{phrase}." for phrase in (accepted_phrase(drift), held_changes_phrase(drift)) if phrase)
+    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{notes}"
 
 
-def _impact_lines(drift: Drift, paint: Style, most: int) -> list[str]:
+def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
     impact, plan = drift.unaccepted_impact, drift.plan
-    told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, most)
-    if not told.cases:
+    summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, limit)
+    if not summary.cases:
         # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
-        rests = [f"  {told.premise}"] if told.premise else []
-        return [] if told.unknown or plan.options.only else [paint("bold", unaffected_text(drift)), *rests, ""]
-    lines = [f"{paint('bold', IMPACT_TITLE)}   ({told.share})"]
-    for case in told.cases:
-        lines += _case(case, paint)
-    lines += [f"  {told.rest_text()}; -v shows all of them."] if told.hidden_cases else []
-    lines += [f"  {told.premise}"] if told.premise else []
-    if told.unknown:
-        lines += [paint("yellow", UNKNOWN_NOTE), *(f"  {one}" for one in told.unknown)]
+        basis = [f"  {summary.premise}"] if summary.premise else []
+        return [] if summary.unknown or plan.options.only else [style("bold", unaffected_text(drift)), *basis, ""]
+    lines = [f"{style('bold', IMPACT_TITLE)}   ({summary.share})"]
+    for case in summary.cases:
+        lines += _case(case, style)
+    lines += [f"  {summary.rest_text()}; -v shows all of them."] if summary.hidden_cases else []
+    lines += [f"  {summary.premise}"] if summary.premise else []
+    if summary.unknown:
+        lines += [style("yellow", UNKNOWN_NOTE), *(f"  {phrase}" for phrase in summary.unknown)]
     return [*lines, ""]
 
 
-def _case(case: ImpactCase, paint: Style) -> Iterator[str]:
+def _case(case: ImpactCase, style: Style) -> Iterator[str]:
     yield f"  {case.callers}{f'   {case.share}' if case.share else ''}"
-    yield from (f"      {one}" for one in case.exceptions)
+    yield from (f"      {exception}" for exception in case.exceptions)
     width = len(LIVE)
-    yield f"      {MANIFESTS:<{width}}   {paint('yellow', case.origin)}"
-    yield f"      {LIVE:<{width}}   {paint('yellow', case.destination)}"
-    yield paint("dim", f"      example: {case.example}")
+    yield f"      {MANIFESTS:<{width}}   {style('yellow', case.origin)}"
+    yield f"      {LIVE:<{width}}   {style('yellow', case.destination)}"
+    yield style("dim", f"      example: {case.example}")
 
 
-def _section(section: DriftSection, paint: Style, most: int) -> Iterator[str]:
-    yield paint("bold", f"{section.title}:")
+def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
+    yield style("bold", f"{section.title}:")
     yield ""
     groups = section.groups
-    shown = groups[:most] if section.title == IN_THE_WAY else groups
-    for group in shown:
-        yield from _rules(group, paint, ALL_ROWS if most == ALL_ROWS else MAX_NAMED)
+    visible = groups[:limit] if section.title == IN_THE_WAY else groups
+    for group in visible:
+        yield from _rules(group, style, ALL_ROWS if limit == ALL_ROWS else MAX_NAMED)
         yield ""
-    more = len(section.rules) - sum(map(len, shown))
-    if more > 0:
-        yield f"  and {pluralize(more, 'further rule')}; -v shows all of them."
+    hidden = len(section.rules) - sum(map(len, visible))
+    if hidden > 0:
+        yield f"  and {pluralize(hidden, 'further rule')}; -v shows all of them."
         yield ""
 
 
-def _failures(drift: Drift, paint: Style, most: int) -> Iterator[str]:
+def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     if not drift.failed_checks:
         return
-    yield paint("bold", f"{FAILED}:")
+    yield style("bold", f"{FAILED}:")
     yield ""
-    shown = drift.failed_checks[: _MAX_BRIEF_ROWS if most == MAX_SHOWN else most]
-    for finding in shown:
-        yield from finding_lines(finding, paint)
-    more = len(drift.failed_checks) - len(shown)
-    if more > 0:
-        yield f"  and {pluralize(more, 'further route test')}; -v shows all of them."
+    visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
+    for finding in visible:
+        yield from finding_lines(finding, style)
+    hidden = len(drift.failed_checks) - len(visible)
+    if hidden > 0:
+        yield f"  and {pluralize(hidden, 'further route test')}; -v shows all of them."
     yield ""
 
 
@@ -173,19 +176,19 @@ def _acceptance(drift: Drift) -> list[str]:
     return [*BLOCKING_ADVICE, acceptance_title(drift), "", *acceptance_lines(drift), ""] if drift.in_the_way else []
 
 
-def _rules(group: Sequence[DriftRule], paint: Style, most: int) -> Iterator[str]:
+def _rules(group: Sequence[DriftRule], style: Style, limit: int) -> Iterator[str]:
     rule = group[0]
     if len(group) > 1:
-        yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
-        yield f"      {paint('dim', join_first([one.name for one in group], most))}"
+        yield f"  {style('yellow', pluralize(len(group), 'rule'))}"
+        yield f"      {style('dim', join_first([item.name for item in group], limit))}"
     else:
-        where = f"   {paint('dim', source_location(rule.source))}" if rule.source else ""
-        yield f"  {paint('yellow', rule.name)}{where}"
+        where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
+        yield f"  {style('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.sentences)
-    yield from _columns(rule.fields, paint)
+    yield from _columns(rule.fields, style)
 
 
-def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
+def _columns(pairs: Sequence[DriftField], style: Style) -> Iterator[str]:
     if not pairs:
         return
     rows = [DriftField("", MANIFESTS, LIVE), *pairs]
@@ -193,7 +196,7 @@ def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
     second = max(len(row.desired) for row in rows)
     lines = [f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows]
     if max(map(len, lines)) <= _MAX_WIDTH:
-        yield paint("dim", lines[0])
+        yield style("dim", lines[0])
         yield from lines[1:]
         return
     for pair in pairs:
@@ -202,11 +205,11 @@ def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
         yield f"        {LIVE:<{len(LIVE)}}  {pair.live}"
 
 
-def _notes(drift: Drift, paint: Style) -> list[str]:
-    lines = [line for finding in noted_findings(drift) for line in finding_lines(finding, paint)]
+def _notes(drift: Drift, style: Style) -> list[str]:
+    lines = [line for finding in noted_findings(drift) for line in finding_lines(finding, style)]
     return [*lines, ""] if lines else []
 
 
-def _command_line(what: str, addresses: Sequence[str], command: BuildCommand) -> list[str]:
-    found = sorted(set(addresses))
-    return [f"  {what}   {command(found if len(found) <= _MAX_NAMED else ())}"] if found else []
+def _command_line(verb: str, addresses: Sequence[str], command: BuildCommand) -> list[str]:
+    names = sorted(set(addresses))
+    return [f"  {verb}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []

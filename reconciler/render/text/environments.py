@@ -74,9 +74,11 @@ def planned_row(plan: Plan) -> EnvironmentRow:
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    state: EnvironmentStatus = "differs" if drift.has_drift else "same"
+    status: EnvironmentStatus = "differs" if drift.has_drift else "same"
     words = [
-        f"{count:,} {what}" for what, count in zip(_SECTIONS, count_sections(drift).values(), strict=True) if count
+        f"{count:,} {section}"
+        for section, count in zip(_SECTIONS, count_sections(drift).values(), strict=True)
+        if count
     ]
     plan, impact = drift.plan, drift.unaccepted_impact
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
@@ -86,7 +88,7 @@ def drift_row(drift: Drift) -> EnvironmentRow:
         environment=plan.environment,
         changes=", ".join(words) or "none",
         impact=_impact_phrase(plan, impact.behaviour, impact.traffic_impact),
-        status=state,
+        status=status,
     )
 
 
@@ -95,13 +97,13 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
     if report is None:
         return _row(plan, "same")
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
-    said = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
+    detail = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
     if report.converged:
-        return _row(plan, "applied", said)
-    return _row(plan, "interrupted" if report.interrupted else "partly", said)
+        return _row(plan, "applied", detail)
+    return _row(plan, "interrupted" if report.interrupted else "partly", detail)
 
 
-def _row(plan: Plan, state: EnvironmentStatus, said: str = "") -> EnvironmentRow:
+def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
     counts = count_changes(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
@@ -110,8 +112,8 @@ def _row(plan: Plan, state: EnvironmentStatus, said: str = "") -> EnvironmentRow
         environment=plan.environment,
         changes=", ".join(words) or "none",
         impact=_impact(plan),
-        status=state,
-        detail=said,
+        status=status,
+        detail=detail,
     )
 
 
@@ -136,14 +138,14 @@ def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) 
     """
     lines = [(row.environment, row.changes, row.impact) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
-    shown = [
+    table = [
         style("bold", f"{title} {status_totals(rows)}"),
         "",
         f"  {style('dim', _align_cells(_HEAD, widths).rstrip())}",
     ]
     for line, row in zip(lines, rows, strict=True):
-        shown.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
-    return "\n".join(shown) + "\n"
+        table.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
+    return "\n".join(table) + "\n"
 
 
 def environments_markdown(rows: Sequence[EnvironmentRow], title: str) -> str:
@@ -168,9 +170,9 @@ def status_totals(rows: Sequence[EnvironmentRow]) -> str:
 
 
 def _state(row: EnvironmentRow) -> str:
-    said = sanitize(row.detail or {"same": "nothing to do", "differs": ""}.get(row.status, row.status))
-    return said if len(said) <= _MAX_WIDTH else f"{said[: _MAX_WIDTH - 3]}..."
+    text = sanitize(row.detail or {"same": "nothing to do", "differs": ""}.get(row.status, row.status))
+    return text if len(text) <= _MAX_WIDTH else f"{text[: _MAX_WIDTH - 3]}..."
 
 
 def _align_cells(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "".join(f"{one:<{width}}  " for one, width in zip(cells, widths, strict=True))
+    return "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))

@@ -56,7 +56,12 @@ def run_text(run: RecordedRun) -> str:
 
 def run_document(run: RecordedRun) -> dict[str, Any]:
     """Return one run as JSON: its head, its changes and its end."""
-    return {"run": run.id, "start": dict(run.start), "changes": [dict(one) for one in run.changes], "end": run.end}
+    return {
+        "run": run.id,
+        "start": dict(run.start),
+        "changes": [dict(change) for change in run.changes],
+        "end": run.end,
+    }
 
 
 def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
@@ -105,8 +110,8 @@ def _differences(before: object, after: object) -> Iterator[str]:
     new = after if isinstance(after, dict) else {}
     for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
         if old.get(name) != new.get(name):
-            shown = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
-            yield f"      {name}: {shown[0]} -> {shown[1]}"
+            values = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
+            yield f"      {name}: {values[0]} -> {values[1]}"
 
 
 def _outcome(run: RecordedRun) -> str:
@@ -121,5 +126,5 @@ def _time(entry: Mapping[str, Any]) -> str:
 
 
 def _text(entry: Mapping[str, Any], name: str) -> str:
-    found = entry.get(name)
-    return "-" if found in (None, "", [], {}) else sanitize(found if isinstance(found, str) else quote(found))
+    value = entry.get(name)
+    return "-" if value in (None, "", [], {}) else sanitize(value if isinstance(value, str) else quote(value))

@@ -71,17 +71,17 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
     yield from _align_rows(change.rows)
 
 
-def _group_lines(group: Sequence[ChangeSummary], paint: Style, most: int) -> Iterator[str]:
+def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> Iterator[str]:
     symbol, colour = SYMBOLS[group[0].action]
     rows = common_rows(group)
-    rules, what = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
-    yield f"  {paint(colour, f'{symbol} {rules}{what}')}"
+    rules, edit = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
+    yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
     yield from (f"      {line}" for line in group[0].all_sentences)
-    yield from () if what else _align_rows(rows)
-    if len(group) > most:
-        yield f"      {paint('dim', join_first([str(change.address) for change in group], most))}"
+    yield from () if edit else _align_rows(rows)
+    if len(group) > limit:
+        yield f"      {style('dim', join_first([str(change.address) for change in group], limit))}"
     else:
-        yield from (f"      {paint('dim', address_line(change.address, change.source))}" for change in group)
+        yield from (f"      {style('dim', address_line(change.address, change.source))}" for change in group)
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
@@ -97,30 +97,30 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
         yield f"      {style('dim', source_location(finding.source))}"
 
 
-def _head(summary: PlanSummary, paint: Style) -> list[str]:
-    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, paint)]
+def _head(summary: PlanSummary, style: Style) -> list[str]:
+    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, style)]
     allowed = [
-        f"  {paint('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.reason}"
+        f"  {style('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.reason}"
         for guard in summary.lifted_guards
     ]
-    refused = [f"  {paint('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
-    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, paint)]
+    refused = [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
+    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, style)]
     impact: list[str] = []
     if summary.impact:
-        waiting = [paint("dim", f"  {WAITING_NOTE}")] if summary.impact.cases else []
-        impact = [*impact_lines(summary.impact, paint), *waiting]
-    lines = [f"{paint('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
-    lines += [paint("red", failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
+        waiting = [style("dim", f"  {WAITING_NOTE}")] if summary.impact.cases else []
+        impact = [*impact_lines(summary.impact, style), *waiting]
+    lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
+    lines += [style("red", failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     for part in (allowed, refused, impact):
         lines += [*part, ""] if part else []
     return lines
 
 
-def _member_lines(finding: Finding, most: int) -> list[str]:
+def _member_lines(finding: Finding, limit: int) -> list[str]:
     names = finding_members(finding)
-    if len(names) > most:
-        return [join_first(names, most)]
-    return [address_line(one.address, one.source) for one in finding.occurrences]
+    if len(names) > limit:
+        return [join_first(names, limit)]
+    return [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
 
 
 def address_line(address: Address | None, source: Source | None) -> str:
@@ -129,8 +129,8 @@ def address_line(address: Address | None, source: Source | None) -> str:
 
 
 def _align_rows(rows: Iterable[FieldRow]) -> Iterator[str]:
-    shown = list(rows)
-    width = max((len(row.name) for row in shown), default=0)
-    for row in shown:
+    items = list(rows)
+    width = max((len(row.name) for row in items), default=0)
+    for row in items:
         after = f" -> {row.after}" if row.after else ""
         yield f"      {row.name:<{width}}  {row.before}{after}"

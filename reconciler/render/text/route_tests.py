@@ -28,28 +28,28 @@ def tests_line(results: Sequence[RouteTestResult]) -> str:
     if not results:
         return "No route test was tried."
     by_environment: dict[str, list[RouteTestResult]] = {}
-    for one in results:
-        by_environment.setdefault(one.environment, []).append(one)
-    failed = {name: sum(one.failure is not None for one in tests) for name, tests in by_environment.items()}
+    for result in results:
+        by_environment.setdefault(result.environment, []).append(result)
+    failed = {name: sum(result.failure is not None for result in tests) for name, tests in by_environment.items()}
     each = max(map(len, by_environment.values()))
     wrong = [(name, count) for name, count in failed.items() if count]
     if not wrong:
         return f"{pluralize(each, 'route test')} passed in {join_names(failed)}."
-    (first, count), *more = wrong
-    said = f"{count:,} of {pluralize(each, 'route test')} failed in {sanitize(first)}"
-    said += "".join(f", {count:,} in {sanitize(name)}" for name, count in more)
+    (first, count), *others = wrong
+    text = f"{count:,} of {pluralize(each, 'route test')} failed in {sanitize(first)}"
+    text += "".join(f", {count:,} in {sanitize(name)}" for name, count in others)
     passed = [name for name, count in failed.items() if not count]
-    return f"{said}; all passed in {join_names(passed)}." if passed else f"{said}."
+    return f"{text}; all passed in {join_names(passed)}." if passed else f"{text}."
 
 
 def tests_document(results: Sequence[RouteTestResult]) -> dict[str, Any]:
     """Return the sum and every test as JSON."""
-    failed = sum(one.failure is not None for one in results)
+    failed = sum(result.failure is not None for result in results)
     return {
         "passed": not failed,
         "tests": len(results),
         "failed": failed,
-        "results": [_document(one) for one in results],
+        "results": [_document(result) for result in results],
     }
 
 
@@ -89,7 +89,7 @@ def _element(
     at: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
 ) -> ET.Element:
     environment = tests[0].environment
-    failed = sum(one.failure is not None for one in tests)
+    failed = sum(test.failure is not None for test in tests)
     suite = ET.Element(
         "testsuite",
         id=str(at),
@@ -103,13 +103,13 @@ def _element(
         time="0",
     )
     ET.SubElement(suite, "properties")
-    for one in tests:
-        said = f"{one.number}. {conversation_phrase(one.conversation, labels)}"
-        case = ET.SubElement(suite, "testcase", name=said, classname=f"{environment}.{name}", time="0")
-        if one.failure:
-            message = sanitize(one.failure.message)
-            failure = ET.SubElement(case, "failure", message=message, type=one.failure.code)
-            failure.text = f"{source_location(one.source)}: {message}"
+    for test in tests:
+        title = f"{test.number}. {conversation_phrase(test.conversation, labels)}"
+        case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
+        if test.failure:
+            message = sanitize(test.failure.message)
+            failure = ET.SubElement(case, "failure", message=message, type=test.failure.code)
+            failure.text = f"{source_location(test.source)}: {message}"
     ET.SubElement(suite, "system-out")
     ET.SubElement(suite, "system-err")
     return suite

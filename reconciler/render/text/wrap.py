@@ -42,8 +42,8 @@ class _Unit(NamedTuple):
 
 def columns(text: str) -> int:
     """Return how many columns of a terminal the text takes: wide characters take two, styles and accents none."""
-    shown = _STYLE.sub("", text) if "\x1b" in text else text
-    return len(shown) if shown.isascii() else sum(map(_columns_of, shown))
+    visible = _STYLE.sub("", text) if "\x1b" in text else text
+    return len(visible) if visible.isascii() else sum(map(_columns_of, visible))
 
 
 def _columns_of(character: str) -> int:
@@ -74,9 +74,9 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
 
 def _units(line: str) -> Iterator[_Unit]:
     indent = len(line) - len(line.lstrip(" "))
-    for found in _UNIT.finditer(line[indent:].rstrip(" ")):
-        gap = indent if found.start() == 0 else len(found["gap"])
-        yield _Unit(gap, found["text"], columns(found["text"]))
+    for match in _UNIT.finditer(line[indent:].rstrip(" ")):
+        gap = indent if match.start() == 0 else len(match["gap"])
+        yield _Unit(gap, match["text"], columns(match["text"]))
 
 
 def _cell_width(units: Sequence[_Unit]) -> int:
