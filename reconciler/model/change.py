@@ -70,8 +70,7 @@ class Delete:
     live: LiveRule
     cause: Cause
     source: Source | None = None
-    original: LiveRule | None = field(default=None, compare=False)
-    """The rule that a duplicate is one of: it stays."""
+    original: LiveRule | None = field(default=None, compare=False)  # the rule that a duplicate is one of: it stays
 
 
 Change = Create | Update | Adopt | Delete
@@ -88,8 +87,7 @@ class PlanStep:
 
     change: Change
     kind: StepKind = "whole"
-    name: str = ""
-    """The temporary name that a copy, or a rule set aside, has until it goes or gets its own."""
+    name: str = ""  # the temporary name that a copy, or a rule set aside, has until it goes or gets its own
 
     @property
     def call(self) -> Literal["create", "update", "delete"]:

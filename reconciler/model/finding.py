@@ -32,14 +32,11 @@ class Finding:
     source: Source | None = None
     address: Address | None = None
     hint: str = ""
-    excerpt: str = ""
-    """The manifest's line, for the caret that a terminal shows under it; empty where there is none."""
-    span: int = 1
-    """How many characters of the line are meant."""
+    excerpt: str = ""  # the manifest's line, for the caret that a terminal shows under it; empty where there is none
+    span: int = 1  # how many characters of the line are meant
     repeats: tuple[Finding, ...] = ()
     """The same finding about other rules or at other places, as `group_findings` puts them."""
-    acknowledged: str = ""
-    """Why the manifests accept it (`accept:`); empty where they do not."""
+    acknowledged: str = ""  # why the manifests accept it (`accept:`); empty where they do not
 
     @property
     def occurrences(self) -> tuple[Finding, ...]:
@@ -224,8 +221,7 @@ escaped, cut, without white space. The marker's digest proves what was written, 
 the same. Such a text routes nobody, and writing it again would change nothing: the rule counts as it was written.
 Write a text in the manifest that the tenant keeps as it is, or accept the finding. Conditions, targets, priority and
 `enabled` are never taken so: a tenant that keeps one of these otherwise is a change that fails.
-"""
-"""A paragraph for each code: the code, the title, the text."""
+"""  # a paragraph for each code: the code, the title, the text
 
 CODES: Final = {
     code: Code(title, text.replace("\n", " "))

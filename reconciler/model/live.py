@@ -25,8 +25,7 @@ class Marker:
     owner: str
     address: Address
     digest: str
-    copy: bool = False
-    """True for a temporary copy: its key ends in `~next`."""
+    copy: bool = False  # true for a temporary copy: its key ends in `~next`
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +58,7 @@ _MARKER_LINE: Final = re.compile(
     rf"(?:\A|\r?\n)\[cxroute:({_NAME_PATTERN})/({_NAME_PATTERN})/({_NAME_PATTERN})(~next)?"
     r"#([0-9a-f]{8})\][ \t\r\n]*\Z",
     re.ASCII,
-)
-"""A tenant may append a line end, or spaces, to every text; nothing else may stand on the line, nor behind it."""
+)  # a tenant may append a line end, or spaces, to every text; nothing else may stand on the line, nor behind it
 
 _FOREIGN_MARKER_LINE: Final = re.compile(
     r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII

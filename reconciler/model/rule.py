@@ -34,10 +34,8 @@ OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 """JSON's grammar of a number: the only texts that mean one (semantics S9)."""
 
-MAX_WEIGHT: Final = 1e300
-"""Of one target: the weights of a rule add up, and a hundred times the sum is still a number."""
-MAX_NUMBER_LENGTH: Final = 400
-"""Digits of a number in a manifest."""
+MAX_WEIGHT: Final = 1e300  # of one target: the weights of a rule add up, and a hundred times the sum is still a number
+MAX_NUMBER_LENGTH: Final = 400  # digits of a number in a manifest
 
 
 class Address(NamedTuple):

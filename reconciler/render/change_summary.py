@@ -1,7 +1,4 @@
-"""One change in words: what is done to which rule, why, and each field that differs, before and after.
-
-What an update does to a rule, as a value by which equal edits are known.
-"""
+"""One change in words: the action, the rule, the reason, and each changed field before and after."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from reconciler.model.change import (
     is_copy_removal,
     is_unadoption,
 )
-from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Opaque, Source, Target, canonical_text
+from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Target, canonical_text
 from reconciler.text.escape import quote, sanitize
 from reconciler.text.phrases import (
     condition_phrase,
@@ -43,8 +40,7 @@ class EditSummary(NamedTuple):
     """What an update does to a rule, whole: equal edits have equal keys."""
 
     key: str
-    description_words: tuple[str, str]
-    """The words of the description that differ, before and after."""
+    description_words: tuple[str, str]  # the words of the description that differ, before and after
 
 
 def summarize_edit(change: Update) -> EditSummary:
@@ -52,20 +48,15 @@ def summarize_edit(change: Update) -> EditSummary:
     before, after = change.live.rule, change.after
     words = _changed_words(before.description, after.description)
     parts: list[object] = [
-        [field.path, field.path == "marker" or [field.before, field.after]] for field in _plain_fields(change)
+        [field.path, field.path == "marker" or [field.before, field.after]]
+        for field in change.fields
+        if "[" not in field.path and field.path != "description"
     ]
-    parts += [words, _only_here(before.conditions, after.conditions), _only_here(after.conditions, before.conditions)]
+    sides = (before.conditions, after.conditions), (after.conditions, before.conditions)
+    parts += [words, *(sorted(canonical_text(part) for part in a if part not in b) for a, b in sides)]
     if before.targets != after.targets:
         parts += [list(map(canonical_text, rule.targets)) for rule in (before, after)]
     return EditSummary(CANONICAL_JSON.encode(parts), words)
-
-
-def _plain_fields(change: Update) -> Iterator[FieldChange]:
-    return (field for field in change.fields if "[" not in field.path and field.path != "description")
-
-
-def _only_here(parts: Sequence[Condition | Opaque], others: Sequence[Condition | Opaque]) -> list[str]:
-    return sorted(canonical_text(part) for part in parts if part not in others)
 
 
 def _changed_words(before: str, after: str) -> tuple[str, str]:
@@ -84,8 +75,7 @@ CAUSE_TEXTS: Final = {
     "drift": "changed in CXone",
     "both": "your change, and changed in CXone",
     "duplicate": "a second copy",
-}
-"""Who made the difference, in a few words."""
+}  # who made the difference, in a few words
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
@@ -106,14 +96,12 @@ class ChangeSummary:
     address: Address
     source: Source | None
     cause: Cause
-    cause_text: str
-    """Who made the difference, in a few words."""
+    cause_text: str  # who made the difference, in a few words
     note: str
     reason: str
     rule_text: str
     rows: tuple[FieldRow, ...]
-    edit: EditSummary | None = None
-    """By what equal edits of several rules are known; None where it is no update."""
+    edit: EditSummary | None = None  # by what equal edits of several rules are known; None where it is no update
 
     @property
     def all_sentences(self) -> tuple[str, ...]:
@@ -131,7 +119,7 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         cause=change.cause,
         cause_text="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
         note=note,
-        reason=(_undo_reason(change, plan.options.undo) if plan.options.undo else "") or _change_reason(change),
+        reason=_change_reason(change, plan.options.undo),
         rule_text=rule_phrase(rule, plan.queue_names, plan.labels) if rule else "",
         rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
         edit=summarize_edit(change) if isinstance(change, Update) else None,
@@ -152,7 +140,12 @@ def visible_rows(rows: Sequence[FieldRow]) -> list[FieldRow]:
 
 def sort_for_reading(changes: Iterable[Change]) -> list[Change]:
     """Return changes as people read them: deletes, updates, adoptions, creates; then by priority and address."""
-    return sorted(changes, key=lambda change: (ACTION_ORDER.index(change.action), _priority(change), change.address))
+
+    def rank(change: Change) -> tuple[int, float, Address]:
+        rule = change.live.rule if isinstance(change, Delete) else change.after
+        return ACTION_ORDER.index(change.action), rule.priority, change.address
+
+    return sorted(changes, key=rank)
 
 
 def source_location(source: Source) -> str:
@@ -160,15 +153,11 @@ def source_location(source: Source) -> str:
     return f"{sanitize(source.file)}:{source.line}"
 
 
-def _undo_reason(change: Change, run: str) -> str:
-    if is_unadoption(change):
-        return f"made by hand, and taken over by run {run}: after this it is not ours any more"
-    if change.cause == "duplicate" or not isinstance(change, Create | Delete):
-        return ""
-    return f"run {run} {'deleted' if isinstance(change, Create) else 'created'} it"
-
-
-def _change_reason(change: Change) -> str:
+def _change_reason(change: Change, undone_run: str | None) -> str:
+    if undone_run and is_unadoption(change):
+        return f"made by hand, and taken over by run {undone_run}: after this it is not ours any more"
+    if undone_run and change.cause != "duplicate" and isinstance(change, Create | Delete):
+        return f"run {undone_run} {'deleted' if isinstance(change, Create) else 'created'} it"
     if is_copy_removal(change):
         return "a temporary copy that an earlier run left; it goes"
     if change.cause == "duplicate":
@@ -183,7 +172,7 @@ def _change_reason(change: Change) -> str:
 
 
 def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
-    split = _split_row(plan.queue_names, change)
+    before, after = (queues_phrase(rule.targets, plan.queue_names) for rule in (change.live.rule, change.after))
     for (part, _), fields in groupby(change.fields, key=_part_of):
         match = _INDEXED.fullmatch(part)
         leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
@@ -191,15 +180,10 @@ def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
             yield from (_plain_row(field) for field in leaves.values())
         elif match.group(1) == "conditions":
             yield _condition_row(plan.labels, change, int(match.group(2)), leaves)
-        elif split is None:
+        elif before == after:  # weights, or targets that are not understood: the shares read alike
             yield from _target_rows(plan.queue_names, change, int(match.group(2)), leaves)
-    if split is not None:
-        yield split
-
-
-def _split_row(names: Mapping[str, str], change: Update | Adopt) -> FieldRow | None:
-    before, after = (queues_phrase(rule.targets, names) for rule in (change.live.rule, change.after))
-    return None if before == after else FieldRow("queue", before, after)
+    if before != after:
+        yield FieldRow("queue", before, after)
 
 
 def _part_of(field: FieldChange) -> tuple[str, bool]:
@@ -224,9 +208,8 @@ def _condition_row(
     if "" in leaves:
         added = leaves[""].before is None
         rule = change.after if added else change.live.rule
-        return FieldRow(
-            f"condition {'added' if added else 'removed'}", condition_phrase(rule.conditions[index], labels)
-        )
+        phrase = condition_phrase(rule.conditions[index], labels)
+        return FieldRow(f"condition {'added' if added else 'removed'}", phrase)
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
@@ -251,7 +234,3 @@ def _target_rows(
             added = field.before is None
             targets = (change.after if added else change.live.rule).targets
             yield FieldRow(f"queue {'added' if added else 'removed'}", target_phrase(targets[index], names))
-
-
-def _priority(change: Change) -> float:
-    return change.live.rule.priority if isinstance(change, Delete) else change.after.priority

@@ -10,15 +10,13 @@ from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import range_phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.behaviour.space.clauses import Clause
 
-    _SignedCondition = tuple[Condition, bool]
-    """A condition, and whether its complement is meant."""
+    _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
 
-FEW_VALUES: Final = 6
-"""How many values of a list are shown where not all of them are."""
+FEW_VALUES: Final = 6  # how many values of a list are shown where not all of them are
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
 _HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
 _COMPLEMENTS: Final = {
@@ -38,35 +36,29 @@ _POSITIVE: Final = {
 
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
-    """Say which conversations: intents in quotes first, then what else must hold; or `every conversation`.
-
-    Of a list at most so many `values` are shown, and the others counted.
-    """
-    phrases = [
-        _intents(about, values) if name == "intent" else f"{sanitize(name)} {_attribute_phrase(about, values)}"
-        for name, about in _by_attribute(clauses, labels).items()
-    ]
-    return ", ".join([*phrases, *_opaque(clauses)]) or "every conversation"
+    """Return the conversations in words: intents, then all else, up to `values` of a list; or `every conversation`."""
+    phrases = _phrases(clauses, labels, lambda about: _intents(about, values), values)
+    return ", ".join(phrases) or "every conversation"
 
 
 def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
-    """Say the same of an exception: there an intent is one thing among others."""
-    phrases = [
-        f"{sanitize(name)} {_attribute_phrase(about, values)}" for name, about in _by_attribute(clauses, labels).items()
-    ]
-    return ", ".join([*phrases, *_opaque(clauses)])
+    """Return an exception in words: in it an intent is an attribute like any other."""
+    return ", ".join(_phrases(clauses, labels, lambda about: f"intent {_attribute_phrase(about, values)}", values))
 
 
-def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[str, list[_SignedCondition]]:
+def _phrases(
+    clauses: Iterable[Clause],
+    labels: Mapping[str, str],
+    intents: Callable[[Sequence[_SignedCondition]], str],
+    values: int,
+) -> Iterator[str]:
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: place for place, name in enumerate(labels)}
     groups: dict[str, list[_SignedCondition]] = {}
     for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
         groups.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
-    return groups
-
-
-def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
+    for name, about in groups.items():
+        yield intents(about) if name == "intent" else f"{sanitize(name)} {_attribute_phrase(about, values)}"
     for part, negate in clauses:
         if isinstance(part, Opaque):
             yield f"{'unless' if negate else 'if'} {_opaque_phrase(part)} (not understood here)"
@@ -95,19 +87,12 @@ def _intents(about: Sequence[_SignedCondition], most: int) -> str:
 
 
 def _attribute_phrase(about: Sequence[_SignedCondition], most: int) -> str:
-    """Say what is asked of one attribute, its name before it: `below 0.7 (or not known)`.
-
-    "Not known" is a missing attribute, and where a bound is asked for also a value that is not a number.
-    """
+    """Return `below 0.7 (or not known)`: the attribute is missing, or a bound is asked for and it is not a number."""
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
-    bounds = [pair for pair in about if _is_bound(pair) and (maybe_missing or not pair[1])]
+    bounds = [pair for pair in about if _operator(pair) in {**_LOWS, **_HIGHS} and (maybe_missing or not pair[1])]
     others = (_phrase(pair, most) for pair in about if pair not in bounds)
     phrase = " and ".join([*_range(bounds), *others])
     return f"{phrase} (or not known)" if maybe_missing else phrase
-
-
-def _is_bound(pair: _SignedCondition) -> bool:
-    return _operator(pair) in {**_LOWS, **_HIGHS}
 
 
 def _operator(pair: _SignedCondition) -> str:

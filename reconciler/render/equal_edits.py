@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from reconciler.render.change_summary import ChangeSummary, FieldRow
 
 _Item = TypeVar("_Item")
-MIN_GROUP: Final = 3
-"""How many equal edits are one line."""
+MIN_GROUP: Final = 3  # how many equal edits are one line
 _COMPARISON: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
 
 

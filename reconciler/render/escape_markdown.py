@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
 QUOTED_VALUE: Final = "|".join(
     [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")]
-)
-"""A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
+)  # a value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks
 EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
 """The command that explains a failed route test: one code span, not one for each of its options."""
 _PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")
@@ -28,10 +27,8 @@ _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
 _OPENING, _CLOSING = "([", ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
 """A word, one with an apostrophe or a hyphen in it, a number."""
-_REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
-"""What GitHub may take for a commit."""
-_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
-"""What begins a numbered list, where it begins a line."""
+_REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)  # what GitHub may take for a commit
+_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")  # what begins a numbered list, where it begins a line
 _SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
 _BARS: Final = re.compile(r"(\\*)\|")
 _BACKTICKS: Final = re.compile("`+")

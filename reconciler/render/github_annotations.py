@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
 MAX_ANNOTATIONS: Final = 10
 """Errors, and warnings, that GitHub shows of one step; what is printed after them is dropped in silence."""
-_MAX_SUMMARY_BYTES: Final = 900_000
-"""Bytes. GitHub drops the whole summary of a step above 1 MiB."""
+_MAX_SUMMARY_BYTES: Final = 900_000  # bytes. GitHub drops the whole summary of a step above 1 MiB.
 _TOKEN: Final = re.compile("[0-9a-f]{16,}")
 
 

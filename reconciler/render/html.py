@@ -39,16 +39,13 @@ if TYPE_CHECKING:
 
     from reconciler.render.provenance import Provenance
 
-MAX_LANES: Final = 24
-"""Unchanged rules that are drawn each by itself; of more, those of one queue are one."""
+MAX_LANES: Final = 24  # unchanged rules that are drawn each by itself; of more, those of one queue are one
 MAX_CHANGED: Final = 80
 """Changed rules that are drawn; a page that shows more is not looked at, and the tables have them all."""
 WIDTH: Final = 980
 _TOP, _ROW, _GAP = 34, 30, 14
-_WHO, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)
-"""Where each column begins, and how wide it is."""
-_LETTER: Final = 7.0
-"""Pixels of a letter, roughly: what does not fit is cut, and stands whole in the title."""
+_WHO, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)  # where each column begins, and how wide it is
+_LETTER: Final = 7.0  # pixels of a letter, roughly: what does not fit is cut, and stands whole in the title
 _MIN_THICKNESS, _MAX_THICKNESS, _PERCENT = 1.5, 18.0, 0.45
 
 

@@ -1,7 +1,6 @@
 """Who goes elsewhere, in words: which conversations, from where to where, an example of each; what is not known.
 
-Every form of a plan says these words; a form only lays them out. A row is exact: it may shorten a list of values, and
-never leaves a condition out.
+A row is exact: it may shorten a list of values, and never leaves a condition out.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase
-from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
+from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phrase
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_ROUTING: Final = "the tenant's default"
 MAX_SHOWN: Final = 20
-ALL_ROWS: Final = 10**9
-"""How many rows are shown to who wants to see all."""
+ALL_ROWS: Final = 10**9  # how many rows are shown to who wants to see all
 NO_IMPACT: Final = "No conversation goes elsewhere (proven)."
 NO_KNOWN_IMPACT: Final = "No conversation is known to go elsewhere."
 TITLE: Final = "Who is affected"
@@ -45,14 +43,11 @@ class ImpactCase:
     """Conversations that go elsewhere: who, from where to where, which share of the sample, an example, exceptions."""
 
     callers: str
-    origins: tuple[str, ...]
-    """Where they go today; several where each goes to one of them."""
+    origins: tuple[str, ...]  # where they go today; several where each goes to one of them
     destination: str
-    share: str
-    """`3.1 %`; empty where there is no sample."""
+    share: str  # `3.1 %`; empty where there is no sample
     example: str
-    rules: str
-    """Which rules take it: `by cards/vip`, `cards/vip -> no rule`."""
+    rules: str  # which rules take it: `by cards/vip`, `cards/vip -> no rule`
     exceptions: tuple[str, ...]
 
     @property
@@ -63,7 +58,7 @@ class ImpactCase:
     @property
     def route(self) -> str:
         """Return `"Card Services" -> "General"`."""
-        return f"{'; '.join(self.origins)} -> {self.destination}"
+        return f"{self.origin} -> {self.destination}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +76,13 @@ class ImpactSummary:
     """All that is said of who goes elsewhere."""
 
     title: str
-    share: str
-    cases: tuple[ImpactCase, ...]
-    balance: tuple[QueueBalance, ...]
-    """The queues that conversations come to or leave; none without a sample."""
-    hidden_cases: int
-    """Further cases that are not among `cases`."""
-    hidden_share: str
-    """Their share of the sample: `2.1 %`; empty where there is none."""
-    unknown: tuple[str, ...]
-    """Of whom nothing is known; where there are many, the last one counts the others."""
-    premise: str = ""
-    """On which known types of attributes all this rests; empty where it rests on none."""
+    share: str = ""
+    cases: tuple[ImpactCase, ...] = ()
+    balance: tuple[QueueBalance, ...] = ()  # the queues that conversations come to or leave; none without a sample
+    hidden_cases: int = 0  # further cases that are not among `cases`
+    hidden_share: str = ""  # their share of the sample: `2.1 %`; empty where there is none
+    unknown: tuple[str, ...]  # of whom nothing is known; where there are many, the last one counts the others
+    premise: str = ""  # on which known types of attributes all this rests; empty where it rests on none
 
     @property
     def is_complete(self) -> bool:
@@ -113,24 +103,14 @@ def summarize_impact(
     traffic: TrafficImpact | None = None,
     limit: int = MAX_SHOWN,
 ) -> ImpactSummary:
-    """Return who goes elsewhere, or that nobody does, or what is not known.
-
-    `names` are queues by id, `labels` what people call attributes that the API knows by longer names. Up to `limit`
-    rows are told, those of most callers first; with `ALL_ROWS` all of them, each value included.
-    """
-    unknown, rests = _unknown(behaviour, labels), premise(behaviour, labels)
+    """Return the impact, up to `limit` rows, those of most callers first; with `ALL_ROWS` all rows and values."""
+    unknown, basis = _unknown(behaviour, labels), premise(behaviour, labels)
     if not behaviour.rows:
-        return ImpactSummary(
-            title=NO_KNOWN_IMPACT if unknown else NO_IMPACT,
-            share="",
-            cases=(),
-            balance=(),
-            hidden_cases=0,
-            hidden_share="",
-            unknown=unknown,
-            premise=rests,
-        )
-    share = f"{_total(traffic.total, unknown)} of {_sample(traffic)}" if traffic else "share of callers unknown"
+        return ImpactSummary(title=NO_KNOWN_IMPACT if unknown else NO_IMPACT, unknown=unknown, premise=basis)
+    share = "share of callers unknown"
+    if traffic:
+        total = f"at least {traffic.total.least:.1f} %" if unknown else share_phrase(traffic.total)
+        share = f"{total} of {sanitize(traffic.sample.period or traffic.sample.name)}"
     ordered = _ordered(behaviour, traffic, labels)
     values = ALL_ROWS if limit == ALL_ROWS else FEW_VALUES
     together = [pair for pair in ordered if pair[0].unlikely] if limit < ALL_ROWS else []
@@ -143,16 +123,15 @@ def summarize_impact(
     cases = tuple(_case(row, share, names, labels, values) for row, share in visible)
     if len(together) > 1:
         cases += (_merge_unlikely_rows(together, traffic, names, labels),)
-    balance = _balance(behaviour, traffic, names) if traffic else ()
     return ImpactSummary(
         title=TITLE,
         share=share,
         cases=cases,
-        balance=balance,
+        balance=_balance(behaviour, traffic, names) if traffic else (),
         hidden_cases=len(hidden),
         hidden_share=_total_share(hidden, traffic),
         unknown=unknown,
-        premise=rests,
+        premise=basis,
     )
 
 
@@ -172,44 +151,24 @@ def share_phrase(share: ShareRange) -> str:
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
-def _total(total: ShareRange, unknown: Sequence[str]) -> str:
-    return f"at least {total.least:.1f} %" if unknown else share_phrase(total)
-
-
-def _sample(moved: TrafficImpact) -> str:
-    return sanitize(moved.sample.period or moved.sample.name)
-
-
 def _ordered(
     behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Mapping[str, str]
 ) -> list[tuple[ImpactRow, ShareRange | None]]:
-    """Order rows by their share of the traffic, else by how much they name: who matters most stands first.
+    """Return the rows by share of the traffic, then by intents; unlikely and not understood ones last."""
 
-    Those that hang on something that is not understood, or on a value of a type that no rule compares, stand last.
-    """
+    def rank(pair: tuple[ImpactRow, ShareRange | None]) -> tuple[bool, float, bool, int, int]:
+        row, share = pair
+        known = [(part, negate) for part, negate in row.where if isinstance(part, Condition)]
+        intents = [
+            len(part.value) if isinstance(part.value, tuple) else 1
+            for part, negate in known
+            if labels.get(part.attribute) == "intent" and not negate and part.operator in ("equals", "in")
+        ]
+        most, size = share.most if share else 0.0, len(row.where)
+        return bool(row.unlikely), -most, len(known) < size, -min(intents, default=0), size
+
     shares: Sequence[ShareRange | None] = moved.rows if moved else [None] * len(behaviour.rows)
-    return sorted(
-        zip(behaviour.rows, shares, strict=True),
-        key=lambda row: (
-            bool(row[0].unlikely),
-            -row[1].most if row[1] else 0.0,
-            any(not isinstance(part, Condition) for part, _ in row[0].where),
-            -_intent_count(row[0], labels),
-            len(row[0].where),
-        ),
-    )
-
-
-def _intent_count(row: ImpactRow, labels: Mapping[str, str]) -> int:
-    sizes = [
-        len(part.value) if isinstance(part.value, tuple) else 1
-        for part, negate in row.where
-        if isinstance(part, Condition)
-        and labels.get(part.attribute) == "intent"
-        and not negate
-        and part.operator in ("equals", "in")
-    ]
-    return min(sizes, default=0)
+    return sorted(zip(behaviour.rows, shares, strict=True), key=rank)
 
 
 def _case(
@@ -235,19 +194,16 @@ def _merge_unlikely_rows(
     names: Mapping[str, str],
     labels: Mapping[str, str],
 ) -> ImpactCase:
-    """Tell as one of several rows that only attributes make whose type no rule expects, and no document declares."""
+    """Return one case for the rows that differ only where an attribute has a type that no rule expects."""
     attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
-    ways = [_destination_phrases(row, names) for row, _ in rows]
-    befores, afters = (
-        tuple(dict.fromkeys(several)) for several in ([b for w in ways for b in w[:-1]], [w[-1] for w in ways])
-    )
+    phrases = [_destination_phrases(row, names) for row, _ in rows]
     first = rows[0][0]
     return ImpactCase(
         callers=f"some conversations in which {' or '.join(map(sanitize, attributes))}"
         " is of another type, text or number,"
         f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
-        origins=befores,
-        destination="; ".join(afters),
+        origins=tuple(dict.fromkeys(origin for *origins, _ in phrases for origin in origins)),
+        destination="; ".join(dict.fromkeys(after for *_, after in phrases)),
         share=_total_share([share for _, share in rows], moved),
         example=conversation_phrase(first.example.attributes, labels),
         rules=_rules(first),
@@ -286,26 +242,21 @@ def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | Non
 def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Mapping[str, str]) -> tuple[QueueBalance, ...]:
     touched = {queue for row in behaviour.rows for split in (*row.origins, row.after) for queue in _queues(split)}
     balance = [item for item in moved.balance if item.queue in touched or behaviour.undecided]
-    often = Counter(_queue_or_default(item, names) for item in balance)
+    fixed = {None: DEFAULT_ROUTING, "": "no queue"}
+    labels = [_queue(item.queue, names) if item.queue else fixed[item.queue] for item in balance]
+    often = Counter(labels)
+    labels = [
+        _with_id(item.queue, names) if item.queue and often[label] > 1 else label
+        for item, label in zip(balance, labels, strict=True)
+    ]
     return tuple(
-        QueueBalance(
-            _distinct_queue(item, names, often), _range(item.before), _range(item.after), _range(item.change, "+")
-        )
-        for item in balance
+        QueueBalance(label, _range(item.before), _range(item.after), _range(item.change, "+"))
+        for item, label in zip(balance, labels, strict=True)
     )
 
 
 def _queues(split: Destination) -> tuple[str | None, ...]:
     return (None,) if split is None else tuple(queue for queue, _ in split) or ("",)
-
-
-def _queue_or_default(item: QueueShare, names: Mapping[str, str]) -> str:
-    return _queue(item.queue, names) if item.queue else DEFAULT_ROUTING if item.queue is None else "no queue"
-
-
-def _distinct_queue(item: QueueShare, names: Mapping[str, str], often: Mapping[str, int]) -> str:
-    name = _queue_or_default(item, names)
-    return _with_id(item.queue, names) if item.queue and often[name] > 1 else name
 
 
 def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:

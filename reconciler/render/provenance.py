@@ -15,13 +15,10 @@ if TYPE_CHECKING:
 class SourceLinks:
     """All of it may be unknown (empty); then nothing is linked."""
 
-    repository: str = ""
-    """Its address, `https://github.com/acme/routing`."""
+    repository: str = ""  # its address, `https://github.com/acme/routing`
     commit: str = ""
-    run: str = ""
-    """The address of the run's log."""
-    prefix: str = ""
-    """What stands before a manifest's path in the repository: `teams/emea/`, or nothing."""
+    run: str = ""  # the address of the run's log
+    prefix: str = ""  # what stands before a manifest's path in the repository: `teams/emea/`, or nothing
 
     def link(self, source: Source) -> str:
         """Return the permanent address of a manifest's line; empty where it is not known, or not in the repository."""
@@ -43,5 +40,4 @@ class Provenance:
     plan_id: str
     read_at: str
     links: SourceLinks
-    banner: str = ""
-    """What stands above everything: that all is simulated."""
+    banner: str = ""  # what stands above everything: that all is simulated

@@ -34,17 +34,14 @@ class Lane:
     """
 
     rule: str
-    callers: str
-    """`"card_not_working", "card_acceptance" and 3 more`."""
-    conditions: str
-    """All that it asks for."""
+    callers: str  # `"card_not_working", "card_acceptance" and 3 more`
+    conditions: str  # all that it asks for
     before: tuple[str, ...] | None
     after: tuple[str, ...] | None
     state: LaneState
     managed: bool
     priority: float
-    share: float
-    """Percent of the sample with one of its intents; 0 without a sample, or where it names none."""
+    share: float  # percent of the sample with one of its intents; 0 without a sample, or where it names none
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -57,8 +54,7 @@ class RoutingMap:
     """All rules that take part, changed ones first, then as they are tried. `sample` says what shares are of."""
 
     lanes: tuple[Lane, ...]
-    disabled: tuple[Lane, ...]
-    """Rules that take part neither before nor after: they are switched off."""
+    disabled: tuple[Lane, ...]  # rules that take part neither before nor after: they are switched off
     sample: str
 
     @property

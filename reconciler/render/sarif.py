@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-MAX_RESULTS: Final = 5000
-"""Results that GitHub shows of one run."""
+MAX_RESULTS: Final = 5000  # results that GitHub shows of one run
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
 _INDEXES: Final = {code: index for index, code in enumerate(CODES)}

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.plan.plan import Plan
 
-MAX_NAMED: Final = 3
-"""How many rules are named where not all of them are."""
+MAX_NAMED: Final = 3  # how many rules are named where not all of them are
 
 
 def finding_subject(finding: Finding) -> str:
@@ -77,24 +76,19 @@ class PlanSummary:
     """Everything that a plan says, in the order in which people read it. All text is harmless for a terminal."""
 
     environment: str
-    tenant_text: str
-    """`tenant acme, 40 managed rules live, 4 not managed`."""
+    tenant_text: str  # `tenant acme, 40 managed rules live, 4 not managed`
     failed_tests: tuple[Finding, ...]
     lifted_guards: tuple[LiftedGuard, ...]
     refusals: tuple[GuardRefusal, ...]
     conflicts: tuple[Finding, ...]
-    impact: ImpactSummary | None
-    """None where nothing changes."""
+    impact: ImpactSummary | None  # None where nothing changes
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
-    notes: tuple[Finding, ...]
-    """Warnings, and what is merely worth knowing."""
-    acknowledged: str
-    """How many findings the manifests accept, as a sentence; empty where there are none."""
+    notes: tuple[Finding, ...]  # warnings, and what is merely worth knowing
+    acknowledged: str  # how many findings the manifests accept, as a sentence; empty where there are none
     counts: dict[str, int]
     totals_text: str
-    schedule_text: str
-    """In how many steps it is made, and what is proven of them; empty where nothing is."""
+    schedule_text: str  # in how many steps it is made, and what is proven of them; empty where nothing is
 
     @property
     def blocked(self) -> bool:

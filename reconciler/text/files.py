@@ -16,8 +16,7 @@ MIB: Final = 1024 * KIB
 _CHUNK_SIZE: Final = 256 * KIB
 _OPEN_FLAGS: Final = os.O_RDONLY | sum(
     getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
-)
-"""Without blocking: between the check and the opening, a file may be replaced by a pipe that nobody writes to."""
+)  # without blocking: between the check and the opening, a file may be replaced by a pipe that nobody writes to
 _FILE_TYPES: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 

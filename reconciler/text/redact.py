@@ -18,16 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 PLACEHOLDER: Final = "[secret]"
-MIN_RUN_LENGTH: Final = 12
-"""So many letters and digits in a row are as good as the secret."""
-_MIN_SECRET_LENGTH: Final = 8
-"""Nothing shorter is hidden: it would be found in every other word."""
+MIN_RUN_LENGTH: Final = 12  # so many letters and digits in a row are as good as the secret
+_MIN_SECRET_LENGTH: Final = 8  # nothing shorter is hidden: it would be found in every other word
 _RECENT_TOKENS: Final = 6
 """Tokens of one client that are remembered: an answer brings three at the most, and those before are over soon."""
 _WORD_SIZE: Final = 8
 """A run of HALF holds so many bytes that begin at a multiple of 4: one look into a set tells whether they are known."""
-_MAX_INDENTED_LENGTH: Final = 4_000_000
-"""A document of more characters is read by machines alone."""
+_MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by machines alone
 _NOT_ALPHANUMERIC: Final = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
 
 
@@ -229,5 +226,4 @@ class RotatingTokens:
                 del self._tokens[token]
 
 
-REDACTOR: Final = Redactor()
-"""Of this process."""
+REDACTOR: Final = Redactor()  # of this process

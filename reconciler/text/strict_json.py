@@ -24,8 +24,7 @@ def parse_finite(text: str) -> float:
 STRICT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=parse_finite)
 """What it gives can be shown, and written as JSON again."""
 
-_MAX_ITEMS: Final = 1000
-"""Items of a list that are looked at."""
+_MAX_ITEMS: Final = 1000  # items of a list that are looked at
 
 
 def find_members(data: object, path: str) -> list[Any]:

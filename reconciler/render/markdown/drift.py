@@ -34,8 +34,7 @@ if TYPE_CHECKING:
     from reconciler.plan.drift import Drift
     from reconciler.render.provenance import Provenance, SourceLinks
 
-_MAX_ITEMS: Final = 100
-"""Rules of a section, and findings, that are shown: an issue has a bound."""
+_MAX_ITEMS: Final = 100  # rules of a section, and findings, that are shown: an issue has a bound
 
 
 def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_command: str) -> str:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     from reconciler.render.routing_map import Lane, RoutingMap
 
-MAX_LANES: Final = 30
-"""Two lines each; GitHub draws more, but nobody reads them."""
+MAX_LANES: Final = 30  # two lines each; GitHub draws more, but nobody reads them
 _MAX_LABEL: Final = 60
 _STYLES: Final = {
     "new": "stroke:#1a7f37,stroke-width:2px",

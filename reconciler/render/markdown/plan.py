@@ -139,8 +139,7 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
                 yield f"+     {row.name}: {row.after}"
 
 
-MAX_CHARACTERS: Final = 60_000
-"""GitHub takes 65,536 in a comment; the head of one may be edited after the plan."""
+MAX_CHARACTERS: Final = 60_000  # GitHub takes 65,536 in a comment; the head of one may be edited after the plan
 MAX_BYTES: Final = 200_000
 
 
@@ -164,8 +163,7 @@ DETAIL_LEVELS: Final = (
     DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
     DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
     DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
-)
-"""What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
+)  # what goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules
 
 
 def comment_marker(environment: str) -> str:

@@ -11,8 +11,7 @@ if TYPE_CHECKING:
 
     from reconciler.render.colour import Style
 
-_ONE_LINE: Final = 100
-"""Characters of who, from where to where, that stand on one line."""
+_ONE_LINE: Final = 100  # characters of who, from where to where, that stand on one line
 
 
 def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.render.colour import Style
 
-_MARGIN: Final = 8
-"""Columns before the line that is meant: its number, and a bar."""
+_MARGIN: Final = 8  # columns before the line that is meant: its number, and a bar
 
 
 def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:

@@ -35,8 +35,7 @@ class TextLimits:
     """How much of a plan text shows: rows of its impact, and notes of these severities."""
 
     cases: int = MAX_SHOWN
-    names: int = MAX_NAMED
-    """How many rules of a group are named."""
+    names: int = MAX_NAMED  # how many rules of a group are named
     severities: tuple[Severity, ...] = ("warning", "info")
 
 

@@ -22,8 +22,7 @@ _UNIT: Final = re.compile(
     r"|[^\s`]*`[^`]*`[^\s`]*"  # a command, path or name in a sentence
     r"|[^ ]+)"
 )
-_CELL_GAP: Final = 2
-"""Spaces that part two cells."""
+_CELL_GAP: Final = 2  # spaces that part two cells
 _COLUMNS_OF: Final = {"W": 2, "F": 2}
 
 
