@@ -76,6 +76,11 @@ CAUSE_TEXTS: Final = {
     "both": "your change, and changed in CXone",
     "duplicate": "a second copy",
 }  # who made the difference, in a few words
+_CAUSE_REASONS: Final = {
+    "drift": "changed in CXone since the last apply",
+    "both": "changed in CXone since the last apply, and in the manifests",
+    "duplicate": "a second copy of this rule, left by a lost answer or two runs at once; the other one stays",
+}
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
@@ -160,15 +165,10 @@ def _change_reason(change: Change, undone_run: str | None) -> str:
         return f"run {undone_run} {'deleted' if isinstance(change, Create) else 'created'} it"
     if is_copy_removal(change):
         return "a temporary copy that an earlier run left; it goes"
-    if change.cause == "duplicate":
-        return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     if isinstance(change, Adopt):
         return f"takes over the rule made by hand, {quote(change.live.rule.name)}"
-    if change.cause == "drift":
-        return "changed in CXone since the last apply"
-    if change.cause == "both":
-        return "changed in CXone since the last apply, and in the manifests"
-    return "no manifest asks for it here any more" if isinstance(change, Delete) else ""
+    removed = "no manifest asks for it here any more" if isinstance(change, Delete) else ""
+    return _CAUSE_REASONS.get(change.cause, removed)
 
 
 def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:

@@ -59,9 +59,9 @@ def _phrases(
         groups.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
     for name, about in groups.items():
         yield intents(about) if name == "intent" else f"{sanitize(name)} {_attribute_phrase(about, values)}"
-    for part, negate in clauses:
-        if isinstance(part, Opaque):
-            yield f"{'unless' if negate else 'if'} {_opaque_phrase(part)} (not understood here)"
+    for condition, negate in clauses:
+        if isinstance(condition, Opaque):
+            yield f"{'unless' if negate else 'if'} {_opaque_phrase(condition)} (not understood here)"
 
 
 def _opaque_phrase(part: Opaque) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.manifest.yaml_writer import format_flow, format_quoted
-from reconciler.model.change import Change, Create, HeldChange, is_copy_removal
+from reconciler.model.change import Change, Create, is_copy_removal
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
 from reconciler.render.change_summary import FieldRow, sort_for_reading, summarize_change
@@ -76,12 +76,13 @@ class DriftSection:
 def drift_sections(drift: Drift) -> list[DriftSection]:
     """Return the sections that are not empty, in the order in which people read them."""
     plan = drift.plan
+    held = tuple(_change_rule(drift, item.change, f"left alone: {sanitize(item.reason)}") for item in plan.held)
     sections = [
         DriftSection(CHANGED, _drift_rules(drift, edited_changes(plan))),
         DriftSection(MISSING, _drift_rules(drift, missing_rules(plan))),
         DriftSection(IN_THE_WAY, tuple(_blocking_rule(drift, live) for live in drift.in_the_way)),
         DriftSection(NOT_APPLIED, _drift_rules(drift, unapplied_changes(plan))),
-        DriftSection(NOT_CHANGED, tuple(_held_rule(drift, item) for item in plan.held)),
+        DriftSection(NOT_CHANGED, held),
     ]
     return [section for section in sections if section.rules]
 
@@ -126,14 +127,9 @@ def refusal_text(drift: Drift) -> str:
 
 
 def noted_findings(drift: Drift) -> tuple[Finding, ...]:
-    """Return what is worth knowing: stale acceptances, and ties with live rules that are not managed.
-
-    The platform does not say which rule of a tie it takes, so whether conversations stay is not known.
-    """
-    ties = (
-        finding for finding in drift.plan.findings if finding.code == "CXR204" and "(not managed)" in finding.message
-    )
-    return (*drift.notes, *ties)
+    """Return stale acceptances, and ties with unmanaged live rules: the platform does not define which it tries."""
+    ties = [finding for finding in drift.plan.findings if finding.code == "CXR204"]
+    return (*drift.notes, *(finding for finding in ties if "(not managed)" in finding.message))
 
 
 def unaffected_text(drift: Drift) -> str:
@@ -147,24 +143,19 @@ def unaffected_text(drift: Drift) -> str:
 def acceptance_title(drift: Drift) -> str:
     """Say what to do with the lines of `acceptance_lines`."""
     where = f"the Environment {drift.plan.environment}"
-    if not drift.acceptances:
-        return f"To accept them, paste this into {where}, with a reason each:"
-    return f"To accept them, add this to `unmanaged: accept:` of {where}:"
+    paste = f"To accept them, paste this into {where}, with a reason each:"
+    return f"To accept them, add this to `unmanaged: accept:` of {where}:" if drift.acceptances else paste
 
 
 def acceptance_lines(drift: Drift) -> list[str]:
     """Return the lines of YAML that accept every rule in the way; each name reads back as it is in CXone."""
     head = [] if drift.acceptances else ["unmanaged:", "  accept:"]
     accepted = dict.fromkeys((live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way)
-    return [
-        *head,
-        *(f"    - {{name: {_text(name)}, digest: {format_flow(content)}, reason: why}}" for name, content in accepted),
-    ]
-
-
-def _text(name: str) -> str:
-    """Return a name as YAML that a terminal shows whole: what would not be seen is an escape."""
-    return format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
+    for name, content in accepted:
+        # What a terminal would not show is an escape.
+        text = format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
+        head.append(f"    - {{name: {text}, digest: {format_flow(content)}, reason: why}}")
+    return head
 
 
 def _drift_rules(drift: Drift, changes: Iterable[Change]) -> tuple[DriftRule, ...]:
@@ -173,25 +164,18 @@ def _drift_rules(drift: Drift, changes: Iterable[Change]) -> tuple[DriftRule, ..
 
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
     summary = summarize_change(drift.plan, change, note)
-    reasons = [_missing_reason(drift, change)] if isinstance(change, Create) and not note else []
-    pairs = [_pair(row) for row in summary.rows]
-    lines = [
-        *reasons,
-        *summary.all_sentences,
-        *(row.before for row, pair in zip(summary.rows, pairs, strict=True) if pair is None),
-    ]
-    return DriftRule(
-        str(change.address), change.source, tuple(lines), tuple(pair for pair in pairs if pair is not None)
-    )
-
-
-def _held_rule(drift: Drift, item: HeldChange) -> DriftRule:
-    return _change_rule(drift, item.change, f"left alone: {sanitize(item.reason)}")
-
-
-def _missing_reason(drift: Drift, change: Change) -> str:
-    run = drift.last_runs.get(change.address)
-    return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
+    lines = list(summary.all_sentences)
+    if isinstance(change, Create) and not note:
+        run = drift.last_runs.get(change.address)
+        reason = "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
+        lines.insert(0, reason)
+    fields = []
+    for row in summary.rows:
+        if field := _columns(row):
+            fields.append(field)
+        else:
+            lines.append(row.before)
+    return DriftRule(str(change.address), change.source, tuple(lines), tuple(fields))
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
@@ -201,17 +185,13 @@ def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
         is_own = marker.owner == plan.owner
         owner = f"an edited copy of {marker.address}" if is_own else f"managed by {marker.owner}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
-    passing = (
-        ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.temporary_ids else ()
-    )
-    return DriftRule(quote(live.rule.name), None, (owner, sentence, *passing))
+    temporary = "in the way only until apply makes the rules as the manifests say"
+    notes = (temporary,) if live.id in drift.temporary_ids else ()
+    return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes))
 
 
-def _pair(row: FieldRow) -> DriftField | None:
-    """Return the two columns of a row; None for a row that is a sentence.
-
-    A row says what is live and what will be. A part that is in one of them alone has a name that says so.
-    """
+def _columns(row: FieldRow) -> DriftField | None:
+    """Return the two columns of a row; None for a row that is a sentence."""
     subject, _, way = row.name.rpartition(" ")
     if row.after:
         return DriftField(row.name, row.after, row.before)
@@ -222,7 +202,4 @@ def _pair(row: FieldRow) -> DriftField | None:
 
 def rule_names(rules: Sequence[DriftRule]) -> str:
     """Return the names of rules, the first ones where there are many."""
-    return join_first(rules, _MAX_NAMED, lambda rule: rule.name)
-
-
-_MAX_NAMED: Final = 10
+    return join_first(rules, 10, lambda rule: rule.name)

@@ -1,11 +1,11 @@
-"""A message to a web hook, in the form that Slack reads, and Mattermost, Rocket.Chat and Discord (`/slack`) with it.
+"""A message to a webhook, in the form of Slack, Mattermost, Rocket.Chat and Discord (`/slack`).
 
-Text that is not ours stands in code spans, where none of them finds a mention, a link or a format. Slack's own
-brackets, `<!channel>`, are escaped as it asks for: &, < and > alone.
+Text from outside stands in code spans without mentions, links or formats; &, < and > are escaped, as Slack requires.
 """
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model.change import Applied, Change, Create, Outcome
@@ -41,25 +41,14 @@ def slack_message(kind: NotificationKind, result: CycleResult, environment: str,
 def slack_code(text: str) -> str:
     """Return text from outside as a code span that shows it, and means nothing: on one line, of a readable length."""
     content = sanitize(text).replace("`", "'")
-    return f"`{_escaped(content) if content.strip() else '(empty)'}`"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return f"`{escape(content, quote=False) if content.strip() else '(empty)'}`"
 
 
 def _drift(result: CycleResult, name: str) -> list[str]:
     if result.plan is None:
         return []
-    head = f"*{_difference_phrase(result)} in {name}*"
-    return [
-        head,
-        *_blocking_rule_lines(result),
-        *_changes(result),
-        *_conflicts(result.plan),
-        *_failures(result),
-        _impact_sentence(result),
-    ]
+    lines = [*_blocking_rule_lines(result), *_changes(result), *_conflicts(result.plan), *_failures(result)]
+    return [f"*{_difference_phrase(result)} in {name}*", *lines, _impact_sentence(result)]
 
 
 def _refused(result: CycleResult, name: str) -> list[str]:
@@ -79,9 +68,11 @@ def _applied(result: CycleResult, name: str) -> list[str]:
     applied = applied_outcomes(result.report)
     count = len(edited_changes(result.plan))
     mended = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
-    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{mended}. Read again: {_remaining_phrase(result)}."
+    remaining = remaining_phrases(result.drift) if result.drift is not None else []
+    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{mended}."
+    head += f" Read again: {', '.join(remaining) or 'no differences'}."
     lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(result), *_failures(result)]
-    return [head, *lines, _traffic_sentence(result.plan, "Conversations go to other queues now.")]
+    return [head, *lines, _traffic_sentence(result.plan)]
 
 
 def _failed(result: CycleResult, name: str) -> list[str]:
@@ -91,11 +82,8 @@ def _failed(result: CycleResult, name: str) -> list[str]:
     unapplied = [outcome for outcome in result.report.outcomes if not isinstance(outcome, Applied)]
     verb = "Interrupted" if result.report.interrupted else "Partly failed" if applied else "Failed"
     head = f"*{verb} in {name}: {len(applied):,} of {pluralize(len(result.report.outcomes), 'change')} applied*"
-    return [
-        head,
-        f"• {slack_code(result.error_text)}" if result.error_text else "",
-        *_bullets(map(_outcome, [*unapplied, *applied])),
-    ]
+    error = f"• {slack_code(result.error_text)}" if result.error_text else ""
+    return [head, error, *_bullets(map(_outcome, [*unapplied, *applied]))]
 
 
 def _recovered(result: CycleResult, name: str) -> list[str]:
@@ -113,11 +101,6 @@ def _difference_phrase(result: CycleResult) -> str:
     return "" if drift is None else counts_phrase(drift)
 
 
-def _remaining_phrase(result: CycleResult) -> str:
-    remaining = remaining_phrases(result.drift) if result.drift is not None else []
-    return ", ".join(remaining) or "no differences"
-
-
 def _blocking_rule_lines(result: CycleResult) -> list[str]:
     return _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in result.in_the_way)
 
@@ -127,8 +110,9 @@ def _failures(result: CycleResult) -> list[str]:
 
 
 def _changes(result: CycleResult) -> list[str]:
-    changes = sort_for_reading(result.plan.changes) if result.plan is not None else []
-    return _bullets(_change(change, result.drift) for change in changes)
+    return _bullets(
+        _change(change, result.drift) for change in sort_for_reading(result.plan.changes if result.plan else ())
+    )
 
 
 def _change(change: Change, drift: Drift | None) -> str:
@@ -147,9 +131,7 @@ def _outcome(outcome: Outcome) -> str:
 
 
 def _conflicts(plan: Plan) -> list[str]:
-    return _bullets(
-        f"{slack_code(str(conflict.address))}: {slack_code(conflict.message)}" for conflict in plan.conflicts
-    )
+    return _bullets(f"{slack_code(str(finding.address))}: {slack_code(finding.message)}" for finding in plan.conflicts)
 
 
 def _impact_sentence(result: CycleResult) -> str:
@@ -165,11 +147,12 @@ def _impact_sentence(result: CycleResult) -> str:
     return f"{text} {basis}".rstrip()
 
 
-def _traffic_sentence(plan: Plan, moves: str) -> str:
+def _traffic_sentence(plan: Plan) -> str:
     behaviour = plan.behaviour
     if behaviour is None or not plan.changes or (behaviour.undecided and not behaviour.regions):
         return ""
-    return moves if behaviour.regions else f"{NO_IMPACT} {premise(behaviour, plan.labels)}".rstrip()
+    unchanged = f"{NO_IMPACT} {premise(behaviour, plan.labels)}".rstrip()
+    return "Conversations go to other queues now." if behaviour.regions else unchanged
 
 
 def _bullets(lines: Iterable[str]) -> list[str]:

@@ -1,10 +1,6 @@
 """A plan as a pull-request comment: Markdown as GitHub shows it, within its limits.
 
-The same telling as everywhere: who is affected first, then what apply will refuse, then which rules change, then the
-detail. Names from outside are code spans (`escape_markdown`); the only HTML is `<details>`, `<br>`, `<sub>` and our own
-marker.
-
-The rules of a pull-request comment: a table of changes, what the lint says, and the full diff.
+Names from outside are code spans (`escape_markdown`); the only HTML is `<details>`, `<br>`, `<sub>` and the marker.
 """
 
 from __future__ import annotations
@@ -47,18 +43,13 @@ _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 def rules_table(
     changes: Sequence[ChangeSummary], held_changes: Sequence[ChangeSummary], links: SourceLinks, limit: int
 ) -> list[str]:
-    """Return the table of changes, then of those left alone; at most so many rows, and how many are left out.
-
-    Equal edits of several rules are one row.
-    """
-    groups = [(group, "") for group in group_equal_edits(changes)] + [
-        (group, "left alone") for group in group_equal_edits(held_changes)
-    ]
-    visible = groups[:limit]
-    if not visible:
+    """Return a table of up to `limit` rows, equal edits as one row, and the number of rules left out."""
+    groups = [(group, "") for group in group_equal_edits(changes)]
+    groups += [(group, "left alone") for group in group_equal_edits(held_changes)]
+    if not groups[:limit]:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
-    lines += [_rule(group, links, sign, limit) for group, sign in visible]
+    lines += [_rule(group, links, sign, limit) for group, sign in groups[:limit]]
     hidden = sum(len(group) for group, _ in groups[limit:])
     return ["\n".join(lines), *([f"and {pluralize(hidden, 'further rule')}: see the report."] if hidden else [])]
 
@@ -66,18 +57,14 @@ def rules_table(
 def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit: int) -> str:
     change, several = group[0], len(group) > 1
     lines = [escape_markdown(line.removeprefix("left alone: ")) for line in sentences(change)]
-    lines += (
-        [escape_markdown(row_phrase(row)) for row in common_rows(group)]
-        if several
-        else map(_row, visible_rows(change.rows))
-    )
-    where = _source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
+    where = source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
     rule = code_span(str(change.address))
     if several:
-        where, rule = (
-            f"{where} ...",
-            names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit),
-        )
+        lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
+        where = f"{where} ..."
+        rule = names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit)
+    else:
+        lines += map(_row, visible_rows(change.rows))
     cell = table_cell("<br>".join(lines))
     return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
 
@@ -88,7 +75,8 @@ def _row(row: FieldRow) -> str:
     return f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}"
 
 
-def _source_link(source: Source, origin: SourceLinks) -> str:
+def source_link(source: Source, origin: SourceLinks) -> str:
+    """Return the file and line as a code span, linked where the address is known."""
     link, label = origin.link(source), code_span(source_location(source).rpartition("/")[2])
     return f"[{label}]({link})" if link else label
 
@@ -110,15 +98,23 @@ def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[
 def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
     """Yield findings as items of a list, each with its place; of one about several rules up to `limit` are named."""
     for finding in findings:
-        where = f" ({_source_link(finding.source, links)})" if finding.source else ""
-        about = f"{code_span(str(finding.address))}: " if finding.address else ""
         if finding.repeats:
-            about, where = (
-                f"{finding_subject(finding)}: ",
-                f" {names_details('which', finding_members(finding), limit)}",
-            )
-        hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
-        yield f"- **{finding.code}** {about}{escape_markdown(sanitize(finding.message))}{hint}{where}"
+            names = names_details("which", finding_members(finding), limit)
+            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {names}"
+        else:
+            where = f" ({source_link(finding.source, links)})" if finding.source else ""
+            yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"
+
+
+def finding_text(finding: Finding) -> str:
+    """Return the message with the hint."""
+    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
+    return f"{escape_markdown(sanitize(finding.message))}{hint}"
+
+
+def address_prefix(finding: Finding) -> str:
+    """Return the address as the beginning of a sentence, or an empty text."""
+    return f"{code_span(str(finding.address))}: " if finding.address else ""
 
 
 def names_details(title: str, names: Sequence[str], limit: int) -> str:
@@ -191,17 +187,15 @@ def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level
     blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
     blocks += _failed_tests(summary, facts, level)
     blocks += _impact_blocks(summary.impact, level) if summary.impact else []
-    blocks += _refusals(summary, level)
-    blocks += _lifted_guards_alert(summary)
-    blocks.append(_totals_text(summary))
-    blocks += _deletes(summary)
+    blocks += [*_refusals(summary, level), *_lifted_guards_alert(summary), _totals_text(summary), *_deletes(summary)]
     blocks += rules_table(summary.changes, summary.held_changes, facts.links, level.rules)
     blocks += findings_list(summary, facts.links, level.findings)
     blocks += _examples(summary.impact, level) if summary.impact else []
     if "diff" in level.parts and summary.changes:
         blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
     if "map" in level.parts and summary.changes and drawn_lanes(routing):
-        blocks.append(details(_map_title(routing), code_block(render_mermaid(routing), "mermaid")))
+        title = "Routing map" + (": what changes" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
+        blocks.append(details(title, code_block(render_mermaid(routing), "mermaid")))
     return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
 
 
@@ -210,11 +204,10 @@ def _failed_tests(summary: PlanSummary, facts: Provenance, level: DetailLevel) -
         return []
     most = max(level.findings, 5)
     hidden = len(summary.failed_tests) - most
-    lines = [
-        f"**{failed_tests_title(summary.failed_tests)}.**",
-        *finding_items(summary.failed_tests[:most], facts.links, most),
-    ]
-    return [alert("CAUTION", [*lines, *([f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else [])])]
+    lines = [f"**{failed_tests_title(summary.failed_tests)}.**"]
+    lines += finding_items(summary.failed_tests[:most], facts.links, most)
+    lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
+    return [alert("CAUTION", lines)]
 
 
 def _lifted_guards_alert(summary: PlanSummary) -> list[str]:
@@ -227,11 +220,8 @@ def _lifted_guards_alert(summary: PlanSummary) -> list[str]:
 
 def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
     if not impact.cases:
-        return [
-            f"**{escape_markdown(impact.title)}**",
-            *([escape_markdown(impact.premise)] if impact.premise else []),
-            *_unknown(impact, level),
-        ]
+        basis = [escape_markdown(impact.premise)] if impact.premise else []
+        return [f"**{escape_markdown(impact.title)}**", *basis, *_unknown(impact, level)]
     shares = any(case.share for case in impact.cases)
     rows = [_case(case, shares) for case in impact.cases[: level.cases]]
     visible = [row for row in rows if len(row) <= level.max_row]
@@ -256,9 +246,8 @@ def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
 def _balance(impact: ImpactSummary) -> list[str]:
     rows = ((item.queue, item.before, item.after, item.change) for item in impact.balance)
     lines = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in row)} |" for row in rows]
-    return (
-        ["\n".join(["| Queue | Today | After this change | Change |", "|---|---:|---:|---:|", *lines])] if lines else []
-    )
+    head = ["| Queue | Today | After this change | Change |", "|---|---:|---:|---:|"]
+    return ["\n".join([*head, *lines])] if lines else []
 
 
 def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
@@ -278,18 +267,14 @@ def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
     if not summary.blocked:
         return []
     lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(item.message)}" for item in summary.refusals)]
-    lines += [_conflict(item) for item in summary.conflicts[: max(level.findings, 5)]]
-    hidden = len(summary.conflicts) - max(level.findings, 5)
+    most = max(level.findings, 5)
+    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:most]]
+    hidden = len(summary.conflicts) - most
     lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
     if summary.refusals:
         names = " ".join(code_span(item.name) for item in summary.refusals)
         lines += ["", f"If that is meant, lift it where it is reviewed: `guard.allow` of the Environment ({names})."]
     return [alert("CAUTION", lines)]
-
-
-def _conflict(finding: Finding) -> str:
-    about = f"{code_span(str(finding.address))}: " if finding.address else ""
-    return f"- {about}{escape_markdown(sanitize(finding.message))}; {escape_markdown(sanitize(finding.hint))}"
 
 
 def _totals_text(summary: PlanSummary) -> str:
@@ -307,12 +292,12 @@ def _deletes(summary: PlanSummary) -> list[str]:
     deletes = [change for change in summary.changes if change.action == "delete" and change.cause != "duplicate"]
     if not deletes:
         return []
-    named = join_first(deletes, 10, lambda change: code_span(str(change.address)))
+    names = join_first(deletes, 10, lambda change: code_span(str(change.address)))
     will = "rule will be deleted" if len(deletes) == 1 else "rules will be deleted"
     others = summary.counts["delete"] - len(deletes)
     twins = " Another delete only clears away a second copy of a rule that stays." if others == 1 else ""
     twins = f" {others:,} others only clear away second copies of rules that stay." if others > 1 else twins
-    return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {named}.{twins}"])]
+    return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{twins}"])]
 
 
 def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
@@ -320,16 +305,10 @@ def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
         return []
     lines = []
     for case in impact.cases:
-        lines.append(
-            f"- {escape_markdown(case.callers)}: {escape_markdown(case.origin)} → {escape_markdown(case.destination)}"
-        )
-        lines.append(f"  - example: {escape_markdown(case.example)} ({escape_markdown(case.rules)})")
+        fields = (case.callers, case.origin, case.destination, case.example, case.rules)
+        callers, origin, destination, example, rules = map(escape_markdown, fields)
+        lines += [f"- {callers}: {origin} → {destination}", f"  - example: {example} ({rules})"]
     return [details("An example of each", "\n".join(lines) + "\n")]
-
-
-def _map_title(routing: RoutingMap) -> str:
-    cut = len(drawn_lanes(routing)) < len(routing.lanes)
-    return "Routing map" + (": what changes" if cut else "")
 
 
 def _foot(summary: PlanSummary, facts: Provenance) -> str:

@@ -47,15 +47,12 @@ def _totals_lines(report: ApplyReport, way_on: str, seconds: float) -> list[str]
     total = len(report.outcomes)
     if not total and report.converged:
         return ["What an earlier run left is cleared away. Read again: no differences."]
-    applied, again = (
-        f"Applied {done:,} of {total:,} in {_duration(seconds)}.",
-        f"Read again: {_reread_phrase(report.remaining)}.",
-    )
+    duration = f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    lines = [f"Applied {done:,} of {total:,} in {duration}."]
+    again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
-        return [f"{applied} {again}"]
-    lines = [applied]
-    if report.error:
-        lines.append(f"Stopped: {sanitize(report.error)}")
+        return [f"{lines[0]} {again}"]
+    lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
     if report.interrupted:
         lines.append("Interrupted: no new write was started, and those under way were finished.")
     if done == total and not report.error:
@@ -77,17 +74,12 @@ def _reread_phrase(remaining: Plan | None) -> str:
 
 def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
     unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, UnknownOutcome)]
-    between = [
-        str(item.change.address) for item in outcomes if isinstance(item, Failed | Skipped) and item.left_partial
-    ]
-    same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes) - len(between)
+    unapplied = [outcome for outcome in outcomes if isinstance(outcome, Failed | Skipped)]
+    between = [str(outcome.change.address) for outcome in unapplied if outcome.left_partial]
+    same = len(unapplied) - len(between)
     lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
     if between:
         lines.append(f"Neither as they were nor as they are to be: {', '.join(between)}.")
     if unknown:
         lines.append(f"Nobody knows yet whether these were written: {', '.join(unknown)}. The next run finds out.")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"

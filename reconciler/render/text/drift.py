@@ -7,27 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
+from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import source_location
-from reconciler.render.drift_summary import (
-    BLOCKING_ADVICE,
-    FAILED,
-    IN_THE_WAY,
-    LIVE,
-    MANIFESTS,
-    DriftField,
-    DriftRule,
-    DriftSection,
-    acceptance_lines,
-    acceptance_title,
-    accepted_phrase,
-    counts_phrase,
-    drift_sections,
-    held_changes_phrase,
-    noted_findings,
-    refusal_text,
-    rule_names,
-    unaffected_text,
-)
+from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, ImpactCase, summarize_impact
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.plan import finding_lines
@@ -49,10 +31,7 @@ _MAX_WIDTH: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class DriftCommands:
-    """The commands that make rules as the manifests say, and that write what is live into the manifests.
-
-    Each is asked for some addresses, or for all.
-    """
+    """The commands that apply the manifests, and that export live rules; each for some addresses, or for all."""
 
     apply: BuildCommand
     export: BuildCommand
@@ -62,21 +41,18 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
     """Return what differs between the manifests and the tenant; `limit` is how many rows and rules it shows of many."""
     plan = drift.plan
     if not drift.has_drift:
-        held_lines = [line for section in drift_sections(drift) for line in _section(section, style, limit)]
-        return (
-            "\n".join([_no_drift(drift), *(["", *held_lines] if held_lines else []), *_notes(drift, style)]).rstrip()
-            + "\n"
-        )
+        held = [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
+        lines = [_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]
+        return "\n".join(lines).rstrip() + "\n"
     lines = [*_head(drift), ""]
-    for section in drift_sections(drift):
+    for section in words.drift_sections(drift):
         lines += _section(section, style, limit)
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, style), ""]
-    lines += _failures(drift, style, limit)
-    lines += _impact_lines(drift, style, limit)
-    lines += _notes(drift, style)
-    lines += _acceptance(drift)
-    lines += [style("red", f"{refusing}."), ""] if (refusing := refusal_text(drift)) else []
+    lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
+    if drift.in_the_way:
+        lines += [*words.BLOCKING_ADVICE, words.acceptance_title(drift), "", *words.acceptance_lines(drift), ""]
+    lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
     way = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
     lines += _command_line(way, [str(change.address) for change in plan.changes], commands.apply)
     edits = [str(change.address) for change in edited_changes(plan) if isinstance(change, Update)]
@@ -88,8 +64,9 @@ def drift_brief(drift: Drift, style: Style) -> str:
     """Return the counts, the names of each section's rules, and who is affected."""
     if not drift.has_drift:
         return f"{_no_drift(drift)}\n"
-    lines = [f"{drift.plan.environment}: {counts_phrase(drift)}."]
-    lines += [f"  {style('bold', section.title)}: {rule_names(section.rules)}" for section in drift_sections(drift)]
+    lines = [f"{drift.plan.environment}: {words.counts_phrase(drift)}."]
+    sections = words.drift_sections(drift)
+    lines += [f"  {style('bold', section.title)}: {words.rule_names(section.rules)}" for section in sections]
     for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MAX_NAMED]:
         lines += finding_lines(finding, style)
     return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
@@ -103,18 +80,18 @@ def _head(drift: Drift) -> Iterator[str]:
         yield f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
     else:
         yield f"{rules} in {plan.environment} {'matches' if plan.unchanged == 1 else 'match'} the manifests."
-    count = len(drift.in_the_way)
-    if count:
+    if count := len(drift.in_the_way):
         are = "is not managed, and is" if count == 1 else "are not managed, and are"
         yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
-    if accepted := accepted_phrase(drift):
+    if accepted := words.accepted_phrase(drift):
         yield f"{accepted}."
 
 
 def _no_drift(drift: Drift) -> str:
     plan = drift.plan
     match = "matches" if plan.unchanged == 1 else "match"
-    notes = "".join(f"\n{phrase}." for phrase in (accepted_phrase(drift), held_changes_phrase(drift)) if phrase)
+    phrases = (words.accepted_phrase(drift), words.held_changes_phrase(drift))
+    notes = "".join(f"\n{phrase}." for phrase in phrases if phrase)
     return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{notes}"
 
 
@@ -124,7 +101,7 @@ def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
     if not summary.cases:
         # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
         basis = [f"  {summary.premise}"] if summary.premise else []
-        return [] if summary.unknown or plan.options.only else [style("bold", unaffected_text(drift)), *basis, ""]
+        return [] if summary.unknown or plan.options.only else [style("bold", words.unaffected_text(drift)), *basis, ""]
     lines = [f"{style('bold', IMPACT_TITLE)}   ({summary.share})"]
     for case in summary.cases:
         lines += _case(case, style)
@@ -147,8 +124,7 @@ def _case(case: ImpactCase, style: Style) -> Iterator[str]:
 def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
     yield style("bold", f"{section.title}:")
     yield ""
-    groups = section.groups
-    visible = groups[:limit] if section.title == IN_THE_WAY else groups
+    visible = section.groups[:limit] if section.title == words.IN_THE_WAY else section.groups
     for group in visible:
         yield from _rules(group, style, ALL_ROWS if limit == ALL_ROWS else MAX_NAMED)
         yield ""
@@ -161,7 +137,7 @@ def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
 def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     if not drift.failed_checks:
         return
-    yield style("bold", f"{FAILED}:")
+    yield style("bold", f"{words.FAILED}:")
     yield ""
     visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
     for finding in visible:
@@ -170,10 +146,6 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     if hidden > 0:
         yield f"  and {pluralize(hidden, 'further route test')}; -v shows all of them."
     yield ""
-
-
-def _acceptance(drift: Drift) -> list[str]:
-    return [*BLOCKING_ADVICE, acceptance_title(drift), "", *acceptance_lines(drift), ""] if drift.in_the_way else []
 
 
 def _rules(group: Sequence[DriftRule], style: Style, limit: int) -> Iterator[str]:
@@ -206,7 +178,7 @@ def _columns(pairs: Sequence[DriftField], style: Style) -> Iterator[str]:
 
 
 def _notes(drift: Drift, style: Style) -> list[str]:
-    lines = [line for finding in noted_findings(drift) for line in finding_lines(finding, style)]
+    lines = [line for finding in words.noted_findings(drift) for line in finding_lines(finding, style)]
     return [*lines, ""] if lines else []
 
 

@@ -46,6 +46,7 @@ _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "interrupted": "interrupted",
 }
 _HEAD: Final = ("environment", "changes", "who is affected")
+_MARKDOWN_HEAD: Final = ("| Environment | Changes | Who is affected | |", "|---|---|---|---|")
 _SECTIONS: Final = ("changed in CXone", "missing", "in the way", "not applied", "accepted")
 _MAX_WIDTH: Final = 70
 
@@ -62,7 +63,7 @@ class EnvironmentRow:
 
 
 def planned_row(plan: Plan) -> EnvironmentRow:
-    """Return the line of a plan that nobody has applied."""
+    """Return the line of a plan that is not applied."""
     if plan.failed_tests:
         return _row(plan, "refused", failed_tests_title(plan.failed_tests))
     in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
@@ -75,12 +76,8 @@ def planned_row(plan: Plan) -> EnvironmentRow:
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
     status: EnvironmentStatus = "differs" if drift.has_drift else "same"
-    words = [
-        f"{count:,} {section}"
-        for section, count in zip(_SECTIONS, count_sections(drift).values(), strict=True)
-        if count
-    ]
-    plan, impact = drift.plan, drift.unaccepted_impact
+    plan, impact, counts = drift.plan, drift.unaccepted_impact, count_sections(drift).values()
+    words = [f"{count:,} {section}" for section, count in zip(_SECTIONS, counts, strict=True) if count]
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
     words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
     words += [f"{len(plan.held):,} left alone"] if plan.held else []
@@ -93,7 +90,7 @@ def drift_row(drift: Drift) -> EnvironmentRow:
 
 
 def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
-    """Return the line of a plan of which this became; without a report there was nothing to do."""
+    """Return the line of an applied plan; without a report there was nothing to do."""
     if report is None:
         return _row(plan, "same")
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
@@ -111,19 +108,15 @@ def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> Environment
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        impact=_impact(plan),
+        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.changes else "nobody",
         status=status,
         detail=detail,
     )
 
 
-def _impact(plan: Plan) -> str:
-    if not plan.changes:
-        return "nobody"
-    return "not known" if plan.behaviour is None else _impact_phrase(plan, plan.behaviour, plan.traffic_impact)
-
-
-def _impact_phrase(plan: Plan, behaviour: BehaviourChange, moved: TrafficImpact | None) -> str:
+def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: TrafficImpact | None) -> str:
+    if behaviour is None:
+        return "not known"
     who = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
     if not who.cases:
         return "nobody" if who.is_complete else "not known"
@@ -132,17 +125,11 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange, moved: TrafficImpact 
 
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:
-    """Return the table for a terminal: the sum of it, then a line for each environment.
-
-    `title` goes before their number: `Plan for`.
-    """
+    """Return the table for a terminal; `title` stands before the number of environments: `Plan for`."""
     lines = [(row.environment, row.changes, row.impact) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
-    table = [
-        style("bold", f"{title} {status_totals(rows)}"),
-        "",
-        f"  {style('dim', _align_cells(_HEAD, widths).rstrip())}",
-    ]
+    head = style("dim", _align_cells(_HEAD, widths).rstrip())
+    table = [style("bold", f"{title} {status_totals(rows)}"), "", f"  {head}"]
     for line, row in zip(lines, rows, strict=True):
         table.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
     return "\n".join(table) + "\n"
@@ -150,12 +137,7 @@ def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) 
 
 def environments_markdown(rows: Sequence[EnvironmentRow], title: str) -> str:
     """Return the table in Markdown."""
-    lines = [
-        f"### {title} {status_totals(rows)}",
-        "",
-        "| Environment | Changes | Who is affected | |",
-        "|---|---|---|---|",
-    ]
+    lines = [f"### {title} {status_totals(rows)}", "", *_MARKDOWN_HEAD]
     for row in rows:
         cells = (code_span(row.environment), row.changes, escape_markdown(row.impact), escape_markdown(_state(row)))
         lines.append(f"| {' | '.join(map(table_cell, cells))} |")

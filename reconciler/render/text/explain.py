@@ -37,10 +37,8 @@ class DisplayNames:
 def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
     """Return the answer, the rules that bear on it, and in one line how many others there are."""
     near = [miss for miss in explanation.non_matches if not miss.other_intent]
-    misses = near[:_MAX_SHOWN]
-    return _text(
-        explanation, names, style, [*misses, *(near_miss for near_miss in near[_MAX_SHOWN:] if near_miss.undecided)]
-    )
+    undecided = [miss for miss in near[_MAX_SHOWN:] if miss.undecided]
+    return _text(explanation, names, style, [*near[:_MAX_SHOWN], *undecided])
 
 
 def explain_full_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
@@ -68,9 +66,8 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
 
 def _text(explanation: Explanation, names: DisplayNames, style: Style, misses: Sequence[NonMatch]) -> str:
     rows = [_non_match_row(miss, explanation, names) for miss in misses]
-    if explanation.winner:
-        conditions = conditions_phrase(explanation.winner.rule, names.labels)
-        rows.append(("yes", explanation.winner, conditions))
+    if first := explanation.winner:
+        rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
     lines = [*_answer(explanation, names, style), "", *_table(rows, style)]
     notes = [*_hidden_rules(explanation, names, misses), *_related_rules(explanation, names)]
     return "\n".join([*lines, *([""] if rows and notes else []), *notes]) + "\n"
@@ -79,17 +76,13 @@ def _text(explanation: Explanation, names: DisplayNames, style: Style, misses: S
 def _answer(explanation: Explanation, names: DisplayNames, style: Style) -> Iterator[str]:
     phrase = conversation_phrase(explanation.conversation, names.labels)
     yield f"By {names.rules_label}, a conversation with {phrase}"
-    first = explanation.winner
-    answer = (
-        f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}." if first else ""
-    )
-    yield answer or f"goes to {style('bold', _DEFAULT)}: no rule takes it."
+    if first := explanation.winner:
+        yield f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}."
+    else:
+        yield f"goes to {style('bold', _DEFAULT)}: no rule takes it."
     if explanation.undecided:
-        is_single = len(explanation.undecided) == 1
-        yield (
-            f"Unless {'the rule' if is_single else 'one of the rules'} with a ? takes it: what"
-            f" {'it asks' if is_single else 'they ask'} is not understood here."
-        )
+        rule, verb = ("the rule", "it asks") if len(explanation.undecided) == 1 else ("one of the rules", "they ask")
+        yield f"Unless {rule} with a ? takes it: what {verb} is not understood here."
 
 
 def _non_match_row(miss: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
@@ -101,7 +94,6 @@ def _non_match_row(miss: NonMatch, explanation: Explanation, names: DisplayNames
 
 
 def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Iterator[str]:
-    """Align verdict, rule, priority and reason; the place stands last, so that no column pushes it away."""
     called = [_name(entry) for _, entry, _ in rows]
     priorities = [f"priority {quote(entry.rule.priority)}" for _, entry, _ in rows]
     width, wide = (min(_MAX_WIDTH, max(map(len, cells), default=0)) for cells in (called, priorities))
@@ -116,9 +108,9 @@ def _hidden_rules(explanation: Explanation, names: DisplayNames, misses: Sequenc
     others = sum(miss.other_intent for miss in explanation.non_matches) if hidden else 0
     if others:
         has_intent = any(names.labels.get(name) == "intent" for name in explanation.conversation)
-        is_single = others == 1
-        why = f"{'is' if is_single else 'are'} for {'another intent' if is_single else 'other intents'}"
-        why = why if has_intent else f"{'asks' if is_single else 'ask'} for an intent, and this conversation has none"
+        why = "is for another intent" if others == 1 else "are for other intents"
+        verb = "asks" if others == 1 else "ask"
+        why = why if has_intent else f"{verb} for an intent, and this conversation has none"
         yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
     if hidden > others:
         rest = hidden - others
@@ -130,10 +122,10 @@ def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[st
     for entry in explanation.switched_off:
         yield f"{_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
     for entry in explanation.tied_rules:
+        queues = queues_phrase(entry.rule.targets, names.queues)
         yield (
-            f"{_name(entry)} has the same priority and would take it too, to"
-            f" {queues_phrase(entry.rule.targets, names.queues)}: which of them the tenant tries first is not defined;"
-            " by name it is the other.   " + _where(entry)
+            f"{_name(entry)} has the same priority and would take it too, to {queues}: which of them the tenant tries"
+            f" first is not defined; by name it is the other.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
         destination = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.errors import ManifestError
-from reconciler.model.finding import Finding, finding_to_json
+from reconciler.model.finding import finding_to_json
 from reconciler.plan.drift import missing_rules
 from reconciler.render.drift_summary import remaining_phrases
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import failing_tests_phrase
 from reconciler.watch.cycle import CycleResult, applied_outcomes, count_drifted, count_pending
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 
 def cycle_line(result: CycleResult, next_seconds: float) -> str:
@@ -25,6 +22,8 @@ def cycle_line(result: CycleResult, next_seconds: float) -> str:
 def cycle_document(result: CycleResult, environment: str, next_seconds: float) -> dict[str, Any]:
     """Return the same as JSON."""
     plan, report = result.remaining, result.report
+    failed_tests = result.plan.failed_tests if result.plan else ()
+    findings = result.error.findings if isinstance(result.error, ManifestError) else failed_tests
     return {
         "event": "round",
         "at": f"{result.started_at:%Y-%m-%dT%H:%M:%SZ}",
@@ -40,19 +39,13 @@ def cycle_document(result: CycleResult, environment: str, next_seconds: float) -
         "refused": [guard.name for guard in result.failed_guards],
         "applied": len(applied_outcomes(report)) if report else 0,
         "error": result.error_text or None,
-        "findings": [finding_to_json(finding) for finding in _findings(result)],
+        "findings": [finding_to_json(finding) for finding in findings],
         "seconds": round(result.seconds, 3),
         "calls": result.calls.requests,
         "retries": result.calls.retries,
         "throttled": result.calls.throttled,
         "nextSeconds": round(next_seconds, 1),
     }
-
-
-def _findings(result: CycleResult) -> Sequence[Finding]:
-    if isinstance(result.error, ManifestError):
-        return result.error.findings
-    return result.plan.failed_tests if result.plan else ()
 
 
 def _result_phrase(result: CycleResult) -> str:
@@ -70,14 +63,12 @@ def _result_phrase(result: CycleResult) -> str:
     causes = ", ".join(f"{pluralize(count, 'rule')} {verb}" for count, verb in parts if count)
     by_cause = f" ({causes})" if causes else ""
     text = f"{pluralize(count_pending(result.plan), 'change')} pending{by_cause}{suffix}{_remaining_suffix(result)}"
-    if result.plan.conflicts:
-        text += f", {pluralize(len(result.plan.conflicts), 'rule')} in conflict"
+    text += f", {pluralize(len(result.plan.conflicts), 'rule')} in conflict" if result.plan.conflicts else ""
     if result.status != "refused":
         return text
-    tests = [failing_tests_phrase(len(result.plan.failed_tests))] if result.plan.failed_tests else []
-    why = [*tests, *(guard.name for guard in result.failed_guards)] or (
-        [sanitize(result.error_text)] if result.error_text else ["a conflict"]
-    )
+    why = [failing_tests_phrase(len(result.plan.failed_tests))] if result.plan.failed_tests else []
+    why += [guard.name for guard in result.failed_guards]
+    why = why or [sanitize(result.error_text) if result.error_text else "a conflict"]
     return f"{text}; refused: {', '.join(why)}"
 
 
