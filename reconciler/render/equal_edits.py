@@ -40,15 +40,10 @@ def row_phrase(row: FieldRow) -> str:
     """Return `confidence >= 0.6 -> >= 0.7`, `queue "Cards" -> "Fraud"` or `condition added: language is "de"`."""
     if not row.after:
         return f"{row.name}: {row.before}"
-    compared = _COMPARISON.fullmatch(row.name)
-    if compared:
-        return f"{row.name} {row.before} -> {compared[2]} {row.after}"
-    return f"{row.name} {row.before} -> {row.after}"
+    comparison = _COMPARISON.fullmatch(row.name)
+    return f"{row.name} {row.before} -> {f'{comparison[2]} ' if comparison else ''}{row.after}"
 
 
 def split_group(group: Sequence[_Item]) -> Iterator[tuple[_Item, ...]]:
     """Return what is equal: together where it is enough for one line, else each alone."""
-    if len(group) >= MIN_GROUP:
-        yield tuple(group)
-    else:
-        yield from ((change,) for change in group)
+    yield from [tuple(group)] if len(group) >= MIN_GROUP else [(change,) for change in group]

@@ -1,8 +1,6 @@
-"""Text of ours with names from outside in it, as Markdown that can mean nothing else.
+"""Sentences with names from outside as Markdown without markup, mentions, links or references.
 
-What our words leave as a value stands in quotes, and becomes a code span; so does every other word that holds more
-than letters, digits and plain punctuation. In a code span nothing is markup, no mention, no link and no reference, for
-CommonMark, for GitHub and for whatever it adds to either.
+A value in quotes becomes a code span, and so does every word with more than letters, digits and plain punctuation.
 """
 
 from __future__ import annotations
@@ -66,7 +64,8 @@ def unquote_values(text: str) -> str:
 
 def table_cell(text: str) -> str:
     """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
-    return _BARS.sub(lambda match: f"{match.group(1)}{_bar(match)}", text)
+    # Behind an odd number of backslashes parsers differ on what one more means.
+    return _BARS.sub(lambda match: match[1] + ("\\|" if len(match[1]) % 2 == 0 else "\\u007c"), text)
 
 
 def code_block(lines: str, language: str) -> str:
@@ -92,8 +91,7 @@ def _escape_piece(piece: str) -> str:
         return "\u00a0%"  # a number stays with its percent sign where the line is broken
     if piece in _SIGNS:
         return _SIGNS[piece]
-    value = _VALUE.fullmatch(piece)
-    if value:
+    if value := _VALUE.fullmatch(piece):
         return f"{_escape(value[1])}{code_span(unquote(value[2]))}{_escape(value[3])}"
     core = piece.lstrip(_OPENING).rstrip(_CLOSING)
     if not core:
@@ -101,11 +99,6 @@ def _escape_piece(piece: str) -> str:
     start, end = piece[: piece.index(core)], piece[piece.index(core) + len(core) :]
     middle = _SIGNS.get(core) or (core if _is_harmless(core) else code_span(core))
     return f"{_escape(start)}{middle}{_escape(end)}"
-
-
-def _bar(match: re.Match[str]) -> str:
-    """Escape a bar; behind an odd number of backslashes parsers differ on what one more means."""
-    return "\\|" if len(match.group(1)) % 2 == 0 else "\\u007c"
 
 
 def _is_harmless(word: str) -> bool:

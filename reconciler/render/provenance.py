@@ -1,4 +1,4 @@
-"""Where a plan was made: which repository, commit and run, for links that are ours."""
+"""The origin of a plan: the repository, the commit and the run, for links."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """All of it may be unknown (empty); then nothing is linked."""
+    """The parts of a link to a manifest; without a repository or a commit there is no link."""
 
     repository: str = ""  # its address, `https://github.com/acme/routing`
     commit: str = ""
@@ -35,7 +35,7 @@ class SourceLinks:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What stands under a plan: its name, when live was read, and where it was made."""
+    """The foot of a plan: its id, the time at which the live rules were read, and its origin."""
 
     plan_id: str
     read_at: str

@@ -1,7 +1,4 @@
-"""Findings as SARIF 2.1.0, for code scanning and for editors that show its results.
-
-Written by hand: the one library of its types is of 2019, and all that is needed is a dictionary.
-"""
+"""Findings as SARIF 2.1.0, for code scanning and editors."""
 
 from __future__ import annotations
 
@@ -31,19 +28,15 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 
 def findings_to_sarif(findings: Sequence[Finding]) -> Document:
-    """Return the log of a run that came to its end. Files are paths from the repository's root.
-
-    A finding about several rules is a result for each of them; an acknowledged one is a suppressed result. The worst
-    results stand first; where there are too many, a notification says how many were left out.
-    """
+    """Return the log of a complete run, worst results first. Files are paths from the repository's root."""
     single = [place for finding in findings for place in finding.occurrences]
     pairs = zip(single, _fingerprints(single), strict=True)
     worst_first = sorted(pairs, key=lambda pair: list(_LEVELS).index(pair[0].severity))
     results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MAX_RESULTS]]
     invocation: Document = {"executionSuccessful": True}
     if len(single) > MAX_RESULTS:
-        left_out = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
-        invocation["toolExecutionNotifications"] = [_notification("warning", left_out)]
+        cut = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
+        invocation["toolExecutionNotifications"] = [_notification("warning", cut)]
     return _log(results, invocation)
 
 
@@ -54,19 +47,7 @@ def failure_to_sarif(message: str) -> Document:
 
 
 def _log(results: list[Document], invocation: Document) -> Document:
-    driver = {"name": "cxroute", "version": __version__, "semanticVersion": __version__, "rules": _rules()}
-    run = {
-        "tool": {"driver": driver},
-        "invocations": [invocation],
-        # Our columns count characters; SARIF's default is UTF-16.
-        "columnKind": "unicodeCodePoints",
-        "results": results,
-    }
-    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
-
-
-def _rules() -> list[Document]:
-    return [
+    rules = [
         {
             "id": name,
             "shortDescription": {"text": _text(code.title)},
@@ -75,6 +56,10 @@ def _rules() -> list[Document]:
         }
         for name, code in CODES.items()
     ]
+    driver = {"name": "cxroute", "version": __version__, "semanticVersion": __version__, "rules": rules}
+    # Columns count characters; SARIF's default is UTF-16.
+    tool = {"tool": {"driver": driver}, "invocations": [invocation], "columnKind": "unicodeCodePoints"}
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{**tool, "results": results}]}
 
 
 def _result(finding: Finding, fingerprint: str) -> Document:
@@ -100,12 +85,8 @@ def _result(finding: Finding, fingerprint: str) -> Document:
 
 
 def _location(source: Source, span: int) -> Document:
-    region = {
-        "startLine": source.line,
-        "startColumn": source.column,
-        "endLine": source.line,
-        "endColumn": source.column + span,
-    }
+    start, end = (source.column, source.column + span)
+    region = {"startLine": source.line, "startColumn": start, "endLine": source.line, "endColumn": end}
     # A colon is encoded too: in a first step it would end a scheme. What is not Unicode cannot be in a URI.
     uri = quote(source.file, safe="/", errors="replace")
     return {"artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}, "region": region}
@@ -121,10 +102,7 @@ def _text(text: str) -> str:
 
 
 def _fingerprints(findings: Sequence[Finding]) -> list[str]:
-    """Return what each finding is known by from run to run: its code, its rule (else its file and line's text).
-
-    The line's number is no part of it, so a finding stays the same when lines are added above. Equal ones are counted.
-    """
+    """Return stable names: code and rule, or file and line's text without its number; equal ones are counted."""
     counts: Counter[str] = Counter()
     fingerprints = []
     for finding in findings:

@@ -1,7 +1,4 @@
-"""A plan in words: the one telling that the terminal, the comment, the report and annotations lay out.
-
-What a finding is about, in words: one rule, or how many rules or places and which.
-"""
+"""A plan in words, for the terminal, the comment and the report; and the subject of a finding."""
 
 from __future__ import annotations
 
@@ -35,11 +32,8 @@ def finding_members(finding: Finding) -> list[str]:
     """Return the rules, or else the places, of a finding about several; nothing for one about a single rule."""
     if len(finding.addresses) > 1:
         return [str(address) for address in finding.addresses]
-    return (
-        [source_location(occurrence.source) for occurrence in finding.occurrences if occurrence.source]
-        if finding.repeats
-        else []
-    )
+    occurrences = finding.occurrences if finding.repeats else ()
+    return [source_location(occurrence.source) for occurrence in occurrences if occurrence.source]
 
 
 def subject_prefix(finding: Finding) -> str:
@@ -56,7 +50,7 @@ _STEP_NOTES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LiftedGuard:
-    """A guard that somebody lifted: what it says, and why it was lifted."""
+    """A lifted guard: its name, its message, and the reason for lifting it."""
 
     name: str
     message: str
@@ -97,33 +91,27 @@ class PlanSummary:
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
-    """Return what the plan says; `most` is how many cases of who is affected are told where there are many."""
-    detours = {
-        id(step.change): _STEP_NOTES[step.kind] for wave in plan.steps for step in wave if step.kind in _STEP_NOTES
-    }
-    who = None
+    """Return the plan in words, with up to `limit` cases of its impact."""
+    steps = (step for wave in plan.steps for step in wave)
+    detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
+    impact = None
     if plan.behaviour is not None and plan.changes:
-        who = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
+        impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"{pluralize(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
-    order = ""
-    if plan.changes and plan.steps and not plan.unproven:
-        steps = pluralize(len(plan.steps), "step")
-        order = (
-            f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."
-        )
+    schedule = f"Made in {pluralize(len(plan.steps), 'step')}; after every single write"
+    schedule += " each conversation goes to its old or its new queue (proven)."
+    allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     return PlanSummary(
         environment=plan.environment,
         tenant_text=f"{undone}{sanitize(tenant)}, {rules}",
         failed_tests=plan.failed_tests,
         lifted_guards=tuple(
-            LiftedGuard(result.name, sanitize(result.message), sanitize(result.allowed))
-            for result in plan.guards
-            if result.allowed is not None
+            LiftedGuard(result.name, sanitize(result.message), sanitize(reason)) for result, reason in allowed
         ),
         refusals=tuple(GuardRefusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
         conflicts=plan.conflicts,
-        impact=who,
+        impact=impact,
         changes=tuple(
             summarize_change(plan, change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)
         ),
@@ -134,7 +122,7 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=count_changes(plan),
         totals_text=_totals_text(plan),
-        schedule_text=order,
+        schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
     )
 
 
@@ -146,12 +134,9 @@ def failed_tests_title(failed: Sequence[Finding]) -> str:
 def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
     """Part the warnings: those about rules that change, or about no single rule, and those about others alone."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
-    near: list[Finding] = []
-    far: list[Finding] = []
-    for finding in summary.notes:
-        if finding.severity == "warning":
-            (near if finding.address is None or changed.intersection(finding.addresses) else far).append(finding)
-    return near, far
+    warnings = [finding for finding in summary.notes if finding.severity == "warning"]
+    near = [finding for finding in warnings if finding.address is None or changed.intersection(finding.addresses)]
+    return near, [finding for finding in warnings if finding.address and not changed.intersection(finding.addresses)]
 
 
 def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:

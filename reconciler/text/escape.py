@@ -14,9 +14,7 @@ T = TypeVar("T")
 _BLANK: Final = re.compile(
     "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
 )
-"""Characters that show nothing, or stand for something lost, although Python calls some of them printable: fillers,
-variation selectors, the object and the replacement character."""
-
+"""Fillers, variation selectors, the object and the replacement character, some of them printable to Python."""
 LONGEST_NAME: Final = 60
 MOST_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300
@@ -30,11 +28,7 @@ def is_visible(text: str) -> bool:
 
 def escape_invisible(text: str) -> str:
     r"""Return the text, uncut, with each invisible character written as \uXXXX or \UXXXXXXXX."""
-    return (
-        text
-        if is_visible(text)
-        else "".join(character if is_visible(character) else _escape_match(character) for character in text)
-    )
+    return text if is_visible(text) else "".join(map(_escape_character, text))
 
 
 def sanitize(text: str, limit: int = _MAX_LENGTH) -> str:
@@ -49,7 +43,7 @@ def quote(item: object) -> str:
         return f"[{join_first(item, MOST_ITEMS, quote)}]"
     is_integral = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
     quoted = sanitize(json.dumps(int(item) if is_integral and isinstance(item, float) else item, ensure_ascii=False))
-    # Where it is cut, a text still ends in a quote: what stands after it is no part of it.
+    # A cut text ends in a quote, too.
     return quoted if not isinstance(item, str) or quoted.endswith('"') else f'{quoted}"'
 
 
@@ -69,6 +63,8 @@ def join_first(items: Sequence[T], limit: int, shape: Callable[[T], str] = str) 
     return f"{', '.join(map(shape, items[:limit]))}{suffix}"
 
 
-def _escape_match(character: str) -> str:
+def _escape_character(character: str) -> str:
+    if is_visible(character):
+        return character
     point = ord(character)
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u

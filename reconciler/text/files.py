@@ -14,9 +14,9 @@ KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 _CHUNK_SIZE: Final = 256 * KIB
-_OPEN_FLAGS: Final = os.O_RDONLY | sum(
-    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
-)  # without blocking: between the check and the opening, a file may be replaced by a pipe that nobody writes to
+# Without blocking: between the check and the opening, a file may be replaced by a pipe without a writer.
+_FLAGS: Final = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
+_OPEN_FLAGS: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in _FLAGS)
 _FILE_TYPES: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -34,7 +34,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
 
 
 def read_text(path: str | Path, limit: int) -> str:
-    """Return a regular file's text, with line feeds alone as line ends. Raises OSError, as `read_file` does."""
+    """Return a regular file's text with LF line ends. Raises OSError, as `read_file` does."""
     try:
         return read_file(path, limit).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -42,7 +42,7 @@ def read_text(path: str | Path, limit: int) -> str:
 
 
 def read_certificates(path: str | Path) -> str:
-    """Return a file's PEM certificates, as `ssl` takes them: in ASCII, so without what else comments hold."""
+    """Return a file's PEM certificates as ASCII, without other characters in comments."""
     return read_file(path, 16 * MIB).decode("ascii", "ignore")
 
 

@@ -1,7 +1,4 @@
-"""Members of an answer by their path: `_links.next`, `errors[].message`; a dot is the answer itself.
-
-What Python's decoder takes for JSON and is none: NaN, infinity, numbers that become infinite.
-"""
+"""Strict JSON without NaN and infinity, and members by their path: `_links.next`, `errors[].message`, `.`."""
 
 from __future__ import annotations
 
@@ -16,19 +13,17 @@ def refuse_constant(text: str) -> NoReturn:
 
 
 def parse_finite(text: str) -> float:
-    """Return a number. Raises ValueError for one like 1e999: JSON has no infinity, but Python makes one of it."""
+    """Return a number. Raises ValueError for a number such as 1e999, which Python reads as infinity."""
     number = float(text)
     return number if math.isfinite(number) else refuse_constant(text[:40])
 
 
 STRICT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=parse_finite)
-"""What it gives can be shown, and written as JSON again."""
-
 _MAX_ITEMS: Final = 1000  # items of a list that are looked at
 
 
 def find_members(data: object, path: str) -> list[Any]:
-    """Return what stands at a path, once for each item where there are lists; nothing where there is no such member."""
+    """Return the values at a path, one for each item of a list; an empty list where there is no such member."""
     members: list[Any] = [data]
     for step in () if path == "." else path.split("."):
         name = step.removesuffix("[]")
@@ -39,6 +34,6 @@ def find_members(data: object, path: str) -> list[Any]:
 
 
 def find_member(data: object, path: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return what stands at a path without lists; None where there is nothing."""
+    """Return the value at a path without lists, or None."""
     members = find_members(data, path)
     return members[0] if members else None

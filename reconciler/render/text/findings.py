@@ -20,27 +20,27 @@ _MARGIN: Final = 8  # columns before the line that is meant: its number, and a b
 
 def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:
     """Return a line per finding, its hint after it, and up to `limit` of its rules: for logs, pipes and editors."""
-    return "".join(f"{_line(finding, style, limit)}\n" for finding in findings)
+    lines = []
+    for finding in findings:
+        rules = f"; {join_first(finding_members(finding), limit)}" if finding.repeats else ""
+        lines.append(f"{_head(finding, style)}{_hint(finding, '; ')}{rules}\n")
+    return "".join(lines)
 
 
 def findings_with_carets(findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED) -> str:
     """Return the same for a terminal of that width, with the line that is meant and its hint under the caret."""
-    lines = (line for finding in findings for line in _with_caret(finding, style, width - _MARGIN, limit))
+    lines = []
+    for finding in findings:
+        lines += [_head(finding, style), *_excerpt(finding, style, width - _MARGIN)]
+        lines += [f"      {join_first(finding_members(finding), limit)}"] if finding.repeats else []
     return "".join(f"{line}\n" for line in lines)
 
 
 def severity_totals(findings: Iterable[Finding], files: int) -> str:
     """Return how many were found of each severity: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
-    counts = [
-        pluralize(severities.count(severity), severity) for severity in ("error", "warning") if severity in severities
-    ]
+    counts = [pluralize(severities.count(name), name) for name in ("error", "warning") if name in severities]
     return f"{' and '.join(counts) or 'No errors'} in {pluralize(files, 'file')}."
-
-
-def _line(finding: Finding, style: Style, limit: int) -> str:
-    rules = f"; {join_first(finding_members(finding), limit)}" if finding.repeats else ""
-    return f"{_head(finding, style)}{_hint(finding, '; ')}{rules}"
 
 
 def _head(finding: Finding, style: Style) -> str:
@@ -55,13 +55,6 @@ def _hint(finding: Finding, before: str) -> str:
     return f"{before}{sanitize(finding.hint)}" if finding.hint else ""
 
 
-def _with_caret(finding: Finding, style: Style, width: int, limit: int) -> Iterator[str]:
-    yield _head(finding, style)
-    yield from _excerpt(finding, style, width)
-    if finding.repeats:
-        yield f"      {join_first(finding_members(finding), limit)}"
-
-
 def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
@@ -69,7 +62,8 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
         return
     column = finding.source.column - 1
     start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
-    visible = _cut(finding.excerpt[start:], width)
+    ends = accumulate(map(columns, finding.excerpt[start:]))
+    visible = finding.excerpt[start:][: sum(end <= width for end in ends)]
     # An escape is longer than what it stands for, so the caret is put under the escaped text.
     offset = columns(sanitize(visible[: column - start]))
     yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
@@ -79,8 +73,3 @@ def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     yield f"{'':>5} | {' ' * offset}{style('red', '^' * span)}{hint if fits else ''}"
     if not fits:
         yield f"{'':>5} |{hint}"
-
-
-def _cut(text: str, width: int) -> str:
-    ends = accumulate(map(columns, text))
-    return text[: sum(end <= width for end in ends)]

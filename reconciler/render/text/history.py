@@ -28,10 +28,8 @@ def runs_text(runs: Sequence[RecordedRun]) -> str:
         return "No run is recorded yet.\n"
     rows = [_HEADER, *(_row(run) for run in reversed(runs))]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "".join(
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip() + "\n"
-        for row in rows
-    )
+    aligned = ([f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)] + [row[4]] for row in rows)
+    return "".join(f"{'  '.join(cells).rstrip()}\n" for cells in aligned)
 
 
 def _row(run: RecordedRun) -> tuple[str, str, str, str, str]:
@@ -48,20 +46,14 @@ def run_text(run: RecordedRun) -> str:
     lines += [f"  {name}: {_text(run.start, name)}" for name in names]
     for change in run.changes:
         lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
-        if change.get("error"):
-            lines.append(f"      {_text(change, 'error')}")
+        lines += [f"      {_text(change, 'error')}"] if change.get("error") else []
         lines += list(_describe_change(change)) or _differences(change.get("before"), change.get("after"))
     return "\n".join(lines) + "\n"
 
 
 def run_document(run: RecordedRun) -> dict[str, Any]:
     """Return one run as JSON: its head, its changes and its end."""
-    return {
-        "run": run.id,
-        "start": dict(run.start),
-        "changes": [dict(change) for change in run.changes],
-        "end": run.end,
-    }
+    return {"run": run.id, "start": dict(run.start), "changes": list(map(dict, run.changes)), "end": run.end}
 
 
 def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
@@ -73,10 +65,8 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     if len(rules) == 1:
         yield f"      {rule_phrase(rules[0], names, _LABELS)}"
         return
-    rows = [_fields(rule, names) for rule in rules]
-    for name, (before, after) in zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True):
-        if before != after:
-            yield f"      {name}: {before} -> {after}"
+    old, new = (_fields(rule, names) for rule in rules)
+    yield from (f"      {name}: {old[name]} -> {new[name]}" for name in old if old[name] != new[name])
 
 
 def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
@@ -115,10 +105,9 @@ def _differences(before: object, after: object) -> Iterator[str]:
 
 
 def _outcome(run: RecordedRun) -> str:
-    if run.end is None:
-        return f"{pluralize(len(run.changes), 'change')}, ended without a word"
+    changes = pluralize(len(run.changes), "change")
     applied = sum(change.get("status") == "applied" for change in run.changes)
-    return f"{applied} of {pluralize(len(run.changes), 'change')} applied"
+    return f"{changes}, ended without a word" if run.end is None else f"{applied} of {changes} applied"
 
 
 def _time(entry: Mapping[str, Any]) -> str:

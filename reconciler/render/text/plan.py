@@ -20,7 +20,7 @@ from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from reconciler.model.finding import Finding, Severity
     from reconciler.model.rule import Address, Source
@@ -84,14 +84,17 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
-    """Yield a finding about rules: what, then where and what to do. Of several rules up to `most` are named."""
+    """Yield a finding about rules: what, then where and what to do. Of several rules up to `limit` are named."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     head = style(colour, f"{finding.severity}[{finding.code}]")
     yield f"  {head} {subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
-        yield from (f"      {style('dim', line)}" for line in _member_lines(finding, limit))
+        names = finding_members(finding)
+        places = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
+        lines = [join_first(names, limit)] if len(names) > limit else places
+        yield from (f"      {style('dim', line)}" for line in lines)
     elif finding.source:
         yield f"      {style('dim', source_location(finding.source))}"
 
@@ -104,10 +107,8 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
     ]
     refused = [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
     refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, style)]
-    impact: list[str] = []
-    if summary.impact:
-        waiting = [style("dim", f"  {WAITING_NOTE}")] if summary.impact.cases else []
-        impact = [*impact_lines(summary.impact, style), *waiting]
+    impact = list(impact_lines(summary.impact, style)) if summary.impact else []
+    impact += [style("dim", f"  {WAITING_NOTE}")] if summary.impact and summary.impact.cases else []
     lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
     lines += [style("red", failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     for part in (allowed, refused, impact):
@@ -115,21 +116,13 @@ def _head(summary: PlanSummary, style: Style) -> list[str]:
     return lines
 
 
-def _member_lines(finding: Finding, limit: int) -> list[str]:
-    names = finding_members(finding)
-    if len(names) > limit:
-        return [join_first(names, limit)]
-    return [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
-
-
 def address_line(address: Address | None, source: Source | None) -> str:
     """Return `cards/help   manifests/cards.yaml:12`."""
     return "   ".join([*([str(address)] if address else []), *([source_location(source)] if source else [])])
 
 
-def _align_rows(rows: Iterable[FieldRow]) -> Iterator[str]:
-    items = list(rows)
-    width = max((len(row.name) for row in items), default=0)
-    for row in items:
+def _align_rows(rows: Sequence[FieldRow]) -> Iterator[str]:
+    width = max((len(row.name) for row in rows), default=0)
+    for row in rows:
         after = f" -> {row.after}" if row.after else ""
         yield f"      {row.name:<{width}}  {row.before}{after}"

@@ -1,9 +1,7 @@
-"""Route tests as JUnit XML, for whatever shows test results beside a build.
+"""The results of route tests as one line, as JSON, and as JUnit XML.
 
-Valid by both schemas in use: that of Jenkins, and the stricter one of Ant (windyroad/JUnit-Schema), which is why
-`testsuites` has no attributes, a `testcase` no file or line, and each suite its empty parts.
-
-What became of the route tests: one line for people, and each test as JSON.
+The XML is valid by the schemas of Jenkins and of Ant (windyroad/JUnit-Schema): `testsuites` has no attributes, a
+`testcase` no file or line, and each suite its empty parts.
 """
 
 from __future__ import annotations
@@ -45,12 +43,8 @@ def tests_line(results: Sequence[RouteTestResult]) -> str:
 def tests_document(results: Sequence[RouteTestResult]) -> dict[str, Any]:
     """Return the sum and every test as JSON."""
     failed = sum(result.failure is not None for result in results)
-    return {
-        "passed": not failed,
-        "tests": len(results),
-        "failed": failed,
-        "results": [_document(result) for result in results],
-    }
+    tests = [_document(result) for result in results]
+    return {"passed": not failed, "tests": len(results), "failed": failed, "results": tests}
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -75,14 +69,11 @@ def _document(tried: RouteTestResult) -> dict[str, Any]:
 def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Mapping[str, str]], now: datetime) -> str:
     """Return the document: a suite for each environment and document. `labels` are each environment's."""
     root = ET.Element("testsuites")
-    for at, ((environment, _, name), tests) in enumerate(groupby(results, _suite)):
+    suites = groupby(results, lambda result: (result.environment, result.source.file, result.document))
+    for at, ((environment, _, name), tests) in enumerate(suites):
         root.append(_element(at, sanitize(name), list(tests), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
-
-
-def _suite(tried: RouteTestResult) -> tuple[str, str, str]:
-    return tried.environment, tried.source.file, tried.document
 
 
 def _element(

@@ -1,7 +1,6 @@
-"""Lines that fit a terminal: wrapped between words under a hanging indent. What people copy is never broken.
+"""Lines that fit a terminal, with a hanging indent. Commands, paths and names are never broken.
 
-A line has cells, with two spaces or more between them. A line that is too long is broken before a cell, and inside a
-cell only where the cell alone is too long.
+Cells have two spaces or more between them. A line is broken before a cell; a cell, only if it is too long by itself.
 """
 
 from __future__ import annotations
@@ -57,10 +56,7 @@ def wrap_text(text: str, width: int) -> str:
 
 
 def wrap_line(line: str, width: int, indent: int | None = None) -> str:
-    """Return one line as several lines; `indent` is where further lines begin, None for what suits the line.
-
-    A line that begins with `$ ` is a command, and stays as it is.
-    """
+    """Return one line as several lines, further ones at `indent`; a line that begins with `$ ` stays as it is."""
     units = list(_units(_INDENT_IN_STYLE.sub(r"\2\1", line)))
     if not units or _STYLE.sub("", line).lstrip().startswith("$ "):
         return line
