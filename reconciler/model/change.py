@@ -1,4 +1,4 @@
-"""Reconciling words: what differs, who made the difference, and what became of each step."""
+"""Changes, their causes, their steps, and their outcomes."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ class Update:
     fields: tuple[FieldChange, ...]
     source: Source | None
     cause: Cause
-    unadopts: bool = False
-    """The rule is ours no longer: it is written without a marker, as it was before it was adopted."""
+    unadopts: bool = False  # the rule is written without a marker, as before its adoption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,42 +75,40 @@ class Delete:
 Change = Create | Update | Adopt | Delete
 
 StepKind = Literal["whole", "copy", "aside", "drop", "back"]
-"""whole: the change's own call. copy: a temporary copy of its new rule is created. aside: the rule becomes all that it
-is to be but for its name, which another one still has; `whole` then gives it its name. drop: the copy is deleted.
-back: what a run's first write made is undone, since the tenant did not keep it; no plan has such a step."""
+# whole: the change's own call. copy: creates a temporary copy of the new rule. drop: deletes the copy.
+# aside: writes all but the name, which another rule still has; `whole` then writes the name.
+# back: undoes the first write of a run, because the tenant did not keep it; no plan has this step.
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One call of a change; most changes have just one, `whole`."""
+    """One call of a change; most changes have one step, `whole`."""
 
     change: Change
     kind: StepKind = "whole"
-    name: str = ""  # the temporary name that a copy, or a rule set aside, has until it goes or gets its own
+    name: str = ""  # the temporary name of a copy, or of a rule that is set aside
 
     @property
     def call(self) -> Literal["create", "update", "delete"]:
-        """Return what is sent to the server."""
-        if self.kind == "copy":
-            return "create"
-        if self.kind == "drop" or isinstance(self.change, Delete):
+        """Return the kind of the request."""
+        if self.kind == "drop" or (self.kind != "copy" and isinstance(self.change, Delete)):
             return "delete"
-        return "create" if isinstance(self.change, Create) else "update"
+        return "create" if self.kind == "copy" or isinstance(self.change, Create) else "update"
 
 
 def is_copy_removal(change: Change) -> bool:
-    """Say whether a change only removes a temporary copy that a run left: it counts in no summary and no guard."""
+    """Return whether a change only removes a temporary copy: summaries and guards do not count it."""
     return isinstance(change, Delete) and change.live.marker is not None and change.live.marker.copy
 
 
 def is_unadoption(change: Change) -> bool:
-    """Say whether a change gives a rule back: that its adoption is undone."""
+    """Return whether a change undoes an adoption."""
     return isinstance(change, Update) and change.unadopts
 
 
 @dataclass(frozen=True, slots=True)
 class HeldChange:
-    """A change that is left alone for now, and why."""
+    """A change that is not made now, and the reason."""
 
     change: Change
     reason: str
@@ -119,7 +116,7 @@ class HeldChange:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The change was made, and a read after it showed it."""
+    """The change was made, and a later read confirms it."""
 
     status: ClassVar[str] = "applied"
     change: Change
@@ -135,8 +132,7 @@ class Failed:
     change: Change
     attempts: int
     error: str
-    left_partial: bool = False
-    """This run left the rule neither as it was nor as desired: a call was done otherwise than asked, or one of two."""
+    left_partial: bool = False  # the rule is neither as before nor as desired
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +148,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class UnknownOutcome:
-    """A write was sent and nobody knows what became of it; the next run finds out."""
+    """A write was sent and its outcome is unknown; the next run reads it."""
 
     status: ClassVar[str] = "unknown"
     change: Change

@@ -1,9 +1,6 @@
-"""Findings and places as JSON (plan-json).
+"""Findings about manifests and rules, with stable codes, and their JSON form (plan-json).
 
-Findings: what cxroute has to say about manifests and rules, each with a stable code.
-
-A finding is a value; renderers give it its shape. Codes never change their meaning: CXR0.. reading YAML,
-CXR1.. manifests and names, CXR2.. what rules do, CXR3.. live rules and ownership.
+Codes never change their meaning: CXR0.. YAML, CXR1.. manifests and names, CXR2.. routing, CXR3.. live rules.
 """
 
 from __future__ import annotations
@@ -24,7 +21,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing to say. `message` is a sentence without its place; `hint` is what to do or the nearest known name."""
+    """A finding. `message` is a sentence without the place; `hint` is the fix or the nearest known name."""
 
     code: str
     severity: Severity
@@ -34,8 +31,7 @@ class Finding:
     hint: str = ""
     excerpt: str = ""  # the manifest's line, for the caret that a terminal shows under it; empty where there is none
     span: int = 1  # how many characters of the line are meant
-    repeats: tuple[Finding, ...] = ()
-    """The same finding about other rules or at other places, as `group_findings` puts them."""
+    repeats: tuple[Finding, ...] = ()  # the same finding about other rules or places, from `group_findings`
     acknowledged: str = ""  # why the manifests accept it (`accept:`); empty where they do not
 
     @property
@@ -50,10 +46,7 @@ class Finding:
 
 
 def group_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """Return warnings and infos that say the same of several rules as one finding each, where the first one stood.
-
-    Errors stay apart: each has a place of its own that has to be corrected.
-    """
+    """Return the findings with equal warnings, and equal infos, as one; each error has a place to correct."""
     groups: dict[object, list[Finding]] = {}
     for number, finding in enumerate(place for group in findings for place in group.occurrences):
         content = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
@@ -221,19 +214,13 @@ escaped, cut, without white space. The marker's digest proves what was written, 
 the same. Such a text routes nobody, and writing it again would change nothing: the rule counts as it was written.
 Write a text in the manifest that the tenant keeps as it is, or accept the finding. Conditions, targets, priority and
 `enabled` are never taken so: a tenant that keeps one of these otherwise is a change that fails.
-"""  # a paragraph for each code: the code, the title, the text
-
-CODES: Final = {
-    code: Code(title, text.replace("\n", " "))
-    for code, title, text in re.findall(r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", _TEXTS, re.MULTILINE | re.DOTALL)
-}
+"""
+_PARAGRAPH: Final = re.compile(r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL)
+CODES: Final = {code: Code(title, text.replace("\n", " ")) for code, title, text in _PARAGRAPH.findall(_TEXTS)}
 
 
 def finding_to_json(finding: Finding) -> Document:
-    """Return a finding in the form of plan-json "Plan".
-
-    Of one about several rules or places, `addresses` and `sources` have an entry for each, in the same order.
-    """
+    """Return a finding in the form of plan-json "Plan"; `addresses` and `sources` have the same order."""
     form: Document = {
         "code": finding.code,
         "severity": finding.severity,
@@ -251,5 +238,5 @@ def finding_to_json(finding: Finding) -> Document:
 
 
 def source_to_json(source: Source | None) -> Document | None:
-    """Return where something stands, or null."""
+    """Return the place, or null."""
     return None if source is None else source._asdict()

@@ -1,9 +1,7 @@
-"""The canonical form of rules: one order of their parts, one JSON text of each (semantics "Comparison of rules").
+"""Rules, desired and live, and their canonical form (semantics "Comparison of rules").
 
-Routing words: what a rule is, wherever it was read. Desired and live rules are of one type.
-
-Equality is that of semantics "Comparison of rules": conditions are a set, the values of `in` are a set, targets are a
-multiset, numbers compare as numbers, and what a server adds of its own is no part of a rule.
+Conditions and the values of `in` are sets, targets are a multiset, numbers compare as numbers; fields that a server
+adds are not part of a rule.
 """
 
 from __future__ import annotations
