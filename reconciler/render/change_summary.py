@@ -20,20 +20,17 @@ from reconciler.model.change import (
     is_unadoption,
 )
 from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Target, canonical_text
+from reconciler.text import phrases
 from reconciler.text.escape import quote, sanitize
-from reconciler.text.phrases import (
-    condition_phrase,
-    queue_phrase,
-    queues_phrase,
-    rule_phrase,
-    subject_phrase,
-    target_phrase,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.plan.plan import Plan
+
+    Names = Mapping[str, str]
+    _Edit = Update | Adopt
+    _Leaves = Mapping[str, FieldChange]
 
 
 class EditSummary(NamedTuple):
@@ -125,7 +122,7 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         cause_text="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
         note=note,
         reason=_change_reason(change, plan.options.undo),
-        rule_text=rule_phrase(rule, plan.queue_names, plan.labels) if rule else "",
+        rule_text=phrases.rule_phrase(rule, plan.queue_names, plan.labels) if rule else "",
         rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
         edit=summarize_edit(change) if isinstance(change, Update) else None,
     )
@@ -171,8 +168,8 @@ def _change_reason(change: Change, undone_run: str | None) -> str:
     return _CAUSE_REASONS.get(change.cause, removed)
 
 
-def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
-    before, after = (queues_phrase(rule.targets, plan.queue_names) for rule in (change.live.rule, change.after))
+def _rows(plan: Plan, change: _Edit) -> Iterator[FieldRow]:
+    before, after = (phrases.queues_phrase(rule.targets, plan.queue_names) for rule in (change.live.rule, change.after))
     for (part, _), fields in groupby(change.fields, key=_part_of):
         match = _INDEXED.fullmatch(part)
         leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
@@ -202,35 +199,37 @@ def _plain_row(field: FieldChange) -> FieldRow:
     return FieldRow(field.path, quote(field.before), quote(field.after))
 
 
-def _condition_row(
-    labels: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
-) -> FieldRow:
+def _condition_row(labels: Names, change: _Edit, index: int, leaves: _Leaves) -> FieldRow:
     if "" in leaves:
         added = leaves[""].before is None
         rule = change.after if added else change.live.rule
-        phrase = condition_phrase(rule.conditions[index], labels)
+        phrase = phrases.condition_phrase(rule.conditions[index], labels)
         return FieldRow(f"condition {'added' if added else 'removed'}", phrase)
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
-        return FieldRow(subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after))
+        return FieldRow(
+            phrases.subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after)
+        )
     operator = leaves["operator"].before if "operator" in leaves else after.operator
     value = leaves["value"].before if "value" in leaves else after.raw_value
     before = Condition(after.attribute, operator, None, tuple(value) if isinstance(value, list) else value)
-    return FieldRow("condition", condition_phrase(before, labels), condition_phrase(after, labels))
+    return FieldRow("condition", phrases.condition_phrase(before, labels), phrases.condition_phrase(after, labels))
 
 
-def _target_rows(
-    names: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
-) -> Iterator[FieldRow]:
+def _target_rows(names: Names, change: _Edit, index: int, leaves: _Leaves) -> Iterator[FieldRow]:
     for leaf, field in leaves.items():
         if leaf == "queueId":
-            yield FieldRow("queue", queue_phrase(field.before, names), queue_phrase(field.after, names))
+            yield FieldRow("queue", phrases.queue_phrase(field.before, names), phrases.queue_phrase(field.after, names))
         elif leaf == "weight":
             target = change.after.targets[index]
-            queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
+            queue = (
+                phrases.queue_phrase(target.queue_id, names)
+                if isinstance(target, Target)
+                else phrases.target_phrase(target, names)
+            )
             yield FieldRow(f"weight of {queue}", quote(field.before), quote(field.after))
         else:
             added = field.before is None
             targets = (change.after if added else change.live.rule).targets
-            yield FieldRow(f"queue {'added' if added else 'removed'}", target_phrase(targets[index], names))
+            yield FieldRow(f"queue {'added' if added else 'removed'}", phrases.target_phrase(targets[index], names))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from reconciler.behaviour.space.clauses import Clause
 
     _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
+    _Conditions = Sequence[_SignedCondition]
 
 FEW_VALUES: Final = 6  # how many values of a list are shown where not all of them are
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
@@ -27,11 +28,7 @@ _COMPLEMENTS: Final = {
 }
 _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "endsWith": "ending with"}
 _POSITIVE: Final = {
-    "notEquals": "equals",
-    "notIn": "in",
-    "notContains": "contains",
-    "notStartsWith": "startsWith",
-    "notEndsWith": "endsWith",
+    f"not{name[0].upper()}{name[1:]}": name for name in ("equals", "in", "contains", "startsWith", "endsWith")
 }
 
 
@@ -47,10 +44,7 @@ def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], value
 
 
 def _phrases(
-    clauses: Iterable[Clause],
-    labels: Mapping[str, str],
-    intents: Callable[[Sequence[_SignedCondition]], str],
-    values: int,
+    clauses: Iterable[Clause], labels: Mapping[str, str], intents: Callable[[_Conditions], str], values: int
 ) -> Iterator[str]:
     conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: place for place, name in enumerate(labels)}

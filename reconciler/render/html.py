@@ -17,24 +17,19 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
+from reconciler.render import summary as texts
 from reconciler.render.change_summary import ACTION_ORDER, sentences, source_location
 from reconciler.render.equal_edits import common_rows, group_equal_edits
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
-from reconciler.render.summary import (
-    PlanSummary,
-    failed_tests_title,
-    finding_subject,
-    split_warnings,
-    unrelated_warnings_title,
-)
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.render.provenance import Provenance
+    from reconciler.render.summary import PlanSummary
 
 MAX_LANES: Final = 24  # unchanged rules that are drawn each by itself; of more, those of one queue are one
 MAX_CHANGED: Final = 80
@@ -189,7 +184,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
     style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
-    near, far = split_warnings(summary)
+    near, far = texts.split_warnings(summary)
     actions = Counter(change.action for change in summary.changes)
     return _template().render(
         summary=summary,
@@ -206,8 +201,8 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         phrases=SENTENCES,
         near=near,
         far=far,
-        far_title=unrelated_warnings_title(far),
-        tests_title=failed_tests_title(summary.failed_tests),
+        far_title=texts.unrelated_warnings_title(far),
+        tests_title=texts.failed_tests_title(summary.failed_tests),
         infos=[finding for finding in summary.notes if finding.severity == "info"],
         still=[lane for lane in (*routing.lanes, *routing.disabled) if lane.state in ("same", "off")],
     )
@@ -234,7 +229,7 @@ def _template() -> Template:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
-    environment.filters.update(bare=unquote_values, subject=finding_subject)
+    environment.filters.update(bare=unquote_values, subject=texts.finding_subject)
     environment.filters.update(common_rows=common_rows, equal_edits=group_equal_edits)
     environment.globals.update(counted=pluralize, number=quote)
     return environment.get_template("report.html.j2")

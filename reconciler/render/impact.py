@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from reconciler.behaviour.diff.rows import ImpactRow
     from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 
+    Names = Mapping[str, str]
+    _Pair = tuple[ImpactRow, ShareRange | None]
+
 DEFAULT_ROUTING: Final = "the tenant's default"
 MAX_SHOWN: Final = 20
 ALL_ROWS: Final = 10**9  # how many rows are shown to who wants to see all
@@ -98,8 +101,8 @@ class ImpactSummary:
 
 def summarize_impact(
     behaviour: BehaviourChange,
-    names: Mapping[str, str],
-    labels: Mapping[str, str],
+    names: Names,
+    labels: Names,
     traffic: TrafficImpact | None = None,
     limit: int = MAX_SHOWN,
 ) -> ImpactSummary:
@@ -135,12 +138,12 @@ def summarize_impact(
     )
 
 
-def premise(behaviour: BehaviourChange, labels: Mapping[str, str]) -> str:
+def premise(behaviour: BehaviourChange, labels: Names) -> str:
     """Say on which known types the answer rests; nothing where it rests on none."""
     return f"This holds where {types_phrase(behaviour.rests_on, labels)}." if behaviour.rests_on else ""
 
 
-def destination_phrase(destination: Destination, names: Mapping[str, str]) -> str:
+def destination_phrase(destination: Destination, names: Names) -> str:
     """Say a destination: a queue, a split with percents, no queue, or the tenant's default."""
     return DEFAULT_ROUTING if destination is None else split_phrase(destination, lambda queue: _queue(queue, names))
 
@@ -151,12 +154,10 @@ def share_phrase(share: ShareRange) -> str:
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
-def _ordered(
-    behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Mapping[str, str]
-) -> list[tuple[ImpactRow, ShareRange | None]]:
+def _ordered(behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Names) -> list[_Pair]:
     """Return the rows by share of the traffic, then by intents; unlikely and not understood ones last."""
 
-    def rank(pair: tuple[ImpactRow, ShareRange | None]) -> tuple[bool, float, bool, int, int]:
+    def rank(pair: _Pair) -> tuple[bool, float, bool, int, int]:
         row, share = pair
         known = [(part, negate) for part, negate in row.where if isinstance(part, Condition)]
         intents = [
@@ -171,9 +172,7 @@ def _ordered(
     return sorted(zip(behaviour.rows, shares, strict=True), key=rank)
 
 
-def _case(
-    row: ImpactRow, share: ShareRange | None, names: Mapping[str, str], labels: Mapping[str, str], values: int
-) -> ImpactCase:
+def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Names, values: int) -> ImpactCase:
     *befores, after = _destination_phrases(row, names)
     if values == FEW_VALUES and len(befores) > _MAX_ORIGINS:
         befores = [*befores[: _MAX_ORIGINS - 1], f"{befores[_MAX_ORIGINS - 1]} and {len(befores) - _MAX_ORIGINS} more"]
@@ -188,12 +187,7 @@ def _case(
     )
 
 
-def _merge_unlikely_rows(
-    rows: Sequence[tuple[ImpactRow, ShareRange | None]],
-    moved: TrafficImpact | None,
-    names: Mapping[str, str],
-    labels: Mapping[str, str],
-) -> ImpactCase:
+def _merge_unlikely_rows(rows: Sequence[_Pair], moved: TrafficImpact | None, names: Names, labels: Names) -> ImpactCase:
     """Return one case for the rows that differ only where an attribute has a type that no rule expects."""
     attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
     phrases = [_destination_phrases(row, names) for row, _ in rows]
@@ -211,7 +205,7 @@ def _merge_unlikely_rows(
     )
 
 
-def _destination_phrases(row: ImpactRow, names: Mapping[str, str]) -> list[str]:
+def _destination_phrases(row: ImpactRow, names: Names) -> list[str]:
     """Say where a row's conversations go today, and afterwards; exactly, where two of these would read alike."""
     destinations = (*row.origins, row.after)
     phrases = [destination_phrase(item, names) for item in destinations]
@@ -220,14 +214,14 @@ def _destination_phrases(row: ImpactRow, names: Mapping[str, str]) -> list[str]:
     return phrases if len(alike) == len(phrases) else [_exact_destination(item, names) for item in destinations]
 
 
-def _exact_destination(destination: Destination, names: Mapping[str, str]) -> str:
+def _exact_destination(destination: Destination, names: Names) -> str:
     if not destination:
         return destination_phrase(destination, names)
     parts = ((f"{100 * float(share):.15g} % " if share != 1 else "", queue) for queue, share in destination)
     return ", ".join(f"{share}{_with_id(queue, names)}" for share, queue in parts)
 
 
-def _with_id(queue: str, names: Mapping[str, str]) -> str:
+def _with_id(queue: str, names: Names) -> str:
     return f"{_queue(queue, names)} ({sanitize(queue)})" if queue in names else _queue(queue, names)
 
 
@@ -239,20 +233,17 @@ def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | Non
     return share_phrase(ShareRange(min(sum(share.least for share in ranges), most), most))
 
 
-def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Mapping[str, str]) -> tuple[QueueBalance, ...]:
+def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Names) -> tuple[QueueBalance, ...]:
     touched = {queue for row in behaviour.rows for split in (*row.origins, row.after) for queue in _queues(split)}
     balance = [item for item in moved.balance if item.queue in touched or behaviour.undecided]
     fixed = {None: DEFAULT_ROUTING, "": "no queue"}
     labels = [_queue(item.queue, names) if item.queue else fixed[item.queue] for item in balance]
     often = Counter(labels)
-    labels = [
-        _with_id(item.queue, names) if item.queue and often[label] > 1 else label
-        for item, label in zip(balance, labels, strict=True)
-    ]
-    return tuple(
-        QueueBalance(label, _range(item.before), _range(item.after), _range(item.change, "+"))
-        for item, label in zip(balance, labels, strict=True)
-    )
+    rows = []
+    for item, label in zip(balance, labels, strict=True):
+        name = _with_id(item.queue, names) if item.queue and often[label] > 1 else label
+        rows.append(QueueBalance(name, _range(item.before), _range(item.after), _range(item.change, "+")))
+    return tuple(rows)
 
 
 def _queues(split: Destination) -> tuple[str | None, ...]:
@@ -277,7 +268,7 @@ def _winner_phrase(rules: Sequence[RoutingEntry | None]) -> str:
     return first if len(rules) == 1 else f"{first} and {len(rules) - 1:,} more"
 
 
-def _unknown(behaviour: BehaviourChange, labels: Mapping[str, str]) -> tuple[str, ...]:
+def _unknown(behaviour: BehaviourChange, labels: Names) -> tuple[str, ...]:
     unknown = behaviour.undecided
     phrases = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MAX_UNKNOWN]]
     if len(unknown) > _MAX_UNKNOWN:
@@ -285,7 +276,7 @@ def _unknown(behaviour: BehaviourChange, labels: Mapping[str, str]) -> tuple[str
     return tuple(phrases)
 
 
-def _queue(queue: str, names: Mapping[str, str]) -> str:
+def _queue(queue: str, names: Names) -> str:
     """Return a queue's name; the "queue" of a target that is not understood is its JSON."""
     if queue not in names and queue.startswith('{"'):
         return f"something that cxroute does not understand ({sanitize(queue)})"

@@ -8,19 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, sentences, source_location, visible_rows
 from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
 from reconciler.render.markdown.mermaid import drawn_lanes, render_mermaid
-from reconciler.render.summary import (
-    PlanSummary,
-    failed_tests_title,
-    finding_members,
-    finding_subject,
-    split_warnings,
-    unrelated_warnings_title,
-)
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -30,6 +23,7 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Source
     from reconciler.render.provenance import Provenance, SourceLinks
     from reconciler.render.routing_map import RoutingMap
+    from reconciler.render.summary import PlanSummary
 
 SIGNS: Final = {
     "create": "**\\+**\u00a0create",
@@ -83,13 +77,13 @@ def source_link(source: Source, origin: SourceLinks) -> str:
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
     """Show warnings about what changes openly, and fold those about other rules, and what is merely worth knowing."""
-    near, far = split_warnings(summary)
+    near, far = texts.split_warnings(summary)
     blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
     hidden = len(near) - limit if limit else 0
     if hidden > 0:
         blocks.append(f"and {pluralize(hidden, 'further warning')}: see the report.")
     rest = [note for note in summary.notes if note.severity == "info"]
-    for title, findings in ((unrelated_warnings_title(far), far), (pluralize(len(rest), "further note"), rest)):
+    for title, findings in ((texts.unrelated_warnings_title(far), far), (pluralize(len(rest), "further note"), rest)):
         if findings and limit:
             blocks.append(details(title, "\n".join(finding_items(findings[:limit], links, limit)) + "\n"))
     return [*blocks, summary.acknowledged] if summary.acknowledged else blocks
@@ -99,8 +93,8 @@ def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -
     """Yield findings as items of a list, each with its place; of one about several rules up to `limit` are named."""
     for finding in findings:
         if finding.repeats:
-            names = names_details("which", finding_members(finding), limit)
-            yield f"- **{finding.code}** {finding_subject(finding)}: {finding_text(finding)} {names}"
+            names = names_details("which", texts.finding_members(finding), limit)
+            yield f"- **{finding.code}** {texts.finding_subject(finding)}: {finding_text(finding)} {names}"
         else:
             where = f" ({source_link(finding.source, links)})" if finding.source else ""
             yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"
@@ -204,17 +198,15 @@ def _failed_tests(summary: PlanSummary, facts: Provenance, level: DetailLevel) -
         return []
     most = max(level.findings, 5)
     hidden = len(summary.failed_tests) - most
-    lines = [f"**{failed_tests_title(summary.failed_tests)}.**"]
+    lines = [f"**{texts.failed_tests_title(summary.failed_tests)}.**"]
     lines += finding_items(summary.failed_tests[:most], facts.links, most)
     lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
     return [alert("CAUTION", lines)]
 
 
 def _lifted_guards_alert(summary: PlanSummary) -> list[str]:
-    lines = [
-        f"- {escape_markdown(guard.message)} ({code_span(guard.name)}). Because: {code_span(guard.reason)}"
-        for guard in summary.lifted_guards
-    ]
+    guards = ((escape_markdown(item.message), item.name, item.reason) for item in summary.lifted_guards)
+    lines = [f"- {message} ({code_span(name)}). Because: {code_span(reason)}" for message, name, reason in guards]
     return [alert("NOTE", ["**Allowed, although a guard speaks against it:**", *lines])] if lines else []
 
 

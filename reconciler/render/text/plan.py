@@ -5,17 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, source_location
 from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
 from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
-from reconciler.render.summary import (
-    MAX_NAMED,
-    PlanSummary,
-    failed_tests_title,
-    finding_members,
-    subject_prefix,
-    summarize_plan,
-)
+from reconciler.render.summary import MAX_NAMED, PlanSummary
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
@@ -41,7 +35,7 @@ class TextLimits:
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    summary, names = summarize_plan(plan, tenant, limits.cases), limits.names
+    summary, names = texts.summarize_plan(plan, tenant, limits.cases), limits.names
     lines = _head(summary, style)
     for group in (*group_equal_edits(summary.changes), *group_equal_edits(summary.held_changes)):
         lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, names)), ""]
@@ -55,7 +49,7 @@ def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLi
 
 def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan in brief: refusals, its impact, and counts; no list of rules, and warnings as a count."""
-    summary = summarize_plan(plan, tenant, limits.cases)
+    summary = texts.summarize_plan(plan, tenant, limits.cases)
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
     return "\n".join([*_head(summary, style), f"{summary.totals_text}{noted}"]) + "\n"
@@ -87,11 +81,11 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
     """Yield a finding about rules: what, then where and what to do. Of several rules up to `limit` are named."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     head = style(colour, f"{finding.severity}[{finding.code}]")
-    yield f"  {head} {subject_prefix(finding)}{sanitize(finding.message)}"
+    yield f"  {head} {texts.subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
-        names = finding_members(finding)
+        names = texts.finding_members(finding)
         places = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
         lines = [join_first(names, limit)] if len(names) > limit else places
         yield from (f"      {style('dim', line)}" for line in lines)
@@ -101,16 +95,14 @@ def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Ite
 
 def _head(summary: PlanSummary, style: Style) -> list[str]:
     tests = [line for finding in summary.failed_tests for line in finding_lines(finding, style)]
-    allowed = [
-        f"  {style('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.reason}"
-        for guard in summary.lifted_guards
-    ]
+    label = style("yellow", "allowed")
+    allowed = [f"  {label} {item.name}: {item.message}\n      because: {item.reason}" for item in summary.lifted_guards]
     refused = [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
     refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, style)]
     impact = list(impact_lines(summary.impact, style)) if summary.impact else []
     impact += [style("dim", f"  {WAITING_NOTE}")] if summary.impact and summary.impact.cases else []
     lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
-    lines += [style("red", failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
+    lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     for part in (allowed, refused, impact):
         lines += [*part, ""] if part else []
     return lines
