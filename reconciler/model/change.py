@@ -35,7 +35,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """A managed rule that differs from what is desired."""
+    """A managed rule that differs from the desired one."""
 
     action: ClassVar[Literal["update"]] = "update"
     address: Address

@@ -97,10 +97,10 @@ def copy_name(owner: str, address: Address) -> str:
 
 
 def fingerprint(rule: Rule) -> str:
-    """Return the SHA-256, in hex, of what cxroute writes of the rule."""
+    """Return the SHA-256, in hex, of the fields that cxroute writes."""
     return sha256(canonical_json(rule).encode()).hexdigest()
 
 
 def marker_digest(rule: Rule) -> str:
-    """Return the first 8 digits of the fingerprint: what a marker holds."""
+    """Return the digest of a marker: the first 8 digits of the fingerprint."""
     return fingerprint(rule)[:8]

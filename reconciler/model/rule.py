@@ -81,7 +81,7 @@ class Condition:
     operator: str
     value: Value
     raw_value: Value = field(compare=False, repr=False)
-    """The value as it stands in the manifest or on the server: what is sent, shown and digested."""
+    """The value in the manifest or on the server: it is sent, shown and digested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a routing rule says. `description` is without our marker; conditions and targets are in canonical order."""
+    """A routing rule. `description` has no marker; conditions and targets are in canonical order."""
 
     name: str
     description: str
@@ -218,7 +218,7 @@ def canonical_text(part: Condition | Target | Opaque) -> str:
 
 
 def canonical_json(rule: Rule) -> str:
-    """Return the canonical JSON of what cxroute writes of a rule (ownership "The digest"), without the marker."""
+    """Return the canonical JSON of the fields that cxroute writes (ownership "The digest"), without the marker."""
     return (
         f'{{"conditions":[{_sorted_texts(rule.conditions)}],"description":{quoted(rule.description)},'
         f'"enabled":{"true" if rule.enabled else "false"},"name":{quoted(rule.name)},'
@@ -248,14 +248,14 @@ def to_api_json(part: Condition | Target | Opaque) -> dict[str, Json]:
 
 
 def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:
-    """Order conditions by what they mean, so that equal sets stand in one order however their values were written."""
+    """Return a key by the meaning of a condition, so that equal sets have one order."""
     if isinstance(part, Opaque):
         return ("\U0010ffff", part.text, "")
     return (part.attribute, part.operator, _value_text(part.value))
 
 
 def _value_text(value: Value) -> str:
-    """Encode one value; the plain kinds without the encoder's set-up, which costs three times what it does."""
+    """Return one value as JSON; the plain kinds without the encoder, whose set-up takes three times as long."""
     kind = type(value)
     if kind is str:
         return quoted(cast("str", value))

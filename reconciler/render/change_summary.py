@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class EditSummary(NamedTuple):
-    """What an update does to a rule, whole: equal edits have equal keys."""
+    """The effect of an update on a rule: equal edits have equal keys."""
 
     key: str
     description_words: tuple[str, str]  # the words of the description that differ, before and after
@@ -92,7 +92,7 @@ class FieldRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSummary:
-    """A change as people read it. `rule_text` is the whole rule, of a create or a delete; `rows` is what differs."""
+    """A change in words. `rule_text` is the rule of a create or a delete; `rows` are the changed fields."""
 
     action: Action
     address: Address
@@ -107,12 +107,12 @@ class ChangeSummary:
 
     @property
     def all_sentences(self) -> tuple[str, ...]:
-        """Return what is said in whole sentences, in order."""
+        """Return the sentences about the change, in order."""
         return tuple(line for line in (self.note, self.reason, self.rule_text) if line)
 
 
 def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummary:
-    """Return a change in words; `note` is what stands above all else of it."""
+    """Return a change in words; `note` is its first sentence."""
     rule = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
     return ChangeSummary(
         action=change.action,
@@ -129,13 +129,13 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
 
 
 def sentences(change: ChangeSummary) -> tuple[str, ...]:
-    """Return what is said of a change in sentences, but for what its cause says."""
+    """Return the sentences about a change, without the reason that its cause implies."""
     plainly = change.reason and change.cause != "duplicate" and change.action != "adopt"
     return tuple(line for line in change.all_sentences if line != change.reason or not plainly)
 
 
 def visible_rows(rows: Sequence[FieldRow]) -> list[FieldRow]:
-    """Return what differs, the description last and, where more does, without its words: no caller notices it."""
+    """Return the changed fields, the description last and, where other fields changed, without its words."""
     others = [row for row in rows if row.name != "description"]
     return [*others, FieldRow("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 

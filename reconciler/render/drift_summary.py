@@ -1,4 +1,4 @@
-"""Drift in words: each rule of each section, with what the manifests say beside what is in CXone now."""
+"""Drift in words: each rule of each section, with the values of the manifests beside those in CXone."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def counts_phrase(drift: Drift) -> str:
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
-    """Say what differs that apply cannot change."""
+    """Return the differences that apply cannot change."""
     phrases = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
     phrases += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
     phrases += ["the analysis stopped at its bound"] if count < len(drift.failed_checks) else []
@@ -121,7 +121,7 @@ def held_changes_phrase(drift: Drift) -> str:
 
 
 def refusal_text(drift: Drift) -> str:
-    """Say that apply will not heal anything while the manifests fail route tests; nothing where they pass."""
+    """Return that apply refuses because route tests fail; an empty text where they pass."""
     plan = drift.plan
     return failed_tests_title(plan.failed_tests) if plan.failed_tests and plan.changes else ""
 
@@ -133,7 +133,7 @@ def noted_findings(drift: Drift) -> tuple[Finding, ...]:
 
 
 def unaffected_text(drift: Drift) -> str:
-    """Say that no conversation goes elsewhere, but by what is accepted or left alone."""
+    """Return that no conversation goes elsewhere, except by accepted rules and changes left alone."""
     unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
@@ -141,7 +141,7 @@ def unaffected_text(drift: Drift) -> str:
 
 
 def acceptance_title(drift: Drift) -> str:
-    """Say what to do with the lines of `acceptance_lines`."""
+    """Return the instruction for the lines of `acceptance_lines`."""
     where = f"the Environment {drift.plan.environment}"
     paste = f"To accept them, paste this into {where}, with a reason each:"
     return f"To accept them, add this to `unmanaged: accept:` of {where}:" if drift.acceptances else paste

@@ -28,7 +28,7 @@ def group_equal_edits(changes: Iterable[ChangeSummary]) -> list[tuple[ChangeSumm
 
 
 def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:
-    """Return what differs in each rule of a group; of several descriptions, the words."""
+    """Return the rows of a group of equal edits; of several descriptions, the changed words."""
     first = group[0]
     if len(group) == 1 or first.edit is None:
         return first.rows
@@ -45,5 +45,5 @@ def row_phrase(row: FieldRow) -> str:
 
 
 def split_group(group: Sequence[_Item]) -> Iterator[tuple[_Item, ...]]:
-    """Return what is equal: together where it is enough for one line, else each alone."""
+    """Yield the group as one where it has `MIN_GROUP` members, else each member by itself."""
     yield from [tuple(group)] if len(group) >= MIN_GROUP else [(change,) for change in group]

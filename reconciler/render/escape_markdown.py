@@ -20,7 +20,7 @@ QUOTED_VALUE: Final = "|".join(
 EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
 """The command that explains a failed route test: one code span, not one for each of its options."""
 _PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")
-"""What stands between spaces; values are whole, whatever spaces are in them."""
+"""Words, with values as one word, and the spaces between them."""
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
 _OPENING, _CLOSING = "([", ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
@@ -50,7 +50,7 @@ def code_span(text: str) -> str:
 
 
 def unquote(value: str) -> str:
-    """Return a value in quotes without them, where it could be nothing but text: where it stands shows what it is."""
+    """Return a value without its quotes, where it cannot be mistaken for a number or a keyword."""
     bare = value[1:-1]
     if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
         return value
@@ -106,7 +106,7 @@ def _is_harmless(word: str) -> bool:
 
 
 def _is_reference(part: str) -> bool:
-    """Say whether GitHub may take it for a commit; a word without a digit is one."""
+    """Return whether GitHub may take a part for a commit; a word without a digit is not one."""
     return bool(_REFERENCE.fullmatch(part)) and any(character.isdigit() for character in part)
 
 

@@ -56,7 +56,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line from one node to another: a path in SVG's words, how thick, and what it says."""
+    """A line from one node to another: an SVG path, its thickness and its title."""
 
     path: str
     thickness: float
@@ -66,7 +66,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class MapDrawing:
-    """All that is drawn. `hidden_rules` are changed rules for which there is no room."""
+    """The shapes of the map; `hidden_rules` are changed rules without room."""
 
     height: float
     boxes: tuple[Box, ...]
@@ -175,7 +175,7 @@ class TextPiece(NamedTuple):
 
     @property
     def is_unbreakable(self) -> bool:
-        """Say whether it stays on one line: a short name with hyphens, such as de-AT, where a line may not end."""
+        """Return whether the piece stays on one line: a short name with hyphens, such as de-AT."""
         return "-" in self.text and len(self.text) <= _MAX_UNBREAKABLE and not any(map(str.isspace, self.text))
 
 
@@ -209,7 +209,7 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
 
 
 def split_sentence(text: str) -> list[TextPiece]:
-    """Part a sentence into its words and the values in quotes; arrows as people draw them."""
+    """Return the words and the quoted values of a sentence, with typographic arrows."""
     escaped = escape_invisible(text)
     command = EXPLAIN_COMMAND.search(escaped)
     pieces = []

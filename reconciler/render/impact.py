@@ -1,4 +1,4 @@
-"""Who goes elsewhere, in words: which conversations, from where to where, an example of each; what is not known.
+"""The impact on conversations in words: cases with origins, destination and example, and the unknown cases.
 
 A row is exact: it may shorten a list of values, and never leaves a condition out.
 """
@@ -66,7 +66,7 @@ class ImpactCase:
 
 @dataclass(frozen=True, slots=True)
 class QueueBalance:
-    """What one queue gets of the sample today and afterwards, `3.1 to 5.0 %`, and the change: `-2.5 %`."""
+    """The share of one queue in the sample before and after, `3.1 to 5.0 %`, and the change: `-2.5 %`."""
 
     queue: str
     before: str
@@ -76,7 +76,7 @@ class QueueBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactSummary:
-    """All that is said of who goes elsewhere."""
+    """The impact on conversations as texts."""
 
     title: str
     share: str = ""
@@ -89,7 +89,7 @@ class ImpactSummary:
 
     @property
     def is_complete(self) -> bool:
-        """Say whether everybody else is known to stay."""
+        """Return whether all other conversations are known to stay."""
         return not self.unknown
 
     def rest_text(self, extra_hidden: int = 0) -> str:
@@ -139,17 +139,17 @@ def summarize_impact(
 
 
 def premise(behaviour: BehaviourChange, labels: Names) -> str:
-    """Say on which known types the answer rests; nothing where it rests on none."""
+    """Return the known types on which the answer rests, as a sentence, or an empty text."""
     return f"This holds where {types_phrase(behaviour.rests_on, labels)}." if behaviour.rests_on else ""
 
 
 def destination_phrase(destination: Destination, names: Names) -> str:
-    """Say a destination: a queue, a split with percents, no queue, or the tenant's default."""
+    """Return a destination in words: a queue, a split with percents, no queue, or the tenant's default."""
     return DEFAULT_ROUTING if destination is None else split_phrase(destination, lambda queue: _queue(queue, names))
 
 
 def share_phrase(share: ShareRange) -> str:
-    """Say a share of a sample: `3.1 %`; "at most" where the sample does not tell enough."""
+    """Return a share of a sample: `3.1 %`, or `at most 3.1 %` where the sample leaves it open."""
     shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - what one digit can show
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
@@ -206,7 +206,7 @@ def _merge_unlikely_rows(rows: Sequence[_Pair], moved: TrafficImpact | None, nam
 
 
 def _destination_phrases(row: ImpactRow, names: Names) -> list[str]:
-    """Say where a row's conversations go today, and afterwards; exactly, where two of these would read alike."""
+    """Return the origins of a row and its destination; with ids where two of them would read alike."""
     destinations = (*row.origins, row.after)
     phrases = [destination_phrase(item, names) for item in destinations]
     # The order of shares that are nearly equal tells nobody anything.

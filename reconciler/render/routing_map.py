@@ -46,7 +46,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class RoutingMap:
-    """All rules that take part, changed ones first, then as they are tried. `sample` says what shares are of."""
+    """All enabled rules, changed ones first, then in order of evaluation; `sample` is the period of the shares."""
 
     lanes: tuple[Lane, ...]
     disabled: tuple[Lane, ...]  # rules that take part neither before nor after: they are switched off

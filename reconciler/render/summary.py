@@ -59,7 +59,7 @@ class LiftedGuard:
 
 @dataclass(frozen=True, slots=True)
 class GuardRefusal:
-    """A guard that makes apply refuse: its name, for `--allow`, and what it says."""
+    """A guard that makes apply refuse: its name, for `--allow`, and its message."""
 
     name: str
     message: str
@@ -86,7 +86,7 @@ class PlanSummary:
 
     @property
     def blocked(self) -> bool:
-        """Say whether apply will refuse."""
+        """Return whether apply will refuse."""
         return bool(self.refusals or self.conflicts)
 
 
@@ -127,12 +127,12 @@ def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSumma
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:
-    """Say how many route tests fail, and what that means."""
+    """Return the number of failing route tests and the consequence."""
     return f"{failing_tests_phrase(len(failed))}: apply will refuse this plan"
 
 
 def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
-    """Part the warnings: those about rules that change, or about no single rule, and those about others alone."""
+    """Return the warnings about changed rules, or about no single rule, and those about other rules."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
     warnings = [finding for finding in summary.notes if finding.severity == "warning"]
     near = [finding for finding in warnings if finding.address is None or changed.intersection(finding.addresses)]
@@ -140,7 +140,7 @@ def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
 
 
 def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
-    """Say how many warnings are about rules that the plan does not change."""
+    """Return the number of warnings about rules that the plan does not change."""
     return f"{pluralize(len(unrelated), 'warning')} about rules that stay as they are"
 
 

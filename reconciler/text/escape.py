@@ -13,8 +13,7 @@ T = TypeVar("T")
 
 _BLANK: Final = re.compile(
     "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
-)
-"""Fillers, variation selectors, the object and the replacement character, some of them printable to Python."""
+)  # fillers, variation selectors, the object and the replacement character, some of them printable to Python
 LONGEST_NAME: Final = 60
 MOST_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300

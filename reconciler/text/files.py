@@ -25,7 +25,7 @@ class NotRegularFileError(OSError):
 
 
 def read_file(path: str | Path, limit: int) -> bytes:
-    """Return a regular file's bytes. Raises OSError; its `strerror` says what is wrong, and what to do."""
+    """Return a regular file's bytes. Raises OSError; its `strerror` has the cause and the fix."""
     data = read_start(path, limit + 1)
     if len(data) > limit:
         size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"

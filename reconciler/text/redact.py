@@ -107,7 +107,7 @@ class Redactor:
                 self._words.update(_words(form[offset:]))
 
     def _is_suspect(self, squeezed: bytes) -> bool:
-        """Say whether a secret may be in it: a plan of 10,000 rules has megabytes, and is as good as never."""
+        """Return whether a text may hold a secret: nearly every text does not, and a plan may have megabytes."""
         if any(form in squeezed for form in self._short_encodings):
             return True
         words = self._words
@@ -160,7 +160,7 @@ def _words(squeezed: bytes) -> memoryview:
 
 
 def _merge_runs(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Make one of runs that touch or nearly do: what an encoding put between two parts of a secret."""
+    """Return the runs, adjacent ones joined."""
     joined: list[tuple[int, int]] = []
     for first, last in sorted(set(runs)):
         if joined and first <= joined[-1][1] + 1:

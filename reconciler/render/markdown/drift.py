@@ -1,4 +1,4 @@
-"""Drift as Markdown, for an issue that operations reads: who is affected, and each section in two columns."""
+"""Drift as Markdown for an issue: the sections in two columns, and the impact on conversations."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_ITEMS: Final = 100  # rules of a section, and findings, that are shown: an 
 
 
 def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_command: str) -> str:
-    """Return what differs, or nothing; `apply_command` is the command that makes the tenant as the manifests say."""
+    """Return the drift, or an empty text; `apply_command` applies the manifests to the tenant."""
     if not drift.has_drift:
         return ""
     plan = drift.plan

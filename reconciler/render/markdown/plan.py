@@ -76,7 +76,7 @@ def source_link(source: Source, origin: SourceLinks) -> str:
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Show warnings about what changes openly, and fold those about other rules, and what is merely worth knowing."""
+    """Return the warnings about changed rules, then the other warnings and the notes, folded."""
     near, far = texts.split_warnings(summary)
     blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
     hidden = len(near) - limit if limit else 0
@@ -142,7 +142,7 @@ class DetailLevel:
     findings: int
     parts: frozenset[str]
     max_row: int = 10_000
-    """Characters of a row of who is affected: a longer one is counted, not cut, for no condition may be left out."""
+    """Characters of an impact row: a longer row is counted, not cut, so that no condition is left out."""
 
 
 DETAIL_LEVELS: Final = (

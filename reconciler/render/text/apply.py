@@ -1,4 +1,4 @@
-"""What became of a plan, as text: a line for each change, then what it comes to and what to do next."""
+"""The outcomes of an apply as text: a line for each change, the totals, and the next step."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
 
 
 def report_text(report: ApplyReport, style: Style, next_command: str, seconds: float) -> str:
-    """Return every outcome and the sum of them; `next_command` is the command that shows what is left."""
+    """Return every outcome and the totals; `next_command` shows the remaining differences."""
     width = max((len(str(outcome.change.address)) for outcome in report.outcomes), default=0)
     lines = [outcome_line(outcome, style, width) for outcome in report.outcomes]
     return "\n".join([*lines, "", *_totals_lines(report, next_command, seconds)]) + "\n"

@@ -1,4 +1,4 @@
-"""Who goes elsewhere, as text for a terminal."""
+"""The impact on conversations as text for a terminal."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ONE_LINE: Final = 100  # characters of who, from where to where, that stand on 
 
 
 def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
-    """Yield who goes elsewhere, or that nobody does, or what is not known."""
+    """Yield the title, the cases, the balance of queues, and the unknown cases."""
     yield f"{style('bold', impact.title)}   ({impact.share})" if impact.share else style("bold", impact.title)
     for case in impact.cases:
         yield from _case(case, style)

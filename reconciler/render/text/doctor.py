@@ -35,5 +35,5 @@ def doctor_document(results: Sequence[CheckResult], environment: str) -> dict[st
 
 
 def is_healthy(results: Sequence[CheckResult]) -> bool:
-    """Say whether nothing failed."""
+    """Return whether no check failed."""
     return all(line.status != "fail" for line in results)

@@ -1,4 +1,4 @@
-"""Drift as text for a terminal: who is affected, each section in two columns, and the commands that end it."""
+"""Drift as text for a terminal: the sections in two columns, the impact on conversations, and the next commands."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 
 IMPACT_TITLE: Final = "Conversations that do not go where the manifests say"
 _MAX_NAMED: Final = 5
-_MAX_BRIEF_ROWS: Final = 5
-"""Rows of who is affected that the brief form shows, and failing tests that the usual one does."""
+_MAX_BRIEF_ROWS: Final = 5  # impact rows of the brief form, and failing tests of the usual form
 _MAX_WIDTH: Final = 80
 
 
@@ -38,7 +37,7 @@ class DriftCommands:
 
 
 def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN) -> str:
-    """Return what differs between the manifests and the tenant; `limit` is how many rows and rules it shows of many."""
+    """Return the differences between the manifests and the tenant, with up to `limit` rows and rules."""
     plan = drift.plan
     if not drift.has_drift:
         held = [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
@@ -61,7 +60,7 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
 
 
 def drift_brief(drift: Drift, style: Style) -> str:
-    """Return the counts, the names of each section's rules, and who is affected."""
+    """Return the counts, the names of each section's rules, and the impact."""
     if not drift.has_drift:
         return f"{_no_drift(drift)}\n"
     lines = [f"{drift.plan.environment}: {words.counts_phrase(drift)}."]

@@ -1,4 +1,4 @@
-"""Several environments at a glance: a line each, before what is said of each of them."""
+"""A line for each of several environments."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _MAX_WIDTH: Final = 70
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRow:
-    """One environment's line: `changes` as `2 update, 1 delete`, who is affected, and how it stands in a few words."""
+    """The line of one environment: `changes` is `2 update, 1 delete`, `detail` a short status text."""
 
     environment: str
     changes: str

@@ -27,7 +27,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
-    """What things are called: whose rules were asked (`the manifests of prod`), queues by id, attributes."""
+    """Labels: the origin of the rules (`the manifests of prod`), queues by id, attributes."""
 
     rules_label: str
     queues: Mapping[str, str]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _HEADER: Final = ("run", "time", "who", "result", "reason")
 _LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}
-"""What people call the usual attributes; a journal does not say what else they are called."""
+"""Labels of the default attributes; a journal has no other labels."""
 
 
 def runs_text(runs: Sequence[RecordedRun]) -> str:
@@ -40,7 +40,7 @@ def _row(run: RecordedRun) -> tuple[str, str, str, str, str]:
 
 
 def run_text(run: RecordedRun) -> str:
-    """Return one run: who, when, why, and each change with what it was before and after."""
+    """Return one run with each change before and after."""
     lines = [f"Run {sanitize(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
     names = ("environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
     lines += [f"  {name}: {_text(run.start, name)}" for name in names]

@@ -1,4 +1,4 @@
-"""A plan as text for a terminal: what apply will refuse, what changes, what is left alone, what to do next."""
+"""A plan as text for a terminal: refusals, changes, changes left alone, notes and totals."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> It
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
-    """Yield a finding about rules: what, then where and what to do. Of several rules up to `limit` are named."""
+    """Yield a finding: message, hint and place, or up to `limit` of its rules."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     head = style(colour, f"{finding.severity}[{finding.code}]")
     yield f"  {head} {texts.subject_prefix(finding)}{sanitize(finding.message)}"

@@ -26,7 +26,7 @@ _COLUMNS_OF: Final = {"W": 2, "F": 2}
 
 
 class _Unit(NamedTuple):
-    """What is not broken: a word, a command, or what stands in backticks; `gap` is the number of spaces before it."""
+    """A part that is not broken: a word, a command, or a text in backticks; `gap` is the number of spaces before it."""
 
     gap: int
     text: str
@@ -34,7 +34,7 @@ class _Unit(NamedTuple):
 
     @property
     def may_break(self) -> bool:
-        """Say whether the unit may be broken where it alone is longer than a line: a path, URL or command may not."""
+        """Return whether a unit longer than a line may be broken: a path, URL or command may not."""
         return not any(mark in self.text for mark in ("/", "\\", "`", "cxroute "))
 
 
