@@ -15,7 +15,7 @@ Cause = Literal["manifest", "drift", "both", "duplicate"]
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs. `path` is in the API's words: `priority`, `targets[0].queueId`."""
+    """One changed field. `path` is that of the API: `priority`, `targets[0].queueId`."""
 
     path: str
     before: Any
@@ -126,7 +126,7 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The change was refused, or was tried as often as allowed; the rule is as it was, unless `left_partial`."""
+    """The change was refused, or failed at each attempt; the rule is as before, unless `left_partial`."""
 
     status: ClassVar[str] = "failed"
     change: Change
@@ -137,7 +137,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The change was not tried, or, where `left_partial`, not to its end."""
+    """The change was not tried, or, where `left_partial`, not completed."""
 
     status: ClassVar[str] = "skipped"
     change: Change

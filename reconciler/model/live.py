@@ -28,7 +28,7 @@ class Marker:
 
 @dataclass(frozen=True, slots=True)
 class LiveRule:
-    """A rule as it was read. `rule.description` is without the marker; `raw` is the JSON that the server gave."""
+    """A rule of the tenant. `rule.description` has no marker; `raw` is the server's JSON."""
 
     id: str
     rule: Rule

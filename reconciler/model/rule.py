@@ -37,18 +37,18 @@ MAX_NUMBER_LENGTH: Final = 400  # digits of a number in a manifest
 
 
 class Address(NamedTuple):
-    """Our stable name of a rule: `ruleset/key`. The id is the server's."""
+    """The stable name of a rule, `ruleset/key`. The server assigns the id."""
 
     ruleset: str
     key: str
 
     def __str__(self) -> str:
-        """Give the form that people write and read: `cards/card-help`."""
+        """Return `cards/card-help`."""
         return f"{self.ruleset}/{self.key}"
 
 
 class Source(NamedTuple):
-    """Where something stands in a manifest: path as it was given, line and column from 1 (columns are characters)."""
+    """A place in a manifest: the path, the line and the column (from 1, in characters)."""
 
     file: str
     line: int
@@ -56,7 +56,7 @@ class Source(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """A queue of the tenant: the server's id and the name that people see. An inactive one may not be used."""
+    """A queue of the tenant: id and display name. An inactive queue may not be used."""
 
     id: str
     name: str
@@ -75,7 +75,7 @@ def parse_number(text: str) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One test on one attribute of a conversation; `make_condition` makes them, so that equal ones compare equal."""
+    """A test of one attribute of a conversation; `make_condition` normalizes it, so that equal ones compare equal."""
 
     attribute: str
     operator: str
@@ -144,7 +144,7 @@ def _number_pair(value: Json) -> tuple[Scalar, ...]:
 
 
 def _no_value(_value: Json) -> None:
-    """`exists` and `notExists` have no value; whatever a server keeps there says nothing."""
+    """Return None: `exists` and `notExists` have no value, whatever a server keeps there."""
 
 
 def _require_scalar(value: Json) -> Scalar:
@@ -166,7 +166,7 @@ def _require_list(value: Json) -> list[Json] | tuple[Json, ...]:
 
 
 def _require_number(value: Json) -> int | float:
-    """A text that holds a decimal number means that number; any other text is invalid (semantics S9)."""
+    """Return the number; a text must be a decimal number (semantics S9)."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     try:

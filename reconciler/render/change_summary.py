@@ -83,7 +83,7 @@ _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One field that differs: its name, and its value before and after. Where `after` is empty, `before` says all."""
+    """One changed field before and after. Where `after` is empty, `before` is a sentence."""
 
     name: str
     before: str
@@ -184,7 +184,7 @@ def _rows(plan: Plan, change: _Edit) -> Iterator[FieldRow]:
 
 
 def _part_of(field: FieldChange) -> tuple[str, bool]:
-    """Group the leaves of one part; a part that came and one that went are two, even at one place."""
+    """Return the part of a leaf; an added and a removed part are two, even at one place."""
     part, _, leaf = field.path.partition("].")
     return (f"{part}]" if leaf else part), not leaf and field.before is None
 

@@ -66,7 +66,7 @@ class DriftSection:
 
     @property
     def groups(self) -> list[tuple[DriftRule, ...]]:
-        """The rules in order; three or more with equal edits together, where the first of them stood."""
+        """Return the rules in order, three or more with equal edits as one group."""
         groups: dict[object, list[DriftRule]] = {}
         for number, rule in enumerate(self.rules):
             groups.setdefault((rule.sentences, rule.fields) if rule.fields else number, []).append(rule)

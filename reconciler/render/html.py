@@ -95,12 +95,10 @@ def _unchanged(routing: RoutingMap) -> list[Lane]:
     groups: dict[tuple[str, ...], list[Lane]] = {}
     for lane in same:
         groups.setdefault(lane.queues[:1], []).append(lane)
-    return [_merge_lanes(lanes) for lanes in groups.values()]
+    return [_merge_lanes(lanes) if len(lanes) > 1 else lanes[0] for lanes in groups.values()]
 
 
 def _merge_lanes(lanes: Sequence[Lane]) -> Lane:
-    if len(lanes) == 1:
-        return lanes[0]
     return replace(
         lanes[0],
         callers=f"{len(lanes):,} unchanged rules",

@@ -43,7 +43,7 @@ _MAX_UNKNOWN: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactCase:
-    """Conversations that go elsewhere: who, from where to where, which share of the sample, an example, exceptions."""
+    """Conversations that go elsewhere: callers, origins, destination, share of the sample, example, exceptions."""
 
     callers: str
     origins: tuple[str, ...]  # where they go today; several where each goes to one of them
@@ -93,7 +93,7 @@ class ImpactSummary:
         return not self.unknown
 
     def rest_text(self, extra_hidden: int = 0) -> str:
-        """Count the rows that are not shown, `extra_hidden` of `cases` among them; nothing where all are."""
+        """Return the number of hidden rows, `extra_hidden` of `cases` among them, or an empty text."""
         count = self.hidden_cases + extra_hidden
         share = f", {self.hidden_share} of callers" if self.hidden_share and not extra_hidden else ""
         return f"and {pluralize(count, 'more row')}{share}" if count else ""

@@ -64,9 +64,7 @@ def _log(results: list[Document], invocation: Document) -> Document:
 
 def _result(finding: Finding, fingerprint: str) -> Document:
     message = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
-    location: Document = {}
-    if finding.source:
-        location["physicalLocation"] = _location(finding.source, finding.span)
+    location: Document = {"physicalLocation": _location(finding.source, finding.span)} if finding.source else {}
     if finding.address:
         location["logicalLocations"] = [{"fullyQualifiedName": str(finding.address)}]
     result: Document = {

@@ -67,7 +67,7 @@ class GuardRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
-    """Everything that a plan says, in the order in which people read it. All text is harmless for a terminal."""
+    """A plan in words, in reading order. All text is safe for a terminal."""
 
     environment: str
     tenant_text: str  # `tenant acme, 40 managed rules live, 4 not managed`

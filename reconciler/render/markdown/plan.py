@@ -135,7 +135,7 @@ MAX_BYTES: Final = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetailLevel:
-    """How much detail is shown: cases, rules and findings at the most, and which folded parts."""
+    """The limits of cases, rules and findings, and the folded parts."""
 
     cases: int
     rules: int

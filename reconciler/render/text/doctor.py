@@ -28,8 +28,8 @@ def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
 def doctor_document(results: Sequence[CheckResult], environment: str) -> dict[str, Any]:
     """Return the same as JSON."""
     checks = [
-        {"name": line.name, "status": line.status, "message": line.message, "advice": line.advice or None}
-        for line in results
+        {"name": check.name, "status": check.status, "message": check.message, "advice": check.advice or None}
+        for check in results
     ]
     return {"environment": environment, "ok": is_healthy(results), "checks": checks}
 

@@ -121,23 +121,20 @@ def _case(case: ImpactCase, style: Style) -> Iterator[str]:
 
 
 def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
-    yield style("bold", f"{section.title}:")
-    yield ""
+    yield from (style("bold", f"{section.title}:"), "")
     visible = section.groups[:limit] if section.title == words.IN_THE_WAY else section.groups
     for group in visible:
         yield from _rules(group, style, ALL_ROWS if limit == ALL_ROWS else MAX_NAMED)
         yield ""
     hidden = len(section.rules) - sum(map(len, visible))
     if hidden > 0:
-        yield f"  and {pluralize(hidden, 'further rule')}; -v shows all of them."
-        yield ""
+        yield from (f"  and {pluralize(hidden, 'further rule')}; -v shows all of them.", "")
 
 
 def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     if not drift.failed_checks:
         return
-    yield style("bold", f"{words.FAILED}:")
-    yield ""
+    yield from (style("bold", f"{words.FAILED}:"), "")
     visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
     for finding in visible:
         yield from finding_lines(finding, style)

@@ -26,7 +26,7 @@ SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": 
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """How much of a plan text shows: rows of its impact, and notes of these severities."""
+    """The limits of impact rows and rule names, and the severities of notes."""
 
     cases: int = MAX_SHOWN
     names: int = MAX_NAMED  # how many rules of a group are named

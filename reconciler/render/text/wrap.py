@@ -32,11 +32,6 @@ class _Unit(NamedTuple):
     text: str
     width: int
 
-    @property
-    def may_break(self) -> bool:
-        """Return whether a unit longer than a line may be broken: a path, URL or command may not."""
-        return not any(mark in self.text for mark in ("/", "\\", "`", "cxroute "))
-
 
 def columns(text: str) -> int:
     """Return how many columns of a terminal the text takes: wide characters take two, styles and accents none."""
@@ -94,7 +89,7 @@ def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
 
 
 class _LineBuffer:
-    """The lines so far, and the one that is being filled."""
+    """The complete lines, and the current one."""
 
     def __init__(self, width: int, indent: int) -> None:
         self._width, self._indent = width, indent
@@ -107,28 +102,22 @@ class _LineBuffer:
         return "\n".join([*self._lines, self._line])
 
     def add(self, unit: _Unit, cell: int) -> None:
-        """Add a unit, on a new line where it, or the cell that it begins, does not fit and gains room by that."""
+        """Add a unit, on a new line where the unit, or its cell, does not fit and has more room there."""
         begins = self._column + unit.gap
         if self._line and begins > self._indent and begins + cell > self._width:
             self._break()
         else:
             self._line += " " * unit.gap
             self._column = begins
-        if self._column + unit.width > self._width and unit.may_break:
-            self._add_parts(unit.text)
-        else:
-            self._put(unit.text, unit.width)
-
-    def _add_parts(self, word: str) -> None:
-        for part in re.findall(r"\x1b\[[0-9;]*m|.", word):
+        # A path, URL or command is not broken, even where it alone is longer than a line.
+        may_break = not any(mark in unit.text for mark in ("/", "\\", "`", "cxroute "))
+        too_long = self._column + unit.width > self._width
+        for part in re.findall(r"\x1b\[[0-9;]*m|.", unit.text) if too_long and may_break else [unit.text]:
             width = columns(part)
-            if self._column + width > self._width:
+            if too_long and may_break and self._column + width > self._width:
                 self._break()
-            self._put(part, width)
-
-    def _put(self, text: str, width: int) -> None:
-        self._line += text
-        self._column += width
+            self._line += part
+            self._column += width
 
     def _break(self) -> None:
         style = (_STYLE.findall(self._line) or [_RESET])[-1]
