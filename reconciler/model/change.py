@@ -1,4 +1,4 @@
-"""Reconciling words: what differs, who made the difference, and what became of each step."""
+"""Changes, their causes, their steps, and their outcomes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Address, Rule, Source
 
-
 Action = Literal["create", "update", "adopt", "delete"]
 Cause = Literal["manifest", "drift", "both", "duplicate"]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldChange:
-    """One field that differs. `path` is in the API's words: `priority`, `targets[0].queueId`."""
+    """One changed field. `path` is that of the API: `priority`, `targets[0].queueId`."""
 
     path: str
     before: Any
@@ -36,7 +35,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Update:
-    """A managed rule that differs from what is desired."""
+    """A managed rule that differs from the desired one."""
 
     action: ClassVar[Literal["update"]] = "update"
     address: Address
@@ -45,8 +44,7 @@ class Update:
     fields: tuple[FieldChange, ...]
     source: Source | None
     cause: Cause
-    unadopts: bool = False
-    """The rule is ours no longer: it is written without a marker, as it was before it was adopted."""
+    unadopts: bool = False  # the rule is written without a marker, as before its adoption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,50 +69,46 @@ class Delete:
     live: LiveRule
     cause: Cause
     source: Source | None = None
-    original: LiveRule | None = field(default=None, compare=False)
-    """The rule that a duplicate is one of: it stays."""
+    original: LiveRule | None = field(default=None, compare=False)  # the rule that a duplicate is one of: it stays
 
 
 Change = Create | Update | Adopt | Delete
 
 StepKind = Literal["whole", "copy", "aside", "drop", "back"]
-"""whole: the change's own call. copy: a temporary copy of its new rule is created. aside: the rule becomes all that it
-is to be but for its name, which another one still has; `whole` then gives it its name. drop: the copy is deleted.
-back: what a run's first write made is undone, since the tenant did not keep it; no plan has such a step."""
+# whole: the change's own call. copy: creates a temporary copy of the new rule. drop: deletes the copy.
+# aside: writes all but the name, which another rule still has; `whole` then writes the name.
+# back: undoes the first write of a run, because the tenant did not keep it; no plan has this step.
 
 
 @dataclass(frozen=True, slots=True)
 class PlanStep:
-    """One call of a change; most changes have just one, `whole`."""
+    """One call of a change; most changes have one step, `whole`."""
 
     change: Change
     kind: StepKind = "whole"
-    name: str = ""
-    """The temporary name that a copy, or a rule set aside, has until it goes or gets its own."""
+    name: str = ""  # the temporary name of a copy, or of a rule that is set aside
 
     @property
     def call(self) -> Literal["create", "update", "delete"]:
-        """Return what is sent to the server."""
-        if self.kind == "copy":
-            return "create"
-        if self.kind == "drop" or isinstance(self.change, Delete):
+        """Return the kind of the request."""
+        if self.kind == "drop" or (self.kind != "copy" and isinstance(self.change, Delete)):
             return "delete"
-        return "create" if isinstance(self.change, Create) else "update"
+        return "create" if self.kind == "copy" or isinstance(self.change, Create) else "update"
 
 
 def is_copy_removal(change: Change) -> bool:
-    """Say whether a change only removes a temporary copy that a run left: it counts in no summary and no guard."""
+    """Return whether a change only removes a temporary copy: summaries and guards do not count it."""
     return isinstance(change, Delete) and change.live.marker is not None and change.live.marker.copy
 
 
 def is_unadoption(change: Change) -> bool:
-    """Say whether a change gives a rule back: that its adoption is undone."""
+    """Return whether a change undoes an adoption."""
     return isinstance(change, Update) and change.unadopts
 
 
 @dataclass(frozen=True, slots=True)
 class HeldChange:
-    """A change that is left alone for now, and why."""
+    """A change that is not made now, and the reason."""
 
     change: Change
     reason: str
@@ -122,7 +116,7 @@ class HeldChange:
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """The change was made, and a read after it showed it."""
+    """The change was made, and a later read confirms it."""
 
     status: ClassVar[str] = "applied"
     change: Change
@@ -132,19 +126,18 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The change was refused, or was tried as often as allowed; the rule is as it was, unless `left_partial`."""
+    """The change was refused, or failed at each attempt; the rule is as before, unless `left_partial`."""
 
     status: ClassVar[str] = "failed"
     change: Change
     attempts: int
     error: str
-    left_partial: bool = False
-    """This run left the rule neither as it was nor as desired: a call was done otherwise than asked, or one of two."""
+    left_partial: bool = False  # the rule is neither as before nor as desired
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """The change was not tried, or, where `left_partial`, not to its end."""
+    """The change was not tried, or, where `left_partial`, not completed."""
 
     status: ClassVar[str] = "skipped"
     change: Change
@@ -155,7 +148,7 @@ class Skipped:
 
 @dataclass(frozen=True, slots=True)
 class UnknownOutcome:
-    """A write was sent and nobody knows what became of it; the next run finds out."""
+    """A write was sent and its outcome is unknown; the next run reads it."""
 
     status: ClassVar[str] = "unknown"
     change: Change

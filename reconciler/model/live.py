@@ -1,8 +1,6 @@
-"""The marker: the last line of a managed rule's description (ownership "The marker").
+"""Live rules and the marker, the last line of a managed rule's description (ownership "The marker").
 
-`[cxroute:OWNER/RULESET/KEY#DIGEST]`, on a line of its own. There is no state file: the owner says who manages the
-rule, the address which rule it is, and the digest what was last written. Only an exact line counts, white space behind
-it aside; anything that merely looks like one is text of somebody else's.
+`[cxroute:OWNER/RULESET/KEY#DIGEST]` replaces a state file. Only an exact line counts, but for trailing white space.
 """
 
 from __future__ import annotations
@@ -20,18 +18,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """The last line of a managed rule's description: who manages it, under which address, and what was last written."""
+    """The owner and the address of a managed rule, and the digest of the last write."""
 
     owner: str
     address: Address
     digest: str
-    copy: bool = False
-    """True for a temporary copy: its key ends in `~next`."""
+    copy: bool = False  # true for a temporary copy: its key ends in `~next`
 
 
 @dataclass(frozen=True, slots=True)
 class LiveRule:
-    """A rule as it was read. `rule.description` is without the marker; `raw` is the JSON that the server gave."""
+    """A rule of the tenant. `rule.description` has no marker; `raw` is the server's JSON."""
 
     id: str
     rule: Rule
@@ -40,14 +37,14 @@ class LiveRule:
 
     @property
     def created(self) -> str:
-        """The server's `dateCreated`, or nothing."""
+        """Return the server's `dateCreated`, or an empty text."""
         created = self.raw.get("dateCreated")
         return created if isinstance(created, str) else ""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchedRule:
-    """One rule, read by itself just before it is written. `etag` goes back as If-Match, where the server gave one."""
+    """One rule, read just before a write. `etag` is sent as If-Match, if the server returned one."""
 
     live: LiveRule
     etag: str | None = None
@@ -59,31 +56,23 @@ _MARKER_LINE: Final = re.compile(
     rf"(?:\A|\r?\n)\[cxroute:({_NAME_PATTERN})/({_NAME_PATTERN})/({_NAME_PATTERN})(~next)?"
     r"#([0-9a-f]{8})\][ \t\r\n]*\Z",
     re.ASCII,
-)
-"""A tenant may append a line end, or spaces, to every text; nothing else may stand on the line, nor behind it."""
-
-_FOREIGN_MARKER_LINE: Final = re.compile(
-    r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII
-)
+)  # a tenant may append a line end or spaces to every text; nothing else may follow the marker
+_FOREIGN_MARKER: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
 
 
 def parse_marker(description: str) -> tuple[str, Marker | None]:
-    """Return the description without its marker, and the marker; or the whole text and None where there is none.
-
-    In a text that was ours, each line end is LF: a tenant may keep CR LF for it.
-    """
+    """Return the description without its marker (line ends are LF), and the marker; or the description and None."""
     at = description.rfind(MARKER_OPENING)
-    found = _MARKER_LINE.search(description, max(at - 2, 0)) if at >= 0 else None
-    if found is None:
+    match = _MARKER_LINE.search(description, max(at - 2, 0)) if at >= 0 else None
+    if match is None:
         return description, None
-    owner, ruleset, key, copy, digest = found.groups()
-    return normalize_line_ends(description[: found.start()]), Marker(
-        owner, Address(ruleset, key), digest, copy=copy is not None
-    )
+    owner, ruleset, key, copy, digest = match.groups()
+    marker = Marker(owner, Address(ruleset, key), digest, copy=copy is not None)
+    return normalize_line_ends(description[: match.start()]), marker
 
 
 def normalize_line_ends(text: str) -> str:
-    """Return a text with LF for every CR LF: to cxroute they are the same line end."""
+    """Return a text with LF for every CR LF."""
     return text.replace("\r\n", "\n")
 
 
@@ -97,9 +86,9 @@ def format_description(rule: Rule, marker: Marker | None) -> str:
 
 
 def find_foreign_marker(description: str) -> str:
-    """Return what looks like a marker of another tool: a last line such as `[tool:workspace/rule@4]`; else nothing."""
-    found = _FOREIGN_MARKER_LINE.search(description)
-    return "" if found is None or found[1].startswith(MARKER_OPENING) else found[1]
+    """Return the marker of another tool, a last line such as `[tool:workspace/rule@4]`, or an empty text."""
+    match = _FOREIGN_MARKER.search(description)
+    return "" if match is None or match[1].startswith(MARKER_OPENING) else match[1]
 
 
 def copy_name(owner: str, address: Address) -> str:
@@ -108,10 +97,10 @@ def copy_name(owner: str, address: Address) -> str:
 
 
 def fingerprint(rule: Rule) -> str:
-    """Return the SHA-256, in hex, of what cxroute writes of the rule."""
+    """Return the SHA-256, in hex, of the fields that cxroute writes."""
     return sha256(canonical_json(rule).encode()).hexdigest()
 
 
 def marker_digest(rule: Rule) -> str:
-    """Return the first 8 digits of the fingerprint: what a marker holds."""
+    """Return the digest of a marker: the first 8 digits of the fingerprint."""
     return fingerprint(rule)[:8]

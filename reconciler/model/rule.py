@@ -1,9 +1,7 @@
-"""The canonical form of rules: one order of their parts, one JSON text of each (semantics "Comparison of rules").
+"""Rules, desired and live, and their canonical form (semantics "Comparison of rules").
 
-Routing words: what a rule is, wherever it was read. Desired and live rules are of one type.
-
-Equality is that of semantics "Comparison of rules": conditions are a set, the values of `in` are a set, targets are a
-multiset, numbers compare as numbers, and what a server adds of its own is no part of a rule.
+Conditions and the values of `in` are sets, targets are a multiset, numbers compare as numbers; fields that a server
+adds are not part of a rule.
 """
 
 from __future__ import annotations
@@ -17,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
-
 
 Json = Any
 
@@ -35,25 +32,23 @@ OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 """JSON's grammar of a number: the only texts that mean one (semantics S9)."""
 
-MAX_WEIGHT: Final = 1e300
-"""Of one target: the weights of a rule add up, and a hundred times the sum is still a number."""
-MAX_NUMBER_LENGTH: Final = 400
-"""Digits of a number in a manifest."""
+MAX_WEIGHT: Final = 1e300  # of one target: the weights of a rule add up, and a hundred times the sum is still a number
+MAX_NUMBER_LENGTH: Final = 400  # digits of a number in a manifest
 
 
 class Address(NamedTuple):
-    """Our stable name of a rule: `ruleset/key`. The id is the server's."""
+    """The stable name of a rule, `ruleset/key`. The server assigns the id."""
 
     ruleset: str
     key: str
 
     def __str__(self) -> str:
-        """Give the form that people write and read: `cards/card-help`."""
+        """Return `cards/card-help`."""
         return f"{self.ruleset}/{self.key}"
 
 
 class Source(NamedTuple):
-    """Where something stands in a manifest: path as it was given, line and column from 1 (columns are characters)."""
+    """A place in a manifest: the path, the line and the column (from 1, in characters)."""
 
     file: str
     line: int
@@ -61,7 +56,7 @@ class Source(NamedTuple):
 
 
 class Queue(NamedTuple):
-    """A queue of the tenant: the server's id and the name that people see. An inactive one may not be used."""
+    """A queue of the tenant: id and display name. An inactive queue may not be used."""
 
     id: str
     name: str
@@ -80,13 +75,13 @@ def parse_number(text: str) -> int | float:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One test on one attribute of a conversation; `make_condition` makes them, so that equal ones compare equal."""
+    """A test of one attribute of a conversation; `make_condition` normalizes it, so that equal ones compare equal."""
 
     attribute: str
     operator: str
     value: Value
     raw_value: Value = field(compare=False, repr=False)
-    """The value as it stands in the manifest or on the server: what is sent, shown and digested."""
+    """The value in the manifest or on the server: it is sent, shown and digested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a routing rule says. `description` is without our marker; conditions and targets are in canonical order."""
+    """A routing rule. `description` has no marker; conditions and targets are in canonical order."""
 
     name: str
     description: str
@@ -123,8 +118,8 @@ def make_condition(attribute: str, operator: str, value: Json) -> Condition:
     meaning = _NORMALIZERS.get(operator)
     if meaning is None:
         raise ValueError(f"operator {operator!r} is not known")
-    written = tuple(value) if isinstance(value, list) else value
-    return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else written)
+    raw_value = tuple(value) if isinstance(value, list) else value
+    return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else raw_value)
 
 
 def canonical_scalar(value: Scalar) -> str | int | float:
@@ -137,9 +132,8 @@ def _equality_value(value: Json) -> Scalar:
 
 
 def _value_set(values: Json) -> tuple[Scalar, ...]:
-    """Sort a set of texts and numbers: numbers first."""
-    found = {_equality_value(value) for value in _require_list(values)}
-    return tuple(sorted(found, key=lambda one: (isinstance(one, str), one)))
+    items = {_equality_value(value) for value in _require_list(values)}
+    return tuple(sorted(items, key=lambda item: (isinstance(item, str), item)))
 
 
 def _number_pair(value: Json) -> tuple[Scalar, ...]:
@@ -150,7 +144,7 @@ def _number_pair(value: Json) -> tuple[Scalar, ...]:
 
 
 def _no_value(_value: Json) -> None:
-    """`exists` and `notExists` have no value; whatever a server keeps there says nothing."""
+    """Return None: `exists` and `notExists` have no value, whatever a server keeps there."""
 
 
 def _require_scalar(value: Json) -> Scalar:
@@ -172,7 +166,7 @@ def _require_list(value: Json) -> list[Json] | tuple[Json, ...]:
 
 
 def _require_number(value: Json) -> int | float:
-    """A text that holds a decimal number means that number; any other text is invalid (semantics S9)."""
+    """Return the number; a text must be a decimal number (semantics S9)."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return value
     try:
@@ -190,7 +184,6 @@ _NORMALIZERS: Final[Mapping[str, Callable[[Json], Value]]] = {
     "between": _number_pair,
 }
 
-
 _MAX_EXACT_FLOAT: Final = 1e16
 CANONICAL_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 """Writes a value as one text, whatever order its parts came in: for digests, and for lines of a journal."""
@@ -198,20 +191,20 @@ CANONICAL_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 
 def normalized_conditions(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
     """Return conditions as a set in canonical order: a condition that stands twice says no more than once."""
-    found = tuple(conditions)
-    if len(found) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
-        return found
-    if len(found) == 2:  # noqa: PLR2004 - nearly all others have two, of two attributes
-        first, second = found
+    items = tuple(conditions)
+    if len(items) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
+        return items
+    if len(items) == 2:  # noqa: PLR2004 - nearly all others have two, of two attributes
+        first, second = items
         if isinstance(first, Condition) and isinstance(second, Condition) and first.attribute != second.attribute:
-            return found if first.attribute < second.attribute else (second, first)
-    return tuple(sorted(dict.fromkeys(found), key=_sort_key))
+            return items if first.attribute < second.attribute else (second, first)
+    return tuple(sorted(dict.fromkeys(items), key=_sort_key))
 
 
 def sorted_targets(targets: Iterable[Target | Opaque]) -> tuple[Target | Opaque, ...]:
     """Return targets in canonical order; equal ones stay, since their weights add up."""
-    found = tuple(targets)
-    return found if len(found) < 2 else tuple(sorted(found, key=canonical_text))  # noqa: PLR2004 - as above
+    items = tuple(targets)
+    return items if len(items) < 2 else tuple(sorted(items, key=canonical_text))  # noqa: PLR2004 - as above
 
 
 def canonical_text(part: Condition | Target | Opaque) -> str:
@@ -225,7 +218,7 @@ def canonical_text(part: Condition | Target | Opaque) -> str:
 
 
 def canonical_json(rule: Rule) -> str:
-    """Return the canonical JSON of what cxroute writes of a rule (ownership "The digest"), without the marker."""
+    """Return the canonical JSON of the fields that cxroute writes (ownership "The digest"), without the marker."""
     return (
         f'{{"conditions":[{_sorted_texts(rule.conditions)}],"description":{quoted(rule.description)},'
         f'"enabled":{"true" if rule.enabled else "false"},"name":{quoted(rule.name)},'
@@ -248,21 +241,21 @@ def to_api_json(part: Condition | Target | Opaque) -> dict[str, Json]:
         return dict(json.loads(part.text))
     if isinstance(part, Target):
         return {"type": "queue", "queueId": part.queue_id, "weight": part.weight}
-    shown: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
+    form: dict[str, Json] = {"type": "attribute", "attributeName": part.attribute, "operator": part.operator}
     if part.operator not in EXISTENCE:
-        shown["value"] = list(part.raw_value) if isinstance(part.raw_value, tuple) else part.raw_value
-    return shown
+        form["value"] = list(part.raw_value) if isinstance(part.raw_value, tuple) else part.raw_value
+    return form
 
 
 def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:
-    """Order conditions by what they mean, so that equal sets stand in one order however their values were written."""
+    """Return a key by the meaning of a condition, so that equal sets have one order."""
     if isinstance(part, Opaque):
         return ("\U0010ffff", part.text, "")
     return (part.attribute, part.operator, _value_text(part.value))
 
 
 def _value_text(value: Value) -> str:
-    """Encode one value; the plain kinds without the encoder's set-up, which costs three times what it does."""
+    """Return one value as JSON; the plain kinds without the encoder, whose set-up takes three times as long."""
     kind = type(value)
     if kind is str:
         return quoted(cast("str", value))
@@ -273,7 +266,6 @@ def _value_text(value: Value) -> str:
 
 
 def _integral_floats_as_ints(value: Json) -> Json:
-    """Write whole floats as integers, all the way down."""
     if type(value) is float:
         return int(value) if value.is_integer() and abs(value) < _MAX_EXACT_FLOAT else value
     if isinstance(value, (list, tuple)):

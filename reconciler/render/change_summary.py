@@ -1,7 +1,4 @@
-"""One change in words: what is done to which rule, why, and each field that differs, before and after.
-
-What an update does to a rule, as a value by which equal edits are known.
-"""
+"""One change in words: the action, the rule, the reason, and each changed field before and after."""
 
 from __future__ import annotations
 
@@ -22,54 +19,44 @@ from reconciler.model.change import (
     is_copy_removal,
     is_unadoption,
 )
-from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Opaque, Source, Target, canonical_text
+from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Target, canonical_text
+from reconciler.text import phrases
 from reconciler.text.escape import quote, sanitize
-from reconciler.text.phrases import (
-    condition_phrase,
-    queue_phrase,
-    queues_phrase,
-    rule_phrase,
-    subject_phrase,
-    target_phrase,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.plan.plan import Plan
 
+    Names = Mapping[str, str]
+    _Edit = Update | Adopt
+    _Leaves = Mapping[str, FieldChange]
+
 
 class EditSummary(NamedTuple):
-    """What an update does to a rule, whole: equal edits have equal keys."""
+    """The effect of an update on a rule: equal edits have equal keys."""
 
     key: str
-    description_words: tuple[str, str]
-    """The words of the description that differ, before and after."""
+    description_words: tuple[str, str]  # the words of the description that differ, before and after
 
 
 def summarize_edit(change: Update) -> EditSummary:
     """Return the edit. Nothing in it is shortened, as it is where people read it."""
     before, after = change.live.rule, change.after
     words = _changed_words(before.description, after.description)
-    parts: list[object] = [[one.path, one.path == "marker" or [one.before, one.after]] for one in _plain_fields(change)]
-    parts += [words, _only_here(before.conditions, after.conditions), _only_here(after.conditions, before.conditions)]
+    parts: list[object] = [
+        [field.path, field.path == "marker" or [field.before, field.after]]
+        for field in change.fields
+        if "[" not in field.path and field.path != "description"
+    ]
+    sides = (before.conditions, after.conditions), (after.conditions, before.conditions)
+    parts += [words, *(sorted(canonical_text(part) for part in a if part not in b) for a, b in sides)]
     if before.targets != after.targets:
         parts += [list(map(canonical_text, rule.targets)) for rule in (before, after)]
     return EditSummary(CANONICAL_JSON.encode(parts), words)
 
 
-def _plain_fields(change: Update) -> Iterator[FieldChange]:
-    """Yield the fields that are no parts of a rule, and no description."""
-    return (one for one in change.fields if "[" not in one.path and one.path != "description")
-
-
-def _only_here(parts: Sequence[Condition | Opaque], others: Sequence[Condition | Opaque]) -> list[str]:
-    """Return the conditions that the other rule does not have."""
-    return sorted(canonical_text(part) for part in parts if part not in others)
-
-
 def _changed_words(before: str, after: str) -> tuple[str, str]:
-    """Return the words from the first to the last that differ."""
     old, new = before.split(" "), after.split(" ")
     start = next((at for at, (a, b) in enumerate(zip(old, new, strict=False)) if a != b), min(len(old), len(new)))
     old, new = old[start:], new[start:]
@@ -85,14 +72,18 @@ CAUSE_TEXTS: Final = {
     "drift": "changed in CXone",
     "both": "your change, and changed in CXone",
     "duplicate": "a second copy",
+}  # who made the difference, in a few words
+_CAUSE_REASONS: Final = {
+    "drift": "changed in CXone since the last apply",
+    "both": "changed in CXone since the last apply, and in the manifests",
+    "duplicate": "a second copy of this rule, left by a lost answer or two runs at once; the other one stays",
 }
-"""Who made the difference, in a few words."""
 _INDEXED: Final = re.compile(r"(conditions|targets)\[(\d+)\]")
 
 
 @dataclass(frozen=True, slots=True)
 class FieldRow:
-    """One field that differs: its name, and its value before and after. Where `after` is empty, `before` says all."""
+    """One changed field before and after. Where `after` is empty, `before` is a sentence."""
 
     name: str
     before: str
@@ -101,30 +92,28 @@ class FieldRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeSummary:
-    """A change as people read it. `rule_text` is the whole rule, of a create or a delete; `rows` is what differs."""
+    """A change in words. `rule_text` is the rule of a create or a delete; `rows` are the changed fields."""
 
     action: Action
     address: Address
     source: Source | None
     cause: Cause
-    cause_text: str
-    """Who made the difference, in a few words."""
+    cause_text: str  # who made the difference, in a few words
     note: str
     reason: str
     rule_text: str
     rows: tuple[FieldRow, ...]
-    edit: EditSummary | None = None
-    """By what equal edits of several rules are known; None where it is no update."""
+    edit: EditSummary | None = None  # by what equal edits of several rules are known; None where it is no update
 
     @property
     def all_sentences(self) -> tuple[str, ...]:
-        """Return what is said in whole sentences, in order."""
+        """Return the sentences about the change, in order."""
         return tuple(line for line in (self.note, self.reason, self.rule_text) if line)
 
 
 def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummary:
-    """Return a change in words; `note` is what stands above all else of it."""
-    whole = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
+    """Return a change in words; `note` is its first sentence."""
+    rule = change.after if isinstance(change, Create) else change.live.rule if isinstance(change, Delete) else None
     return ChangeSummary(
         action=change.action,
         address=change.address,
@@ -132,28 +121,33 @@ def summarize_change(plan: Plan, change: Change, note: str = "") -> ChangeSummar
         cause=change.cause,
         cause_text="the run undone" if plan.options.undo and change.cause == "manifest" else CAUSE_TEXTS[change.cause],
         note=note,
-        reason=(_undo_reason(change, plan.options.undo) if plan.options.undo else "") or _change_reason(change),
-        rule_text=rule_phrase(whole, plan.queue_names, plan.labels) if whole else "",
+        reason=_change_reason(change, plan.options.undo),
+        rule_text=phrases.rule_phrase(rule, plan.queue_names, plan.labels) if rule else "",
         rows=() if isinstance(change, Create | Delete) else tuple(_rows(plan, change)),
         edit=summarize_edit(change) if isinstance(change, Update) else None,
     )
 
 
 def sentences(change: ChangeSummary) -> tuple[str, ...]:
-    """Return what is said of a change in sentences, but for what its cause says."""
+    """Return the sentences about a change, without the reason that its cause implies."""
     plainly = change.reason and change.cause != "duplicate" and change.action != "adopt"
     return tuple(line for line in change.all_sentences if line != change.reason or not plainly)
 
 
 def visible_rows(rows: Sequence[FieldRow]) -> list[FieldRow]:
-    """Return what differs, the description last and, where more does, without its words: no caller notices it."""
+    """Return the changed fields, the description last and, where other fields changed, without its words."""
     others = [row for row in rows if row.name != "description"]
     return [*others, FieldRow("description", "changed, too")] if 0 < len(others) < len(rows) else list(rows)
 
 
 def sort_for_reading(changes: Iterable[Change]) -> list[Change]:
     """Return changes as people read them: deletes, updates, adoptions, creates; then by priority and address."""
-    return sorted(changes, key=lambda change: (ACTION_ORDER.index(change.action), _priority(change), change.address))
+
+    def rank(change: Change) -> tuple[int, float, Address]:
+        rule = change.live.rule if isinstance(change, Delete) else change.after
+        return ACTION_ORDER.index(change.action), rule.priority, change.address
+
+    return sorted(changes, key=rank)
 
 
 def source_location(source: Source) -> str:
@@ -161,54 +155,36 @@ def source_location(source: Source) -> str:
     return f"{sanitize(source.file)}:{source.line}"
 
 
-def _undo_reason(change: Change, run: str) -> str:
-    """Say what the run did that is undone, where the fields do not say it."""
-    if is_unadoption(change):
-        return f"made by hand, and taken over by run {run}: after this it is not ours any more"
-    if change.cause == "duplicate" or not isinstance(change, Create | Delete):
-        return ""
-    return f"run {run} {'deleted' if isinstance(change, Create) else 'created'} it"
-
-
-def _change_reason(change: Change) -> str:
-    """Say who made the difference, where it was not just the manifest."""
+def _change_reason(change: Change, undone_run: str | None) -> str:
+    if undone_run and is_unadoption(change):
+        return f"made by hand, and taken over by run {undone_run}: after this it is not ours any more"
+    if undone_run and change.cause != "duplicate" and isinstance(change, Create | Delete):
+        return f"run {undone_run} {'deleted' if isinstance(change, Create) else 'created'} it"
     if is_copy_removal(change):
         return "a temporary copy that an earlier run left; it goes"
-    if change.cause == "duplicate":
-        return "a second copy of this rule, left by a lost answer or two runs at once; the other one stays"
     if isinstance(change, Adopt):
         return f"takes over the rule made by hand, {quote(change.live.rule.name)}"
-    if change.cause == "drift":
-        return "changed in CXone since the last apply"
-    if change.cause == "both":
-        return "changed in CXone since the last apply, and in the manifests"
-    return "no manifest asks for it here any more" if isinstance(change, Delete) else ""
+    removed = "no manifest asks for it here any more" if isinstance(change, Delete) else ""
+    return _CAUSE_REASONS.get(change.cause, removed)
 
 
-def _rows(plan: Plan, change: Update | Adopt) -> Iterator[FieldRow]:
-    """Yield each changed field; the parts of one condition are one row, and so is all that is said of the queues."""
-    split = _split_row(plan.queue_names, change)
+def _rows(plan: Plan, change: _Edit) -> Iterator[FieldRow]:
+    before, after = (phrases.queues_phrase(rule.targets, plan.queue_names) for rule in (change.live.rule, change.after))
     for (part, _), fields in groupby(change.fields, key=_part_of):
-        found = _INDEXED.fullmatch(part)
+        match = _INDEXED.fullmatch(part)
         leaves = {field.path.removeprefix(part).lstrip("."): field for field in fields}
-        if found is None:
+        if match is None:
             yield from (_plain_row(field) for field in leaves.values())
-        elif found.group(1) == "conditions":
-            yield _condition_row(plan.labels, change, int(found.group(2)), leaves)
-        elif split is None:
-            yield from _target_rows(plan.queue_names, change, int(found.group(2)), leaves)
-    if split is not None:
-        yield split
-
-
-def _split_row(names: Mapping[str, str], change: Update | Adopt) -> FieldRow | None:
-    """Say where conversations went and where they go, shares and all; None where that reads alike."""
-    before, after = (queues_phrase(rule.targets, names) for rule in (change.live.rule, change.after))
-    return None if before == after else FieldRow("queue", before, after)
+        elif match.group(1) == "conditions":
+            yield _condition_row(plan.labels, change, int(match.group(2)), leaves)
+        elif before == after:  # weights, or targets that are not understood: the shares read alike
+            yield from _target_rows(plan.queue_names, change, int(match.group(2)), leaves)
+    if before != after:
+        yield FieldRow("queue", before, after)
 
 
 def _part_of(field: FieldChange) -> tuple[str, bool]:
-    """Group the leaves of one part; a part that came and one that went are two, even at one place."""
+    """Return the part of a leaf; an added and a removed part are two, even at one place."""
     part, _, leaf = field.path.partition("].")
     return (f"{part}]" if leaf else part), not leaf and field.before is None
 
@@ -223,39 +199,37 @@ def _plain_row(field: FieldChange) -> FieldRow:
     return FieldRow(field.path, quote(field.before), quote(field.after))
 
 
-def _condition_row(
-    labels: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
-) -> FieldRow:
-    """Say a condition that came, went, or asks something else now."""
+def _condition_row(labels: Names, change: _Edit, index: int, leaves: _Leaves) -> FieldRow:
     if "" in leaves:
-        came = leaves[""].before is None
-        rule = change.after if came else change.live.rule
-        return FieldRow(f"condition {'added' if came else 'removed'}", condition_phrase(rule.conditions[index], labels))
+        added = leaves[""].before is None
+        rule = change.after if added else change.live.rule
+        phrase = phrases.condition_phrase(rule.conditions[index], labels)
+        return FieldRow(f"condition {'added' if added else 'removed'}", phrase)
     after = change.after.conditions[index]
     assert isinstance(after, Condition)  # noqa: S101 - what is not understood is replaced whole
     if leaves.keys() == {"value"}:
-        return FieldRow(subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after))
+        return FieldRow(
+            phrases.subject_phrase(after, labels), quote(leaves["value"].before), quote(leaves["value"].after)
+        )
     operator = leaves["operator"].before if "operator" in leaves else after.operator
-    written = leaves["value"].before if "value" in leaves else after.raw_value
-    before = Condition(after.attribute, operator, None, tuple(written) if isinstance(written, list) else written)
-    return FieldRow("condition", condition_phrase(before, labels), condition_phrase(after, labels))
+    value = leaves["value"].before if "value" in leaves else after.raw_value
+    before = Condition(after.attribute, operator, None, tuple(value) if isinstance(value, list) else value)
+    return FieldRow("condition", phrases.condition_phrase(before, labels), phrases.condition_phrase(after, labels))
 
 
-def _target_rows(
-    names: Mapping[str, str], change: Update | Adopt, index: int, leaves: Mapping[str, FieldChange]
-) -> Iterator[FieldRow]:
+def _target_rows(names: Names, change: _Edit, index: int, leaves: _Leaves) -> Iterator[FieldRow]:
     for leaf, field in leaves.items():
         if leaf == "queueId":
-            yield FieldRow("queue", queue_phrase(field.before, names), queue_phrase(field.after, names))
+            yield FieldRow("queue", phrases.queue_phrase(field.before, names), phrases.queue_phrase(field.after, names))
         elif leaf == "weight":
             target = change.after.targets[index]
-            queue = queue_phrase(target.queue_id, names) if isinstance(target, Target) else target_phrase(target, names)
+            queue = (
+                phrases.queue_phrase(target.queue_id, names)
+                if isinstance(target, Target)
+                else phrases.target_phrase(target, names)
+            )
             yield FieldRow(f"weight of {queue}", quote(field.before), quote(field.after))
         else:
-            came = field.before is None
-            targets = (change.after if came else change.live.rule).targets
-            yield FieldRow(f"queue {'added' if came else 'removed'}", target_phrase(targets[index], names))
-
-
-def _priority(change: Change) -> float:
-    return change.live.rule.priority if isinstance(change, Delete) else change.after.priority
+            added = field.before is None
+            targets = (change.after if added else change.live.rule).targets
+            yield FieldRow(f"queue {'added' if added else 'removed'}", phrases.target_phrase(targets[index], names))

@@ -10,16 +10,14 @@ from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import range_phrase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from reconciler.behaviour.space.clauses import Clause
 
-    _SignedCondition = tuple[Condition, bool]
-    """A condition, and whether its complement is meant."""
+    _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
+    _Conditions = Sequence[_SignedCondition]
 
-
-FEW_VALUES: Final = 6
-"""How many values of a list are shown where not all of them are."""
+FEW_VALUES: Final = 6  # how many values of a list are shown where not all of them are
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}
 _HIGHS: Final = {"lessThanOrEqual": "<=", "lessThan": "<"}
 _COMPLEMENTS: Final = {
@@ -30,99 +28,75 @@ _COMPLEMENTS: Final = {
 }
 _PATTERNS: Final = {"contains": "containing", "startsWith": "starting with", "endsWith": "ending with"}
 _POSITIVE: Final = {
-    "notEquals": "equals",
-    "notIn": "in",
-    "notContains": "contains",
-    "notStartsWith": "startsWith",
-    "notEndsWith": "endsWith",
+    f"not{name[0].upper()}{name[1:]}": name for name in ("equals", "in", "contains", "startsWith", "endsWith")
 }
 
 
 def clauses_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
-    """Say which conversations: intents in quotes first, then what else must hold; or `every conversation`.
-
-    Of a list at most so many `values` are shown, and the others counted.
-    """
-    phrases = [
-        _intents(about, values) if name == "intent" else f"{sanitize(name)} {_attribute_phrase(about, values)}"
-        for name, about in _by_attribute(clauses, labels).items()
-    ]
-    return ", ".join([*phrases, *_opaque(clauses)]) or "every conversation"
+    """Return the conversations in words: intents, then all else, up to `values` of a list; or `every conversation`."""
+    phrases = _phrases(clauses, labels, lambda about: _intents(about, values), values)
+    return ", ".join(phrases) or "every conversation"
 
 
 def exception_phrase(clauses: Iterable[Clause], labels: Mapping[str, str], values: int = FEW_VALUES) -> str:
-    """Say the same of an exception: there an intent is one thing among others."""
-    phrases = [
-        f"{sanitize(name)} {_attribute_phrase(about, values)}" for name, about in _by_attribute(clauses, labels).items()
-    ]
-    return ", ".join([*phrases, *_opaque(clauses)])
+    """Return an exception in words: in it an intent is an attribute like any other."""
+    return ", ".join(_phrases(clauses, labels, lambda about: f"intent {_attribute_phrase(about, values)}", values))
 
 
-def _by_attribute(clauses: Iterable[Clause], labels: Mapping[str, str]) -> dict[str, list[_SignedCondition]]:
-    """Sort clauses by the attribute, in the order in which people think of them: intent, confidence, all else."""
-    known = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
+def _phrases(
+    clauses: Iterable[Clause], labels: Mapping[str, str], intents: Callable[[_Conditions], str], values: int
+) -> Iterator[str]:
+    conditions = [(part, negate) for part, negate in clauses if isinstance(part, Condition)]
     order = {name: place for place, name in enumerate(labels)}
-    found: dict[str, list[_SignedCondition]] = {}
-    for part, negate in sorted(known, key=lambda one: order.get(one[0].attribute, len(order))):
-        found.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
-    return found
-
-
-def _opaque(clauses: Iterable[Clause]) -> Iterator[str]:
-    """Yield what is not understood, in its own words."""
-    for part, negate in clauses:
-        if isinstance(part, Opaque):
-            yield f"{'unless' if negate else 'if'} {_opaque_phrase(part)} (not understood here)"
+    groups: dict[str, list[_SignedCondition]] = {}
+    for part, negate in sorted(conditions, key=lambda pair: order.get(pair[0].attribute, len(order))):
+        groups.setdefault(labels.get(part.attribute, part.attribute), []).append((part, negate))
+    for name, about in groups.items():
+        yield intents(about) if name == "intent" else f"{sanitize(name)} {_attribute_phrase(about, values)}"
+    for condition, negate in clauses:
+        if isinstance(condition, Opaque):
+            yield f"{'unless' if negate else 'if'} {_opaque_phrase(condition)} (not understood here)"
 
 
 def _opaque_phrase(part: Opaque) -> str:
     form = json.loads(part.text)
     name, operator = form.get("attributeName"), form.get("operator")
-    told = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
-    if not told or not isinstance(name, str) or not isinstance(operator, str):
+    is_condition = form.keys() <= {"type", "attributeName", "operator", "value"} and form.get("type") == "attribute"
+    if not is_condition or not isinstance(name, str) or not isinstance(operator, str):
         return sanitize(part.text)
     return f"{sanitize(name)} {sanitize(operator)} {quote(form.get('value'))}"
 
 
 def _intents(about: Sequence[_SignedCondition], most: int) -> str:
-    """Say which intents: their names alone where they are listed."""
-    asked = [(part.operator, negate) for part, negate in about]
-    if asked in ([("equals", False)], [("in", False)]):
+    operators = [(part.operator, negate) for part, negate in about]
+    if operators in ([("equals", False)], [("in", False)]):
         return _values(about[0][0].value, most, " intents")
-    if asked in ([("equals", True)], [("in", True)]):
+    if operators in ([("equals", True)], [("in", True)]):
         return f"any intent but {_values(about[0][0].value, most)}, or none"
-    if asked in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
+    if operators in ([("exists", False), ("equals", True)], [("exists", False), ("in", True)]):
         return f"any intent but {_values(about[1][0].value, most)}"
-    if asked in ([("exists", False)], [("notExists", False)]):
-        return "any intent" if asked[0][0] == "exists" else "no intent"
+    if operators in ([("exists", False)], [("notExists", False)]):
+        return "any intent" if operators[0][0] == "exists" else "no intent"
     return f"intent {_attribute_phrase(about, most)}"
 
 
 def _attribute_phrase(about: Sequence[_SignedCondition], most: int) -> str:
-    """Say what is asked of one attribute, its name before it: `below 0.7 (or not known)`.
-
-    "Not known" is a missing attribute, and where a bound is asked for also a value that is not a number.
-    """
+    """Return `below 0.7 (or not known)`: the attribute is missing, or a bound is asked for and it is not a number."""
     maybe_missing = all(negate and part.operator != "notExists" for part, negate in about)
-    bounds = [one for one in about if _is_bound(one) and (maybe_missing or not one[1])]
-    others = (_phrase(one, most) for one in about if one not in bounds)
-    asked = " and ".join([*_range(bounds), *others])
-    return f"{asked} (or not known)" if maybe_missing else asked
+    bounds = [pair for pair in about if _operator(pair) in {**_LOWS, **_HIGHS} and (maybe_missing or not pair[1])]
+    others = (_phrase(pair, most) for pair in about if pair not in bounds)
+    phrase = " and ".join([*_range(bounds), *others])
+    return f"{phrase} (or not known)" if maybe_missing else phrase
 
 
-def _is_bound(one: _SignedCondition) -> bool:
-    return _operator(one) in {**_LOWS, **_HIGHS}
-
-
-def _operator(one: _SignedCondition) -> str:
+def _operator(pair: _SignedCondition) -> str:
     """Return the operator that a bound is read with: `not >= 0.7` is below 0.7, as far as it is a number."""
-    part, negate = one
+    part, negate = pair
     return _COMPLEMENTS.get(part.operator, "") if negate else part.operator
 
 
 def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
-    """Yield the bounds of a number as one range."""
-    ends = {_operator(one): one[0].value for one in bounds}
+    ends = {_operator(pair): pair[0].value for pair in bounds}
     over = next((operator for operator in _LOWS if operator in ends), "")
     under = next((operator for operator in _HIGHS if operator in ends), "")
     if over or under:
@@ -130,9 +104,8 @@ def _range(bounds: Sequence[_SignedCondition]) -> Iterator[str]:
         yield range_phrase(low, _LOWS.get(over, ""), high, _HIGHS.get(under, ""))
 
 
-def _phrase(one: _SignedCondition, most: int) -> str:
-    """Say one condition, or its complement; what a missing attribute makes of that is said by the caller."""
-    part, negate = one
+def _phrase(pair: _SignedCondition, most: int) -> str:
+    part, negate = pair
     positive = _POSITIVE.get(part.operator, part.operator)
     denied = negate is not (positive != part.operator)
     if positive in ("equals", "in"):
@@ -144,17 +117,16 @@ def _phrase(one: _SignedCondition, most: int) -> str:
     if positive in ("exists", "notExists"):
         return "known" if (positive == "exists") is not denied else "not known"
     if part.operator in _COMPLEMENTS:
-        asked = next(_range([(part, False)]))
+        phrase = next(_range([(part, False)]))
     elif positive == "between" and isinstance(part.value, tuple):
-        asked = f"from {quote(part.value[0])} to {quote(part.value[1])}"
+        phrase = f"from {quote(part.value[0])} to {quote(part.value[1])}"
     else:
-        asked = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
-    return f"not {asked}" if denied else asked
+        phrase = f"{_PATTERNS.get(positive, sanitize(positive))} {quote(part.value)}"
+    return f"not {phrase}" if denied else phrase
 
 
 def _values(values: Value, most: int, noun: str = "") -> str:
-    """List values in words; long lists are cut and counted, as so many more of a noun."""
-    items = [quote(one) for one in (values if isinstance(values, tuple) else (values,))]
+    items = [quote(value) for value in (values if isinstance(values, tuple) else (values,))]
     if len(items) > most + 1:
         return f"{join_first(items, most)}{noun}"
     *first, last = items or ["nothing"]

@@ -9,16 +9,15 @@ if TYPE_CHECKING:
 
     Style = Callable[[str, str], str]
 
-
 _CODES: Final = {"red": "31", "green": "32", "yellow": "33", "blue": "34", "dim": "2", "bold": "1"}
 
 
 def ansi_style(colour: str, text: str) -> str:
-    """Paint text for a terminal."""
+    """Return the text in a colour of the terminal."""
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m"
 
 
 def no_style(colour: str, text: str) -> str:
-    """Leave text as it is."""
+    """Return the text unchanged."""
     del colour
     return text

@@ -1,4 +1,4 @@
-"""Drift in words: each rule of each section, with what the manifests say beside what is in CXone now."""
+"""Drift in words: each rule of each section, with the values of the manifests beside those in CXone."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.manifest.yaml_writer import format_flow, format_quoted
-from reconciler.model.change import Change, Create, HeldChange, is_copy_removal
+from reconciler.model.change import Change, Create, is_copy_removal
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
 from reconciler.render.change_summary import FieldRow, sort_for_reading, summarize_change
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Source
-
 
 CHANGED: Final = "Changed in CXone"
 MISSING: Final = "Missing in CXone"
@@ -67,7 +66,7 @@ class DriftSection:
 
     @property
     def groups(self) -> list[tuple[DriftRule, ...]]:
-        """The rules in order; three or more with equal edits together, where the first of them stood."""
+        """Return the rules in order, three or more with equal edits as one group."""
         groups: dict[object, list[DriftRule]] = {}
         for number, rule in enumerate(self.rules):
             groups.setdefault((rule.sentences, rule.fields) if rule.fields else number, []).append(rule)
@@ -77,35 +76,36 @@ class DriftSection:
 def drift_sections(drift: Drift) -> list[DriftSection]:
     """Return the sections that are not empty, in the order in which people read them."""
     plan = drift.plan
-    found = [
+    held = tuple(_change_rule(drift, item.change, f"left alone: {sanitize(item.reason)}") for item in plan.held)
+    sections = [
         DriftSection(CHANGED, _drift_rules(drift, edited_changes(plan))),
         DriftSection(MISSING, _drift_rules(drift, missing_rules(plan))),
         DriftSection(IN_THE_WAY, tuple(_blocking_rule(drift, live) for live in drift.in_the_way)),
         DriftSection(NOT_APPLIED, _drift_rules(drift, unapplied_changes(plan))),
-        DriftSection(NOT_CHANGED, tuple(_held_rule(drift, held) for held in plan.held)),
+        DriftSection(NOT_CHANGED, held),
     ]
-    return [section for section in found if section.rules]
+    return [section for section in sections if section.rules]
 
 
 def counts_phrase(drift: Drift) -> str:
     """Return `1 rule changed in CXone, 1 rule missing in CXone, 1 rule in the way, 2 changes not applied`."""
     plan = drift.plan
     rules = ((edited_changes(plan), "changed in CXone"), (missing_rules(plan), "missing in CXone"))
-    said = [f"{pluralize(len(changes), 'rule')} {what}" for changes, what in rules if changes]
-    said += remaining_phrases(drift)
+    phrases = [f"{pluralize(len(changes), 'rule')} {verb}" for changes, verb in rules if changes]
+    phrases += remaining_phrases(drift)
     rest = sum(not is_copy_removal(change) for change in unapplied_changes(plan))
-    said += [f"{pluralize(rest, 'change')} not applied"] if rest else []
-    said += [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
-    said += [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
-    return ", ".join(said) or "a clean-up left to do"
+    phrases += [f"{pluralize(rest, 'change')} not applied"] if rest else []
+    phrases += [f"{pluralize(len(plan.conflicts), 'rule')} in conflict"] if plan.conflicts else []
+    phrases += [failing_tests_phrase(len(plan.failed_tests))] if plan.failed_tests else []
+    return ", ".join(phrases) or "a clean-up left to do"
 
 
 def remaining_phrases(drift: Drift) -> list[str]:
-    """Say what differs that apply cannot change."""
-    said = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
-    said += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
-    said += ["the analysis stopped at its bound"] if count < len(drift.failed_checks) else []
-    return said or (["conversations go elsewhere by other rules"] if drift.has_unfixable_drift else [])
+    """Return the differences that apply cannot change."""
+    phrases = [f"{pluralize(len(drift.in_the_way), 'rule')} in the way"] if drift.in_the_way else []
+    phrases += [f"{pluralize(count, 'route test')} failed on the live rules"] if (count := drift.failed_tests) else []
+    phrases += ["the analysis stopped at its bound"] if count < len(drift.failed_checks) else []
+    return phrases or (["conversations go elsewhere by other rules"] if drift.has_unfixable_drift else [])
 
 
 def accepted_phrase(drift: Drift) -> str:
@@ -121,22 +121,19 @@ def held_changes_phrase(drift: Drift) -> str:
 
 
 def refusal_text(drift: Drift) -> str:
-    """Say that apply will not heal anything while the manifests fail route tests; nothing where they pass."""
+    """Return that apply refuses because route tests fail; an empty text where they pass."""
     plan = drift.plan
     return failed_tests_title(plan.failed_tests) if plan.failed_tests and plan.changes else ""
 
 
 def noted_findings(drift: Drift) -> tuple[Finding, ...]:
-    """Return what is worth knowing: stale acceptances, and ties with live rules that are not managed.
-
-    The platform does not say which rule of a tie it takes, so whether conversations stay is not known.
-    """
-    ties = (one for one in drift.plan.findings if one.code == "CXR204" and "(not managed)" in one.message)
-    return (*drift.notes, *ties)
+    """Return stale acceptances, and ties with unmanaged live rules: the platform does not define which it tries."""
+    ties = [finding for finding in drift.plan.findings if finding.code == "CXR204"]
+    return (*drift.notes, *(finding for finding in ties if "(not managed)" in finding.message))
 
 
 def unaffected_text(drift: Drift) -> str:
-    """Say that no conversation goes elsewhere, but by what is accepted or left alone."""
+    """Return that no conversation goes elsewhere, except by accepted rules and changes left alone."""
     unwanted, alone = drift.unaccepted_impact.behaviour, drift.full_impact.behaviour
     if not unwanted.complete or not (alone.complete or alone.changed):
         return NO_KNOWN_IMPACT
@@ -144,26 +141,21 @@ def unaffected_text(drift: Drift) -> str:
 
 
 def acceptance_title(drift: Drift) -> str:
-    """Say what to do with the lines of `acceptance_lines`."""
+    """Return the instruction for the lines of `acceptance_lines`."""
     where = f"the Environment {drift.plan.environment}"
-    if not drift.acceptances:
-        return f"To accept them, paste this into {where}, with a reason each:"
-    return f"To accept them, add this to `unmanaged: accept:` of {where}:"
+    paste = f"To accept them, paste this into {where}, with a reason each:"
+    return f"To accept them, add this to `unmanaged: accept:` of {where}:" if drift.acceptances else paste
 
 
 def acceptance_lines(drift: Drift) -> list[str]:
     """Return the lines of YAML that accept every rule in the way; each name reads back as it is in CXone."""
     head = [] if drift.acceptances else ["unmanaged:", "  accept:"]
     accepted = dict.fromkeys((live.rule.name, marker_digest(live.rule)) for live in drift.in_the_way)
-    return [
-        *head,
-        *(f"    - {{name: {_text(name)}, digest: {format_flow(content)}, reason: why}}" for name, content in accepted),
-    ]
-
-
-def _text(name: str) -> str:
-    """Return a name as YAML that a terminal shows whole: what would not be seen is an escape."""
-    return format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
+    for name, content in accepted:
+        # What a terminal would not show is an escape.
+        text = format_flow(name) if escape_invisible(name) == name else escape_invisible(format_quoted(name))
+        head.append(f"    - {{name: {text}, digest: {format_flow(content)}, reason: why}}")
+    return head
 
 
 def _drift_rules(drift: Drift, changes: Iterable[Change]) -> tuple[DriftRule, ...]:
@@ -171,58 +163,43 @@ def _drift_rules(drift: Drift, changes: Iterable[Change]) -> tuple[DriftRule, ..
 
 
 def _change_rule(drift: Drift, change: Change, note: str = "") -> DriftRule:
-    told = summarize_change(drift.plan, change, note)
-    said = [_missing_reason(drift, change)] if isinstance(change, Create) and not note else []
-    pairs = [_pair(row) for row in told.rows]
-    lines = [
-        *said,
-        *told.all_sentences,
-        *(row.before for row, pair in zip(told.rows, pairs, strict=True) if pair is None),
-    ]
-    return DriftRule(
-        str(change.address), change.source, tuple(lines), tuple(pair for pair in pairs if pair is not None)
-    )
-
-
-def _held_rule(drift: Drift, held: HeldChange) -> DriftRule:
-    return _change_rule(drift, held.change, f"left alone: {sanitize(held.reason)}")
-
-
-def _missing_reason(drift: Drift, change: Change) -> str:
-    """Say whether a missing rule was live before, as far as the journal knows."""
-    run = drift.last_runs.get(change.address)
-    return "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
+    summary = summarize_change(drift.plan, change, note)
+    lines = list(summary.all_sentences)
+    if isinstance(change, Create) and not note:
+        run = drift.last_runs.get(change.address)
+        reason = "never applied, or deleted in CXone" if run is None else f"deleted in CXone since {sanitize(run)}"
+        lines.insert(0, reason)
+    fields = []
+    for row in summary.rows:
+        if field := _columns(row):
+            fields.append(field)
+        else:
+            lines.append(row.before)
+    return DriftRule(str(change.address), change.source, tuple(lines), tuple(fields))
 
 
 def _blocking_rule(drift: Drift, live: LiveRule) -> DriftRule:
     plan, marker = drift.plan, live.marker
     owner = "not managed"
     if marker is not None:
-        ours = marker.owner == plan.owner
-        owner = f"an edited copy of {marker.address}" if ours else f"managed by {marker.owner}"
+        is_own = marker.owner == plan.owner
+        owner = f"an edited copy of {marker.address}" if is_own else f"managed by {marker.owner}"
     sentence = rule_phrase(live.rule, plan.queue_names, plan.labels)
-    passing = (
-        ("in the way only until apply makes the rules as the manifests say",) if live.id in drift.temporary_ids else ()
-    )
-    return DriftRule(quote(live.rule.name), None, (owner, sentence, *passing))
+    temporary = "in the way only until apply makes the rules as the manifests say"
+    notes = (temporary,) if live.id in drift.temporary_ids else ()
+    return DriftRule(quote(live.rule.name), None, (owner, sentence, *notes))
 
 
-def _pair(row: FieldRow) -> DriftField | None:
-    """Return the two columns of a row; None for a row that is a sentence.
-
-    A row says what is live and what will be. A part that is in one of them alone has a name that says so.
-    """
-    what, _, way = row.name.rpartition(" ")
+def _columns(row: FieldRow) -> DriftField | None:
+    """Return the two columns of a row; None for a row that is a sentence."""
+    subject, _, way = row.name.rpartition(" ")
     if row.after:
         return DriftField(row.name, row.after, row.before)
     if way == "added":
-        return DriftField(what, row.before, NO_VALUE)
-    return DriftField(what, NO_VALUE, row.before) if way == "removed" else None
+        return DriftField(subject, row.before, NO_VALUE)
+    return DriftField(subject, NO_VALUE, row.before) if way == "removed" else None
 
 
 def rule_names(rules: Sequence[DriftRule]) -> str:
     """Return the names of rules, the first ones where there are many."""
-    return join_first(rules, _MAX_NAMED, lambda rule: rule.name)
-
-
-_MAX_NAMED: Final = 10
+    return join_first(rules, 10, lambda rule: rule.name)

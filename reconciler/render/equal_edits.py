@@ -13,10 +13,8 @@ if TYPE_CHECKING:
 
     from reconciler.render.change_summary import ChangeSummary, FieldRow
 
-
 _Item = TypeVar("_Item")
-MIN_GROUP: Final = 3
-"""How many equal edits are one line."""
+MIN_GROUP: Final = 3  # how many equal edits are one line
 _COMPARISON: Final = re.compile(r"(.+) (>=|>|<=|<)", re.DOTALL)
 
 
@@ -30,27 +28,22 @@ def group_equal_edits(changes: Iterable[ChangeSummary]) -> list[tuple[ChangeSumm
 
 
 def common_rows(group: Sequence[ChangeSummary]) -> tuple[FieldRow, ...]:
-    """Return what differs in each rule of a group; of several descriptions, the words."""
+    """Return the rows of a group of equal edits; of several descriptions, the changed words."""
     first = group[0]
     if len(group) == 1 or first.edit is None:
         return first.rows
-    said = dict(zip(("before", "after"), map(quote, first.edit.description_words), strict=True))
-    return tuple(replace(row, **said) if row.name == "description" else row for row in first.rows)
+    words = dict(zip(("before", "after"), map(quote, first.edit.description_words), strict=True))
+    return tuple(replace(row, **words) if row.name == "description" else row for row in first.rows)
 
 
 def row_phrase(row: FieldRow) -> str:
     """Return `confidence >= 0.6 -> >= 0.7`, `queue "Cards" -> "Fraud"` or `condition added: language is "de"`."""
     if not row.after:
         return f"{row.name}: {row.before}"
-    compared = _COMPARISON.fullmatch(row.name)
-    if compared:
-        return f"{row.name} {row.before} -> {compared[2]} {row.after}"
-    return f"{row.name} {row.before} -> {row.after}"
+    comparison = _COMPARISON.fullmatch(row.name)
+    return f"{row.name} {row.before} -> {f'{comparison[2]} ' if comparison else ''}{row.after}"
 
 
 def split_group(group: Sequence[_Item]) -> Iterator[tuple[_Item, ...]]:
-    """Return what is equal: together where it is enough for one line, else each alone."""
-    if len(group) >= MIN_GROUP:
-        yield tuple(group)
-    else:
-        yield from ((change,) for change in group)
+    """Yield the group as one where it has `MIN_GROUP` members, else each member by itself."""
+    yield from [tuple(group)] if len(group) >= MIN_GROUP else [(change,) for change in group]

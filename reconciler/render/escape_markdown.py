@@ -1,8 +1,6 @@
-"""Text of ours with names from outside in it, as Markdown that can mean nothing else.
+"""Sentences with names from outside as Markdown without markup, mentions, links or references.
 
-What our words leave as a value stands in quotes, and becomes a code span; so does every other word that holds more
-than letters, digits and plain punctuation. In a code span nothing is markup, no mention, no link and no reference, for
-CommonMark, for GitHub and for whatever it adds to either.
+A value in quotes becomes a code span, and so does every word with more than letters, digits and plain punctuation.
 """
 
 from __future__ import annotations
@@ -15,24 +13,20 @@ from reconciler.text.escape import escape_invisible, sanitize
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
 QUOTED_VALUE: Final = "|".join(
-    [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")],
-)
-"""A value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks."""
+    [r'"(?:[^"\\]|\\.)*"', _STANDALONE.format(r"'(?:[^'\\]|\\.)*'"), _STANDALONE.format(r"`[^`]+`")]
+)  # a value as JSON writes it or, between spaces, as Python does; or a word of a manifest in backticks
 EXPLAIN_COMMAND: Final = re.compile(r"(?<=why: )cxroute .+$", re.DOTALL)
 """The command that explains a failed route test: one code span, not one for each of its options."""
 _PIECES: Final = re.compile(rf"(?:{QUOTED_VALUE}|\S)+|\s+%(?!\S)|\s+")
-"""What stands between spaces; values are whole, whatever spaces are in them."""
+"""Words, with values as one word, and the spaces between them."""
 _VALUE: Final = re.compile(rf"([(\[]*)({QUOTED_VALUE})([)\],.;:]*)")
 _OPENING, _CLOSING = "([", ")],.;:"
 _WORD: Final = re.compile(r"[^\W_]+(?:['-][^\W\d_]+)*|\d[\d,.]*%?|%")
 """A word, one with an apostrophe or a hyphen in it, a number."""
-_REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)
-"""What GitHub may take for a commit."""
-_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")
-"""What begins a numbered list, where it begins a line."""
+_REFERENCE: Final = re.compile(r"[0-9a-f]{7,40}", re.IGNORECASE)  # what GitHub may take for a commit
+_NUMBERED: Final = re.compile(r"^(\s*\d+)([.)])(?=\s|$)")  # what begins a numbered list, where it begins a line
 _SIGNS: Final = {"->": "→", ">=": "≥", "<=": "≤", "<": "\\<", ">": "\\>", "+": "\\+", "=": "="}
 _BARS: Final = re.compile(r"(\\*)\|")
 _BACKTICKS: Final = re.compile("`+")
@@ -40,23 +34,23 @@ _BACKTICKS: Final = re.compile("`+")
 
 def escape_markdown(text: str) -> str:
     """Return a sentence as Markdown, whole. Its invisible characters are escaped already, or are here."""
-    seen = escape_invisible(text)
-    command = EXPLAIN_COMMAND.search(seen)
-    words = seen[: command.start()] if command else seen
-    shown = "".join(_escape_piece(found.group()) for found in _PIECES.finditer(words))
-    return _NUMBERED.sub(r"\1\\\2", shown) + (code_span(command.group()) if command else "")
+    escaped = escape_invisible(text)
+    command = EXPLAIN_COMMAND.search(escaped)
+    words = escaped[: command.start()] if command else escaped
+    markdown = "".join(_escape_piece(match.group()) for match in _PIECES.finditer(words))
+    return _NUMBERED.sub(r"\1\\\2", markdown) + (code_span(command.group()) if command else "")
 
 
 def code_span(text: str) -> str:
     """Return a code span that shows just this text, on one line."""
-    shown = sanitize(text)
-    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(shown)), default=0) + 1)
-    pad = " " if shown[:1] in ("`", " ", "") or shown[-1:] in ("`", " ") else ""
-    return f"{fence}{pad}{shown}{pad}{fence}"
+    content = sanitize(text)
+    fence = "`" * (max((len(run) for run in _BACKTICKS.findall(content)), default=0) + 1)
+    pad = " " if content[:1] in ("`", " ", "") or content[-1:] in ("`", " ") else ""
+    return f"{fence}{pad}{content}{pad}{fence}"
 
 
 def unquote(value: str) -> str:
-    """Return a value in quotes without them, where it could be nothing but text: where it stands shows what it is."""
+    """Return a value without its quotes, where it cannot be mistaken for a number or a keyword."""
     bare = value[1:-1]
     if "\\" in bare or bare != bare.strip() or not re.search(r"[^\W\d]", bare):
         return value
@@ -65,12 +59,13 @@ def unquote(value: str) -> str:
 
 def unquote_values(text: str) -> str:
     """Return a sentence with its values unquoted, for where no letter may look otherwise than its neighbour."""
-    return re.sub(QUOTED_VALUE, lambda found: unquote(found.group()), text)
+    return re.sub(QUOTED_VALUE, lambda match: unquote(match.group()), text)
 
 
 def table_cell(text: str) -> str:
     """Return Markdown for a cell of a table, in which a vertical bar, in code too, is no border."""
-    return _BARS.sub(lambda found: f"{found.group(1)}{_bar(found)}", text)
+    # Behind an odd number of backslashes parsers differ on what one more means.
+    return _BARS.sub(lambda match: match[1] + ("\\|" if len(match[1]) % 2 == 0 else "\\u007c"), text)
 
 
 def code_block(lines: str, language: str) -> str:
@@ -96,8 +91,7 @@ def _escape_piece(piece: str) -> str:
         return "\u00a0%"  # a number stays with its percent sign where the line is broken
     if piece in _SIGNS:
         return _SIGNS[piece]
-    value = _VALUE.fullmatch(piece)
-    if value:
+    if value := _VALUE.fullmatch(piece):
         return f"{_escape(value[1])}{code_span(unquote(value[2]))}{_escape(value[3])}"
     core = piece.lstrip(_OPENING).rstrip(_CLOSING)
     if not core:
@@ -107,19 +101,14 @@ def _escape_piece(piece: str) -> str:
     return f"{_escape(start)}{middle}{_escape(end)}"
 
 
-def _bar(found: re.Match[str]) -> str:
-    """Escape a bar; behind an odd number of backslashes parsers differ on what one more means."""
-    return "\\|" if len(found.group(1)) % 2 == 0 else "\\u007c"
-
-
 def _is_harmless(word: str) -> bool:
     return bool(_WORD.fullmatch(word)) and not any(map(_is_reference, re.split("['-]", word)))
 
 
 def _is_reference(part: str) -> bool:
-    """Say whether GitHub may take it for a commit; a word without a digit is one."""
-    return bool(_REFERENCE.fullmatch(part)) and any(one.isdigit() for one in part)
+    """Return whether GitHub may take a part for a commit; a word without a digit is not one."""
+    return bool(_REFERENCE.fullmatch(part)) and any(character.isdigit() for character in part)
 
 
 def _escape(signs: str) -> str:
-    return "".join(f"\\{one}" if one in "[]" else one for one in signs)
+    return "".join(f"\\{character}" if character in "[]" else character for character in signs)

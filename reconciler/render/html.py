@@ -1,9 +1,6 @@
-"""A plan as one page that needs nothing else: no network, any width, light and dark, on paper; a script to filter.
+"""A plan as one self-contained HTML page, with the routing map as SVG (units are pixels).
 
-What is said is `summary`'s; how it stands is the template's, which escapes everything. Nothing but this page's own
-style and script may run in it (Content-Security-Policy by their digests).
-
-The routing map as shapes with places, for a page: who comes in, by which rule, to which queue. Units are pixels.
+The template escapes everything; the Content-Security-Policy allows the page's own style and script by their digests.
 """
 
 from __future__ import annotations
@@ -20,42 +17,33 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
-from reconciler.render.change_summary import ACTION_ORDER, sentences, source_location, visible_rows
+from reconciler.render import summary as texts
+from reconciler.render.change_summary import ACTION_ORDER, sentences, source_location
 from reconciler.render.equal_edits import common_rows, group_equal_edits
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
-from reconciler.render.summary import (
-    PlanSummary,
-    failed_tests_title,
-    finding_subject,
-    split_warnings,
-    unrelated_warnings_title,
-)
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from reconciler.render.provenance import Provenance
+    from reconciler.render.summary import PlanSummary
 
-
-MAX_LANES: Final = 24
-"""Unchanged rules that are drawn each by itself; of more, those of one queue are one."""
+MAX_LANES: Final = 24  # unchanged rules that are drawn each by itself; of more, those of one queue are one
 MAX_CHANGED: Final = 80
 """Changed rules that are drawn; a page that shows more is not looked at, and the tables have them all."""
 WIDTH: Final = 980
 _TOP, _ROW, _GAP = 34, 30, 14
-_WHO, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)
-"""Where each column begins, and how wide it is."""
-_LETTER: Final = 7.0
-"""Pixels of a letter, roughly: what does not fit is cut, and stands whole in the title."""
+_WHO, _RULE, _QUEUE = (8, 300), (380, 240), (700, 272)  # where each column begins, and how wide it is
+_LETTER: Final = 7.0  # pixels of a letter, roughly: what does not fit is cut, and stands whole in the title
 _MIN_THICKNESS, _MAX_THICKNESS, _PERCENT = 1.5, 18.0, 0.45
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A node: its text, cut to fit, and all of it."""
+    """A node of the map: `text` is cut to fit, `title` is the full text."""
 
     x: float
     y: float
@@ -68,7 +56,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A line from one node to another: a path in SVG's words, how thick, and what it says."""
+    """A line from one node to another: an SVG path, its thickness and its title."""
 
     path: str
     thickness: float
@@ -78,7 +66,7 @@ class Edge:
 
 @dataclass(frozen=True, slots=True)
 class MapDrawing:
-    """All that is drawn. `hidden_rules` are changed rules for which there is no room."""
+    """The shapes of the map; `hidden_rules` are changed rules without room."""
 
     height: float
     boxes: tuple[Box, ...]
@@ -89,36 +77,32 @@ class MapDrawing:
 def draw_map(routing: RoutingMap) -> MapDrawing:
     """Return the map's shapes: rules by their queue, so that few lines cross, the changed ones on top."""
     places = {queue: place for place, queue in enumerate(routing.queues)}
-    shown = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
-    shown.sort(key=lambda lane: (min((places[one] for one in lane.queues), default=-1), lane.state == "same"))
-    rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(shown)}
-    queues = _queues(shown, rows)
-    boxes = [*_lane_boxes(shown, rows), *queues.values()]
-    edges = [edge for lane in shown for edge in _edges(lane, rows[id(lane)], queues)]
+    lanes = [*routing.changed[:MAX_CHANGED], *_unchanged(routing)]
+    lanes.sort(key=lambda lane: (min((places[name] for name in lane.queues), default=-1), lane.state == "same"))
+    rows = {id(lane): _TOP + number * _ROW for number, lane in enumerate(lanes)}
+    queues = _queues(lanes, rows)
+    boxes = [*(box for lane in lanes for box in _lane_boxes(lane, rows[id(lane)])), *queues.values()]
+    edges = [edge for lane in lanes for edge in _edges(lane, rows[id(lane)], queues)]
     edges.sort(key=lambda edge: edge.state != "same")  # what changes lies on top
     height = max((box.y + box.height for box in boxes), default=_TOP) + _GAP
     return MapDrawing(height, tuple(boxes), tuple(edges), max(len(routing.changed) - MAX_CHANGED, 0))
 
 
 def _unchanged(routing: RoutingMap) -> list[Lane]:
-    """Return the unchanged rules; many of one queue as one."""
     same = [lane for lane in routing.lanes if lane.state == "same"]
     if len(routing.lanes) <= MAX_LANES:
         return same
     groups: dict[tuple[str, ...], list[Lane]] = {}
     for lane in same:
         groups.setdefault(lane.queues[:1], []).append(lane)
-    return [_merge_lanes(lanes) for lanes in groups.values()]
+    return [_merge_lanes(lanes) if len(lanes) > 1 else lanes[0] for lanes in groups.values()]
 
 
 def _merge_lanes(lanes: Sequence[Lane]) -> Lane:
-    if len(lanes) == 1:
-        return lanes[0]
-    named = join_first(lanes, 20, lambda lane: lane.rule)
     return replace(
         lanes[0],
         callers=f"{len(lanes):,} unchanged rules",
-        conditions=named,
+        conditions=join_first(lanes, 20, lambda lane: lane.rule),
         rule="unchanged",
         before=lanes[0].queues[:1],
         after=lanes[0].queues[:1],
@@ -126,34 +110,30 @@ def _merge_lanes(lanes: Sequence[Lane]) -> Lane:
     )
 
 
-def _lane_boxes(lanes: Sequence[Lane], rows: Mapping[int, float]) -> Iterator[Box]:
-    for lane in lanes:
-        y = rows[id(lane)]
-        title = f"{lane.callers}: {lane.conditions}" if lane.callers != lane.conditions else lane.conditions
-        yield _box(_WHO, y, unquote_values(lane.callers), unquote_values(title), lane.state)
-        yield _box(_RULE, y, unquote_values(lane.rule), unquote_values(lane.rule), lane.state)
+def _lane_boxes(lane: Lane, y: float) -> tuple[Box, Box]:
+    callers, rule = unquote_values(lane.callers), unquote_values(lane.rule)
+    title = f"{lane.callers}: {lane.conditions}" if lane.callers != lane.conditions else lane.conditions
+    return _box(_WHO, y, callers, unquote_values(title), lane.state), _box(_RULE, y, rule, rule, lane.state)
 
 
 def _queues(lanes: Sequence[Lane], rows: Mapping[int, float]) -> dict[str, Box]:
-    """Put each queue where the rules are that lead there, and none over another."""
     ys: dict[str, list[float]] = {}
     for lane in lanes:
         for queue in lane.queues:
             ys.setdefault(queue, []).append(rows[id(lane)])
-    wanted = sorted((sum(found) / len(found), queue) for queue, found in ys.items())
-    placed: dict[str, Box] = {}
+    boxes: dict[str, Box] = {}
     lowest = float(_TOP)
-    for middle, queue in wanted:
+    for middle, queue in sorted((sum(rows_of) / len(rows_of), queue) for queue, rows_of in ys.items()):
         y = max(middle, lowest)
-        placed[queue] = _box(_QUEUE, y, queue, queue, "same")
+        boxes[queue] = _box(_QUEUE, y, queue, queue, "same")
         lowest = y + _ROW
-    return placed
+    return boxes
 
 
 def _box(column: tuple[int, int], y: float, text: str, title: str, state: LaneState) -> Box:
     most = int((column[1] - 16) / _LETTER)
-    shown = text if len(text) <= most else f"{text[: most - 1]}…"
-    return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=shown, title=title, state=state)
+    label = text if len(text) <= most else f"{text[: most - 1]}…"
+    return Box(x=column[0], y=y, width=column[1], height=_ROW - 6, text=label, title=title, state=state)
 
 
 def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
@@ -161,26 +141,16 @@ def _edges(lane: Lane, y: float, queues: Mapping[str, Box]) -> Iterator[Edge]:
     middle = y + (_ROW - 6) / 2
     thick = min(_MIN_THICKNESS + _PERCENT * lane.share, _MAX_THICKNESS)
     share = f", {lane.share:.1f} % of callers have such an intent" if lane.share else ""
-    yield Edge(
-        _curve(sum(_WHO), middle, _RULE[0], middle),
-        thick,
-        lane.state,
-        unquote_values(f"{lane.callers}: {lane.rule}{share}"),
-    )
+    title = unquote_values(f"{lane.callers}: {lane.rule}{share}")
+    yield Edge(_curve(sum(_WHO), middle, _RULE[0], middle), thick, lane.state, title)
     for queue in lane.queues:
-        box = queues[queue]
-        state = _state(lane, queue)
-        said = {"gone": " no more", "new": ", new"}.get(state, "")
+        box, state = queues[queue], lane.state
+        if state != "same":
+            missing: LaneState = "new" if queue not in (lane.before or ()) else state
+            state = missing if queue in (lane.after or ()) else "gone"
+        suffix = {"gone": " no more", "new": ", new"}.get(state, "")
         path = _curve(sum(_RULE), middle, _QUEUE[0], box.y + box.height / 2)
-        yield Edge(path, thick, state, f"{unquote_values(lane.rule)} to {queue}{said}")
-
-
-def _state(lane: Lane, queue: str) -> LaneState:
-    if lane.state == "same":
-        return "same"
-    if queue not in (lane.after or ()):
-        return "gone"
-    return "new" if queue not in (lane.before or ()) else lane.state
+        yield Edge(path, thick, state, f"{unquote_values(lane.rule)} to {queue}{suffix}")
 
 
 def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
@@ -190,6 +160,7 @@ def _curve(x1: float, y1: float, x2: float, y2: float) -> str:
 
 _TEMPLATES: Final = Path(__file__).parent / "templates"
 _PIECES: Final = re.compile(f"({QUOTED_VALUE})")
+_TYPESET: Final = (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%"))
 _MAX_UNBREAKABLE: Final = 20
 SENTENCES: Final = {"not_known": UNKNOWN_NOTE, "others": OTHERS_UNCHANGED, "waiting": WAITING_NOTE}
 
@@ -202,16 +173,16 @@ class TextPiece(NamedTuple):
 
     @property
     def is_unbreakable(self) -> bool:
-        """Say whether it stays on one line: a short name with hyphens, such as de-AT, where a line may not end."""
+        """Return whether the piece stays on one line: a short name with hyphens, such as de-AT."""
         return "-" in self.text and len(self.text) <= _MAX_UNBREAKABLE and not any(map(str.isspace, self.text))
 
 
 def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenance) -> str:
     """Return the page."""
-    style, script = (_file(name) for name in ("report.css", "report.js"))
+    style, script = ((_TEMPLATES / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
     sources = f"style-src {_digest(style)}; script-src {_digest(script)}"
     policy = f"default-src 'none'; {sources}; base-uri 'none'; form-action 'none'"
-    near, far = split_warnings(summary)
+    near, far = texts.split_warnings(summary)
     actions = Counter(change.action for change in summary.changes)
     return _template().render(
         summary=summary,
@@ -222,62 +193,44 @@ def render_html(summary: PlanSummary, routing: RoutingMap, provenance: Provenanc
         shown=MAX_SHOWN,
         queues=list(lanes_by_queue(routing)),
         policy=policy,
-        # Both are files of ours, and stand in elements whose content is no markup.
-        style=Markup(style),  # noqa: S704 - ours
-        script=Markup(script),  # noqa: S704 - ours
+        style=Markup(style),  # noqa: S704 - a file of this package, in an element without markup
+        script=Markup(script),  # noqa: S704 - likewise
         actions=[(kind, actions[kind]) for kind in ACTION_ORDER if actions[kind]],
         phrases=SENTENCES,
         near=near,
         far=far,
-        far_title=unrelated_warnings_title(far),
-        tests_title=failed_tests_title(summary.failed_tests),
-        infos=[one for one in summary.notes if one.severity == "info"],
+        far_title=texts.unrelated_warnings_title(far),
+        tests_title=texts.failed_tests_title(summary.failed_tests),
+        infos=[finding for finding in summary.notes if finding.severity == "info"],
         still=[lane for lane in (*routing.lanes, *routing.disabled) if lane.state in ("same", "off")],
     )
 
 
 def split_sentence(text: str) -> list[TextPiece]:
-    """Part a sentence into its words and the values in quotes; arrows as people draw them."""
-    seen = escape_invisible(text)
-    command = EXPLAIN_COMMAND.search(seen)
-    found = [
-        TextPiece(unquote(part), is_value=True) if number % 2 else TextPiece(_typeset(part), is_value=False)
-        for number, part in enumerate(_PIECES.split(seen[: command.start()] if command else seen))
-    ]
-    found += [TextPiece(command.group(), is_value=True)] if command else []
-    return [piece for piece in found if piece.text]
-
-
-def _typeset(words: str) -> str:
-    for typed, drawn in (("->", "→"), (">=", "≥"), ("<=", "≤"), (" %", "\u00a0%")):
-        words = words.replace(typed, drawn)
-    return words
+    """Return the words and the quoted values of a sentence, with typographic arrows."""
+    escaped = escape_invisible(text)
+    command = EXPLAIN_COMMAND.search(escaped)
+    pieces = []
+    for number, part in enumerate(_PIECES.split(escaped[: command.start()] if command else escaped)):
+        words = unquote(part) if number % 2 else part
+        for typed, drawn in () if number % 2 else _TYPESET:
+            words = words.replace(typed, drawn)
+        pieces.append(TextPiece(words, is_value=bool(number % 2)))
+    pieces += [TextPiece(command.group(), is_value=True)] if command else []
+    return [piece for piece in pieces if piece.text]
 
 
 @cache
 def _template() -> Template:
+    loader = FileSystemLoader(_TEMPLATES)
     environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    filters = {
-        "pieces": split_sentence,
-        "place": source_location,
-        "plain": sanitize,
-        "says": sentences,
-        "noticed": visible_rows,
-        "bare": unquote_values,
-    }
-    environment.filters.update(filters, subject=finding_subject, common_rows=common_rows, equal_edits=group_equal_edits)
+    environment.filters.update(pieces=split_sentence, place=source_location, plain=sanitize, says=sentences)
+    environment.filters.update(bare=unquote_values, subject=texts.finding_subject)
+    environment.filters.update(common_rows=common_rows, equal_edits=group_equal_edits)
     environment.globals.update(counted=pluralize, number=quote)
     return environment.get_template("report.html.j2")
-
-
-def _file(name: str) -> str:
-    return (_TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _digest(text: str) -> str:

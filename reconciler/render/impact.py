@@ -1,7 +1,6 @@
-"""Who goes elsewhere, in words: which conversations, from where to where, an example of each; what is not known.
+"""The impact on conversations in words: cases with origins, destination and example, and the unknown cases.
 
-Every form of a plan says these words; a form only lays them out. A row is exact: it may shorten a list of values, and
-never leaves a condition out.
+A row is exact: it may shorten a list of values, and never leaves a condition out.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase
-from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
+from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
 from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phrase
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phrase
@@ -24,11 +23,12 @@ if TYPE_CHECKING:
     from reconciler.behaviour.diff.rows import ImpactRow
     from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 
+    Names = Mapping[str, str]
+    _Pair = tuple[ImpactRow, ShareRange | None]
 
 DEFAULT_ROUTING: Final = "the tenant's default"
 MAX_SHOWN: Final = 20
-ALL_ROWS: Final = 10**9
-"""How many rows are shown to who wants to see all."""
+ALL_ROWS: Final = 10**9  # how many rows are shown to who wants to see all
 NO_IMPACT: Final = "No conversation goes elsewhere (proven)."
 NO_KNOWN_IMPACT: Final = "No conversation is known to go elsewhere."
 TITLE: Final = "Who is affected"
@@ -43,17 +43,14 @@ _MAX_UNKNOWN: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactCase:
-    """Conversations that go elsewhere: who, from where to where, which share of the sample, an example, exceptions."""
+    """Conversations that go elsewhere: callers, origins, destination, share of the sample, example, exceptions."""
 
     callers: str
-    origins: tuple[str, ...]
-    """Where they go today; several where each goes to one of them."""
+    origins: tuple[str, ...]  # where they go today; several where each goes to one of them
     destination: str
-    share: str
-    """`3.1 %`; empty where there is no sample."""
+    share: str  # `3.1 %`; empty where there is no sample
     example: str
-    rules: str
-    """Which rules take it: `by cards/vip`, `cards/vip -> no rule`."""
+    rules: str  # which rules take it: `by cards/vip`, `cards/vip -> no rule`
     exceptions: tuple[str, ...]
 
     @property
@@ -64,12 +61,12 @@ class ImpactCase:
     @property
     def route(self) -> str:
         """Return `"Card Services" -> "General"`."""
-        return f"{'; '.join(self.origins)} -> {self.destination}"
+        return f"{self.origin} -> {self.destination}"
 
 
 @dataclass(frozen=True, slots=True)
 class QueueBalance:
-    """What one queue gets of the sample today and afterwards, `3.1 to 5.0 %`, and the change: `-2.5 %`."""
+    """The share of one queue in the sample before and after, `3.1 to 5.0 %`, and the change: `-2.5 %`."""
 
     queue: str
     before: str
@@ -79,151 +76,106 @@ class QueueBalance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactSummary:
-    """All that is said of who goes elsewhere."""
+    """The impact on conversations as texts."""
 
     title: str
-    share: str
-    cases: tuple[ImpactCase, ...]
-    balance: tuple[QueueBalance, ...]
-    """The queues that conversations come to or leave; none without a sample."""
-    hidden_cases: int
-    """Further cases that are not among `cases`."""
-    hidden_share: str
-    """Their share of the sample: `2.1 %`; empty where there is none."""
-    unknown: tuple[str, ...]
-    """Of whom nothing is known; where there are many, the last one counts the others."""
-    premise: str = ""
-    """On which known types of attributes all this rests; empty where it rests on none."""
+    share: str = ""
+    cases: tuple[ImpactCase, ...] = ()
+    balance: tuple[QueueBalance, ...] = ()  # the queues that conversations come to or leave; none without a sample
+    hidden_cases: int = 0  # further cases that are not among `cases`
+    hidden_share: str = ""  # their share of the sample: `2.1 %`; empty where there is none
+    unknown: tuple[str, ...]  # of whom nothing is known; where there are many, the last one counts the others
+    premise: str = ""  # on which known types of attributes all this rests; empty where it rests on none
 
     @property
     def is_complete(self) -> bool:
-        """Say whether everybody else is known to stay."""
+        """Return whether all other conversations are known to stay."""
         return not self.unknown
 
     def rest_text(self, extra_hidden: int = 0) -> str:
-        """Count the rows that are not shown, `extra_hidden` of `cases` among them; nothing where all are."""
-        more = self.hidden_cases + extra_hidden
+        """Return the number of hidden rows, `extra_hidden` of `cases` among them, or an empty text."""
+        count = self.hidden_cases + extra_hidden
         share = f", {self.hidden_share} of callers" if self.hidden_share and not extra_hidden else ""
-        return f"and {pluralize(more, 'more row')}{share}" if more else ""
+        return f"and {pluralize(count, 'more row')}{share}" if count else ""
 
 
 def summarize_impact(
     behaviour: BehaviourChange,
-    names: Mapping[str, str],
-    labels: Mapping[str, str],
+    names: Names,
+    labels: Names,
     traffic: TrafficImpact | None = None,
     limit: int = MAX_SHOWN,
 ) -> ImpactSummary:
-    """Return who goes elsewhere, or that nobody does, or what is not known.
-
-    `names` are queues by id, `labels` what people call attributes that the API knows by longer names. Up to `limit`
-    rows are told, those of most callers first; with `ALL_ROWS` all of them, each value included.
-    """
-    unknown, rests = _unknown(behaviour, labels), premise(behaviour, labels)
+    """Return the impact, up to `limit` rows, those of most callers first; with `ALL_ROWS` all rows and values."""
+    unknown, basis = _unknown(behaviour, labels), premise(behaviour, labels)
     if not behaviour.rows:
-        return ImpactSummary(
-            title=NO_KNOWN_IMPACT if unknown else NO_IMPACT,
-            share="",
-            cases=(),
-            balance=(),
-            hidden_cases=0,
-            hidden_share="",
-            unknown=unknown,
-            premise=rests,
-        )
-    share = f"{_total(traffic.total, unknown)} of {_sample(traffic)}" if traffic else "share of callers unknown"
+        return ImpactSummary(title=NO_KNOWN_IMPACT if unknown else NO_IMPACT, unknown=unknown, premise=basis)
+    share = "share of callers unknown"
+    if traffic:
+        total = f"at least {traffic.total.least:.1f} %" if unknown else share_phrase(traffic.total)
+        share = f"{total} of {sanitize(traffic.sample.period or traffic.sample.name)}"
     ordered = _ordered(behaviour, traffic, labels)
     values = ALL_ROWS if limit == ALL_ROWS else FEW_VALUES
-    together = [one for one in ordered if one[0].unlikely] if limit < ALL_ROWS else []
+    together = [pair for pair in ordered if pair[0].unlikely] if limit < ALL_ROWS else []
     if len(together) > 1:
-        ordered = [one for one in ordered if not one[0].unlikely]
-    readable = [one for one in ordered if limit > MAX_SHOWN or len(one[0].excepts) <= _MAX_EXCEPTIONS]
-    shown = readable[:limit] or ordered[:1]
-    told_of = {id(row) for row, _ in shown}
-    left = [share for row, share in ordered if id(row) not in told_of]
-    told = tuple(_case(row, share, names, labels, values) for row, share in shown)
+        ordered = [pair for pair in ordered if not pair[0].unlikely]
+    readable = [pair for pair in ordered if limit > MAX_SHOWN or len(pair[0].excepts) <= _MAX_EXCEPTIONS]
+    visible = readable[:limit] or ordered[:1]
+    visible_ids = {id(row) for row, _ in visible}
+    hidden = [share for row, share in ordered if id(row) not in visible_ids]
+    cases = tuple(_case(row, share, names, labels, values) for row, share in visible)
     if len(together) > 1:
-        told += (_merge_unlikely_rows(together, traffic, names, labels),)
-    balance = _balance(behaviour, traffic, names) if traffic else ()
+        cases += (_merge_unlikely_rows(together, traffic, names, labels),)
     return ImpactSummary(
         title=TITLE,
         share=share,
-        cases=told,
-        balance=balance,
-        hidden_cases=len(left),
-        hidden_share=_total_share(left, traffic),
+        cases=cases,
+        balance=_balance(behaviour, traffic, names) if traffic else (),
+        hidden_cases=len(hidden),
+        hidden_share=_total_share(hidden, traffic),
         unknown=unknown,
-        premise=rests,
+        premise=basis,
     )
 
 
-def premise(behaviour: BehaviourChange, labels: Mapping[str, str]) -> str:
-    """Say on which known types the answer rests; nothing where it rests on none."""
+def premise(behaviour: BehaviourChange, labels: Names) -> str:
+    """Return the known types on which the answer rests, as a sentence, or an empty text."""
     return f"This holds where {types_phrase(behaviour.rests_on, labels)}." if behaviour.rests_on else ""
 
 
-def destination_phrase(destination: Destination, names: Mapping[str, str]) -> str:
-    """Say a destination: a queue, a split with percents, no queue, or the tenant's default."""
+def destination_phrase(destination: Destination, names: Names) -> str:
+    """Return a destination in words: a queue, a split with percents, no queue, or the tenant's default."""
     return DEFAULT_ROUTING if destination is None else split_phrase(destination, lambda queue: _queue(queue, names))
 
 
 def share_phrase(share: ShareRange) -> str:
-    """Say a share of a sample: `3.1 %`; "at most" where the sample does not tell enough."""
+    """Return a share of a sample: `3.1 %`, or `at most 3.1 %` where the sample leaves it open."""
     shown = "under 0.1" if 0 < share.most < 0.1 else f"{share.most:.1f}"  # noqa: PLR2004 - what one digit can show
     return f"{'' if share.least == share.most else 'at most '}{shown} %"
 
 
-def _total(total: ShareRange, unknown: Sequence[str]) -> str:
-    """Say the share of all who go elsewhere; where of some nothing is known, they may be more."""
-    return f"at least {total.least:.1f} %" if unknown else share_phrase(total)
+def _ordered(behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Names) -> list[_Pair]:
+    """Return the rows by share of the traffic, then by intents; unlikely and not understood ones last."""
 
+    def rank(pair: _Pair) -> tuple[bool, float, bool, int, int]:
+        row, share = pair
+        known = [(part, negate) for part, negate in row.where if isinstance(part, Condition)]
+        intents = [
+            len(part.value) if isinstance(part.value, tuple) else 1
+            for part, negate in known
+            if labels.get(part.attribute) == "intent" and not negate and part.operator in ("equals", "in")
+        ]
+        most, size = share.most if share else 0.0, len(row.where)
+        return bool(row.unlikely), -most, len(known) < size, -min(intents, default=0), size
 
-def _sample(moved: TrafficImpact) -> str:
-    return sanitize(moved.sample.period or moved.sample.name)
-
-
-def _ordered(
-    behaviour: BehaviourChange, moved: TrafficImpact | None, labels: Mapping[str, str]
-) -> list[tuple[ImpactRow, ShareRange | None]]:
-    """Order rows by their share of the traffic, else by how much they name: who matters most stands first.
-
-    Those that hang on something that is not understood, or on a value of a type that no rule compares, stand last.
-    """
     shares: Sequence[ShareRange | None] = moved.rows if moved else [None] * len(behaviour.rows)
-    return sorted(
-        zip(behaviour.rows, shares, strict=True),
-        key=lambda row: (
-            bool(row[0].unlikely),
-            -row[1].most if row[1] else 0.0,
-            any(not isinstance(part, Condition) for part, _ in row[0].where),
-            -_intent_count(row[0], labels),
-            len(row[0].where),
-        ),
-    )
+    return sorted(zip(behaviour.rows, shares, strict=True), key=rank)
 
 
-def _intent_count(row: ImpactRow, labels: Mapping[str, str]) -> int:
-    """Return how many intents a row names; none where it leaves that open: who is named reads best."""
-    sizes = [
-        len(part.value) if isinstance(part.value, tuple) else 1
-        for part, negate in row.where
-        if isinstance(part, Condition)
-        and labels.get(part.attribute) == "intent"
-        and not negate
-        and part.operator in ("equals", "in")
-    ]
-    return min(sizes, default=0)
-
-
-def _case(
-    row: ImpactRow, share: ShareRange | None, names: Mapping[str, str], labels: Mapping[str, str], values: int
-) -> ImpactCase:
+def _case(row: ImpactRow, share: ShareRange | None, names: Names, labels: Names, values: int) -> ImpactCase:
     *befores, after = _destination_phrases(row, names)
     if values == FEW_VALUES and len(befores) > _MAX_ORIGINS:
-        befores = [
-            *befores[: _MAX_ORIGINS - 1],
-            f"{befores[_MAX_ORIGINS - 1]} and {len(befores) - _MAX_ORIGINS} more",
-        ]
+        befores = [*befores[: _MAX_ORIGINS - 1], f"{befores[_MAX_ORIGINS - 1]} and {len(befores) - _MAX_ORIGINS} more"]
     return ImpactCase(
         callers=clauses_phrase(row.where, labels, values),
         origins=tuple(befores),
@@ -235,25 +187,17 @@ def _case(
     )
 
 
-def _merge_unlikely_rows(
-    rows: Sequence[tuple[ImpactRow, ShareRange | None]],
-    moved: TrafficImpact | None,
-    names: Mapping[str, str],
-    labels: Mapping[str, str],
-) -> ImpactCase:
-    """Tell as one of several rows that only attributes make whose type no rule expects, and no document declares."""
+def _merge_unlikely_rows(rows: Sequence[_Pair], moved: TrafficImpact | None, names: Names, labels: Names) -> ImpactCase:
+    """Return one case for the rows that differ only where an attribute has a type that no rule expects."""
     attributes = dict.fromkeys(labels.get(name, name) for row, _ in rows for name in row.unlikely)
-    ways = [_destination_phrases(row, names) for row, _ in rows]
-    befores, afters = (
-        tuple(dict.fromkeys(several)) for several in ([b for w in ways for b in w[:-1]], [w[-1] for w in ways])
-    )
+    phrases = [_destination_phrases(row, names) for row, _ in rows]
     first = rows[0][0]
     return ImpactCase(
         callers=f"some conversations in which {' or '.join(map(sanitize, attributes))}"
         " is of another type, text or number,"
         f" than the rules compare it with: {pluralize(len(rows), 'row')}, which -v and JSON list",
-        origins=befores,
-        destination="; ".join(afters),
+        origins=tuple(dict.fromkeys(origin for *origins, _ in phrases for origin in origins)),
+        destination="; ".join(dict.fromkeys(after for *_, after in phrases)),
         share=_total_share([share for _, share in rows], moved),
         example=conversation_phrase(first.example.attributes, labels),
         rules=_rules(first),
@@ -261,63 +205,53 @@ def _merge_unlikely_rows(
     )
 
 
-def _destination_phrases(row: ImpactRow, names: Mapping[str, str]) -> list[str]:
-    """Say where a row's conversations go today, and afterwards; exactly, where two of these would read alike."""
-    goes = (*row.origins, row.after)
-    said = [destination_phrase(one, names) for one in goes]
+def _destination_phrases(row: ImpactRow, names: Names) -> list[str]:
+    """Return the origins of a row and its destination; with ids where two of them would read alike."""
+    destinations = (*row.origins, row.after)
+    phrases = [destination_phrase(item, names) for item in destinations]
     # The order of shares that are nearly equal tells nobody anything.
-    alike = {tuple(sorted(one.split(", "))) for one in said}
-    return said if len(alike) == len(said) else [_exact_destination(one, names) for one in goes]
+    alike = {tuple(sorted(item.split(", "))) for item in phrases}
+    return phrases if len(alike) == len(phrases) else [_exact_destination(item, names) for item in destinations]
 
 
-def _exact_destination(destination: Destination, names: Mapping[str, str]) -> str:
-    """Say a destination with the queues' ids, and with as many digits as tell it from any other."""
+def _exact_destination(destination: Destination, names: Names) -> str:
     if not destination:
         return destination_phrase(destination, names)
     parts = ((f"{100 * float(share):.15g} % " if share != 1 else "", queue) for queue, share in destination)
     return ", ".join(f"{share}{_with_id(queue, names)}" for share, queue in parts)
 
 
-def _with_id(queue: str, names: Mapping[str, str]) -> str:
+def _with_id(queue: str, names: Names) -> str:
     return f"{_queue(queue, names)} ({sanitize(queue)})" if queue in names else _queue(queue, names)
 
 
 def _total_share(shares: Sequence[ShareRange | None], moved: TrafficImpact | None) -> str:
-    """Say which share of the sample the rows that are left out move in all."""
     if moved is None or not shares:
         return ""
-    known = [share for share in shares if share is not None]
-    most = min(sum(share.most for share in known), moved.total.most)
-    return share_phrase(ShareRange(min(sum(share.least for share in known), most), most))
+    ranges = [share for share in shares if share is not None]
+    most = min(sum(share.most for share in ranges), moved.total.most)
+    return share_phrase(ShareRange(min(sum(share.least for share in ranges), most), most))
 
 
-def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Mapping[str, str]) -> tuple[QueueBalance, ...]:
-    """Say what the queues get that conversations come to or leave, those that gain or lose most first."""
+def _balance(behaviour: BehaviourChange, moved: TrafficImpact, names: Names) -> tuple[QueueBalance, ...]:
     touched = {queue for row in behaviour.rows for split in (*row.origins, row.after) for queue in _queues(split)}
-    told = [one for one in moved.balance if one.queue in touched or behaviour.undecided]
-    often = Counter(_queue_or_default(one, names) for one in told)
-    return tuple(
-        QueueBalance(_distinct_queue(one, names, often), _range(one.before), _range(one.after), _range(one.change, "+"))
-        for one in told
-    )
+    balance = [item for item in moved.balance if item.queue in touched or behaviour.undecided]
+    fixed = {None: DEFAULT_ROUTING, "": "no queue"}
+    labels = [_queue(item.queue, names) if item.queue else fixed[item.queue] for item in balance]
+    often = Counter(labels)
+    rows = []
+    for item, label in zip(balance, labels, strict=True):
+        name = _with_id(item.queue, names) if item.queue and often[label] > 1 else label
+        rows.append(QueueBalance(name, _range(item.before), _range(item.after), _range(item.change, "+")))
+    return tuple(rows)
 
 
 def _queues(split: Destination) -> tuple[str | None, ...]:
     return (None,) if split is None else tuple(queue for queue, _ in split) or ("",)
 
 
-def _queue_or_default(one: QueueShare, names: Mapping[str, str]) -> str:
-    return _queue(one.queue, names) if one.queue else DEFAULT_ROUTING if one.queue is None else "no queue"
-
-
-def _distinct_queue(one: QueueShare, names: Mapping[str, str], often: Mapping[str, int]) -> str:
-    """Name a queue, with its id where another one has that name."""
-    said = _queue_or_default(one, names)
-    return _with_id(one.queue, names) if one.queue and often[said] > 1 else said
-
-
 def _range(share: ShareRange, sign: Literal["-", "+"] = "-") -> str:
-    least, most = (f"{round(one, 1) + 0.0:{sign}.1f}" for one in (share.least, share.most))
+    least, most = (f"{round(value, 1) + 0.0:{sign}.1f}" for value in (share.least, share.most))
     return f"{most} %" if least == most else f"{least} to {most} %"
 
 
@@ -327,7 +261,6 @@ def _rules(row: ImpactRow) -> str:
 
 
 def _winner_phrase(rules: Sequence[RoutingEntry | None]) -> str:
-    """Name the first rule that takes conversations of a row, and count the others."""
     named = [entry for entry in rules if entry is not None]
     if not named:
         return "no rule"
@@ -335,15 +268,15 @@ def _winner_phrase(rules: Sequence[RoutingEntry | None]) -> str:
     return first if len(rules) == 1 else f"{first} and {len(rules) - 1:,} more"
 
 
-def _unknown(behaviour: BehaviourChange, labels: Mapping[str, str]) -> tuple[str, ...]:
+def _unknown(behaviour: BehaviourChange, labels: Names) -> tuple[str, ...]:
     unknown = behaviour.undecided
-    told = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MAX_UNKNOWN]]
+    phrases = [clauses_phrase(tuple(clauses), labels) for clauses in unknown[:_MAX_UNKNOWN]]
     if len(unknown) > _MAX_UNKNOWN:
-        told.append(f"and {pluralize(len(unknown) - _MAX_UNKNOWN, 'further case')}; --format json lists all.")
-    return tuple(told)
+        phrases.append(f"and {pluralize(len(unknown) - _MAX_UNKNOWN, 'further case')}; --format json lists all.")
+    return tuple(phrases)
 
 
-def _queue(queue: str, names: Mapping[str, str]) -> str:
+def _queue(queue: str, names: Names) -> str:
     """Return a queue's name; the "queue" of a target that is not understood is its JSON."""
     if queue not in names and queue.startswith('{"'):
         return f"something that cxroute does not understand ({sanitize(queue)})"

@@ -1,4 +1,4 @@
-"""Where a plan was made: which repository, commit and run, for links that are ours."""
+"""The origin of a plan: the repository, the commit and the run, for links."""
 
 from __future__ import annotations
 
@@ -13,15 +13,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class SourceLinks:
-    """All of it may be unknown (empty); then nothing is linked."""
+    """The parts of a link to a manifest; without a repository or a commit there is no link."""
 
-    repository: str = ""
-    """Its address, `https://github.com/acme/routing`."""
+    repository: str = ""  # its address, `https://github.com/acme/routing`
     commit: str = ""
-    run: str = ""
-    """The address of the run's log."""
-    prefix: str = ""
-    """What stands before a manifest's path in the repository: `teams/emea/`, or nothing."""
+    run: str = ""  # the address of the run's log
+    prefix: str = ""  # what stands before a manifest's path in the repository: `teams/emea/`, or nothing
 
     def link(self, source: Source) -> str:
         """Return the permanent address of a manifest's line; empty where it is not known, or not in the repository."""
@@ -38,10 +35,9 @@ class SourceLinks:
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """What stands under a plan: its name, when live was read, and where it was made."""
+    """The foot of a plan: its id, the time at which the live rules were read, and its origin."""
 
     plan_id: str
     read_at: str
     links: SourceLinks
-    banner: str = ""
-    """What stands above everything: that all is simulated."""
+    banner: str = ""  # what stands above everything: that all is simulated

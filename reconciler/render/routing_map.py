@@ -19,33 +19,24 @@ if TYPE_CHECKING:
 
     from reconciler.plan.plan import Plan
 
-
-LaneState = Literal["same", "new", "gone", "changed", "off"]
-"""What the plan does to a rule's part in routing; `off` takes none, before or after."""
-
+LaneState = Literal["same", "new", "gone", "changed", "off"]  # an `off` rule is disabled before and after the plan
 _MAX_INTENTS: Final = 3
 _ORDER: Final[tuple[LaneState, ...]] = ("gone", "changed", "new", "same", "off")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lane:
-    """One rule on the map: who comes in, by which rule, to which queues before and after.
-
-    A queue is a name as people read it, or `no queue`. Where the rule takes no part, on that side, it is None.
-    """
+    """One rule on the map. Queues are display names, or `no queue`; None where the rule is absent or disabled."""
 
     rule: str
-    callers: str
-    """`"card_not_working", "card_acceptance" and 3 more`."""
-    conditions: str
-    """All that it asks for."""
+    callers: str  # `"card_not_working", "card_acceptance" and 3 more`
+    conditions: str  # all that it asks for
     before: tuple[str, ...] | None
     after: tuple[str, ...] | None
     state: LaneState
     managed: bool
     priority: float
-    share: float
-    """Percent of the sample with one of its intents; 0 without a sample, or where it names none."""
+    share: float  # percent of the sample with one of its intents; 0 without a sample, or where it names none
 
     @property
     def queues(self) -> tuple[str, ...]:
@@ -55,11 +46,10 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class RoutingMap:
-    """All rules that take part, changed ones first, then as they are tried. `sample` says what shares are of."""
+    """All enabled rules, changed ones first, then in order of evaluation; `sample` is the period of the shares."""
 
     lanes: tuple[Lane, ...]
-    disabled: tuple[Lane, ...]
-    """Rules that take part neither before nor after: they are switched off."""
+    disabled: tuple[Lane, ...]  # rules that take part neither before nor after: they are switched off
     sample: str
 
     @property
@@ -77,72 +67,50 @@ class RoutingMap:
 
 def build_routing_map(plan: Plan) -> RoutingMap:
     """Return the map of a plan."""
-    way = build_transition(plan)
-    intents = _intent_shares(plan)
-    drawing = _LaneBuilder(plan, intents)
-    pairs = [(entry, entry) for entry in way.fixed] + [(move.before, move.after) for move in way.moves]
-    lanes = [drawing.lane(before, after) for before, after in pairs]
+    transition, intents = build_transition(plan), _intent_shares(plan)
+    lanes = [_lane(plan, intents, entry, entry) for entry in transition.fixed]
+    lanes += [_lane(plan, intents, move.before, move.after) for move in transition.moves]
     sign = 1 if plan.desired.evaluation == "lowest-first" else -1
     lanes.sort(key=lambda lane: (_ORDER.index(lane.state), sign * lane.priority, lane.rule))
     sample = plan.traffic_impact.sample if plan.traffic_impact else None
-    told = sanitize(sample.period or sample.name) if sample else ""
-    part = tuple(lane for lane in lanes if lane.state != "off")
-    return RoutingMap(part, tuple(lane for lane in lanes if lane.state == "off"), told)
+    period = sanitize(sample.period or sample.name) if sample else ""
+    enabled = tuple(lane for lane in lanes if lane.state != "off")
+    return RoutingMap(enabled, tuple(lane for lane in lanes if lane.state == "off"), period)
 
 
-@dataclass(frozen=True, slots=True)
-class _LaneBuilder:
-    plan: Plan
-    intents: Mapping[str, float]
-
-    def lane(self, before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
-        """Return the lane of a rule that is there before, after, or both."""
-        old, new = _if_enabled(before), _if_enabled(after)
-        named = new or old or after or before
-        if named is None:
-            raise AssertionError("a move is of a rule")
-        rule = named.rule
-        return Lane(
-            rule=sanitize(named.name) if named.address else quote(named.name),
-            callers=self._callers(rule),
-            conditions=conditions_phrase(rule, self.plan.labels),
-            before=self._queues(old),
-            after=self._queues(new),
-            state=_state(old, new),
-            managed=named.address is not None,
-            priority=rule.priority,
-            share=sum(self.intents.get(intent, 0.0) for intent in self._listed_intents(rule)),
-        )
-
-    def _queues(self, entry: RoutingEntry | None) -> tuple[str, ...] | None:
-        if entry is None:
-            return None
-        split = destination_of(entry.rule.targets) or ()
-        heaviest = sorted(split, key=lambda part: (-part[1], part[0]))
-        parts: list[Destination] = [((queue, share),) for queue, share in heaviest] or [()]
-        return tuple(unquote(destination_phrase(part, self.plan.queue_names)) for part in parts)
-
-    def _callers(self, rule: Rule) -> str:
-        named = [quote(intent) for intent in self._listed_intents(rule)]
-        if not named:
-            return conditions_phrase(rule, self.plan.labels)
-        return join_first(named, _MAX_INTENTS)
-
-    def _listed_intents(self, rule: Rule) -> tuple[str, ...]:
-        """Return the intents that a rule lists."""
-        for part in rule.conditions:
-            if (
-                isinstance(part, Condition)
-                and self.plan.labels.get(part.attribute) == "intent"
-                and part.operator in ("equals", "in")
-            ):
-                listed = part.value if isinstance(part.value, tuple) else (part.value,)
-                return tuple(str(one) for one in listed)
-        return ()
+def _lane(plan: Plan, shares: Mapping[str, float], before: RoutingEntry | None, after: RoutingEntry | None) -> Lane:
+    old, new = (entry if entry is not None and entry.rule.enabled else None for entry in (before, after))
+    entry = new or old or after or before
+    if entry is None:
+        raise AssertionError("a move is of a rule")
+    rule, intents = entry.rule, _listed_intents(entry.rule, plan.labels)
+    conditions = conditions_phrase(rule, plan.labels)
+    return Lane(
+        rule=sanitize(entry.name) if entry.address else quote(entry.name),
+        callers=join_first(intents, _MAX_INTENTS, quote) if intents else conditions,
+        conditions=conditions,
+        before=_queues(old, plan.queue_names),
+        after=_queues(new, plan.queue_names),
+        state=_state(old, new),
+        managed=entry.address is not None,
+        priority=rule.priority,
+        share=sum(shares.get(intent, 0.0) for intent in intents),
+    )
 
 
-def _if_enabled(entry: RoutingEntry | None) -> RoutingEntry | None:
-    return entry if entry is not None and entry.rule.enabled else None
+def _queues(entry: RoutingEntry | None, names: Mapping[str, str]) -> tuple[str, ...] | None:
+    if entry is None:
+        return None
+    split = sorted(destination_of(entry.rule.targets) or (), key=lambda part: (-part[1], part[0]))
+    parts: list[Destination] = [(part,) for part in split] or [()]
+    return tuple(unquote(destination_phrase(part, names)) for part in parts)
+
+
+def _listed_intents(rule: Rule, labels: Mapping[str, str]) -> tuple[str, ...]:
+    for part in rule.conditions:
+        if isinstance(part, Condition) and labels.get(part.attribute) == "intent" and part.operator in ("equals", "in"):
+            return tuple(map(str, part.value if isinstance(part.value, tuple) else (part.value,)))
+    return ()
 
 
 def _state(old: RoutingEntry | None, new: RoutingEntry | None) -> LaneState:
@@ -155,17 +123,16 @@ def _state(old: RoutingEntry | None, new: RoutingEntry | None) -> LaneState:
 
 
 def _intent_shares(plan: Plan) -> dict[str, float]:
-    """Return which percent of the sample each intent has."""
     if plan.traffic_impact is None:
         return {}
     sample = plan.traffic_impact.sample
     attribute = next((name for name, label in plan.labels.items() if label == "intent"), "")
-    found: dict[str, float] = {}
+    shares: dict[str, float] = {}
     for row in sample.rows:
         if attribute in row.attributes:
             intent = str(row.attributes[attribute])
-            found[intent] = found.get(intent, 0.0) + 100 * row.count / sample.total
-    return found
+            shares[intent] = shares.get(intent, 0.0) + 100 * row.count / sample.total
+    return shares
 
 
 def lanes_by_queue(routing: RoutingMap) -> Iterable[tuple[str, list[Lane]]]:

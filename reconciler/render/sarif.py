@@ -1,7 +1,4 @@
-"""Findings as SARIF 2.1.0, for code scanning and for editors that show its results.
-
-Written by hand: the one library of its types is of 2019, and all that is needed is a dictionary.
-"""
+"""Findings as SARIF 2.1.0, for code scanning and editors."""
 
 from __future__ import annotations
 
@@ -22,9 +19,7 @@ if TYPE_CHECKING:
 
     Document = dict[str, Any]
 
-
-MAX_RESULTS: Final = 5000
-"""Results that GitHub shows of one run."""
+MAX_RESULTS: Final = 5000  # results that GitHub shows of one run
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS: Final = {"error": "error", "warning": "warning", "info": "note"}
 _INDEXES: Final = {code: index for index, code in enumerate(CODES)}
@@ -33,42 +28,26 @@ _LINKS: Final = str.maketrans({"\\": "\\\\", "[": "\\[", "]": "\\]"})
 
 
 def findings_to_sarif(findings: Sequence[Finding]) -> Document:
-    """Return the log of a run that came to its end. Files are paths from the repository's root.
-
-    A finding about several rules is a result for each of them; an acknowledged one is a suppressed result. The worst
-    results stand first; where there are too many, a notification says how many were left out.
-    """
+    """Return the log of a complete run, worst results first. Files are paths from the repository's root."""
     single = [place for finding in findings for place in finding.occurrences]
-    known = zip(single, _fingerprints(single), strict=True)
-    worst_first = sorted(known, key=lambda one: list(_LEVELS).index(one[0].severity))
+    pairs = zip(single, _fingerprints(single), strict=True)
+    worst_first = sorted(pairs, key=lambda pair: list(_LEVELS).index(pair[0].severity))
     results = [_result(finding, fingerprint) for finding, fingerprint in worst_first[:MAX_RESULTS]]
-    said: Document = {"executionSuccessful": True}
+    invocation: Document = {"executionSuccessful": True}
     if len(single) > MAX_RESULTS:
-        left_out = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
-        said["toolExecutionNotifications"] = [_notification("warning", left_out)]
-    return _log(results, said)
+        cut = f"Only the worst {MAX_RESULTS:,} of {pluralize(len(single), 'finding')} are here."
+        invocation["toolExecutionNotifications"] = [_notification("warning", cut)]
+    return _log(results, invocation)
 
 
 def failure_to_sarif(message: str) -> Document:
     """Return the log of a run that could not be made, with the reason."""
-    said = {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]}
-    return _log([], said)
+    invocation = {"executionSuccessful": False, "toolExecutionNotifications": [_notification("error", message)]}
+    return _log([], invocation)
 
 
 def _log(results: list[Document], invocation: Document) -> Document:
-    driver = {"name": "cxroute", "version": __version__, "semanticVersion": __version__, "rules": _rules()}
-    run = {
-        "tool": {"driver": driver},
-        "invocations": [invocation],
-        # Our columns count characters; SARIF's default is UTF-16.
-        "columnKind": "unicodeCodePoints",
-        "results": results,
-    }
-    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}
-
-
-def _rules() -> list[Document]:
-    return [
+    rules = [
         {
             "id": name,
             "shortDescription": {"text": _text(code.title)},
@@ -77,19 +56,21 @@ def _rules() -> list[Document]:
         }
         for name, code in CODES.items()
     ]
+    driver = {"name": "cxroute", "version": __version__, "semanticVersion": __version__, "rules": rules}
+    # Columns count characters; SARIF's default is UTF-16.
+    tool = {"tool": {"driver": driver}, "invocations": [invocation], "columnKind": "unicodeCodePoints"}
+    return {"$schema": _SCHEMA, "version": "2.1.0", "runs": [{**tool, "results": results}]}
 
 
 def _result(finding: Finding, fingerprint: str) -> Document:
-    said = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
-    location: Document = {}
-    if finding.source:
-        location["physicalLocation"] = _location(finding.source, finding.span)
+    message = f"{sanitize(finding.message)} ({sanitize(finding.hint)})" if finding.hint else sanitize(finding.message)
+    location: Document = {"physicalLocation": _location(finding.source, finding.span)} if finding.source else {}
     if finding.address:
         location["logicalLocations"] = [{"fullyQualifiedName": str(finding.address)}]
     result: Document = {
         "ruleId": finding.code,
         "level": _LEVELS[finding.severity],
-        "message": {"text": _text(said)},
+        "message": {"text": _text(message)},
         "locations": [location] if location else [],
         # Not GitHub's own `primaryLocationLineHash`: its upload makes that one, and warns of every other.
         "partialFingerprints": {"cxroute/v1": fingerprint},
@@ -102,12 +83,8 @@ def _result(finding: Finding, fingerprint: str) -> Document:
 
 
 def _location(source: Source, span: int) -> Document:
-    region = {
-        "startLine": source.line,
-        "startColumn": source.column,
-        "endLine": source.line,
-        "endColumn": source.column + span,
-    }
+    start, end = (source.column, source.column + span)
+    region = {"startLine": source.line, "startColumn": start, "endLine": source.line, "endColumn": end}
     # A colon is encoded too: in a first step it would end a scheme. What is not Unicode cannot be in a URI.
     uri = quote(source.file, safe="/", errors="replace")
     return {"artifactLocation": {"uri": f"file://{uri}" if uri.startswith("/") else uri}, "region": region}
@@ -123,17 +100,14 @@ def _text(text: str) -> str:
 
 
 def _fingerprints(findings: Sequence[Finding]) -> list[str]:
-    """Return what each finding is known by from run to run: its code, its rule (else its file and line's text).
-
-    The line's number is no part of it, so a finding stays the same when lines are added above. Equal ones are counted.
-    """
-    seen: Counter[str] = Counter()
-    made = []
+    """Return stable names: code and rule, or file and line's text without its number; equal ones are counted."""
+    counts: Counter[str] = Counter()
+    fingerprints = []
     for finding in findings:
-        known = sha256("\0".join(_identity(finding)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
-        seen[known] += 1
-        made.append(f"{known}:{seen[known]}")
-    return made
+        digest = sha256("\0".join(_identity(finding)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+        counts[digest] += 1
+        fingerprints.append(f"{digest}:{counts[digest]}")
+    return fingerprints
 
 
 def _identity(finding: Finding) -> tuple[str, ...]:

@@ -1,11 +1,11 @@
-"""A message to a web hook, in the form that Slack reads, and Mattermost, Rocket.Chat and Discord (`/slack`) with it.
+"""A message to a webhook, in the form of Slack, Mattermost, Rocket.Chat and Discord (`/slack`).
 
-Text that is not ours stands in code spans, where none of them finds a mention, a link or a format. Slack's own
-brackets, `<!channel>`, are escaped as it asks for: &, < and > alone.
+Text from outside stands in code spans without mentions, links or formats; &, < and > are escaped, as Slack requires.
 """
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.model.change import Applied, Change, Create, Outcome
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from reconciler.plan.plan import Plan
     from reconciler.watch.notifications import NotificationKind
-
 
 _MAX_NAMED: Final = 10
 _CAUSES: Final = {
@@ -41,98 +40,79 @@ def slack_message(kind: NotificationKind, result: CycleResult, environment: str,
 
 def slack_code(text: str) -> str:
     """Return text from outside as a code span that shows it, and means nothing: on one line, of a readable length."""
-    shown = sanitize(text).replace("`", "'")
-    return f"`{_escaped(shown) if shown.strip() else '(empty)'}`"
+    content = sanitize(text).replace("`", "'")
+    return f"`{escape(content, quote=False) if content.strip() else '(empty)'}`"
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def _drift(one: CycleResult, name: str) -> list[str]:
-    if one.plan is None:
+def _drift(result: CycleResult, name: str) -> list[str]:
+    if result.plan is None:
         return []
-    head = f"*{_difference_phrase(one)} in {name}*"
-    return [
-        head,
-        *_blocking_rule_lines(one),
-        *_changes(one),
-        *_conflicts(one.plan),
-        *_failures(one),
-        _impact_sentence(one),
-    ]
+    lines = [*_blocking_rule_lines(result), *_changes(result), *_conflicts(result.plan), *_failures(result)]
+    return [f"*{_difference_phrase(result)} in {name}*", *lines, _impact_sentence(result)]
 
 
-def _refused(one: CycleResult, name: str) -> list[str]:
-    if one.plan is None:
+def _refused(result: CycleResult, name: str) -> list[str]:
+    if result.plan is None:
         return []
-    reasons = _bullets(f"route test: {slack_code(test.message)}" for test in one.plan.failed_tests)
-    reasons += [f"• refused: {slack_code(guard.message)}" for guard in one.failed_guards]
-    reasons += [f"• refused: {slack_code(one.error_text)}"] if one.error_text else []
-    head = f"*{_difference_phrase(one)} in {name}, and it was not mended: nothing was written*"
-    rest = [*_blocking_rule_lines(one), *_changes(one), *_failures(one), _impact_sentence(one)]
-    return [head, *reasons, *_conflicts(one.plan), *rest]
+    reasons = _bullets(f"route test: {slack_code(test.message)}" for test in result.plan.failed_tests)
+    reasons += [f"• refused: {slack_code(guard.message)}" for guard in result.failed_guards]
+    reasons += [f"• refused: {slack_code(result.error_text)}"] if result.error_text else []
+    head = f"*{_difference_phrase(result)} in {name}, and it was not mended: nothing was written*"
+    rest = [*_blocking_rule_lines(result), *_changes(result), *_failures(result), _impact_sentence(result)]
+    return [head, *reasons, *_conflicts(result.plan), *rest]
 
 
-def _applied(one: CycleResult, name: str) -> list[str]:
-    if one.report is None or one.plan is None:
+def _applied(result: CycleResult, name: str) -> list[str]:
+    if result.report is None or result.plan is None:
         return []
-    made = applied_outcomes(one.report)
-    count = len(edited_changes(one.plan))
+    applied = applied_outcomes(result.report)
+    count = len(edited_changes(result.plan))
     mended = f" ({pluralize(count, 'rule')} had been changed in CXone)" if count else ""
-    head = f"*{pluralize(len(made), 'change')} applied in {name}*{mended}. Read again: {_remaining_phrase(one)}."
-    lines = [*_bullets(map(_outcome, made)), *_blocking_rule_lines(one), *_failures(one)]
-    return [head, *lines, _traffic_sentence(one.plan, "Conversations go to other queues now.")]
+    remaining = remaining_phrases(result.drift) if result.drift is not None else []
+    head = f"*{pluralize(len(applied), 'change')} applied in {name}*{mended}."
+    head += f" Read again: {', '.join(remaining) or 'no differences'}."
+    lines = [*_bullets(map(_outcome, applied)), *_blocking_rule_lines(result), *_failures(result)]
+    return [head, *lines, _traffic_sentence(result.plan)]
 
 
-def _failed(one: CycleResult, name: str) -> list[str]:
-    if one.report is None:
-        return [f"*Failed in {name}: nothing was written*", f"• {slack_code(one.error_text)}"]
-    made = applied_outcomes(one.report)
-    left = [outcome for outcome in one.report.outcomes if not isinstance(outcome, Applied)]
-    what = "Interrupted" if one.report.interrupted else "Partly failed" if made else "Failed"
-    head = f"*{what} in {name}: {len(made):,} of {pluralize(len(one.report.outcomes), 'change')} applied*"
-    return [head, f"• {slack_code(one.error_text)}" if one.error_text else "", *_bullets(map(_outcome, [*left, *made]))]
+def _failed(result: CycleResult, name: str) -> list[str]:
+    if result.report is None:
+        return [f"*Failed in {name}: nothing was written*", f"• {slack_code(result.error_text)}"]
+    applied = applied_outcomes(result.report)
+    unapplied = [outcome for outcome in result.report.outcomes if not isinstance(outcome, Applied)]
+    verb = "Interrupted" if result.report.interrupted else "Partly failed" if applied else "Failed"
+    head = f"*{verb} in {name}: {len(applied):,} of {pluralize(len(result.report.outcomes), 'change')} applied*"
+    error = f"• {slack_code(result.error_text)}" if result.error_text else ""
+    return [head, error, *_bullets(map(_outcome, [*unapplied, *applied]))]
 
 
-def _recovered(one: CycleResult, name: str) -> list[str]:
-    left = one.remaining
-    if left is not None and (left.changes or left.conflicts or one.has_unfixable_drift):
+def _recovered(result: CycleResult, name: str) -> list[str]:
+    remaining = result.remaining
+    if remaining is not None and (remaining.changes or remaining.conflicts or result.has_unfixable_drift):
         return [f"*Recovered: {name} can be read again.*"]
     return [f"*Recovered: {name} matches the manifests.*"]
 
 
-_LINES: Final = {
-    "drift": _drift,
-    "refused": _refused,
-    "applied": _applied,
-    "failed": _failed,
-    "recovered": _recovered,
-}
+_LINES: Final = {"drift": _drift, "refused": _refused, "applied": _applied, "failed": _failed, "recovered": _recovered}
 
 
-def _difference_phrase(one: CycleResult) -> str:
-    """Say how many rules differ: by section."""
-    drift = one.drift or (Drift(plan=one.plan) if one.plan is not None else None)
+def _difference_phrase(result: CycleResult) -> str:
+    drift = result.drift or (Drift(plan=result.plan) if result.plan is not None else None)
     return "" if drift is None else counts_phrase(drift)
 
 
-def _remaining_phrase(one: CycleResult) -> str:
-    remaining = remaining_phrases(one.drift) if one.drift is not None else []
-    return ", ".join(remaining) or "no differences"
+def _blocking_rule_lines(result: CycleResult) -> list[str]:
+    return _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in result.in_the_way)
 
 
-def _blocking_rule_lines(one: CycleResult) -> list[str]:
-    return _bullets(f"{slack_code(live.rule.name)}: not managed, and in the way" for live in one.in_the_way)
+def _failures(result: CycleResult) -> list[str]:
+    return _bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in result.failed_checks)
 
 
-def _failures(one: CycleResult) -> list[str]:
-    return _bullets(f"{finding.code}: {slack_code(finding.message)}" for finding in one.failed_checks)
-
-
-def _changes(one: CycleResult) -> list[str]:
-    changes = sort_for_reading(one.plan.changes) if one.plan is not None else []
-    return _bullets(_change(change, one.drift) for change in changes)
+def _changes(result: CycleResult) -> list[str]:
+    return _bullets(
+        _change(change, result.drift) for change in sort_for_reading(result.plan.changes if result.plan else ())
+    )
 
 
 def _change(change: Change, drift: Drift | None) -> str:
@@ -144,39 +124,38 @@ def _change(change: Change, drift: Drift | None) -> str:
 
 
 def _outcome(outcome: Outcome) -> str:
-    what = slack_code(str(outcome.change.address))
+    address = slack_code(str(outcome.change.address))
     if isinstance(outcome, Applied):
-        return f"{_ACTION_PAST[outcome.change.action]} {what}"
-    return f"{outcome.status}: {outcome.change.action} {what}: {slack_code(outcome.error)}"
+        return f"{_ACTION_PAST[outcome.change.action]} {address}"
+    return f"{outcome.status}: {outcome.change.action} {address}: {slack_code(outcome.error)}"
 
 
 def _conflicts(plan: Plan) -> list[str]:
-    return _bullets(f"{slack_code(str(one.address))}: {slack_code(one.message)}" for one in plan.conflicts)
+    return _bullets(f"{slack_code(str(finding.address))}: {slack_code(finding.message)}" for finding in plan.conflicts)
 
 
-def _impact_sentence(one: CycleResult) -> str:
-    """Say whether conversations go elsewhere than the manifests say."""
-    if one.plan is None or one.drift is None:
+def _impact_sentence(result: CycleResult) -> str:
+    if result.plan is None or result.drift is None:
         return ""
-    found = one.drift.unaccepted_impact.behaviour
-    if found.regions:
+    behaviour = result.drift.unaccepted_impact.behaviour
+    if behaviour.regions:
         return "Conversations do not go where the manifests say."
-    if not found.complete or one.plan.options.only:
+    if not behaviour.complete or result.plan.options.only:
         return ""
-    said, rests = unaffected_text(one.drift), premise(found, one.plan.labels)
-    said = "Conversations go where the manifests say (proven)." if said == NO_IMPACT else said
-    return f"{said} {rests}".rstrip()
+    text, basis = unaffected_text(result.drift), premise(behaviour, result.plan.labels)
+    text = "Conversations go where the manifests say (proven)." if text == NO_IMPACT else text
+    return f"{text} {basis}".rstrip()
 
 
-def _traffic_sentence(plan: Plan, moves: str) -> str:
-    """Say whether what was applied moves conversations."""
-    found = plan.behaviour
-    if found is None or not plan.changes or (found.undecided and not found.regions):
+def _traffic_sentence(plan: Plan) -> str:
+    behaviour = plan.behaviour
+    if behaviour is None or not plan.changes or (behaviour.undecided and not behaviour.regions):
         return ""
-    return moves if found.regions else f"{NO_IMPACT} {premise(found, plan.labels)}".rstrip()
+    unchanged = f"{NO_IMPACT} {premise(behaviour, plan.labels)}".rstrip()
+    return "Conversations go to other queues now." if behaviour.regions else unchanged
 
 
 def _bullets(lines: Iterable[str]) -> list[str]:
-    all_of_them: Sequence[str] = list(lines)
-    more = len(all_of_them) - _MAX_NAMED
-    return [f"• {line}" for line in all_of_them[:_MAX_NAMED]] + ([f"• and {more:,} more"] if more > 0 else [])
+    items: Sequence[str] = list(lines)
+    hidden = len(items) - _MAX_NAMED
+    return [f"• {line}" for line in items[:_MAX_NAMED]] + ([f"• and {hidden:,} more"] if hidden > 0 else [])

@@ -1,7 +1,4 @@
-"""A plan in words: the one telling that the terminal, the comment, the report and annotations lay out.
-
-What a finding is about, in words: one rule, or how many rules or places and which.
-"""
+"""A plan in words, for the terminal, the comment and the report; and the subject of a finding."""
 
 from __future__ import annotations
 
@@ -20,9 +17,7 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.plan.plan import Plan
 
-
-MAX_NAMED: Final = 3
-"""How many rules are named where not all of them are."""
+MAX_NAMED: Final = 3  # how many rules are named where not all of them are
 
 
 def finding_subject(finding: Finding) -> str:
@@ -37,13 +32,14 @@ def finding_members(finding: Finding) -> list[str]:
     """Return the rules, or else the places, of a finding about several; nothing for one about a single rule."""
     if len(finding.addresses) > 1:
         return [str(address) for address in finding.addresses]
-    return [source_location(one.source) for one in finding.occurrences if one.source] if finding.repeats else []
+    occurrences = finding.occurrences if finding.repeats else ()
+    return [source_location(occurrence.source) for occurrence in occurrences if occurrence.source]
 
 
 def subject_prefix(finding: Finding) -> str:
     """Return the subject as the beginning of a sentence: `cards/help: `."""
-    said = finding_subject(finding)
-    return f"{said}: " if said else ""
+    subject = finding_subject(finding)
+    return f"{subject}: " if subject else ""
 
 
 _STEP_NOTES: Final = {
@@ -54,7 +50,7 @@ _STEP_NOTES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LiftedGuard:
-    """A guard that somebody lifted: what it says, and why it was lifted."""
+    """A lifted guard: its name, its message, and the reason for lifting it."""
 
     name: str
     message: str
@@ -63,7 +59,7 @@ class LiftedGuard:
 
 @dataclass(frozen=True, slots=True)
 class GuardRefusal:
-    """A guard that makes apply refuse: its name, for `--allow`, and what it says."""
+    """A guard that makes apply refuse: its name, for `--allow`, and its message."""
 
     name: str
     message: str
@@ -71,107 +67,95 @@ class GuardRefusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSummary:
-    """Everything that a plan says, in the order in which people read it. All text is harmless for a terminal."""
+    """A plan in words, in reading order. All text is safe for a terminal."""
 
     environment: str
-    tenant_text: str
-    """`tenant acme, 40 managed rules live, 4 not managed`."""
+    tenant_text: str  # `tenant acme, 40 managed rules live, 4 not managed`
     failed_tests: tuple[Finding, ...]
     lifted_guards: tuple[LiftedGuard, ...]
     refusals: tuple[GuardRefusal, ...]
     conflicts: tuple[Finding, ...]
-    impact: ImpactSummary | None
-    """None where nothing changes."""
+    impact: ImpactSummary | None  # None where nothing changes
     changes: tuple[ChangeSummary, ...]
     held_changes: tuple[ChangeSummary, ...]
-    notes: tuple[Finding, ...]
-    """Warnings, and what is merely worth knowing."""
-    acknowledged: str
-    """How many findings the manifests accept, as a sentence; empty where there are none."""
+    notes: tuple[Finding, ...]  # warnings, and what is merely worth knowing
+    acknowledged: str  # how many findings the manifests accept, as a sentence; empty where there are none
     counts: dict[str, int]
     totals_text: str
-    schedule_text: str
-    """In how many steps it is made, and what is proven of them; empty where nothing is."""
+    schedule_text: str  # in how many steps it is made, and what is proven of them; empty where nothing is
 
     @property
     def blocked(self) -> bool:
-        """Say whether apply will refuse."""
+        """Return whether apply will refuse."""
         return bool(self.refusals or self.conflicts)
 
 
 def summarize_plan(plan: Plan, tenant: str, limit: int = MAX_SHOWN) -> PlanSummary:
-    """Return what the plan says; `most` is how many cases of who is affected are told where there are many."""
-    detours = {
-        id(step.change): _STEP_NOTES[step.kind] for wave in plan.steps for step in wave if step.kind in _STEP_NOTES
-    }
-    who = None
+    """Return the plan in words, with up to `limit` cases of its impact."""
+    steps = (step for wave in plan.steps for step in wave)
+    detours = {id(step.change): _STEP_NOTES[step.kind] for step in steps if step.kind in _STEP_NOTES}
+    impact = None
     if plan.behaviour is not None and plan.changes:
-        who = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
+        impact = summarize_impact(plan.behaviour, plan.queue_names, plan.labels, plan.traffic_impact, limit)
     undone = f"undoes run {plan.options.undo}, " if plan.options.undo else ""
     rules = f"{pluralize(len(plan.managed), 'managed rule')} live, {plan.unmanaged:,} not managed"
-    order = ""
-    if plan.changes and plan.steps and not plan.unproven:
-        steps = pluralize(len(plan.steps), "step")
-        order = (
-            f"Made in {steps}; after every single write each conversation goes to its old or its new queue (proven)."
-        )
+    schedule = f"Made in {pluralize(len(plan.steps), 'step')}; after every single write"
+    schedule += " each conversation goes to its old or its new queue (proven)."
+    allowed = [(result, result.allowed) for result in plan.guards if result.allowed is not None]
     return PlanSummary(
         environment=plan.environment,
         tenant_text=f"{undone}{sanitize(tenant)}, {rules}",
         failed_tests=plan.failed_tests,
         lifted_guards=tuple(
-            LiftedGuard(result.name, sanitize(result.message), sanitize(result.allowed))
-            for result in plan.guards
-            if result.allowed is not None
+            LiftedGuard(result.name, sanitize(result.message), sanitize(reason)) for result, reason in allowed
         ),
         refusals=tuple(GuardRefusal(result.name, sanitize(result.message)) for result in plan.guards if not result.ok),
         conflicts=plan.conflicts,
-        impact=who,
-        changes=tuple(summarize_change(plan, one, detours.get(id(one), "")) for one in sort_for_reading(plan.changes)),
+        impact=impact,
+        changes=tuple(
+            summarize_change(plan, change, detours.get(id(change), "")) for change in sort_for_reading(plan.changes)
+        ),
         held_changes=tuple(
-            summarize_change(plan, held.change, f"left alone: {sanitize(held.reason)}") for held in plan.held
+            summarize_change(plan, item.change, f"left alone: {sanitize(item.reason)}") for item in plan.held
         ),
         notes=tuple(finding for finding in plan.findings if finding.severity != "error"),
         acknowledged=acknowledged_phrase(len(plan.acknowledged)) if plan.acknowledged else "",
         counts=count_changes(plan),
         totals_text=_totals_text(plan),
-        schedule_text=order,
+        schedule_text=schedule if plan.changes and plan.steps and not plan.unproven else "",
     )
 
 
 def failed_tests_title(failed: Sequence[Finding]) -> str:
-    """Say how many route tests fail, and what that means."""
+    """Return the number of failing route tests and the consequence."""
     return f"{failing_tests_phrase(len(failed))}: apply will refuse this plan"
 
 
 def split_warnings(summary: PlanSummary) -> tuple[list[Finding], list[Finding]]:
-    """Part the warnings: those about rules that change, or about no single rule, and those about others alone."""
+    """Return the warnings about changed rules, or about no single rule, and those about other rules."""
     changed = {change.address for change in (*summary.changes, *summary.held_changes)}
-    near: list[Finding] = []
-    far: list[Finding] = []
-    for one in summary.notes:
-        if one.severity == "warning":
-            (near if one.address is None or changed.intersection(one.addresses) else far).append(one)
-    return near, far
+    warnings = [finding for finding in summary.notes if finding.severity == "warning"]
+    near = [finding for finding in warnings if finding.address is None or changed.intersection(finding.addresses)]
+    return near, [finding for finding in warnings if finding.address and not changed.intersection(finding.addresses)]
 
 
 def unrelated_warnings_title(unrelated: Sequence[Finding]) -> str:
-    """Say how many warnings are about rules that the plan does not change."""
+    """Return the number of warnings about rules that the plan does not change."""
     return f"{pluralize(len(unrelated), 'warning')} about rules that stay as they are"
 
 
 def _totals_text(plan: Plan) -> str:
     counts = count_changes(plan)
     if not plan.changes and plan.options.undo:
-        left = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
-        return f"No changes. Nothing is left to undo of run {plan.options.undo}.{left}"
+        remaining = f" {pluralize(counts['held'], 'change')} left alone." if counts["held"] else ""
+        return f"No changes. Nothing is left to undo of run {plan.options.undo}.{remaining}"
     if not plan.changes:
         match = "matches" if counts["unchanged"] == 1 else "match"
         same = f"{pluralize(counts['unchanged'], 'rule')} in {plan.environment} {match} the manifests."
         blocked = f" {pluralize(len(plan.conflicts), 'rule')} cannot be made live." if plan.conflicts else ""
-        held = f" {counts['held']} left alone." if plan.held else ""
-        return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{held}"
+        suffix = f" {counts['held']} left alone." if plan.held else ""
+        return f"{'Nothing else to change' if blocked else 'No changes'}. {same}{blocked}{suffix}"
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["a clean-up of what an earlier run left"]
-    held = f", {counts['held']} left alone" if counts["held"] else ""
-    return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{held}."
+    suffix = f", {counts['held']} left alone" if counts["held"] else ""
+    return f"Plan: {', '.join(words)}, {counts['unchanged']:,} unchanged{suffix}."

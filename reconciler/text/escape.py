@@ -13,10 +13,7 @@ T = TypeVar("T")
 
 _BLANK: Final = re.compile(
     "[\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
-)
-"""Characters that show nothing, or stand for something lost, although Python calls some of them printable: fillers,
-variation selectors, the object and the replacement character."""
-
+)  # fillers, variation selectors, the object and the replacement character, some of them printable to Python
 LONGEST_NAME: Final = 60
 MOST_ITEMS: Final = 8
 _MAX_LENGTH: Final = 300
@@ -30,23 +27,23 @@ def is_visible(text: str) -> bool:
 
 def escape_invisible(text: str) -> str:
     r"""Return the text, uncut, with each invisible character written as \uXXXX or \UXXXXXXXX."""
-    return text if is_visible(text) else "".join(one if is_visible(one) else _escape_match(one) for one in text)
+    return text if is_visible(text) else "".join(map(_escape_character, text))
 
 
 def sanitize(text: str, limit: int = _MAX_LENGTH) -> str:
     """Return the text with its invisible characters escaped, cut after `limit` characters."""
-    shown = escape_invisible(text)
-    return shown if len(shown) <= limit else f"{shown[:limit]}..."
+    escaped = escape_invisible(text)
+    return escaped if len(escaped) <= limit else f"{escaped[:limit]}..."
 
 
 def quote(item: object) -> str:
     """Return a value as JSON, so that "10" and 10 differ; long lists are cut and counted."""
     if isinstance(item, list | tuple):
         return f"[{join_first(item, MOST_ITEMS, quote)}]"
-    whole = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
-    written = sanitize(json.dumps(int(item) if whole and isinstance(item, float) else item, ensure_ascii=False))
-    # Where it is cut, a text still ends in a quote: what stands after it is no part of it.
-    return written if not isinstance(item, str) or written.endswith('"') else f'{written}"'
+    is_integral = isinstance(item, float) and item.is_integer() and abs(item) < _MAX_EXACT_FLOAT
+    quoted = sanitize(json.dumps(int(item) if is_integral and isinstance(item, float) else item, ensure_ascii=False))
+    # A cut text ends in a quote, too.
+    return quoted if not isinstance(item, str) or quoted.endswith('"') else f'{quoted}"'
 
 
 def quote_name(text: str) -> str:
@@ -61,10 +58,12 @@ def pluralize(count: int, noun: str) -> str:
 
 def join_first(items: Sequence[T], limit: int, shape: Callable[[T], str] = str) -> str:
     """Return `a, b, c and 26 more`."""
-    more = f" and {len(items) - limit:,} more" if len(items) > limit else ""
-    return f"{', '.join(map(shape, items[:limit]))}{more}"
+    suffix = f" and {len(items) - limit:,} more" if len(items) > limit else ""
+    return f"{', '.join(map(shape, items[:limit]))}{suffix}"
 
 
-def _escape_match(character: str) -> str:
+def _escape_character(character: str) -> str:
+    if is_visible(character):
+        return character
     point = ord(character)
     return f"\\u{point:04x}" if point <= 0xFFFF else f"\\U{point:08x}"  # noqa: PLR2004 - the widest \u

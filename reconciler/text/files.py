@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-
 KIB: Final = 1024
 MIB: Final = 1024 * KIB
 
 _CHUNK_SIZE: Final = 256 * KIB
-_OPEN_FLAGS: Final = os.O_RDONLY | sum(
-    getattr(os, name, 0) for name in ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
-)
-"""Without blocking: between the check and the opening, a file may be replaced by a pipe that nobody writes to."""
+# Without blocking: between the check and the opening, a file may be replaced by a pipe without a writer.
+_FLAGS: Final = ("O_NONBLOCK", "O_CLOEXEC", "O_NOCTTY", "O_BINARY")
+_OPEN_FLAGS: Final = os.O_RDONLY | sum(getattr(os, name, 0) for name in _FLAGS)
 _FILE_TYPES: Final = {stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
@@ -27,7 +25,7 @@ class NotRegularFileError(OSError):
 
 
 def read_file(path: str | Path, limit: int) -> bytes:
-    """Return a regular file's bytes. Raises OSError; its `strerror` says what is wrong, and what to do."""
+    """Return a regular file's bytes. Raises OSError; its `strerror` has the cause and the fix."""
     data = read_start(path, limit + 1)
     if len(data) > limit:
         size = f"{limit // MIB} MiB" if limit >= MIB else f"{limit // KIB} KiB"
@@ -36,7 +34,7 @@ def read_file(path: str | Path, limit: int) -> bytes:
 
 
 def read_text(path: str | Path, limit: int) -> str:
-    """Return a regular file's text, with line feeds alone as line ends. Raises OSError, as `read_file` does."""
+    """Return a regular file's text with LF line ends. Raises OSError, as `read_file` does."""
     try:
         return read_file(path, limit).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
@@ -44,7 +42,7 @@ def read_text(path: str | Path, limit: int) -> str:
 
 
 def read_certificates(path: str | Path) -> str:
-    """Return a file's PEM certificates, as `ssl` takes them: in ASCII, so without what else comments hold."""
+    """Return a file's PEM certificates as ASCII, without other characters in comments."""
     return read_file(path, 16 * MIB).decode("ascii", "ignore")
 
 
@@ -67,7 +65,6 @@ def read_start(path: str | Path, size: int) -> bytes:
 
 
 def _require_regular_file(status: os.stat_result, path: str | Path) -> None:
-    """Raise OSError where this is not a regular file."""
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):

@@ -1,4 +1,4 @@
-"""Hosts and addresses: which of them is this machine, and to which a request may be sent."""
+"""Hosts and addresses: loopback, and addresses that a request may be sent to."""
 
 from __future__ import annotations
 
@@ -31,6 +31,6 @@ def request_url(text: str) -> SplitResult | None:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Return where a socket listens."""
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -1,22 +1,15 @@
-"""Words for people: conditions and queues as phrases, and text from outside made harmless for a terminal."""
+"""Conditions, queues, rules and conversations as phrases. Text from outside is safe for a terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
 from reconciler.model.rule import Condition, Opaque, Rule, Target
-from reconciler.text.escape import (
-    MOST_ITEMS,
-    join_first,
-    pluralize,
-    quote,
-    sanitize,
-)
+from reconciler.text.escape import MOST_ITEMS, join_first, pluralize, quote, sanitize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from fractions import Fraction
-
 
 _VERBS: Final = {
     "equals": "is",
@@ -40,36 +33,36 @@ _VERBS: Final = {
 
 
 def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:
-    """Say what a condition asks: `intent is "card_acceptance"`, `confidence >= 0.7`."""
+    """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
         return f"something that cxroute does not understand: {sanitize(condition.text)}"
     subject = subject_phrase(condition, labels)
-    written = condition.raw_value
+    value = condition.raw_value
     if condition.operator in ("exists", "notExists"):
         return subject
-    if condition.operator == "between" and isinstance(written, tuple):
-        return f"{subject} {quote(written[0])} and {quote(written[1])}"
-    if isinstance(written, tuple):
-        return f"{subject} {join_first(written, MOST_ITEMS, quote)}"
-    return f"{subject} {quote(written)}"
+    if not isinstance(value, tuple):
+        return f"{subject} {quote(value)}"
+    if condition.operator == "between":
+        return f"{subject} {quote(value[0])} and {quote(value[1])}"
+    return f"{subject} {join_first(value, MOST_ITEMS, quote)}"
 
 
 def subject_phrase(condition: Condition, labels: Mapping[str, str]) -> str:
-    """Say what a condition is about, without its value: `confidence >=`."""
+    """Return the attribute and the verb, without the value: `confidence >=`."""
     name = labels.get(condition.attribute, condition.attribute)
     return f"{sanitize(name)} {_VERBS.get(condition.operator, sanitize(condition.operator))}"
 
 
 def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) -> str:
-    """Say where a rule sends conversations: `"Card Services"`, `80 % "Cards", 20 % "General"`, or `no queue`."""
-    known = [target for target in targets if isinstance(target, Target)]
-    said = ", ".join(target_phrase(target, names) for target in targets)
-    if len(known) != len(targets):
-        return said
-    total = sum(max(target.weight, 0) for target in known)
+    """Return the queues of a rule: `"Card Services"`, `80 % "Cards", 20 % "General"`, or `no queue`."""
+    queues = [target for target in targets if isinstance(target, Target)]
+    phrase = ", ".join(target_phrase(target, names) for target in targets)
+    if len(queues) != len(targets):
+        return phrase
+    total = sum(max(target.weight, 0) for target in queues)
     if total <= 0:
-        return f"no queue ({said})" if said else "no queue"
-    shares = ((target.queue_id, max(target.weight, 0) / total) for target in known)
+        return f"no queue ({phrase})" if phrase else "no queue"
+    shares = ((target.queue_id, max(target.weight, 0) / total) for target in queues)
     return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
 
 
@@ -85,7 +78,7 @@ def split_phrase(
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
-    """Say one target with its weight."""
+    """Return a target with its weight."""
     if not isinstance(target, Target):
         return f"something that cxroute does not understand: {sanitize(target.text)}"
     return f"{queue_phrase(target.queue_id, names)} with weight {quote(target.weight)}"
@@ -98,43 +91,33 @@ def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
 
 
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
-    """Say a whole rule in one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
+    """Return a rule as one sentence: `intent is "x" and confidence >= 0.7: to "Cards", priority 10`."""
     off = "" if rule.enabled else ", switched off"
-    goes = queues_phrase(rule.targets, names)
-    return f"{conditions_phrase(rule, labels)}: to {goes}, priority {quote(rule.priority)}{off}"
+    destination = queues_phrase(rule.targets, names)
+    return f"{conditions_phrase(rule, labels)}: to {destination}, priority {quote(rule.priority)}{off}"
 
 
 def conditions_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
-    """Say which conversations a rule takes: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
-    asks = " and ".join(condition_phrase(condition, labels) for condition in _sort_for_reading(rule, labels))
-    return asks or "every conversation"
+    """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
+    order = {name: place for place, name in enumerate(labels)}
 
+    def place(part: Condition | Opaque) -> int:
+        return order.get(part.attribute, len(order)) if isinstance(part, Condition) else len(order)
 
-def _sort_for_reading(rule: Rule, labels: Mapping[str, str]) -> list[Condition | Opaque]:
-    """Order conditions as people think of them: what the caller wants, how sure the bot is, everything else."""
-    order = list(labels)
-    return sorted(
-        rule.conditions,
-        key=lambda one: (
-            order.index(one.attribute) if isinstance(one, Condition) and one.attribute in order else len(order)
-        ),
-    )
+    parts = sorted(rule.conditions, key=place)
+    return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
 
 
 def conversation_phrase(attributes: Mapping[str, object], labels: Mapping[str, str]) -> str:
-    """Say a conversation: `intent "x", confidence 0.7, language "fr"`, as people think of it."""
-    known = [name for name in labels if name in attributes]
-    names = [*known, *(name for name in attributes if name not in labels)]
-    return (
-        ", ".join(f"{sanitize(labels.get(name, name))} {quote(attributes[name])}" for name in names) or "no attributes"
-    )
+    """Return `intent "x", confidence 0.7, language "fr"`: attributes with a label first."""
+    labelled = [name for name in labels if name in attributes]
+    names = [*labelled, *(name for name in attributes if name not in labels)]
+    pairs = (f"{sanitize(labels.get(name, name))} {quote(attributes[name])}" for name in names)
+    return ", ".join(pairs) or "no attributes"
 
 
 def range_phrase(low: float | None, over: str, high: float | None, under: str) -> str:
-    """Say a range: `below 0.7`, `from 0.6 to below 0.7`.
-
-    `over` is `>=` or `>`, `under` is `<` or `<=`; an end that is None is none.
-    """
+    """Return `below 0.7`, `from 0.6 to below 0.7`; `over` is `>=` or `>`, `under` is `<` or `<=`."""
     first = "" if low is None else f"{'at least' if over == '>=' else 'above'} {quote(low)}"
     last = "" if high is None else f"{'at most' if under == '<=' else 'below'} {quote(high)}"
     if low is None or high is None:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
 CONTENT_TYPE: Final = b"text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES: Final = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 
 
 def metric_header(name: str, kind: str, text: str) -> Iterator[str]:
-    """Yield the lines that say what a metric is, and of which kind."""
+    """Yield the help and the type of a metric."""
     yield f"# HELP {name} {text}"
     yield f"# TYPE {name} {kind}"
 

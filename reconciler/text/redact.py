@@ -1,8 +1,7 @@
-"""The last door: what this process knows to be secret is taken out of whatever it prints, logs or saves (R13).
+"""Removal of known secrets from everything that this process prints, logs or saves (R13).
 
-A server may repeat what it was sent in any answer, in a rule's name too, and write it in many ways. So letters and
-digits alone are compared, with what the usual encodings make of a secret: a run of them as long as `MIN_RUN_LENGTH` is
-hidden.
+A server may repeat a secret in any answer and in any encoding. So letters and digits alone are compared with the usual
+encodings of each secret, and a run of `MIN_RUN_LENGTH` of them is hidden.
 """
 
 from __future__ import annotations
@@ -17,23 +16,17 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-
 PLACEHOLDER: Final = "[secret]"
-MIN_RUN_LENGTH: Final = 12
-"""So many letters and digits in a row are as good as the secret."""
-_MIN_SECRET_LENGTH: Final = 8
-"""Nothing shorter is hidden: it would be found in every other word."""
-_RECENT_TOKENS: Final = 6
-"""Tokens of one client that are remembered: an answer brings three at the most, and those before are over soon."""
-_WORD_SIZE: Final = 8
-"""A run of HALF holds so many bytes that begin at a multiple of 4: one look into a set tells whether they are known."""
-_MAX_INDENTED_LENGTH: Final = 4_000_000
-"""A document of more characters is read by machines alone."""
-_NOT_ALPHANUMERIC: Final = bytes(one for one in range(256) if not (one < 128 and chr(one).isalnum()))  # noqa: PLR2004 - ASCII
+MIN_RUN_LENGTH: Final = 12  # so many letters and digits in a row are as good as the secret
+_MIN_SECRET_LENGTH: Final = 8  # nothing shorter is hidden: it would be found in every other word
+_RECENT_TOKENS: Final = 6  # tokens that one client remembers: an answer brings at most three, and old ones expire soon
+_WORD_SIZE: Final = 8  # a run that is hidden holds so many bytes that begin at a multiple of 4: a set tells known ones
+_MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by machines alone
+_NOT_ALPHANUMERIC: Final = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
 
 
 class Redactor:
-    """Knows secrets, and hides them."""
+    """A set of secrets, and their removal from texts."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
@@ -42,25 +35,25 @@ class Redactor:
         self._words: set[int] = set()
 
     def add(self, *secrets: str | None) -> None:
-        """Hide these from now on."""
+        """Hide these secrets from now on."""
         for secret in secrets:
             if secret and len(secret) >= _MIN_SECRET_LENGTH and secret not in self._secrets:
                 self._secrets.add(secret)
                 self._index_secret(secret)
 
     def contains(self, secret: str) -> bool:
-        """Say whether it is hidden already."""
+        """Return whether the secret is known."""
         return secret in self._secrets
 
     def remove(self, *secrets: str) -> None:
-        """Hide these no more: they open nothing now."""
+        """Hide these secrets no longer: they expired."""
         self._secrets.difference_update(secrets)
         self._encodings, self._short_encodings, self._words = set(), set(), set()
-        for kept in self._secrets:
-            self._index_secret(kept)
+        for secret in self._secrets:
+            self._index_secret(secret)
 
     def add_from_environment(self) -> None:
-        """Hide the secrets that stand in the variables that every environment has."""
+        """Hide the secrets of the environment variables."""
         self.add(os.environ.get("CXONE_CLIENT_SECRET"), os.environ.get("CXONE_ACCESS_KEY_SECRET"))
         try:
             password = urlsplit(os.environ.get("CXROUTE_PROXY", "")).password
@@ -73,29 +66,26 @@ class Redactor:
         squeezed = _squeeze(text)
         if not self._is_suspect(squeezed):
             return text
-        # Where in the text the letters and digits stand that were compared.
-        places = [at for at, one in enumerate(text) if one.isascii() and one.isalnum()]
-        shown, end = [], 0
+        # The positions in the text of the letters and digits that were compared.
+        places = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
+        parts, end = [], 0
         for first, last in _merge_runs(self._secret_runs(squeezed)):
             start = places[first]
             while start > end and text[start - 1] == "\\":
                 start -= 1
-            shown += [text[end:start], PLACEHOLDER]
+            parts += [text[end:start], PLACEHOLDER]
             end = places[last] + 1
-        return "".join((*shown, text[end:]))
+        return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
-        """Return a JSON document whose texts are without the secrets: hidden in its encoded form, it might be none.
-
-        `text` is that form, where it is at hand.
-        """
+        """Return a JSON document with redacted texts; `text` is its encoded form, where it is at hand."""
         return self._redact_values(data) if self._is_suspect(_squeeze(text or repr(data))) else data
 
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
         """Return a JSON document as text, without the secrets."""
         text = dump_indented(data)
-        shown = self.redact_json(data, text)
-        return text if shown is data else dump_indented(shown)
+        redacted = self.redact_json(data, text)
+        return text if redacted is data else dump_indented(redacted)
 
     def _redact_values(self, data: Any) -> Any:  # noqa: ANN401 - any JSON
         match data:
@@ -117,17 +107,15 @@ class Redactor:
                 self._words.update(_words(form[offset:]))
 
     def _is_suspect(self, squeezed: bytes) -> bool:
-        """Say whether a secret may be in it: a plan of 10,000 rules has megabytes, and is as good as never."""
-        for form in self._short_encodings:
-            if form in squeezed:
-                return True
-        known = self._words
-        return not (known.isdisjoint(_words(squeezed)) and known.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :])))
+        """Return whether a text may hold a secret: nearly every text does not, and a plan may have megabytes."""
+        if any(form in squeezed for form in self._short_encodings):
+            return True
+        words = self._words
+        return not (words.isdisjoint(_words(squeezed)) and words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :])))
 
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Return the first and last place of each run that is part of a secret."""
-        followed: dict[tuple[bytes, int], int] = {}
-        """By form, and by how far ahead of it the text is: up to where it was compared."""
+        followed: dict[tuple[bytes, int], int] = {}  # by form and offset: the last position that was compared
         for at in self._match_starts(squeezed):
             word = squeezed[at : at + _WORD_SIZE]
             for form in self._encodings:
@@ -139,7 +127,6 @@ class Redactor:
                             yield first, last
 
     def _match_starts(self, squeezed: bytes) -> Iterator[int]:
-        """Return where there is something known: a word of a form, or a short form as a whole."""
         for offset in (0, _WORD_SIZE // 2):
             words = enumerate(_words(squeezed[offset:]))
             yield from (offset + _WORD_SIZE * number for number, word in words if word in self._words)
@@ -148,24 +135,20 @@ class Redactor:
 
 
 def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -> tuple[int, int]:
-    """Return the first and last place of the text around `position` that are as the form is around `form_position`."""
     before, behind = 0, 0
     while before < min(position, form_position) and text[position - before - 1] == form[form_position - before - 1]:
         before += 1
-    while (
-        position + behind < len(text)
-        and form_position + behind < len(form)
-        and text[position + behind] == form[form_position + behind]
-    ):
+    room = min(len(text) - position, len(form) - form_position)
+    while behind < room and text[position + behind] == form[form_position + behind]:
         behind += 1
     return position - before, position + behind - 1
 
 
 def _find_all(part: bytes, text: bytes) -> Iterator[int]:
-    found = text.find(part)
-    while found >= 0:
-        yield found
-        found = text.find(part, found + 1)
+    position = text.find(part)
+    while position >= 0:
+        yield position
+        position = text.find(part, position + 1)
 
 
 def _squeeze(text: str) -> bytes:
@@ -177,7 +160,7 @@ def _words(squeezed: bytes) -> memoryview:
 
 
 def _merge_runs(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Make one of runs that touch or nearly do: what an encoding put between two parts of a secret."""
+    """Return the runs, adjacent ones joined."""
     joined: list[tuple[int, int]] = []
     for first, last in sorted(set(runs)):
         if joined and first <= joined[-1][1] + 1:
@@ -188,47 +171,41 @@ def _merge_runs(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _encode_variants(secret: str) -> Iterator[str]:
-    """Return how a secret may be written."""
-    percent = quote(_to_bytes(secret), safe="")
-    yield from (secret, secret[::-1], percent, percent.lower(), quote(_to_bytes(secret)), quote_plus(_to_bytes(secret)))
-    yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(_to_bytes(secret))[2:-1])
-    yield from ("".join(f"\\u{ord(one):04x}" for one in secret), "".join(f"&#{ord(one)};" for one in secret))
-    yield from (html.escape(secret), _to_bytes(secret).hex(), _to_bytes(secret).hex().upper())
+    data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes that the locale does not know
+    percent, points = quote(data, safe=""), list(map(ord, secret))
+    yield from (secret, secret[::-1], percent, percent.lower(), quote(data), quote_plus(data))
+    yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1])
+    yield from ("".join(f"\\u{point:04x}" for point in points), "".join(f"&#{point};" for point in points))
+    yield from (html.escape(secret), data.hex(), data.hex().upper())
     for offset in range(3):
-        whole = b64encode(b"\0" * offset + _to_bytes(secret) + b"\0" * 2)
-        yield whole[(offset * 8 + 5) // 6 : (offset + len(_to_bytes(secret))) * 8 // 6].decode()
-
-
-def _to_bytes(secret: str) -> bytes:
-    """Return the secret's bytes, those too that a variable holds in a locale without such letters."""
-    return secret.encode("utf-8", "surrogateescape")
+        encoded = b64encode(b"\0" * offset + data + b"\0" * 2)
+        yield encoded[(offset * 8 + 5) // 6 : (offset + len(data)) * 8 // 6].decode()
 
 
 def dump_indented(data: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a JSON document as indented text; one that nobody reads in one line, in a third of the time and memory."""
+    """Return a JSON document as indented text, or as one line where it is too large for people."""
     text = json.dumps(data)
     return text if len(text) > _MAX_INDENTED_LENGTH else json.dumps(data, indent=2)
 
 
 class RotatingTokens:
-    """The tokens of one client: one follows the other, and a server lives for months."""
+    """The tokens of one client, of which the oldest are forgotten."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
         self._tokens: dict[str, None] = {}
 
     def add(self, *tokens: str) -> None:
-        """Hide these from now on, and the oldest of many no more."""
+        """Hide these tokens from now on, and forget the oldest of many."""
         for token in tokens:
-            if not self._redactor.contains(token):  # a token that is somebody's password, too, is never forgotten
+            if not self._redactor.contains(token):  # a token that is also a password is never forgotten
                 self._redactor.add(token)
                 self._tokens[token] = None
-        if len(self._tokens) > 2 * _RECENT_TOKENS:  # many at once: to forget takes as long as to learn all that is left
+        if len(self._tokens) > 2 * _RECENT_TOKENS:  # many at once: forgetting indexes all others again
             old = tuple(self._tokens)[:-_RECENT_TOKENS]
             self._redactor.remove(*old)
             for token in old:
                 del self._tokens[token]
 
 
-REDACTOR: Final = Redactor()
-"""Of this process."""
+REDACTOR: Final = Redactor()  # of this process

@@ -1,7 +1,4 @@
-"""Members of an answer by their path: `_links.next`, `errors[].message`; a dot is the answer itself.
-
-What Python's decoder takes for JSON and is none: NaN, infinity, numbers that become infinite.
-"""
+"""Strict JSON without NaN and infinity, and members by their path: `_links.next`, `errors[].message`, `.`."""
 
 from __future__ import annotations
 
@@ -16,31 +13,27 @@ def refuse_constant(text: str) -> NoReturn:
 
 
 def parse_finite(text: str) -> float:
-    """Return a number. Raises ValueError for one like 1e999: JSON has no infinity, but Python makes one of it."""
-    found = float(text)
-    return found if math.isfinite(found) else refuse_constant(text[:40])
+    """Return a number. Raises ValueError for a number such as 1e999, which Python reads as infinity."""
+    number = float(text)
+    return number if math.isfinite(number) else refuse_constant(text[:40])
 
 
 STRICT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=parse_finite)
-"""What it gives can be shown, and written as JSON again."""
-
-
-_MAX_ITEMS: Final = 1000
-"""Items of a list that are looked at."""
+_MAX_ITEMS: Final = 1000  # items of a list that are looked at
 
 
 def find_members(data: object, path: str) -> list[Any]:
-    """Return what stands at a path, once for each item where there are lists; nothing where there is no such member."""
-    found: list[Any] = [data]
+    """Return the values at a path, one for each item of a list; an empty list where there is no such member."""
+    members: list[Any] = [data]
     for step in () if path == "." else path.split("."):
         name = step.removesuffix("[]")
-        found = [one[name] for one in found if isinstance(one, dict) and name in one]
+        members = [member[name] for member in members if isinstance(member, dict) and name in member]
         if name != step:
-            found = [item for one in found if isinstance(one, list) for item in one[:_MAX_ITEMS]]
-    return found
+            members = [item for member in members if isinstance(member, list) for item in member[:_MAX_ITEMS]]
+    return members
 
 
 def find_member(data: object, path: str) -> Any:  # noqa: ANN401 - any JSON
-    """Return what stands at a path without lists; None where there is nothing."""
-    found = find_members(data, path)
-    return found[0] if found else None
+    """Return the value at a path without lists, or None."""
+    members = find_members(data, path)
+    return members[0] if members else None

@@ -1,4 +1,4 @@
-"""The nearest known name, where a name is unknown."""
+"""The nearest known name to an unknown one."""
 
 from __future__ import annotations
 
@@ -11,20 +11,19 @@ from reconciler.text.escape import quote_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-
 _MAX_NAME_LENGTH: Final = 64
 _MAX_CANDIDATES: Final = 300
 
 
 def suggest(name: str, candidates: Iterable[str]) -> str:
-    """Return `did you mean "queue"?`, or nothing where no known name is near. Bounded: names come from outside."""
+    """Return `did you mean "queue"?`, or an empty text. Bounded, because names come from outside."""
     near = _nearest(name, tuple(candidates)[:_MAX_CANDIDATES]) if len(name) <= _MAX_NAME_LENGTH else ""
     return f"did you mean {quote_name(near)}?" if near not in {"", name} else ""
 
 
 @lru_cache(maxsize=1024)
 def _nearest(name: str, candidates: tuple[str, ...]) -> str:
-    """Prefer the same name in another case (`minconfidence`, `Queue`), then the one with the most in common."""
-    folded = {one.casefold(): one for one in reversed(candidates) if len(one) <= _MAX_NAME_LENGTH}
+    short = (candidate for candidate in reversed(candidates) if len(candidate) <= _MAX_NAME_LENGTH)
+    folded = {candidate.casefold(): candidate for candidate in short}
     close = get_close_matches(name.casefold(), folded, n=1)
     return folded[close[0]] if close else ""

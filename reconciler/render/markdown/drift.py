@@ -1,29 +1,14 @@
-"""Drift as Markdown, for an issue that operations reads: who is affected, and each section in two columns."""
+"""Drift as Markdown for an issue: the sections in two columns, and the impact on conversations."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from reconciler.render.change_summary import source_location
-from reconciler.render.drift_summary import (
-    BLOCKING_ADVICE,
-    FAILED,
-    LIVE,
-    MANIFESTS,
-    DriftRule,
-    DriftSection,
-    acceptance_lines,
-    acceptance_title,
-    accepted_phrase,
-    counts_phrase,
-    drift_sections,
-    noted_findings,
-    refusal_text,
-    unaffected_text,
-)
+from reconciler.render import drift_summary as words
+from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell
 from reconciler.render.impact import summarize_impact
-from reconciler.render.markdown.plan import names_details
+from reconciler.render.markdown.plan import address_prefix, finding_text, names_details, source_link
 from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.text.escape import pluralize, sanitize
 
@@ -34,102 +19,85 @@ if TYPE_CHECKING:
     from reconciler.plan.drift import Drift
     from reconciler.render.provenance import Provenance, SourceLinks
 
-
-_MAX_ITEMS: Final = 100
-"""Rules of a section, and findings, that are shown: an issue has a bound."""
+_MAX_ITEMS: Final = 100  # rules of a section, and findings, that are shown: an issue has a bound
 
 
 def drift_markdown(drift: Drift, tenant: str, provenance: Provenance, apply_command: str) -> str:
-    """Return what differs, or nothing; `apply_command` is the command that makes the tenant as the manifests say."""
+    """Return the drift, or an empty text; `apply_command` applies the manifests to the tenant."""
     if not drift.has_drift:
         return ""
     plan = drift.plan
-    blocks = [f"**{code_span(plan.environment)} differs from the manifests: {counts_phrase(drift)}.**"]
-    for section in drift_sections(drift):
+    blocks = [f"**{code_span(plan.environment)} differs from the manifests: {words.counts_phrase(drift)}.**"]
+    for section in words.drift_sections(drift):
         blocks += _section(section, provenance.links)
-    blocks += _findings(drift)
-    blocks += _impact_table(drift)
-    blocks += _acceptance(drift)
-    if refusing := refusal_text(drift):
-        blocks.append(f"**{refusing}.**")
+    blocks += [*_findings(drift), *_impact_table(drift)]
+    if drift.in_the_way:
+        advice = escape_markdown(" ".join((*words.BLOCKING_ADVICE, words.acceptance_title(drift))))
+        lines = code_block("\n".join(words.acceptance_lines(drift)), "yaml")
+        blocks.append(f"{advice}\n\n{lines}".rstrip())
+    blocks += [f"**{refusal}.**"] if (refusal := words.refusal_text(drift)) else []
     if plan.changes:
         blocks.append(f"To make the tenant as the manifests say:\n\n{code_block(apply_command, 'sh')}")
     foot = [escape_markdown(sanitize(tenant)), f"live rules read {escape_markdown(provenance.read_at)}"]
-    foot += [accepted_phrase(drift)] if drift.accepted else []
+    foot += [words.accepted_phrase(drift)] if drift.accepted else []
     foot += [f"[run log]({provenance.links.run})"] if provenance.links.run else []
     return "\n\n".join([*blocks, f"<sub>{' · '.join(foot)}</sub>"]) + "\n"
 
 
 def _impact_table(drift: Drift) -> Iterator[str]:
-    """Yield a table of the conversations that the manifests send to one place, and CXone to another."""
     impact, plan = drift.unaccepted_impact, drift.plan
-    told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
-    if not told.cases:
-        if not told.unknown and not plan.options.only:
-            yield escape_markdown(f"{unaffected_text(drift)} {told.premise}".rstrip())
+    summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact)
+    if not summary.cases:
+        if not summary.unknown and not plan.options.only:
+            yield escape_markdown(f"{words.unaffected_text(drift)} {summary.premise}".rstrip())
         return
     lines = [f"| {IMPACT_TITLE} | {MANIFESTS} | {LIVE} | |", "|---|---|---|---|"]
-    for case in told.cases:
+    for case in summary.cases:
         who = "<br>".join(map(escape_markdown, (case.callers, *case.exceptions)))
         lines.append(f"| {table_cell(who)} | {_cell(case.origin)} | {_cell(case.destination)} | {case.share} |")
     yield "\n".join(lines)
-    if told.hidden_cases:
-        yield f"{escape_markdown(told.rest_text())}: see drift.json."
-    if told.premise:
-        yield escape_markdown(told.premise)
+    if summary.hidden_cases:
+        yield f"{escape_markdown(summary.rest_text())}: see drift.json."
+    if summary.premise:
+        yield escape_markdown(summary.premise)
 
 
 def _section(section: DriftSection, origin: SourceLinks) -> Iterator[str]:
-    shown = section.groups[:_MAX_ITEMS]
+    visible = section.groups[:_MAX_ITEMS]
     yield f"#### {section.title}"
     lines = [f"| Rule | | {MANIFESTS} | {LIVE} | Where |", "|---|---|---|---|---|"]
-    lines += [line for group in shown for line in _rows(group, origin)]
+    lines += [line for group in visible for line in _rows(group, origin)]
     yield "\n".join(lines)
-    more = len(section.rules) - sum(map(len, shown))
-    if more > 0:
-        yield f"and {pluralize(more, 'further rule')}: see drift.json."
-
-
-def _acceptance(drift: Drift) -> Iterator[str]:
-    if drift.in_the_way:
-        lines = code_block("\n".join(acceptance_lines(drift)), "yaml")
-        yield f"{escape_markdown(' '.join((*BLOCKING_ADVICE, acceptance_title(drift))))}\n\n{lines}".rstrip()
+    hidden = len(section.rules) - sum(map(len, visible))
+    if hidden > 0:
+        yield f"and {pluralize(hidden, 'further rule')}: see drift.json."
 
 
 def _findings(drift: Drift) -> Iterator[str]:
-    """Yield conflicts, stale acceptances and ties, then what fails on the live rules."""
-    first = (*drift.plan.conflicts, *noted_findings(drift))
-    if first:
-        yield "\n".join(_finding(one) for one in first[:_MAX_ITEMS])
+    if first := (*drift.plan.conflicts, *words.noted_findings(drift)):
+        yield "\n".join(_finding(finding) for finding in first[:_MAX_ITEMS])
     if drift.failed_checks:
-        more = len(drift.failed_checks) - _MAX_ITEMS
-        rest = [f"- and {pluralize(more, 'further route test')}"] if more > 0 else []
-        yield f"#### {FAILED}"
-        yield "\n".join([*(_finding(one) for one in drift.failed_checks[:_MAX_ITEMS]), *rest])
+        hidden = len(drift.failed_checks) - _MAX_ITEMS
+        rest = [f"- and {pluralize(hidden, 'further route test')}"] if hidden > 0 else []
+        yield f"#### {words.FAILED}"
+        yield "\n".join([*(_finding(finding) for finding in drift.failed_checks[:_MAX_ITEMS]), *rest])
 
 
 def _rows(group: Sequence[DriftRule], origin: SourceLinks) -> Iterator[str]:
-    """Yield the line of a rule, or of several with equal edits, then one for each field that differs."""
-    rule, where = group[0], ""
-    if rule.source:
-        link, shown = origin.link(rule.source), code_span(source_location(rule.source).rpartition("/")[2])
-        where = f"[{shown}]({link})" if link else shown
-    said = "<br>".join(map(escape_markdown, rule.sentences))
+    rule = group[0]
+    where = source_link(rule.source, origin) if rule.source else ""
+    sentences = "<br>".join(map(escape_markdown, rule.sentences))
     name = code_span(rule.name) if rule.source or '"' not in rule.name else escape_markdown(rule.name)
     if len(group) > 1:
-        name, where = (
-            names_details(pluralize(len(group), "rule"), [one.name for one in group], _MAX_ITEMS),
-            f"{where} ...",
-        )
-    yield f"| {table_cell(name)} | {table_cell(said)} | | | {table_cell(where)} |"
+        where = f"{where} ..."
+        name = names_details(pluralize(len(group), "rule"), [item.name for item in group], _MAX_ITEMS)
+    yield f"| {table_cell(name)} | {table_cell(sentences)} | | | {table_cell(where)} |"
     for pair in rule.fields:
         yield f"| | {_cell(pair.name)} | {_cell(pair.desired)} | {_cell(pair.live)} | |"
 
 
 def _finding(finding: Finding) -> str:
-    about = f"{code_span(str(finding.address))}: " if finding.address else ""
-    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
-    return f"- **{finding.code}** {about}{escape_markdown(sanitize(finding.message))}{hint}"
+    return f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}"
 
 
 def _cell(text: str) -> str:

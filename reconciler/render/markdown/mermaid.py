@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
     from reconciler.render.routing_map import Lane, RoutingMap
 
-
-MAX_LANES: Final = 30
-"""Two lines each; GitHub draws more, but nobody reads them."""
+MAX_LANES: Final = 30  # two lines each; GitHub draws more, but nobody reads them
 _MAX_LABEL: Final = 60
 _STYLES: Final = {
     "new": "stroke:#1a7f37,stroke-width:2px",
@@ -29,10 +27,8 @@ _SPECIAL: Final = re.compile(r"[^\w .,/-]")
 def render_mermaid(routing: RoutingMap) -> str:
     """Return the map as a flowchart: of many rules those that change, and at most `MAX_LANES`."""
     lanes = drawn_lanes(routing)
-    queues = {
-        queue: f"q{place}"
-        for place, queue in enumerate(dict.fromkeys(queue for lane in lanes for queue in lane.queues))
-    }
+    names = dict.fromkeys(queue for lane in lanes for queue in lane.queues)
+    queues = {queue: f"q{place}" for place, queue in enumerate(names)}
     lines = ["flowchart LR"]
     lines += [f'  {name}(["{label(queue)}"])' for queue, name in queues.items()]
     styles: dict[str, list[int]] = {}
@@ -44,11 +40,8 @@ def render_mermaid(routing: RoutingMap) -> str:
             lines.append(f"  {text}")
             styles.setdefault(state, []).append(edge)
             edge += 1
-    lines += [
-        f"  linkStyle {','.join(map(str, styles[state]))} {style}"
-        for state, style in _STYLES.items()
-        if state in styles
-    ]
+    for state in filter(styles.__contains__, _STYLES):
+        lines.append(f"  linkStyle {','.join(map(str, styles[state]))} {_STYLES[state]}")
     return "\n".join(lines) + "\n"
 
 
@@ -59,16 +52,13 @@ def drawn_lanes(routing: RoutingMap) -> Sequence[Lane]:
 
 def label(text: str) -> str:
     """Return text for a label in quotes: everything but letters, digits and a few signs as Mermaid's entities."""
-    shown = sanitize(text)
-    shown = shown if len(shown) <= _MAX_LABEL else f"{shown[: _MAX_LABEL - 1]}…"
-    return _SPECIAL.sub(lambda found: f"#{ord(found.group())};", shown) or " "
+    content = sanitize(text)
+    content = content if len(content) <= _MAX_LABEL else f"{content[: _MAX_LABEL - 1]}…"
+    return _SPECIAL.sub(lambda match: f"#{ord(match.group())};", content) or " "
 
 
 def _edges(lane: Lane, who: str, rule: str, queues: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield each line with its state; where the queue changes, the old way is drawn too.
-
-    What happens to a rule is said once, at the line into it; what happens to one of its queues alone, at that line.
-    """
+    """Yield each line with its state. The line into a rule has the rule's label; a line to a queue, that queue's."""
     yield lane.state, f"{who} {_arrow(lane.state)} {rule}"
     after, before = lane.after or (), lane.before or ()
     for queue in lane.queues:

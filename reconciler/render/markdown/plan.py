@@ -1,10 +1,6 @@
 """A plan as a pull-request comment: Markdown as GitHub shows it, within its limits.
 
-The same telling as everywhere: who is affected first, then what apply will refuse, then which rules change, then the
-detail. Names from outside are code spans (`escape_markdown`); the only HTML is `<details>`, `<br>`, `<sub>` and our own
-marker.
-
-The rules of a pull-request comment: a table of changes, what the lint says, and the full diff.
+Names from outside are code spans (`escape_markdown`); the only HTML is `<details>`, `<br>`, `<sub>` and the marker.
 """
 
 from __future__ import annotations
@@ -12,19 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, sentences, source_location, visible_rows
 from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
 from reconciler.render.markdown.mermaid import drawn_lanes, render_mermaid
-from reconciler.render.summary import (
-    PlanSummary,
-    failed_tests_title,
-    finding_members,
-    finding_subject,
-    split_warnings,
-    unrelated_warnings_title,
-)
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
@@ -34,7 +23,7 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Source
     from reconciler.render.provenance import Provenance, SourceLinks
     from reconciler.render.routing_map import RoutingMap
-
+    from reconciler.render.summary import PlanSummary
 
 SIGNS: Final = {
     "create": "**\\+**\u00a0create",
@@ -48,39 +37,30 @@ _DIFF: Final = {"create": "+", "update": "!", "adopt": "!", "delete": "-"}
 def rules_table(
     changes: Sequence[ChangeSummary], held_changes: Sequence[ChangeSummary], links: SourceLinks, limit: int
 ) -> list[str]:
-    """Return the table of changes, then of those left alone; at most so many rows, and how many are left out.
-
-    Equal edits of several rules are one row.
-    """
-    groups = [(group, "") for group in group_equal_edits(changes)] + [
-        (group, "left alone") for group in group_equal_edits(held_changes)
-    ]
-    shown = groups[:limit]
-    if not shown:
+    """Return a table of up to `limit` rows, equal edits as one row, and the number of rules left out."""
+    groups = [(group, "") for group in group_equal_edits(changes)]
+    groups += [(group, "left alone") for group in group_equal_edits(held_changes)]
+    if not groups[:limit]:
         return []
     lines = ["| | Rule | Change | Why | Where |", "|---|---|---|---|---|"]
-    lines += [_rule(group, links, sign, limit) for group, sign in shown]
-    more = sum(len(group) for group, _ in groups[limit:])
-    return ["\n".join(lines), *([f"and {pluralize(more, 'further rule')}: see the report."] if more else [])]
+    lines += [_rule(group, links, sign, limit) for group, sign in groups[:limit]]
+    hidden = sum(len(group) for group, _ in groups[limit:])
+    return ["\n".join(lines), *([f"and {pluralize(hidden, 'further rule')}: see the report."] if hidden else [])]
 
 
-def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, most: int) -> str:
+def _rule(group: Sequence[ChangeSummary], origin: SourceLinks, sign: str, limit: int) -> str:
     change, several = group[0], len(group) > 1
-    said = [escape_markdown(line.removeprefix("left alone: ")) for line in sentences(change)]
-    said += (
-        [escape_markdown(row_phrase(row)) for row in common_rows(group)]
-        if several
-        else map(_row, visible_rows(change.rows))
-    )
-    where = _source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
+    lines = [escape_markdown(line.removeprefix("left alone: ")) for line in sentences(change)]
+    where = source_link(change.source, origin) if change.source else "removed" if change.action == "delete" else ""
     rule = code_span(str(change.address))
     if several:
-        where, rule = (
-            f"{where} ...",
-            names_details(pluralize(len(group), "rule"), [str(one.address) for one in group], most),
-        )
-    what = table_cell("<br>".join(said))
-    return f"| {sign or SIGNS[change.action]} | {rule} | {what} | {change.cause_text} | {table_cell(where)} |"
+        lines += [escape_markdown(row_phrase(row)) for row in common_rows(group)]
+        where = f"{where} ..."
+        rule = names_details(pluralize(len(group), "rule"), [str(item.address) for item in group], limit)
+    else:
+        lines += map(_row, visible_rows(change.rows))
+    cell = table_cell("<br>".join(lines))
+    return f"| {sign or SIGNS[change.action]} | {rule} | {cell} | {change.cause_text} | {table_cell(where)} |"
 
 
 def _row(row: FieldRow) -> str:
@@ -89,20 +69,21 @@ def _row(row: FieldRow) -> str:
     return f"{escape_markdown(row.name)}{colon} {escape_markdown(row.before)}{after}"
 
 
-def _source_link(source: Source, origin: SourceLinks) -> str:
-    link, shown = origin.link(source), code_span(source_location(source).rpartition("/")[2])
-    return f"[{shown}]({link})" if link else shown
+def source_link(source: Source, origin: SourceLinks) -> str:
+    """Return the file and line as a code span, linked where the address is known."""
+    link, label = origin.link(source), code_span(source_location(source).rpartition("/")[2])
+    return f"[{label}]({link})" if link else label
 
 
 def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[str]:
-    """Show warnings about what changes openly, and fold those about other rules, and what is merely worth knowing."""
-    near, far = split_warnings(summary)
+    """Return the warnings about changed rules, then the other warnings and the notes, folded."""
+    near, far = texts.split_warnings(summary)
     blocks = [alert("WARNING", [*finding_items(near[:limit], links, limit)])] if near and limit else []
-    more = len(near) - limit if limit else 0
-    if more > 0:
-        blocks.append(f"and {pluralize(more, 'further warning')}: see the report.")
-    rest = [one for one in summary.notes if one.severity == "info"]
-    for title, findings in ((unrelated_warnings_title(far), far), (pluralize(len(rest), "further note"), rest)):
+    hidden = len(near) - limit if limit else 0
+    if hidden > 0:
+        blocks.append(f"and {pluralize(hidden, 'further warning')}: see the report.")
+    rest = [note for note in summary.notes if note.severity == "info"]
+    for title, findings in ((texts.unrelated_warnings_title(far), far), (pluralize(len(rest), "further note"), rest)):
         if findings and limit:
             blocks.append(details(title, "\n".join(finding_items(findings[:limit], links, limit)) + "\n"))
     return [*blocks, summary.acknowledged] if summary.acknowledged else blocks
@@ -111,15 +92,23 @@ def findings_list(summary: PlanSummary, links: SourceLinks, limit: int) -> list[
 def finding_items(findings: Sequence[Finding], links: SourceLinks, limit: int) -> Iterator[str]:
     """Yield findings as items of a list, each with its place; of one about several rules up to `limit` are named."""
     for finding in findings:
-        where = f" ({_source_link(finding.source, links)})" if finding.source else ""
-        about = f"{code_span(str(finding.address))}: " if finding.address else ""
         if finding.repeats:
-            about, where = (
-                f"{finding_subject(finding)}: ",
-                f" {names_details('which', finding_members(finding), limit)}",
-            )
-        hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
-        yield f"- **{finding.code}** {about}{escape_markdown(sanitize(finding.message))}{hint}{where}"
+            names = names_details("which", texts.finding_members(finding), limit)
+            yield f"- **{finding.code}** {texts.finding_subject(finding)}: {finding_text(finding)} {names}"
+        else:
+            where = f" ({source_link(finding.source, links)})" if finding.source else ""
+            yield f"- **{finding.code}** {address_prefix(finding)}{finding_text(finding)}{where}"
+
+
+def finding_text(finding: Finding) -> str:
+    """Return the message with the hint."""
+    hint = f"; {escape_markdown(sanitize(finding.hint))}" if finding.hint else ""
+    return f"{escape_markdown(sanitize(finding.message))}{hint}"
+
+
+def address_prefix(finding: Finding) -> str:
+    """Return the address as the beginning of a sentence, or an empty text."""
+    return f"{code_span(str(finding.address))}: " if finding.address else ""
 
 
 def names_details(title: str, names: Sequence[str], limit: int) -> str:
@@ -140,21 +129,20 @@ def diff_lines(summary: PlanSummary) -> Iterator[str]:
                 yield f"+     {row.name}: {row.after}"
 
 
-MAX_CHARACTERS: Final = 60_000
-"""GitHub takes 65,536 in a comment; the head of one may be edited after the plan."""
+MAX_CHARACTERS: Final = 60_000  # GitHub takes 65,536 in a comment; the head of one may be edited after the plan
 MAX_BYTES: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetailLevel:
-    """How much detail is shown: cases, rules and findings at the most, and which folded parts."""
+    """The limits of cases, rules and findings, and the folded parts."""
 
     cases: int
     rules: int
     findings: int
     parts: frozenset[str]
     max_row: int = 10_000
-    """Characters of a row of who is affected: a longer one is counted, not cut, for no condition may be left out."""
+    """Characters of an impact row: a longer row is counted, not cut, so that no condition is left out."""
 
 
 DETAIL_LEVELS: Final = (
@@ -165,8 +153,7 @@ DETAIL_LEVELS: Final = (
     DetailLevel(cases=20, rules=50, findings=5, parts=frozenset()),
     DetailLevel(cases=10, rules=0, findings=5, parts=frozenset()),
     DetailLevel(cases=3, rules=0, findings=0, parts=frozenset(), max_row=2_000),
-)
-"""What goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules."""
+)  # what goes first stands twice, or is looked at least: the diff; then further rules, the map, all rules
 
 
 def comment_marker(environment: str) -> str:
@@ -189,81 +176,70 @@ def render_markdown(
     return text
 
 
-def _comment(told: PlanSummary, routing: RoutingMap, facts: Provenance, level: DetailLevel) -> str:
-    blocks = [f"{comment_marker(told.environment)}\n### Routing plan for {code_span(told.environment)}"]
+def _comment(summary: PlanSummary, routing: RoutingMap, facts: Provenance, level: DetailLevel) -> str:
+    blocks = [f"{comment_marker(summary.environment)}\n### Routing plan for {code_span(summary.environment)}"]
     blocks += [alert("NOTE", [escape_markdown(facts.banner)])] if facts.banner else []
-    blocks += _failed_tests(told, facts, level)
-    blocks += _impact_blocks(told.impact, level) if told.impact else []
-    blocks += _refusals(told, level)
-    blocks += _lifted_guards_alert(told)
-    blocks.append(_totals_text(told))
-    blocks += _deletes(told)
-    blocks += rules_table(told.changes, told.held_changes, facts.links, level.rules)
-    blocks += findings_list(told, facts.links, level.findings)
-    blocks += _examples(told.impact, level) if told.impact else []
-    if "diff" in level.parts and told.changes:
-        blocks.append(details("Full diff", code_block("\n".join(diff_lines(told)), "diff")))
-    if "map" in level.parts and told.changes and drawn_lanes(routing):
-        blocks.append(details(_map_title(routing), code_block(render_mermaid(routing), "mermaid")))
-    return "\n\n".join([*blocks, _foot(told, facts)]) + "\n"
+    blocks += _failed_tests(summary, facts, level)
+    blocks += _impact_blocks(summary.impact, level) if summary.impact else []
+    blocks += [*_refusals(summary, level), *_lifted_guards_alert(summary), _totals_text(summary), *_deletes(summary)]
+    blocks += rules_table(summary.changes, summary.held_changes, facts.links, level.rules)
+    blocks += findings_list(summary, facts.links, level.findings)
+    blocks += _examples(summary.impact, level) if summary.impact else []
+    if "diff" in level.parts and summary.changes:
+        blocks.append(details("Full diff", code_block("\n".join(diff_lines(summary)), "diff")))
+    if "map" in level.parts and summary.changes and drawn_lanes(routing):
+        title = "Routing map" + (": what changes" if len(drawn_lanes(routing)) < len(routing.lanes) else "")
+        blocks.append(details(title, code_block(render_mermaid(routing), "mermaid")))
+    return "\n\n".join([*blocks, _foot(summary, facts)]) + "\n"
 
 
-def _failed_tests(told: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
-    if not told.failed_tests:
+def _failed_tests(summary: PlanSummary, facts: Provenance, level: DetailLevel) -> list[str]:
+    if not summary.failed_tests:
         return []
     most = max(level.findings, 5)
-    more = len(told.failed_tests) - most
-    lines = [
-        f"**{failed_tests_title(told.failed_tests)}.**",
-        *finding_items(told.failed_tests[:most], facts.links, most),
-    ]
-    return [alert("CAUTION", [*lines, *([f"- and {pluralize(more, 'further test')}"] if more > 0 else [])])]
+    hidden = len(summary.failed_tests) - most
+    lines = [f"**{texts.failed_tests_title(summary.failed_tests)}.**"]
+    lines += finding_items(summary.failed_tests[:most], facts.links, most)
+    lines += [f"- and {pluralize(hidden, 'further test')}"] if hidden > 0 else []
+    return [alert("CAUTION", lines)]
 
 
-def _lifted_guards_alert(told: PlanSummary) -> list[str]:
-    lines = [
-        f"- {escape_markdown(one.message)} ({code_span(one.name)}). Because: {code_span(one.reason)}"
-        for one in told.lifted_guards
-    ]
+def _lifted_guards_alert(summary: PlanSummary) -> list[str]:
+    guards = ((escape_markdown(item.message), item.name, item.reason) for item in summary.lifted_guards)
+    lines = [f"- {message} ({code_span(name)}). Because: {code_span(reason)}" for message, name, reason in guards]
     return [alert("NOTE", ["**Allowed, although a guard speaks against it:**", *lines])] if lines else []
 
 
-def _impact_blocks(who: ImpactSummary, level: DetailLevel) -> list[str]:
-    """Say who goes elsewhere: what each queue gets, then a table that is read aloud row by row."""
-    if not who.cases:
-        return [
-            f"**{escape_markdown(who.title)}**",
-            *([escape_markdown(who.premise)] if who.premise else []),
-            *_unknown(who, level),
-        ]
-    shares = any(case.share for case in who.cases)
-    rows = [_case(case, shares) for case in who.cases[: level.cases]]
-    shown = [row for row in rows if len(row) <= level.max_row]
+def _impact_blocks(impact: ImpactSummary, level: DetailLevel) -> list[str]:
+    if not impact.cases:
+        basis = [escape_markdown(impact.premise)] if impact.premise else []
+        return [f"**{escape_markdown(impact.title)}**", *basis, *_unknown(impact, level)]
+    shares = any(case.share for case in impact.cases)
+    rows = [_case(case, shares) for case in impact.cases[: level.cases]]
+    visible = [row for row in rows if len(row) <= level.max_row]
     head = "| Callers | Today | After this change |" + (" Share |" if shares else "")
     rule = "|---|---|---|" + ("---:|" if shares else "")
-    rest = who.rest_text(len(who.cases) - len(shown))
+    rest = impact.rest_text(len(impact.cases) - len(visible))
     after = [
         f"{escape_markdown(rest)}; see plan.html." if rest else "",
-        OTHERS_UNCHANGED if who.is_complete else "",
-        escape_markdown(who.premise),
+        OTHERS_UNCHANGED if impact.is_complete else "",
+        escape_markdown(impact.premise),
         WAITING_NOTE,
     ]
     return [
-        f"**{who.title}** ({escape_markdown(who.share)})",
-        *_balance(who),
-        *(["\n".join([head, rule, *shown])] if shown else []),
-        " ".join(one for one in after if one),
-        *_unknown(who, level),
+        f"**{impact.title}** ({escape_markdown(impact.share)})",
+        *_balance(impact),
+        *(["\n".join([head, rule, *visible])] if visible else []),
+        " ".join(sentence for sentence in after if sentence),
+        *_unknown(impact, level),
     ]
 
 
-def _balance(who: ImpactSummary) -> list[str]:
-    """Return what each queue gets of the sample as a table; nothing without a sample."""
-    told = ((one.queue, one.before, one.after, one.change) for one in who.balance)
-    lines = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in row)} |" for row in told]
-    return (
-        ["\n".join(["| Queue | Today | After this change | Change |", "|---|---:|---:|---:|", *lines])] if lines else []
-    )
+def _balance(impact: ImpactSummary) -> list[str]:
+    rows = ((item.queue, item.before, item.after, item.change) for item in impact.balance)
+    lines = [f"| {' | '.join(table_cell(escape_markdown(text)) for text in row)} |" for row in rows]
+    head = ["| Queue | Today | After this change | Change |", "|---|---:|---:|---:|"]
+    return ["\n".join([*head, *lines])] if lines else []
 
 
 def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table has one column more
@@ -273,74 +249,64 @@ def _case(case: ImpactCase, shares: bool) -> str:  # noqa: FBT001 - the table ha
     return f"| {' | '.join(map(table_cell, [who, befores, escape_markdown(case.destination), *share]))} |"
 
 
-def _unknown(who: ImpactSummary, level: DetailLevel) -> list[str]:
-    lines = [f"- {escape_markdown(one)}" for one in who.unknown if len(one) <= level.max_row]
-    lines += [f"- and {pluralize(more, 'further case')}"] if (more := len(who.unknown) - len(lines)) else []
+def _unknown(impact: ImpactSummary, level: DetailLevel) -> list[str]:
+    lines = [f"- {escape_markdown(phrase)}" for phrase in impact.unknown if len(phrase) <= level.max_row]
+    lines += [f"- and {pluralize(hidden, 'further case')}"] if (hidden := len(impact.unknown) - len(lines)) else []
     return [alert("WARNING", [UNKNOWN_NOTE, *lines])] if lines else []
 
 
-def _refusals(told: PlanSummary, level: DetailLevel) -> list[str]:
-    if not told.blocked:
+def _refusals(summary: PlanSummary, level: DetailLevel) -> list[str]:
+    if not summary.blocked:
         return []
-    lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(one.message)}" for one in told.refusals)]
-    lines += [_conflict(one) for one in told.conflicts[: max(level.findings, 5)]]
-    more = len(told.conflicts) - max(level.findings, 5)
-    lines += [f"- and {pluralize(more, 'further rule')}"] if more > 0 else []
-    if told.refusals:
-        names = " ".join(code_span(one.name) for one in told.refusals)
+    lines = ["**Apply will refuse this plan:**", *(f"- {escape_markdown(item.message)}" for item in summary.refusals)]
+    most = max(level.findings, 5)
+    lines += [f"- {address_prefix(item)}{finding_text(item)}" for item in summary.conflicts[:most]]
+    hidden = len(summary.conflicts) - most
+    lines += [f"- and {pluralize(hidden, 'further rule')}"] if hidden > 0 else []
+    if summary.refusals:
+        names = " ".join(code_span(item.name) for item in summary.refusals)
         lines += ["", f"If that is meant, lift it where it is reviewed: `guard.allow` of the Environment ({names})."]
     return [alert("CAUTION", lines)]
 
 
-def _conflict(finding: Finding) -> str:
-    about = f"{code_span(str(finding.address))}: " if finding.address else ""
-    return f"- {about}{escape_markdown(sanitize(finding.message))}; {escape_markdown(sanitize(finding.hint))}"
-
-
-def _totals_text(told: PlanSummary) -> str:
-    counts = told.counts
-    if not told.changes:
-        return escape_markdown(told.totals_text)
+def _totals_text(summary: PlanSummary) -> str:
+    counts = summary.counts
+    if not summary.changes:
+        return escape_markdown(summary.totals_text)
     words = [f"{counts[kind]:,} to {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
-    held = f", {counts['held']:,} left alone" if counts["held"] else ""
+    suffix = f", {counts['held']:,} left alone" if counts["held"] else ""
     changed = ", ".join(words) or "Only what an earlier run left is cleared away"
-    rest = f"{counts['unchanged']:,} unchanged{held}. Nothing has been changed yet."
-    return f"**{changed}**, {rest} {escape_markdown(told.schedule_text)}".rstrip()
+    rest = f"{counts['unchanged']:,} unchanged{suffix}. Nothing has been changed yet."
+    return f"**{changed}**, {rest} {escape_markdown(summary.schedule_text)}".rstrip()
 
 
-def _deletes(told: PlanSummary) -> list[str]:
-    gone = [change for change in told.changes if change.action == "delete" and change.cause != "duplicate"]
-    if not gone:
+def _deletes(summary: PlanSummary) -> list[str]:
+    deletes = [change for change in summary.changes if change.action == "delete" and change.cause != "duplicate"]
+    if not deletes:
         return []
-    named = join_first(gone, 10, lambda change: code_span(str(change.address)))
-    will = "rule will be deleted" if len(gone) == 1 else "rules will be deleted"
-    others = told.counts["delete"] - len(gone)
+    names = join_first(deletes, 10, lambda change: code_span(str(change.address)))
+    will = "rule will be deleted" if len(deletes) == 1 else "rules will be deleted"
+    others = summary.counts["delete"] - len(deletes)
     twins = " Another delete only clears away a second copy of a rule that stays." if others == 1 else ""
     twins = f" {others:,} others only clear away second copies of rules that stay." if others > 1 else twins
-    return [alert("CAUTION", [f"**{len(gone):,} {will}:** {named}.{twins}"])]
+    return [alert("CAUTION", [f"**{len(deletes):,} {will}:** {names}.{twins}"])]
 
 
-def _examples(who: ImpactSummary, level: DetailLevel) -> list[str]:
-    if "examples" not in level.parts or not who.cases:
+def _examples(impact: ImpactSummary, level: DetailLevel) -> list[str]:
+    if "examples" not in level.parts or not impact.cases:
         return []
     lines = []
-    for case in who.cases:
-        lines.append(
-            f"- {escape_markdown(case.callers)}: {escape_markdown(case.origin)} → {escape_markdown(case.destination)}"
-        )
-        lines.append(f"  - example: {escape_markdown(case.example)} ({escape_markdown(case.rules)})")
+    for case in impact.cases:
+        fields = (case.callers, case.origin, case.destination, case.example, case.rules)
+        callers, origin, destination, example, rules = map(escape_markdown, fields)
+        lines += [f"- {callers}: {origin} → {destination}", f"  - example: {example} ({rules})"]
     return [details("An example of each", "\n".join(lines) + "\n")]
 
 
-def _map_title(routing: RoutingMap) -> str:
-    cut = len(drawn_lanes(routing)) < len(routing.lanes)
-    return "Routing map" + (": what changes" if cut else "")
-
-
-def _foot(told: PlanSummary, facts: Provenance) -> str:
+def _foot(summary: PlanSummary, facts: Provenance) -> str:
     origin = facts.links
     parts = [f"Plan {code_span(facts.plan_id)}"]
     parts += [f"commit {code_span(origin.commit[:8])}"] if origin.commit else []
-    parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(told.tenant_text)]
+    parts += [f"live rules read {escape_markdown(facts.read_at)}", escape_markdown(summary.tenant_text)]
     parts += [f"[run log and report]({origin.run})"] if origin.run else []
     return f"<sub>{' · '.join(parts)}</sub>"

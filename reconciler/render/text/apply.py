@@ -1,4 +1,4 @@
-"""What became of a plan, as text: a line for each change, then what it comes to and what to do next."""
+"""The outcomes of an apply as text: a line for each change, the totals, and the next step."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Style
 
-
 _ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 
 
@@ -26,8 +25,8 @@ def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
     head = f"  {style(colour, symbol)} {outcome.change.address!s:<{width}}  "
     match outcome:
         case Applied():
-            known = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
-            return f"{head}{_ACTION_PAST[outcome.change.action]}{known}"
+            suffix = f"   id {sanitize(outcome.id)}" if outcome.change.action == "create" and outcome.id else ""
+            return f"{head}{_ACTION_PAST[outcome.change.action]}{suffix}"
         case Failed():
             return f"{head}{style('red', 'failed')}    {sanitize(outcome.error)}"
         case Skipped():
@@ -37,7 +36,7 @@ def outcome_line(outcome: Outcome, style: Style, width: int) -> str:
 
 
 def report_text(report: ApplyReport, style: Style, next_command: str, seconds: float) -> str:
-    """Return every outcome and the sum of them; `next_command` is the command that shows what is left."""
+    """Return every outcome and the totals; `next_command` shows the remaining differences."""
     width = max((len(str(outcome.change.address)) for outcome in report.outcomes), default=0)
     lines = [outcome_line(outcome, style, width) for outcome in report.outcomes]
     return "\n".join([*lines, "", *_totals_lines(report, next_command, seconds)]) + "\n"
@@ -48,15 +47,12 @@ def _totals_lines(report: ApplyReport, way_on: str, seconds: float) -> list[str]
     total = len(report.outcomes)
     if not total and report.converged:
         return ["What an earlier run left is cleared away. Read again: no differences."]
-    applied, again = (
-        f"Applied {done:,} of {total:,} in {_duration(seconds)}.",
-        f"Read again: {_reread_phrase(report.remaining)}.",
-    )
+    duration = f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"
+    lines = [f"Applied {done:,} of {total:,} in {duration}."]
+    again = f"Read again: {_reread_phrase(report.remaining)}."
     if done == total and report.converged:
-        return [f"{applied} {again}"]
-    lines = [applied]
-    if report.error:
-        lines.append(f"Stopped: {sanitize(report.error)}")
+        return [f"{lines[0]} {again}"]
+    lines += [f"Stopped: {sanitize(report.error)}"] if report.error else []
     if report.interrupted:
         lines.append("Interrupted: no new write was started, and those under way were finished.")
     if done == total and not report.error:
@@ -66,28 +62,24 @@ def _totals_lines(report: ApplyReport, way_on: str, seconds: float) -> list[str]
     return [*lines, again if report.converged else f"What is left: {way_on}"]
 
 
-def _reread_phrase(left: Plan | None) -> str:
-    """Say what the last read showed, and what was left alone: an undo is no word about the manifests."""
-    if left is None:
+def _reread_phrase(remaining: Plan | None) -> str:
+    if remaining is None:
         return "no differences"
-    said = "no differences" if left.options.undo is None else f"run {left.options.undo} is undone"
-    kept = sum(len(one.occurrences) for one in left.findings if one.code == TEXT_ALTERED)
-    but = [f"{pluralize(kept, 'text')} that the tenant keeps otherwise"] if kept else []
-    but += [f"{pluralize(len(left.held), 'change')} left alone"] if left.held else []
-    return f"{said}, but for {' and '.join(but)}" if but else said
+    text = "no differences" if remaining.options.undo is None else f"run {remaining.options.undo} is undone"
+    altered = sum(len(finding.occurrences) for finding in remaining.findings if finding.code == TEXT_ALTERED)
+    but = [f"{pluralize(altered, 'text')} that the tenant keeps otherwise"] if altered else []
+    but += [f"{pluralize(len(remaining.held), 'change')} left alone"] if remaining.held else []
+    return f"{text}, but for {' and '.join(but)}" if but else text
 
 
 def _unapplied_lines(outcomes: Sequence[Outcome]) -> list[str]:
     unknown = [str(outcome.change.address) for outcome in outcomes if isinstance(outcome, UnknownOutcome)]
-    between = [str(one.change.address) for one in outcomes if isinstance(one, Failed | Skipped) and one.left_partial]
-    same = sum(isinstance(outcome, Failed | Skipped) for outcome in outcomes) - len(between)
+    unapplied = [outcome for outcome in outcomes if isinstance(outcome, Failed | Skipped)]
+    between = [str(outcome.change.address) for outcome in unapplied if outcome.left_partial]
+    same = len(unapplied) - len(between)
     lines = [f"{same:,} not applied: {'it is' if same == 1 else 'they are'} as before."] if same else []
     if between:
         lines.append(f"Neither as they were nor as they are to be: {', '.join(between)}.")
     if unknown:
         lines.append(f"Nobody knows yet whether these were written: {', '.join(unknown)}. The next run finds out.")
     return lines
-
-
-def _duration(seconds: float) -> str:
-    return f"{seconds:.2f} s" if seconds < 1 else f"{seconds:.1f} s"

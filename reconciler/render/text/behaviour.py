@@ -1,4 +1,4 @@
-"""Who goes elsewhere, as text for a terminal."""
+"""The impact on conversations as text for a terminal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ if TYPE_CHECKING:
 
     from reconciler.render.colour import Style
 
-
-_ONE_LINE: Final = 100
-"""Characters of who, from where to where, that stand on one line."""
+_ONE_LINE: Final = 100  # characters of who, from where to where, that stand on one line
 
 
 def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
-    """Yield who goes elsewhere, or that nobody does, or what is not known."""
+    """Yield the title, the cases, the balance of queues, and the unknown cases."""
     yield f"{style('bold', impact.title)}   ({impact.share})" if impact.share else style("bold", impact.title)
     for case in impact.cases:
         yield from _case(case, style)
@@ -27,20 +25,19 @@ def impact_lines(impact: ImpactSummary, style: Style) -> Iterator[str]:
         yield f"  {OTHERS_UNCHANGED}"
     if impact.premise:
         yield f"  {impact.premise}"
-    for one in impact.balance:
-        yield f"  {one.queue} gets {one.before} today, {one.after} afterwards: {one.change}"
+    for item in impact.balance:
+        yield f"  {item.queue} gets {item.before} today, {item.after} afterwards: {item.change}"
     if impact.unknown:
         yield style("yellow", UNKNOWN_NOTE)
-        yield from (f"  {one}" for one in impact.unknown)
+        yield from (f"  {item}" for item in impact.unknown)
 
 
-def _case(case: ImpactCase, paint: Style) -> Iterator[str]:
-    """Yield one row: who, from where to where, exceptions, an example, the rules."""
+def _case(case: ImpactCase, style: Style) -> Iterator[str]:
     share = f"   {case.share}" if case.share else ""
     if len(case.origins) == 1 and len(f"{case.callers}: {case.route}") <= _ONE_LINE:
-        yield f"  {case.callers}: {paint('yellow', case.route)}{share}"
+        yield f"  {case.callers}: {style('yellow', case.route)}{share}"
     else:
         yield f"  {case.callers}{share}"
-        yield f"      {paint('yellow', case.route)}"
-    yield from (f"      {one}" for one in case.exceptions)
-    yield paint("dim", f"      example: {case.example}   ({case.rules})")
+        yield f"      {style('yellow', case.route)}"
+    yield from (f"      {exception}" for exception in case.exceptions)
+    yield style("dim", f"      example: {case.example}   ({case.rules})")

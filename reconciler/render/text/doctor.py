@@ -1,4 +1,4 @@
-"""What `doctor` saw, line by line: whether it is in order, what was seen, and below that what to do."""
+"""The results of `doctor`: a line for each check, with the advice below it."""
 
 from __future__ import annotations
 
@@ -10,33 +10,30 @@ if TYPE_CHECKING:
     from reconciler.doctor.check import CheckResult
     from reconciler.render.colour import Style
 
-
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 
 
 def doctor_text(results: Sequence[CheckResult], style: Style) -> str:
     """Return the lines, and their sum."""
     width = max((len(line.name) for line in results), default=0)
-    shown = [part for line in results for part in _result_lines(line, style, width)]
+    lines = []
+    for line in results:
+        lines.append(f"  {style(_COLOURS[line.status], f'{line.status:<4}')}  {line.name:<{width}}  {line.message}")
+        lines += [f"{' ' * (width + 10)}{line.advice}"] if line.advice else []
     counts = {state: sum(line.status == state for line in results) for state in _COLOURS}
-    said = ", ".join(f"{count} {state}" for state, count in counts.items())
-    return "\n".join([*shown, "", f"{said}."]) + "\n"
+    totals = ", ".join(f"{count} {state}" for state, count in counts.items())
+    return "\n".join([*lines, "", f"{totals}."]) + "\n"
 
 
 def doctor_document(results: Sequence[CheckResult], environment: str) -> dict[str, Any]:
     """Return the same as JSON."""
     checks = [
-        {"name": line.name, "status": line.status, "message": line.message, "advice": line.advice or None}
-        for line in results
+        {"name": check.name, "status": check.status, "message": check.message, "advice": check.advice or None}
+        for check in results
     ]
     return {"environment": environment, "ok": is_healthy(results), "checks": checks}
 
 
 def is_healthy(results: Sequence[CheckResult]) -> bool:
-    """Say whether nothing failed."""
+    """Return whether no check failed."""
     return all(line.status != "fail" for line in results)
-
-
-def _result_lines(line: CheckResult, paint: Style, width: int) -> list[str]:
-    head = f"  {paint(_COLOURS[line.status], f'{line.status:<4}')}  {line.name:<{width}}  {line.message}"
-    return [head, f"{' ' * (width + 10)}{line.advice}"] if line.advice else [head]

@@ -1,4 +1,4 @@
-"""Drift as text for a terminal: who is affected, each section in two columns, and the commands that end it."""
+"""Drift as text for a terminal: the sections in two columns, the impact on conversations, and the next commands."""
 
 from __future__ import annotations
 
@@ -7,27 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
+from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import source_location
-from reconciler.render.drift_summary import (
-    BLOCKING_ADVICE,
-    FAILED,
-    IN_THE_WAY,
-    LIVE,
-    MANIFESTS,
-    DriftField,
-    DriftRule,
-    DriftSection,
-    acceptance_lines,
-    acceptance_title,
-    accepted_phrase,
-    counts_phrase,
-    drift_sections,
-    held_changes_phrase,
-    noted_findings,
-    refusal_text,
-    rule_names,
-    unaffected_text,
-)
+from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, ImpactCase, summarize_impact
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.plan import finding_lines
@@ -40,41 +22,36 @@ if TYPE_CHECKING:
 
     BuildCommand = Callable[[Sequence[str]], str]
 
-
 IMPACT_TITLE: Final = "Conversations that do not go where the manifests say"
 _MAX_NAMED: Final = 5
-_MAX_BRIEF_ROWS: Final = 5
-"""Rows of who is affected that the brief form shows, and failing tests that the usual one does."""
+_MAX_BRIEF_ROWS: Final = 5  # impact rows of the brief form, and failing tests of the usual form
 _MAX_WIDTH: Final = 80
 
 
 @dataclass(frozen=True, slots=True)
 class DriftCommands:
-    """The commands that make rules as the manifests say, and that write what is live into the manifests.
-
-    Each is asked for some addresses, or for all.
-    """
+    """The commands that apply the manifests, and that export live rules; each for some addresses, or for all."""
 
     apply: BuildCommand
     export: BuildCommand
 
 
 def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int = MAX_SHOWN) -> str:
-    """Return what differs between the manifests and the tenant; `limit` is how many rows and rules it shows of many."""
+    """Return the differences between the manifests and the tenant, with up to `limit` rows and rules."""
     plan = drift.plan
     if not drift.has_drift:
-        held = [line for section in drift_sections(drift) for line in _section(section, style, limit)]
-        return "\n".join([_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]).rstrip() + "\n"
+        held = [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
+        lines = [_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]
+        return "\n".join(lines).rstrip() + "\n"
     lines = [*_head(drift), ""]
-    for section in drift_sections(drift):
+    for section in words.drift_sections(drift):
         lines += _section(section, style, limit)
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, style), ""]
-    lines += _failures(drift, style, limit)
-    lines += _impact_lines(drift, style, limit)
-    lines += _notes(drift, style)
-    lines += _acceptance(drift)
-    lines += [style("red", f"{refusing}."), ""] if (refusing := refusal_text(drift)) else []
+    lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
+    if drift.in_the_way:
+        lines += [*words.BLOCKING_ADVICE, words.acceptance_title(drift), "", *words.acceptance_lines(drift), ""]
+    lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
     way = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
     lines += _command_line(way, [str(change.address) for change in plan.changes], commands.apply)
     edits = [str(change.address) for change in edited_changes(plan) if isinstance(change, Update)]
@@ -83,18 +60,18 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
 
 
 def drift_brief(drift: Drift, style: Style) -> str:
-    """Return the counts, the names of each section's rules, and who is affected."""
+    """Return the counts, the names of each section's rules, and the impact."""
     if not drift.has_drift:
         return f"{_no_drift(drift)}\n"
-    lines = [f"{drift.plan.environment}: {counts_phrase(drift)}."]
-    lines += [f"  {style('bold', section.title)}: {rule_names(section.rules)}" for section in drift_sections(drift)]
+    lines = [f"{drift.plan.environment}: {words.counts_phrase(drift)}."]
+    sections = words.drift_sections(drift)
+    lines += [f"  {style('bold', section.title)}: {words.rule_names(section.rules)}" for section in sections]
     for finding in (*drift.plan.conflicts, *drift.failed_checks)[:_MAX_NAMED]:
         lines += finding_lines(finding, style)
     return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
 
 
 def _head(drift: Drift) -> Iterator[str]:
-    """Yield how many rules differ, then what apply cannot change."""
     plan = drift.plan
     rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
     differ = "differs" if len(plan.changes) == 1 else "differ"
@@ -102,97 +79,84 @@ def _head(drift: Drift) -> Iterator[str]:
         yield f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
     else:
         yield f"{rules} in {plan.environment} {'matches' if plan.unchanged == 1 else 'match'} the manifests."
-    count = len(drift.in_the_way)
-    if count:
+    if count := len(drift.in_the_way):
         are = "is not managed, and is" if count == 1 else "are not managed, and are"
         yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
-    if accepted := accepted_phrase(drift):
+    if accepted := words.accepted_phrase(drift):
         yield f"{accepted}."
 
 
 def _no_drift(drift: Drift) -> str:
     plan = drift.plan
     match = "matches" if plan.unchanged == 1 else "match"
-    more = "".join(f"\n{said}." for said in (accepted_phrase(drift), held_changes_phrase(drift)) if said)
-    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{more}"
+    phrases = (words.accepted_phrase(drift), words.held_changes_phrase(drift))
+    notes = "".join(f"\n{phrase}." for phrase in phrases if phrase)
+    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{notes}"
 
 
-def _impact_lines(drift: Drift, paint: Style, most: int) -> list[str]:
-    """Say which conversations the manifests send to one place, and CXone to another."""
+def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
     impact, plan = drift.unaccepted_impact, drift.plan
-    told = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, most)
-    if not told.cases:
+    summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, limit)
+    if not summary.cases:
         # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
-        rests = [f"  {told.premise}"] if told.premise else []
-        return [] if told.unknown or plan.options.only else [paint("bold", unaffected_text(drift)), *rests, ""]
-    lines = [f"{paint('bold', IMPACT_TITLE)}   ({told.share})"]
-    for case in told.cases:
-        lines += _case(case, paint)
-    lines += [f"  {told.rest_text()}; -v shows all of them."] if told.hidden_cases else []
-    lines += [f"  {told.premise}"] if told.premise else []
-    if told.unknown:
-        lines += [paint("yellow", UNKNOWN_NOTE), *(f"  {one}" for one in told.unknown)]
+        basis = [f"  {summary.premise}"] if summary.premise else []
+        return [] if summary.unknown or plan.options.only else [style("bold", words.unaffected_text(drift)), *basis, ""]
+    lines = [f"{style('bold', IMPACT_TITLE)}   ({summary.share})"]
+    for case in summary.cases:
+        lines += _case(case, style)
+    lines += [f"  {summary.rest_text()}; -v shows all of them."] if summary.hidden_cases else []
+    lines += [f"  {summary.premise}"] if summary.premise else []
+    if summary.unknown:
+        lines += [style("yellow", UNKNOWN_NOTE), *(f"  {phrase}" for phrase in summary.unknown)]
     return [*lines, ""]
 
 
-def _case(case: ImpactCase, paint: Style) -> Iterator[str]:
+def _case(case: ImpactCase, style: Style) -> Iterator[str]:
     yield f"  {case.callers}{f'   {case.share}' if case.share else ''}"
-    yield from (f"      {one}" for one in case.exceptions)
+    yield from (f"      {exception}" for exception in case.exceptions)
     width = len(LIVE)
-    yield f"      {MANIFESTS:<{width}}   {paint('yellow', case.origin)}"
-    yield f"      {LIVE:<{width}}   {paint('yellow', case.destination)}"
-    yield paint("dim", f"      example: {case.example}")
+    yield f"      {MANIFESTS:<{width}}   {style('yellow', case.origin)}"
+    yield f"      {LIVE:<{width}}   {style('yellow', case.destination)}"
+    yield style("dim", f"      example: {case.example}")
 
 
-def _section(section: DriftSection, paint: Style, most: int) -> Iterator[str]:
-    yield paint("bold", f"{section.title}:")
-    yield ""
-    groups = section.groups
-    shown = groups[:most] if section.title == IN_THE_WAY else groups
-    for group in shown:
-        yield from _rules(group, paint, ALL_ROWS if most == ALL_ROWS else MAX_NAMED)
+def _section(section: DriftSection, style: Style, limit: int) -> Iterator[str]:
+    yield from (style("bold", f"{section.title}:"), "")
+    visible = section.groups[:limit] if section.title == words.IN_THE_WAY else section.groups
+    for group in visible:
+        yield from _rules(group, style, ALL_ROWS if limit == ALL_ROWS else MAX_NAMED)
         yield ""
-    more = len(section.rules) - sum(map(len, shown))
-    if more > 0:
-        yield f"  and {pluralize(more, 'further rule')}; -v shows all of them."
-        yield ""
+    hidden = len(section.rules) - sum(map(len, visible))
+    if hidden > 0:
+        yield from (f"  and {pluralize(hidden, 'further rule')}; -v shows all of them.", "")
 
 
-def _failures(drift: Drift, paint: Style, most: int) -> Iterator[str]:
-    """Yield the route tests that fail on the live rules, the first ones of many."""
+def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
     if not drift.failed_checks:
         return
-    yield paint("bold", f"{FAILED}:")
+    yield from (style("bold", f"{words.FAILED}:"), "")
+    visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
+    for finding in visible:
+        yield from finding_lines(finding, style)
+    hidden = len(drift.failed_checks) - len(visible)
+    if hidden > 0:
+        yield f"  and {pluralize(hidden, 'further route test')}; -v shows all of them."
     yield ""
-    shown = drift.failed_checks[: _MAX_BRIEF_ROWS if most == MAX_SHOWN else most]
-    for finding in shown:
-        yield from finding_lines(finding, paint)
-    more = len(drift.failed_checks) - len(shown)
-    if more > 0:
-        yield f"  and {pluralize(more, 'further route test')}; -v shows all of them."
-    yield ""
 
 
-def _acceptance(drift: Drift) -> list[str]:
-    """Say how the rules in the way can be accepted, with the lines to paste."""
-    return [*BLOCKING_ADVICE, acceptance_title(drift), "", *acceptance_lines(drift), ""] if drift.in_the_way else []
-
-
-def _rules(group: Sequence[DriftRule], paint: Style, most: int) -> Iterator[str]:
-    """Yield one rule, or what several have in common, with up to `most` of their names."""
+def _rules(group: Sequence[DriftRule], style: Style, limit: int) -> Iterator[str]:
     rule = group[0]
     if len(group) > 1:
-        yield f"  {paint('yellow', pluralize(len(group), 'rule'))}"
-        yield f"      {paint('dim', join_first([one.name for one in group], most))}"
+        yield f"  {style('yellow', pluralize(len(group), 'rule'))}"
+        yield f"      {style('dim', join_first([item.name for item in group], limit))}"
     else:
-        where = f"   {paint('dim', source_location(rule.source))}" if rule.source else ""
-        yield f"  {paint('yellow', rule.name)}{where}"
+        where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
+        yield f"  {style('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.sentences)
-    yield from _columns(rule.fields, paint)
+    yield from _columns(rule.fields, style)
 
 
-def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
-    """Yield fields in two columns; those that are too wide for that, each value on a line of its own."""
+def _columns(pairs: Sequence[DriftField], style: Style) -> Iterator[str]:
     if not pairs:
         return
     rows = [DriftField("", MANIFESTS, LIVE), *pairs]
@@ -200,7 +164,7 @@ def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
     second = max(len(row.desired) for row in rows)
     lines = [f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows]
     if max(map(len, lines)) <= _MAX_WIDTH:
-        yield paint("dim", lines[0])
+        yield style("dim", lines[0])
         yield from lines[1:]
         return
     for pair in pairs:
@@ -209,11 +173,11 @@ def _columns(pairs: Sequence[DriftField], paint: Style) -> Iterator[str]:
         yield f"        {LIVE:<{len(LIVE)}}  {pair.live}"
 
 
-def _notes(drift: Drift, paint: Style) -> list[str]:
-    lines = [line for finding in noted_findings(drift) for line in finding_lines(finding, paint)]
+def _notes(drift: Drift, style: Style) -> list[str]:
+    lines = [line for finding in words.noted_findings(drift) for line in finding_lines(finding, style)]
     return [*lines, ""] if lines else []
 
 
-def _command_line(what: str, addresses: Sequence[str], command: BuildCommand) -> list[str]:
-    found = sorted(set(addresses))
-    return [f"  {what}   {command(found if len(found) <= _MAX_NAMED else ())}"] if found else []
+def _command_line(verb: str, addresses: Sequence[str], command: BuildCommand) -> list[str]:
+    names = sorted(set(addresses))
+    return [f"  {verb}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []

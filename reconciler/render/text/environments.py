@@ -1,4 +1,4 @@
-"""Several environments at a glance: a line each, before what is said of each of them."""
+"""A line for each of several environments."""
 
 from __future__ import annotations
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from reconciler.plan.traffic_shares import TrafficImpact
     from reconciler.render.colour import Style
 
-
 EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
 
 _COLOURS: Final[dict[EnvironmentStatus, str]] = {
@@ -47,13 +46,14 @@ _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "interrupted": "interrupted",
 }
 _HEAD: Final = ("environment", "changes", "who is affected")
+_MARKDOWN_HEAD: Final = ("| Environment | Changes | Who is affected | |", "|---|---|---|---|")
 _SECTIONS: Final = ("changed in CXone", "missing", "in the way", "not applied", "accepted")
 _MAX_WIDTH: Final = 70
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentRow:
-    """One environment's line: `changes` as `2 update, 1 delete`, who is affected, and how it stands in a few words."""
+    """The line of one environment: `changes` is `2 update, 1 delete`, `detail` a short status text."""
 
     environment: str
     changes: str
@@ -63,7 +63,7 @@ class EnvironmentRow:
 
 
 def planned_row(plan: Plan) -> EnvironmentRow:
-    """Return the line of a plan that nobody has applied."""
+    """Return the line of a plan that is not applied."""
     if plan.failed_tests:
         return _row(plan, "refused", failed_tests_title(plan.failed_tests))
     in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
@@ -75,11 +75,9 @@ def planned_row(plan: Plan) -> EnvironmentRow:
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    state: EnvironmentStatus = "differs" if drift.has_drift else "same"
-    words = [
-        f"{count:,} {what}" for what, count in zip(_SECTIONS, count_sections(drift).values(), strict=True) if count
-    ]
-    plan, impact = drift.plan, drift.unaccepted_impact
+    status: EnvironmentStatus = "differs" if drift.has_drift else "same"
+    plan, impact, counts = drift.plan, drift.unaccepted_impact, count_sections(drift).values()
+    words = [f"{count:,} {section}" for section, count in zip(_SECTIONS, counts, strict=True) if count]
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
     words += [f"{len(drift.failed_checks):,} failed on the live rules"] if drift.failed_checks else []
     words += [f"{len(plan.held):,} left alone"] if plan.held else []
@@ -87,22 +85,22 @@ def drift_row(drift: Drift) -> EnvironmentRow:
         environment=plan.environment,
         changes=", ".join(words) or "none",
         impact=_impact_phrase(plan, impact.behaviour, impact.traffic_impact),
-        status=state,
+        status=status,
     )
 
 
 def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
-    """Return the line of a plan of which this became; without a report there was nothing to do."""
+    """Return the line of an applied plan; without a report there was nothing to do."""
     if report is None:
         return _row(plan, "same")
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
-    said = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
+    detail = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
     if report.converged:
-        return _row(plan, "applied", said)
-    return _row(plan, "interrupted" if report.interrupted else "partly", said)
+        return _row(plan, "applied", detail)
+    return _row(plan, "interrupted" if report.interrupted else "partly", detail)
 
 
-def _row(plan: Plan, state: EnvironmentStatus, said: str = "") -> EnvironmentRow:
+def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
     counts = count_changes(plan)
     words = [f"{counts[kind]:,} {kind}" for kind in ("create", "update", "adopt", "delete") if counts[kind]]
     words = words or ["clean-up"] * bool(plan.changes)
@@ -110,19 +108,15 @@ def _row(plan: Plan, state: EnvironmentStatus, said: str = "") -> EnvironmentRow
     return EnvironmentRow(
         environment=plan.environment,
         changes=", ".join(words) or "none",
-        impact=_impact(plan),
-        status=state,
-        detail=said,
+        impact=_impact_phrase(plan, plan.behaviour, plan.traffic_impact) if plan.changes else "nobody",
+        status=status,
+        detail=detail,
     )
 
 
-def _impact(plan: Plan) -> str:
-    if not plan.changes:
-        return "nobody"
-    return "not known" if plan.behaviour is None else _impact_phrase(plan, plan.behaviour, plan.traffic_impact)
-
-
-def _impact_phrase(plan: Plan, behaviour: BehaviourChange, moved: TrafficImpact | None) -> str:
+def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: TrafficImpact | None) -> str:
+    if behaviour is None:
+        return "not known"
     who = summarize_impact(behaviour, plan.queue_names, plan.labels, moved)
     if not who.cases:
         return "nobody" if who.is_complete else "not known"
@@ -131,30 +125,19 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange, moved: TrafficImpact 
 
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:
-    """Return the table for a terminal: the sum of it, then a line for each environment.
-
-    `title` goes before their number: `Plan for`.
-    """
+    """Return the table for a terminal; `title` stands before the number of environments: `Plan for`."""
     lines = [(row.environment, row.changes, row.impact) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
-    shown = [
-        style("bold", f"{title} {status_totals(rows)}"),
-        "",
-        f"  {style('dim', _align_cells(_HEAD, widths).rstrip())}",
-    ]
+    head = style("dim", _align_cells(_HEAD, widths).rstrip())
+    table = [style("bold", f"{title} {status_totals(rows)}"), "", f"  {head}"]
     for line, row in zip(lines, rows, strict=True):
-        shown.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
-    return "\n".join(shown) + "\n"
+        table.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
+    return "\n".join(table) + "\n"
 
 
 def environments_markdown(rows: Sequence[EnvironmentRow], title: str) -> str:
     """Return the table in Markdown."""
-    lines = [
-        f"### {title} {status_totals(rows)}",
-        "",
-        "| Environment | Changes | Who is affected | |",
-        "|---|---|---|---|",
-    ]
+    lines = [f"### {title} {status_totals(rows)}", "", *_MARKDOWN_HEAD]
     for row in rows:
         cells = (code_span(row.environment), row.changes, escape_markdown(row.impact), escape_markdown(_state(row)))
         lines.append(f"| {' | '.join(map(table_cell, cells))} |")
@@ -169,9 +152,9 @@ def status_totals(rows: Sequence[EnvironmentRow]) -> str:
 
 
 def _state(row: EnvironmentRow) -> str:
-    said = sanitize(row.detail or {"same": "nothing to do", "differs": ""}.get(row.status, row.status))
-    return said if len(said) <= _MAX_WIDTH else f"{said[: _MAX_WIDTH - 3]}..."
+    text = sanitize(row.detail or {"same": "nothing to do", "differs": ""}.get(row.status, row.status))
+    return text if len(text) <= _MAX_WIDTH else f"{text[: _MAX_WIDTH - 3]}..."
 
 
 def _align_cells(cells: Sequence[str], widths: Sequence[int]) -> str:
-    return "".join(f"{one:<{width}}  " for one, width in zip(cells, widths, strict=True))
+    return "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True))

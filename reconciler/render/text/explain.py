@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from reconciler.checks.explain import Explanation, NonMatch
     from reconciler.render.colour import Style
 
-
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60
 _DEFAULT: Final = "the tenant's default routing"
@@ -28,7 +27,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class DisplayNames:
-    """What things are called: whose rules were asked (`the manifests of prod`), queues by id, attributes."""
+    """Labels: the origin of the rules (`the manifests of prod`), queues by id, attributes."""
 
     rules_label: str
     queues: Mapping[str, str]
@@ -38,8 +37,8 @@ class DisplayNames:
 def explain_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
     """Return the answer, the rules that bear on it, and in one line how many others there are."""
     near = [miss for miss in explanation.non_matches if not miss.other_intent]
-    shown = near[:_MAX_SHOWN]
-    return _text(explanation, names, style, [*shown, *(one for one in near[_MAX_SHOWN:] if one.undecided)])
+    undecided = [miss for miss in near[_MAX_SHOWN:] if miss.undecided]
+    return _text(explanation, names, style, [*near[:_MAX_SHOWN], *undecided])
 
 
 def explain_full_text(explanation: Explanation, names: DisplayNames, style: Style) -> str:
@@ -65,85 +64,76 @@ def explain_document(explanation: Explanation, names: DisplayNames) -> Document:
     }
 
 
-def _text(explanation: Explanation, names: DisplayNames, paint: Style, shown: Sequence[NonMatch]) -> str:
-    rows = [_non_match_row(miss, explanation, names) for miss in shown]
-    if explanation.winner:
-        asks = conditions_phrase(explanation.winner.rule, names.labels)
-        rows.append(("yes", explanation.winner, asks))
-    lines = [*_answer(explanation, names, paint), "", *_table(rows, paint)]
-    notes = [*_hidden_rules(explanation, names, shown), *_related_rules(explanation, names)]
+def _text(explanation: Explanation, names: DisplayNames, style: Style, misses: Sequence[NonMatch]) -> str:
+    rows = [_non_match_row(miss, explanation, names) for miss in misses]
+    if first := explanation.winner:
+        rows.append(("yes", first, conditions_phrase(first.rule, names.labels)))
+    lines = [*_answer(explanation, names, style), "", *_table(rows, style)]
+    notes = [*_hidden_rules(explanation, names, misses), *_related_rules(explanation, names)]
     return "\n".join([*lines, *([""] if rows and notes else []), *notes]) + "\n"
 
 
-def _answer(explanation: Explanation, names: DisplayNames, paint: Style) -> Iterator[str]:
-    said = conversation_phrase(explanation.conversation, names.labels)
-    yield f"By {names.rules_label}, a conversation with {said}"
-    first = explanation.winner
-    goes = (
-        f"goes to {paint('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}." if first else ""
-    )
-    yield goes or f"goes to {paint('bold', _DEFAULT)}: no rule takes it."
+def _answer(explanation: Explanation, names: DisplayNames, style: Style) -> Iterator[str]:
+    phrase = conversation_phrase(explanation.conversation, names.labels)
+    yield f"By {names.rules_label}, a conversation with {phrase}"
+    if first := explanation.winner:
+        yield f"goes to {style('bold', queues_phrase(first.rule.targets, names.queues))}, by {_name(first)}."
+    else:
+        yield f"goes to {style('bold', _DEFAULT)}: no rule takes it."
     if explanation.undecided:
-        one = len(explanation.undecided) == 1
-        yield (
-            f"Unless {'the rule' if one else 'one of the rules'} with a ? takes it: what"
-            f" {'it asks' if one else 'they ask'} is not understood here."
-        )
+        rule, verb = ("the rule", "it asks") if len(explanation.undecided) == 1 else ("one of the rules", "they ask")
+        yield f"Unless {rule} with a ? takes it: what {verb} is not understood here."
 
 
 def _non_match_row(miss: NonMatch, explanation: Explanation, names: DisplayNames) -> tuple[str, RoutingEntry, str]:
-    asked = condition_phrase(miss.condition, names.labels)
+    condition = condition_phrase(miss.condition, names.labels)
     if not isinstance(miss.condition, Condition):
-        return "?", miss.entry, f"{asked}; then to {queues_phrase(miss.entry.rule.targets, names.queues)}"
-    given = explanation.conversation.get(miss.condition.attribute)
-    return "no", miss.entry, f"{asked}, but it is {'missing' if given is None else quote(given)}"
+        return "?", miss.entry, f"{condition}; then to {queues_phrase(miss.entry.rule.targets, names.queues)}"
+    value = explanation.conversation.get(miss.condition.attribute)
+    return "no", miss.entry, f"{condition}, but it is {'missing' if value is None else quote(value)}"
 
 
-def _table(rows: Sequence[tuple[str, RoutingEntry, str]], paint: Style) -> Iterator[str]:
-    """Align verdict, rule, priority and reason; the place stands last, so that no column pushes it away."""
+def _table(rows: Sequence[tuple[str, RoutingEntry, str]], style: Style) -> Iterator[str]:
     called = [_name(entry) for _, entry, _ in rows]
     priorities = [f"priority {quote(entry.rule.priority)}" for _, entry, _ in rows]
     width, wide = (min(_MAX_WIDTH, max(map(len, cells), default=0)) for cells in (called, priorities))
     colours = {"yes": "green", "no": "dim", "?": "yellow"}
     for (verdict, entry, why), name, priority in zip(rows, called, priorities, strict=True):
-        head = f"  {paint(colours[verdict], f'{verdict:<3}')}  {name:<{width}}  {priority:<{wide}}"
-        yield f"{head}  {why}   {paint('dim', _where(entry))}"
+        head = f"  {style(colours[verdict], f'{verdict:<3}')}  {name:<{width}}  {priority:<{wide}}"
+        yield f"{head}  {why}   {style('dim', _where(entry))}"
 
 
-def _hidden_rules(explanation: Explanation, names: DisplayNames, shown: Sequence[NonMatch]) -> Iterator[str]:
-    """Count the earlier rules that are not shown."""
-    hidden = len(explanation.non_matches) - len(shown)
+def _hidden_rules(explanation: Explanation, names: DisplayNames, misses: Sequence[NonMatch]) -> Iterator[str]:
+    hidden = len(explanation.non_matches) - len(misses)
     others = sum(miss.other_intent for miss in explanation.non_matches) if hidden else 0
     if others:
-        said = any(names.labels.get(name) == "intent" for name in explanation.conversation)
-        one = others == 1
-        why = f"{'is' if one else 'are'} for {'another intent' if one else 'other intents'}"
-        why = why if said else f"{'asks' if one else 'ask'} for an intent, and this conversation has none"
+        has_intent = any(names.labels.get(name) == "intent" for name in explanation.conversation)
+        why = "is for another intent" if others == 1 else "are for other intents"
+        verb = "asks" if others == 1 else "ask"
+        why = why if has_intent else f"{verb} for an intent, and this conversation has none"
         yield f"{pluralize(others, 'earlier rule')} {why}; -v lists all."
     if hidden > others:
-        more = hidden - others
-        yield f"{pluralize(more, 'further earlier rule')} {'does' if more == 1 else 'do'} not take it; -v lists all."
+        rest = hidden - others
+        yield f"{pluralize(rest, 'further earlier rule')} {'does' if rest == 1 else 'do'} not take it; -v lists all."
 
 
 def _related_rules(explanation: Explanation, names: DisplayNames) -> Iterator[str]:
-    """Say what else a person may want to know: what would come next, ties, rules that are switched off."""
     first, following = explanation.winner, explanation.next_match
     for entry in explanation.switched_off:
         yield f"{_name(entry)} is switched off; it would take this conversation.   {_where(entry)}"
     for entry in explanation.tied_rules:
+        queues = queues_phrase(entry.rule.targets, names.queues)
         yield (
-            f"{_name(entry)} has the same priority and would take it too, to"
-            f" {queues_phrase(entry.rule.targets, names.queues)}: which of them the tenant tries first is not defined;"
-            " by name it is the other.   " + _where(entry)
+            f"{_name(entry)} has the same priority and would take it too, to {queues}: which of them the tenant tries"
+            f" first is not defined; by name it is the other.   {_where(entry)}"
         )
     if first and not explanation.tied_rules:
-        goes = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT
+        destination = queues_phrase(following.rule.targets, names.queues) if following else _DEFAULT
         by = f", by {_name(following)}   {_where(following)}" if following else ""
-        yield f"Without {_name(first)} it would go to {goes}{by or '.'}"
+        yield f"Without {_name(first)} it would go to {destination}{by or '.'}"
 
 
 def _name(entry: RoutingEntry) -> str:
-    """Return the address, or the live name in quotes."""
     return quote(entry.name) if entry.address is None else sanitize(entry.name)
 
 

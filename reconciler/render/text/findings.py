@@ -15,75 +15,61 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.render.colour import Style
 
-
-_MARGIN: Final = 8
-"""Columns before the line that is meant: its number, and a bar."""
+_MARGIN: Final = 8  # columns before the line that is meant: its number, and a bar
 
 
 def findings_text(findings: Sequence[Finding], style: Style, limit: int = MAX_NAMED) -> str:
     """Return a line per finding, its hint after it, and up to `limit` of its rules: for logs, pipes and editors."""
-    return "".join(f"{_line(finding, style, limit)}\n" for finding in findings)
+    lines = []
+    for finding in findings:
+        rules = f"; {join_first(finding_members(finding), limit)}" if finding.repeats else ""
+        lines.append(f"{_head(finding, style)}{_hint(finding, '; ')}{rules}\n")
+    return "".join(lines)
 
 
 def findings_with_carets(findings: Sequence[Finding], style: Style, width: int, limit: int = MAX_NAMED) -> str:
     """Return the same for a terminal of that width, with the line that is meant and its hint under the caret."""
-    lines = (line for finding in findings for line in _with_caret(finding, style, width - _MARGIN, limit))
+    lines = []
+    for finding in findings:
+        lines += [_head(finding, style), *_excerpt(finding, style, width - _MARGIN)]
+        lines += [f"      {join_first(finding_members(finding), limit)}"] if finding.repeats else []
     return "".join(f"{line}\n" for line in lines)
 
 
 def severity_totals(findings: Iterable[Finding], files: int) -> str:
     """Return how many were found of each severity: `2 errors and 1 warning in 12 files.`."""
     severities = [finding.severity for finding in findings]
-    found = [
-        pluralize(severities.count(severity), severity) for severity in ("error", "warning") if severity in severities
-    ]
-    return f"{' and '.join(found) or 'No errors'} in {pluralize(files, 'file')}."
+    counts = [pluralize(severities.count(name), name) for name in ("error", "warning") if name in severities]
+    return f"{' and '.join(counts) or 'No errors'} in {pluralize(files, 'file')}."
 
 
-def _line(finding: Finding, paint: Style, most: int) -> str:
-    rules = f"; {join_first(finding_members(finding), most)}" if finding.repeats else ""
-    return f"{_head(finding, paint)}{_hint(finding, '; ')}{rules}"
-
-
-def _head(finding: Finding, paint: Style) -> str:
+def _head(finding: Finding, style: Style) -> str:
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     source = finding.source
     where = f"{sanitize(source.file)}:{source.line}:{source.column}: " if source else ""
     number = subject_prefix(finding) if finding.repeats else ""
-    return f"{where}{paint(colour, f'{finding.severity}[{finding.code}]')}: {number}{sanitize(finding.message)}"
+    return f"{where}{style(colour, f'{finding.severity}[{finding.code}]')}: {number}{sanitize(finding.message)}"
 
 
 def _hint(finding: Finding, before: str) -> str:
     return f"{before}{sanitize(finding.hint)}" if finding.hint else ""
 
 
-def _with_caret(finding: Finding, paint: Style, width: int, most: int) -> Iterator[str]:
-    yield _head(finding, paint)
-    yield from _excerpt(finding, paint, width)
-    if finding.repeats:
-        yield f"      {join_first(finding_members(finding), most)}"
-
-
-def _excerpt(finding: Finding, paint: Style, width: int) -> Iterator[str]:
+def _excerpt(finding: Finding, style: Style, width: int) -> Iterator[str]:
     if finding.source is None or not finding.excerpt:
         if finding.hint:
             yield f"      {sanitize(finding.hint)}"
         return
     column = finding.source.column - 1
     start = max(0, column - width // 3) if columns(finding.excerpt) > width else 0
-    shown = _cut(finding.excerpt[start:], width)
+    ends = accumulate(map(columns, finding.excerpt[start:]))
+    visible = finding.excerpt[start:][: sum(end <= width for end in ends)]
     # An escape is longer than what it stands for, so the caret is put under the escaped text.
-    offset = columns(sanitize(shown[: column - start]))
-    yield paint("dim", f"{finding.source.line:>5} | ") + sanitize(shown)
-    span = max(1, columns(shown[column - start : column - start + finding.span]))
+    offset = columns(sanitize(visible[: column - start]))
+    yield style("dim", f"{finding.source.line:>5} | ") + sanitize(visible)
+    span = max(1, columns(visible[column - start : column - start + finding.span]))
     hint = _hint(finding, " ")
     fits = offset + span + columns(hint) <= width
-    yield f"{'':>5} | {' ' * offset}{paint('red', '^' * span)}{hint if fits else ''}"
+    yield f"{'':>5} | {' ' * offset}{style('red', '^' * span)}{hint if fits else ''}"
     if not fits:
         yield f"{'':>5} |{hint}"
-
-
-def _cut(text: str, width: int) -> str:
-    """Return the beginning of the text that takes at most so many columns."""
-    ends = accumulate(map(columns, text))
-    return text[: sum(end <= width for end in ends)]

@@ -17,10 +17,9 @@ if TYPE_CHECKING:
     from reconciler.journal.journal import RecordedRun
     from reconciler.model.rule import Rule
 
-
 _HEADER: Final = ("run", "time", "who", "result", "reason")
 _LABELS: Final = {Attributes().intent: "intent", Attributes().confidence: "confidence"}
-"""What people call the usual attributes; a journal does not say what else they are called."""
+"""Labels of the default attributes; a journal has no other labels."""
 
 
 def runs_text(runs: Sequence[RecordedRun]) -> str:
@@ -29,14 +28,11 @@ def runs_text(runs: Sequence[RecordedRun]) -> str:
         return "No run is recorded yet.\n"
     rows = [_HEADER, *(_row(run) for run in reversed(runs))]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    return "".join(
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[4]]).rstrip() + "\n"
-        for row in rows
-    )
+    aligned = ([f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)] + [row[4]] for row in rows)
+    return "".join(f"{'  '.join(cells).rstrip()}\n" for cells in aligned)
 
 
 def _row(run: RecordedRun) -> tuple[str, str, str, str, str]:
-    """Return when, who, what became of it, and why; of an undo first, which run it undoes."""
     reason = _text(run.start, "reason")
     if run.start.get("undo"):
         reason = f"undoes {_text(run.start, 'undo')}" + (f": {reason}" if reason != "-" else "")
@@ -44,25 +40,23 @@ def _row(run: RecordedRun) -> tuple[str, str, str, str, str]:
 
 
 def run_text(run: RecordedRun) -> str:
-    """Return one run: who, when, why, and each change with what it was before and after."""
+    """Return one run with each change before and after."""
     lines = [f"Run {sanitize(run.id)}   {_outcome(run)}", f"  at: {_time(run.start)}"]
     names = ("environment", "who", "reason", "planId", "allowed", *(["undo"] if run.start.get("undo") else ()))
     lines += [f"  {name}: {_text(run.start, name)}" for name in names]
     for change in run.changes:
         lines += ["", f"  {_text(change, 'action')} {_text(change, 'address')}   {_text(change, 'status')}"]
-        if change.get("error"):
-            lines.append(f"      {_text(change, 'error')}")
+        lines += [f"      {_text(change, 'error')}"] if change.get("error") else []
         lines += list(_describe_change(change)) or _differences(change.get("before"), change.get("after"))
     return "\n".join(lines) + "\n"
 
 
 def run_document(run: RecordedRun) -> dict[str, Any]:
     """Return one run as JSON: its head, its changes and its end."""
-    return {"run": run.id, "start": dict(run.start), "changes": [dict(one) for one in run.changes], "end": run.end}
+    return {"run": run.id, "start": dict(run.start), "changes": list(map(dict, run.changes)), "end": run.end}
 
 
 def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
-    """Yield what a change did, as a plan says it. Nothing where the journal's rules cannot be read."""
     forms = [change[side] for side in ("before", "after") if isinstance(change.get(side), dict)]
     rules = [rule for rule in map(_rule, forms) if rule is not None]
     names = {queue: name for form in forms for queue, name in _queue_names(form)}
@@ -71,14 +65,11 @@ def _describe_change(change: Mapping[str, Any]) -> Iterator[str]:
     if len(rules) == 1:
         yield f"      {rule_phrase(rules[0], names, _LABELS)}"
         return
-    rows = [_fields(rule, names) for rule in rules]
-    for name, (before, after) in zip(rows[0], zip(*(row.values() for row in rows), strict=True), strict=True):
-        if before != after:
-            yield f"      {name}: {before} -> {after}"
+    old, new = (_fields(rule, names) for rule in rules)
+    yield from (f"      {name}: {old[name]} -> {new[name]}" for name in old if old[name] != new[name])
 
 
 def _fields(rule: Rule, names: Mapping[str, str]) -> dict[str, str]:
-    """Return what is told of a rule, field by field."""
     return {
         "name": quote(rule.name),
         "description": quote(rule.description),
@@ -98,7 +89,6 @@ def _rule(form: Mapping[str, Any]) -> Rule | None:
 
 
 def _queue_names(form: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the queues that a rule names: id and name, the id twice where the name is not known."""
     for target in form["targets"] if isinstance(form.get("targets"), list) else ():
         if isinstance(target, dict) and isinstance(target.get("queueId"), str):
             name = target.get("queueName")
@@ -110,22 +100,20 @@ def _differences(before: object, after: object) -> Iterator[str]:
     new = after if isinstance(after, dict) else {}
     for name in ("name", "description", "priority", "enabled", "conditions", "targets"):
         if old.get(name) != new.get(name):
-            shown = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
-            yield f"      {name}: {shown[0]} -> {shown[1]}"
+            values = [quote(side[name]) if name in side else "nothing" for side in (old, new)]
+            yield f"      {name}: {values[0]} -> {values[1]}"
 
 
 def _outcome(run: RecordedRun) -> str:
-    if run.end is None:
-        return f"{pluralize(len(run.changes), 'change')}, ended without a word"
+    changes = pluralize(len(run.changes), "change")
     applied = sum(change.get("status") == "applied" for change in run.changes)
-    return f"{applied} of {pluralize(len(run.changes), 'change')} applied"
+    return f"{changes}, ended without a word" if run.end is None else f"{applied} of {changes} applied"
 
 
 def _time(entry: Mapping[str, Any]) -> str:
-    """Return when an entry was written, in whole seconds."""
     return re.sub(r"\.[0-9]+", "", _text(entry, "at"))
 
 
 def _text(entry: Mapping[str, Any], name: str) -> str:
-    found = entry.get(name)
-    return "-" if found in (None, "", [], {}) else sanitize(found if isinstance(found, str) else quote(found))
+    value = entry.get(name)
+    return "-" if value in (None, "", [], {}) else sanitize(value if isinstance(value, str) else quote(value))

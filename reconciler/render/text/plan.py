@@ -1,49 +1,41 @@
-"""A plan as text for a terminal: what apply will refuse, what changes, what is left alone, what to do next."""
+"""A plan as text for a terminal: refusals, changes, changes left alone, notes and totals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, source_location
 from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
 from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
-from reconciler.render.summary import (
-    MAX_NAMED,
-    PlanSummary,
-    failed_tests_title,
-    finding_members,
-    subject_prefix,
-    summarize_plan,
-)
+from reconciler.render.summary import MAX_NAMED, PlanSummary
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from reconciler.model.finding import Finding, Severity
     from reconciler.model.rule import Address, Source
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Style
 
-
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 
 
 @dataclass(frozen=True, slots=True)
 class TextLimits:
-    """How much of a plan text shows: rows of its impact, and notes of these severities."""
+    """The limits of impact rows and rule names, and the severities of notes."""
 
     cases: int = MAX_SHOWN
-    names: int = MAX_NAMED
-    """How many rules of a group are named."""
+    names: int = MAX_NAMED  # how many rules of a group are named
     severities: tuple[Severity, ...] = ("warning", "info")
 
 
 def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan for a terminal, without the next step."""
-    summary, names = summarize_plan(plan, tenant, limits.cases), limits.names
+    summary, names = texts.summarize_plan(plan, tenant, limits.cases), limits.names
     lines = _head(summary, style)
     for group in (*group_equal_edits(summary.changes), *group_equal_edits(summary.held_changes)):
         lines += [*(change_lines(group[0], style) if len(group) == 1 else _group_lines(group, style, names)), ""]
@@ -57,7 +49,7 @@ def plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLi
 
 def brief_plan_text(plan: Plan, style: Style, tenant: str, limits: TextLimits = TextLimits()) -> str:
     """Return the plan in brief: refusals, its impact, and counts; no list of rules, and warnings as a count."""
-    summary = summarize_plan(plan, tenant, limits.cases)
+    summary = texts.summarize_plan(plan, tenant, limits.cases)
     warnings = sum(finding.severity == "warning" for finding in summary.notes)
     noted = f" {pluralize(warnings, 'warning')}." if warnings else ""
     return "\n".join([*_head(summary, style), f"{summary.totals_text}{noted}"]) + "\n"
@@ -72,59 +64,48 @@ def change_lines(change: ChangeSummary, style: Style) -> Iterator[str]:
     yield from _align_rows(change.rows)
 
 
-def _group_lines(group: Sequence[ChangeSummary], paint: Style, most: int) -> Iterator[str]:
-    """Yield equal edits of several rules: what, then which rules, up to `most` of them."""
+def _group_lines(group: Sequence[ChangeSummary], style: Style, limit: int) -> Iterator[str]:
     symbol, colour = SYMBOLS[group[0].action]
     rows = common_rows(group)
-    rules, what = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
-    yield f"  {paint(colour, f'{symbol} {rules}{what}')}"
+    rules, edit = pluralize(len(group), "rule"), f": {row_phrase(rows[0])}" if len(rows) == 1 else ""
+    yield f"  {style(colour, f'{symbol} {rules}{edit}')}"
     yield from (f"      {line}" for line in group[0].all_sentences)
-    yield from () if what else _align_rows(rows)
-    if len(group) > most:
-        yield f"      {paint('dim', join_first([str(change.address) for change in group], most))}"
+    yield from () if edit else _align_rows(rows)
+    if len(group) > limit:
+        yield f"      {style('dim', join_first([str(change.address) for change in group], limit))}"
     else:
-        yield from (f"      {paint('dim', address_line(change.address, change.source))}" for change in group)
+        yield from (f"      {style('dim', address_line(change.address, change.source))}" for change in group)
 
 
 def finding_lines(finding: Finding, style: Style, limit: int = MAX_NAMED) -> Iterator[str]:
-    """Yield a finding about rules: what, then where and what to do. Of several rules up to `most` are named."""
+    """Yield a finding: message, hint and place, or up to `limit` of its rules."""
     colour = {"error": "red", "warning": "yellow", "info": "dim"}[finding.severity]
     head = style(colour, f"{finding.severity}[{finding.code}]")
-    yield f"  {head} {subject_prefix(finding)}{sanitize(finding.message)}"
+    yield f"  {head} {texts.subject_prefix(finding)}{sanitize(finding.message)}"
     if finding.hint:
         yield f"      {sanitize(finding.hint)}"
     if finding.repeats:
-        yield from (f"      {style('dim', line)}" for line in _member_lines(finding, limit))
+        names = texts.finding_members(finding)
+        places = [address_line(occurrence.address, occurrence.source) for occurrence in finding.occurrences]
+        lines = [join_first(names, limit)] if len(names) > limit else places
+        yield from (f"      {style('dim', line)}" for line in lines)
     elif finding.source:
         yield f"      {style('dim', source_location(finding.source))}"
 
 
-def _head(summary: PlanSummary, paint: Style) -> list[str]:
-    """Return what comes first: why apply refuses, the guards that are lifted, and the impact on conversations."""
-    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, paint)]
-    allowed = [
-        f"  {paint('yellow', 'allowed')} {guard.name}: {guard.message}\n      because: {guard.reason}"
-        for guard in summary.lifted_guards
-    ]
-    refused = [f"  {paint('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
-    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, paint)]
-    impact: list[str] = []
-    if summary.impact:
-        waiting = [paint("dim", f"  {WAITING_NOTE}")] if summary.impact.cases else []
-        impact = [*impact_lines(summary.impact, paint), *waiting]
-    lines = [f"{paint('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
-    lines += [paint("red", failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
+def _head(summary: PlanSummary, style: Style) -> list[str]:
+    tests = [line for finding in summary.failed_tests for line in finding_lines(finding, style)]
+    label = style("yellow", "allowed")
+    allowed = [f"  {label} {item.name}: {item.message}\n      because: {item.reason}" for item in summary.lifted_guards]
+    refused = [f"  {style('red', 'apply will refuse this:')} {guard.message}" for guard in summary.refusals]
+    refused += [line for conflict in summary.conflicts for line in finding_lines(conflict, style)]
+    impact = list(impact_lines(summary.impact, style)) if summary.impact else []
+    impact += [style("dim", f"  {WAITING_NOTE}")] if summary.impact and summary.impact.cases else []
+    lines = [f"{style('bold', f'Plan for {summary.environment}')}   {summary.tenant_text}", ""]
+    lines += [style("red", texts.failed_tests_title(summary.failed_tests)), *tests, ""] if tests else []
     for part in (allowed, refused, impact):
         lines += [*part, ""] if part else []
     return lines
-
-
-def _member_lines(finding: Finding, most: int) -> list[str]:
-    """Return the rules of a finding on one line where some are left out, else each on a line with its place."""
-    names = finding_members(finding)
-    if len(names) > most:
-        return [join_first(names, most)]
-    return [address_line(one.address, one.source) for one in finding.occurrences]
 
 
 def address_line(address: Address | None, source: Source | None) -> str:
@@ -132,9 +113,8 @@ def address_line(address: Address | None, source: Source | None) -> str:
     return "   ".join([*([str(address)] if address else []), *([source_location(source)] if source else [])])
 
 
-def _align_rows(rows: Iterable[FieldRow]) -> Iterator[str]:
-    shown = list(rows)
-    width = max((len(row.name) for row in shown), default=0)
-    for row in shown:
+def _align_rows(rows: Sequence[FieldRow]) -> Iterator[str]:
+    width = max((len(row.name) for row in rows), default=0)
+    for row in rows:
         after = f" -> {row.after}" if row.after else ""
         yield f"      {row.name:<{width}}  {row.before}{after}"

@@ -1,9 +1,7 @@
-"""Route tests as JUnit XML, for whatever shows test results beside a build.
+"""The results of route tests as one line, as JSON, and as JUnit XML.
 
-Valid by both schemas in use: that of Jenkins, and the stricter one of Ant (windyroad/JUnit-Schema), which is why
-`testsuites` has no attributes, a `testcase` no file or line, and each suite its empty parts.
-
-What became of the route tests: one line for people, and each test as JSON.
+The XML is valid by the schemas of Jenkins and of Ant (windyroad/JUnit-Schema): `testsuites` has no attributes, a
+`testcase` no file or line, and each suite its empty parts.
 """
 
 from __future__ import annotations
@@ -28,29 +26,25 @@ def tests_line(results: Sequence[RouteTestResult]) -> str:
     if not results:
         return "No route test was tried."
     by_environment: dict[str, list[RouteTestResult]] = {}
-    for one in results:
-        by_environment.setdefault(one.environment, []).append(one)
-    failed = {name: sum(one.failure is not None for one in tests) for name, tests in by_environment.items()}
+    for result in results:
+        by_environment.setdefault(result.environment, []).append(result)
+    failed = {name: sum(result.failure is not None for result in tests) for name, tests in by_environment.items()}
     each = max(map(len, by_environment.values()))
     wrong = [(name, count) for name, count in failed.items() if count]
     if not wrong:
         return f"{pluralize(each, 'route test')} passed in {join_names(failed)}."
-    (first, count), *more = wrong
-    said = f"{count:,} of {pluralize(each, 'route test')} failed in {sanitize(first)}"
-    said += "".join(f", {count:,} in {sanitize(name)}" for name, count in more)
+    (first, count), *others = wrong
+    text = f"{count:,} of {pluralize(each, 'route test')} failed in {sanitize(first)}"
+    text += "".join(f", {count:,} in {sanitize(name)}" for name, count in others)
     passed = [name for name, count in failed.items() if not count]
-    return f"{said}; all passed in {join_names(passed)}." if passed else f"{said}."
+    return f"{text}; all passed in {join_names(passed)}." if passed else f"{text}."
 
 
 def tests_document(results: Sequence[RouteTestResult]) -> dict[str, Any]:
     """Return the sum and every test as JSON."""
-    failed = sum(one.failure is not None for one in results)
-    return {
-        "passed": not failed,
-        "tests": len(results),
-        "failed": failed,
-        "results": [_document(one) for one in results],
-    }
+    failed = sum(result.failure is not None for result in results)
+    tests = [_document(result) for result in results]
+    return {"passed": not failed, "tests": len(results), "failed": failed, "results": tests}
 
 
 def join_names(names: Iterable[str]) -> str:
@@ -75,21 +69,18 @@ def _document(tried: RouteTestResult) -> dict[str, Any]:
 def junit_document(results: Sequence[RouteTestResult], labels: Mapping[str, Mapping[str, str]], now: datetime) -> str:
     """Return the document: a suite for each environment and document. `labels` are each environment's."""
     root = ET.Element("testsuites")
-    for at, ((environment, _, name), tests) in enumerate(groupby(results, _suite)):
+    suites = groupby(results, lambda result: (result.environment, result.source.file, result.document))
+    for at, ((environment, _, name), tests) in enumerate(suites):
         root.append(_element(at, sanitize(name), list(tests), labels[environment], now))
     ET.indent(root)
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{ET.tostring(root, encoding="unicode")}\n'
-
-
-def _suite(tried: RouteTestResult) -> tuple[str, str, str]:
-    return tried.environment, tried.source.file, tried.document
 
 
 def _element(
     at: int, name: str, tests: Sequence[RouteTestResult], labels: Mapping[str, str], now: datetime
 ) -> ET.Element:
     environment = tests[0].environment
-    failed = sum(one.failure is not None for one in tests)
+    failed = sum(test.failure is not None for test in tests)
     suite = ET.Element(
         "testsuite",
         id=str(at),
@@ -103,13 +94,13 @@ def _element(
         time="0",
     )
     ET.SubElement(suite, "properties")
-    for one in tests:
-        said = f"{one.number}. {conversation_phrase(one.conversation, labels)}"
-        case = ET.SubElement(suite, "testcase", name=said, classname=f"{environment}.{name}", time="0")
-        if one.failure:
-            message = sanitize(one.failure.message)
-            failure = ET.SubElement(case, "failure", message=message, type=one.failure.code)
-            failure.text = f"{source_location(one.source)}: {message}"
+    for test in tests:
+        title = f"{test.number}. {conversation_phrase(test.conversation, labels)}"
+        case = ET.SubElement(suite, "testcase", name=title, classname=f"{environment}.{name}", time="0")
+        if test.failure:
+            message = sanitize(test.failure.message)
+            failure = ET.SubElement(case, "failure", message=message, type=test.failure.code)
+            failure.text = f"{source_location(test.source)}: {message}"
     ET.SubElement(suite, "system-out")
     ET.SubElement(suite, "system-err")
     return suite

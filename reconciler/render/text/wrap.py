@@ -1,7 +1,6 @@
-"""Lines that fit a terminal: wrapped between words under a hanging indent. What people copy is never broken.
+"""Lines that fit a terminal, with a hanging indent. Commands, paths and names are never broken.
 
-A line has cells, with two spaces or more between them. A line that is too long is broken before a cell, and inside a
-cell only where the cell alone is too long.
+Cells have two spaces or more between them. A line is broken before a cell; a cell, only if it is too long by itself.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 _INDENT_IN_STYLE: Final = re.compile(r"^(\x1b\[[0-9;]*m)( +)")
 _RESET: Final = "\x1b[0m"
@@ -23,28 +21,22 @@ _UNIT: Final = re.compile(
     r"|[^\s`]*`[^`]*`[^\s`]*"  # a command, path or name in a sentence
     r"|[^ ]+)"
 )
-_CELL_GAP: Final = 2
-"""Spaces that part two cells."""
+_CELL_GAP: Final = 2  # spaces that part two cells
 _COLUMNS_OF: Final = {"W": 2, "F": 2}
 
 
 class _Unit(NamedTuple):
-    """What is not broken: a word, a command, or what stands in backticks; `gap` is the number of spaces before it."""
+    """A part that is not broken: a word, a command, or a text in backticks; `gap` is the number of spaces before it."""
 
     gap: int
     text: str
     width: int
 
-    @property
-    def may_break(self) -> bool:
-        """Say whether the unit may be broken where it alone is longer than a line: a path, URL or command may not."""
-        return not any(mark in self.text for mark in ("/", "\\", "`", "cxroute "))
-
 
 def columns(text: str) -> int:
     """Return how many columns of a terminal the text takes: wide characters take two, styles and accents none."""
-    shown = _STYLE.sub("", text) if "\x1b" in text else text
-    return len(shown) if shown.isascii() else sum(map(_columns_of, shown))
+    visible = _STYLE.sub("", text) if "\x1b" in text else text
+    return len(visible) if visible.isascii() else sum(map(_columns_of, visible))
 
 
 def _columns_of(character: str) -> int:
@@ -59,10 +51,7 @@ def wrap_text(text: str, width: int) -> str:
 
 
 def wrap_line(line: str, width: int, indent: int | None = None) -> str:
-    """Return one line as several lines; `indent` is where further lines begin, None for what suits the line.
-
-    A line that begins with `$ ` is a command, and stays as it is.
-    """
+    """Return one line as several lines, further ones at `indent`; a line that begins with `$ ` stays as it is."""
     units = list(_units(_INDENT_IN_STYLE.sub(r"\2\1", line)))
     if not units or _STYLE.sub("", line).lstrip().startswith("$ "):
         return line
@@ -75,13 +64,12 @@ def wrap_line(line: str, width: int, indent: int | None = None) -> str:
 
 def _units(line: str) -> Iterator[_Unit]:
     indent = len(line) - len(line.lstrip(" "))
-    for found in _UNIT.finditer(line[indent:].rstrip(" ")):
-        gap = indent if found.start() == 0 else len(found["gap"])
-        yield _Unit(gap, found["text"], columns(found["text"]))
+    for match in _UNIT.finditer(line[indent:].rstrip(" ")):
+        gap = indent if match.start() == 0 else len(match["gap"])
+        yield _Unit(gap, match["text"], columns(match["text"]))
 
 
 def _cell_width(units: Sequence[_Unit]) -> int:
-    """Return the width of the cell that begins with the first unit, padded as the column is: all rows break alike."""
     width = units[0].width
     for unit in units[1:]:
         if unit.gap >= _CELL_GAP:
@@ -91,7 +79,6 @@ def _cell_width(units: Sequence[_Unit]) -> int:
 
 
 def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
-    """Return where further lines begin: at the last cell that begins in the left half, else two after the indent."""
     indent, column = units[0].gap + 2, 0
     for place, unit in enumerate(units):
         column += unit.gap
@@ -102,7 +89,7 @@ def _hanging_indent(units: Sequence[_Unit], width: int) -> int:
 
 
 class _LineBuffer:
-    """The lines so far, and the one that is being filled."""
+    """The complete lines, and the current one."""
 
     def __init__(self, width: int, indent: int) -> None:
         self._width, self._indent = width, indent
@@ -115,32 +102,24 @@ class _LineBuffer:
         return "\n".join([*self._lines, self._line])
 
     def add(self, unit: _Unit, cell: int) -> None:
-        """Add a unit, on a new line where it, or the cell that it begins, does not fit and gains room by that."""
+        """Add a unit, on a new line where the unit, or its cell, does not fit and has more room there."""
         begins = self._column + unit.gap
         if self._line and begins > self._indent and begins + cell > self._width:
             self._break()
         else:
             self._line += " " * unit.gap
             self._column = begins
-        if self._column + unit.width > self._width and unit.may_break:
-            self._add_parts(unit.text)
-        else:
-            self._put(unit.text, unit.width)
-
-    def _add_parts(self, word: str) -> None:
-        """Add a word that is longer than a line, part by part."""
-        for part in re.findall(r"\x1b\[[0-9;]*m|.", word):
+        # A path, URL or command is not broken, even where it alone is longer than a line.
+        may_break = not any(mark in unit.text for mark in ("/", "\\", "`", "cxroute "))
+        too_long = self._column + unit.width > self._width
+        for part in re.findall(r"\x1b\[[0-9;]*m|.", unit.text) if too_long and may_break else [unit.text]:
             width = columns(part)
-            if self._column + width > self._width:
+            if too_long and may_break and self._column + width > self._width:
                 self._break()
-            self._put(part, width)
-
-    def _put(self, text: str, width: int) -> None:
-        self._line += text
-        self._column += width
+            self._line += part
+            self._column += width
 
     def _break(self) -> None:
-        """Begin a new line, in the style of the old one."""
         style = (_STYLE.findall(self._line) or [_RESET])[-1]
         self._lines.append(self._line if style == _RESET else self._line + _RESET)
         self._line, self._column = " " * self._indent + ("" if style == _RESET else style), self._indent
