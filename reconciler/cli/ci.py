@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
 
 
-def rooted(findings: Iterable[Finding]) -> list[Finding]:
+def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings whose files are paths from the repository's root; outside Actions they stay as they are."""
     workspace = os.environ.get("GITHUB_WORKSPACE")
     if not workspace:
@@ -45,8 +45,8 @@ def rooted(findings: Iterable[Finding]) -> list[Finding]:
 
 def summary_file() -> Path | None:
     """Return the file that becomes the job's summary, where there is one."""
-    named = os.environ.get("GITHUB_STEP_SUMMARY")
-    return Path(named) if named else None
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    return Path(path) if path else None
 
 
 _LARGEST: Final = 32 * MIB
@@ -57,20 +57,20 @@ _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _NUMBER: Final = re.compile(r"[0-9]+")
 
 
-def facts(plan: Plan, banner: str) -> Provenance:
+def plan_provenance(plan: Plan, banner: str) -> Provenance:
     """Return what stands under a plan, and above it."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, origin(), banner.strip())
+    return Provenance(plan_id(plan), read_at, source_links(), banner.strip())
 
 
-def origin() -> SourceLinks:
+def source_links() -> SourceLinks:
     """Return where this run was started; empty where the runner does not say, or says something odd."""
-    server = _said("GITHUB_SERVER_URL", _SERVER)
-    name = _said("GITHUB_REPOSITORY", _NAME)
+    server = _variable("GITHUB_SERVER_URL", _SERVER)
+    name = _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()
     repository = f"{server}/{name}"
-    number = _said("GITHUB_RUN_ID", _NUMBER)
+    number = _variable("GITHUB_RUN_ID", _NUMBER)
     run = f"{repository}/actions/runs/{number}" if number else ""
     return SourceLinks(repository, _commit(), run, _prefix())
 
@@ -81,7 +81,7 @@ def _commit() -> str:
         event = json.loads(read_file(os.environ.get("GITHUB_EVENT_PATH", ""), _LARGEST))
         head = event["pull_request"]["head"]["sha"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return _said("GITHUB_SHA", _COMMIT)
+        return _variable("GITHUB_SHA", _COMMIT)
     return head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
 
 
@@ -94,6 +94,6 @@ def _prefix() -> str:
     return "" if below == "." else f"{below}/"
 
 
-def _said(name: str, pattern: re.Pattern[str]) -> str:
+def _variable(name: str, pattern: re.Pattern[str]) -> str:
     value = os.environ.get(name, "")
     return value if pattern.fullmatch(value) else ""

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import httpx
 
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
-from reconciler.cli.files import STATE, kept_out_of_git
-from reconciler.cli.output import Waits
+from reconciler.cli.files import STATE, ignored_by_git
+from reconciler.cli.output import WaitLog
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.connect import has_token, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient
@@ -49,28 +49,28 @@ if TYPE_CHECKING:
 _LARGEST_STATE: Final = 1024 * MIB
 
 
-def secret(name: str, what: str = "credentials") -> str:
+def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return what the variable NAME holds, or the file that NAME_FILE names. Raises CredentialsError."""
-    found = os.environ.get(name)
-    if found:
-        return _checked(found, name)
+    value = os.environ.get(name)
+    if value:
+        return _checked(value, name)
     file = os.environ.get(f"{name}_FILE")
     if not file:
-        raise CredentialsError(f"no {what}: set {name}, or {name}_FILE to the path of a file that holds it")
+        raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that holds it")
     try:
-        found = read_text(file, MIB).strip()
+        value = read_text(file, MIB).strip()
     except OSError as error:
         raise CredentialsError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
-    if not found:
+    if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
-    return found
+    return value
 
 
-def _checked(found: str, name: str) -> str:
+def _checked(value: str, name: str) -> str:
     """Return what can be sent: Python keeps bytes that are none of the variable's encoding as half of a character."""
-    if any("\ud800" <= one <= "\udfff" for one in found):
+    if any("\ud800" <= character <= "\udfff" for character in value):
         raise CredentialsError(f"{name} holds bytes that are no text")
-    return found
+    return value
 
 
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
@@ -90,16 +90,16 @@ class _Sandbox(httpx.ASGITransport):
 @contextmanager
 def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         add_queues(state, queues)
         yield _Sandbox(app=build_simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
 
 
 @contextmanager
-def opened(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
+def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with TenantState.load(kept_out_of_git(path), initial=start, read=_read_state) as state:
+        with TenantState.load(ignored_by_git(path), initial=start, read=_read_state) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
@@ -121,8 +121,8 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
 def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
     """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
     for queue in dict.fromkeys(queues):
-        field, known = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
-        if all(other[field] != known for other in state.queues):
+        field, value = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
+        if all(entry[field] != value for entry in state.queues):
             state.queues.append(_form(queue))
 
 
@@ -140,49 +140,53 @@ _UNHURRIED = 100_000.0
 
 
 @asynccontextmanager
-async def reading(session: Session) -> AsyncIterator[ReadingClient]:
+async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: nothing else is let through."""
-    tenant = tenant_of(session)
-    async with _carrier(session, tenant) as carry:
+    tenant = read_tenant_settings(session)
+    async with _open_transport(session, tenant) as carry:
         only = read_only_transport(carry, tenant)
-        waits = Waits(session.output, session.environment.name)
+        waits = WaitLog(session.output, session.environment.name)
         progress = session.terminal.progress.step
-        yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
+        yield ReadingClient(
+            _with_wait_log(only, waits), tenant, read_credentials(session), REAL_TIME, progress, waits.log
+        )
 
 
 @asynccontextmanager
-async def asking(session: Session) -> AsyncIterator[Probe]:
+async def open_probe(session: Session) -> AsyncIterator[Probe]:
     """Connect for whoever wants to see each answer as it comes; nothing but reads is let through."""
-    tenant = tenant_of(session)
-    async with _carrier(session, tenant) as carry:
-        waits = Waits(session.output, session.environment.name)
-        only = _told(read_only_transport(carry, tenant), waits)
-        yield Probe(only, tenant, credentials_of(session), REAL_TIME, waits.tell)
+    tenant = read_tenant_settings(session)
+    async with _open_transport(session, tenant) as carry:
+        waits = WaitLog(session.output, session.environment.name)
+        only = _with_wait_log(read_only_transport(carry, tenant), waits)
+        yield Probe(only, tenant, read_credentials(session), REAL_TIME, waits.log)
 
 
 @asynccontextmanager
-async def writing(session: Session) -> AsyncIterator[WritingClient]:
+async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
-    tenant = tenant_of(session)
-    async with _carrier(session, tenant) as carry:
-        waits = Waits(session.output, session.environment.name)
+    tenant = read_tenant_settings(session)
+    async with _open_transport(session, tenant) as carry:
+        waits = WaitLog(session.output, session.environment.name)
         progress = session.terminal.progress.step
-        yield WritingClient(_told(carry, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
+        yield WritingClient(
+            _with_wait_log(carry, waits), tenant, read_credentials(session), REAL_TIME, progress, waits.log
+        )
 
 
 @asynccontextmanager
-async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
+async def open_context_client(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
     """Connect with a client that writes contexts, each within so many seconds, for as long as the process lives."""
-    tenant = tenant_of(session)
+    tenant = read_tenant_settings(session)
     tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
     # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
-    carrier = _carrier if session.simulated or os.environ.get("CXROUTE_PROXY") else _direct
+    carrier = _open_transport if session.simulated or os.environ.get("CXROUTE_PROXY") else _open_direct_transport
     async with carrier(session, tenant) as carry:
         path, writer = context_path(session.environment, tenant.profile), choose_writer(session.environment)
-        yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path, writer)
+        yield ContextClient(carry, tenant, read_credentials(session), REAL_TIME, path, writer)
 
 
-def tenant_of(session: Session) -> TenantSettings:
+def read_tenant_settings(session: Session) -> TenantSettings:
     """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
@@ -194,16 +198,16 @@ def tenant_of(session: Session) -> TenantSettings:
     return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNHURRIED)
 
 
-def credentials_of(session: Session) -> ClientCredentials:
+def read_credentials(session: Session) -> ClientCredentials:
     """Read ids and secrets from the variables, or files, that the environment names. Raises CredentialsError.
 
     An error in the manifests is said first: whoever has no credentials yet can still mend those.
     """
     if session.simulated:
         return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
-    names = variables_of(session.environment)
+    names = credential_variables(session.environment)
     try:
-        client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
+        client_id, client_secret, key_id, key_secret = (read_secret(name) if name else "" for name in names)
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
@@ -217,7 +221,7 @@ def credentials_of(session: Session) -> ClientCredentials:
     )
 
 
-def variables_of(environment: Environment) -> tuple[str, str, str, str]:
+def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
     """Return where the client's id and secret are, and the access key's; nothing for what is not needed."""
     names, api = environment.credentials, environment.api
     client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
@@ -226,7 +230,7 @@ def variables_of(environment: Environment) -> tuple[str, str, str, str]:
 
 
 @asynccontextmanager
-async def _carrier(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
+async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB that the endpoint does without
 
     if session.simulated:
@@ -234,32 +238,34 @@ async def _carrier(session: Session, tenant: TenantSettings) -> AsyncIterator[Tr
         with sandbox(session.environment, queues) as transport:
             yield transport_over(transport)
         return
-    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
+    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _ca_file()) as transport:
         yield redacted(transport_over(transport))
 
 
 @asynccontextmanager
-async def _direct(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
+async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
 
-    direct = Direct(tls_context_for(tenant, _authorities()))
+    direct = Direct(tls_context_for(tenant, _ca_file()))
     try:
         yield redacted(direct.carry)
     finally:
         direct.close()
 
 
-def _authorities() -> Path | None:
+def _ca_file() -> Path | None:
     ca_file = os.environ.get("CXROUTE_CA_FILE")
     return Path(ca_file) if ca_file else None
 
 
-def _told(carry: Transport, waits: Waits) -> Transport:
+def _with_wait_log(transport: Transport, waits: WaitLog) -> Transport:
     """Say what answer is waited for, where that takes long."""
 
-    async def carried(request: ApiRequest) -> ApiResponse:
-        what = f"an answer to {request.call}" if has_token(request) else f"an access token from {request.server.host}"
-        with waits.answer(what):
-            return await carry(request)
+    async def send(request: ApiRequest) -> ApiResponse:
+        awaited = (
+            f"an answer to {request.call}" if has_token(request) else f"an access token from {request.server.host}"
+        )
+        with waits.answer(awaited):
+            return await transport(request)
 
-    return carried
+    return send

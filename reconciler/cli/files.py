@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DEVICES: Final = Path("/dev")
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> None:
     """Write a file, in place of one that is there. Raises CxrouteError; then nothing has changed."""
     write_all({path: text})
 
@@ -83,7 +83,7 @@ STATE: Final = FOLDER / "sandbox.json"
 JOURNAL: Final = FOLDER / "journal.jsonl"
 
 
-def kept_out_of_git(path: Path) -> Path:
+def ignored_by_git(path: Path) -> Path:
     """Return the path; a folder `.cxroute` that it lies in gets a .gitignore, where it has none.
 
     The journal names users, hosts and rules, so `git add -A` must not take it. Where the folder cannot be written, the

@@ -46,11 +46,11 @@ def _answers(process: Path, arguments: list[str]) -> bool:
     """Return whether a cxroute process listens where its command needs it, and answers there. Raises OSError."""
     name = _command(arguments)
     addresses = list(_addresses(process))
-    if not addresses and (name in ("serve", "simulate") or any(one.startswith("--listen") for one in arguments)):
+    if not addresses and (name in ("serve", "simulate") or any(word.startswith("--listen") for word in arguments)):
         sys.stderr.write(f"process {process.name}: `cxroute {name}` does not listen yet\n")
         return False
     # A simulated tenant has no /health, and a request would count for --faults and --rate: a connection is enough.
-    return all(_is_reachable(one) if name == "simulate" else _is_ok(one) for one in addresses)
+    return all(_is_reachable(address) if name == "simulate" else _is_ok(address) for address in addresses)
 
 
 def _command(arguments: list[str]) -> str:
@@ -63,7 +63,7 @@ def _command(arguments: list[str]) -> str:
 
 def _addresses(process: Path) -> Iterator[tuple[str, int]]:
     """Yield host and port of each socket that the process listens on."""
-    links = {str(one.readlink()) for one in (process / "fd").iterdir()}
+    links = {str(link.readlink()) for link in (process / "fd").iterdir()}
     tables = [
         table for name in ("tcp", "tcp6") if (table := process / "net" / name).exists()
     ]  # IPv6 may be switched off

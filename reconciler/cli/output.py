@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from reconciler.apply.settings import BlockingRunner, run_inline
-from reconciler.cli.stdio import fitted, has_colours, width_of
+from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_to_json
 from reconciler.render.colour import ansi_style, no_style
@@ -45,7 +45,7 @@ _EVERY: Final = 5.0
 """Seconds between two lines of one reason; between those of two reasons it is one."""
 
 
-class Bar:
+class ProgressBar:
     """Counts steps of what is named; shown once it has lasted a second."""
 
     def __init__(self, output: Output) -> None:
@@ -56,14 +56,14 @@ class Bar:
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
-    def step(self, what: str, done: int, of: int) -> None:
+    def step(self, name: str, completed: int, total: int) -> None:
         """Say that so many steps of the named thing are done."""
         if not self._shown or (self._progress is None and time.monotonic() - self._started < _PATIENCE):
             return
         progress = self._begun()
-        if what not in self._tasks:
-            self._tasks[what] = progress.add_task(what, total=of)
-        progress.update(self._tasks[what], completed=done, total=of)
+        if name not in self._tasks:
+            self._tasks[name] = progress.add_task(name, total=total)
+        progress.update(self._tasks[name], completed=completed, total=total)
 
     def end(self) -> None:
         """Take the bar away."""
@@ -85,7 +85,7 @@ class Bar:
         return self._progress
 
 
-class Waits:
+class WaitLog:
     """Says on stderr what an environment's tenant is waited for, and why, but not each time. A bar stays below it."""
 
     def __init__(self, output: Output, environment: str) -> None:
@@ -93,7 +93,7 @@ class Waits:
         self._output, self._environment = output, environment
         self._reason, self._said = "", -math.inf
 
-    def tell(self, reason: str, text: str, seconds: float, /) -> None:
+    def log(self, reason: str, text: str, seconds: float, /) -> None:
         """Say a wait of so many seconds, unless it is short, or the last line is not old enough."""
         now = time.monotonic()
         pause = _EVERY if reason == self._reason else _PATIENCE
@@ -104,7 +104,7 @@ class Waits:
         self._output.event("info", sanitize(text), form)
 
     @contextmanager
-    def answer(self, what: str) -> Iterator[None]:
+    def answer(self, name: str) -> Iterator[None]:
         """Say, while this lasts, that the named answer is waited for."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
@@ -114,7 +114,7 @@ class Waits:
             nonlocal timer
             timer = loop.call_later(_PATIENCE, tell)
             seconds = loop.time() - begin
-            self.tell(what, f"waiting for {what} ({math.floor(seconds)} s so far)", seconds)
+            self.log(name, f"waiting for {name} ({math.floor(seconds)} s so far)", seconds)
 
         timer = loop.call_later(_PATIENCE, tell)
         try:
@@ -157,8 +157,8 @@ class Output:
 
     def result(self, text: str) -> None:
         """Print the result, or a part of it."""
-        shown = REDACTOR.redact(text)
-        sys.stdout.write(fitted(shown, sys.stdout) if self.form == "text" else shown)
+        redacted = REDACTOR.redact(text)
+        sys.stdout.write(wrap_for(redacted, sys.stdout) if self.form == "text" else redacted)
 
     def file_text(self, text: str) -> None:
         """Print what is meant for a file or another program, such as YAML or a script: it is never wrapped."""
@@ -195,7 +195,7 @@ class Output:
         """Say something that a person should know, quiet or not."""
         self._log("warning", text)
 
-    def brief(self, findings: Sequence[Finding]) -> list[Finding]:
+    def without_infos(self, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings that text shows: what is merely worth knowing is left to -v."""
         verbose = self.loudness == "verbose"
         return [finding for finding in findings if verbose or finding.severity != "info"]
@@ -207,7 +207,7 @@ class Output:
             stream.write(REDACTOR.redact(findings_text(findings, self._paint(stream), most)))
             return
         text = findings_with_carets(findings, self._paint(stream), width_of(stream), most)
-        stream.write(fitted(REDACTOR.redact(text), stream))
+        stream.write(wrap_for(REDACTOR.redact(text), stream))
 
     def failed(self, error: CxrouteError) -> None:
         """Say why the command failed; under `--format json` as the one document on stdout."""
@@ -215,14 +215,14 @@ class Output:
             self.document({"error": error_document(error)})
         elif isinstance(error, ManifestError):
             self.findings(error.findings, sys.stderr)
-            sys.stderr.write(fitted(f"\n{error}.\n", sys.stderr))
+            sys.stderr.write(wrap_for(f"\n{error}.\n", sys.stderr))
         else:
             self._log("error", str(error))
 
     def bug(self, bug: Exception) -> CxrouteError:
         """Say that the program itself is wrong, and return that as an error; where, only under -v."""
-        shown = f"{type(bug).__name__}: {sanitize(str(bug))}"
-        error = CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it.")
+        description = f"{type(bug).__name__}: {sanitize(str(bug))}"
+        error = CxrouteError(f"this is a bug in cxroute ({description}); -v shows where. Please report it.")
         self.failed(error)
         if self.loudness == "verbose":
             sys.stderr.write(REDACTOR.redact("".join(traceback.format_exception(bug))))
@@ -234,8 +234,8 @@ class Output:
             sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
         else:
             prefix = f"{level}: " if level in ("warning", "error") else ""
-            shown = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
-            sys.stderr.write(fitted(f"{shown}\n", sys.stderr))
+            line = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
+            sys.stderr.write(wrap_for(f"{line}\n", sys.stderr))
 
     def _paint(self, stream: IO[str]) -> Style:
         return ansi_style if has_colours(stream, self.colour) else no_style
@@ -246,13 +246,13 @@ class Terminal:
     """Where a session prints and shows progress, how much it shows, and how it runs work that blocks."""
 
     output: Output
-    progress: Bar
+    progress: ProgressBar
     run_blocking: BlockingRunner = run_inline
 
     @classmethod
     def of(cls, output: Output) -> Terminal:
         """Return the terminal of a single environment."""
-        return cls(output, Bar(output))
+        return cls(output, ProgressBar(output))
 
     @property
     def limits(self) -> TextLimits:
@@ -283,19 +283,19 @@ def error_document(error: CxrouteError) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Output):
+class BufferedOutput(Output):
     """The output of one environment; `kept` is what it would have printed by itself."""
 
     environment: str
-    kept: list[str] = field(default_factory=list)
+    buffer: list[str] = field(default_factory=list)
 
     def result(self, text: str) -> None:
         """Keep the result, or a part of it; secrets are taken out where it is printed."""
-        self.kept.append(text)
+        self.buffer.append(text)
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Keep the environment's JSON document."""
-        self.kept.append(REDACTOR.dump_redacted(form))
+        self.buffer.append(REDACTOR.dump_redacted(form))
 
     def flush(self) -> None:
         """Do nothing: nothing is printed yet."""
@@ -303,7 +303,7 @@ class Part(Output):
     def failed(self, error: CxrouteError) -> None:
         """Say why this environment failed, and keep it under `--format json`."""
         if self.form == "json":
-            self.kept.clear()  # one document for each environment
+            self.buffer.clear()  # one document for each environment
             self.document({"environment": self.environment, "error": error_document(error)})
         elif isinstance(error, ManifestError):
             self._log("error", f"{error}:")

@@ -13,8 +13,8 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
-from reconciler.cli.arguments import COMMANDS, SHARED, nearest
-from reconciler.cli.stdio import fitted, width_of
+from reconciler.cli.arguments import COMMANDS, SHARED, suggestion
+from reconciler.cli.stdio import width_of, wrap_for
 from reconciler.errors import UsageError
 from reconciler.render.text.wrap import wrap_line
 
@@ -36,21 +36,21 @@ class CommandModule(Protocol):
         """Do it and return the exit code; raises the errors of `reconciler.errors`."""
 
 
-class Once(argparse.Action):
+class StoreOnce(argparse.Action):
     """An option that takes one value. A second value is an error, because one of the two would be ignored."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
     ) -> None:
         """Store the value. Raises UsageError for the second one."""
-        given = vars(namespace).setdefault("_given", set())
-        if option and self.dest in given:
+        stored = vars(namespace).setdefault("_given", set())
+        if option and self.dest in stored:
             parser.error(f"{'/'.join(self.option_strings)} is given twice, and takes one value: leave one out")
-        given.add(self.dest)
+        stored.add(self.dest)
         setattr(namespace, self.dest, values)
 
 
-class Accumulate(argparse.Action):
+class JoinValues(argparse.Action):
     """An option whose values are joined with commas, so that `-e a -e b` is `-e a,b`."""
 
     def __call__(
@@ -63,7 +63,7 @@ class Accumulate(argparse.Action):
             setattr(namespace, self.dest, values if earlier is None else f"{earlier},{values}")
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help that is as wide as the terminal; words, and commands in backticks, stay whole."""
 
     def __init__(self, prog: str) -> None:
@@ -82,9 +82,9 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError (exit 64) where argparse would exit with 2."""
 
     def __init__(self, prog: str | None = None, **options: Any) -> None:  # noqa: ANN401 - whatever argparse takes
-        super().__init__(prog, allow_abbrev=False, formatter_class=Help, **options)
+        super().__init__(prog, allow_abbrev=False, formatter_class=HelpFormatter, **options)
         self.color = False  # from Python 3.14 on argparse paints its help, and --color would have no say in it
-        self.register("action", None, Once)
+        self.register("action", None, StoreOnce)
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong."""
@@ -96,28 +96,28 @@ class Parser(argparse.ArgumentParser):
         """Parse all words. Raises UsageError with the nearest option for an unknown one."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            hint = nearest(unknown[0].partition("=")[0], self._option_string_actions)
+            hint = suggestion(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return options
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """Print the help, wrapped to the terminal, with one line for the options of every command."""
-        shown = copy.copy(self)
-        shown.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))
+        parser = copy.copy(self)
+        parser.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))
         stream = file or sys.stdout
-        stream.write(fitted(shown.format_help(), sys.stdout))
+        stream.write(wrap_for(parser.format_help(), sys.stdout))
 
 
-def parser_of(name: str, module: CommandModule) -> Parser:
+def command_parser(name: str, module: CommandModule) -> Parser:
     """Return the parser of one command, with the options that every command takes. Its help leaves those out."""
     parser = Parser(f"cxroute {name}", description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.")
     module.options(parser)
-    for action in shared(parser):
+    for action in add_common_options(parser):
         action.help = argparse.SUPPRESS
     return parser
 
 
-def shared(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Add the options that every command takes, before or after its name, and return them."""
     add = parser.add_argument_group("options of every command").add_argument
     return [
@@ -125,7 +125,7 @@ def shared(parser: argparse.ArgumentParser) -> list[argparse.Action]:
             "-e",
             "--environment",
             metavar="ENV",
-            action=Accumulate,
+            action=JoinValues,
             help="which Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take"
             " several, as -e a -e b or -e a,b",
         ),

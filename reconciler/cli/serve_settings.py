@@ -56,12 +56,12 @@ _WAITING: Final = (16, 1000)
 """Requests under way at the least and at the most."""
 
 
-def endpoint(
+def build_endpoint(
     options: argparse.Namespace,
     session: Session,
-    admitted: Admitted,
+    settings: ServeSettings,
     client: ContextClient,
-    among: Callable[[Dependencies], Dependencies],
+    join_cluster: Callable[[Dependencies], Dependencies],
 ) -> ContextApp:
     """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
 
@@ -87,22 +87,22 @@ def endpoint(
         now=utc_now,
         ready=client.is_ready,
         log=log,
-        log_label=hashed if options.hash_conversations else str,
+        log_label=hash_conversation if options.hash_conversations else str,
         gauges=gauges,
     )
-    limits = Limits(most_waiting(session.environment.api.requests_per_second), DEADLINE)
+    limits = Limits(max_waiting(session.environment.api.requests_per_second), DEADLINE)
     return build_context_app(
-        write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits
+        write, settings.keys, settings.secrets, event_policy(options, session), join_cluster(surroundings), limits
     )
 
 
-def most_waiting(rate: float) -> int:
+def max_waiting(rate: float) -> int:
     """Return how many requests may be under way: what fits into the deadline at the tenant's rate."""
     least, most = _WAITING
     return int(min(max(rate * DEADLINE * 0.8, least), most))
 
 
-def most_calls(rate: float) -> int:
+def max_calls(rate: float) -> int:
     """Return how many calls may be under way, where nobody said it: what goes out in 0.8 seconds.
 
     Enough that some slow conversations do not keep the others waiting (W10); so few that a tenant that falls silent
@@ -112,32 +112,35 @@ def most_calls(rate: float) -> int:
     return int(min(max(rate * 0.8, least), most))
 
 
-def policy(options: argparse.Namespace, session: Session) -> EventPolicy:
+def event_policy(options: argparse.Namespace, session: Session) -> EventPolicy:
     """Return what the environment says of events."""
     names, context = session.environment.attributes, session.environment.context
     return EventPolicy(
         names=AttributeNames(names.intent, names.confidence, names.updated_at),
         fallback=FallbackPolicy(context.below.intent, context.min_confidence or 0) if context.below else None,
         known_intents=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
-        explain=explaining(session) if options.explain else None,
+        explain=route_explainer(session) if options.explain else None,
         ignored_conversations=ignored_conversations(session.environment),
     )
 
 
-def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
+def route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
     desired, queues = desire_offline(session.manifests, session.environment)
     where = f"the manifests of {session.environment.name}"
     entries, names = desired_entries(desired), RuleNames(where, queues.names, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        given = canonical_attributes(
+        canonical = canonical_attributes(
             {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
         )
-        found = explain_document(
-            explain(entries, convert_endpoint_values(desired.types, given), session.environment), names
+        document = explain_document(
+            explain(entries, convert_endpoint_values(desired.types, canonical), session.environment), names
         )
-        return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
+        return {
+            "rule": document["winner"],
+            **{key: document[key] for key in ("destination", "otherwise") if key in document},
+        }
 
     return route
 
@@ -157,7 +160,7 @@ class Advice:
             self._log(json.dumps({"event": "advice", "advice": text}))
 
 
-def hashed(conversation: str) -> str:
+def hash_conversation(conversation: str) -> str:
     """Return a name for a conversation that does not say which it is, and is the same every time."""
     return hashlib.sha256(conversation.encode()).hexdigest()[:16]
 
@@ -174,23 +177,23 @@ def shared_url(option: str | None) -> str:
 
     Raises UsageError, which repeats none of it: it may hold a password.
     """
-    said = option if option is not None else os.environ.get(_SHARED, "") or _filed()
-    if not said:
+    url = option if option is not None else os.environ.get(_SHARED, "") or _filed()
+    if not url:
         return ""
-    REDACTOR.add(said)
+    REDACTOR.add(url)
     try:
         from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
         raise missing_extra("--shared") from error
-    password = split_url(said).password
+    password = split_url(url).password
     REDACTOR.add(*([password, unquote(password)] if password else []))
     try:
-        connection_factory(said, None)
+        connection_factory(url, None)
     except ValueError as error:
         raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
     if option and password:
         log(json.dumps({"event": "advice", "advice": _SEEN}))
-    return said
+    return url
 
 
 def _filed() -> str:
@@ -201,7 +204,7 @@ def _filed() -> str:
 
 
 @asynccontextmanager
-async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
+async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
     """Take part in what the machines of an environment share; without a URL nothing is shared."""
     if not url:
         yield lambda alone: alone
@@ -248,7 +251,7 @@ _KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
 _LAST_PORT: Final = 65_535
 
 
-class Admitted(NamedTuple):
+class ServeSettings(NamedTuple):
     """Where the endpoint listens, what it shares with other machines, and what opens it."""
 
     port: int
@@ -257,36 +260,36 @@ class Admitted(NamedTuple):
     secrets: tuple[str, ...]
 
 
-def checked(options: argparse.Namespace) -> Admitted:
+def read_settings(options: argparse.Namespace) -> ServeSettings:
     """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
-    admitted = Admitted(_port(options.port), shared_url(options.shared), _listed(_KEYS), _listed(_SECRETS))
-    if not admitted.keys and not admitted.secrets and not is_loopback(options.host):
+    settings = ServeSettings(_port(options.port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
+    if not settings.keys and not settings.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
     try:
-        build_context_app(_nowhere, admitted.keys, admitted.secrets)
+        build_context_app(_discard, settings.keys, settings.secrets)
     except SecretError as error:
         raise UsageError(f"{_SECRETS}: {error}") from error
-    return admitted
+    return settings
 
 
 def _port(option: str | None) -> int:
-    said = option if option is not None else os.environ.get("PORT") or "3000"
-    if not (said.isascii() and said.isdigit()) or int(said[:6]) > _LAST_PORT:
-        raise UsageError(f"port {said[:20]!r}: there are ports 0 to {_LAST_PORT}")
-    return int(said)
+    text = option if option is not None else os.environ.get("PORT") or "3000"
+    if not (text.isascii() and text.isdigit()) or int(text[:6]) > _LAST_PORT:
+        raise UsageError(f"port {text[:20]!r}: there are ports 0 to {_LAST_PORT}")
+    return int(text)
 
 
-async def _nowhere(_conversation: str, _attributes: Mapping[str, Any], _seconds: float) -> Any:  # noqa: ANN401 - any JSON
+async def _discard(_conversation: str, _attributes: Mapping[str, Any], _seconds: float) -> Any:  # noqa: ANN401 - any JSON
     await asyncio.sleep(0)
 
 
-def _listed(name: str) -> tuple[str, ...]:
+def _read_list(name: str) -> tuple[str, ...]:
     """Read a variable, or the file that it names, as a list. Raises UsageError, which repeats none of it."""
     text = os.environ.get(name) or text_of_variable(name, UsageError)
-    found = tuple(one for one in map(str.strip, (text or "").replace("\n", ",").split(",")) if one)
-    if text is not None and not found:
+    values = tuple(value for value in map(str.strip, (text or "").replace("\n", ",").split(",")) if value)
+    if text is not None and not values:
         raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
-    if not all(one.isascii() and one.isprintable() and " " not in one for one in found):
+    if not all(value.isascii() and value.isprintable() and " " not in value for value in values):
         raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
-    REDACTOR.add(*found)
-    return found
+    REDACTOR.add(*values)
+    return values

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import check
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
+from reconciler.cli.environments.choose import SIMULATED, choose_environment, chosen_name, expected_queues, utc_now
 from reconciler.cli.output import Output, Terminal
-from reconciler.cli.route_tests import failures
+from reconciler.cli.route_tests import failure_findings
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
@@ -87,7 +87,7 @@ class Session:
         """Return the words that a further command about this environment repeats."""
         return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
 
-    def tested(self) -> Session:
+    def with_test_results(self) -> Session:
         """Return the session with the route tests that fail, offline. Raises ManifestError where rules are wrong.
 
         The tests are about the manifests, and so do not keep anyone from undoing a run.
@@ -97,7 +97,7 @@ class Session:
         checked = check(self.manifests, self.environment)
         if errors := [finding for finding in checked.findings if finding.severity == "error"]:
             raise ManifestError(errors)
-        return replace(self, failed_tests=tuple(failures([checked], self.directory)))
+        return replace(self, failed_tests=tuple(failure_findings([checked], self.directory)))
 
     def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
@@ -131,8 +131,8 @@ class Session:
             raise
         finally:
             self.terminal.progress.end()
-        asked = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
-        self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {asked}.")
+        requests = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
+        self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {requests}.")
         return live
 
 
@@ -152,12 +152,14 @@ def load_selected_manifests(options: argparse.Namespace, environment: str | None
 def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
     name = environment or options.environment
-    return session_in(load_selected_manifests(options, name), options, output, name)
+    return build_session(load_selected_manifests(options, name), options, output, name)
 
 
-def session_in(manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None) -> Session:
+def build_session(
+    manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None
+) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
-    chosen = choose(manifests, environment)
+    chosen = choose_environment(manifests, environment)
     planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),

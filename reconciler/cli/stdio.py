@@ -19,7 +19,7 @@ _NARROWEST: Final = 60
 _USUAL: Final = 80
 
 
-def fitted(text: str, stream: IO[str]) -> str:
+def wrap_for(text: str, stream: IO[str]) -> str:
     """Return the text wrapped to the stream's terminal; where there is none, the text as it is."""
     if not stream.isatty():
         return text
@@ -51,7 +51,7 @@ def has_colours(stream: IO[str], setting: str) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-class Outlet:
+class GuardedStream:
     """A stream whose reader may go: what is written after that goes nowhere. Everything else is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -62,20 +62,20 @@ class Outlet:
     def write(self, text: str) -> int:
         """Write, if anybody reads."""
         self.used = True
-        with self._unheard():
+        with self._ignoring_broken_pipe():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Hand over what was written, if anybody reads."""
-        with self._unheard():
+        with self._ignoring_broken_pipe():
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
         return getattr(self._stream, name)
 
     @contextmanager
-    def _unheard(self) -> Iterator[None]:
+    def _ignoring_broken_pipe(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError:
@@ -89,7 +89,7 @@ def silence(stream: TextIO) -> None:
 
 
 @contextmanager
-def outlets() -> Iterator[None]:
+def guard_stdio() -> Iterator[None]:
     """Make outlets of stdout and stderr; where there is none at all, as some schedulers start programs, of nothing."""
     before = sys.stdout, sys.stderr
     with contextlib.ExitStack() as stack:
@@ -99,7 +99,7 @@ def outlets() -> Iterator[None]:
                 stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - a device
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-            setattr(sys, name, cast("TextIO", Outlet(stream)))
+            setattr(sys, name, cast("TextIO", GuardedStream(stream)))
         try:
             yield
         finally:

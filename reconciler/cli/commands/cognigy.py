@@ -73,18 +73,18 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the steps, or the code alone."""
-    made = code(options.conversation, options.none)
+    script = code(options.conversation, options.none)
     if options.code:
-        output.file_text(made)
+        output.file_text(script)
         return 0
     if not options.url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
-    shown = {
-        "code": _indented(made),
+    fields = {
+        "code": _indented(script),
         "url": options.url.rstrip("/"),
         "payload": _indented(json.dumps(PAYLOAD, indent=2)),
     }
-    output.file_text(_STEPS % shown)
+    output.file_text(_STEPS % fields)
     return 0
 
 

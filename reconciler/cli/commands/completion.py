@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from reconciler.cli.arguments import COMMANDS
-from reconciler.cli.parsing import CommandModule, Parser, shared
+from reconciler.cli.parsing import CommandModule, Parser, add_common_options
 
 if TYPE_CHECKING:
     import argparse
@@ -33,11 +33,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def whole_parser() -> Parser:
     """Return one parser with every command below it."""
     parser = Parser("cxroute")
-    shared(parser)
+    add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{command.module}"))
         below = commands.add_parser(name, help=command.help)
         module.options(below)
-        shared(below)
+        add_common_options(below)
     return parser

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from reconciler.cli.files import write_whole
+from reconciler.cli.files import write_text
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import MIB, read_file
 
@@ -53,17 +53,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     check(options)
     directory = Path(options.directory or options.manifests)
     texts = dict(starter())
-    taken = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
-    if taken and not options.github:
-        raise UsageError(f"{taken[0]} exists already; nothing was written. Choose another directory.")
+    existing = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
+    if existing and not options.github:
+        raise UsageError(f"{existing[0]} exists already; nothing was written. Choose another directory.")
     if options.github:
         check_workflows(directory, options.action)
-    for name, text in {} if taken else texts.items():
+    for name, text in {} if existing else texts.items():
         write(directory / name, text)
         output.result(f"wrote {directory / name}\n")
     if options.github:
         write_workflows(directory, options.action, output)
-    if not taken:
+    if not existing:
         chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
         output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
     return 0
@@ -96,17 +96,17 @@ def check_workflows(directory: Path, action: str | None) -> None:
     github.check_settings(
         github.WorkflowSettings(action or installed_from() or github.UNKNOWN_ACTION, directory.as_posix(), ())
     )
-    there = present()
-    if action and len(there) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, there.values())):
-        other = [str(WORKFLOWS / name) for name, text in there.items() if github.current_action(text) != action]
-        if other:
+    existing = existing_workflows()
+    if action and len(existing) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, existing.values())):
+        stale = [str(WORKFLOWS / name) for name, text in existing.items() if github.current_action(text) != action]
+        if stale:
             raise UsageError(
-                f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(other)}."
+                f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(stale)}."
                 f" Put `uses: {action}` there by hand, or remove the files to have them written anew"
             )
 
 
-def present() -> dict[str, str]:
+def existing_workflows() -> dict[str, str]:
     """Return the text of each workflow that is there, by its file's name. Raises CxrouteError."""
     from reconciler.github.workflow_files import WORKFLOW_FILES  # noqa: PLC0415 - not for `init` alone
 
@@ -124,18 +124,22 @@ def write_workflows(directory: Path, action: str | None, output: Output) -> None
     """Write each workflow that is not there or that nobody edited, and say what is to be set up on GitHub."""
     from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
 
-    needed = credentials_of(directory)
+    needed = credentials_by_environment(directory)
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
-    there = present()
-    known = [held for held in map(github.current_action, there.values()) if held not in (None, github.UNKNOWN_ACTION)]
-    source = action or installed_from() or next(iter(known), github.UNKNOWN_ACTION)
+    existing = existing_workflows()
+    actions = [
+        action_name
+        for action_name in map(github.current_action, existing.values())
+        if action_name not in (None, github.UNKNOWN_ACTION)
+    ]
+    source = action or installed_from() or next(iter(actions), github.UNKNOWN_ACTION)
     for name, text in tuple(github.build_workflows(github.WorkflowSettings(source, directory.as_posix(), variables))):
-        path, before = WORKFLOWS / name, there.get(name)
+        path, before = WORKFLOWS / name, existing.get(name)
         if before is None:
             write(path, text)
         elif before != text and not github.is_edited(before):
-            write_whole(path, text)
+            write_text(path, text)
         output.result(_written(path, before, text))
     steps = [*_source(directory), *_tenants(directory), *_steps(needed)]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
@@ -157,7 +161,7 @@ def _source(directory: Path) -> Iterator[str]:
     """Yield the step that says where cxroute comes from, where a workflow does not know it."""
     from reconciler.github.workflow_files import UNKNOWN_ACTION, is_edited  # noqa: PLC0415 - not for `init` alone
 
-    unknown = {name: is_edited(text) for name, text in present().items() if UNKNOWN_ACTION in text}
+    unknown = {name: is_edited(text) for name, text in existing_workflows().items() if UNKNOWN_ACTION in text}
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
         yield (
@@ -177,17 +181,17 @@ def _tenants(directory: Path) -> Iterator[str]:
             yield f"{loaded.file}: replace the placeholder of `tenant`"
 
 
-def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:
+def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
     """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
-    from reconciler.cli.clients import variables_of  # noqa: PLC0415 - not for `init` alone
+    from reconciler.cli.clients import credential_variables  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.kinds.environment import SANDBOX  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - likewise
 
-    found = {}
+    variables = {}
     for name, loaded in load_manifests(directory).environments.items():
         if name != SANDBOX:
-            found[name] = tuple(filter(None, variables_of(loaded.document)))
-    return found
+            variables[name] = tuple(filter(None, credential_variables(loaded.document)))
+    return variables
 
 
 def installed_from() -> str | None:

@@ -7,9 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.cli.arguments import missing_extra
-from reconciler.cli.clients import writing_contexts
+from reconciler.cli.clients import open_context_client
 from reconciler.cli.environments.choose import expected_queues
-from reconciler.cli.serve_settings import DEADLINE, Admitted, checked, endpoint, most_calls, sharing
+from reconciler.cli.serve_settings import (
+    DEADLINE,
+    ServeSettings,
+    build_endpoint,
+    max_calls,
+    open_cluster,
+    read_settings,
+)
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import CxrouteError
@@ -42,14 +49,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = HELP
 
 
-class _Start(NamedTuple):
+class _EndpointStart(NamedTuple):
     """What the endpoint begins with."""
 
     options: argparse.Namespace
     session: Session
-    admitted: Admitted
+    settings: ServeSettings
 
-    def announce(self, where: str) -> None:
+    def print_address(self, where: str) -> None:
         """Say where it listens."""
         name = self.session.environment.name
         self.session.output.result(f"Context endpoint of {name} on {where}   (stop it with Ctrl-C)\n")
@@ -58,7 +65,7 @@ class _Start(NamedTuple):
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM; finish what was accepted."""
-    admitted = checked(options)
+    settings = read_settings(options)
     try:
         from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
@@ -66,26 +73,26 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
     try:
-        listener = open_listener(options.host, admitted.port)
+        listener = open_listener(options.host, settings.port)
     except OSError as error:
-        raise CxrouteError(f"cannot listen on {options.host}:{admitted.port}: {error.strerror or error}") from error
+        raise CxrouteError(f"cannot listen on {options.host}:{settings.port}: {error.strerror or error}") from error
     with ExitStack() as stack:
         stack.enter_context(listener)
         stack.callback(log.close)
         session.terminal.print_banner(session.banner)
-        run_event_loop(_serve(_Start(options, _bounded(session), admitted), listener))
+        run_event_loop(_serve(_EndpointStart(options, _bounded(session), settings), listener))
     return 0
 
 
-async def _serve(start: _Start, listener: socket.socket) -> None:
+async def _serve(start: _EndpointStart, listener: socket.socket) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     name = start.session.environment.name
     async with (
-        writing_contexts(start.session, DEADLINE) as client,
-        sharing(start.admitted.shared, name, client) as among,
+        open_context_client(start.session, DEADLINE) as client,
+        open_cluster(start.settings.shared, name, client) as among,
     ):
-        await serve(endpoint(*start, client, among), listener, start.announce)
+        await serve(build_endpoint(*start, client, among), listener, start.print_address)
 
 
 def _bounded(session: Session) -> Session:
@@ -93,5 +100,5 @@ def _bounded(session: Session) -> Session:
     api = session.environment.api
     if "concurrency" in api.model_fields_set:
         return session
-    bounded = api.model_copy(update={"concurrency": most_calls(api.requests_per_second)})
+    bounded = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
     return replace(session, environment=session.environment.model_copy(update={"api": bounded}))

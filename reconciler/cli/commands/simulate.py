@@ -13,8 +13,8 @@ from secrets import randbelow
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.cli.arguments import missing_extra
-from reconciler.cli.clients import add_queues, custom_fields, opened
-from reconciler.cli.environments.choose import choose, expected_queues
+from reconciler.cli.clients import add_queues, custom_fields, open_state
+from reconciler.cli.environments.choose import choose_environment, expected_queues
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
@@ -50,29 +50,29 @@ if TYPE_CHECKING:
 _FIRST_NUMBER: Final = 4001
 
 
-class Spoken(NamedTuple):
+class SimulatedTenant(NamedTuple):
     """How a simulated tenant speaks, and which queues it has."""
 
     switches: dict[str, Any]
     queues: list[Queue]
 
-    def lacking(self, there: Iterable[Mapping[str, Any]]) -> list[Queue]:
+    def missing_queues(self, existing: Iterable[Mapping[str, Any]]) -> list[Queue]:
         """Return the queues of which there is none of the name: a number that was made up is no reason for another."""
-        names = {one["name"] for one in there}
+        names = {queue["name"] for queue in existing}
         return [queue for queue in self.queues if queue.name not in names]
 
 
-def spoken_by(name: str, directory: Path) -> Spoken:
+def simulate_environment(name: str, directory: Path) -> SimulatedTenant:
     """Return how the tenant of an Environment speaks. Raises ManifestError and UsageError.
 
     Where queues are skills, or their ids are numbers, each gets a number.
     """
     manifests = load_manifests(directory)
-    environment = choose(manifests, name)
+    environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
     beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
     switches: dict[str, Any] = {
-        "profile": dialect_of(profile, api.rules_path or profile.rules.path, beside_rules),
+        "profile": tenant_profile(profile, api.rules_path or profile.rules.path, beside_rules),
         "custom_fields": custom_fields(environment),
     }
     if profile.rules.ids == "number":
@@ -80,21 +80,21 @@ def spoken_by(name: str, directory: Path) -> Spoken:
     queues = list(expected_queues(manifests, environment.name))
     if choose_queue_list(api, profile.queues).ids == "number":
         queues = [_numbered(queue, _FIRST_NUMBER + place) for place, queue in enumerate(queues)]
-    return Spoken(switches, queues)
+    return SimulatedTenant(switches, queues)
 
 
 def _numbered(queue: Queue, number: int) -> Queue:
     return queue if queue.id.isdecimal() else Queue(str(number), queue.name)
 
 
-def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> TenantProfile:
+def tenant_profile(profile: Profile, rules_path: str, queues_path: str) -> TenantProfile:
     """Return how a tenant of the profile speaks; its lists are at these paths."""
     rules, queues, errors = profile.rules, profile.queues, profile.errors
     types = {"attribute": profile.condition.attribute, "queue": profile.target.queue}
     of_queues = {"name": queues.name, **({"isActive": queues.active} if queues.active else {})}
     return TenantProfile(
-        rules=_shelf(rules, rules_path, profile.rule.tenant_names()),
-        queues=_shelf(queues, queues_path, of_queues),
+        rules=_served_list(rules, rules_path, profile.rule.tenant_names()),
+        queues=_served_list(queues, queues_path, of_queues),
         single_member=rules.single,
         condition=profile.condition.tenant_names(),
         target=profile.target.tenant_names(),
@@ -107,9 +107,9 @@ def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> TenantPro
     )
 
 
-def _shelf(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
-    said = {"id": listed.id, **names}
-    shelf = ServedList(
+def _served_list(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
+    names_by_field = {"id": listed.id, **names}
+    served = ServedList(
         path=path,
         member=listed.list,
         style=listed.paging.style,
@@ -119,20 +119,20 @@ def _shelf(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedL
         total=listed.paging.total or "",
         next="",
         no_content=listed.no_content,
-        names={ours: theirs for ours, theirs in said.items() if ours != theirs},
+        names={field: tenant_name for field, tenant_name in names_by_field.items() if field != tenant_name},
         numbers=listed.ids == "number",
     )
     match listed.paging:
-        case PageNumber() as by:
-            return replace(shelf, position=by.page, first=by.first, size=by.size, next=by.next)
-        case SkipTop() as by:
-            return replace(shelf, position=by.skip, size=by.top, next=by.next)
-        case NextLink() as by:
-            return replace(shelf, position="cursor", size=by.size or "", next=by.next)
-        case ScrollToken() as by:
-            return replace(shelf, position=by.parameter, size=by.size or "", next=by.token)
+        case PageNumber() as paging:
+            return replace(served, position=paging.page, first=paging.first, size=paging.size, next=paging.next)
+        case SkipTop() as paging:
+            return replace(served, position=paging.skip, size=paging.top, next=paging.next)
+        case NextLink() as paging:
+            return replace(served, position="cursor", size=paging.size or "", next=paging.next)
+        case ScrollToken() as paging:
+            return replace(served, position=paging.parameter, size=paging.size or "", next=paging.token)
         case AllAtOnce():
-            return shelf
+            return served
 
 
 _LAST_PORT = 65_535
@@ -167,12 +167,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
-    with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
-        spoken = spoken_by(options.speak, Path(options.manifests)) if options.speak else None
-        add_queues(state, spoken.lacking(state.queues) if spoken else named_queues(Path(options.manifests)))
-        app = build_simulator(state, replace(settings(options), **(spoken.switches if spoken else {})), faults)
+    with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
+        tenant = simulate_environment(options.speak, Path(options.manifests)) if options.speak else None
+        add_queues(state, tenant.missing_queues(state.queues) if tenant else named_queues(Path(options.manifests)))
+        app = build_simulator(state, replace(settings(options), **(tenant.switches if tenant else {})), faults)
         try:
-            serve(app, options.host, options.port, lambda url: announce(url, output))
+            serve(app, options.host, options.port, lambda url: print_address(url, output))
         except ImportError as error:
             raise missing_extra("`cxroute simulate`") from error
         except OSError as error:
@@ -180,7 +180,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def announce(url: str, output: Output) -> None:
+def print_address(url: str, output: Output) -> None:
     """Say where it listens, at once: whoever started it may be waiting for this line."""
     output.result(
         f"Simulated CXone on {url}   (stop it with Ctrl-C)\n"
@@ -212,8 +212,8 @@ def settings(options: argparse.Namespace) -> SimulatorSettings:
 
 
 def _pair(name: str, secret: str) -> dict[str, str] | None:
-    known, word = os.environ.get(name), os.environ.get(secret)
-    return {known: word} if known and word else None
+    key, word = os.environ.get(name), os.environ.get(secret)
+    return {key: word} if key and word else None
 
 
 def named_queues(directory: Path) -> list[Queue]:

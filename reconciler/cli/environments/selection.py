@@ -12,8 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.environments.choose import choose, separate
-from reconciler.cli.session import Session, load_selected_manifests, session_in
+from reconciler.cli.environments.choose import choose_environment, split_names
+from reconciler.cli.session import Session, build_session, load_selected_manifests
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_manifests
@@ -41,7 +41,7 @@ class Shard:
     index: int
     count: int
 
-    def takes(self, name: str) -> bool:
+    def includes(self, name: str) -> bool:
         """Say whether an environment is in this share.
 
         Its name's digest, modulo the count: in just one share, whatever other environments there are. Another count
@@ -53,7 +53,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
 
-def shard_of(text: str, variables: Mapping[str, str]) -> Shard:
+def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
     """Read INDEX/COUNT, or /COUNT with the index in a variable. Raises UsageError."""
     parts = _SHAPE.fullmatch(text)
     if parts is None:
@@ -68,7 +68,7 @@ def shard_of(text: str, variables: Mapping[str, str]) -> Shard:
     return Shard(int(index), count)
 
 
-def choices(parser: argparse.ArgumentParser) -> None:
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose several environments."""
     parser.add_argument("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
     parser.add_argument(
@@ -111,8 +111,8 @@ class EnvironmentSelection:
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         if options.shard is None:
             return cls(manifests=manifests, names=names, options=options, output=output, listed=True)
-        shard = shard_of(options.shard, os.environ)
-        share = tuple(name for name in names if shard.takes(name))
+        shard = parse_shard(options.shard, os.environ)
+        share = tuple(name for name in names if shard.includes(name))
         which = f": {', '.join(share)}" if share else ""
         output.note(f"Shard {shard} takes {len(share)} of {pluralize(len(names), 'environment')}{which}.")
         nothing = f"No environment falls into shard {shard}: nothing to do.\n"
@@ -124,11 +124,13 @@ class EnvironmentSelection:
     ) -> EnvironmentSelection:
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
-        return cls(manifests=manifests, names=(choose(manifests, name).name,), options=options, output=output)
+        return cls(
+            manifests=manifests, names=(choose_environment(manifests, name).name,), options=options, output=output
+        )
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""
-        return session_in(self.manifests, self.options, output, name)
+        return build_session(self.manifests, self.options, output, name)
 
     def folder(self, path: str, name: str) -> Path:
         """Return the folder for one environment's report: in a list each has its own."""
@@ -158,13 +160,13 @@ def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[s
     if among is not None and not options.environment:
         return tuple(among)
     if options.all:
-        known = sorted(set(manifests.environments) - {SANDBOX})
-        if not known:
+        defined = sorted(set(manifests.environments) - {SANDBOX})
+        if not defined:
             raise UsageError("--all: the manifests have no Environment beside the sandbox")
-        return tuple(known)
+        return tuple(defined)
     if "," not in _named(options) and among is None:
         raise UsageError("--shard shares out several environments: say --all, or several with -e")
-    names = separate(_named(options))
+    names = split_names(_named(options))
     if strange := [name for name in names if among is not None and name not in among]:
         raise UsageError(f"the saved plan has nothing for {strange[0]}; it is for {', '.join(among or ())}")
-    return tuple(choose(manifests, name).name for name in names)
+    return tuple(choose_environment(manifests, name).name for name in names)
