@@ -1,7 +1,4 @@
-"""The error where the packages of an extra are missing.
-
-The command line: which commands there are, and what --help says. The one that is asked for is imported, no other.
-"""
+"""The commands, and what --help says. A command's module is imported only when the command is run."""
 
 from __future__ import annotations
 
@@ -114,10 +111,7 @@ def usage() -> str:
 
 
 def missing_extra(feature: str) -> CxrouteError:
-    """Return the error that names the extra and the page.
-
-    No command to copy: no package index has the name of this project, and whoever registers it there could be anyone.
-    """
+    """Return the error that names the missing extra; no command to copy: no package index has the project's name."""
     return CxrouteError(
         f"{feature} needs the extra `serve`, which is not installed. See docs/getting-started.md, section Install."
     )

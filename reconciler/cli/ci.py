@@ -1,7 +1,4 @@
-"""Where this run was started: the repository, commit and log of a workflow, from what the runner says of itself.
-
-What GitHub Actions tells a step of its surroundings: where the repository is, and where its summary is written.
-"""
+"""The surroundings of a run in GitHub Actions: repository, commit, log, and the job's summary."""
 
 from __future__ import annotations
 
@@ -49,8 +46,7 @@ def summary_file() -> Path | None:
     return Path(path) if path else None
 
 
-_LARGEST: Final = 32 * MIB
-"""Bytes of an event. GitHub sends 25 MB at most."""
+_LARGEST: Final = 32 * MIB  # bytes of an event. GitHub sends 25 MB at most.
 _SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
@@ -72,26 +68,18 @@ def source_links() -> SourceLinks:
     repository = f"{server}/{name}"
     number = _variable("GITHUB_RUN_ID", _NUMBER)
     run = f"{repository}/actions/runs/{number}" if number else ""
-    return SourceLinks(repository, _commit(), run, _prefix())
-
-
-def _commit() -> str:
-    """Return the pull request's own commit, which stays; that of a pull request's run is a merge that nobody keeps."""
-    try:
+    try:  # the pull request's own commit is kept; that of its run is a temporary merge
         event = json.loads(read_file(os.environ.get("GITHUB_EVENT_PATH", ""), _LARGEST))
         head = event["pull_request"]["head"]["sha"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return _variable("GITHUB_SHA", _COMMIT)
-    return head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
-
-
-def _prefix() -> str:
-    """Return the folder of the repository that this runs in, with a slash after it; nothing at its top."""
+        commit = _variable("GITHUB_SHA", _COMMIT)
+    else:
+        commit = head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
     try:
-        below = Path.cwd().resolve().relative_to(Path(os.environ["GITHUB_WORKSPACE"]).resolve()).as_posix()
+        folder = Path.cwd().resolve().relative_to(Path(os.environ["GITHUB_WORKSPACE"]).resolve()).as_posix()
     except (KeyError, ValueError, OSError):
-        return ""
-    return "" if below == "." else f"{below}/"
+        folder = "."
+    return SourceLinks(repository, commit, run, "" if folder == "." else f"{folder}/")
 
 
 def _variable(name: str, pattern: re.Pattern[str]) -> str:

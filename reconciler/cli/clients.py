@@ -1,9 +1,4 @@
-"""From an Environment to a client: credentials, hosts, proxy and transport, or the sandbox in this process.
-
-Secrets in environment variables, or in files that variables name; neither a value nor a path is ever shown.
-
-The simulator as the command line uses it: in this process for the sandbox, with the queues that manifests name.
-"""
+"""Clients for an Environment: credentials, hosts, proxy and transport, or the sandbox in this process."""
 
 from __future__ import annotations
 
@@ -12,9 +7,10 @@ import os
 import uuid
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import httpx
 
@@ -47,13 +43,17 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Queue
 
 _LARGEST_STATE: Final = 1024 * MIB
+_QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
+_UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this process
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return what the variable NAME holds, or the file that NAME_FILE names. Raises CredentialsError."""
     value = os.environ.get(name)
     if value:
-        return _checked(value, name)
+        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python keeps undecodable bytes
+            raise CredentialsError(f"{name} holds bytes that are no text")
+        return value
     file = os.environ.get(f"{name}_FILE")
     if not file:
         raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that holds it")
@@ -64,16 +64,6 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
     return value
-
-
-def _checked(value: str, name: str) -> str:
-    """Return what can be sent: Python keeps bytes that are none of the variable's encoding as half of a character."""
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise CredentialsError(f"{name} holds bytes that are no text")
-    return value
-
-
-_QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
 class _Sandbox(httpx.ASGITransport):
@@ -99,15 +89,11 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
 def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with TenantState.load(ignored_by_git(path), initial=start, read=_read_state) as state:
+        read = partial(read_file, limit=_LARGEST_STATE)
+        with TenantState.load(ignored_by_git(path), initial=start, read=read) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
-
-
-def _read_state(path: Path) -> bytes:
-    """Return the bytes of a state's file or log. Raises OSError."""
-    return read_file(path, _LARGEST_STATE)
 
 
 def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
@@ -121,57 +107,43 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
 def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
     """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
     for queue in dict.fromkeys(queues):
-        field, value = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
+        # A queue of a manifest has its name for an id.
+        unnumbered = queue.id == queue.name
+        field, value = ("name", queue.name) if unnumbered else ("id", queue.id)
         if all(entry[field] != value for entry in state.queues):
-            state.queues.append(_form(queue))
-
-
-def _unnumbered(queue: Queue) -> bool:
-    """Say whether a manifest named the queue alone; what is assumed offline then has its name for an id."""
-    return queue.id == queue.name
-
-
-def _form(queue: Queue) -> dict[str, Any]:
-    return {"id": str(uuid.uuid5(_QUEUE_IDS, queue.name)) if _unnumbered(queue) else queue.id, "name": queue.name}
-
-
-_UNHURRIED = 100_000.0
-"""Calls a second into the sandbox: it is in this process, and nobody else waits for it."""
+            queue_id = str(uuid.uuid5(_QUEUE_IDS, queue.name)) if unnumbered else queue.id
+            state.queues.append({"id": queue_id, "name": queue.name})
 
 
 @asynccontextmanager
 async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
-    """Connect with a client that cannot write: nothing else is let through."""
-    tenant = read_tenant_settings(session)
-    async with _open_transport(session, tenant) as carry:
-        only = read_only_transport(carry, tenant)
-        waits = WaitLog(session.output, session.environment.name)
-        progress = session.terminal.progress.step
-        yield ReadingClient(
-            _with_wait_log(only, waits), tenant, read_credentials(session), REAL_TIME, progress, waits.log
-        )
+    """Connect with a client that cannot write: only reads are let through."""
+    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
+    async with _open_transport(session, tenant) as transport:
+        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
+        yield ReadingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
 
 
 @asynccontextmanager
 async def open_probe(session: Session) -> AsyncIterator[Probe]:
-    """Connect for whoever wants to see each answer as it comes; nothing but reads is let through."""
-    tenant = read_tenant_settings(session)
-    async with _open_transport(session, tenant) as carry:
-        waits = WaitLog(session.output, session.environment.name)
-        only = _with_wait_log(read_only_transport(carry, tenant), waits)
-        yield Probe(only, tenant, read_credentials(session), REAL_TIME, waits.log)
+    """Connect with a probe, which returns each response as it arrives; only reads are let through."""
+    tenant, waits = read_tenant_settings(session), _wait_log(session)
+    async with _open_transport(session, tenant) as transport:
+        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
+        yield Probe(carry, tenant, read_credentials(session), REAL_TIME, waits.log)
 
 
 @asynccontextmanager
 async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
-    tenant = read_tenant_settings(session)
-    async with _open_transport(session, tenant) as carry:
-        waits = WaitLog(session.output, session.environment.name)
-        progress = session.terminal.progress.step
-        yield WritingClient(
-            _with_wait_log(carry, waits), tenant, read_credentials(session), REAL_TIME, progress, waits.log
-        )
+    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
+    async with _open_transport(session, tenant) as transport:
+        carry = _with_wait_log(transport, waits)
+        yield WritingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
+
+
+def _wait_log(session: Session) -> WaitLog:
+    return WaitLog(session.output, session.environment.name)
 
 
 @asynccontextmanager
@@ -199,10 +171,7 @@ def read_tenant_settings(session: Session) -> TenantSettings:
 
 
 def read_credentials(session: Session) -> ClientCredentials:
-    """Read ids and secrets from the variables, or files, that the environment names. Raises CredentialsError.
-
-    An error in the manifests is said first: whoever has no credentials yet can still mend those.
-    """
+    """Return the credentials that the Environment names. Raises ManifestError first, then CredentialsError."""
     if session.simulated:
         return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
     names = credential_variables(session.environment)
@@ -212,12 +181,9 @@ def read_credentials(session: Session) -> ClientCredentials:
         expected_queues(session.manifests, session.environment.name)
         raise
     REDACTOR.add(client_secret, key_secret)
+    used = tuple(filter(None, names))
     return ClientCredentials(
-        client_id=client_id,
-        client_secret=client_secret,
-        key_id=key_id,
-        key_secret=key_secret,
-        variables=tuple(filter(None, names)),
+        client_id=client_id, client_secret=client_secret, key_id=key_id, key_secret=key_secret, variables=used
     )
 
 
@@ -259,13 +225,9 @@ def _ca_file() -> Path | None:
 
 
 def _with_wait_log(transport: Transport, waits: WaitLog) -> Transport:
-    """Say what answer is waited for, where that takes long."""
-
     async def send(request: ApiRequest) -> ApiResponse:
-        awaited = (
-            f"an answer to {request.call}" if has_token(request) else f"an access token from {request.server.host}"
-        )
-        with waits.answer(awaited):
+        token = f"an access token from {request.server.host}"
+        with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
             return await transport(request)
 
     return send

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.kinds.environment import Attributes
 
-
 _LONGEST: Final = 60
 
 HELP: Final = (
@@ -26,11 +25,10 @@ HELP: Final = (
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say a conversation."""
-    parser.add_argument("--intent", metavar="X", help="what the bot detected")
-    parser.add_argument("--confidence", metavar="N", help="how sure it was, from 0 to 1")
-    parser.add_argument(
-        "--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated"
-    )
+    add = parser.add_argument
+    add("--intent", metavar="X", help="what the bot detected")
+    add("--confidence", metavar="N", help="how sure it was, from 0 to 1")
+    add("--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated")
 
 
 def read_conversation(options: argparse.Namespace, names: Attributes) -> dict[str, str | int | float]:
@@ -39,7 +37,13 @@ def read_conversation(options: argparse.Namespace, names: Attributes) -> dict[st
     if options.intent is not None:
         attributes[names.intent] = options.intent
     if options.confidence is not None:
-        attributes[names.confidence] = _confidence(options.confidence)
+        try:
+            confidence = parse_number(options.confidence)
+        except ValueError:
+            confidence = -1
+        if not 0 <= confidence <= 1:
+            raise UsageError(f"--confidence {_quoted(options.confidence)}: must be a number from 0 to 1")
+        attributes[names.confidence] = confidence
     for text in options.attr:
         name, equals, value = text.partition("=")
         if not name or not equals:
@@ -69,16 +73,6 @@ def _words_for(name: str, item: str | float, names: Attributes) -> Iterator[str]
         yield from ([f"--attr={text}"] if text.startswith("-") else ["--attr", text])
 
 
-def _confidence(text: str) -> int | float:
-    try:
-        number = parse_number(text)
-    except ValueError:
-        number = -1
-    if not 0 <= number <= 1:
-        raise UsageError(f"--confidence {_quoted(text)}: must be a number from 0 to 1")
-    return number
-
-
 def _value(text: str) -> str | int | float:
     if JSON_NUMBER.fullmatch(text):
         try:
@@ -94,5 +88,4 @@ def _value(text: str) -> str | int | float:
 
 
 def _quoted(text: str) -> str:
-    """Return text of the command line, fit to print."""
     return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

@@ -1,9 +1,4 @@
-"""`cxroute export --write`: what somebody changed in CXone goes into the manifests; all of it, proved, or nothing.
-
-Where exported manifests go: to stdout, into one new file, or into a folder, a file for each RuleSet.
-
-Live rules that no manifest has -> manifests: chosen, composed, proved, and only then printed or written.
-"""
+"""`cxroute export`: new manifests from live rules, or live values into manifests; proved, all or nothing."""
 
 from __future__ import annotations
 
@@ -43,9 +38,9 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import LiveState
 
-
 _ENDINGS = (".yaml", ".yml")
 _STDOUT = "exported.yaml"
+_MOST_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +79,6 @@ class ExportTarget:
         write_all({Path(path): text for path, text in texts.items()})
 
     def _modeline(self, path: Path) -> str:
-        """Return the line that tells editors where the schema is, where `init` wrote one."""
         schema = self.manifests / SCHEMA
         if self.printed or not self.read or not schema.exists():
             return ""
@@ -122,9 +116,6 @@ def refuse_existing(path: Path) -> None:
         )
 
 
-_MOST_TOLD: Final = 20
-
-
 def export_new(
     session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
 ) -> ExportedManifests:
@@ -157,17 +148,13 @@ def take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
     """Return what was read beside what the manifests say of it. Raises ManifestError."""
     name = session.environment.name
     catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
+    desired, environment = session.planner(live).desired, session.environment
     return TenantSnapshot(
-        rules=live.rules,
-        queues=live.queues,
-        resolver=catalogue,
-        environment=session.environment,
-        desired=session.planner(live).desired,
+        rules=live.rules, queues=live.queues, resolver=catalogue, environment=environment, desired=desired
     )
 
 
 def _header(session: Session) -> ManifestHeader:
-    """Say what stands in every file: where the rules are from, and where they apply if not everywhere."""
     environment = session.environment.name
     further = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
     names = {loaded.document.name for loaded in session.manifests.queues}
@@ -181,7 +168,6 @@ def _header(session: Session) -> ManifestHeader:
 def _verify(
     session: Session, live: LiveState, tenant: TenantSnapshot, exported: ExportedManifests, texts: Mapping[str, str]
 ) -> ExportVerification:
-    """Read back what is to be written, beside all other manifests, and hold it against what is live."""
     changed = {path: text.encode() for path, text in texts.items()}
     try:
         manifests = load_with_changes(Path(session.directory), changed)
@@ -194,7 +180,6 @@ def _verify(
 
 
 def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
-    """Say on stderr which rules are left out, and why; under -v also which ones the manifests have."""
     lines = describe_skipped(exported.skipped)
     listed = lines if session.output.loudness == "verbose" else lines[:_MOST_TOLD]
     for line in listed:
@@ -206,33 +191,22 @@ def _print_skipped(session: Session, exported: ExportedManifests, chosen: Export
 
 
 def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: ExportTarget) -> None:
-    """Say what was exported, what is proved of it, and what to do next; on stderr where stdout has the manifests."""
-    lines = [
-        f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}.",
-        *_proved(session, proof),
-    ]
-    if proof.other_changes:
-        changes = pluralize(proof.other_changes, "other change")
-        lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
-    if into.read:
-        lines.append(f"Next: {session.command_line.command('plan')}")
-    else:
-        lines.append(f"Next: put it below {session.directory}/, then {session.command_line.command('plan')}")
-    for line in lines:
-        if into.printed:
-            session.output.note(line)
-        else:
-            session.output.result(f"{line}\n")
-
-
-def _proved(session: Session, proof: ExportVerification) -> list[str]:
-    """Say that nobody is moved, or for whom that is not known."""
+    lines = [f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}."]
     taken_over = f"{pluralize(proof.adoptions, 'rule')} as {'it is' if proof.adoptions == 1 else 'they are'}"
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
-        return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
-    summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
-    return [f"The next apply takes over {taken_over}{renamed}.", *impact_lines(summary, session.output.paint)]
+        lines.append(f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere.")
+    else:
+        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
+        lines.append(f"The next apply takes over {taken_over}{renamed}.")
+        lines += impact_lines(summary, session.output.paint)
+    if proof.other_changes:
+        changes = pluralize(proof.other_changes, "other change")
+        lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
+    where = "" if into.read else f"put it below {session.directory}/, then "
+    lines.append(f"Next: {where}{session.command_line.command('plan')}")
+    for line in lines:
+        session.output.note(line) if into.printed else session.output.result(f"{line}\n")
 
 
 def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
@@ -252,9 +226,8 @@ def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> Non
 
 def update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
     """Keep these rules. Raises RefusedError where one is not ours, is in no manifest, or was not changed in CXone."""
-    managed = {
-        rule.id: address for address, rule in classify_by_owner(live.rules, tenant.desired.owner).managed.items()
-    }
+    owned = classify_by_owner(live.rules, tenant.desired.owner)
+    managed = {rule.id: address for address, rule in owned.managed.items()}
     drifted, refused = [], []
     for rule in rules:
         address = managed.get(rule.id)
@@ -290,10 +263,8 @@ def _update(
     _write(changed, session.manifests)
     session.terminal.print_banner(session.banner)
     for edit in edits:
-        session.output.result(
-            f"{edit.desired.address}   {place_of(edit.desired)}:"
-            f" {', '.join([*edit.changed_fields, *edit.removed_fields])}\n"
-        )
+        names = ", ".join([*edit.changed_fields, *edit.removed_fields])
+        session.output.result(f"{edit.desired.address}   {place_of(edit.desired)}: {names}\n")
     rules = pluralize(len(edits), "rule")
     session.output.result(
         f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
@@ -15,7 +14,6 @@ from reconciler.text.prometheus import CONTENT_TYPE
 if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-
 
 _TEXT = b"text/plain; charset=utf-8"
 
@@ -29,11 +27,8 @@ class HealthResponse(NamedTuple):
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the loop beside it."""
-
-    @contextlib.contextmanager
+    @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take none."""
         yield
 
 
@@ -50,16 +45,6 @@ async def serve_health(
             return HealthResponse(200, "ok\n") if alive() else HealthResponse(503, "no round has begun for too long\n")
         return HealthResponse(404, "there are /metrics and /health\n")
 
-    server = _Server(quiet_config(_app(answer), timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        yield
-    finally:
-        server.should_exit = True
-        await serving
-
-
-def _app(answer: Callable[[str], HealthResponse]) -> Callable[..., Awaitable[None]]:
     async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
         readable = scope["method"] in ("GET", "HEAD")
         status, text, media = answer(scope["path"]) if readable else HealthResponse(405, "GET only\n")
@@ -68,4 +53,10 @@ def _app(answer: Callable[[str], HealthResponse]) -> Callable[..., Awaitable[Non
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    return app
+    server = _Server(quiet_config(app, timeout_graceful_shutdown=1))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving

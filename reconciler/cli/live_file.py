@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.signals import Cancellation
 
-
 _UNLISTED: Final = (
     "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name,"
     " beside `rules`"
@@ -50,7 +49,9 @@ def with_live_file(session: Session, path: str | None) -> Session:
     message = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.lists_queues:
-        assumed = _assumed(session, queues)
+        names, ids = ({queue.name for queue in queues}, {queue.id for queue in queues})
+        expected = expected_queues(session.manifests, session.environment.name)
+        assumed = tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)
         queues += assumed
         message += (
             f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
@@ -70,10 +71,3 @@ def read_tenant(session: Session) -> LiveState:
             return await session.read(client)
 
     return run_interruptibly(read_all)
-
-
-def _assumed(session: Session, listed: tuple[Queue, ...]) -> tuple[Queue, ...]:
-    """Return the queues that the manifests name and the file does not, as if they were live. Raises ManifestError."""
-    names, ids = ({queue.name for queue in listed}, {queue.id for queue in listed})
-    expected = expected_queues(session.manifests, session.environment.name)
-    return tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)

@@ -1,7 +1,4 @@
-"""The command `cxroute`: finds the command, parses its options, runs it, and turns errors into exit codes.
-
-Nothing heavy is imported here: --help and --version are to start almost as fast as Python itself.
-"""
+"""The command `cxroute`. Nothing heavy is imported here: --help starts almost as fast as Python itself."""
 
 from __future__ import annotations
 
@@ -24,9 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.parsing import CommandModule
 
-
-_RARELY = 100_000
-"""New objects between two looks of the garbage collector."""
+_RARELY = 100_000  # New objects between two looks of the garbage collector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -75,7 +70,6 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _misused(error: CxrouteError, arguments: list[str]) -> int:
-    """Say why no command was run, in JSON where that was asked for."""
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
         import json  # noqa: PLC0415 - after --help and --version
 

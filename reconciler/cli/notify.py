@@ -1,16 +1,11 @@
-"""Messages to the web hook that an Environment names: only from `apply` and `watch`, which may write anyway.
-
-`plan`, `drift` and all else that runs for a pull request send nothing but reads and the request for a token (R10).
-
-From an Environment to the web hook that it names, if a manifest may have that told anything.
-"""
+"""Messages to the web hook of an Environment: only from `apply` and `watch`, which may write anyway (R10)."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -56,15 +51,6 @@ def _http(address: WebhookAddress) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
 
 
-_COMMANDS: Final[dict[NotificationKind, str]] = {
-    "drift": "drift",
-    "refused": "plan",
-    "applied": "plan",
-    "failed": "plan",
-    "recovered": "plan",
-}
-
-
 async def notify(session: Session, cycle: CycleResult) -> None:
     """Tell the web hook what is news of an apply."""
     outbox = Outbox()
@@ -75,11 +61,10 @@ async def notify(session: Session, cycle: CycleResult) -> None:
 
 def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) -> dict[str, Any]:
     """Return the message, without any secret."""
-    command = "validate" if isinstance(cycle.error, ManifestError) else _COMMANDS[kind]
-    form: dict[str, Any] = REDACTOR.redact_json(
-        slack_message(kind, cycle, session.environment.name, session.command_line.command(command))
-    )
-    return form
+    command = "validate" if isinstance(cycle.error, ManifestError) else "drift" if kind == "drift" else "plan"
+    words = session.command_line.command(command)
+    payload: dict[str, Any] = REDACTOR.redact_json(slack_message(kind, cycle, session.environment.name, words))
+    return payload
 
 
 async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:

@@ -1,9 +1,4 @@
-"""Where one environment among several prints: results are kept for the report, and stderr is told whose it is.
-
-What lasts over a second: a progress bar, on a terminal alone (rich draws it, and is loaded only then), and waits.
-
-What is printed and where: stdout carries the result alone, everything else goes to stderr.
-"""
+"""Output: stdout carries the result alone, stderr everything else: messages, a progress bar, and waits."""
 
 from __future__ import annotations
 
@@ -37,19 +32,16 @@ if TYPE_CHECKING:
 
     from reconciler.render.colour import Style
 
-
+_COLOURS = {"warning": "yellow", "error": "red"}
 _PATIENCE: Final = 1.0
-_WORTH: Final = 0.9
-"""Seconds of a wait that is told: the shortest Retry-After is a second."""
-_EVERY: Final = 5.0
-"""Seconds between two lines of one reason; between those of two reasons it is one."""
+_WORTH: Final = 0.9  # seconds of a wait that is told: the shortest Retry-After is a second
+_EVERY: Final = 5.0  # seconds between two lines of one reason; between those of two reasons it is one
 
 
 class ProgressBar:
     """Counts steps of what is named; shown once it has lasted a second."""
 
     def __init__(self, output: Output) -> None:
-        """Nothing is drawn where nobody looks, or where quiet was asked for."""
         self._shown = sys.stderr.isatty() and output.loudness != "quiet" and output.log_format == "text"
         self._colours: Literal["auto"] | None = "auto" if has_colours(sys.stderr, output.colour) else None
         self._started = time.monotonic()
@@ -60,7 +52,14 @@ class ProgressBar:
         """Say that so many steps of the named thing are done."""
         if not self._shown or (self._progress is None and time.monotonic() - self._started < _PATIENCE):
             return
-        progress = self._begun()
+        if self._progress is None:
+            from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
+            from rich.progress import Progress  # noqa: PLC0415 - as above
+
+            console = Console(stderr=True, markup=False, color_system=self._colours, no_color=False)
+            self._progress = Progress(console=console, transient=True)
+            self._progress.start()
+        progress = self._progress
         if name not in self._tasks:
             self._tasks[name] = progress.add_task(name, total=total)
         progress.update(self._tasks[name], completed=completed, total=total)
@@ -73,23 +72,11 @@ class ProgressBar:
         self._tasks.clear()
         self._started = time.monotonic()
 
-    def _begun(self) -> Progress:
-        if self._progress is None:
-            from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
-            from rich.progress import Progress  # noqa: PLC0415 - as above
-
-            self._progress = Progress(
-                console=Console(stderr=True, markup=False, color_system=self._colours, no_color=False), transient=True
-            )
-            self._progress.start()
-        return self._progress
-
 
 class WaitLog:
     """Says on stderr what an environment's tenant is waited for, and why, but not each time. A bar stays below it."""
 
     def __init__(self, output: Output, environment: str) -> None:
-        """Nothing is said where quiet was asked for."""
         self._output, self._environment = output, environment
         self._reason, self._said = "", -math.inf
 
@@ -136,14 +123,9 @@ class Output:
     @classmethod
     def of(cls, options: argparse.Namespace) -> Output:
         """Read the options that every command takes."""
-        form = getattr(options, "format", "text")
-        return cls(
-            colour=options.color,
-            loudness=options.loudness,
-            log_format=options.log_format,
-            form=form,
-            asks=not options.no_input,
-        )
+        form, asks = getattr(options, "format", "text"), not options.no_input
+        log_format = options.log_format
+        return cls(colour=options.color, loudness=options.loudness, log_format=log_format, form=form, asks=asks)
 
     @property
     def paint(self) -> Style:
@@ -257,9 +239,8 @@ class Terminal:
     @property
     def limits(self) -> TextLimits:
         """Return how much of a plan text shows: everything with -v."""
-        return (
-            TextLimits(ALL_ROWS, ALL_ROWS) if self.output.loudness == "verbose" else TextLimits(severities=("warning",))
-        )
+        verbose = self.output.loudness == "verbose"
+        return TextLimits(ALL_ROWS, ALL_ROWS) if verbose else TextLimits(severities=("warning",))
 
     def print_banner(self, banner: str) -> None:
         """Print the line above a text result."""
@@ -267,16 +248,9 @@ class Terminal:
             self.output.result(banner)
 
 
-_COLOURS = {"warning": "yellow", "error": "red"}
-
-
 def error_document(error: CxrouteError) -> dict[str, Any]:
     """Return an error in JSON: what kind, what to say, with which exit code the program ends, every finding."""
-    form: dict[str, Any] = {
-        "kind": error.kind,
-        "message": str(error),
-        "exitCode": error.exit_code,
-    }
+    form: dict[str, Any] = {"kind": error.kind, "message": str(error), "exitCode": error.exit_code}
     if isinstance(error, ManifestError):
         form["findings"] = [finding_to_json(finding) for finding in error.findings]
     return form

@@ -1,9 +1,4 @@
-"""Parsing one command's options; argparse is imported here, and so not by --help and --version.
-
-argparse, not click: `import click` alone costs five bare interpreters' CPU, and --help may cost three
-(benchmarks/README.md). Each command is a module with `options(parser)` and `run(options, output)`. Options before and
-after the command are the same options.
-"""
+"""The parser of one command. argparse, because importing click alone costs more than --help may cost in total."""
 
 from __future__ import annotations
 
@@ -11,7 +6,7 @@ import argparse
 import copy
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from reconciler.cli.arguments import COMMANDS, SHARED, suggestion
 from reconciler.cli.stdio import width_of, wrap_for
@@ -24,6 +19,13 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
     from reconciler.cli.output import Output
+
+_ENVIRONMENT: Final = (
+    "which Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take several, as"
+    " -e a -e b or -e a,b"
+)
+_COLOURS: Final = "colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)"
+_QUIET: Final = "only results and errors; plan and drift print counts, refusals and who is affected"
 
 
 class CommandModule(Protocol):
@@ -104,8 +106,7 @@ class Parser(argparse.ArgumentParser):
         """Print the help, wrapped to the terminal, with one line for the options of every command."""
         parser = copy.copy(self)
         parser.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))
-        stream = file or sys.stdout
-        stream.write(wrap_for(parser.format_help(), sys.stdout))
+        (file or sys.stdout).write(wrap_for(parser.format_help(), sys.stdout))
 
 
 def command_parser(name: str, module: CommandModule) -> Parser:
@@ -121,30 +122,10 @@ def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]
     """Add the options that every command takes, before or after its name, and return them."""
     add = parser.add_argument_group("options of every command").add_argument
     return [
-        add(
-            "-e",
-            "--environment",
-            metavar="ENV",
-            action=JoinValues,
-            help="which Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take"
-            " several, as -e a -e b or -e a,b",
-        ),
+        add("-e", "--environment", metavar="ENV", action=JoinValues, help=_ENVIRONMENT),
         add("-m", "--manifests", metavar="DIR", default="manifests", help="manifest directory (default: manifests)"),
-        add(
-            "--color",
-            choices=("auto", "always", "never"),
-            default="auto",
-            help="colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)",
-        ),
-        add(
-            "-q",
-            "--quiet",
-            dest="loudness",
-            action="store_const",
-            const="quiet",
-            default="normal",
-            help="only results and errors; plan and drift print counts, refusals and who is affected",
-        ),
+        add("--color", choices=("auto", "always", "never"), default="auto", help=_COLOURS),
+        add("-q", "--quiet", dest="loudness", action="store_const", const="quiet", default="normal", help=_QUIET),
         add("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="say more"),
         add("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr"),
         add("--no-input", action="store_true", help="never ask"),

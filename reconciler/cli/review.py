@@ -18,17 +18,13 @@ if TYPE_CHECKING:
 
     from reconciler.cli.session import Session
 
-
 _LARGEST: Final = 128 * MIB
 _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 """How a file begins that holds the plans of several environments: it has this one field."""
 
 
 def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
-    """Return the saved plan, or the plans of several environments by name; for one that was not planned, why not.
-
-    Raises UsageError for a file without plans, and for one that does not fit the options; RefusedError as `read` does.
-    """
+    """Return the saved plan, or plans by environment, with an error's text for a failed one. Raises UsageError."""
     path = Path(options.plan)
     try:
         text = read_text(path, _LARGEST)

@@ -28,18 +28,12 @@ def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...
 
 
 def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
-    """Say whether the route tests are meant for an environment.
-
-    They are not for the built-in sandbox, unless -e names it, it has a document of its own, or there is no other.
-    """
+    """Return whether route tests are meant for an environment: the built-in sandbox only if it is named or alone."""
     return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
 
 
 def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
-    """Return a finding for each test that fails; one that fails alike in several environments is said once.
-
-    The hint is the command that explains the conversation, with the manifests of `directory`.
-    """
+    """Return a finding for each distinct failure; the hint is the command that explains it."""
     alike: dict[Finding, list[RouteTestResult]] = {}
     for result in (result for each in checked for result in each.tried):
         if result.failure:

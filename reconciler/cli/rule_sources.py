@@ -59,11 +59,8 @@ def evaluation(first: RuleSource, second: RuleSource) -> Evaluation:
     """Return the order in which priorities are tried. Raises UsageError where the sides differ in it."""
     orders = {source.session.environment.api.evaluation for source in (first, second) if source.session}
     if len(orders) > 1:
-        raise UsageError(
-            f"{sanitize(first.name)} and {sanitize(second.name)} cannot be compared:"
-            f" one tries the lowest priority"
-            " first, the other the highest (api.evaluation)"
-        )
+        order = "one tries the lowest priority first, the other the highest (api.evaluation)"
+        raise UsageError(f"{sanitize(first.name)} and {sanitize(second.name)} cannot be compared: {order}")
     return orders.pop() if orders else "lowest-first"
 
 
@@ -85,13 +82,13 @@ def types(first: RuleSource, second: RuleSource) -> Types:
 
 
 def read_sources(first: RuleSource, second: RuleSource) -> tuple[RuleList, RuleList]:
-    """Return both sides' rules, with queues that can be compared.
-
-    Within one environment and in files a queue is its id. Between two environments, where ids differ anyway, it is
-    its name, or, between two manifests, what those call it: one alias means the same queue everywhere.
-    """
+    """Return the rules of both sources. Across environments queues are compared by name or alias, else by id."""
     sources = (first, second)
-    tenants = _tenants(first, second)
+    tenants: dict[str, LiveState] = {}
+    for source in sources:
+        tenant_needed = source.kind == "live" or "file" in (first.kind, second.kind)
+        if source.session and source.environment not in tenants and tenant_needed:
+            tenants[source.environment] = read_tenant(source.session)
     across = first.environment != second.environment and "" not in (first.environment, second.environment)
     if across and first.kind == second.kind == "manifests":
         return _read_by_alias(first), _read_by_alias(second)
@@ -104,21 +101,7 @@ def read_sources(first: RuleSource, second: RuleSource) -> tuple[RuleList, RuleL
     return lists[0], lists[1]
 
 
-def _tenants(first: RuleSource, second: RuleSource) -> dict[str, LiveState]:
-    """Read the tenants whose rules are asked for, or whose queues a file names by their ids."""
-    states: dict[str, LiveState] = {}
-    for source in (first, second):
-        if (
-            source.session
-            and source.environment not in states
-            and (source.kind == "live" or "file" in (first.kind, second.kind))
-        ):
-            states[source.environment] = read_tenant(source.session)
-    return states
-
-
 def _read_environment(source: RuleSource, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
-    """Return the rules of an environment. Raises ManifestError."""
     manifests, environment, tenant = session.manifests, session.environment, tenants.get(source.environment)
     if tenant is not None and source.kind == "manifests":
         catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
@@ -131,7 +114,6 @@ def _read_environment(source: RuleSource, session: Session, tenants: Mapping[str
 
 
 def _read_by_alias(source: RuleSource) -> RuleList:
-    """Return the rules of manifests with queues as the manifests call them. Raises ManifestError."""
     if source.session is None:
         raise AssertionError(source.name)
     catalogue = OfflineQueueResolver(source.environment, {})
@@ -140,7 +122,6 @@ def _read_by_alias(source: RuleSource) -> RuleList:
 
 
 def _read_file(path: str) -> RuleList:
-    """Read a file of rules: those with our marker by their address. Raises UsageError."""
     try:
         export = read_rules_file(path)
     except UsageError as error:
@@ -150,7 +131,6 @@ def _read_file(path: str) -> RuleList:
     entries = []
     for live in export.rules:
         address = live.marker.address if live.marker else None
-        entries.append(
-            RoutingEntry(name=str(address) if address else live.rule.name, rule=live.rule, id=live.id, address=address)
-        )
+        name = str(address) if address else live.rule.name
+        entries.append(RoutingEntry(name=name, rule=live.rule, id=live.id, address=address))
     return RuleList(tuple(entries), export.queues)

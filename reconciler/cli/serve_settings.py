@@ -1,9 +1,4 @@
-"""What several machines share for `serve`: where its Redis is, and the endpoint's memory there.
-
-The endpoint over an environment's client: what the manifests say of events, and what is counted.
-
-Who may reach the endpoint, and where: what `serve` is told on its command line and in the environment, checked.
-"""
+"""The settings of `serve`, checked, and the endpoint over an environment's client, with Redis or without."""
 
 from __future__ import annotations
 
@@ -47,13 +42,9 @@ if TYPE_CHECKING:
     Among = Callable[[Dependencies], Dependencies]
     """Makes of the surroundings of one process those of one of several."""
 
-
-DEADLINE: Final = 5.0
-"""Seconds for a request; the bot's platform gives up after eight."""
-_ONCE: Final = 60.0
-"""Seconds between two advices."""
-_WAITING: Final = (16, 1000)
-"""Requests under way at the least and at the most."""
+DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up after eight
+_ONCE: Final = 60.0  # seconds between two advices
+_WAITING: Final = (16, 1000)  # Requests under way at the least and at the most
 
 
 def build_endpoint(
@@ -83,13 +74,8 @@ def build_endpoint(
             "cxroute_upstream_outages": circuit.opened,
         }
 
-    surroundings = Dependencies(
-        now=utc_now,
-        ready=client.is_ready,
-        log=log,
-        log_label=hash_conversation if options.hash_conversations else str,
-        gauges=gauges,
-    )
+    log_label = hash_conversation if options.hash_conversations else str
+    surroundings = Dependencies(now=utc_now, ready=client.is_ready, log=log, log_label=log_label, gauges=gauges)
     limits = Limits(max_waiting(session.environment.api.requests_per_second), DEADLINE)
     return build_context_app(
         write, settings.keys, settings.secrets, event_policy(options, session), join_cluster(surroundings), limits
@@ -103,11 +89,7 @@ def max_waiting(rate: float) -> int:
 
 
 def max_calls(rate: float) -> int:
-    """Return how many calls may be under way, where nobody said it: what goes out in 0.8 seconds.
-
-    Enough that some slow conversations do not keep the others waiting (W10); so few that a tenant that falls silent
-    gets no more than 60 at 50 a second until that is noticed, probes among them (W11).
-    """
+    """Return how many calls may be under way by default: those of 0.8 seconds (W10, W11)."""
     least, most = _WAITING
     return int(min(max(rate * 0.8, least), most))
 
@@ -131,16 +113,12 @@ def route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
     entries, names = desired_entries(desired), RuleNames(where, queues.names, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        canonical = canonical_attributes(
-            {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
-        )
-        document = explain_document(
-            explain(entries, convert_endpoint_values(desired.types, canonical), session.environment), names
-        )
-        return {
-            "rule": document["winner"],
-            **{key: document[key] for key in ("destination", "otherwise") if key in document},
-        }
+        scalars = {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
+        canonical = canonical_attributes(scalars)
+        explanation = explain(entries, convert_endpoint_values(desired.types, canonical), session.environment)
+        document = explain_document(explanation, names)
+        places = ((key, document[key]) for key in ("destination", "otherwise") if key in document)
+        return {"rule": document["winner"], **dict(places)}
 
     return route
 
@@ -149,7 +127,6 @@ class Advice:
     """Says in the log what an operator has to do, once a minute at most."""
 
     def __init__(self, log: Callable[[str], object], clock: Callable[[], float]) -> None:
-        """`clock` is monotonic."""
         self._log, self._clock = log, clock
         self._next = clock()
 
@@ -173,11 +150,10 @@ _SEEN: Final = (
 
 
 def shared_url(option: str | None) -> str:
-    """Return the URL of --shared, or of its variable, or of the file that names; "" where nothing is shared.
-
-    Raises UsageError, which repeats none of it: it may hold a password.
-    """
-    url = option if option is not None else os.environ.get(_SHARED, "") or _filed()
+    """Return the URL of --shared or its variable, or "". Raises UsageError, which repeats none of it."""
+    url = option if option is not None else os.environ.get(_SHARED, "") or text_of_variable(_SHARED, UsageError)
+    if url == "" and option is None:
+        raise UsageError(f"the file that {_SHARED}_FILE names is empty")
     if not url:
         return ""
     REDACTOR.add(url)
@@ -196,13 +172,6 @@ def shared_url(option: str | None) -> str:
     return url
 
 
-def _filed() -> str:
-    url = text_of_variable(_SHARED, UsageError)
-    if url == "":
-        raise UsageError(f"the file that {_SHARED}_FILE names is empty")
-    return url or ""
-
-
 @asynccontextmanager
 async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
     """Take part in what the machines of an environment share; without a URL nothing is shared."""
@@ -218,15 +187,9 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
     connect = connection_factory(url, os.environ.get("CXROUTE_CA_FILE"))
     shared = RedisState(lambda broken: RedisConnection(connect, broken), f"cxroute:{environment}")
     turns, ids = RedisLocks(shared, ConversationLocks(time.monotonic)), RedisMessageIds(shared, time.monotonic)
-    keeper = ClusterMembership(
-        shared,
-        turns,
-        ids,
-        PaceControl(
-            client.rate_limiter.set_share, client.rate_limiter.pause, lambda: client.rate_limiter.pause_seconds
-        ),
-        log,
-    )
+    limiter = client.rate_limiter
+    pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
+    keeper = ClusterMembership(shared, turns, ids, pace, log)
 
     def among(alone: Dependencies) -> Dependencies:
         async def ready() -> bool:
@@ -284,7 +247,6 @@ async def _discard(_conversation: str, _attributes: Mapping[str, Any], _seconds:
 
 
 def _read_list(name: str) -> tuple[str, ...]:
-    """Read a variable, or the file that it names, as a list. Raises UsageError, which repeats none of it."""
     text = os.environ.get(name) or text_of_variable(name, UsageError)
     values = tuple(value for value in map(str.strip, (text or "").replace("\n", ",").split(",")) if value)
     if text is not None and not values:

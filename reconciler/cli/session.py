@@ -41,17 +41,14 @@ class Session:
     """One environment of a command: its manifests, its options for planning, and the terminal."""
 
     manifests: Manifests
-    directory: str
-    """The directory of the manifests, as it was typed."""
+    directory: str  # the directory of the manifests, as it was typed
     environment: Environment
     options: PlanOptions
     terminal: Terminal
-    sample: TrafficSample | None = None
-    """The traffic sample for shares of conversations."""
+    sample: TrafficSample | None = None  # the traffic sample for shares of conversations
     live_file: LiveFile | None = None
     undo_request: UndoRequest | None = None
-    failed_tests: tuple[Finding, ...] = ()
-    """The route tests that fail offline, for the plan to show."""
+    failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
 
     @property
     def output(self) -> Output:
@@ -88,10 +85,7 @@ class Session:
         return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
 
     def with_test_results(self) -> Session:
-        """Return the session with the route tests that fail, offline. Raises ManifestError where rules are wrong.
-
-        The tests are about the manifests, and so do not keep anyone from undoing a run.
-        """
+        """Return the session with the failed route tests; an undo runs none. Raises ManifestError for wrong rules."""
         if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
             return self
         checked = check(self.manifests, self.environment)
@@ -108,6 +102,7 @@ class Session:
             desired, advise = self.undo_request.target(*inputs, self.options, live)
         else:
             desired, advise = expand(*inputs, live, self.options), None
+        findings = (self.live_file.finding,) if self.live_file else ()
         return Planner(
             manifests=self.manifests,
             environment=self.environment,
@@ -118,7 +113,7 @@ class Session:
             allowed=allowed,
             reason=reason,
             advise=advise,
-            findings=(self.live_file.finding,) if self.live_file else (),
+            findings=findings,
             failed_tests=self.failed_tests,
         )
 
@@ -137,10 +132,7 @@ class Session:
 
 
 def load_selected_manifests(options: argparse.Namespace, environment: str | None, undo: str | None = None) -> Manifests:
-    """Load the manifests. Raises ManifestError.
-
-    To undo a run the Environment is enough: errors elsewhere are findings of the plan.
-    """
+    """Load the manifests, or for an undo the Environment alone. Raises ManifestError."""
     try:
         return load_manifests(Path(options.manifests))
     except ManifestError:
@@ -179,7 +171,6 @@ def build_session(
 
 
 def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> TrafficSample | None:
-    """Read the traffic sample that the command names, else the Environment's. Raises UsageError and ManifestError."""
     if options.traffic:
         return load_traffic(options.traffic, chosen.attributes)
     loaded = manifests.environments.get(chosen.name)

@@ -13,7 +13,6 @@ from reconciler.errors import InterruptedRunError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-
 Result = TypeVar("Result")
 
 
@@ -24,8 +23,7 @@ class Cancellation:
     requested: bool = False
     writing: bool = False
     task: asyncio.Task[object] | None = None
-    children: list[Cancellation] = field(default_factory=list)
-    """Runs within the run, which hear of it too."""
+    children: list[Cancellation] = field(default_factory=list)  # Runs within the run, which hear of it too
 
     def request(self) -> None:
         """Take note of a signal; drop the run while nothing was written."""

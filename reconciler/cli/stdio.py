@@ -1,7 +1,4 @@
-"""stdout and stderr that nobody may be reading: what cannot be said is left unsaid, and nothing else changes.
-
-What a stream's terminal can show: how wide its lines are, and whether it has colours.
-"""
+"""stdout and stderr: their width and colours, and no error where their reader is gone."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
 
 _NARROWEST: Final = 60
 _USUAL: Final = 80
@@ -52,7 +48,7 @@ def has_colours(stream: IO[str], setting: str) -> bool:
 
 
 class GuardedStream:
-    """A stream whose reader may go: what is written after that goes nowhere. Everything else is the stream's own."""
+    """A stream that discards output once its reader is gone; everything else is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

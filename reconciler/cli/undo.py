@@ -64,7 +64,5 @@ def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[st
         if finding.code == REAPPLIED:
             yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
     if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
-        command = replace(session.command_line, options=PlanOptions(), undo=None).command(
-            "plan", "--undo", report.run_id
-        )
-        yield f"Undo: {command}"
+        command_line = replace(session.command_line, options=PlanOptions(), undo=None)
+        yield f"Undo: {command_line.command('plan', '--undo', report.run_id)}"

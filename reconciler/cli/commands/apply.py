@@ -1,9 +1,4 @@
-"""`apply` to several environments: one question for all of them, then each by itself, with its own guards.
-
-Who is asked has seen each plan, and each is applied like a saved one: no change that it does not have (R9).
-
-`cxroute apply`: plan, guard, ask, write, read again to prove it.
-"""
+"""`cxroute apply`: plan, guard, ask, write, read again to prove it; several environments with one question."""
 
 from __future__ import annotations
 
@@ -57,25 +52,22 @@ if TYPE_CHECKING:
 
     Plans = Mapping[str, ReviewedPlan | str]
 
-
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000
-_LOOK: Final = 0.2
-"""Seconds after which somebody who waits for an answer looks at signals."""
+_LOOK: Final = 0.2  # seconds after which somebody who waits for an answer looks at signals
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add apply's options."""
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a plan saved by `cxroute plan --out`: make just that")
+    add = parser.add_argument
+    add("plan", nargs="?", metavar="PLAN", help="a plan saved by `cxroute plan --out`: make just that")
     add_plan_options(parser)
     undoing.options(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--no-prune", action="store_true", help="delete nothing")
-    parser.add_argument(
-        "--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}"
-    )
-    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    add("--yes", action="store_true", help="do not ask")
+    add("--no-prune", action="store_true", help="delete nothing")
+    add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")
+    add("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
+    add("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -131,10 +123,9 @@ class ApplyRun:
         except ApiError as error:
             await notify(self.session, CycleResult(started_at=utc_now(), error=error, may_write=True))
             raise
-        if ended.report is not None:
-            await notify(
-                self.session, CycleResult(started_at=utc_now(), plan=ended.plan, report=ended.report, may_write=True)
-            )
+        if report := ended.report:
+            cycle = CycleResult(started_at=utc_now(), plan=ended.plan, report=report, may_write=True)
+            await notify(self.session, cycle)
         return ended
 
     async def run(self, stop: Cancellation) -> ApplyResult:
@@ -161,8 +152,8 @@ class ApplyRun:
         live = await session.read(client)
 
         def build() -> tuple[Planner, Plan]:
-            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
-            planner = replace(planner, reviewed=self.reviewed)
+            fresh = session.planner(live, tuple(self.options.allow), self.options.reason)
+            planner = replace(fresh, reviewed=self.reviewed)
             return planner, planner.build(live)
 
         planner, plan = await session.terminal.run_blocking(build)
@@ -206,21 +197,21 @@ class ApplyRun:
         """Say why nothing is written; in JSON beside the plan that it is about."""
         if self.session.output.form != "json":
             raise error
-        fields = {"outcomes": [], "converged": False, "error": error_document(error)}
-        self.session.output.document({**plan_to_json(plan), **fields})
+        document = plan_to_json(plan) | {"outcomes": [], "converged": False, "error": error_document(error)}
+        self.session.output.document(document)
         return ApplyResult(error.exit_code, plan)
 
     def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> ApplyResult:
         """Print what became of it."""
         output = self.session.output
         if output.form == "json":
-            outcomes = outcomes_to_json(report) if report else []
-            converged = report.converged if report else True
-            stopped = {}
-            if report and report.error and not converged:
-                stopped["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
-            run = {"run": report.run_id} if report and report.run_id else {}
-            output.document({**plan_to_json(plan), "outcomes": outcomes, "converged": converged, **run, **stopped})
+            document = {**plan_to_json(plan), "outcomes": [], "converged": True}
+            if report:
+                document |= {"outcomes": outcomes_to_json(report), "converged": report.converged}
+                document |= {"run": report.run_id} if report.run_id else {}
+                if report.error and not report.converged:
+                    document["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
+            output.document(document)
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in undoing.undo_hints(self.session, plan, report)))
@@ -232,15 +223,11 @@ def ask(output: Output, question: str) -> str:
     output.flush()
     sys.stderr.write(wrap_for(f"{question} to go on: ", sys.stderr))
     sys.stderr.flush()
-    _wait_for_answer()
-    return sys.stdin.readline(_LONGEST_ANSWER).strip()
-
-
-def _wait_for_answer() -> None:
-    """Wait until something was typed; a signal that comes just before a blocking read would be noticed after it."""
+    # A blocking read would notice a signal that came just before it only afterwards.
     with contextlib.suppress(OSError, ValueError):  # stdin is no file, or (Windows) none that can be waited for
         while not select.select([sys.stdin], [], [], _LOOK)[0]:
             pass
+    return sys.stdin.readline(_LONGEST_ANSWER).strip()
 
 
 def exit_code(report: ApplyReport | None) -> int:
@@ -254,7 +241,6 @@ def exit_code(report: ApplyReport | None) -> int:
 
 
 def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:
-    """Return the session bound to its reviewed plan, where there is one. Raises RefusedError and ManifestError."""
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan has none of it, for that failed ({reviewed}); plan again")
@@ -279,7 +265,6 @@ def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[Env
 
 
 def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
-    """Plan every environment of a list as apply will, ask once for all of them, and apply just what was shown."""
     output = selection.output
     code, reports = _plan(selection, plans)
     differing = [report for report in reports if report.row.status == "differs"]
@@ -317,7 +302,6 @@ def _plan(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[Envi
 
 
 def _confirm(selection: EnvironmentSelection, number: int) -> None:
-    """Ask once for all of them. Raises RefusedError without a yes."""
     if not selection.output.interactive:
         plans, again = selection.options.plan, selection.command_line
         words = selection.words if selection.options.environment else selection.share

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 
@@ -26,12 +25,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print the script."""
     import shtab  # noqa: PLC0415 - only this command needs it
 
-    output.file_text(shtab.complete(whole_parser(), shell=options.shell).rstrip() + "\n")
-    return 0
-
-
-def whole_parser() -> Parser:
-    """Return one parser with every command below it."""
     parser = Parser("cxroute")
     add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
@@ -40,4 +33,5 @@ def whole_parser() -> Parser:
         below = commands.add_parser(name, help=command.help)
         module.options(below)
         add_common_options(below)
-    return parser
+    output.file_text(shtab.complete(parser, shell=options.shell).rstrip() + "\n")
+    return 0

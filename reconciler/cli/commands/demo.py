@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _MOST_LINES: Final = 30
 _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
 
@@ -88,13 +87,10 @@ def workplace() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """The steps, each a command as anybody would type it, and its own output."""
-
     output: Output
     next_steps: str
 
     def all(self) -> None:
-        """Walk from a tenant full of hand-made rules to one that heals."""
         self.say(SIMULATED.strip())
         self.say(
             "A bank's tenant as found in life: rules made by hand, some with the names that the manifests want,\n"
@@ -120,33 +116,25 @@ class _Walk:
         )
 
     def say(self, text: str) -> None:
-        """Print words of the guide."""
         self.output.result(f"{self.output.paint('blue', text)}\n\n")
 
     def command(self, why: str, *arguments: str, expected: int = 0) -> None:
-        """Run one command and print it as typed, with the beginning of what it prints."""
         self.output.result(
             f"{self.output.paint('blue', why)}\n{self.output.paint('bold', '$ cxroute ' + ' '.join(arguments))}\n"
         )
-        code, printed = self.captured(*arguments)
-        lines = printed.removeprefix(SIMULATED).splitlines()
+        from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module, by name
+
+        colour, buffer = "always" if self.output.paint is ansi_style else "never", io.StringIO()
+        with contextlib.redirect_stdout(buffer):
+            code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
+        sys.stdout.flush()
+        lines = buffer.getvalue().removeprefix(SIMULATED).splitlines()
         if len(lines) > _MOST_LINES:
             middle = f"  ... {len(lines) - _MOST_LINES} more lines ..."
             lines = [*lines[: _MOST_LINES - 6], self.output.paint("dim", middle), *lines[-6:]]
         self.output.result("\n".join(lines) + f"\n{self.output.paint('dim', f'(exit {code})')}\n\n")
         if code != expected:
             raise CxrouteError(f"`cxroute {' '.join(arguments)}` ended with {code}, not {expected}")
-
-    def captured(self, *arguments: str) -> tuple[int, str]:
-        """Run the program itself in this process."""
-        from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module, by name
-
-        colour = "always" if self.output.paint is ansi_style else "never"
-        buffer = io.StringIO()
-        with contextlib.redirect_stdout(buffer):
-            code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
-        sys.stdout.flush()
-        return code, buffer.getvalue()
 
 
 def unmanaged_rules() -> dict[str, str]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _HELP: Final = (
     "A side is live:ENV (the tenant's live rules), manifests:ENV (what the manifests want there), or a JSON file in\n"
     "the API's form: a list of rules, or a page. Two files need no environment, network or credentials. Queues are\n"
@@ -30,12 +29,11 @@ _HELP: Final = (
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add diff's options."""
-    parser.add_argument("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
-    parser.add_argument("right", metavar="RIGHT", help="likewise")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
-    parser.add_argument(
-        "--detailed-exitcode", action="store_true", help="exit 2 when conversations go elsewhere, or may do so"
-    )
+    add = parser.add_argument
+    add("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
+    add("right", metavar="RIGHT", help="likewise")
+    add("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    add("--detailed-exitcode", action="store_true", help="exit 2 when conversations go elsewhere, or may do so")
     parser.epilog = _HELP
 
 
@@ -64,7 +62,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _names(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[str, str]:
-    """Return what text calls the queues that conversations go to: with the id where two have one name, or none."""
     splits = (split for region in difference.regions for split in (region.before, region.after))
     ids = dict.fromkeys(queue for split in splits for queue, _ in split or () if not queue.startswith('{"'))
     count = Counter(queues[queue] for queue in ids if queue in queues)
@@ -73,7 +70,6 @@ def _names(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[str, 
 
 
 def _document(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[str, object]:
-    """Return the difference as JSON. A queue that is known by its name alone has no id."""
     document = behaviour_to_json(difference, queues)
     regions, rows = document["regions"], document["summary"]["rows"]
     places = [region["before"] for region in regions] + [before for row in rows for before in row["before"]]

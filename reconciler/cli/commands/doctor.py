@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _SECONDS: Final = 120.0
 
 HELP: Final = """\
@@ -60,11 +59,9 @@ class _Doctor:
     lines: list[CheckResult] = field(default_factory=list)
 
     def add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
-        """Add a line."""
         self.lines.append(CheckResult(name, state, message, advice))
 
     async def run(self) -> None:
-        """Look at one thing after another; what fails keeps only that from being looked at which needs it."""
         try:
             async with asyncio.timeout(_SECONDS):
                 await self.check_all()
@@ -74,7 +71,6 @@ class _Doctor:
             self.add("client", "fail", str(error))
 
     async def check_all(self) -> None:
-        """Look at settings, then at the network, then at answers."""
         session, complete = self.session, self.credentials()
         if session.simulated:
             self.add("network", "ok", "none is needed: the tenant is simulated in this process")
@@ -85,10 +81,11 @@ class _Doctor:
             self.lines.append(lacking("credentials"))
             return
         environment = session.environment
+        variables = tuple(filter(None, credential_variables(environment)))
         examination = Examination(
             environment=environment,
             tenant=self.tenant,
-            variables=tuple(filter(None, credential_variables(environment))),
+            variables=variables,
             simulated=session.simulated,
             lines=self.lines,
         )
@@ -97,26 +94,22 @@ class _Doctor:
         self.lines += unchecked(environment, session.manifests.profile(environment))
 
     def credentials(self) -> bool:
-        """Say whether all that is needed is there; none of it is shown."""
         names = () if self.session.simulated else credential_variables(self.session.environment)
-        results = [self.has_variable(name) for name in names if name]
-        return all(results)
-
-    def has_variable(self, name: str) -> bool:
-        """Look for one variable, or its file."""
-        try:
-            value = read_secret(name)
-        except CredentialsError as error:
-            self.add("credentials", "fail", str(error), "The Environment's `credentials:` says which names count")
-            return False
-        where = name if os.environ.get(name) else f"{name}_FILE"
-        spaced = value != value.strip()
-        advice = "It begins or ends with a space or a line break, which is sent along" if spaced else ""
-        self.add("credentials", "warn" if spaced else "ok", f"{where} is set", advice)
-        return True
+        complete = True
+        for name in filter(None, names):
+            try:
+                value = read_secret(name)
+            except CredentialsError as error:
+                self.add("credentials", "fail", str(error), "The Environment's `credentials:` says which names count")
+                complete = False
+                continue
+            where = name if os.environ.get(name) else f"{name}_FILE"
+            spaced = value != value.strip()
+            advice = "It begins or ends with a space or a line break, which is sent along" if spaced else ""
+            self.add("credentials", "warn" if spaced else "ok", f"{where} is set", advice)
+        return complete
 
     def hosts(self) -> bool:
-        """Say whether credentials may be sent to where the API is."""
         try:
             for url in self.tenant.known_urls:
                 check_host(url, self.tenant.allowed_hosts)
@@ -140,7 +133,6 @@ class _Doctor:
         return all(line.status != "fail" for line in reached)
 
     def expected(self) -> list[str]:
-        """Return the names of the queues that the manifests count on."""
         try:
             return [queue.name for queue in expected_queues(self.session.manifests, self.session.environment.name)]
         except ManifestError as error:

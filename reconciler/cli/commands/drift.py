@@ -43,12 +43,9 @@ if TYPE_CHECKING:
 def options(parser: argparse.ArgumentParser) -> None:
     """Add drift's options."""
     add_plan_options(parser)
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "markdown", "github"),
-        default="text",
-        help="form of the result: markdown for an issue, github for a workflow's log (default: text)",
-    )
+    forms = ("text", "json", "markdown", "github")
+    form_help = "form of the result: markdown for an issue, github for a workflow's log (default: text)"
+    parser.add_argument("--format", choices=forms, default="text", help=form_help)
     parser.add_argument("--report", metavar="DIR", help="write drift.json and drift.md there as well")
 
 
@@ -57,7 +54,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
-        drift = await read_and_compare(session)
+        plan = await read_and_plan(session)
+        drift = await session.terminal.run_blocking(lambda: compute_drift(session, plan))
         if options.report:
             write_report(session, drift, selection.folder(options.report, drift.plan.environment))
         print_drift(session, drift)
@@ -67,12 +65,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     write_table(selection, reports, "Drift in")
     print_list(selection, reports, "Drift in")
     return code
-
-
-async def read_and_compare(session: Session) -> Drift:
-    """Read the tenant with a client that cannot write, and compare it with the manifests."""
-    plan = await read_and_plan(session)
-    return await session.terminal.run_blocking(lambda: compute_drift(session, plan))
 
 
 def compute_drift(session: Session, plan: Plan) -> Drift:
@@ -85,16 +77,12 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
     drift = find_drift(plan, accept, session.sample)
     checked = check_live(session.manifests, session.environment, plan.desired, plan.live)
     failed = (*drift.failed_checks, *failure_findings([checked], session.directory))
-    return replace(drift, last_runs=_last_written(session), failed_checks=failed)
-
-
-def _last_written(session: Session) -> Mapping[Address, str]:
-    """Return the run that last wrote each rule; nothing without a journal that can be read."""
+    runs: Mapping[Address, str] = {}
     try:
-        return find_last_runs(read_runs(journal_path()), session.environment.name, session.environment.owner)
+        runs = find_last_runs(read_runs(journal_path()), session.environment.name, session.environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
-        return {}
+    return replace(drift, last_runs=runs, failed_checks=failed)
 
 
 def exit_code(drift: Drift) -> int:
@@ -129,17 +117,15 @@ def _as_markdown(session: Session, drift: Drift) -> str:
 def _as_text(session: Session, drift: Drift, paint: Style) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
-    commands = DriftCommands(lambda only: _heal(session, only), lambda only: _keep(session, only))
+
+    def keep(addresses: Sequence[str]) -> str:
+        command_line = replace(session.command_line, options=PlanOptions())
+        return command_line.command("export", *(addresses or ("--all",)), "--write")
+
+    commands = DriftCommands(lambda only: _heal(session, only), keep)
     return drift_text(drift, paint, commands, session.terminal.limits.cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:
-    """Return the command that makes these rules as the manifests say, or all that drift was asked about."""
     chosen = replace(session.options, only=tuple(only)) if only else session.options
     return replace(session.command_line, options=chosen).command("apply")
-
-
-def _keep(session: Session, addresses: Sequence[str]) -> str:
-    """Return the command that writes what is live of these addresses, or of all that drifted, into the manifests."""
-    command_line = replace(session.command_line, options=PlanOptions())
-    return command_line.command("export", *(addresses or ("--all",)), "--write")

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.plan.plan import LiveState
 
-
 _USAGE: Final = (
     "say a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or a code of a"
     " finding, such as CXR105"
@@ -33,8 +32,6 @@ _USAGE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _RuleListing:
-    """A list of rules, and what its queues and attributes are called."""
-
     entries: tuple[RoutingEntry, ...]
     names: DisplayNames
 
@@ -77,10 +74,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _list_rules(session: Session, live: LiveState | None) -> _RuleListing:
-    """Return the rules of the manifests, or every live one. Raises ManifestError.
-
-    Of live rules the manifests only say where the managed ones stand.
-    """
+    """Return the rules of the manifests, or every live one. Raises ManifestError."""
     desired, queues = desire_offline(session.manifests, session.environment)
     if live is None:
         names = DisplayNames(f"the manifests of {session.environment.name}", queues.names, desired.labels)
@@ -92,7 +86,6 @@ def _list_rules(session: Session, live: LiveState | None) -> _RuleListing:
 
 
 def _code(name: str, output: Output) -> int:
-    """Print what a code means. Raises UsageError, with the nearest one, where there is no such code."""
     code = name.upper()
     if code not in CODES:
         hint = suggest(code, CODES) or f"for a conversation, say --intent {sanitize(name)}"

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import LiveState
 
-
 _HELP: Final = (
     "Without --into the manifests go to stdout. FILE must not be there yet, and end in .yaml; where --into is a\n"
     "directory (DIR/), each RuleSet gets a file of its own. Rules that somebody else manages, and those with a part\n"
@@ -34,14 +33,11 @@ _MOST_NAMES: Final = 15
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add export's options."""
-    parser.add_argument(
-        "rules", nargs="*", metavar="NAME or ADDRESS", help="a live rule's name or id; ruleset/key of one of ours"
-    )
-    parser.add_argument("--all", action="store_true", help="every live rule that the manifests do not have")
-    parser.add_argument("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
-    parser.add_argument(
-        "--write", action="store_true", help="put the live values of rules of ours into their manifests"
-    )
+    add = parser.add_argument
+    add("rules", nargs="*", metavar="NAME or ADDRESS", help="a live rule's name or id; ruleset/key of one of ours")
+    add("--all", action="store_true", help="every live rule that the manifests do not have")
+    add("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
+    add("--write", action="store_true", help="put the live values of rules of ours into their manifests")
     live_file.options(parser)
     parser.epilog = _HELP
 
@@ -56,7 +52,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--write takes over what the tenant itself says; --live is a file's word: not both")
     session = live_file.with_live_file(open_session(options, output), options.live)
     into = parse_target(options.into, Path(options.manifests))
-    live = _live(session)
+    if session.live_file is not None:
+        session.output.warn(session.live_file.finding.message)
+        live = session.live_file.live
+    else:
+        live = live_file.read_tenant(session)
     rules = _chosen_rules(options, session, live)
     snapshot = take_snapshot(session, live)
     if not options.write:
@@ -70,16 +70,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def _live(session: Session) -> LiveState:
-    """Return what a file says, where one is named, else what the tenant does."""
-    if session.live_file is not None:
-        session.output.warn(session.live_file.finding.message)
-        return session.live_file.live
-    return live_file.read_tenant(session)
-
-
 def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:
-    """Return the live rules that are meant. Raises UsageError where none is, or where nothing says which."""
     owner = session.environment.owner
     if options.all:
         return list(live.rules)
@@ -96,7 +87,6 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
 
 
 def _choices(session: Session, live: LiveState) -> str:
-    """Say what there is and how to choose."""
     owned = classify_by_owner(live.rules, session.environment.owner)
     free_ones = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
     rest = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""

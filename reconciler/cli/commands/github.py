@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.github.plan_comment import CommentRequest
 
-
 TASKS: Final = ("outputs", "comment", "reviewed-plan", "drift-issue")
 _SECONDS: Final = 15.0
 _LONGEST_NUMBER: Final = 12
@@ -167,12 +166,9 @@ def update_issue(options: argparse.Namespace, output: Output, step: StepFiles) -
     step.add_summary(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
     with open_github(this) as github:
+        author, difference = options.author or fetch_login(github), difference_digest(plan)
         observation = DriftObservation(
-            environment=environment,
-            author=options.author or fetch_login(github),
-            difference=difference_digest(plan),
-            text=text,
-            when=when,
+            environment=environment, author=author, difference=difference, text=text, when=when
         )
         for decision in decide_issues(list_open_issues(github), observation):
             output.result(f"{write_issue(github, decision)}\n")

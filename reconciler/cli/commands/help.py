@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
-OPTIONS: Final = "options"
-"""The page of the options that every command takes."""
+OPTIONS: Final = "options"  # the page of the options that every command takes
 _TOPICS: Final = (*COMMANDS, OPTIONS)
 
 
@@ -39,7 +37,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.topic is None:
         sys.stdout.write(wrap_for(usage(), sys.stdout))
     elif options.topic == OPTIONS:
-        sys.stdout.write(wrap_for(options_page(), sys.stdout))
+        parser = Parser("cxroute COMMAND", add_help=False, description="They work before the command and after it.")
+        add_common_options(parser)
+        sys.stdout.write(wrap_for(parser.format_help(), sys.stdout))
     else:
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[options.topic].module}"))
         command_parser(options.topic, module).print_help()
@@ -51,10 +51,3 @@ def topic(name: str) -> str:
     if name not in _TOPICS:
         raise unknown_command(name)
     return name
-
-
-def options_page() -> str:
-    """Return the page of the options that every command takes."""
-    parser = Parser("cxroute COMMAND", add_help=False, description="They work before the command and after it.")
-    add_common_options(parser)
-    return parser.format_help()

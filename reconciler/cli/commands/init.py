@@ -20,28 +20,23 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 SCHEMA: Final = ".schema/manifest.v1.json"
 WORKFLOWS: Final = Path(".github/workflows")
-_STARTER: Final = (
-    "environments/sandbox.yaml",
-    "environments/prod.yaml",
-    "queues.yaml",
-    "routing.yaml",
-    "intents.yaml",
-    "tests.yaml",
+_STARTER: Final = tuple(
+    f"{name}.yaml" for name in ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add init's options."""
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="where to (default: what -m says, manifests)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("directory", nargs="?", metavar="DIR", help="where to (default: what -m says, manifests)")
+    add(
         "--github",
         action="store_true",
         help="write workflows for GitHub too; manifests that are there, and edited workflows, stay as they are",
     )
-    parser.add_argument(
+    add(
         "--action",
         metavar="OWNER/REPO@COMMIT",
         help="where workflows get cxroute from (default: what it was installed from, else what the workflows say)",
@@ -128,37 +123,27 @@ def write_workflows(directory: Path, action: str | None, output: Output) -> None
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
     existing = existing_workflows()
-    actions = [
-        action_name
-        for action_name in map(github.current_action, existing.values())
-        if action_name not in (None, github.UNKNOWN_ACTION)
-    ]
-    source = action or installed_from() or next(iter(actions), github.UNKNOWN_ACTION)
+    used = map(github.current_action, existing.values())
+    known = next((name for name in used if name not in (None, github.UNKNOWN_ACTION)), github.UNKNOWN_ACTION)
+    source = action or installed_from() or known
     for name, text in tuple(github.build_workflows(github.WorkflowSettings(source, directory.as_posix(), variables))):
         path, before = WORKFLOWS / name, existing.get(name)
         if before is None:
             write(path, text)
+            output.result(f"wrote {path}\n")
         elif before != text and not github.is_edited(before):
             write_text(path, text)
-        output.result(_written(path, before, text))
+            output.result(f"rewrote {path}\n")
+        elif before == text:
+            output.result(f"unchanged {path}\n")
+        else:
+            output.result(f"kept {path}, which was edited by hand\n")
     steps = [*_source(directory), *_tenants(directory), *_steps(needed)]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     output.result("\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *lines, ""]))
 
 
-def _written(path: Path, before: str | None, text: str) -> str:
-    """Say what became of one workflow."""
-    from reconciler.github.workflow_files import is_edited  # noqa: PLC0415 - not for `init` alone
-
-    if before is None:
-        return f"wrote {path}\n"
-    if before == text:
-        return f"unchanged {path}\n"
-    return f"kept {path}, which was edited by hand\n" if is_edited(before) else f"rewrote {path}\n"
-
-
 def _source(directory: Path) -> Iterator[str]:
-    """Yield the step that says where cxroute comes from, where a workflow does not know it."""
     from reconciler.github.workflow_files import UNKNOWN_ACTION, is_edited  # noqa: PLC0415 - not for `init` alone
 
     unknown = {name: is_edited(text) for name, text in existing_workflows().items() if UNKNOWN_ACTION in text}
@@ -173,7 +158,6 @@ def _source(directory: Path) -> Iterator[str]:
 
 
 def _tenants(directory: Path) -> Iterator[str]:
-    """Yield a step for each environment whose tenant nobody has named yet."""
     from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - not for `init` alone
 
     for loaded in load_manifests(directory).environments.values():
@@ -213,7 +197,6 @@ def action_of(form: Mapping[str, Any]) -> str | None:
 
 
 def _steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Yield what a person does before the workflows do anything."""
     if not credentials:
         yield "the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"
         return

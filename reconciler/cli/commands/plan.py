@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
     from reconciler.render.provenance import Provenance
 
-
 PENDING = 2
 REFUSED = 4
+_MOST_CASES: Final = 1_000  # of the affected conversations in a page, which folds them
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -48,27 +48,27 @@ def options(parser: argparse.ArgumentParser) -> None:
     add_plan_options(parser)
     undoing.options(parser)
     live_file.options(parser)
-    parser.add_argument("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
+    add(
         "--format",
         choices=("text", "json", "markdown", "html", "github"),
         default="text",
         help="form of the result: markdown for a pull request's comment, html for one page, github for annotations"
         " (default: text)",
     )
-    parser.add_argument("--report", metavar="DIR", help="write plan.json, plan.md and plan.html there as well")
-    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
-    parser.add_argument("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
+    add("--report", metavar="DIR", help="write plan.json, plan.md and plan.html there as well")
+    add("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
+    add("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose what a plan looks at; apply has them too."""
-    parser.add_argument("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
-    parser.add_argument("--adopt", action="store_true", help="take over rules made by hand that have a desired name")
-    parser.add_argument("--keep-drift", action="store_true", help="leave alone what was changed outside")
-    parser.add_argument(
-        "--traffic", metavar="FILE", help="a sample, CSV of intent,...,count: whose share goes elsewhere"
-    )
+    add = parser.add_argument
+    add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
+    add("--adopt", action="store_true", help="take over rules made by hand that have a desired name")
+    add("--keep-drift", action="store_true", help="leave alone what was changed outside")
+    add("--traffic", metavar="FILE", help="a sample, CSV of intent,...,count: whose share goes elsewhere")
     add_selection_options(parser)
 
 
@@ -104,9 +104,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if output.form == "text" and any(report.row.status == "differs" for report in reports):
         again = selection.command_line
         command = again.apply_saved(options.out) if options.out else again.command("apply")
-        output.result(
-            f"\nNothing was changed. To apply {'exactly these plans' if options.out else 'these'}: {command}\n"
-        )
+        plans = "exactly these plans" if options.out else "these"
+        output.result(f"\nNothing was changed. To apply {plans}: {command}\n")
     return code
 
 
@@ -115,10 +114,7 @@ def _prepared(options: argparse.Namespace, session: Session) -> Session:
 
 
 async def read_and_plan(session: Session) -> Plan:
-    """Read the tenant with a client that cannot write, or the file in its place, and plan.
-
-    Raises ManifestError where the tenant cannot be read and route tests fail: those are known without it.
-    """
+    """Read the tenant, or the file in its place, and plan. Raises ManifestError where reading and route tests fail."""
     if session.live_file:
         live = session.live_file.live
     else:
@@ -177,9 +173,8 @@ def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[
         return "Solve what stands in the way in the manifests, then plan again."
     refused = tuple(result.name for result in guard_refusals(plan))
     allowed = [word for name in (*lifted, *refused) for word in ("--allow", name)]
-    command = (
-        session.command_line.apply_saved(saved, *allowed) if saved else session.command_line.command("apply", *allowed)
-    )
+    words = session.command_line
+    command = words.apply_saved(saved, *allowed) if saved else words.command("apply", *allowed)
     reason = ' --reason "why"' if allowed else ""
     meant = "If that is meant" if refused else "To apply exactly this plan" if saved else "To apply this"
     return f"{meant}: {command}{reason}"
@@ -192,10 +187,6 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
         return REFUSED
     return PENDING if options.detailed_exitcode and (plan.changes or plan.conflicts) else 0
-
-
-_MOST_CASES: Final = 1_000
-"""Of who is affected, in a page: it folds what nobody reads at once."""
 
 
 def as_markdown(session: Session, plan: Plan) -> str:
@@ -218,12 +209,9 @@ def _page(session: Session, plan: Plan, routing: RoutingMap, provenance: Provena
 
 def as_github(session: Session, plan: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
-    text = plan_text(plan, no_style, session.tenant, session.terminal.limits)
-    return (
-        session.banner
-        + quote_for_runner(text, token_hex(16))
-        + annotate_findings(relative_to_root((*plan.failed_tests, *plan.findings)), "listed above")
-    )
+    text = quote_for_runner(plan_text(plan, no_style, session.tenant, session.terminal.limits), token_hex(16))
+    findings = relative_to_root((*plan.failed_tests, *plan.findings))
+    return f"{session.banner}{text}{annotate_findings(findings, 'listed above')}"
 
 
 FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 HELP: Final = """\
 Keys stand in $CXROUTE_API_KEYS, several with commas between, so that one can be exchanged for another; secrets that
 sign as Standard Webhooks says, in $CXROUTE_WEBHOOK_SECRETS. Each can be in a file: $CXROUTE_API_KEYS_FILE. Without
@@ -39,25 +38,23 @@ GET /health, /ready, /metrics. Log: one line of JSON a request, on stderr."""
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add serve's options."""
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    add("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
+    add(
         "--shared", metavar="URL", help="a Redis that several machines share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
     )
-    parser.add_argument("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
-    parser.add_argument("--hash-conversations", action="store_true", help="the log names conversations by a hash")
+    add("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
+    add("--hash-conversations", action="store_true", help="the log names conversations by a hash")
     parser.epilog = HELP
 
 
 class _EndpointStart(NamedTuple):
-    """What the endpoint begins with."""
-
     options: argparse.Namespace
     session: Session
     settings: ServeSettings
 
     def print_address(self, where: str) -> None:
-        """Say where it listens."""
         name = self.session.environment.name
         self.session.output.result(f"Context endpoint of {name} on {where}   (stop it with Ctrl-C)\n")
         self.session.output.flush()
@@ -80,7 +77,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         stack.enter_context(listener)
         stack.callback(log.close)
         session.terminal.print_banner(session.banner)
-        run_event_loop(_serve(_EndpointStart(options, _bounded(session), settings), listener))
+        api = session.environment.api
+        if "concurrency" not in api.model_fields_set:
+            api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
+            session = replace(session, environment=session.environment.model_copy(update={"api": api}))
+        run_event_loop(_serve(_EndpointStart(options, session, settings), listener))
     return 0
 
 
@@ -93,12 +94,3 @@ async def _serve(start: _EndpointStart, listener: socket.socket) -> None:
         open_cluster(start.settings.shared, name, client) as among,
     ):
         await serve(build_endpoint(*start, client, among), listener, start.print_address)
-
-
-def _bounded(session: Session) -> Session:
-    """Return the session with a bound for the calls under way, where the environment has none."""
-    api = session.environment.api
-    if "concurrency" in api.model_fields_set:
-        return session
-    bounded = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
-    return replace(session, environment=session.environment.model_copy(update={"api": bounded}))

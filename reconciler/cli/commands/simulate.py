@@ -1,7 +1,4 @@
-"""What an Environment says of its tenant -> how the simulator speaks: to try a profile before a tenant is there.
-
-`cxroute simulate`: a simulated CXone over HTTP, on loopback.
-"""
+"""`cxroute simulate`: a simulated CXone over HTTP, on loopback, that speaks as an Environment says."""
 
 from __future__ import annotations
 
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _FIRST_NUMBER: Final = 4001
 
 
@@ -63,10 +59,7 @@ class SimulatedTenant(NamedTuple):
 
 
 def simulate_environment(name: str, directory: Path) -> SimulatedTenant:
-    """Return how the tenant of an Environment speaks. Raises ManifestError and UsageError.
-
-    Where queues are skills, or their ids are numbers, each gets a number.
-    """
+    """Return the simulated tenant of an Environment. Raises ManifestError and UsageError."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
@@ -79,12 +72,11 @@ def simulate_environment(name: str, directory: Path) -> SimulatedTenant:
         switches["new_id"] = lambda: str(randbelow(10**12))
     queues = list(expected_queues(manifests, environment.name))
     if choose_queue_list(api, profile.queues).ids == "number":
-        queues = [_numbered(queue, _FIRST_NUMBER + place) for place, queue in enumerate(queues)]
+        queues = [
+            queue if queue.id.isdecimal() else Queue(str(number), queue.name)
+            for number, queue in enumerate(queues, _FIRST_NUMBER)
+        ]
     return SimulatedTenant(switches, queues)
-
-
-def _numbered(queue: Queue, number: int) -> Queue:
-    return queue if queue.id.isdecimal() else Queue(str(number), queue.name)
 
 
 def tenant_profile(profile: Profile, rules_path: str, queues_path: str) -> TenantProfile:
@@ -109,18 +101,21 @@ def tenant_profile(profile: Profile, rules_path: str, queues_path: str) -> Tenan
 
 def _served_list(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
     names_by_field = {"id": listed.id, **names}
+    renamed = {field: tenant_name for field, tenant_name in names_by_field.items() if field != tenant_name}
+    total, numbers = listed.paging.total or "", listed.ids == "number"
+    style, no_content = listed.paging.style, listed.no_content
     served = ServedList(
         path=path,
         member=listed.list,
-        style=listed.paging.style,
+        style=style,
         position="",
         first=0,
         size="",
-        total=listed.paging.total or "",
+        total=total,
         next="",
-        no_content=listed.no_content,
-        names={field: tenant_name for field, tenant_name in names_by_field.items() if field != tenant_name},
-        numbers=listed.ids == "number",
+        no_content=no_content,
+        names=renamed,
+        numbers=numbers,
     )
     match listed.paging:
         case PageNumber() as paging:
@@ -140,17 +135,16 @@ _LAST_PORT = 65_535
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
-    parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
-    parser.add_argument(
-        "--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields"
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
-    parser.add_argument("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
-    parser.add_argument("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
-    parser.add_argument("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
-    parser.add_argument("--faults", metavar="SPEC", default="", help="inject faults, as said below")
-    parser.add_argument("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
+    add = parser.add_argument
+    add("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
+    add("--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields")
+    add("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
+    add("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
+    add("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
+    add("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
+    add("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
+    add("--faults", metavar="SPEC", default="", help="inject faults, as said below")
+    add("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
     parser.epilog = (
         "It has every queue that the manifests (-m) name, and accepts any client id and secret and any access key, or\n"
         "only those in $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, and in $CXONE_ACCESS_KEY_ID and\n"
@@ -202,13 +196,10 @@ def check(options: argparse.Namespace) -> None:
 
 def settings(options: argparse.Namespace) -> SimulatorSettings:
     """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
-    return replace(
-        PROFILES["A"],
-        clients=_pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
-        access_keys=_pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
-        rate=options.rate,
-        latency=options.latency_ms / 1000,
-    )
+    clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+    keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
+    latency = options.latency_ms / 1000
+    return replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, latency=latency)
 
 
 def _pair(name: str, secret: str) -> dict[str, str] | None:

@@ -46,7 +46,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _offline(options: argparse.Namespace) -> list[Checked]:
-    """Try every test on the rules of the manifests. Raises ManifestError where these are wrong."""
     manifests = load_manifests(Path(options.manifests))
     names = test_environments(manifests, options.environment)
     chosen = [name for name in names if runs_route_tests(manifests, options.environment, name)]
@@ -58,7 +57,6 @@ def _offline(options: argparse.Namespace) -> list[Checked]:
 
 
 def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
-    """Try every test on the live rules of each environment that -e names."""
     names = split_names(options.environment) if options.environment else (None,)
     sessions = [open_session(options, output, name) for name in names]
     sessions[0].terminal.print_banner(sessions[0].banner)

@@ -6,7 +6,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.checks.route_tests import Checked, check
 from reconciler.checks.validate import left_to_catch_alls, offline_findings
@@ -31,23 +31,17 @@ if TYPE_CHECKING:
 
     from reconciler.checks.route_tests import RouteTestResult
     from reconciler.cli.output import Output
-    from reconciler.model.rule import Source
 
 
 class _Validation(NamedTuple):
-    """What became of all checks."""
-
-    findings: list[Finding]
-    """Those that the manifests do not accept, one for each cause."""
+    findings: list[Finding]  # Those that the manifests do not accept, one for each cause
     acknowledged: list[Finding]
-    unhandled_intents: list[str]
-    """Intents of the bot that in some environment go by a catch-all alone."""
+    unhandled_intents: list[str]  # Intents of the bot that in some environment go by a catch-all alone
     test_results: tuple[RouteTestResult, ...]
     files: int
 
     @property
     def wrong(self) -> bool:
-        """Say whether anything has to be corrected."""
         return any(finding.severity == "error" for finding in self.findings)
 
 
@@ -67,7 +61,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         output.document(failure_to_sarif(str(error)))
         return error.exit_code
     if output.form == "json":
-        output.document(_document(validated))
+        results = validated.test_results
+        tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
+        document = {"valid": not validated.wrong, "findings": list(map(finding_to_json, validated.findings))}
+        document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
+        output.document({**document, "routeTests": tests, "leftToCatchAll": validated.unhandled_intents})
     elif output.form == "sarif":
         output.document(findings_to_sarif(relative_to_root([*validated.findings, *validated.acknowledged])))
     elif output.form == "github":
@@ -89,7 +87,7 @@ def _validate(options: argparse.Namespace) -> _Validation:
         tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
         rules = offline_findings(manifests, checked, tenants, options.environment)
         tests = failure_findings([each for each in checked if each.tried], options.manifests)
-        findings = sorted([*rules, *tests], key=_place)
+        findings = sorted([*rules, *tests], key=lambda finding: (finding.source or ("", 0, 0), finding.code))
         unhandled = left_to_catch_alls(manifests, checked)
     except ManifestError as error:
         findings = list(error.findings)
@@ -98,22 +96,8 @@ def _validate(options: argparse.Namespace) -> _Validation:
     return _Validation(remaining, acknowledged, unhandled, results, len(set(Path(options.manifests).rglob("*.y*ml"))))
 
 
-def _document(validated: _Validation) -> dict[str, Any]:
-    tests = {
-        "tests": len(validated.test_results),
-        "failed": sum(result.failure is not None for result in validated.test_results),
-    }
-    findings = [finding_to_json(finding) for finding in validated.findings]
-    accepted = [finding_to_json(finding) for finding in validated.acknowledged]
-    form = {"valid": not validated.wrong, "findings": findings, "acknowledged": accepted, "routeTests": tests}
-    return {**form, "leftToCatchAll": validated.unhandled_intents}
-
-
 def _print_for_github(validated: _Validation, output: Output) -> None:
-    """Print everything for the log, where no name is taken for a command, and after it the annotations.
-
-    What GitHub has no room for beside the lines stands in the job's summary, where the step has one.
-    """
+    """Print everything for the log, then the annotations; the findings without room go to the job's summary."""
     findings = output.without_infos(relative_to_root(validated.findings))
     listed, totals = findings_text(findings, no_style), _totals(findings, validated)
     output.result(quote_for_runner(listed, token_hex(16)))
@@ -148,7 +132,3 @@ def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
         # The built-in sandbox has attributes of its own names: what is said of rules there may not hold elsewhere.
         checked.append(each if runs_route_tests(manifests, only, name) else replace(each, tried=(), desired=None))
     return checked
-
-
-def _place(finding: Finding) -> tuple[Source | tuple[str, int, int], str]:
-    return finding.source or ("", 0, 0), finding.code

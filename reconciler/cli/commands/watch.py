@@ -10,6 +10,7 @@ import signal
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cli.arguments import missing_extra
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.plan.plan import Plan
 
-
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _SHORTEST, _LONGEST = 10.0, 86_400.0
@@ -58,15 +58,14 @@ Environment names (`notify:`) is told what is news."""
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add watch's options."""
-    parser.add_argument("--every", metavar="TIME", default="5m", help="from round to round: 30s, 5m, 1h (default: 5m)")
-    parser.add_argument("--apply", action="store_true", help="make what differs as the manifests say, each time")
-    parser.add_argument(
-        "--listen", metavar="HOST:PORT", help="serve /metrics and /health there, such as 127.0.0.1:9090"
-    )
-    parser.add_argument("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
-    parser.add_argument("--keep-drift", action="store_true", help="leave alone what was changed outside")
-    parser.add_argument("--no-prune", action="store_true", help="delete nothing")
-    parser.add_argument("--traffic", metavar="FILE", help="a sample for the guard `traffic`, CSV of intent,...,count")
+    add = parser.add_argument
+    add("--every", metavar="TIME", default="5m", help="from round to round: 30s, 5m, 1h (default: 5m)")
+    add("--apply", action="store_true", help="make what differs as the manifests say, each time")
+    add("--listen", metavar="HOST:PORT", help="serve /metrics and /health there, such as 127.0.0.1:9090")
+    add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
+    add("--keep-drift", action="store_true", help="leave alone what was changed outside")
+    add("--no-prune", action="store_true", help="delete nothing")
+    add("--traffic", metavar="FILE", help="a sample for the guard `traffic`, CSV of intent,...,count")
     parser.epilog = HELP
 
 
@@ -114,14 +113,11 @@ def open_health_listener(address: str) -> socket.socket:
 class _Watch:
     options: argparse.Namespace
     output: Output
-    session: Session
-    """The newest one that could be opened."""
+    session: Session  # the newest one that could be opened
     interval: Interval
     loop: WatchLoop = field(init=False)
-    cycle: CycleResult = field(init=False)
-    """The one under way, as far as it has come."""
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    """Somebody wants the next round now."""
+    cycle: CycleResult = field(init=False)  # the one under way, as far as it has come
+    wake: asyncio.Event = field(default_factory=asyncio.Event)  # Somebody wants the next round now
     metrics: WatchMetrics = field(default_factory=WatchMetrics)
     news: NotificationState = field(default_factory=NotificationState)
     outbox: Outbox = field(default_factory=Outbox)
@@ -132,14 +128,12 @@ class _Watch:
         self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
 
     async def run(self, stop: Cancellation, listener: socket.socket | None) -> int:
-        """Make rounds until a signal comes; return the exit code."""
         async with AsyncExitStack() as stack:
             if listener is not None:
                 from reconciler.cli.health_server import serve_health  # noqa: PLC0415 - an extra that only --listen needs
 
-                await stack.enter_async_context(
-                    serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
-                )
+                server = serve_health(listener, self.metrics.format_text, lambda: self.loop.is_alive)
+                await stack.enter_async_context(server)
             # Windows has no such signal, and no such handlers.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.wake.set)
@@ -154,30 +148,29 @@ class _Watch:
         return InterruptedRunError.exit_code if cut else 0
 
     def print_start(self, listener: socket.socket | None) -> None:
-        """Say that it begins, at once: whoever started it may be waiting for this line."""
         does = "Healing" if self.options.apply else "Watching"
-        where = "" if listener is None else f", with /metrics and /health on {_url(listener)}"
+        where = ""
+        if listener is not None:
+            host, port = listener.getsockname()[:2]
+            where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
         name = self.session.environment.name
         self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
         self.output.flush()
 
     async def wait(self, seconds: float) -> None:
-        """Wait for so many seconds, or until somebody wants the next round."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self.wake.wait()
         self.wake.clear()
 
     async def run_cycle(self, stop: Cancellation) -> CycleResult:
-        """Make one round; whatever goes wrong is what it came to."""
         started, self.cycle = time.monotonic(), CycleResult(started_at=utc_now(), may_write=self.options.apply)
         try:
             self.session = open_session(self.options, self.output).with_test_results()
             terminal = replace(self.session.terminal, run_blocking=asyncio.to_thread)
             self.session = replace(self.session, terminal=terminal)
-            async with (
-                open_writing_client(self.session) if self.options.apply else open_reading_client(self.session) as client
-            ):
+            connect = open_writing_client if self.options.apply else open_reading_client
+            async with connect(self.session) as client:
                 try:
                     await self.plan_and_heal(client, stop)
                 finally:
@@ -193,11 +186,9 @@ class _Watch:
         return self.cycle
 
     def record(self, **fields: Any) -> None:  # noqa: ANN401 - any of a round's
-        """Add to the round under way."""
         self.cycle = replace(self.cycle, **fields)
 
     async def plan_and_heal(self, client: ReadingClient, stop: Cancellation) -> None:
-        """Read and plan, and heal where that may be."""
         session, run_blocking = self.session, self.session.terminal.run_blocking
         live = await session.read(client)
         planner = await run_blocking(lambda: session.planner(live))
@@ -205,15 +196,13 @@ class _Watch:
         self.record(plan=plan)
         self.record(drift=await run_blocking(lambda: drift.compute_drift(session, plan)))
         if isinstance(client, WritingClient) and plan.changes and not is_blocked(plan) and not stop.requested:
-            report = self.unkept_report(plan) or await execute_plan(
-                session, client, planner, plan, stop, reason="watch"
-            )
+            report = self.unkept_report(plan)
+            report = report or await execute_plan(session, client, planner, plan, stop, reason="watch")
             self.record(report=report)
             self.unkept = (plan.manifest_digest, report) if report.first_write_altered else None
             remaining = report.remaining
-            self.record(
-                drift=None if remaining is None else await run_blocking(lambda: drift.compute_drift(session, remaining))
-            )
+            work = partial(drift.compute_drift, session)
+            self.record(drift=None if remaining is None else await run_blocking(lambda: work(remaining)))
 
     def unkept_report(self, plan: Plan) -> ApplyReport | None:
         """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
@@ -222,7 +211,6 @@ class _Watch:
         return self.unkept[1]
 
     async def report(self, cycle: CycleResult, following: float) -> None:
-        """Say what a round came to: in the log and the metrics, and where it is news, in full and to the web hook."""
         self.metrics.record_cycle(cycle, self.loop.failures)
         level = "warning" if cycle.status in _BAD else "info"
         name = self.session.environment.name
@@ -234,7 +222,6 @@ class _Watch:
         self.metrics.notifications.update(sent=delivered, failed=failed)
 
     def print_news(self, kind: NotificationKind, cycle: CycleResult) -> None:
-        """Print what differs, or was done."""
         session, output = self.session, self.output
         if cycle.report is not None and kind in ("applied", "failed"):
             output.result(report_text(cycle.report, output.paint, session.command_line.command("plan"), cycle.seconds))
@@ -246,8 +233,3 @@ class _Watch:
         elif isinstance(cycle.error, ManifestError) and output.log_format == "text":
             output.failed(cycle.error)
         output.flush()
-
-
-def _url(listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

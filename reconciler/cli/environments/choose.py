@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Queue
 
-
 SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
 
 
@@ -50,9 +49,8 @@ def split_names(names: str) -> tuple[str, ...]:
 def require_single(names: str) -> str:
     """Return the name that -e gives to a command that takes one. Raises UsageError for several."""
     if "," in names:
-        raise UsageError(
-            f"-e {names[:200]}: this command takes one environment; validate, test, plan, apply and drift take several"
-        )
+        several = "validate, test, plan, apply and drift take several"
+        raise UsageError(f"-e {names[:200]}: this command takes one environment; {several}")
     return names
 
 

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from reconciler.cli.environments.selection import EnvironmentSelection
     from reconciler.errors import CxrouteError
 
-
-SUMMARY: Final = "environments.md"
-"""What `--report` calls the table beside the folders, one for each environment."""
+SUMMARY: Final = "environments.md"  # what `--report` calls the table beside the folders, one for each environment
 
 
 def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentReport], title: str) -> None:

@@ -1,7 +1,4 @@
-"""The work of a command with each selected environment: one, or a list of which some are worked on at a time.
-
-In a list one fails, and the others go on. Of each that is done a row and some text are kept, and no more.
-"""
+"""The work of a command with each selected environment; in a list, one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -10,7 +7,7 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
@@ -29,7 +26,6 @@ if TYPE_CHECKING:
     from reconciler.cli.environments.selection import EnvironmentSelection
     from reconciler.cli.session import Session
 
-
 AT_ONCE: Final = 8
 """Environments that are read or written at the same time. Each has its own pace, and may have 16 calls under way."""
 WORST: Final = (130, 64, 1, 5, 4, 3, 2)
@@ -42,8 +38,7 @@ class EnvironmentResult:
 
     code: int
     row: Callable[[], EnvironmentRow]
-    saved: str = ""
-    """Its plan in JSON, where a list saves it."""
+    saved: str = ""  # its plan in JSON, where a list saves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +68,7 @@ def run_environments(
     prepare: Prepare | None = None,
     on_signal: Literal["end all", "tell each"] = "end all",
 ) -> tuple[int, list[EnvironmentReport]]:
-    """Do the work with every selected environment; return the exit code, and the parts of a list.
-
-    A single environment prints by itself, and its error is the command's.
-    """
+    """Do the work with every selected environment; return the exit code, and the reports of a list."""
     if not selection.listed:
         session = selection.session(selection.names[0], selection.output)
         session = prepare(session) if prepare else session
@@ -107,7 +99,6 @@ async def run_list(
 
 
 def _keep_secrets(selection: EnvironmentSelection) -> None:
-    """Learn the secrets of all of them first: what one tenant says must not show that of one that comes later."""
     for name in selection.names:
         loaded = selection.manifests.environments.get(name)
         names = loaded.document.credentials if loaded else None
@@ -136,16 +127,9 @@ class _EnvironmentRunner:
     cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, name: str) -> EnvironmentReport:
-        """Do the work with one environment; whatever goes wrong is its own."""
         base = self.selection.output
-        part = BufferedOutput(
-            colour=base.colour,
-            loudness=base.loudness,
-            log_format=base.log_format,
-            form=base.form,
-            asks=False,
-            environment=name,
-        )
+        shared = {field.name: getattr(base, field.name) for field in fields(Output)}
+        part = BufferedOutput(**{**shared, "asks": False}, environment=name)
         stop = Cancellation(task=asyncio.current_task())
         self.stop.children.append(stop)
         try:
@@ -185,7 +169,6 @@ _FAILED: Final[dict[type[CxrouteError], EnvironmentStatus]] = {
 
 
 def _failed(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
-    """Say why an environment failed; that all were interrupted is seen in the table."""
     if part.form == "json" or not isinstance(error, InterruptedRunError):
         part.failed(error)
     return _of_error(part, error)
@@ -195,8 +178,5 @@ def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
     state = _FAILED.get(type(error), "failed")
     detail = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
-    return EnvironmentResult(
-        error.exit_code,
-        lambda: EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail),
-        saved,
-    )
+    row = EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail)
+    return EnvironmentResult(error.exit_code, lambda: row, saved)

@@ -1,7 +1,4 @@
-"""Which environments a command is about, where it takes several: -e a,b, --all, --shard, or those of a saved plan.
-
-A share of the environments for each of several processes: the name alone decides, so nobody has to agree on it.
-"""
+"""The environments of a command: -e a,b, --all, --shard, or those of a saved plan."""
 
 from __future__ import annotations
 
@@ -27,9 +24,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.plan.document import ReviewedPlan
 
-
-INDEX: Final = "JOB_COMPLETION_INDEX"
-"""Kubernetes says in it which of an Indexed Job's pods this is, from 0."""
+INDEX: Final = "JOB_COMPLETION_INDEX"  # Kubernetes says in it which of an Indexed Job's pods this is, from 0
 _SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 
@@ -42,11 +37,7 @@ class Shard:
     count: int
 
     def includes(self, name: str) -> bool:
-        """Say whether an environment is in this share.
-
-        Its name's digest, modulo the count: in just one share, whatever other environments there are. Another count
-        deals all of them anew, which costs nothing: a share keeps nothing from one run to the next.
-        """
+        """Return whether an environment is in this share: by the digest of its name, modulo the count."""
         return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count == self.index
 
     def __str__(self) -> str:
@@ -70,8 +61,9 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
 
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose several environments."""
-    parser.add_argument("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
+    add(
         "--shard",
         metavar="INDEX/COUNT",
         help=f"with --all: this share of them, counted from 0; /COUNT takes the index from ${INDEX}",
@@ -97,8 +89,7 @@ class EnvironmentSelection:
     output: Output
     listed: bool = False
     """The report is a list, of a table and a part for each environment, even where it has none or one."""
-    nothing: str = ""
-    """Why the list is empty, where it is."""
+    nothing: str = ""  # why the list is empty, where it is
 
     @classmethod
     def of(
@@ -154,7 +145,6 @@ class EnvironmentSelection:
 
 
 def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the environments' names, each once. Raises UsageError."""
     if options.all and options.environment:
         raise UsageError("say --all or -e, not both")
     if among is not None and not options.environment:
