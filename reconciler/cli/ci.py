@@ -54,13 +54,13 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 
 
 def plan_provenance(plan: Plan, banner: str) -> Provenance:
-    """Return what stands under a plan, and above it."""
+    """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
     return Provenance(plan_id(plan), read_at, source_links(), banner.strip())
 
 
 def source_links() -> SourceLinks:
-    """Return where this run was started; empty where the runner does not say, or says something odd."""
+    """Return the links to this run's repository, commit and log; empty outside of a workflow."""
     server = _variable("GITHUB_SERVER_URL", _SERVER)
     name = _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:

@@ -48,7 +48,7 @@ _UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this pr
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
-    """Return what the variable NAME holds, or the file that NAME_FILE names. Raises CredentialsError."""
+    """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
     value = os.environ.get(name)
     if value:
         if any("\ud800" <= character <= "\udfff" for character in value):  # how Python keeps undecodable bytes
@@ -67,10 +67,10 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
 
 
 class _Sandbox(httpx.ASGITransport):
-    """The simulator in this process: a full disk, unlike a server, does not come back while a run waits for it."""
+    """The simulator in this process. A full disk does not recover while a run waits, so a run must not retry."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer 501, after which a run ends at once, where nothing was done because the state cannot be written."""
+        """Answer 501, which ends a run at once, where the state cannot be written."""
         response = await super().handle_async_request(request)
         if response.status_code == HTTPStatus.INSUFFICIENT_STORAGE:
             response.status_code = HTTPStatus.NOT_IMPLEMENTED
@@ -105,7 +105,7 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
 
 
 def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
-    """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
+    """Add the missing queues to the simulated tenant; a queue without an id gets one derived from its name."""
     for queue in dict.fromkeys(queues):
         # A queue of a manifest has its name for an id.
         unnumbered = queue.id == queue.name
@@ -159,7 +159,7 @@ async def open_context_client(session: Session, deadline: float) -> AsyncIterato
 
 
 def read_tenant_settings(session: Session) -> TenantSettings:
-    """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
+    """Return the settings of the environment's tenant. Raises ManifestError where none is set."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
     hosts = frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(","))))
@@ -188,7 +188,7 @@ def read_credentials(session: Session) -> ClientCredentials:
 
 
 def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
-    """Return where the client's id and secret are, and the access key's; nothing for what is not needed."""
+    """Return the variables of the client's id and secret and of the access key's; "" for each that is not needed."""
     names, api = environment.credentials, environment.api
     client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
     key = (names.access_key_id_env, names.access_key_secret_env) if api.auth == "access-key" else ("", "")

@@ -53,12 +53,12 @@ class ExportTarget:
 
     @property
     def printed(self) -> bool:
-        """Say whether the manifests go to stdout."""
+        """Return whether the manifests go to stdout."""
         return self.file is None and self.folder is None
 
     @property
     def read(self) -> bool:
-        """Say whether cxroute finds there what is written: below the manifests' directory."""
+        """Return whether the target is below the manifests' directory, so that cxroute reads it."""
         place = self.file or self.folder
         return place is not None and place.resolve().is_relative_to(self.manifests.resolve())
 
@@ -99,7 +99,7 @@ def parse_target(text: str | None, manifests: Path) -> ExportTarget:
 
 
 def refuse_secrets(texts: Mapping[str, str]) -> None:
-    """Raise RefusedError where a text holds what may not be shown: manifests are read by many."""
+    """Raise RefusedError where a text holds a secret."""
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
             raise RefusedError(
@@ -109,7 +109,7 @@ def refuse_secrets(texts: Mapping[str, str]) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise UsageError where something is there: what a person wrote is never overwritten."""
+    """Raise UsageError where the path exists: files are never overwritten."""
     if path.exists() or path.is_symlink():
         raise UsageError(
             f"{sanitize(str(path))} is there already; nothing was written. Choose another file, or move it away"
@@ -145,7 +145,7 @@ def export_new(
 
 
 def take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
-    """Return what was read beside what the manifests say of it. Raises ManifestError."""
+    """Return the tenant's rules and queues with the desired rules. Raises ManifestError."""
     name = session.environment.name
     catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
     desired, environment = session.planner(live).desired, session.environment
@@ -210,7 +210,7 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
 
 
 def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
-    """Keep every rule of ours that was changed in CXone, and whose manifest did not move on meanwhile."""
+    """Take over each managed rule that was changed in CXone, unless its manifest changed too."""
     drifted = []
     for address, rule in sorted(classify_live_rules(live.rules, tenant.desired).managed.items()):
         desired = tenant.desired.rules.get(address)
@@ -225,7 +225,7 @@ def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> Non
 
 
 def update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
-    """Keep these rules. Raises RefusedError where one is not ours, is in no manifest, or was not changed in CXone."""
+    """Take over these rules. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
     owned = classify_by_owner(live.rules, tenant.desired.owner)
     managed = {rule.id: address for address, rule in owned.managed.items()}
     drifted, refused = [], []

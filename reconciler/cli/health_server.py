@@ -19,7 +19,7 @@ _TEXT = b"text/plain; charset=utf-8"
 
 
 class HealthResponse(NamedTuple):
-    """What is answered."""
+    """A response of the health server."""
 
     status: int
     text: str

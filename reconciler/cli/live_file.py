@@ -36,13 +36,13 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse a file where several environments are asked for. Raises UsageError."""
+    """Raise UsageError for a file with several environments."""
     if options.live is not None:
         raise UsageError("--live is one tenant's rules: say -e with the name of one environment")
 
 
 def with_live_file(session: Session, path: str | None) -> Session:
-    """Return the session with what a file says in the tenant's place, where one is named. Raises UsageError."""
+    """Return the session with a file in the tenant's place, where one is named. Raises UsageError."""
     if path is None:
         return session
     export, name = read_rules_file(path), sanitize(Path(path).name)

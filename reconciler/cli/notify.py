@@ -72,7 +72,6 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
     if not outbox.waiting or session.environment.notify is None:
         outbox.waiting.clear()
         return 0, 0
-
     try:
         address = webhook_address(session)
         async with _http(address) as http:

@@ -39,7 +39,7 @@ _EVERY: Final = 5.0  # seconds between two lines of one reason; between those of
 
 
 class ProgressBar:
-    """Counts steps of what is named; shown once it has lasted a second."""
+    """A progress bar on a terminal, shown after a second."""
 
     def __init__(self, output: Output) -> None:
         self._shown = sys.stderr.isatty() and output.loudness != "quiet" and output.log_format == "text"
@@ -49,7 +49,7 @@ class ProgressBar:
         self._tasks: dict[str, TaskID] = {}
 
     def step(self, name: str, completed: int, total: int) -> None:
-        """Say that so many steps of the named thing are done."""
+        """Set the number of completed steps of the named work."""
         if not self._shown or (self._progress is None and time.monotonic() - self._started < _PATIENCE):
             return
         if self._progress is None:
@@ -81,7 +81,7 @@ class WaitLog:
         self._reason, self._said = "", -math.inf
 
     def log(self, reason: str, text: str, seconds: float, /) -> None:
-        """Say a wait of so many seconds, unless it is short, or the last line is not old enough."""
+        """Log a wait, unless it is short or the last line is recent."""
         now = time.monotonic()
         pause = _EVERY if reason == self._reason else _PATIENCE
         if seconds < _WORTH or now - self._said < pause:
@@ -92,7 +92,7 @@ class WaitLog:
 
     @contextmanager
     def answer(self, name: str) -> Iterator[None]:
-        """Say, while this lasts, that the named answer is waited for."""
+        """Log the wait for the named response while the block runs."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         timer: asyncio.TimerHandle
@@ -112,7 +112,7 @@ class WaitLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Where one command prints, in which colours and form."""
+    """The output of one command: its colours, form and verbosity."""
 
     colour: str
     loudness: str
@@ -129,12 +129,12 @@ class Output:
 
     @property
     def paint(self) -> Style:
-        """Return how stdout is painted."""
+        """Return the style of stdout."""
         return self._paint(sys.stdout)
 
     @property
     def interactive(self) -> bool:
-        """Say whether a person can be asked."""
+        """Return whether a person can be asked."""
         return self.asks and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
     def result(self, text: str) -> None:
@@ -143,11 +143,11 @@ class Output:
         sys.stdout.write(wrap_for(redacted, sys.stdout) if self.form == "text" else redacted)
 
     def file_text(self, text: str) -> None:
-        """Print what is meant for a file or another program, such as YAML or a script: it is never wrapped."""
+        """Print text for a file or another program, such as YAML or a script: it is never wrapped."""
         sys.stdout.write(REDACTOR.redact(text))
 
     def flush(self) -> None:
-        """Hand everything printed so far to whoever reads it."""
+        """Flush stdout."""
         sys.stdout.flush()
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
@@ -155,12 +155,12 @@ class Output:
         sys.stdout.write(REDACTOR.dump_redacted(form) + "\n")
 
     def note(self, text: str) -> None:
-        """Say something beside the result, unless quiet."""
+        """Print a message on stderr, unless quiet."""
         if self.loudness != "quiet":
             self._log("info", text)
 
     def detail(self, text: str) -> None:
-        """Say something that only -v asks for."""
+        """Print a message on stderr under -v."""
         if self.loudness == "verbose":
             self._log("debug", text)
 
@@ -174,16 +174,16 @@ class Output:
             self._log(level, text)
 
     def warn(self, text: str) -> None:
-        """Say something that a person should know, quiet or not."""
+        """Print a warning, quiet or not."""
         self._log("warning", text)
 
     def without_infos(self, findings: Sequence[Finding]) -> list[Finding]:
-        """Return the findings that text shows: what is merely worth knowing is left to -v."""
+        """Return the findings without those of severity info, unless -v is set."""
         verbose = self.loudness == "verbose"
         return [finding for finding in findings if verbose or finding.severity != "info"]
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
-        """Print findings about manifests, with carets where a person looks on."""
+        """Print findings about manifests, with carets on a terminal."""
         most = sys.maxsize if self.loudness == "verbose" else MAX_NAMED
         if not stream.isatty():
             stream.write(REDACTOR.redact(findings_text(findings, self._paint(stream), most)))
@@ -192,7 +192,7 @@ class Output:
         stream.write(wrap_for(REDACTOR.redact(text), stream))
 
     def failed(self, error: CxrouteError) -> None:
-        """Say why the command failed; under `--format json` as the one document on stdout."""
+        """Print the error; under `--format json` as the one document on stdout."""
         if self.form == "json":
             self.document({"error": error_document(error)})
         elif isinstance(error, ManifestError):
@@ -202,7 +202,7 @@ class Output:
             self._log("error", str(error))
 
     def bug(self, bug: Exception) -> CxrouteError:
-        """Say that the program itself is wrong, and return that as an error; where, only under -v."""
+        """Print an unexpected exception as a bug, under -v with its traceback, and return the error."""
         description = f"{type(bug).__name__}: {sanitize(str(bug))}"
         error = CxrouteError(f"this is a bug in cxroute ({description}); -v shows where. Please report it.")
         self.failed(error)
@@ -249,7 +249,7 @@ class Terminal:
 
 
 def error_document(error: CxrouteError) -> dict[str, Any]:
-    """Return an error in JSON: what kind, what to say, with which exit code the program ends, every finding."""
+    """Return an error in JSON: kind, message, exit code, and every finding."""
     form: dict[str, Any] = {"kind": error.kind, "message": str(error), "exitCode": error.exit_code}
     if isinstance(error, ManifestError):
         form["findings"] = [finding_to_json(finding) for finding in error.findings]
@@ -264,7 +264,7 @@ class BufferedOutput(Output):
     buffer: list[str] = field(default_factory=list)
 
     def result(self, text: str) -> None:
-        """Keep the result, or a part of it; secrets are taken out where it is printed."""
+        """Keep the result, or a part of it; secrets are redacted when it is printed."""
         self.buffer.append(text)
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
@@ -275,7 +275,7 @@ class BufferedOutput(Output):
         """Do nothing: nothing is printed yet."""
 
     def failed(self, error: CxrouteError) -> None:
-        """Say why this environment failed, and keep it under `--format json`."""
+        """Print this environment's error; under `--format json` keep it as its document."""
         if self.form == "json":
             self.buffer.clear()  # one document for each environment
             self.document({"environment": self.environment, "error": error_document(error)})

@@ -29,7 +29,7 @@ _QUIET: Final = "only results and errors; plan and drift print counts, refusals 
 
 
 class CommandModule(Protocol):
-    """What a command's module offers."""
+    """The interface of a command's module."""
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's own options."""

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RuleSource:
-    """What was asked for: `kind` is live, manifests or file; a file has no session."""
+    """One side of a diff: `kind` is live, manifests or file; a file has no session."""
 
     name: str
     kind: str
@@ -41,7 +41,7 @@ class RuleSource:
 
     @property
     def simulated(self) -> bool:
-        """Say whether these are live rules of no tenant."""
+        """Return whether these are live rules of the simulated tenant."""
         return self.kind == "live" and self.session is not None and self.session.simulated
 
 

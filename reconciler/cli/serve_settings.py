@@ -95,7 +95,7 @@ def max_calls(rate: float) -> int:
 
 
 def event_policy(options: argparse.Namespace, session: Session) -> EventPolicy:
-    """Return what the environment says of events."""
+    """Return the environment's policy for events."""
     names, context = session.environment.attributes, session.environment.context
     return EventPolicy(
         names=AttributeNames(names.intent, names.confidence, names.updated_at),
@@ -107,7 +107,7 @@ def event_policy(options: argparse.Namespace, session: Session) -> EventPolicy:
 
 
 def route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
+    """Return a function that names the rule and queue for attributes, as `cxroute explain` does."""
     desired, queues = desire_offline(session.manifests, session.environment)
     where = f"the manifests of {session.environment.name}"
     entries, names = desired_entries(desired), RuleNames(where, queues.names, desired.labels)
@@ -124,21 +124,21 @@ def route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
 
 
 class Advice:
-    """Says in the log what an operator has to do, once a minute at most."""
+    """Logs advice for the operator, at most once a minute."""
 
     def __init__(self, log: Callable[[str], object], clock: Callable[[], float]) -> None:
         self._log, self._clock = log, clock
         self._next = clock()
 
     def __call__(self, text: str) -> None:
-        """Say it, unless it was said a moment ago."""
+        """Log the advice, unless one was logged within the minute."""
         if self._clock() >= self._next:
             self._next = self._clock() + _ONCE
             self._log(json.dumps({"event": "advice", "advice": text}))
 
 
 def hash_conversation(conversation: str) -> str:
-    """Return a name for a conversation that does not say which it is, and is the same every time."""
+    """Return a stable hash in place of a conversation's id."""
     return hashlib.sha256(conversation.encode()).hexdigest()[:16]
 
 
@@ -174,7 +174,7 @@ def shared_url(option: str | None) -> str:
 
 @asynccontextmanager
 async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
-    """Take part in what the machines of an environment share; without a URL nothing is shared."""
+    """Join the instances that share a Redis; without a URL nothing is shared."""
     if not url:
         yield lambda alone: alone
         return
@@ -215,7 +215,7 @@ _LAST_PORT: Final = 65_535
 
 
 class ServeSettings(NamedTuple):
-    """Where the endpoint listens, what it shares with other machines, and what opens it."""
+    """The endpoint's port, its shared Redis, its keys and its secrets."""
 
     port: int
     shared: str
@@ -224,7 +224,7 @@ class ServeSettings(NamedTuple):
 
 
 def read_settings(options: argparse.Namespace) -> ServeSettings:
-    """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
+    """Return the settings of the command line and the environment. Raises UsageError."""
     settings = ServeSettings(_port(options.port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
     if not settings.keys and not settings.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")

@@ -57,7 +57,7 @@ class Session:
 
     @property
     def simulated(self) -> bool:
-        """Say whether no tenant is contacted at all."""
+        """Return whether no tenant is contacted at all."""
         return self.environment.name == SANDBOX
 
     @property
@@ -152,6 +152,11 @@ def build_session(
 ) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
     chosen = choose_environment(manifests, environment)
+    sample = None
+    if getattr(options, "traffic", None):
+        sample = load_traffic(options.traffic, chosen.attributes)
+    elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
+        sample = declared_traffic(loaded, Path(options.manifests))
     planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
@@ -166,12 +171,5 @@ def build_session(
         environment=chosen,
         options=planning,
         terminal=Terminal.of(output),
-        sample=_sample(manifests, chosen, options) if hasattr(options, "traffic") else None,
+        sample=sample,
     )
-
-
-def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> TrafficSample | None:
-    if options.traffic:
-        return load_traffic(options.traffic, chosen.attributes)
-    loaded = manifests.environments.get(chosen.name)
-    return declared_traffic(loaded, Path(options.manifests)) if loaded else None

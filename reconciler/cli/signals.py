@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 
 @dataclass(slots=True)
 class Cancellation:
-    """Whether a signal has come, and whether the run is past the point where it may just be dropped."""
+    """The state of a run's cancellation: signalled or not, and past the first write or not."""
 
     requested: bool = False
     writing: bool = False
@@ -26,7 +26,7 @@ class Cancellation:
     children: list[Cancellation] = field(default_factory=list)  # Runs within the run, which hear of it too
 
     def request(self) -> None:
-        """Take note of a signal; drop the run while nothing was written."""
+        """Record a signal; cancel the run while nothing was written."""
         self.requested = True
         for part in self.children:
             part.request()
@@ -36,7 +36,7 @@ class Cancellation:
 
 @contextlib.contextmanager
 def abort_on_signal() -> Iterator[None]:
-    """While a person is asked, a signal ends the question: the loop, which waits for the answer, could not."""
+    """End a question to the user on a signal: the blocked event loop could not."""
 
     def end(_number: int, _frame: object) -> None:
         raise InterruptedRunError("interrupted; nothing was written")

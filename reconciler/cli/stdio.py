@@ -37,7 +37,7 @@ def width_of(stream: IO[str]) -> int:
 
 
 def has_colours(stream: IO[str], setting: str) -> bool:
-    """Say whether a stream is painted: as --color says, else $NO_COLOR, else $FORCE_COLOR, else on a terminal."""
+    """Return whether a stream is painted: as --color says, else $NO_COLOR, else $FORCE_COLOR, else on a terminal."""
     if setting != "auto":
         return setting == "always"
     if os.environ.get("NO_COLOR"):

@@ -33,7 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what makes no sense together. Raises UsageError."""
+    """Raise UsageError for options that exclude each other."""
     if options.undo is None:
         return
     if options.adopt or options.keep_drift:

@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what makes no sense together. Raises UsageError."""
+    """Raise UsageError for options that exclude each other."""
     unknown = [name for name in options.allow if name not in GUARD_NAMES]
     if unknown:
         raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(GUARD_NAMES)}")
@@ -101,7 +101,7 @@ def check(options: argparse.Namespace) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """How a run ended: its exit code, what was planned, and what became of it where anything was begun."""
+    """The end of an apply: exit code, plan, and the report if anything was begun."""
 
     code: int
     plan: Plan
@@ -117,7 +117,7 @@ class ApplyRun:
     reviewed: ReviewedPlan | None
 
     async def run_and_notify(self, stop: Cancellation) -> ApplyResult:
-        """Go from the first read to the last, and tell the web hook what was made, or that the tenant failed."""
+        """Apply, and notify the web hook of the changes or of the tenant's failure."""
         try:
             ended = await self.run(stop)
         except ApiError as error:
@@ -129,7 +129,7 @@ class ApplyRun:
         return ended
 
     async def run(self, stop: Cancellation) -> ApplyResult:
-        """Go from the first read to the last."""
+        """Read, plan, check, confirm, write, and read again."""
         session = self.session
         async with open_writing_client(session) as client:
             planner, plan = await self.read_and_plan(client)
@@ -147,7 +147,7 @@ class ApplyRun:
         return self.finish(plan, report, time.monotonic() - started)
 
     async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
-        """Read and plan, hold that against what was reviewed, and show it. Raises RefusedError."""
+        """Read, plan, compare with the reviewed plan, and print. Raises RefusedError."""
         session = self.session
         live = await session.read(client)
 
@@ -168,7 +168,7 @@ class ApplyRun:
         return planner, plan
 
     def refuse(self, plan: Plan) -> None:
-        """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
+        """Raise RefusedError for a conflict with an unmanaged rule, or for a guard."""
         reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in plan.conflicts]
         reasons += [result.message for result in guard_refusals(plan)]
         if reasons:
@@ -194,7 +194,7 @@ class ApplyRun:
             raise RefusedError("that is not the environment's name; nothing was written")
 
     def refused(self, plan: Plan, error: RefusedError) -> ApplyResult:
-        """Say why nothing is written; in JSON beside the plan that it is about."""
+        """Report the refusal; in JSON together with the plan."""
         if self.session.output.form != "json":
             raise error
         document = plan_to_json(plan) | {"outcomes": [], "converged": False, "error": error_document(error)}
@@ -202,7 +202,7 @@ class ApplyRun:
         return ApplyResult(error.exit_code, plan)
 
     def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> ApplyResult:
-        """Print what became of it."""
+        """Print the outcome and return the result."""
         output = self.session.output
         if output.form == "json":
             document = {**plan_to_json(plan), "outcomes": [], "converged": True}
@@ -317,7 +317,7 @@ def _confirm(selection: EnvironmentSelection, number: int) -> None:
 def _apply_shown(
     selection: EnvironmentSelection, planned: Sequence[EnvironmentReport], differing: Sequence[EnvironmentReport]
 ) -> list[EnvironmentReport]:
-    """Apply just what was shown. In text nothing is told twice: of the others, the first table's row alone."""
+    """Apply exactly the plans that were shown. Text does not repeat the other environments' reports."""
     plans = {report.row.environment: read_saved_plan(report.saved, "the plan shown") for report in differing}
     in_text = selection.output.form == "text"
     output = quiet(selection.output) if in_text else selection.output

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def next_steps(here: Path) -> str:
-    """Return what to type next in this folder: the command by its path where the shell does not find it by its name."""
+    """Return the next command, with the program's path where the shell does not find it by its name."""
     beside, on_path = Path(sys.executable).with_name("cxroute"), shutil.which("cxroute")
     if on_path and (not beside.exists() or beside.samefile(on_path)):
         return "Next: cxroute init my-routing"

@@ -39,7 +39,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Look at everything that can be looked at, and say what to do."""
+    """Run every check that is possible, and print the advice."""
     session = open_session(options, output)
     doctor = _Doctor(session, read_tenant_settings(session))
     run_interruptibly(lambda _stop: doctor.run())
@@ -121,7 +121,7 @@ class _Doctor:
         return True
 
     async def network(self) -> bool:
-        """Say whether the servers can be reached; by a proxy, only an answer can tell."""
+        """Return whether the servers can be reached; by a proxy, only an answer can tell."""
         results = check_network_settings()
         self.lines += results
         if any(line.status == "fail" for line in results) or any(line.name == "proxy" for line in results):

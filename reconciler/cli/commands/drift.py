@@ -50,7 +50,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, and say what differs as somebody who operates the tenant sees it; exit 2 where anything does."""
+    """Plan, and print the drift; exit 2 where there is any."""
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def compute_drift(session: Session, plan: Plan) -> Drift:
-    """Return a plan's drift, with what the journal and the route tests say of it."""
+    """Return a plan's drift, with the runs of the journal and the failed route tests."""
     loaded = session.manifests.environments.get(session.environment.name)
     accept = [
         Acceptance(rule.name, rule.digest, loaded.source_of("unmanaged", "accept", place) if loaded else None)
@@ -97,7 +97,7 @@ def write_report(session: Session, drift: Drift, folder: Path) -> None:
 
 
 def print_drift(session: Session, drift: Drift) -> None:
-    """Print what differs in the form that was asked for."""
+    """Print the drift in the chosen form."""
     output = session.output
     if output.form == "json":
         output.document(drift_to_json(drift))

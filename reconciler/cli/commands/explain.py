@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.checks.explain import explain, misspellings
@@ -30,12 +29,6 @@ _USAGE: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _RuleListing:
-    entries: tuple[RoutingEntry, ...]
-    names: DisplayNames
-
-
 def options(parser: argparse.ArgumentParser) -> None:
     """Add explain's options."""
     parser.add_argument("code", nargs="?", metavar="CODE", help="a code of a finding, such as CXR105: what it means")
@@ -59,30 +52,30 @@ def run(options: argparse.Namespace, output: Output) -> int:
     attributes = convert_endpoint_values(
         endpoint_types(environment), conversation.read_conversation(options, environment.attributes)
     )
-    listing = _list_rules(session, read_tenant(session) if options.live else None)
-    explanation = explain(listing.entries, attributes, environment)
+    entries, names = _list_rules(session, read_tenant(session) if options.live else None)
+    explanation = explain(entries, attributes, environment)
     if output.form == "json":
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
-        output.document({**head, **explain_document(explanation, listing.names)})
+        output.document({**head, **explain_document(explanation, names)})
     else:
         session.terminal.print_banner(session.banner)
         shape = explain_full_text if output.loudness == "verbose" else explain_text
-        output.result(shape(explanation, listing.names, output.paint))
-    for note in misspellings(listing.entries, session.manifests, environment, attributes):
+        output.result(shape(explanation, names, output.paint))
+    for note in misspellings(entries, session.manifests, environment, attributes):
         output.note(note)
     return 0
 
 
-def _list_rules(session: Session, live: LiveState | None) -> _RuleListing:
+def _list_rules(session: Session, live: LiveState | None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
     """Return the rules of the manifests, or every live one. Raises ManifestError."""
     desired, queues = desire_offline(session.manifests, session.environment)
     if live is None:
         names = DisplayNames(f"the manifests of {session.environment.name}", queues.names, desired.labels)
-        return _RuleListing(desired_entries(desired), names)
+        return desired_entries(desired), names
     names = DisplayNames(
         f"the live rules of {session.environment.name}", {queue.id: queue.name for queue in live.queues}, desired.labels
     )
-    return _RuleListing(live_entries(live.rules, desired), names)
+    return live_entries(live.rules, desired), names
 
 
 def _code(name: str, output: Output) -> int:

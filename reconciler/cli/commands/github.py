@@ -15,24 +15,11 @@ from reconciler.cli.environments.choose import require_single
 from reconciler.cli.files import write_text
 from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
+from reconciler.github import actions, reviewed_plan
 from reconciler.github import plan_comment as statement
-from reconciler.github.actions import (
-    MANUAL_EVENT,
-    StepFiles,
-    WorkflowRun,
-    read_json_object,
-    read_plan_report,
-    read_workflow_run,
-)
 from reconciler.github.api import GitHub, GitHubError
 from reconciler.github.drift_issue import DriftObservation, decide_issues, difference_digest
 from reconciler.github.publish import fetch_login, list_comments, list_open_issues, write_comment, write_issue
-from reconciler.github.reviewed_plan import (
-    check_is_tip,
-    fetch_branch_tip,
-    fetch_reviewed_plan,
-    find_merged_pull_request,
-)
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
@@ -69,7 +56,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Do one task."""
     REDACTOR.add(os.environ.get("GITHUB_TOKEN"))
-    step = StepFiles.from_variables(os.environ)
+    step = actions.StepFiles.from_variables(os.environ)
     match options.task:
         case "outputs":
             write_outputs(options, step)
@@ -82,10 +69,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def write_outputs(options: argparse.Namespace, step: StepFiles) -> None:
-    """Give what was planned to the steps that follow, and to the summary of the job."""
+def write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None:
+    """Write the plan's counts to the step outputs, and the plan to the job summary."""
     directory = Path(require_option(options.report, "--report DIR"))
-    report = read_plan_report(directory)
+    report = actions.read_plan_report(directory)
     if report is None:
         return
     changes = "true" if report.has_changes else "false"
@@ -94,8 +81,8 @@ def write_outputs(options: argparse.Namespace, step: StepFiles) -> None:
     step.add_summary(report.text.partition("\n")[2])
 
 
-def publish_comment(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
-    """Write, edit or leave the comment. What cannot be said there stands in the summary; the run goes on either way."""
+def publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+    """Write, edit or keep the comment; on failure its text goes to the job summary, and the run continues."""
     this = current_run(options)
     request = build_request(options, this)
     if options.report is None:
@@ -115,21 +102,21 @@ def publish_comment(options: argparse.Namespace, output: Output, step: StepFiles
             step.add_summary(request.desired.text)
 
 
-def build_request(options: argparse.Namespace, this: WorkflowRun) -> CommentRequest:
-    """Return what is to be said. Raises UsageError where that is not clear."""
+def build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
+    """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
-    if options.report is not None and (report := read_plan_report(Path(options.report))):
+    if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
         return statement.request_plan(report, this)
     environment, now = require_single(require_option(options.environment, "-e ENV")), datetime.now(UTC)
     if options.report is not None:
         return statement.request_planless(environment, this, now)
     if options.applied is not None:
-        return statement.request_applied(environment, read_json_object(Path(options.applied)), this, now)
+        return statement.request_applied(environment, actions.read_json_object(Path(options.applied)), this, now)
     return statement.request_outdated(environment, options.outdated, this, now)
 
 
-def write_reviewed_plan(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
+def write_reviewed_plan(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
     environment, out = (
         require_single(require_option(options.environment, "-e ENV")),
@@ -138,11 +125,12 @@ def write_reviewed_plan(options: argparse.Namespace, output: Output, step: StepF
     this = current_run(options)
     try:
         with open_github(this) as github:
-            tip = fetch_branch_tip(github)
-            source = None if this.event == MANUAL_EVENT else find_merged_pull_request(github, this, tip)
+            tip = reviewed_plan.fetch_branch_tip(github)
+            by_hand = this.event == actions.MANUAL_EVENT
+            source = None if by_hand else reviewed_plan.find_merged_pull_request(github, this, tip)
             step.write_outputs({"pull-request": source.number if source else ""})
-            check_is_tip(this, tip)
-            plan = fetch_reviewed_plan(github, this, environment, options.workflow, source)
+            reviewed_plan.check_is_tip(this, tip)
+            plan = reviewed_plan.fetch_reviewed_plan(github, this, environment, options.workflow, source)
     except RefusedError as refused:
         step.write_outputs({"reason": refused})
         raise
@@ -151,10 +139,10 @@ def write_reviewed_plan(options: argparse.Namespace, output: Output, step: StepF
     output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
 
 
-def update_issue(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
+def update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Open, revise or close the issue about an environment's drift."""
     environment = require_single(require_option(options.environment, "-e ENV"))
-    plan = read_json_object(Path(require_option(options.plan, "--plan FILE")))
+    plan = actions.read_json_object(Path(require_option(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
         raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
     body = Path(require_option(options.body, "--body FILE"))
@@ -174,10 +162,10 @@ def update_issue(options: argparse.Namespace, output: Output, step: StepFiles) -
             output.result(f"{write_issue(github, decision)}\n")
 
 
-def current_run(options: argparse.Namespace) -> WorkflowRun:
+def current_run(options: argparse.Namespace) -> actions.WorkflowRun:
     """Return the run that this is a step of. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
-    this = read_workflow_run(os.environ, read_json_object(Path(path)) if path else {})
+    this = actions.read_workflow_run(os.environ, actions.read_json_object(Path(path)) if path else {})
     number = options.pull_request
     if not number:
         return this
@@ -187,7 +175,7 @@ def current_run(options: argparse.Namespace) -> WorkflowRun:
 
 
 @contextmanager
-def open_github(this: WorkflowRun) -> Iterator[GitHub]:
+def open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
     """Connect with the token of the step, which is sent to the API alone. Raises UsageError where there is none."""
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():

@@ -88,9 +88,8 @@ def check_workflows(directory: Path, action: str | None) -> None:
     """Raise UsageError where workflows could not be written, or --action changes none, before anything is written."""
     from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
 
-    github.check_settings(
-        github.WorkflowSettings(action or installed_from() or github.UNKNOWN_ACTION, directory.as_posix(), ())
-    )
+    source = action or installed_from() or github.UNKNOWN_ACTION
+    github.check_settings(github.WorkflowSettings(source, directory.as_posix(), ()))
     existing = existing_workflows()
     if action and len(existing) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, existing.values())):
         stale = [str(WORKFLOWS / name) for name, text in existing.items() if github.current_action(text) != action]
@@ -116,8 +115,9 @@ def existing_workflows() -> dict[str, str]:
 
 
 def write_workflows(directory: Path, action: str | None, output: Output) -> None:
-    """Write each workflow that is not there or that nobody edited, and say what is to be set up on GitHub."""
+    """Write each workflow that is missing or unedited, and print the steps to set up GitHub."""
     from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
+    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - likewise
 
     needed = credentials_by_environment(directory)
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
@@ -138,7 +138,12 @@ def write_workflows(directory: Path, action: str | None, output: Output) -> None
             output.result(f"unchanged {path}\n")
         else:
             output.result(f"kept {path}, which was edited by hand\n")
-    steps = [*_source(directory), *_tenants(directory), *_steps(needed)]
+    placeholders = [
+        f"{loaded.file}: replace the placeholder of `tenant`"
+        for loaded in load_manifests(directory).environments.values()
+        if loaded.document.is_placeholder
+    ]
+    steps = [*_source(directory), *placeholders, *_steps(needed)]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     output.result("\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *lines, ""]))
 
@@ -157,25 +162,15 @@ def _source(directory: Path) -> Iterator[str]:
         yield f"replace {UNKNOWN_ACTION} by hand in {', '.join(edited)}"
 
 
-def _tenants(directory: Path) -> Iterator[str]:
-    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - not for `init` alone
-
-    for loaded in load_manifests(directory).environments.values():
-        if loaded.document.is_placeholder:
-            yield f"{loaded.file}: replace the placeholder of `tenant`"
-
-
 def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
     """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
     from reconciler.cli.clients import credential_variables  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.kinds.environment import SANDBOX  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - likewise
 
-    variables = {}
-    for name, loaded in load_manifests(directory).environments.items():
-        if name != SANDBOX:
-            variables[name] = tuple(filter(None, credential_variables(loaded.document)))
-    return variables
+    documents = {name: loaded.document for name, loaded in load_manifests(directory).environments.items()}
+    documents.pop(SANDBOX, None)
+    return {name: tuple(filter(None, credential_variables(document))) for name, document in documents.items()}
 
 
 def installed_from() -> str | None:

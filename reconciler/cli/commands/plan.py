@@ -141,7 +141,7 @@ def plan_file_text(plan: Plan, name: str) -> str:
 
 
 def print_plan(session: Session, plan: Plan) -> None:
-    """Print the plan in the form that was asked for."""
+    """Print the plan in the chosen form."""
     output = session.output
     if output.form == "json":
         output.document(plan_to_json(plan))
@@ -166,7 +166,7 @@ def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
 
 
 def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
-    """Say what to do next, as the exact command where there is one; `lifted` guards stay so."""
+    """Return the next step, as the exact command where there is one; `lifted` guards stay lifted."""
     if plan.failed_tests:
         return "Correct the rules or the route tests, then plan again."
     if plan.conflicts:

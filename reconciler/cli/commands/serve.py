@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_context_client
@@ -49,17 +49,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.epilog = HELP
 
 
-class _EndpointStart(NamedTuple):
-    options: argparse.Namespace
-    session: Session
-    settings: ServeSettings
-
-    def print_address(self, where: str) -> None:
-        name = self.session.environment.name
-        self.session.output.result(f"Context endpoint of {name} on {where}   (stop it with Ctrl-C)\n")
-        self.session.output.flush()
-
-
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM; finish what was accepted."""
     settings = read_settings(options)
@@ -81,16 +70,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
         if "concurrency" not in api.model_fields_set:
             api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
             session = replace(session, environment=session.environment.model_copy(update={"api": api}))
-        run_event_loop(_serve(_EndpointStart(options, session, settings), listener))
+        run_event_loop(_serve(options, session, settings, listener))
     return 0
 
 
-async def _serve(start: _EndpointStart, listener: socket.socket) -> None:
+async def _serve(
+    options: argparse.Namespace, session: Session, settings: ServeSettings, listener: socket.socket
+) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
-    name = start.session.environment.name
+    def print_address(address: str) -> None:
+        name = session.environment.name
+        session.output.result(f"Context endpoint of {name} on {address}   (stop it with Ctrl-C)\n")
+        session.output.flush()
+
     async with (
-        open_context_client(start.session, DEADLINE) as client,
-        open_cluster(start.settings.shared, name, client) as among,
+        open_context_client(session, DEADLINE) as client,
+        open_cluster(settings.shared, session.environment.name, client) as join,
     ):
-        await serve(build_endpoint(*start, client, among), listener, start.print_address)
+        await serve(build_endpoint(options, session, settings, client, join), listener, print_address)

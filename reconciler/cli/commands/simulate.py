@@ -14,17 +14,8 @@ from reconciler.cli.clients import add_queues, custom_fields, open_state
 from reconciler.cli.environments.choose import choose_environment, expected_queues
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.manifest.kinds import profile as profiles
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.kinds.profile import (
-    AllAtOnce,
-    ListSettings,
-    NextLink,
-    PageNumber,
-    Profile,
-    ScrollToken,
-    SkipTop,
-    operator_names,
-)
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
@@ -47,13 +38,13 @@ _FIRST_NUMBER: Final = 4001
 
 
 class SimulatedTenant(NamedTuple):
-    """How a simulated tenant speaks, and which queues it has."""
+    """The API form and the queues of a simulated tenant."""
 
     switches: dict[str, Any]
     queues: list[Queue]
 
     def missing_queues(self, existing: Iterable[Mapping[str, Any]]) -> list[Queue]:
-        """Return the queues of which there is none of the name: a number that was made up is no reason for another."""
+        """Return the queues whose names do not exist yet; generated numbers are not compared."""
         names = {queue["name"] for queue in existing}
         return [queue for queue in self.queues if queue.name not in names]
 
@@ -79,8 +70,8 @@ def simulate_environment(name: str, directory: Path) -> SimulatedTenant:
     return SimulatedTenant(switches, queues)
 
 
-def tenant_profile(profile: Profile, rules_path: str, queues_path: str) -> TenantProfile:
-    """Return how a tenant of the profile speaks; its lists are at these paths."""
+def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:
+    """Return the simulator's profile with its lists at these paths."""
     rules, queues, errors = profile.rules, profile.queues, profile.errors
     types = {"attribute": profile.condition.attribute, "queue": profile.target.queue}
     of_queues = {"name": queues.name, **({"isActive": queues.active} if queues.active else {})}
@@ -90,7 +81,7 @@ def tenant_profile(profile: Profile, rules_path: str, queues_path: str) -> Tenan
         single_member=rules.single,
         condition=profile.condition.tenant_names(),
         target=profile.target.tenant_names(),
-        words={**types, **operator_names(profile.operators)},
+        words={**types, **profiles.operator_names(profile.operators)},
         queue_numbers=profile.target.queue_ids == "number",
         update=profile.update,
         message_member=errors.messages[0] if errors.messages else "",
@@ -99,7 +90,7 @@ def tenant_profile(profile: Profile, rules_path: str, queues_path: str) -> Tenan
     )
 
 
-def _served_list(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
+def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
     names_by_field = {"id": listed.id, **names}
     renamed = {field: tenant_name for field, tenant_name in names_by_field.items() if field != tenant_name}
     total, numbers = listed.paging.total or "", listed.ids == "number"
@@ -118,15 +109,15 @@ def _served_list(listed: ListSettings, path: str, names: Mapping[str, str]) -> S
         numbers=numbers,
     )
     match listed.paging:
-        case PageNumber() as paging:
+        case profiles.PageNumber() as paging:
             return replace(served, position=paging.page, first=paging.first, size=paging.size, next=paging.next)
-        case SkipTop() as paging:
+        case profiles.SkipTop() as paging:
             return replace(served, position=paging.skip, size=paging.top, next=paging.next)
-        case NextLink() as paging:
+        case profiles.NextLink() as paging:
             return replace(served, position="cursor", size=paging.size or "", next=paging.next)
-        case ScrollToken() as paging:
+        case profiles.ScrollToken() as paging:
             return replace(served, position=paging.parameter, size=paging.size or "", next=paging.token)
-        case AllAtOnce():
+        case profiles.AllAtOnce():
             return served
 
 
@@ -175,7 +166,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def print_address(url: str, output: Output) -> None:
-    """Say where it listens, at once: whoever started it may be waiting for this line."""
+    """Print the address and flush: the starting process may wait for this line."""
     output.result(
         f"Simulated CXone on {url}   (stop it with Ctrl-C)\n"
         f"In an Environment: api: {{baseUrl: '{url}'}}\n"
@@ -185,7 +176,7 @@ def print_address(url: str, output: Output) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what makes no sense, and to be reached from elsewhere: it is no server for others. Raises UsageError."""
+    """Raise UsageError for values out of range, and for an address that is not loopback."""
     if not 0 <= options.port <= _LAST_PORT:
         raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):

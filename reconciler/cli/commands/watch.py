@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 
     from reconciler.apply.report import ApplyReport
     from reconciler.cli.output import Output
-    from reconciler.plan.plan import Plan
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -196,19 +195,15 @@ class _Watch:
         self.record(plan=plan)
         self.record(drift=await run_blocking(lambda: drift.compute_drift(session, plan)))
         if isinstance(client, WritingClient) and plan.changes and not is_blocked(plan) and not stop.requested:
-            report = self.unkept_report(plan)
+            # While nothing is new after a cycle whose first rule was not kept, no rule is tried again.
+            digest, report = self.unkept or ("", None)
+            report = None if plan.managed or plan.manifest_digest != digest else report
             report = report or await execute_plan(session, client, planner, plan, stop, reason="watch")
             self.record(report=report)
             self.unkept = (plan.manifest_digest, report) if report.first_write_altered else None
             remaining = report.remaining
             work = partial(drift.compute_drift, session)
             self.record(drift=None if remaining is None else await run_blocking(lambda: work(remaining)))
-
-    def unkept_report(self, plan: Plan) -> ApplyReport | None:
-        """Return how a round ended whose first rule was not kept: while nothing is new, no rule is tried again."""
-        if self.unkept is None or plan.managed or plan.manifest_digest != self.unkept[0]:
-            return None
-        return self.unkept[1]
 
     async def report(self, cycle: CycleResult, following: float) -> None:
         self.metrics.record_cycle(cycle, self.loop.failures)

@@ -52,7 +52,7 @@ class EnvironmentReport:
 
 
 class Work(Protocol):
-    """What is done with each environment; it prints into the session's output."""
+    """The work with each environment; it prints into the session's output."""
 
     async def __call__(self, session: Session, stop: Cancellation, /) -> EnvironmentResult:
         """Do it. Raises the errors of `reconciler.errors`."""
@@ -99,6 +99,7 @@ async def run_list(
 
 
 def _keep_secrets(selection: EnvironmentSelection) -> None:
+    # All secrets are known first, so that no tenant's response can show the secret of a later one.
     for name in selection.names:
         loaded = selection.manifests.environments.get(name)
         names = loaded.document.credentials if loaded else None
