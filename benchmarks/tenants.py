@@ -74,9 +74,9 @@ def serve(folder: Path, count: int) -> None:
 
 def floor(folder: Path) -> None:
     """Read and plan every tenant, one after the other; keep and print nothing."""
-    from reconciler.cli.clients import reading
+    from reconciler.cli.clients import open_reading_client
     from reconciler.cli.output import Output
-    from reconciler.cli.session import session_in
+    from reconciler.cli.session import build_session
     from reconciler.manifest.load import load_manifests
 
     options = argparse.Namespace(manifests=str(folder), environment=None)
@@ -85,8 +85,8 @@ def floor(folder: Path) -> None:
     async def all_of_them() -> None:
         manifests = load_manifests(folder)
         for name in sorted(manifests.environments):
-            session = session_in(manifests, options, output, name)
-            async with reading(session) as client:
+            session = build_session(manifests, options, output, name)
+            async with open_reading_client(session) as client:
                 live = await session.read(client)
             made = session.planner(live).build(live)
             assert made.changes

@@ -49,27 +49,18 @@ __all__ = [
     "tenant_settings",
 ]
 
-_HOMES = {
-    "ApplyReport": "apply.report",
-    "ClientCredentials": "cxone.settings",
-    "CxrouteError": "errors",
-    "Plan": "plan.plan",
-    "PlanOptions": "plan.options",
-    "Planner": "pipeline",
-    "apply_plan": "pipeline",
-    "build_plan": "pipeline",
-    "explain": "pipeline",
-    "guard_refusals": "plan.guards",
-    "load_manifests": "manifest.load",
-    "open_client": "cxone.connect",
-    "open_writing_client": "cxone.connect",
-    "planner_for": "pipeline",
-    "read_live": "pipeline",
-    "read_live_file": "pipeline",
-    "tenant_settings": "cxone.connect",
+_NAMES = {
+    "apply.report": ("ApplyReport",),
+    "cxone.connect": ("open_client", "open_writing_client", "tenant_settings"),
+    "cxone.settings": ("ClientCredentials",),
+    "errors": ("CxrouteError",),
+    "manifest.load": ("load_manifests",),
+    "pipeline": ("Planner", "apply_plan", "build_plan", "explain", "planner_for", "read_live", "read_live_file"),
+    "plan.guards": ("guard_refusals",),
+    "plan.options": ("PlanOptions",),
+    "plan.plan": ("Plan",),
 }
-"""The module of each name."""
-
+_HOMES = {name: module for module, names in _NAMES.items() for name in names}
 
 if not TYPE_CHECKING:  # a type checker knows the names above alone
 
@@ -82,5 +73,4 @@ if not TYPE_CHECKING:  # a type checker knows the names above alone
         return value
 
     def __dir__() -> list[str]:
-        """Return the public names."""
         return __all__

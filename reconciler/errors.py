@@ -1,27 +1,4 @@
-"""Every error that cxroute raises on purpose, with the exit code that it ends a run with.
-
-CxrouteError                     1
-├── UsageError                  64  the command line does not make sense
-├── ManifestError                3  manifests are invalid; carries every finding
-├── RefusedError                 4  a guard, a stale plan, a conflict, no confirmation
-├── InterruptedRunError        130  SIGINT or SIGTERM
-└── ApiError                     1  the tenant's API did not do what was asked
-    ├── UnreachableError            no answer: DNS, refused, TLS, time-out; certain that nothing was done
-    ├── CredentialsError            401: bad id or secret, or a token refused twice
-    ├── ScopeError                  403: the scope that the call needs is missing
-    ├── UnexpectedResponseError     HTML, wrong shape, redirect, too large, not JSON
-    ├── UnsupportedCallError        405, 501, and other 4xx that say: this is not the API that was expected
-    ├── IncompleteReadError         a listing that could not be proven complete
-    ├── RejectedError               any other 4xx on a write: that change is wrong, nothing was done
-    │   ├── RuleNotFoundError       404, or 410, of one rule
-    │   ├── NameTakenError          409
-    │   ├── ConcurrentChangeError   412, or a rule that differs from what was planned on
-    │   └── UndefinedFieldsError    400 or 422 of custom fields: most likely nobody has defined them
-    ├── OverloadedError             429 or 5xx on reads, after every retry
-    │   └── RetryLaterError         nothing was sent or done, and it is known when to come again: the server is away
-    │       └── RateLimitedError    likewise, because of a 429 or of the pace
-    └── AmbiguousWriteError         a write whose outcome nobody knows: time-out, reset, 5xx, unusable answer
-"""
+"""Every error that cxroute raises on purpose: its exit code, and its word in JSON. The classes form a tree."""
 
 from __future__ import annotations
 
@@ -34,10 +11,9 @@ if TYPE_CHECKING:
 
 
 class CxrouteError(Exception):
-    """Root of the tree. `str(error)` is one sentence for a person: what, where, why, what to do."""
+    """Root of the tree. `str(error)` is one sentence for a person: the problem, its place, and what to do."""
 
-    kind: ClassVar[str] = "Cxroute"
-    """The error's word in JSON. It stays when a class gets another name."""
+    kind: ClassVar[str] = "Cxroute"  # the error's word in JSON. It stays when a class gets another name.
     exit_code = 1
 
 
@@ -55,14 +31,13 @@ class ManifestError(CxrouteError):
     exit_code = 3
 
     def __init__(self, findings: Sequence[Finding]) -> None:
-        """Keep all findings; the message counts the errors among them."""
         self.findings = tuple(findings)
         count = sum(finding.severity == "error" for finding in self.findings)
         super().__init__(f"{count} error{'' if count == 1 else 's'} in the manifests")
 
 
 class RefusedError(CxrouteError):
-    """A run that was not allowed to go on: guard, conflict, stale plan, no confirmation."""
+    """A run that was stopped by a guard, a conflict, a stale plan, or a missing confirmation."""
 
     kind = "Refused"
     exit_code = 4
@@ -76,7 +51,7 @@ class InterruptedRunError(CxrouteError):
 
 
 class ApiError(CxrouteError):
-    """The tenant's API did not do what was asked."""
+    """The tenant's API did not carry out the call."""
 
     kind = "Api"
 
@@ -100,17 +75,13 @@ class ScopeError(ApiError):
 
 
 class UnexpectedResponseError(ApiError):
-    """An answer that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
+    """A response that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
 
     kind = "UnexpectedAnswer"
 
 
 class UnsupportedCallError(ApiError):
-    """The server does not do such a thing at all, or not there: it did nothing, and every other call will end alike.
-
-    A redirect, 405 and 501 of anything; 404 and 410 of the list; 404 and 410 of a create, 410 of an update; 413, 414
-    and 431 of a delete; and of a read whatever else says that it is wrong, for a read says nothing of its own.
-    """
+    """The server does not offer the call: a redirect, 405, 501, or a 4xx that is not about one rule. It did nothing."""
 
     kind = "NotOffered"
 
@@ -128,12 +99,11 @@ class OverloadedError(ApiError):
 
 
 class RetryLaterError(OverloadedError):
-    """The server is away, so nothing was sent. `retry_after` says when it will be asked again."""
+    """The server is unavailable, so nothing was sent. `retry_after` is the wait in seconds."""
 
     kind = "Later"
 
     def __init__(self, message: str, seconds: float) -> None:
-        """Keep the wait beside the message."""
         self.retry_after = seconds
         super().__init__(message)
 
@@ -150,7 +120,6 @@ class RejectedError(ApiError):
     kind = "Rejected"
 
     def __init__(self, message: str, status: int) -> None:
-        """Keep the HTTP status beside the message."""
         self.status = status
         super().__init__(message)
 
@@ -162,7 +131,7 @@ class RuleNotFoundError(RejectedError):
 
 
 class NameTakenError(RejectedError):
-    """409: another rule has that name, or the rule changed under us."""
+    """409: another rule has that name, or the rule changed meanwhile."""
 
     kind = "NameTaken"
 
@@ -180,6 +149,6 @@ class UndefinedFieldsError(RejectedError):
 
 
 class AmbiguousWriteError(ApiError):
-    """A write whose outcome nobody knows; only a fresh complete read can tell (invariants R6)."""
+    """A write with an unknown outcome, for example after a time-out; only a complete read can tell (invariants R6)."""
 
     kind = "AmbiguousWrite"

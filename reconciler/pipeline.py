@@ -79,18 +79,14 @@ class Planner:
     environment: Environment
     desired: DesiredState
     options: PlanOptions = field(default_factory=PlanOptions)
-    sample: TrafficSample | None = None
-    """The traffic sample for shares of conversations."""
+    sample: TrafficSample | None = None  # the traffic sample for shares of conversations
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
-    allowed: tuple[str, ...] = ()
-    """Names of the guards to lift, for the `reason`."""
+    allowed: tuple[str, ...] = ()  # names of the guards to lift, for the `reason`
     reason: str = ""
-    reviewed: ReviewedPlan | None = None
-    """The saved plan to apply: edits in CXone that it does not cover are held back."""
+    reviewed: ReviewedPlan | None = None  # the saved plan to apply: edits in CXone that it does not cover are held back
     advise: Callable[[Plan], Sequence[Finding]] | None = None
     """Returns findings in place of the lint's: a plan that undoes a run is not about the manifests."""
-    findings: tuple[Finding, ...] = ()
-    """Findings about the input, for every plan."""
+    findings: tuple[Finding, ...] = ()  # Findings about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()
 
     def build(self, live: LiveState) -> Plan:
@@ -129,7 +125,6 @@ class Planner:
         return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
 
     def _acknowledge(self, plan: Plan) -> Plan:
-        """Return the plan with the findings that the manifests accept set apart, and with idle acceptances reported."""
         accepted = collect_acknowledgements(self.manifests, self.environment, plan.desired)
         if not accepted:
             return plan
@@ -189,10 +184,7 @@ async def apply_plan(
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
 ) -> ApplyReport:
-    """Make the plan's changes, and read again to prove them. After `stopped` returns true no write is started.
-
-    Raises RefusedError and ApiError where nothing was written.
-    """
+    """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError if nothing was written."""
     reviewed, api = planner.reviewed, planner.environment.api
     conduct = ApplySettings(
         accepts=matches_review if reviewed else matches_intent,

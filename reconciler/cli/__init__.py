@@ -1,1 +1,1 @@
-"""Wiring: the only room that prints, exits and reads the environment."""
+"""The command line: the only package that prints, exits and reads environment variables."""

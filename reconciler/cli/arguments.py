@@ -1,7 +1,4 @@
-"""The error where the packages of an extra are missing.
-
-The command line: which commands there are, and what --help says. The one that is asked for is imported, no other.
-"""
+"""The commands, and what --help says. A command's module is imported only when the command is run."""
 
 from __future__ import annotations
 
@@ -62,15 +59,15 @@ _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--
 def find_command(arguments: Sequence[str]) -> int | None:
     """Return the place of the command among the arguments, or None where there is none. Raises UsageError."""
     skip = False
-    for place, argument in enumerate(arguments):
+    for position, argument in enumerate(arguments):
         if skip:
             skip = False
         elif argument in _WITH_VALUE:
             skip = True
         elif not argument.startswith("-"):
             if argument in COMMANDS:
-                return place
-            raise _unknown(arguments[:place]) or unknown_command(argument)
+                return position
+            raise _unknown(arguments[:position]) or unknown_command(argument)
     return None
 
 
@@ -78,21 +75,21 @@ def _unknown(options: Sequence[str]) -> UsageError | None:
     """Return the error of an option like none of every command; what follows it may be its value, not a command."""
     for option in options:
         if option.startswith("--") and "=" not in option and option not in (*_ALONE, *_WITH_VALUE):
-            hint = nearest(option, (*_ALONE, *_WITH_VALUE)) or ";"
+            hint = suggestion(option, (*_ALONE, *_WITH_VALUE)) or ";"
             return UsageError(f"unrecognized arguments: {option}{hint} options of one command stand after it")
     return None
 
 
 def unknown_command(name: str) -> UsageError:
     """Return the error of a command that does not exist, with the nearest one."""
-    return UsageError(f"no command {name!r}{nearest(name, COMMANDS) or ';'} `cxroute --help` lists them")
+    return UsageError(f"no command {name!r}{suggestion(name, COMMANDS) or ';'} `cxroute --help` lists them")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggestion(name: str, names: Iterable[str]) -> str:
     """Return `; did you mean "plan"?`, or nothing where no known name is near."""
     from reconciler.text.suggest import suggest  # noqa: PLC0415 - only where a name is wrong
 
-    hint = suggest(name, known)
+    hint = suggest(name, names)
     return f"; {hint}" if hint else ""
 
 
@@ -102,7 +99,7 @@ def usage() -> str:
     width = max(map(len, COMMANDS))
     for group in dict.fromkeys(command.group for command in COMMANDS.values()):
         lines.append(f"{group}:")
-        lines += [f"  {name:<{width}}  {one.help}" for name, one in COMMANDS.items() if one.group == group]
+        lines += [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items() if command.group == group]
         lines.append("")
     lines += [
         f"options: --help, --version, {SHARED}",
@@ -114,10 +111,7 @@ def usage() -> str:
 
 
 def missing_extra(feature: str) -> CxrouteError:
-    """Return the error that names the extra and the page.
-
-    No command to copy: no package index has the name of this project, and whoever registers it there could be anyone.
-    """
+    """Return the error that names the missing extra; no command to copy: no package index has the project's name."""
     return CxrouteError(
         f"{feature} needs the extra `serve`, which is not installed. See docs/getting-started.md, section Install."
     )

@@ -1,7 +1,4 @@
-"""Where this run was started: the repository, commit and log of a workflow, from what the runner says of itself.
-
-What GitHub Actions tells a step of its surroundings: where the repository is, and where its summary is written.
-"""
+"""The surroundings of a run in GitHub Actions: repository, commit, log, and the job's summary."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import Plan
 
 
-def rooted(findings: Iterable[Finding]) -> list[Finding]:
+def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings whose files are paths from the repository's root; outside Actions they stay as they are."""
     workspace = os.environ.get("GITHUB_WORKSPACE")
     if not workspace:
@@ -45,55 +42,46 @@ def rooted(findings: Iterable[Finding]) -> list[Finding]:
 
 def summary_file() -> Path | None:
     """Return the file that becomes the job's summary, where there is one."""
-    named = os.environ.get("GITHUB_STEP_SUMMARY")
-    return Path(named) if named else None
+    path = os.environ.get("GITHUB_STEP_SUMMARY")
+    return Path(path) if path else None
 
 
-_LARGEST: Final = 32 * MIB
-"""Bytes of an event. GitHub sends 25 MB at most."""
+_LARGEST: Final = 32 * MIB  # bytes of an event. GitHub sends 25 MB at most.
 _SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
 _COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
 _NUMBER: Final = re.compile(r"[0-9]+")
 
 
-def facts(plan: Plan, banner: str) -> Provenance:
-    """Return what stands under a plan, and above it."""
+def plan_provenance(plan: Plan, banner: str) -> Provenance:
+    """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, origin(), banner.strip())
+    return Provenance(plan_id(plan), read_at, source_links(), banner.strip())
 
 
-def origin() -> SourceLinks:
-    """Return where this run was started; empty where the runner does not say, or says something odd."""
-    server = _said("GITHUB_SERVER_URL", _SERVER)
-    name = _said("GITHUB_REPOSITORY", _NAME)
+def source_links() -> SourceLinks:
+    """Return the links to this run's repository, commit and log; empty outside of a workflow."""
+    server = _variable("GITHUB_SERVER_URL", _SERVER)
+    name = _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()
     repository = f"{server}/{name}"
-    number = _said("GITHUB_RUN_ID", _NUMBER)
+    number = _variable("GITHUB_RUN_ID", _NUMBER)
     run = f"{repository}/actions/runs/{number}" if number else ""
-    return SourceLinks(repository, _commit(), run, _prefix())
-
-
-def _commit() -> str:
-    """Return the pull request's own commit, which stays; that of a pull request's run is a merge that nobody keeps."""
-    try:
+    try:  # the pull request's own commit is kept; that of its run is a temporary merge
         event = json.loads(read_file(os.environ.get("GITHUB_EVENT_PATH", ""), _LARGEST))
         head = event["pull_request"]["head"]["sha"]
     except (OSError, ValueError, LookupError, TypeError, RecursionError):
-        return _said("GITHUB_SHA", _COMMIT)
-    return head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
-
-
-def _prefix() -> str:
-    """Return the folder of the repository that this runs in, with a slash after it; nothing at its top."""
+        commit = _variable("GITHUB_SHA", _COMMIT)
+    else:
+        commit = head if isinstance(head, str) and _COMMIT.fullmatch(head) else ""
     try:
-        below = Path.cwd().resolve().relative_to(Path(os.environ["GITHUB_WORKSPACE"]).resolve()).as_posix()
+        folder = Path.cwd().resolve().relative_to(Path(os.environ["GITHUB_WORKSPACE"]).resolve()).as_posix()
     except (KeyError, ValueError, OSError):
-        return ""
-    return "" if below == "." else f"{below}/"
+        folder = "."
+    return SourceLinks(repository, commit, run, "" if folder == "." else f"{folder}/")
 
 
-def _said(name: str, pattern: re.Pattern[str]) -> str:
+def _variable(name: str, pattern: re.Pattern[str]) -> str:
     value = os.environ.get(name, "")
     return value if pattern.fullmatch(value) else ""

@@ -1,9 +1,4 @@
-"""From an Environment to a client: credentials, hosts, proxy and transport, or the sandbox in this process.
-
-Secrets in environment variables, or in files that variables name; neither a value nor a path is ever shown.
-
-The simulator as the command line uses it: in this process for the sandbox, with the queues that manifests name.
-"""
+"""Clients for an Environment: credentials, hosts, proxy and transport, or the sandbox in this process."""
 
 from __future__ import annotations
 
@@ -12,15 +7,16 @@ import os
 import uuid
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import httpx
 
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
-from reconciler.cli.files import STATE, kept_out_of_git
-from reconciler.cli.output import Waits
+from reconciler.cli.files import STATE, ignored_by_git
+from reconciler.cli.output import WaitLog
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.connect import has_token, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient
@@ -47,40 +43,34 @@ if TYPE_CHECKING:
     from reconciler.model.rule import Queue
 
 _LARGEST_STATE: Final = 1024 * MIB
+_QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
+_UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this process
 
 
-def secret(name: str, what: str = "credentials") -> str:
-    """Return what the variable NAME holds, or the file that NAME_FILE names. Raises CredentialsError."""
-    found = os.environ.get(name)
-    if found:
-        return _checked(found, name)
+def read_secret(name: str, purpose: str = "credentials") -> str:
+    """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
+    value = os.environ.get(name)
+    if value:
+        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python keeps undecodable bytes
+            raise CredentialsError(f"{name} holds bytes that are no text")
+        return value
     file = os.environ.get(f"{name}_FILE")
     if not file:
-        raise CredentialsError(f"no {what}: set {name}, or {name}_FILE to the path of a file that holds it")
+        raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that holds it")
     try:
-        found = read_text(file, MIB).strip()
+        value = read_text(file, MIB).strip()
     except OSError as error:
         raise CredentialsError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
-    if not found:
+    if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
-    return found
-
-
-def _checked(found: str, name: str) -> str:
-    """Return what can be sent: Python keeps bytes that are none of the variable's encoding as half of a character."""
-    if any("\ud800" <= one <= "\udfff" for one in found):
-        raise CredentialsError(f"{name} holds bytes that are no text")
-    return found
-
-
-_QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
+    return value
 
 
 class _Sandbox(httpx.ASGITransport):
-    """The simulator in this process: a full disk, unlike a server, does not come back while a run waits for it."""
+    """The simulator in this process. A full disk does not recover while a run waits, so a run must not retry."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer 501, after which a run ends at once, where nothing was done because the state cannot be written."""
+        """Answer 501, which ends a run at once, where the state cannot be written."""
         response = await super().handle_async_request(request)
         if response.status_code == HTTPStatus.INSUFFICIENT_STORAGE:
             response.status_code = HTTPStatus.NOT_IMPLEMENTED
@@ -90,24 +80,20 @@ class _Sandbox(httpx.ASGITransport):
 @contextmanager
 def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
     """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         add_queues(state, queues)
         yield _Sandbox(app=build_simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
 
 
 @contextmanager
-def opened(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
+def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
     """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
     try:
-        with TenantState.load(kept_out_of_git(path), initial=start, read=_read_state) as state:
+        read = partial(read_file, limit=_LARGEST_STATE)
+        with TenantState.load(ignored_by_git(path), initial=start, read=read) as state:
             yield state
     except StateError as error:
         raise CxrouteError(str(error)) from error
-
-
-def _read_state(path: Path) -> bytes:
-    """Return the bytes of a state's file or log. Raises OSError."""
-    return read_file(path, _LARGEST_STATE)
 
 
 def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
@@ -119,71 +105,61 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
 
 
 def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
-    """Give the simulated tenant the queues that it lacks; one without an id of its own gets one made of its name."""
+    """Add the missing queues to the simulated tenant; a queue without an id gets one derived from its name."""
     for queue in dict.fromkeys(queues):
-        field, known = ("name", queue.name) if _unnumbered(queue) else ("id", queue.id)
-        if all(other[field] != known for other in state.queues):
-            state.queues.append(_form(queue))
-
-
-def _unnumbered(queue: Queue) -> bool:
-    """Say whether a manifest named the queue alone; what is assumed offline then has its name for an id."""
-    return queue.id == queue.name
-
-
-def _form(queue: Queue) -> dict[str, Any]:
-    return {"id": str(uuid.uuid5(_QUEUE_IDS, queue.name)) if _unnumbered(queue) else queue.id, "name": queue.name}
-
-
-_UNHURRIED = 100_000.0
-"""Calls a second into the sandbox: it is in this process, and nobody else waits for it."""
+        # A queue of a manifest has its name for an id.
+        unnumbered = queue.id == queue.name
+        field, value = ("name", queue.name) if unnumbered else ("id", queue.id)
+        if all(entry[field] != value for entry in state.queues):
+            queue_id = str(uuid.uuid5(_QUEUE_IDS, queue.name)) if unnumbered else queue.id
+            state.queues.append({"id": queue_id, "name": queue.name})
 
 
 @asynccontextmanager
-async def reading(session: Session) -> AsyncIterator[ReadingClient]:
-    """Connect with a client that cannot write: nothing else is let through."""
-    tenant = tenant_of(session)
-    async with _carrier(session, tenant) as carry:
-        only = read_only_transport(carry, tenant)
-        waits = Waits(session.output, session.environment.name)
-        progress = session.terminal.progress.step
-        yield ReadingClient(_told(only, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
+async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
+    """Connect with a client that cannot write: only reads are let through."""
+    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
+    async with _open_transport(session, tenant) as transport:
+        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
+        yield ReadingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
 
 
 @asynccontextmanager
-async def asking(session: Session) -> AsyncIterator[Probe]:
-    """Connect for whoever wants to see each answer as it comes; nothing but reads is let through."""
-    tenant = tenant_of(session)
-    async with _carrier(session, tenant) as carry:
-        waits = Waits(session.output, session.environment.name)
-        only = _told(read_only_transport(carry, tenant), waits)
-        yield Probe(only, tenant, credentials_of(session), REAL_TIME, waits.tell)
+async def open_probe(session: Session) -> AsyncIterator[Probe]:
+    """Connect with a probe, which returns each response as it arrives; only reads are let through."""
+    tenant, waits = read_tenant_settings(session), _wait_log(session)
+    async with _open_transport(session, tenant) as transport:
+        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
+        yield Probe(carry, tenant, read_credentials(session), REAL_TIME, waits.log)
 
 
 @asynccontextmanager
-async def writing(session: Session) -> AsyncIterator[WritingClient]:
+async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
-    tenant = tenant_of(session)
-    async with _carrier(session, tenant) as carry:
-        waits = Waits(session.output, session.environment.name)
-        progress = session.terminal.progress.step
-        yield WritingClient(_told(carry, waits), tenant, credentials_of(session), REAL_TIME, progress, waits.tell)
+    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
+    async with _open_transport(session, tenant) as transport:
+        carry = _with_wait_log(transport, waits)
+        yield WritingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
+
+
+def _wait_log(session: Session) -> WaitLog:
+    return WaitLog(session.output, session.environment.name)
 
 
 @asynccontextmanager
-async def writing_contexts(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
+async def open_context_client(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
     """Connect with a client that writes contexts, each within so many seconds, for as long as the process lives."""
-    tenant = tenant_of(session)
+    tenant = read_tenant_settings(session)
     tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
     # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
-    carrier = _carrier if session.simulated or os.environ.get("CXROUTE_PROXY") else _direct
+    carrier = _open_transport if session.simulated or os.environ.get("CXROUTE_PROXY") else _open_direct_transport
     async with carrier(session, tenant) as carry:
         path, writer = context_path(session.environment, tenant.profile), choose_writer(session.environment)
-        yield ContextClient(carry, tenant, credentials_of(session), REAL_TIME, path, writer)
+        yield ContextClient(carry, tenant, read_credentials(session), REAL_TIME, path, writer)
 
 
-def tenant_of(session: Session) -> TenantSettings:
-    """Return where the environment's API is, and how it may be used. Raises ManifestError where nobody said which."""
+def read_tenant_settings(session: Session) -> TenantSettings:
+    """Return the settings of the environment's tenant. Raises ManifestError where none is set."""
     if unset := unset_tenant(session.manifests, session.environment.name):
         raise ManifestError(unset)
     hosts = frozenset(filter(None, map(str.strip, os.environ.get("CXROUTE_HOSTS", "").split(","))))
@@ -194,31 +170,25 @@ def tenant_of(session: Session) -> TenantSettings:
     return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNHURRIED)
 
 
-def credentials_of(session: Session) -> ClientCredentials:
-    """Read ids and secrets from the variables, or files, that the environment names. Raises CredentialsError.
-
-    An error in the manifests is said first: whoever has no credentials yet can still mend those.
-    """
+def read_credentials(session: Session) -> ClientCredentials:
+    """Return the credentials that the Environment names. Raises ManifestError first, then CredentialsError."""
     if session.simulated:
         return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
-    names = variables_of(session.environment)
+    names = credential_variables(session.environment)
     try:
-        client_id, client_secret, key_id, key_secret = (secret(name) if name else "" for name in names)
+        client_id, client_secret, key_id, key_secret = (read_secret(name) if name else "" for name in names)
     except CredentialsError:
         expected_queues(session.manifests, session.environment.name)
         raise
     REDACTOR.add(client_secret, key_secret)
+    used = tuple(filter(None, names))
     return ClientCredentials(
-        client_id=client_id,
-        client_secret=client_secret,
-        key_id=key_id,
-        key_secret=key_secret,
-        variables=tuple(filter(None, names)),
+        client_id=client_id, client_secret=client_secret, key_id=key_id, key_secret=key_secret, variables=used
     )
 
 
-def variables_of(environment: Environment) -> tuple[str, str, str, str]:
-    """Return where the client's id and secret are, and the access key's; nothing for what is not needed."""
+def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
+    """Return the variables of the client's id and secret and of the access key's; "" for each that is not needed."""
     names, api = environment.credentials, environment.api
     client = ("", "") if api.area else (names.client_id_env, names.client_secret_env)
     key = (names.access_key_id_env, names.access_key_secret_env) if api.auth == "access-key" else ("", "")
@@ -226,7 +196,7 @@ def variables_of(environment: Environment) -> tuple[str, str, str, str]:
 
 
 @asynccontextmanager
-async def _carrier(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
+async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB that the endpoint does without
 
     if session.simulated:
@@ -234,32 +204,30 @@ async def _carrier(session: Session, tenant: TenantSettings) -> AsyncIterator[Tr
         with sandbox(session.environment, queues) as transport:
             yield transport_over(transport)
         return
-    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _authorities()) as transport:
+    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _ca_file()) as transport:
         yield redacted(transport_over(transport))
 
 
 @asynccontextmanager
-async def _direct(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
+async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
 
-    direct = Direct(tls_context_for(tenant, _authorities()))
+    direct = Direct(tls_context_for(tenant, _ca_file()))
     try:
         yield redacted(direct.carry)
     finally:
         direct.close()
 
 
-def _authorities() -> Path | None:
+def _ca_file() -> Path | None:
     ca_file = os.environ.get("CXROUTE_CA_FILE")
     return Path(ca_file) if ca_file else None
 
 
-def _told(carry: Transport, waits: Waits) -> Transport:
-    """Say what answer is waited for, where that takes long."""
+def _with_wait_log(transport: Transport, waits: WaitLog) -> Transport:
+    async def send(request: ApiRequest) -> ApiResponse:
+        token = f"an access token from {request.server.host}"
+        with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
+            return await transport(request)
 
-    async def carried(request: ApiRequest) -> ApiResponse:
-        what = f"an answer to {request.call}" if has_token(request) else f"an access token from {request.server.host}"
-        with waits.answer(what):
-            return await carry(request)
-
-    return carried
+    return send

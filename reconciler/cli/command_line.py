@@ -11,9 +11,7 @@ from reconciler.plan.options import PlanOptions
 if TYPE_CHECKING:
     from reconciler.journal.undo_request import UndoRequest
 
-
-DIRECTORY: Final = "manifests"
-"""Where manifests are unless -m names another directory."""
+DIRECTORY: Final = "manifests"  # where manifests are unless -m names another directory
 
 
 def program(directory: str) -> list[str]:
@@ -25,10 +23,8 @@ def program(directory: str) -> list[str]:
 class CommandLine:
     """The words of this command line that a further command repeats."""
 
-    directory: str
-    """The directory of the manifests, as it was typed."""
-    selection: tuple[str, ...]
-    """The words that choose the environments, such as `-e prod`."""
+    directory: str  # the directory of the manifests, as it was typed
+    selection: tuple[str, ...]  # the words that choose the environments, such as `-e prod`
     options: PlanOptions = field(default_factory=PlanOptions)
     undo: UndoRequest | None = None
 
@@ -44,6 +40,5 @@ class CommandLine:
     def apply_saved(self, plan: str, *words: str) -> str:
         """Return the command that applies a saved plan, which holds the environments and the options itself."""
         journal = self.undo.journal if self.undo else None
-        return shlex.join(
-            [*program(self.directory), "apply", plan, *(["--journal", journal] if journal else []), *words]
-        )
+        journal_words = ["--journal", journal] if journal else []
+        return shlex.join([*program(self.directory), "apply", plan, *journal_words, *words])

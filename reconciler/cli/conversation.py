@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.kinds.environment import Attributes
 
-
 _LONGEST: Final = 60
 
 HELP: Final = (
@@ -26,38 +25,43 @@ HELP: Final = (
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options that say a conversation."""
-    parser.add_argument("--intent", metavar="X", help="what the bot detected")
-    parser.add_argument("--confidence", metavar="N", help="how sure it was, from 0 to 1")
-    parser.add_argument(
-        "--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated"
-    )
+    add = parser.add_argument
+    add("--intent", metavar="X", help="what the bot detected")
+    add("--confidence", metavar="N", help="how sure it was, from 0 to 1")
+    add("--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated")
 
 
-def conversation(options: argparse.Namespace, names: Attributes) -> dict[str, str | int | float]:
+def read_conversation(options: argparse.Namespace, names: Attributes) -> dict[str, str | int | float]:
     """Return the attributes by the names that rules use. Raises UsageError."""
-    given: dict[str, str | int | float] = {}
+    attributes: dict[str, str | int | float] = {}
     if options.intent is not None:
-        given[names.intent] = options.intent
+        attributes[names.intent] = options.intent
     if options.confidence is not None:
-        given[names.confidence] = _confidence(options.confidence)
-    for said in options.attr:
-        name, equals, written = said.partition("=")
+        try:
+            confidence = parse_number(options.confidence)
+        except ValueError:
+            confidence = -1
+        if not 0 <= confidence <= 1:
+            raise UsageError(f"--confidence {_quoted(options.confidence)}: must be a number from 0 to 1")
+        attributes[names.confidence] = confidence
+    for text in options.attr:
+        name, equals, value = text.partition("=")
         if not name or not equals:
-            raise UsageError(f"--attr {_shown(said)}: must be NAME=VALUE")
-        if name in given:
-            raise UsageError(f"--attr {_shown(said)}: {_shown(name)} is said twice")
-        given[name] = _value(written)
-    return given
+            raise UsageError(f"--attr {_quoted(text)}: must be NAME=VALUE")
+        if name in attributes:
+            raise UsageError(f"--attr {_quoted(text)}: {_quoted(name)} is said twice")
+        attributes[name] = _value(value)
+    return attributes
 
 
-def arguments(given: Mapping[str, str | int | float], names: Attributes) -> list[str]:
+def conversation_words(attributes: Mapping[str, str | int | float], names: Attributes) -> list[str]:
     """Return the words that say the conversation; none where the command line cannot say it."""
-    if any("=" in name or not name for name in given):
+    if any("=" in name or not name for name in attributes):
         return []
-    return [word for name, item in given.items() for word in _said(name, item, names)]
+    return [word for name, item in attributes.items() for word in _words_for(name, item, names)]
 
 
-def _said(name: str, item: str | float, names: Attributes) -> Iterator[str]:
+def _words_for(name: str, item: str | float, names: Attributes) -> Iterator[str]:
     # `--intent=-x` and not two words: an intent may begin with a dash.
     if name == names.intent and isinstance(item, str):
         yield from ([f"--intent={item}"] if item.startswith("-") else ["--intent", item])
@@ -65,34 +69,23 @@ def _said(name: str, item: str | float, names: Attributes) -> Iterator[str]:
         yield from ("--confidence", json.dumps(item))
     else:
         quoted = not isinstance(item, str) or item.startswith('"') or JSON_NUMBER.fullmatch(item)
-        said = f"{name}={json.dumps(item) if quoted else item}"
-        yield from ([f"--attr={said}"] if said.startswith("-") else ["--attr", said])
+        text = f"{name}={json.dumps(item) if quoted else item}"
+        yield from ([f"--attr={text}"] if text.startswith("-") else ["--attr", text])
 
 
-def _confidence(written: str) -> int | float:
-    try:
-        found = parse_number(written)
-    except ValueError:
-        found = -1
-    if not 0 <= found <= 1:
-        raise UsageError(f"--confidence {_shown(written)}: must be a number from 0 to 1")
-    return found
-
-
-def _value(written: str) -> str | int | float:
-    if JSON_NUMBER.fullmatch(written):
+def _value(text: str) -> str | int | float:
+    if JSON_NUMBER.fullmatch(text):
         try:
-            return parse_number(written)
+            return parse_number(text)
         except ValueError:
-            raise UsageError(f"--attr: {_shown(written)} is too large a number; in quotes of JSON it is text") from None
-    if not written.startswith('"'):
-        return written
+            raise UsageError(f"--attr: {_quoted(text)} is too large a number; in quotes of JSON it is text") from None
+    if not text.startswith('"'):
+        return text
     try:
-        return str(json.loads(written))
+        return str(json.loads(text))
     except ValueError:
-        raise UsageError(f"--attr: {_shown(written)} begins with a quote and is no text of JSON") from None
+        raise UsageError(f"--attr: {_quoted(text)} begins with a quote and is no text of JSON") from None
 
 
-def _shown(text: str) -> str:
-    """Return text of the command line, fit to print."""
+def _quoted(text: str) -> str:
     return repr(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}...")

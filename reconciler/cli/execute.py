@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.files import journal_path, kept_out_of_git
+from reconciler.cli.files import ignored_by_git, journal_path
 from reconciler.errors import CxrouteError
 from reconciler.journal.journal import Journal
 from reconciler.journal.recorder import Recorder, run_name
@@ -18,47 +18,34 @@ from reconciler.text.redact import REDACTOR
 if TYPE_CHECKING:
     from reconciler.apply.report import ApplyReport
     from reconciler.cli.session import Session
-    from reconciler.cli.signals import Stop
+    from reconciler.cli.signals import Cancellation
     from reconciler.cxone.client import WritingClient
     from reconciler.plan.plan import Plan
 
-
-_PATIENCE = 900.0
-"""Seconds that a run may take beside the calls that its changes need."""
-_CALLS = 8
-"""Calls that one change may need at the worst: read and written, four times."""
+_PATIENCE = 900.0  # seconds that a run may take beside the calls that its changes need
+_CALLS = 8  # calls that one change may need at the worst: read and written, four times
 
 
-async def carry_out(
-    session: Session,
-    client: WritingClient,
-    planner: Planner,
-    made: Plan,
-    stop: Stop,
-    *,
-    reason: str = "",
+async def execute_plan(
+    session: Session, client: WritingClient, planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
 ) -> ApplyReport:
-    """Make the changes; from here on a signal ends the run only between two writes.
-
-    Raises RefusedError and ApiError where nothing was written. `reason` is for the journal.
-    """
+    """Make the changes. Raises RefusedError and ApiError where nothing was written. `reason` is for the journal."""
     stop.writing = True
     api = session.environment.api
-    pages = 2 + len(made.live.rules) / (api.page_size or session.manifests.profile(session.environment).page_size)
-    calls = _CALLS * len(made.changes) + pages * (len(made.steps) + 1)  # at the worst: all is read before each step
+    pages = 2 + len(plan.live.rules) / (api.page_size or session.manifests.profile(session.environment).page_size)
+    calls = _CALLS * len(plan.changes) + pages * (len(plan.steps) + 1)  # at the worst: all is read before each step
     client.rate_limiter.restart_time_limit(_PATIENCE + calls / api.requests_per_second)
-    path, name = kept_out_of_git(journal_path()), run_name(made, utc_now())
-    recorder = Recorder.begin(
-        Journal(path, name, utc_now, session.output.warn, REDACTOR.redact_json),
-        made,
-        who=who(),
-        reason=reason,
-        tenant=session.address,
-        progress=session.terminal.progress.step,
-    )
+    try:
+        user = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
+    except (KeyError, OSError):
+        user = "unknown"
+    path, name = ignored_by_git(journal_path()), run_name(plan, utc_now())
+    journal = Journal(path, name, utc_now, session.output.warn, REDACTOR.redact_json)
+    progress, address = session.terminal.progress.step, session.address
+    recorder = Recorder.begin(journal, plan, who=user, reason=reason, tenant=address, progress=progress)
     run_blocking = session.terminal.run_blocking
     try:
-        report = await apply_plan(made, planner, client, recorder, lambda: stop.requested, run_blocking)
+        report = await apply_plan(plan, planner, client, recorder, lambda: stop.requested, run_blocking)
     except CxrouteError as error:
         session.terminal.progress.end()
         recorder.given_up(str(error))
@@ -67,11 +54,3 @@ async def carry_out(
     session.terminal.progress.end()
     recorder.end(report)
     return replace(report, run_id=recorder.name)
-
-
-def who() -> str:
-    """Return who runs this: the actor of the workflow, else the user of this machine."""
-    try:
-        return os.environ.get("GITHUB_ACTOR") or getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

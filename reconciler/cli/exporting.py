@@ -1,9 +1,4 @@
-"""`cxroute export --write`: what somebody changed in CXone goes into the manifests; all of it, proved, or nothing.
-
-Where exported manifests go: to stdout, into one new file, or into a folder, a file for each RuleSet.
-
-Live rules that no manifest has -> manifests: chosen, composed, proved, and only then printed or written.
-"""
+"""`cxroute export`: new manifests from live rules, or live values into manifests; proved, all or nothing."""
 
 from __future__ import annotations
 
@@ -43,13 +38,13 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import LiveState
 
-
 _ENDINGS = (".yaml", ".yml")
 _STDOUT = "exported.yaml"
+_MOST_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class ExportTarget:
     """A file, or a folder, or neither for stdout; `manifests` is the directory that -m names."""
 
     file: Path | None
@@ -58,24 +53,24 @@ class Destination:
 
     @property
     def printed(self) -> bool:
-        """Say whether the manifests go to stdout."""
+        """Return whether the manifests go to stdout."""
         return self.file is None and self.folder is None
 
     @property
     def read(self) -> bool:
-        """Say whether cxroute finds there what is written: below the manifests' directory."""
+        """Return whether the target is below the manifests' directory, so that cxroute reads it."""
         place = self.file or self.folder
         return place is not None and place.resolve().is_relative_to(self.manifests.resolve())
 
-    def texts(self, made: ExportedManifests, setting: ManifestHeader) -> dict[str, str]:
+    def texts(self, exported: ExportedManifests, setting: ManifestHeader) -> dict[str, str]:
         """Return the files' texts by their paths. Raises UsageError where one is there already."""
         if self.folder is None:
             path = self.file or self.manifests / _STDOUT
-            return {path.as_posix(): self._modeline(path) + format_one_file(made, setting)}
-        found = {self.folder / name: text for name, text in format_files(made, setting).items()}
-        for path in found:
+            return {path.as_posix(): self._modeline(path) + format_one_file(exported, setting)}
+        texts = {self.folder / name: text for name, text in format_files(exported, setting).items()}
+        for path in texts:
             refuse_existing(path)
-        return {path.as_posix(): self._modeline(path) + text for path, text in found.items()}
+        return {path.as_posix(): self._modeline(path) + text for path, text in texts.items()}
 
     def write(self, texts: Mapping[str, str]) -> None:
         """Write all files, or none. Raises CxrouteError."""
@@ -84,28 +79,27 @@ class Destination:
         write_all({Path(path): text for path, text in texts.items()})
 
     def _modeline(self, path: Path) -> str:
-        """Return the line that tells editors where the schema is, where `init` wrote one."""
         schema = self.manifests / SCHEMA
         if self.printed or not self.read or not schema.exists():
             return ""
         return f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n"
 
 
-def destination(written: str | None, manifests: Path) -> Destination:
+def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     """Read --into. Raises UsageError for a file that is there, or that cxroute would not read."""
-    if written is None:
-        return Destination(None, None, manifests)
-    path = Path(written)
-    if written.endswith(("/", os.sep)) or path.is_dir():
-        return Destination(None, path, manifests)
+    if text is None:
+        return ExportTarget(None, None, manifests)
+    path = Path(text)
+    if text.endswith(("/", os.sep)) or path.is_dir():
+        return ExportTarget(None, path, manifests)
     if path.suffix not in _ENDINGS:
-        raise UsageError(f"--into {sanitize(written)}: manifests end in .yaml (a folder is written with / at its end)")
+        raise UsageError(f"--into {sanitize(text)}: manifests end in .yaml (a folder is written with / at its end)")
     refuse_existing(path)
-    return Destination(path, None, manifests)
+    return ExportTarget(path, None, manifests)
 
 
 def refuse_secrets(texts: Mapping[str, str]) -> None:
-    """Raise RefusedError where a text holds what may not be shown: manifests are read by many."""
+    """Raise RefusedError where a text holds a secret."""
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
             raise RefusedError(
@@ -115,186 +109,163 @@ def refuse_secrets(texts: Mapping[str, str]) -> None:
 
 
 def refuse_existing(path: Path) -> None:
-    """Raise UsageError where something is there: what a person wrote is never overwritten."""
+    """Raise UsageError where the path exists: files are never overwritten."""
     if path.exists() or path.is_symlink():
         raise UsageError(
             f"{sanitize(str(path))} is there already; nothing was written. Choose another file, or move it away"
         )
 
 
-_MOST_TOLD: Final = 20
-
-
 def export_new(
-    session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule], into: Destination
+    session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
 ) -> ExportedManifests:
     """Write the manifests of the rules that were asked for, as far as they have none and can have one; return those."""
     rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
     owned = classify_by_owner(live.rules, tenant.desired.owner)
-    chosen = select_rules(asked, owned, tenant.desired, rulesets)
+    chosen = select_rules(rules, owned, tenant.desired, rulesets)
     composed = export_rules(chosen.rules, tenant, {*rulesets, *(address.ruleset for address in owned.managed)})
-    made = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
-    _tell_left_out(session, made, chosen)
-    if not made.rules:
-        there = pluralize(len(chosen.already_in_manifests), "rule")
-        known = f"; {there} the manifests have already (-v says where)" if chosen.already_in_manifests else ""
-        session.output.note(f"Nothing to export from {session.environment.name}{known}.")
-        return made
-    texts = into.texts(made, _setting(session))
+    exported = replace(composed, skipped=(*chosen.skipped, *composed.skipped))
+    _print_skipped(session, exported, chosen)
+    if not exported.rules:
+        count = pluralize(len(chosen.already_in_manifests), "rule")
+        hint = f"; {count} the manifests have already (-v says where)" if chosen.already_in_manifests else ""
+        session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
+        return exported
+    texts = into.texts(exported, _header(session))
     refuse_secrets(texts)
-    proof = _proof(session, live, tenant, made, texts)
+    proof = _verify(session, live, tenant, exported, texts)
     if into.printed:
         session.output.file_text("".join(texts.values()))
     else:
         into.write(texts)
         session.terminal.print_banner(session.banner)
         session.output.result("".join(f"wrote {path}\n" for path in texts))
-    _conclude(session, made, proof, into)
-    return made
+    _print_result(session, exported, proof, into)
+    return exported
 
 
-def tenant(session: Session, live: LiveState) -> TenantSnapshot:
-    """Return what was read beside what the manifests say of it. Raises ManifestError."""
+def take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
+    """Return the tenant's rules and queues with the desired rules. Raises ManifestError."""
     name = session.environment.name
     catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
+    desired, environment = session.planner(live).desired, session.environment
     return TenantSnapshot(
-        rules=live.rules,
-        queues=live.queues,
-        resolver=catalogue,
-        environment=session.environment,
-        desired=session.planner(live).desired,
+        rules=live.rules, queues=live.queues, resolver=catalogue, environment=environment, desired=desired
     )
 
 
-def _setting(session: Session) -> ManifestHeader:
-    """Say what stands in every file: where the rules are from, and where they apply if not everywhere."""
+def _header(session: Session) -> ManifestHeader:
     environment = session.environment.name
-    others = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
+    further = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
     names = {loaded.document.name for loaded in session.manifests.queues}
     where = f"{environment} ({session.tenant})"
     head = f"Live rules of {where}, read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
     if session.simulated:
         head = f"{SIMULATED.strip()} {head}"
-    return ManifestHeader(head, (environment,) if others else (), find_free_name("queues", names))
+    return ManifestHeader(head, (environment,) if further else (), find_free_name("queues", names))
 
 
-def _proof(
-    session: Session, live: LiveState, tenant: TenantSnapshot, made: ExportedManifests, texts: Mapping[str, str]
+def _verify(
+    session: Session, live: LiveState, tenant: TenantSnapshot, exported: ExportedManifests, texts: Mapping[str, str]
 ) -> ExportVerification:
-    """Read back what is to be written, beside all other manifests, and hold it against what is live."""
     changed = {path: text.encode() for path, text in texts.items()}
     try:
         manifests = load_with_changes(Path(session.directory), changed)
-        return verify_export(made, tenant, replace(session, manifests=manifests).planner(live).desired)
+        return verify_export(exported, tenant, replace(session, manifests=manifests).planner(live).desired)
     except (ManifestError, ExportMismatchError) as error:
-        what = error.findings[0].message if isinstance(error, ManifestError) else str(error)
+        reason = error.findings[0].message if isinstance(error, ManifestError) else str(error)
         raise CxrouteError(
-            f"nothing was written: read back, the manifests would not say what is live ({sanitize(what)})"
+            f"nothing was written: read back, the manifests would not say what is live ({sanitize(reason)})"
         ) from error
 
 
-def _tell_left_out(session: Session, made: ExportedManifests, chosen: ExportSelection) -> None:
-    """Say on stderr which rules are left out, and why; under -v also which ones the manifests have."""
-    lines = describe_skipped(made.skipped)
-    shown = lines if session.output.loudness == "verbose" else lines[:_MOST_TOLD]
-    for line in shown:
+def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
+    lines = describe_skipped(exported.skipped)
+    listed = lines if session.output.loudness == "verbose" else lines[:_MOST_TOLD]
+    for line in listed:
         session.output.warn(f"left out: {line}")
-    if len(lines) > len(shown):
-        session.output.warn(f"and {len(lines) - len(shown):,} more are left out; -v says which")
+    if len(lines) > len(listed):
+        session.output.warn(f"and {len(lines) - len(listed):,} more are left out; -v says which")
     for line in describe_skipped(chosen.already_in_manifests):
         session.output.detail(f"there already: {line}")
 
 
-def _conclude(session: Session, made: ExportedManifests, proof: ExportVerification, into: Destination) -> None:
-    """Say what was exported, what is proved of it, and what to do next; on stderr where stdout has the manifests."""
-    lines = [
-        f"{pluralize(len(made.rules), 'rule')} in {pluralize(len(made.rulesets), 'RuleSet')}.",
-        *_proved(session, proof),
-    ]
-    if proof.other_changes:
-        changes = pluralize(proof.other_changes, "other change")
-        lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
-    if into.read:
-        lines.append(f"Next: {session.command_line.command('plan')}")
-    else:
-        lines.append(f"Next: put it below {session.directory}/, then {session.command_line.command('plan')}")
-    for line in lines:
-        if into.printed:
-            session.output.note(line)
-        else:
-            session.output.result(f"{line}\n")
-
-
-def _proved(session: Session, proof: ExportVerification) -> list[str]:
-    """Say that nobody is moved, or for whom that is not known."""
+def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: ExportTarget) -> None:
+    lines = [f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}."]
     taken_over = f"{pluralize(proof.adoptions, 'rule')} as {'it is' if proof.adoptions == 1 else 'they are'}"
     renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
-        return [f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere."]
-    told = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
-    return [f"The next apply takes over {taken_over}{renamed}.", *impact_lines(told, session.output.paint)]
+        lines.append(f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere.")
+    else:
+        summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
+        lines.append(f"The next apply takes over {taken_over}{renamed}.")
+        lines += impact_lines(summary, session.output.paint)
+    if proof.other_changes:
+        changes = pluralize(proof.other_changes, "other change")
+        lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
+    where = "" if into.read else f"put it below {session.directory}/, then "
+    lines.append(f"Next: {where}{session.command_line.command('plan')}")
+    for line in lines:
+        session.output.note(line) if into.printed else session.output.result(f"{line}\n")
 
 
-def keep_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
-    """Keep every rule of ours that was changed in CXone, and whose manifest did not move on meanwhile."""
+def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
+    """Take over each managed rule that was changed in CXone, unless its manifest changed too."""
     drifted = []
     for address, rule in sorted(classify_live_rules(live.rules, tenant.desired).managed.items()):
-        wanted = tenant.desired.rules.get(address)
-        if wanted is None or wanted.rule == rule.rule:
+        desired = tenant.desired.rules.get(address)
+        if desired is None or desired.rule == rule.rule:
             continue
-        made_by = find_cause(rule, wanted.marker_digest)
-        if made_by == "drift":
-            drifted.append((rule, wanted))
-        elif made_by == "both":
+        cause = find_cause(rule, desired.marker_digest)
+        if cause == "drift":
+            drifted.append((rule, desired))
+        elif cause == "both":
             session.output.warn(f"{address} is left as it is: its manifest moved on too. Name it to keep what is live.")
-    _keep(session, live, tenant, drifted)
+    _update(session, live, tenant, drifted)
 
 
-def keep_named(session: Session, live: LiveState, tenant: TenantSnapshot, asked: Sequence[LiveRule]) -> None:
-    """Keep these rules. Raises RefusedError where one is not ours, is in no manifest, or was not changed in CXone."""
-    managed = {
-        rule.id: address for address, rule in classify_by_owner(live.rules, tenant.desired.owner).managed.items()
-    }
+def update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
+    """Take over these rules. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
+    owned = classify_by_owner(live.rules, tenant.desired.owner)
+    managed = {rule.id: address for address, rule in owned.managed.items()}
     drifted, refused = [], []
-    for rule in asked:
+    for rule in rules:
         address = managed.get(rule.id)
-        wanted = tenant.desired.rules.get(address) if address else None
-        if wanted is None:
+        desired = tenant.desired.rules.get(address) if address else None
+        if desired is None:
             refused.append(f'"{sanitize(rule.rule.name)}" is in no manifest: export it without --write')
-        elif rule.rule == wanted.rule:
+        elif rule.rule == desired.rule:
             session.output.note(f"{address} is as its manifest says.")
-        elif find_cause(rule, wanted.marker_digest) == "manifest":
+        elif find_cause(rule, desired.marker_digest) == "manifest":
             refused.append(f"{address} was not changed in CXone: its manifest moved on, and is not applied yet")
         else:
-            drifted.append((rule, wanted))
+            drifted.append((rule, desired))
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
-    _keep(session, live, tenant, drifted)
+    _update(session, live, tenant, drifted)
 
 
-def _keep(
+def _update(
     session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
 ) -> None:
     if not drifted:
         session.output.note("Nothing to keep: no rule of ours was changed in CXone.")
         return
-    found = all_edits(drifted, session.manifests, tenant)
-    changed = edit_texts(found, session.manifests)
+    edits = all_edits(drifted, session.manifests, tenant)
+    changed = edit_texts(edits, session.manifests)
     try:
         manifests = load_with_changes(Path(session.directory), {file: text.encode() for file, text in changed.items()})
         after = replace(session, manifests=manifests).planner(live).desired
     except ManifestError as error:
         where = sanitize(error.findings[0].message)
         raise CxrouteError(f"nothing was written: the manifests would no longer be valid ({where})") from error
-    prove_edits(found, (session.manifests, manifests), (tenant.desired, after))
+    prove_edits(edits, (session.manifests, manifests), (tenant.desired, after))
     _write(changed, session.manifests)
     session.terminal.print_banner(session.banner)
-    for one in found:
-        session.output.result(
-            f"{one.desired.address}   {place_of(one.desired)}:"
-            f" {', '.join([*one.changed_fields, *one.removed_fields])}\n"
-        )
-    rules = pluralize(len(found), "rule")
+    for edit in edits:
+        names = ", ".join([*edit.changed_fields, *edit.removed_fields])
+        session.output.result(f"{edit.desired.address}   {place_of(edit.desired)}: {names}\n")
+    rules = pluralize(len(edits), "rule")
     session.output.result(
         f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
         f"Next: {session.command_line.command('plan')}\n"
@@ -305,15 +276,15 @@ def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Write the files in place of those that were read. Raises RefusedError where one is no longer as it was read."""
     refuse_secrets(changed)
     read = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
-    whole = {}
+    complete = {}
     for file, text in changed.items():
         path = Path(file).resolve()
         try:
-            there = read_file(path, MAX_FILE_BYTES).decode()
+            current = read_file(path, MAX_FILE_BYTES).decode()
         except (OSError, UnicodeDecodeError) as error:
             raise CxrouteError(f"nothing was written: {file} cannot be read") from error
-        mark = "\ufeff" if there.startswith("\ufeff") else ""
-        if there != mark + read[file]:
+        mark = "\ufeff" if current.startswith("\ufeff") else ""
+        if current != mark + read[file]:
             raise RefusedError(f"nothing was written: {file} was changed meanwhile. Run this again")
-        whole[path] = mark + text
-    write_all(whole)
+        complete[path] = mark + text
+    write_all(complete)

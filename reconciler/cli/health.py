@@ -20,7 +20,6 @@ from reconciler.text.files import MIB, read_file
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 _TIMEOUT: Final = 4
 _LISTENING: Final = "0A"
 _PROGRAM: Final = "reconciler"
@@ -43,56 +42,40 @@ def _is_healthy(process: Path) -> bool:
 
 
 def _answers(process: Path, arguments: list[str]) -> bool:
-    """Return whether a cxroute process listens where its command needs it, and answers there. Raises OSError."""
-    name = _command(arguments)
-    addresses = list(_addresses(process))
-    if not addresses and (name in ("serve", "simulate") or any(one.startswith("--listen") for one in arguments)):
-        sys.stderr.write(f"process {process.name}: `cxroute {name}` does not listen yet\n")
-        return False
-    # A simulated tenant has no /health, and a request would count for --faults and --rate: a connection is enough.
-    return all(_is_reachable(one) if name == "simulate" else _is_ok(one) for one in addresses)
-
-
-def _command(arguments: list[str]) -> str:
     try:
         position = find_command(arguments)
+        name = "" if position is None else arguments[position]
     except UsageError:
-        return ""
-    return "" if position is None else arguments[position]
+        name = ""
+    addresses = list(_addresses(process))
+    if not addresses and (name in ("serve", "simulate") or any(word.startswith("--listen") for word in arguments)):
+        sys.stderr.write(f"process {process.name}: `cxroute {name}` does not listen yet\n")
+        return False
+    return all(_is_ok(address, name) for address in addresses)
 
 
 def _addresses(process: Path) -> Iterator[tuple[str, int]]:
-    """Yield host and port of each socket that the process listens on."""
-    links = {str(one.readlink()) for one in (process / "fd").iterdir()}
-    tables = [
-        table for name in ("tcp", "tcp6") if (table := process / "net" / name).exists()
-    ]  # IPv6 may be switched off
-    for table in tables:
+    links = {str(link.readlink()) for link in (process / "fd").iterdir()}
+    for table in filter(Path.exists, (process / "net" / "tcp", process / "net" / "tcp6")):  # IPv6 may be switched off
         for line in _text(table).splitlines()[1:]:
             fields = line.split()
             if fields[3] == _LISTENING and f"socket:[{fields[9]}]" in links:
-                host, _, port = fields[1].partition(":")
-                yield _host(host), int(port, 16)
+                digits, _, port = fields[1].partition(":")
+                # The kernel writes an address as hexadecimal words in the byte order of the machine.
+                packed = b"".join(struct.pack("=I", int(word, 16)) for word in re.findall(".{8}", digits))
+                family = socket.AF_INET if len(packed) == 4 else socket.AF_INET6  # noqa: PLR2004 - bytes
+                yield socket.inet_ntop(family, packed), int(port, 16)
 
 
 def _text(path: Path) -> str:
     return read_file(path, 16 * MIB).decode("utf-8", "replace")
 
 
-def _host(digits: str) -> str:
-    """Return an address that the kernel writes as hexadecimal words in the byte order of the machine."""
-    packed = b"".join(struct.pack("=I", int(word, 16)) for word in re.findall(".{8}", digits))
-    return socket.inet_ntop(socket.AF_INET if len(packed) == 4 else socket.AF_INET6, packed)  # noqa: PLR2004 - bytes
-
-
-def _is_reachable(address: tuple[str, int]) -> bool:
-    with socket.create_connection(address, _TIMEOUT):
-        return True
-
-
-def _is_ok(address: tuple[str, int]) -> bool:
+def _is_ok(address: tuple[str, int], command: str) -> bool:
     """Return whether GET /health is answered with 200. Raises OSError, for example after four seconds."""
     with socket.create_connection(address, _TIMEOUT) as connection:
+        if command == "simulate":  # it has no /health, and a request would count for --faults and --rate
+            return True
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         status = connection.makefile("rb").readline(100).split()[1:2]
     if status != [b"200"]:

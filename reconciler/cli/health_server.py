@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import uvicorn
@@ -16,12 +15,11 @@ if TYPE_CHECKING:
     import socket
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
-
 _TEXT = b"text/plain; charset=utf-8"
 
 
-class Answer(NamedTuple):
-    """What is answered."""
+class HealthResponse(NamedTuple):
+    """A response of the health server."""
 
     status: int
     text: str
@@ -29,41 +27,36 @@ class Answer(NamedTuple):
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to the loop beside it."""
-
-    @contextlib.contextmanager
+    @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take none."""
         yield
 
 
 @asynccontextmanager
-async def probes(listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]) -> AsyncIterator[None]:
+async def serve_health(
+    listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]
+) -> AsyncIterator[None]:
     """Answer on a socket that listens, for as long as the block lasts."""
 
-    def answer(path: str) -> Answer:
+    def answer(path: str) -> HealthResponse:
         if path == "/metrics":
-            return Answer(200, metrics(), CONTENT_TYPE)
+            return HealthResponse(200, metrics(), CONTENT_TYPE)
         if path == "/health":
-            return Answer(200, "ok\n") if alive() else Answer(503, "no round has begun for too long\n")
-        return Answer(404, "there are /metrics and /health\n")
+            return HealthResponse(200, "ok\n") if alive() else HealthResponse(503, "no round has begun for too long\n")
+        return HealthResponse(404, "there are /metrics and /health\n")
 
-    server = _Server(quiet_config(_app(answer), timeout_graceful_shutdown=1))
+    async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
+        readable = scope["method"] in ("GET", "HEAD")
+        status, text, media = answer(scope["path"]) if readable else HealthResponse(405, "GET only\n")
+        body = text.encode()
+        headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    server = _Server(quiet_config(app, timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield
     finally:
         server.should_exit = True
         await serving
-
-
-def _app(answer: Callable[[str], Answer]) -> Callable[..., Awaitable[None]]:
-    async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        asked = scope["method"] in ("GET", "HEAD")
-        status, text, media = answer(scope["path"]) if asked else Answer(405, "GET only\n")
-        body = text.encode()
-        headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    return app

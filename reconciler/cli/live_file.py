@@ -18,8 +18,7 @@ from reconciler.text.escape import pluralize, sanitize
 if TYPE_CHECKING:
     import argparse
 
-    from reconciler.cli.signals import Stop
-
+    from reconciler.cli.signals import Cancellation
 
 _UNLISTED: Final = (
     "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name,"
@@ -37,41 +36,38 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse a file where several environments are asked for. Raises UsageError."""
+    """Raise UsageError for a file with several environments."""
     if options.live is not None:
         raise UsageError("--live is one tenant's rules: say -e with the name of one environment")
 
 
-def with_live(session: Session, path: str | None) -> Session:
-    """Return the session with what a file says in the tenant's place, where one is named. Raises UsageError."""
+def with_live_file(session: Session, path: str | None) -> Session:
+    """Return the session with a file in the tenant's place, where one is named. Raises UsageError."""
     if path is None:
         return session
     export, name = read_rules_file(path), sanitize(Path(path).name)
-    said = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
+    message = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.lists_queues:
-        assumed = _assumed(session, queues)
+        names, ids = ({queue.name for queue in queues}, {queue.id for queue in queues})
+        expected = expected_queues(session.manifests, session.environment.name)
+        assumed = tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)
         queues += assumed
-        said += f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
+        message += (
+            f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
+        )
     hint = "" if export.lists_queues else _UNLISTED
-    finding = Finding(code="CXR320", severity="warning", message=said, hint=hint)
+    finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
     return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
 
 
 def read_tenant(session: Session) -> LiveState:
     """Read every rule and queue, with a client that cannot write."""
-    from reconciler.cli.clients import reading  # noqa: PLC0415 - brings HTTP in, which offline would only cost
+    from reconciler.cli.clients import open_reading_client  # noqa: PLC0415 - brings HTTP in, which offline would only cost
     from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
 
-    async def read_all(_stop: Stop) -> LiveState:
-        async with reading(session) as client:
+    async def read_all(_stop: Cancellation) -> LiveState:
+        async with open_reading_client(session) as client:
             return await session.read(client)
 
     return run_interruptibly(read_all)
-
-
-def _assumed(session: Session, known: tuple[Queue, ...]) -> tuple[Queue, ...]:
-    """Return the queues that the manifests name and the file does not, as if they were live. Raises ManifestError."""
-    names, ids = ({queue.name for queue in known}, {queue.id for queue in known})
-    expected = expected_queues(session.manifests, session.environment.name)
-    return tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)

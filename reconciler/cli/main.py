@@ -1,7 +1,4 @@
-"""The command `cxroute`: finds the command, parses its options, runs it, and turns errors into exit codes.
-
-Nothing heavy is imported here: --help and --version are to start almost as fast as Python itself.
-"""
+"""The command `cxroute`. Nothing heavy is imported here: --help starts almost as fast as Python itself."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from importlib import import_module
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
 
-from reconciler.cli.arguments import COMMANDS, find_command, nearest, usage
-from reconciler.cli.stdio import fitted, outlets, silence
+from reconciler.cli.arguments import COMMANDS, find_command, suggestion, usage
+from reconciler.cli.stdio import guard_stdio, silence, wrap_for
 from reconciler.errors import CxrouteError, InterruptedRunError, UsageError
 from reconciler.version import __version__
 
@@ -24,15 +21,13 @@ if TYPE_CHECKING:
 
     from reconciler.cli.parsing import CommandModule
 
-
-_RARELY = 100_000
-"""New objects between two looks of the garbage collector."""
+_RARELY = 100_000  # New objects between two looks of the garbage collector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (exit-codes). Never prints a traceback for what is foreseen."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with outlets():
+    with guard_stdio():
         try:
             code = _dispatch([*arguments])
             sys.stdout.flush()
@@ -64,9 +59,9 @@ def _dispatch(arguments: list[str]) -> int:
             return _without_command(arguments)
         name = arguments.pop(place)
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[name].module}"))
-        from reconciler.cli.parsing import parser_of  # noqa: PLC0415 - not for --help and --version
+        from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
 
-        options = parser_of(name, module).parse_args(arguments)
+        options = command_parser(name, module).parse_args(arguments)
     except UsageError as error:
         return _misused(error, arguments)
     except SystemExit:
@@ -75,7 +70,6 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _misused(error: CxrouteError, arguments: list[str]) -> int:
-    """Say why no command was run, in JSON where that was asked for."""
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
         import json  # noqa: PLC0415 - after --help and --version
 
@@ -83,7 +77,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
 
         sys.stdout.write(json.dumps({"error": error_document(error)}, indent=2) + "\n")
     else:
-        sys.stderr.write(fitted(f"error: {error}\n", sys.stderr))
+        sys.stderr.write(wrap_for(f"error: {error}\n", sys.stderr))
     return error.exit_code
 
 
@@ -92,9 +86,9 @@ def _without_command(arguments: list[str]) -> int:
         sys.stdout.write(f"cxroute {__version__}\n")
         return 0
     if not arguments or "-h" in arguments or "--help" in arguments:
-        sys.stdout.write(fitted(usage(), sys.stdout))
+        sys.stdout.write(wrap_for(usage(), sys.stdout))
         return 0
-    hint = nearest(arguments[0], ("--help", "--version"))
+    hint = suggestion(arguments[0], ("--help", "--version"))
     raise UsageError(f"no command{hint or ';'} `cxroute --help` lists them")
 
 

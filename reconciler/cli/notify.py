@@ -1,21 +1,16 @@
-"""Messages to the web hook that an Environment names: only from `apply` and `watch`, which may write anyway.
-
-`plan`, `drift` and all else that runs for a pull request send nothing but reads and the request for a token (R10).
-
-From an Environment to the web hook that it names, if a manifest may have that told anything.
-"""
+"""Messages to the web hook of an Environment: only from `apply` and `watch`, which may write anyway (R10)."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.cli.clients import secret
+from reconciler.cli.clients import read_secret
 from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
@@ -29,72 +24,61 @@ if TYPE_CHECKING:
     from reconciler.watch.cycle import CycleResult
 
 
-def place(session: Session) -> WebhookAddress:
+def webhook_address(session: Session) -> WebhookAddress:
     """Return the address. Raises UsageError where it is none, or out of this manifest's reach."""
-    notify = session.environment.notify
-    if notify is not None and notify.url_env is not None:
-        url, named = secret(notify.url_env, "address of a web hook"), notify.url_env
+    settings = session.environment.notify
+    if settings is not None and settings.url_env is not None:
+        url, source = read_secret(settings.url_env, "address of a web hook"), settings.url_env
         REDACTOR.add(urlsplit(url).path)
     else:
-        url, named = str(notify.url if notify else ""), "notify.url"
-    place = parse_address(url, named)
-    here = session.simulated or is_loopback(urlsplit(session.environment.address).hostname or "")
-    if place.is_local and not here:
-        raise UsageError(f"{place.host} is this machine, which is told of tenants on this machine alone")
-    if session.simulated and not place.is_local:
-        raise UsageError(f"the sandbox is simulated, and {place.host} is not told of it")
-    return place
+        url, source = str(settings.url if settings else ""), "notify.url"
+    address = parse_address(url, source)
+    local = session.simulated or is_loopback(urlsplit(session.environment.address).hostname or "")
+    if address.is_local and not local:
+        raise UsageError(f"{address.host} is this machine, which is told of tenants on this machine alone")
+    if session.simulated and not address.is_local:
+        raise UsageError(f"the sandbox is simulated, and {address.host} is not told of it")
+    return address
 
 
-def _http(place: WebhookAddress) -> httpx.AsyncClient:
+def _http(address: WebhookAddress) -> httpx.AsyncClient:
     """Return a client that reads nothing of its surroundings; what is on this machine is reached by no proxy."""
     proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
     transport = httpx.AsyncHTTPTransport(
         verify=load_tls_context(Path(ca_file) if ca_file else None),
-        proxy=parse_proxy(proxy) if proxy and not place.is_local else None,
+        proxy=parse_proxy(proxy) if proxy and not address.is_local else None,
     )
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
 
 
-_COMMANDS: Final[dict[NotificationKind, str]] = {
-    "drift": "drift",
-    "refused": "plan",
-    "applied": "plan",
-    "failed": "plan",
-    "recovered": "plan",
-}
-
-
-async def announce(session: Session, one: CycleResult) -> None:
+async def notify(session: Session, cycle: CycleResult) -> None:
     """Tell the web hook what is news of an apply."""
     outbox = Outbox()
-    for kind in NotificationState().find_due(one, 0.0):
-        outbox.put(message(session, kind, one))
-    await deliver(session, outbox)
+    for kind in NotificationState().find_due(cycle, 0.0):
+        outbox.put(build_message(session, kind, cycle))
+    await deliver_messages(session, outbox)
 
 
-def message(session: Session, kind: NotificationKind, one: CycleResult) -> dict[str, Any]:
+def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) -> dict[str, Any]:
     """Return the message, without any secret."""
-    command = "validate" if isinstance(one.error, ManifestError) else _COMMANDS[kind]
-    form: dict[str, Any] = REDACTOR.redact_json(
-        slack_message(kind, one, session.environment.name, session.command_line.command(command))
-    )
-    return form
+    command = "validate" if isinstance(cycle.error, ManifestError) else "drift" if kind == "drift" else "plan"
+    words = session.command_line.command(command)
+    payload: dict[str, Any] = REDACTOR.redact_json(slack_message(kind, cycle, session.environment.name, words))
+    return payload
 
 
-async def deliver(session: Session, outbox: Outbox) -> tuple[int, int]:
+async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
     """Send what waits; return how many were sent, and how many tries failed. It is said, and stops nothing."""
     if not outbox.waiting or session.environment.notify is None:
         outbox.waiting.clear()
         return 0, 0
-
     try:
-        address = place(session)
+        address = webhook_address(session)
         async with _http(address) as http:
-            sent, why = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
+            delivered, failure = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
     except CxrouteError as error:
         session.output.warn(f"nobody was notified: {error}")
         return 0, 1
-    if why:
-        session.output.warn(f"nobody was notified: {why}")
-    return sent, int(bool(why))
+    if failure:
+        session.output.warn(f"nobody was notified: {failure}")
+    return delivered, int(bool(failure))

@@ -1,9 +1,4 @@
-"""Where one environment among several prints: results are kept for the report, and stderr is told whose it is.
-
-What lasts over a second: a progress bar, on a terminal alone (rich draws it, and is loaded only then), and waits.
-
-What is printed and where: stdout carries the result alone, everything else goes to stderr.
-"""
+"""Output: stdout carries the result alone, stderr everything else: messages, a progress bar, and waits."""
 
 from __future__ import annotations
 
@@ -18,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Any, Final, Literal
 
 from reconciler.apply.settings import BlockingRunner, run_inline
-from reconciler.cli.stdio import fitted, has_colours, width_of
+from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_to_json
 from reconciler.render.colour import ansi_style, no_style
@@ -37,33 +32,37 @@ if TYPE_CHECKING:
 
     from reconciler.render.colour import Style
 
-
+_COLOURS = {"warning": "yellow", "error": "red"}
 _PATIENCE: Final = 1.0
-_WORTH: Final = 0.9
-"""Seconds of a wait that is told: the shortest Retry-After is a second."""
-_EVERY: Final = 5.0
-"""Seconds between two lines of one reason; between those of two reasons it is one."""
+_WORTH: Final = 0.9  # seconds of a wait that is told: the shortest Retry-After is a second
+_EVERY: Final = 5.0  # seconds between two lines of one reason; between those of two reasons it is one
 
 
-class Bar:
-    """Counts steps of what is named; shown once it has lasted a second."""
+class ProgressBar:
+    """A progress bar on a terminal, shown after a second."""
 
     def __init__(self, output: Output) -> None:
-        """Nothing is drawn where nobody looks, or where quiet was asked for."""
         self._shown = sys.stderr.isatty() and output.loudness != "quiet" and output.log_format == "text"
         self._colours: Literal["auto"] | None = "auto" if has_colours(sys.stderr, output.colour) else None
         self._started = time.monotonic()
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
 
-    def step(self, what: str, done: int, of: int) -> None:
-        """Say that so many steps of the named thing are done."""
+    def step(self, name: str, completed: int, total: int) -> None:
+        """Set the number of completed steps of the named work."""
         if not self._shown or (self._progress is None and time.monotonic() - self._started < _PATIENCE):
             return
-        progress = self._begun()
-        if what not in self._tasks:
-            self._tasks[what] = progress.add_task(what, total=of)
-        progress.update(self._tasks[what], completed=done, total=of)
+        if self._progress is None:
+            from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
+            from rich.progress import Progress  # noqa: PLC0415 - as above
+
+            console = Console(stderr=True, markup=False, color_system=self._colours, no_color=False)
+            self._progress = Progress(console=console, transient=True)
+            self._progress.start()
+        progress = self._progress
+        if name not in self._tasks:
+            self._tasks[name] = progress.add_task(name, total=total)
+        progress.update(self._tasks[name], completed=completed, total=total)
 
     def end(self) -> None:
         """Take the bar away."""
@@ -73,28 +72,16 @@ class Bar:
         self._tasks.clear()
         self._started = time.monotonic()
 
-    def _begun(self) -> Progress:
-        if self._progress is None:
-            from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
-            from rich.progress import Progress  # noqa: PLC0415 - as above
 
-            self._progress = Progress(
-                console=Console(stderr=True, markup=False, color_system=self._colours, no_color=False), transient=True
-            )
-            self._progress.start()
-        return self._progress
-
-
-class Waits:
+class WaitLog:
     """Says on stderr what an environment's tenant is waited for, and why, but not each time. A bar stays below it."""
 
     def __init__(self, output: Output, environment: str) -> None:
-        """Nothing is said where quiet was asked for."""
         self._output, self._environment = output, environment
         self._reason, self._said = "", -math.inf
 
-    def tell(self, reason: str, text: str, seconds: float, /) -> None:
-        """Say a wait of so many seconds, unless it is short, or the last line is not old enough."""
+    def log(self, reason: str, text: str, seconds: float, /) -> None:
+        """Log a wait, unless it is short or the last line is recent."""
         now = time.monotonic()
         pause = _EVERY if reason == self._reason else _PATIENCE
         if seconds < _WORTH or now - self._said < pause:
@@ -104,8 +91,8 @@ class Waits:
         self._output.event("info", sanitize(text), form)
 
     @contextmanager
-    def answer(self, what: str) -> Iterator[None]:
-        """Say, while this lasts, that the named answer is waited for."""
+    def answer(self, name: str) -> Iterator[None]:
+        """Log the wait for the named response while the block runs."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         timer: asyncio.TimerHandle
@@ -114,7 +101,7 @@ class Waits:
             nonlocal timer
             timer = loop.call_later(_PATIENCE, tell)
             seconds = loop.time() - begin
-            self.tell(what, f"waiting for {what} ({math.floor(seconds)} s so far)", seconds)
+            self.log(name, f"waiting for {name} ({math.floor(seconds)} s so far)", seconds)
 
         timer = loop.call_later(_PATIENCE, tell)
         try:
@@ -125,7 +112,7 @@ class Waits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """Where one command prints, in which colours and form."""
+    """The output of one command: its colours, form and verbosity."""
 
     colour: str
     loudness: str
@@ -136,36 +123,31 @@ class Output:
     @classmethod
     def of(cls, options: argparse.Namespace) -> Output:
         """Read the options that every command takes."""
-        form = getattr(options, "format", "text")
-        return cls(
-            colour=options.color,
-            loudness=options.loudness,
-            log_format=options.log_format,
-            form=form,
-            asks=not options.no_input,
-        )
+        form, asks = getattr(options, "format", "text"), not options.no_input
+        log_format = options.log_format
+        return cls(colour=options.color, loudness=options.loudness, log_format=log_format, form=form, asks=asks)
 
     @property
     def paint(self) -> Style:
-        """Return how stdout is painted."""
+        """Return the style of stdout."""
         return self._paint(sys.stdout)
 
     @property
     def interactive(self) -> bool:
-        """Say whether a person can be asked."""
+        """Return whether a person can be asked."""
         return self.asks and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
     def result(self, text: str) -> None:
         """Print the result, or a part of it."""
-        shown = REDACTOR.redact(text)
-        sys.stdout.write(fitted(shown, sys.stdout) if self.form == "text" else shown)
+        redacted = REDACTOR.redact(text)
+        sys.stdout.write(wrap_for(redacted, sys.stdout) if self.form == "text" else redacted)
 
     def file_text(self, text: str) -> None:
-        """Print what is meant for a file or another program, such as YAML or a script: it is never wrapped."""
+        """Print text for a file or another program, such as YAML or a script: it is never wrapped."""
         sys.stdout.write(REDACTOR.redact(text))
 
     def flush(self) -> None:
-        """Hand everything printed so far to whoever reads it."""
+        """Flush stdout."""
         sys.stdout.flush()
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
@@ -173,12 +155,12 @@ class Output:
         sys.stdout.write(REDACTOR.dump_redacted(form) + "\n")
 
     def note(self, text: str) -> None:
-        """Say something beside the result, unless quiet."""
+        """Print a message on stderr, unless quiet."""
         if self.loudness != "quiet":
             self._log("info", text)
 
     def detail(self, text: str) -> None:
-        """Say something that only -v asks for."""
+        """Print a message on stderr under -v."""
         if self.loudness == "verbose":
             self._log("debug", text)
 
@@ -192,37 +174,37 @@ class Output:
             self._log(level, text)
 
     def warn(self, text: str) -> None:
-        """Say something that a person should know, quiet or not."""
+        """Print a warning, quiet or not."""
         self._log("warning", text)
 
-    def brief(self, findings: Sequence[Finding]) -> list[Finding]:
-        """Return the findings that text shows: what is merely worth knowing is left to -v."""
+    def without_infos(self, findings: Sequence[Finding]) -> list[Finding]:
+        """Return the findings without those of severity info, unless -v is set."""
         verbose = self.loudness == "verbose"
         return [finding for finding in findings if verbose or finding.severity != "info"]
 
     def findings(self, findings: Sequence[Finding], stream: IO[str]) -> None:
-        """Print findings about manifests, with carets where a person looks on."""
+        """Print findings about manifests, with carets on a terminal."""
         most = sys.maxsize if self.loudness == "verbose" else MAX_NAMED
         if not stream.isatty():
             stream.write(REDACTOR.redact(findings_text(findings, self._paint(stream), most)))
             return
         text = findings_with_carets(findings, self._paint(stream), width_of(stream), most)
-        stream.write(fitted(REDACTOR.redact(text), stream))
+        stream.write(wrap_for(REDACTOR.redact(text), stream))
 
     def failed(self, error: CxrouteError) -> None:
-        """Say why the command failed; under `--format json` as the one document on stdout."""
+        """Print the error; under `--format json` as the one document on stdout."""
         if self.form == "json":
             self.document({"error": error_document(error)})
         elif isinstance(error, ManifestError):
             self.findings(error.findings, sys.stderr)
-            sys.stderr.write(fitted(f"\n{error}.\n", sys.stderr))
+            sys.stderr.write(wrap_for(f"\n{error}.\n", sys.stderr))
         else:
             self._log("error", str(error))
 
     def bug(self, bug: Exception) -> CxrouteError:
-        """Say that the program itself is wrong, and return that as an error; where, only under -v."""
-        shown = f"{type(bug).__name__}: {sanitize(str(bug))}"
-        error = CxrouteError(f"this is a bug in cxroute ({shown}); -v shows where. Please report it.")
+        """Print an unexpected exception as a bug, under -v with its traceback, and return the error."""
+        description = f"{type(bug).__name__}: {sanitize(str(bug))}"
+        error = CxrouteError(f"this is a bug in cxroute ({description}); -v shows where. Please report it.")
         self.failed(error)
         if self.loudness == "verbose":
             sys.stderr.write(REDACTOR.redact("".join(traceback.format_exception(bug))))
@@ -234,8 +216,8 @@ class Output:
             sys.stderr.write(json.dumps({"level": level, "message": text}) + "\n")
         else:
             prefix = f"{level}: " if level in ("warning", "error") else ""
-            shown = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
-            sys.stderr.write(fitted(f"{shown}\n", sys.stderr))
+            line = f"{self._paint(sys.stderr)(_COLOURS[level], prefix)}{text}" if prefix else text
+            sys.stderr.write(wrap_for(f"{line}\n", sys.stderr))
 
     def _paint(self, stream: IO[str]) -> Style:
         return ansi_style if has_colours(stream, self.colour) else no_style
@@ -246,20 +228,19 @@ class Terminal:
     """Where a session prints and shows progress, how much it shows, and how it runs work that blocks."""
 
     output: Output
-    progress: Bar
+    progress: ProgressBar
     run_blocking: BlockingRunner = run_inline
 
     @classmethod
     def of(cls, output: Output) -> Terminal:
         """Return the terminal of a single environment."""
-        return cls(output, Bar(output))
+        return cls(output, ProgressBar(output))
 
     @property
     def limits(self) -> TextLimits:
         """Return how much of a plan text shows: everything with -v."""
-        return (
-            TextLimits(ALL_ROWS, ALL_ROWS) if self.output.loudness == "verbose" else TextLimits(severities=("warning",))
-        )
+        verbose = self.output.loudness == "verbose"
+        return TextLimits(ALL_ROWS, ALL_ROWS) if verbose else TextLimits(severities=("warning",))
 
     def print_banner(self, banner: str) -> None:
         """Print the line above a text result."""
@@ -267,43 +248,36 @@ class Terminal:
             self.output.result(banner)
 
 
-_COLOURS = {"warning": "yellow", "error": "red"}
-
-
 def error_document(error: CxrouteError) -> dict[str, Any]:
-    """Return an error in JSON: what kind, what to say, with which exit code the program ends, every finding."""
-    form: dict[str, Any] = {
-        "kind": error.kind,
-        "message": str(error),
-        "exitCode": error.exit_code,
-    }
+    """Return an error in JSON: kind, message, exit code, and every finding."""
+    form: dict[str, Any] = {"kind": error.kind, "message": str(error), "exitCode": error.exit_code}
     if isinstance(error, ManifestError):
         form["findings"] = [finding_to_json(finding) for finding in error.findings]
     return form
 
 
 @dataclass(frozen=True, slots=True)
-class Part(Output):
+class BufferedOutput(Output):
     """The output of one environment; `kept` is what it would have printed by itself."""
 
     environment: str
-    kept: list[str] = field(default_factory=list)
+    buffer: list[str] = field(default_factory=list)
 
     def result(self, text: str) -> None:
-        """Keep the result, or a part of it; secrets are taken out where it is printed."""
-        self.kept.append(text)
+        """Keep the result, or a part of it; secrets are redacted when it is printed."""
+        self.buffer.append(text)
 
     def document(self, form: Any) -> None:  # noqa: ANN401 - any JSON
         """Keep the environment's JSON document."""
-        self.kept.append(REDACTOR.dump_redacted(form))
+        self.buffer.append(REDACTOR.dump_redacted(form))
 
     def flush(self) -> None:
         """Do nothing: nothing is printed yet."""
 
     def failed(self, error: CxrouteError) -> None:
-        """Say why this environment failed, and keep it under `--format json`."""
+        """Print this environment's error; under `--format json` keep it as its document."""
         if self.form == "json":
-            self.kept.clear()  # one document for each environment
+            self.buffer.clear()  # one document for each environment
             self.document({"environment": self.environment, "error": error_document(error)})
         elif isinstance(error, ManifestError):
             self._log("error", f"{error}:")

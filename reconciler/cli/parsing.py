@@ -1,9 +1,4 @@
-"""Parsing one command's options; argparse is imported here, and so not by --help and --version.
-
-argparse, not click: `import click` alone costs five bare interpreters' CPU, and --help may cost three
-(benchmarks/README.md). Each command is a module with `options(parser)` and `run(options, output)`. Options before and
-after the command are the same options.
-"""
+"""The parser of one command. argparse, because importing click alone costs more than --help may cost in total."""
 
 from __future__ import annotations
 
@@ -11,10 +6,10 @@ import argparse
 import copy
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
-from reconciler.cli.arguments import COMMANDS, SHARED, nearest
-from reconciler.cli.stdio import fitted, width_of
+from reconciler.cli.arguments import COMMANDS, SHARED, suggestion
+from reconciler.cli.stdio import width_of, wrap_for
 from reconciler.errors import UsageError
 from reconciler.render.text.wrap import wrap_line
 
@@ -25,9 +20,16 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
+_ENVIRONMENT: Final = (
+    "which Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take several, as"
+    " -e a -e b or -e a,b"
+)
+_COLOURS: Final = "colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)"
+_QUIET: Final = "only results and errors; plan and drift print counts, refusals and who is affected"
+
 
 class CommandModule(Protocol):
-    """What a command's module offers."""
+    """The interface of a command's module."""
 
     def options(self, parser: argparse.ArgumentParser) -> None:
         """Add the command's own options."""
@@ -36,21 +38,21 @@ class CommandModule(Protocol):
         """Do it and return the exit code; raises the errors of `reconciler.errors`."""
 
 
-class Once(argparse.Action):
+class StoreOnce(argparse.Action):
     """An option that takes one value. A second value is an error, because one of the two would be ignored."""
 
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
     ) -> None:
         """Store the value. Raises UsageError for the second one."""
-        given = vars(namespace).setdefault("_given", set())
-        if option and self.dest in given:
+        stored = vars(namespace).setdefault("_given", set())
+        if option and self.dest in stored:
             parser.error(f"{'/'.join(self.option_strings)} is given twice, and takes one value: leave one out")
-        given.add(self.dest)
+        stored.add(self.dest)
         setattr(namespace, self.dest, values)
 
 
-class Accumulate(argparse.Action):
+class JoinValues(argparse.Action):
     """An option whose values are joined with commas, so that `-e a -e b` is `-e a,b`."""
 
     def __call__(
@@ -63,7 +65,7 @@ class Accumulate(argparse.Action):
             setattr(namespace, self.dest, values if earlier is None else f"{earlier},{values}")
 
 
-class Help(argparse.RawDescriptionHelpFormatter):
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help that is as wide as the terminal; words, and commands in backticks, stay whole."""
 
     def __init__(self, prog: str) -> None:
@@ -82,9 +84,9 @@ class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError (exit 64) where argparse would exit with 2."""
 
     def __init__(self, prog: str | None = None, **options: Any) -> None:  # noqa: ANN401 - whatever argparse takes
-        super().__init__(prog, allow_abbrev=False, formatter_class=Help, **options)
+        super().__init__(prog, allow_abbrev=False, formatter_class=HelpFormatter, **options)
         self.color = False  # from Python 3.14 on argparse paints its help, and --color would have no say in it
-        self.register("action", None, Once)
+        self.register("action", None, StoreOnce)
 
     def error(self, message: str) -> NoReturn:
         """Raise what argparse found wrong."""
@@ -96,55 +98,34 @@ class Parser(argparse.ArgumentParser):
         """Parse all words. Raises UsageError with the nearest option for an unknown one."""
         options, unknown = self.parse_known_args(args, namespace)
         if unknown:
-            hint = nearest(unknown[0].partition("=")[0], self._option_string_actions)
+            hint = suggestion(unknown[0].partition("=")[0], self._option_string_actions)
             self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
         return options
 
     def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """Print the help, wrapped to the terminal, with one line for the options of every command."""
-        shown = copy.copy(self)
-        shown.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))
-        stream = file or sys.stdout
-        stream.write(fitted(shown.format_help(), sys.stdout))
+        parser = copy.copy(self)
+        parser.epilog = "\n\n".join(filter(None, (f"Also: {SHARED}", self.epilog)))
+        (file or sys.stdout).write(wrap_for(parser.format_help(), sys.stdout))
 
 
-def parser_of(name: str, module: CommandModule) -> Parser:
+def command_parser(name: str, module: CommandModule) -> Parser:
     """Return the parser of one command, with the options that every command takes. Its help leaves those out."""
     parser = Parser(f"cxroute {name}", description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.")
     module.options(parser)
-    for action in shared(parser):
+    for action in add_common_options(parser):
         action.help = argparse.SUPPRESS
     return parser
 
 
-def shared(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """Add the options that every command takes, before or after its name, and return them."""
     add = parser.add_argument_group("options of every command").add_argument
     return [
-        add(
-            "-e",
-            "--environment",
-            metavar="ENV",
-            action=Accumulate,
-            help="which Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take"
-            " several, as -e a -e b or -e a,b",
-        ),
+        add("-e", "--environment", metavar="ENV", action=JoinValues, help=_ENVIRONMENT),
         add("-m", "--manifests", metavar="DIR", default="manifests", help="manifest directory (default: manifests)"),
-        add(
-            "--color",
-            choices=("auto", "always", "never"),
-            default="auto",
-            help="colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)",
-        ),
-        add(
-            "-q",
-            "--quiet",
-            dest="loudness",
-            action="store_const",
-            const="quiet",
-            default="normal",
-            help="only results and errors; plan and drift print counts, refusals and who is affected",
-        ),
+        add("--color", choices=("auto", "always", "never"), default="auto", help=_COLOURS),
+        add("-q", "--quiet", dest="loudness", action="store_const", const="quiet", default="normal", help=_QUIET),
         add("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="say more"),
         add("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr"),
         add("--no-input", action="store_true", help="never ask"),

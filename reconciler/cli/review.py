@@ -18,17 +18,13 @@ if TYPE_CHECKING:
 
     from reconciler.cli.session import Session
 
-
 _LARGEST: Final = 128 * MIB
 _SEVERAL: Final = re.compile(r'\s*\{\s*"environments"\s*:')
 """How a file begins that holds the plans of several environments: it has this one field."""
 
 
-def read_saved(options: argparse.Namespace) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
-    """Return the saved plan, or the plans of several environments by name; for one that was not planned, why not.
-
-    Raises UsageError for a file without plans, and for one that does not fit the options; RefusedError as `read` does.
-    """
+def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, ReviewedPlan | str]:
+    """Return the saved plan, or plans by environment, with an error's text for a failed one. Raises UsageError."""
     path = Path(options.plan)
     try:
         text = read_text(path, _LARGEST)
@@ -59,7 +55,7 @@ def _plan(form: Any, name: str) -> ReviewedPlan | str:  # noqa: ANN401 - any JSO
     return str(form["error"]["message"]) if "error" in form else read_saved_plan(json.dumps(form), name)
 
 
-def bound(session: Session, reviewed: ReviewedPlan) -> Session:
+def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
     """Return the session with a reviewed plan's options and traffic sample. Raises RefusedError if these changed."""
     if session.environment.owner != reviewed.owner:
         owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"

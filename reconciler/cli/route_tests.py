@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from reconciler.cli.command_line import program
-from reconciler.cli.conversation import arguments
-from reconciler.cli.environments.choose import choose, separate
+from reconciler.cli.conversation import conversation_words
+from reconciler.cli.environments.choose import choose_environment, split_names
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.render.text.route_tests import join_names
 
@@ -20,41 +20,35 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
 
 
-def asked_for(manifests: Manifests, names: str | None) -> tuple[str, ...]:
+def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:
     """Return the environments that -e names, else all and the sandbox. Raises UsageError for an unknown one."""
     if names:
-        return tuple(choose(manifests, name).name for name in separate(names))
+        return tuple(choose_environment(manifests, name).name for name in split_names(names))
     return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
 
 
-def tested(manifests: Manifests, only: str | None, name: str) -> bool:
-    """Say whether the route tests are meant for an environment.
-
-    They are not for the built-in sandbox, unless -e names it, it has a document of its own, or there is no other.
-    """
+def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
+    """Return whether route tests are meant for an environment: the built-in sandbox only if it is named or alone."""
     return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
 
 
-def failures(checked: Sequence[Checked], directory: str) -> list[Finding]:
-    """Return a finding for each test that fails; one that fails alike in several environments is said once.
-
-    The hint is the command that explains the conversation, with the manifests of `directory`.
-    """
+def failure_findings(checked: Sequence[Checked], directory: str) -> list[Finding]:
+    """Return a finding for each distinct failure; the hint is the command that explains it."""
     alike: dict[Finding, list[RouteTestResult]] = {}
-    for tried in (one for each in checked for one in each.tried):
-        if tried.failure:
-            alike.setdefault(tried.failure, []).append(tried)
+    for result in (result for each in checked for result in each.tried):
+        if result.failure:
+            alike.setdefault(result.failure, []).append(result)
     environments = {each.environment.name: each for each in checked}
-    found = [_finding(failure, tried, environments, directory) for failure, tried in alike.items()]
-    return sorted(found, key=lambda finding: finding.source or ("", 0, 0))
+    findings = [_finding(failure, results, environments, directory) for failure, results in alike.items()]
+    return sorted(findings, key=lambda finding: finding.source or ("", 0, 0))
 
 
 def _finding(
-    failure: Finding, tried: Sequence[RouteTestResult], environments: Mapping[str, Checked], directory: str
+    failure: Finding, results: Sequence[RouteTestResult], environments: Mapping[str, Checked], directory: str
 ) -> Finding:
-    where = f", in {join_names(one.environment for one in tried)}" if len(environments) > 1 else ""
-    checked = environments[tried[0].environment]
-    words = arguments(tried[0].conversation, checked.environment.attributes)
+    where = f", in {join_names(result.environment for result in results)}" if len(environments) > 1 else ""
+    checked = environments[results[0].environment]
+    words = conversation_words(results[0].conversation, checked.environment.attributes)
     live = ["--live"] * (checked.rules == "live")
     command = [*program(directory), "explain", "-e", checked.environment.name, *live, *words]
     why = f"why: {shlex.join(command)}" if words else ""

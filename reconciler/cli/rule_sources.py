@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Side:
-    """What was asked for: `kind` is live, manifests or file; a file has no session."""
+class RuleSource:
+    """One side of a diff: `kind` is live, manifests or file; a file has no session."""
 
-    written: str
+    name: str
     kind: str
     session: Session | None
 
@@ -41,74 +41,69 @@ class Side:
 
     @property
     def simulated(self) -> bool:
-        """Say whether these are live rules of no tenant."""
+        """Return whether these are live rules of the simulated tenant."""
         return self.kind == "live" and self.session is not None and self.session.simulated
 
 
-def side(written: str, options: argparse.Namespace, output: Output) -> Side:
+def parse_source(name: str, options: argparse.Namespace, output: Output) -> RuleSource:
     """Read one side's name. Raises UsageError and ManifestError."""
-    kind, colon, environment = written.partition(":")
+    kind, colon, environment = name.partition(":")
     if not colon or kind not in ("live", "manifests"):
-        return Side(written, "file", None)
+        return RuleSource(name, "file", None)
     if not environment:
         raise UsageError(f"{kind}: is of which environment? Say {kind}:prod, for example")
-    return Side(written, kind, open_session(options, output, environment))
+    return RuleSource(name, kind, open_session(options, output, environment))
 
 
-def evaluation(left: Side, right: Side) -> Evaluation:
+def evaluation(first: RuleSource, second: RuleSource) -> Evaluation:
     """Return the order in which priorities are tried. Raises UsageError where the sides differ in it."""
-    orders = {one.session.environment.api.evaluation for one in (left, right) if one.session}
+    orders = {source.session.environment.api.evaluation for source in (first, second) if source.session}
     if len(orders) > 1:
-        raise UsageError(
-            f"{sanitize(left.written)} and {sanitize(right.written)} cannot be compared:"
-            f" one tries the lowest priority"
-            " first, the other the highest (api.evaluation)"
-        )
+        order = "one tries the lowest priority first, the other the highest (api.evaluation)"
+        raise UsageError(f"{sanitize(first.name)} and {sanitize(second.name)} cannot be compared: {order}")
     return orders.pop() if orders else "lowest-first"
 
 
-def labels(left: Side, right: Side) -> dict[str, str]:
-    """Return what people call the attributes that the API knows by longer names; in two files, the usual ones."""
-    names = [one.session.environment.attributes for one in (left, right) if one.session] or [Attributes()]
-    return {long: short for one in names for long, short in ((one.intent, "intent"), (one.confidence, "confidence"))}
+def labels(first: RuleSource, second: RuleSource) -> dict[str, str]:
+    """Return the short labels of the attributes that the API knows by longer names; for two files, the defaults."""
+    attributes = [source.session.environment.attributes for source in (first, second) if source.session]
+    return {
+        name: label
+        for names in attributes or [Attributes()]
+        for name, label in ((names.intent, "intent"), (names.confidence, "confidence"))
+    }
 
 
-def types(left: Side, right: Side) -> Types:
-    """Return the types of attributes on which the Environments of both sides agree; a file has none."""
-    first, *others = [endpoint_types(one.session.environment) for one in (left, right) if one.session] or [{}]
-    return {name: known for name, known in first.items() if all(other.get(name) == known for other in others)}
+def types(first: RuleSource, second: RuleSource) -> Types:
+    """Return the types of attributes on which the Environments of both sources agree; a file has none."""
+    environments = [source.session.environment for source in (first, second) if source.session]
+    shared, *further = [endpoint_types(environment) for environment in environments] or [{}]
+    return {name: type_ for name, type_ in shared.items() if all(known.get(name) == type_ for known in further)}
 
 
-def read(left: Side, right: Side) -> tuple[RuleList, RuleList]:
-    """Return both sides' rules, with queues that can be compared.
-
-    Within one environment and in files a queue is its id. Between two environments, where ids differ anyway, it is
-    its name, or, between two manifests, what those call it: one alias means the same queue everywhere.
-    """
-    sides = (left, right)
-    tenants = _tenants(left, right)
-    across = left.environment != right.environment and "" not in (left.environment, right.environment)
-    if across and left.kind == right.kind == "manifests":
-        return _as_called(left), _as_called(right)
-    found = [_file(one.written) if one.session is None else _of(one, one.session, tenants) for one in sides]
+def read_sources(first: RuleSource, second: RuleSource) -> tuple[RuleList, RuleList]:
+    """Return the rules of both sources. Across environments queues are compared by name or alias, else by id."""
+    sources = (first, second)
+    tenants: dict[str, LiveState] = {}
+    for source in sources:
+        tenant_needed = source.kind == "live" or "file" in (first.kind, second.kind)
+        if source.session and source.environment not in tenants and tenant_needed:
+            tenants[source.environment] = read_tenant(source.session)
+    across = first.environment != second.environment and "" not in (first.environment, second.environment)
+    if across and first.kind == second.kind == "manifests":
+        return _read_by_alias(first), _read_by_alias(second)
+    lists = [
+        _read_file(source.name) if source.session is None else _read_environment(source, source.session, tenants)
+        for source in sources
+    ]
     if across:
-        found = [rules.by_name() for rules in found]
-    return found[0], found[1]
+        lists = [rules.by_name() for rules in lists]
+    return lists[0], lists[1]
 
 
-def _tenants(left: Side, right: Side) -> dict[str, LiveState]:
-    """Read the tenants whose rules are asked for, or whose queues a file names by their ids."""
-    found: dict[str, LiveState] = {}
-    for one in (left, right):
-        if one.session and one.environment not in found and (one.kind == "live" or "file" in (left.kind, right.kind)):
-            found[one.environment] = read_tenant(one.session)
-    return found
-
-
-def _of(one: Side, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
-    """Return the rules of an environment. Raises ManifestError."""
-    manifests, environment, tenant = session.manifests, session.environment, tenants.get(one.environment)
-    if tenant is not None and one.kind == "manifests":
+def _read_environment(source: RuleSource, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
+    manifests, environment, tenant = session.manifests, session.environment, tenants.get(source.environment)
+    if tenant is not None and source.kind == "manifests":
         catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
         entries = desired_entries(expand_manifests(manifests, environment, catalogue))
         return RuleList(entries, {queue.id: queue.name for queue in tenant.queues})
@@ -118,27 +113,24 @@ def _of(one: Side, session: Session, tenants: Mapping[str, LiveState]) -> RuleLi
     return RuleList(live_entries(tenant.rules, desired), {queue.id: queue.name for queue in tenant.queues})
 
 
-def _as_called(one: Side) -> RuleList:
-    """Return the rules of manifests with queues as the manifests call them. Raises ManifestError."""
-    if one.session is None:
-        raise AssertionError(one.written)
-    catalogue = OfflineQueueResolver(one.environment, {})
-    desired = expand_manifests(one.session.manifests, one.session.environment, catalogue)
+def _read_by_alias(source: RuleSource) -> RuleList:
+    if source.session is None:
+        raise AssertionError(source.name)
+    catalogue = OfflineQueueResolver(source.environment, {})
+    desired = expand_manifests(source.session.manifests, source.session.environment, catalogue)
     return RuleList(desired_entries(desired), catalogue.names)
 
 
-def _file(written: str) -> RuleList:
-    """Read a file of rules: those with our marker by their address. Raises UsageError."""
+def _read_file(path: str) -> RuleList:
     try:
-        export = read_rules_file(written)
+        export = read_rules_file(path)
     except UsageError as error:
-        if Path(written).suffix:
+        if Path(path).suffix:
             raise
         raise UsageError(f"{error}; a side is live:ENV, manifests:ENV or a JSON file") from None
     entries = []
-    for one in export.rules:
-        address = one.marker.address if one.marker else None
-        entries.append(
-            RoutingEntry(name=str(address) if address else one.rule.name, rule=one.rule, id=one.id, address=address)
-        )
+    for live in export.rules:
+        address = live.marker.address if live.marker else None
+        name = str(address) if address else live.rule.name
+        entries.append(RoutingEntry(name=name, rule=live.rule, id=live.id, address=address))
     return RuleList(tuple(entries), export.queues)

@@ -1,9 +1,4 @@
-"""What several machines share for `serve`: where its Redis is, and the endpoint's memory there.
-
-The endpoint over an environment's client: what the manifests say of events, and what is counted.
-
-Who may reach the endpoint, and where: what `serve` is told on its command line and in the environment, checked.
-"""
+"""The settings of `serve`, checked, and the endpoint over an environment's client, with Redis or without."""
 
 from __future__ import annotations
 
@@ -47,21 +42,17 @@ if TYPE_CHECKING:
     Among = Callable[[Dependencies], Dependencies]
     """Makes of the surroundings of one process those of one of several."""
 
-
-DEADLINE: Final = 5.0
-"""Seconds for a request; the bot's platform gives up after eight."""
-_ONCE: Final = 60.0
-"""Seconds between two advices."""
-_WAITING: Final = (16, 1000)
-"""Requests under way at the least and at the most."""
+DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up after eight
+_ONCE: Final = 60.0  # seconds between two advices
+_WAITING: Final = (16, 1000)  # Requests under way at the least and at the most
 
 
-def endpoint(
+def build_endpoint(
     options: argparse.Namespace,
     session: Session,
-    admitted: Admitted,
+    settings: ServeSettings,
     client: ContextClient,
-    among: Callable[[Dependencies], Dependencies],
+    join_cluster: Callable[[Dependencies], Dependencies],
 ) -> ContextApp:
     """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
 
@@ -83,82 +74,71 @@ def endpoint(
             "cxroute_upstream_outages": circuit.opened,
         }
 
-    surroundings = Dependencies(
-        now=utc_now,
-        ready=client.is_ready,
-        log=log,
-        log_label=hashed if options.hash_conversations else str,
-        gauges=gauges,
-    )
-    limits = Limits(most_waiting(session.environment.api.requests_per_second), DEADLINE)
+    log_label = hash_conversation if options.hash_conversations else str
+    surroundings = Dependencies(now=utc_now, ready=client.is_ready, log=log, log_label=log_label, gauges=gauges)
+    limits = Limits(max_waiting(session.environment.api.requests_per_second), DEADLINE)
     return build_context_app(
-        write, admitted.keys, admitted.secrets, policy(options, session), among(surroundings), limits
+        write, settings.keys, settings.secrets, event_policy(options, session), join_cluster(surroundings), limits
     )
 
 
-def most_waiting(rate: float) -> int:
+def max_waiting(rate: float) -> int:
     """Return how many requests may be under way: what fits into the deadline at the tenant's rate."""
     least, most = _WAITING
     return int(min(max(rate * DEADLINE * 0.8, least), most))
 
 
-def most_calls(rate: float) -> int:
-    """Return how many calls may be under way, where nobody said it: what goes out in 0.8 seconds.
-
-    Enough that some slow conversations do not keep the others waiting (W10); so few that a tenant that falls silent
-    gets no more than 60 at 50 a second until that is noticed, probes among them (W11).
-    """
+def max_calls(rate: float) -> int:
+    """Return how many calls may be under way by default: those of 0.8 seconds (W10, W11)."""
     least, most = _WAITING
     return int(min(max(rate * 0.8, least), most))
 
 
-def policy(options: argparse.Namespace, session: Session) -> EventPolicy:
-    """Return what the environment says of events."""
+def event_policy(options: argparse.Namespace, session: Session) -> EventPolicy:
+    """Return the environment's policy for events."""
     names, context = session.environment.attributes, session.environment.context
     return EventPolicy(
         names=AttributeNames(names.intent, names.confidence, names.updated_at),
         fallback=FallbackPolicy(context.below.intent, context.min_confidence or 0) if context.below else None,
         known_intents=frozenset(intent for loaded in session.manifests.intents for intent in loaded.document.intents),
-        explain=explaining(session) if options.explain else None,
+        explain=route_explainer(session) if options.explain else None,
         ignored_conversations=ignored_conversations(session.environment),
     )
 
 
-def explaining(session: Session) -> Callable[[Mapping[str, Any]], Any]:
-    """Return what says which rule and queue the manifests choose: the evaluation of `cxroute explain`."""
+def route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
+    """Return a function that names the rule and queue for attributes, as `cxroute explain` does."""
     desired, queues = desire_offline(session.manifests, session.environment)
     where = f"the manifests of {session.environment.name}"
     entries, names = desired_entries(desired), RuleNames(where, queues.names, desired.labels)
 
     def route(attributes: Mapping[str, Any]) -> dict[str, Any]:
-        given = canonical_attributes(
-            {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
-        )
-        found = explain_document(
-            explain(entries, convert_endpoint_values(desired.types, given), session.environment), names
-        )
-        return {"rule": found["winner"], **{key: found[key] for key in ("destination", "otherwise") if key in found}}
+        scalars = {name: item for name, item in attributes.items() if isinstance(item, str | int | float)}
+        canonical = canonical_attributes(scalars)
+        explanation = explain(entries, convert_endpoint_values(desired.types, canonical), session.environment)
+        document = explain_document(explanation, names)
+        places = ((key, document[key]) for key in ("destination", "otherwise") if key in document)
+        return {"rule": document["winner"], **dict(places)}
 
     return route
 
 
 class Advice:
-    """Says in the log what an operator has to do, once a minute at most."""
+    """Logs advice for the operator, at most once a minute."""
 
     def __init__(self, log: Callable[[str], object], clock: Callable[[], float]) -> None:
-        """`clock` is monotonic."""
         self._log, self._clock = log, clock
         self._next = clock()
 
     def __call__(self, text: str) -> None:
-        """Say it, unless it was said a moment ago."""
+        """Log the advice, unless one was logged within the minute."""
         if self._clock() >= self._next:
             self._next = self._clock() + _ONCE
             self._log(json.dumps({"event": "advice", "advice": text}))
 
 
-def hashed(conversation: str) -> str:
-    """Return a name for a conversation that does not say which it is, and is the same every time."""
+def hash_conversation(conversation: str) -> str:
+    """Return a stable hash in place of a conversation's id."""
     return hashlib.sha256(conversation.encode()).hexdigest()[:16]
 
 
@@ -170,39 +150,31 @@ _SEEN: Final = (
 
 
 def shared_url(option: str | None) -> str:
-    """Return the URL of --shared, or of its variable, or of the file that names; "" where nothing is shared.
-
-    Raises UsageError, which repeats none of it: it may hold a password.
-    """
-    said = option if option is not None else os.environ.get(_SHARED, "") or _filed()
-    if not said:
+    """Return the URL of --shared or its variable, or "". Raises UsageError, which repeats none of it."""
+    url = option if option is not None else os.environ.get(_SHARED, "") or text_of_variable(_SHARED, UsageError)
+    if url == "" and option is None:
+        raise UsageError(f"the file that {_SHARED}_FILE names is empty")
+    if not url:
         return ""
-    REDACTOR.add(said)
+    REDACTOR.add(url)
     try:
         from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
         raise missing_extra("--shared") from error
-    password = split_url(said).password
+    password = split_url(url).password
     REDACTOR.add(*([password, unquote(password)] if password else []))
     try:
-        connection_factory(said, None)
+        connection_factory(url, None)
     except ValueError as error:
         raise UsageError(f"--shared, or ${_SHARED}: {error}") from None
     if option and password:
         log(json.dumps({"event": "advice", "advice": _SEEN}))
-    return said
-
-
-def _filed() -> str:
-    url = text_of_variable(_SHARED, UsageError)
-    if url == "":
-        raise UsageError(f"the file that {_SHARED}_FILE names is empty")
-    return url or ""
+    return url
 
 
 @asynccontextmanager
-async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
-    """Take part in what the machines of an environment share; without a URL nothing is shared."""
+async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[Among]:
+    """Join the instances that share a Redis; without a URL nothing is shared."""
     if not url:
         yield lambda alone: alone
         return
@@ -215,15 +187,9 @@ async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIte
     connect = connection_factory(url, os.environ.get("CXROUTE_CA_FILE"))
     shared = RedisState(lambda broken: RedisConnection(connect, broken), f"cxroute:{environment}")
     turns, ids = RedisLocks(shared, ConversationLocks(time.monotonic)), RedisMessageIds(shared, time.monotonic)
-    keeper = ClusterMembership(
-        shared,
-        turns,
-        ids,
-        PaceControl(
-            client.rate_limiter.set_share, client.rate_limiter.pause, lambda: client.rate_limiter.pause_seconds
-        ),
-        log,
-    )
+    limiter = client.rate_limiter
+    pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
+    keeper = ClusterMembership(shared, turns, ids, pace, log)
 
     def among(alone: Dependencies) -> Dependencies:
         async def ready() -> bool:
@@ -248,8 +214,8 @@ _KEYS, _SECRETS = "CXROUTE_API_KEYS", "CXROUTE_WEBHOOK_SECRETS"
 _LAST_PORT: Final = 65_535
 
 
-class Admitted(NamedTuple):
-    """Where the endpoint listens, what it shares with other machines, and what opens it."""
+class ServeSettings(NamedTuple):
+    """The endpoint's port, its shared Redis, its keys and its secrets."""
 
     port: int
     shared: str
@@ -257,36 +223,35 @@ class Admitted(NamedTuple):
     secrets: tuple[str, ...]
 
 
-def checked(options: argparse.Namespace) -> Admitted:
-    """Return what the command line and the environment say. Raises UsageError, also where it makes no sense."""
-    admitted = Admitted(_port(options.port), shared_url(options.shared), _listed(_KEYS), _listed(_SECRETS))
-    if not admitted.keys and not admitted.secrets and not is_loopback(options.host):
+def read_settings(options: argparse.Namespace) -> ServeSettings:
+    """Return the settings of the command line and the environment. Raises UsageError."""
+    settings = ServeSettings(_port(options.port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
+    if not settings.keys and not settings.secrets and not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
     try:
-        build_context_app(_nowhere, admitted.keys, admitted.secrets)
+        build_context_app(_discard, settings.keys, settings.secrets)
     except SecretError as error:
         raise UsageError(f"{_SECRETS}: {error}") from error
-    return admitted
+    return settings
 
 
 def _port(option: str | None) -> int:
-    said = option if option is not None else os.environ.get("PORT") or "3000"
-    if not (said.isascii() and said.isdigit()) or int(said[:6]) > _LAST_PORT:
-        raise UsageError(f"port {said[:20]!r}: there are ports 0 to {_LAST_PORT}")
-    return int(said)
+    text = option if option is not None else os.environ.get("PORT") or "3000"
+    if not (text.isascii() and text.isdigit()) or int(text[:6]) > _LAST_PORT:
+        raise UsageError(f"port {text[:20]!r}: there are ports 0 to {_LAST_PORT}")
+    return int(text)
 
 
-async def _nowhere(_conversation: str, _attributes: Mapping[str, Any], _seconds: float) -> Any:  # noqa: ANN401 - any JSON
+async def _discard(_conversation: str, _attributes: Mapping[str, Any], _seconds: float) -> Any:  # noqa: ANN401 - any JSON
     await asyncio.sleep(0)
 
 
-def _listed(name: str) -> tuple[str, ...]:
-    """Read a variable, or the file that it names, as a list. Raises UsageError, which repeats none of it."""
+def _read_list(name: str) -> tuple[str, ...]:
     text = os.environ.get(name) or text_of_variable(name, UsageError)
-    found = tuple(one for one in map(str.strip, (text or "").replace("\n", ",").split(",")) if one)
-    if text is not None and not found:
+    values = tuple(value for value in map(str.strip, (text or "").replace("\n", ",").split(",")) if value)
+    if text is not None and not values:
         raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
-    if not all(one.isascii() and one.isprintable() and " " not in one for one in found):
+    if not all(value.isascii() and value.isprintable() and " " not in value for value in values):
         raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
-    REDACTOR.add(*found)
-    return found
+    REDACTOR.add(*values)
+    return values

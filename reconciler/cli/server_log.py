@@ -22,15 +22,11 @@ if TYPE_CHECKING:
     Put = Callable[[bytes], int]
     """Writes some bytes, and says how many. Raises BlockingIOError where there is no room, and other OSErrors."""
 
-
 _PIECE: Final = getattr(select, "PIPE_BUF", 4096)
 """Bytes that several processes can write to one pipe without mixing them."""
-_MOST: Final = 5000
-"""Lines that wait for room, some 1 MB; those that come then are counted, and lost."""
-_AGAIN: Final = 0.02
-"""Seconds until it is looked again whether there is room."""
-_LAST: Final = 1.0
-"""Seconds for what is left in the end."""
+_MOST: Final = 5000  # lines that wait for room, some 1 MB; those that come then are counted, and lost
+_AGAIN: Final = 0.02  # seconds until it is looked again whether there is room
+_LAST: Final = 1.0  # seconds for what is left in the end
 
 
 class Log:
@@ -46,7 +42,7 @@ class Log:
         self._put: Put = len
 
     def __call__(self, line: str) -> None:
-        """Write one line; without a loop that runs, at once."""
+        """Write one line; without a running loop, at once."""
         if len(self._lines) >= _MOST:
             self._lost += 1
             return
@@ -92,15 +88,11 @@ class Log:
                 self._lost += self._pieces[0].count(b"\n")
             rest = self._pieces[0][put:]
             self._pieces[:1] = [rest] if rest else []
-        self._say_lost()
-        return True
-
-    def _say_lost(self) -> None:
-        """Say how many lines are lost, once something can be said."""
         if self._lost:
             with contextlib.suppress(OSError):
                 self._way()(json.dumps({"event": "log", "lost": self._lost}).encode() + b"\n")
                 self._lost = 0
+        return True
 
     def _way(self) -> Put:
         if self._stream is not sys.stderr:
@@ -109,7 +101,6 @@ class Log:
 
 
 def _pieces(text: str) -> list[bytes]:
-    """Return lines as pieces that nobody else's come between."""
     coded = f"{text}\n".encode("utf-8", "backslashreplace")
     if len(coded) <= _PIECE:
         return [coded]
@@ -122,10 +113,7 @@ def _pieces(text: str) -> list[bytes]:
 
 
 def _way_to(stream: TextIO) -> Put:
-    """Return what writes to a stream, without waiting for a reader where the system can do that.
-
-    A pipe is opened once more: whoever else has it shall not find it changed.
-    """
+    """Return a function that writes to a stream without waiting; a pipe is reopened, so its other users keep it."""
     try:
         number = stream.fileno()
         mode = os.fstat(number).st_mode
@@ -153,5 +141,4 @@ def _said(stream: TextIO, piece: bytes) -> int:
     return len(piece)
 
 
-log: Final = Log()
-"""Of this process."""
+log: Final = Log()  # Of this process

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import check
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.environments.choose import SIMULATED, choose, chosen_name, expected_queues, utc_now
+from reconciler.cli.environments.choose import SIMULATED, choose_environment, chosen_name, expected_queues, utc_now
 from reconciler.cli.output import Output, Terminal
-from reconciler.cli.route_tests import failures
+from reconciler.cli.route_tests import failure_findings
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
@@ -41,17 +41,14 @@ class Session:
     """One environment of a command: its manifests, its options for planning, and the terminal."""
 
     manifests: Manifests
-    directory: str
-    """The directory of the manifests, as it was typed."""
+    directory: str  # the directory of the manifests, as it was typed
     environment: Environment
     options: PlanOptions
     terminal: Terminal
-    sample: TrafficSample | None = None
-    """The traffic sample for shares of conversations."""
+    sample: TrafficSample | None = None  # the traffic sample for shares of conversations
     live_file: LiveFile | None = None
     undo_request: UndoRequest | None = None
-    failed_tests: tuple[Finding, ...] = ()
-    """The route tests that fail offline, for the plan to show."""
+    failed_tests: tuple[Finding, ...] = ()  # the route tests that fail offline, for the plan to show
 
     @property
     def output(self) -> Output:
@@ -60,7 +57,7 @@ class Session:
 
     @property
     def simulated(self) -> bool:
-        """Say whether no tenant is contacted at all."""
+        """Return whether no tenant is contacted at all."""
         return self.environment.name == SANDBOX
 
     @property
@@ -87,17 +84,14 @@ class Session:
         """Return the words that a further command about this environment repeats."""
         return CommandLine(self.directory, ("-e", self.environment.name), self.options, self.undo_request)
 
-    def tested(self) -> Session:
-        """Return the session with the route tests that fail, offline. Raises ManifestError where rules are wrong.
-
-        The tests are about the manifests, and so do not keep anyone from undoing a run.
-        """
+    def with_test_results(self) -> Session:
+        """Return the session with the failed route tests; an undo runs none. Raises ManifestError for wrong rules."""
         if self.options.undo is not None or not any(loaded.document.tests for loaded in self.manifests.route_tests):
             return self
         checked = check(self.manifests, self.environment)
         if errors := [finding for finding in checked.findings if finding.severity == "error"]:
             raise ManifestError(errors)
-        return replace(self, failed_tests=tuple(failures([checked], self.directory)))
+        return replace(self, failed_tests=tuple(failure_findings([checked], self.directory)))
 
     def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
@@ -108,6 +102,7 @@ class Session:
             desired, advise = self.undo_request.target(*inputs, self.options, live)
         else:
             desired, advise = expand(*inputs, live, self.options), None
+        findings = (self.live_file.finding,) if self.live_file else ()
         return Planner(
             manifests=self.manifests,
             environment=self.environment,
@@ -118,7 +113,7 @@ class Session:
             allowed=allowed,
             reason=reason,
             advise=advise,
-            findings=(self.live_file.finding,) if self.live_file else (),
+            findings=findings,
             failed_tests=self.failed_tests,
         )
 
@@ -131,16 +126,13 @@ class Session:
             raise
         finally:
             self.terminal.progress.end()
-        asked = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
-        self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {asked}.")
+        requests = f"{client.rate_limiter.requests} requests, {client.rate_limiter.retries} of them repeated"
+        self.output.detail(f"Read {len(live.rules):,} rules and {len(live.queues):,} queues: {requests}.")
         return live
 
 
 def load_selected_manifests(options: argparse.Namespace, environment: str | None, undo: str | None = None) -> Manifests:
-    """Load the manifests. Raises ManifestError.
-
-    To undo a run the Environment is enough: errors elsewhere are findings of the plan.
-    """
+    """Load the manifests, or for an undo the Environment alone. Raises ManifestError."""
     try:
         return load_manifests(Path(options.manifests))
     except ManifestError:
@@ -152,12 +144,19 @@ def load_selected_manifests(options: argparse.Namespace, environment: str | None
 def open_session(options: argparse.Namespace, output: Output, environment: str | None = None) -> Session:
     """Load the manifests and choose the environment. Raises ManifestError and UsageError."""
     name = environment or options.environment
-    return session_in(load_selected_manifests(options, name), options, output, name)
+    return build_session(load_selected_manifests(options, name), options, output, name)
 
 
-def session_in(manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None) -> Session:
+def build_session(
+    manifests: Manifests, options: argparse.Namespace, output: Output, environment: str | None
+) -> Session:
     """Choose the environment. Raises ManifestError and UsageError."""
-    chosen = choose(manifests, environment)
+    chosen = choose_environment(manifests, environment)
+    sample = None
+    if getattr(options, "traffic", None):
+        sample = load_traffic(options.traffic, chosen.attributes)
+    elif hasattr(options, "traffic") and (loaded := manifests.environments.get(chosen.name)):
+        sample = declared_traffic(loaded, Path(options.manifests))
     planning = PlanOptions(
         only=tuple(getattr(options, "only", None) or ()),
         adopt=getattr(options, "adopt", False),
@@ -172,13 +171,5 @@ def session_in(manifests: Manifests, options: argparse.Namespace, output: Output
         environment=chosen,
         options=planning,
         terminal=Terminal.of(output),
-        sample=_sample(manifests, chosen, options) if hasattr(options, "traffic") else None,
+        sample=sample,
     )
-
-
-def _sample(manifests: Manifests, chosen: Environment, options: argparse.Namespace) -> TrafficSample | None:
-    """Read the traffic sample that the command names, else the Environment's. Raises UsageError and ManifestError."""
-    if options.traffic:
-        return load_traffic(options.traffic, chosen.attributes)
-    loaded = manifests.environments.get(chosen.name)
-    return declared_traffic(loaded, Path(options.manifests)) if loaded else None

@@ -13,32 +13,30 @@ from reconciler.errors import InterruptedRunError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-
 Result = TypeVar("Result")
 
 
 @dataclass(slots=True)
-class Stop:
-    """Whether a signal has come, and whether the run is past the point where it may just be dropped."""
+class Cancellation:
+    """The state of a run's cancellation: signalled or not, and past the first write or not."""
 
     requested: bool = False
     writing: bool = False
     task: asyncio.Task[object] | None = None
-    parts: list[Stop] = field(default_factory=list)
-    """Runs within the run, which hear of it too."""
+    children: list[Cancellation] = field(default_factory=list)  # Runs within the run, which hear of it too
 
-    def signalled(self) -> None:
-        """Take note of a signal; drop the run while nothing was written."""
+    def request(self) -> None:
+        """Record a signal; cancel the run while nothing was written."""
         self.requested = True
-        for part in self.parts:
-            part.signalled()
+        for part in self.children:
+            part.request()
         if not self.writing and self.task is not None:
             self.task.cancel()
 
 
 @contextlib.contextmanager
-def ending_at_once() -> Iterator[None]:
-    """While a person is asked, a signal ends the question: the loop, which waits for the answer, could not."""
+def abort_on_signal() -> Iterator[None]:
+    """End a question to the user on a signal: the blocked event loop could not."""
 
     def end(_number: int, _frame: object) -> None:
         raise InterruptedRunError("interrupted; nothing was written")
@@ -51,16 +49,16 @@ def ending_at_once() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def run_interruptibly(command: Callable[[Stop], Awaitable[Result]]) -> Result:
+def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> Result:
     """Run a command's coroutine. Raises InterruptedRunError when a signal came before it wrote anything."""
 
     async def guarded() -> Result:
-        stop = Stop(task=asyncio.current_task())
+        stop = Cancellation(task=asyncio.current_task())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             # Windows has no such handlers; there Ctrl-C ends the run at once.
             with contextlib.suppress(NotImplementedError):
-                loop.add_signal_handler(number, stop.signalled)
+                loop.add_signal_handler(number, stop.request)
         try:
             return await command(stop)
         except asyncio.CancelledError:

@@ -1,7 +1,4 @@
-"""stdout and stderr that nobody may be reading: what cannot be said is left unsaid, and nothing else changes.
-
-What a stream's terminal can show: how wide its lines are, and whether it has colours.
-"""
+"""stdout and stderr: their width and colours, and no error where their reader is gone."""
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 _NARROWEST: Final = 60
 _USUAL: Final = 80
 
 
-def fitted(text: str, stream: IO[str]) -> str:
+def wrap_for(text: str, stream: IO[str]) -> str:
     """Return the text wrapped to the stream's terminal; where there is none, the text as it is."""
     if not stream.isatty():
         return text
@@ -41,7 +37,7 @@ def width_of(stream: IO[str]) -> int:
 
 
 def has_colours(stream: IO[str], setting: str) -> bool:
-    """Say whether a stream is painted: as --color says, else $NO_COLOR, else $FORCE_COLOR, else on a terminal."""
+    """Return whether a stream is painted: as --color says, else $NO_COLOR, else $FORCE_COLOR, else on a terminal."""
     if setting != "auto":
         return setting == "always"
     if os.environ.get("NO_COLOR"):
@@ -51,8 +47,8 @@ def has_colours(stream: IO[str], setting: str) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
-class Outlet:
-    """A stream whose reader may go: what is written after that goes nowhere. Everything else is the stream's own."""
+class GuardedStream:
+    """A stream that discards output once its reader is gone; everything else is the stream's own."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -62,20 +58,20 @@ class Outlet:
     def write(self, text: str) -> int:
         """Write, if anybody reads."""
         self.used = True
-        with self._unheard():
+        with self._ignoring_broken_pipe():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Hand over what was written, if anybody reads."""
-        with self._unheard():
+        with self._ignoring_broken_pipe():
             self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
         return getattr(self._stream, name)
 
     @contextmanager
-    def _unheard(self) -> Iterator[None]:
+    def _ignoring_broken_pipe(self) -> Iterator[None]:
         try:
             yield
         except BrokenPipeError:
@@ -89,7 +85,7 @@ def silence(stream: TextIO) -> None:
 
 
 @contextmanager
-def outlets() -> Iterator[None]:
+def guard_stdio() -> Iterator[None]:
     """Make outlets of stdout and stderr; where there is none at all, as some schedulers start programs, of nothing."""
     before = sys.stdout, sys.stderr
     with contextlib.ExitStack() as stack:
@@ -99,7 +95,7 @@ def outlets() -> Iterator[None]:
                 stream = stack.enter_context(open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123 - a device
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="backslashreplace")
-            setattr(sys, name, cast("TextIO", Outlet(stream)))
+            setattr(sys, name, cast("TextIO", GuardedStream(stream)))
         try:
             yield
         finally:

@@ -33,7 +33,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what makes no sense together. Raises UsageError."""
+    """Raise UsageError for options that exclude each other."""
     if options.undo is None:
         return
     if options.adopt or options.keep_drift:
@@ -42,7 +42,7 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError("--undo is about a run in one environment: say -e with its name")
 
 
-def undone(session: Session, options: argparse.Namespace) -> Session:
+def with_undo(session: Session, options: argparse.Namespace) -> Session:
     """Return the session with the run that its options undo, if any. Raises UsageError and RefusedError."""
     name, journal = session.options.undo, options.journal
     if name is None:
@@ -58,13 +58,11 @@ def undone(session: Session, options: argparse.Namespace) -> Session:
     return replace(session, options=chosen, undo_request=request)
 
 
-def way_back(session: Session, made: Plan, report: ApplyReport) -> Iterator[str]:
+def undo_hints(session: Session, plan: Plan, report: ApplyReport) -> Iterator[str]:
     """Yield what to know after an apply: what the next one makes of an undo, and how to undo this one."""
-    for finding in made.findings if session.undo_request else ():
+    for finding in plan.findings if session.undo_request else ():
         if finding.code == REAPPLIED:
             yield f"{finding.message[:1].upper()}{sanitize(finding.message[1:])}: {sanitize(finding.hint)}."
     if report.run_id and any(isinstance(outcome, Applied | UnknownOutcome) for outcome in report.outcomes):
-        command = replace(session.command_line, options=PlanOptions(), undo=None).command(
-            "plan", "--undo", report.run_id
-        )
-        yield f"Undo: {command}"
+        command_line = replace(session.command_line, options=PlanOptions(), undo=None)
+        yield f"Undo: {command_line.command('plan', '--undo', report.run_id)}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cli.clients import opened
+from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import QueueResolver
@@ -130,7 +130,7 @@ def bounded_drift(desk: Desk) -> set[str]:
     """Likewise, of what live rules that are not managed take."""
     desk.write(documents(SANDBOX, ruleset(VIP)))
     assert 0 == desk.cxroute("apply", "--yes")
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         first = next(iter(state.rules()))
         gold = {"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}
         hand = {"id": "hand", "name": "by hand", "description": "", "priority": 1, "conditions": [gold]}
@@ -150,10 +150,10 @@ def undone(desk: Desk) -> set[str]:
 def disowned(desk: Desk) -> set[str]:
     """The undo of an adoption; meanwhile somebody took the marker out of the rule."""
     desk.write(documents(SANDBOX, ruleset(f"{VIP[:-1]}, adopt: vip}}")))
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         state.put({**raw(unmanaged("hand", rule())), "version": 1})
     assert 0 == desk.cxroute("apply", "--yes"), desk.cxroute.err
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         state.edit("hand", description="mine")
     return desk.said("plan", "--undo", last_run())
 

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import Explanation, explain
-from reconciler.cli.clients import opened
+from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.tenant_api import Api
@@ -164,7 +164,7 @@ def test_hostile_names_reach_no_terminal(hostile: str) -> None:
 
 def test_the_bank_is_explained_by_its_manifests_or_by_its_tenant(cxroute: Program) -> None:
     """Offline: what the manifests want. --live: every rule that there is, with names for those of others."""
-    with opened(STATE, bank_tenant()):
+    with open_state(STATE, bank_tenant()):
         pass
     said = ["-m", str(ROOT / "manifests"), "explain", "--intent", "pin_blocked", "--confidence", "0.65"]
     code, offline = cxroute.json(*said)

@@ -13,7 +13,7 @@ import pytest
 from reconciler import __version__
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.main import main
-from reconciler.cli.parsing import Once, parser_of
+from reconciler.cli.parsing import StoreOnce, command_parser
 from reconciler.errors import UsageError
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
@@ -28,8 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 VALUED = [
     pytest.param(name, action.option_strings, action.choices, id=f"{name} {action.option_strings[-1]}")
     for name, command in COMMANDS.items()
-    for action in parser_of(name, import_module(f"reconciler.cli.commands.{command.module}"))._actions
-    if isinstance(action, Once) and action.option_strings
+    for action in command_parser(name, import_module(f"reconciler.cli.commands.{command.module}"))._actions
+    if isinstance(action, StoreOnce) and action.option_strings
 ]
 """Every option of every command that takes one value."""
 
@@ -232,6 +232,6 @@ def test_diff_ends_with_2_when_conversations_go_elsewhere(cxroute: Program) -> N
 
 def test_no_abbreviation_is_taken_for_an_option() -> None:
     """`--detailed` is not --detailed-exitcode today, and so cannot become another option tomorrow."""
-    plan = parser_of("plan", import_module("reconciler.cli.commands.plan"))
+    plan = command_parser("plan", import_module("reconciler.cli.commands.plan"))
     with pytest.raises(UsageError, match="unrecognized arguments: --detailed"):
         plan.parse_args(["--detailed"])

@@ -18,10 +18,10 @@ import pytest
 from reconciler import pipeline
 from reconciler.apply import loop as apply
 from reconciler.cli.environments import run as several
-from reconciler.cli.environments.run import EnvironmentResult, each, worst
+from reconciler.cli.environments.run import EnvironmentResult, run_list, worst_exit_code
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.output import Output
-from reconciler.cli.signals import Stop
+from reconciler.cli.signals import Cancellation
 from reconciler.errors import ApiError
 from reconciler.plan.guards import check_guards
 from reconciler.plan.plan import draft_plan as planning
@@ -187,7 +187,7 @@ CODES = [
 @pytest.mark.parametrize(("codes", "expected"), CODES)
 def test_the_exit_code_is_the_worst(codes: list[int], expected: int) -> None:
     """What is not known is worse than what is half done, that worse than what was refused, and that than what waits."""
-    assert expected == worst(codes)
+    assert expected == worst_exit_code(codes)
 
 
 def test_each_has_its_own_guards(three: Tenants, cxroute: Program) -> None:
@@ -468,7 +468,7 @@ def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
     del elsewhere
     now, most = 0, 0
 
-    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
+    async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         nonlocal now, most
         now, most = now + 1, max(most, now + 1)
         for _ in range(ord(session.environment.name[-1]) % 5):
@@ -479,7 +479,7 @@ def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
         )
 
     names = [f"t{n:02}" for n in range(40)]
-    told = asyncio.run(each(fleet(names), work, Stop()))
+    told = asyncio.run(run_list(fleet(names), work, Cancellation()))
     assert (several.AT_ONCE, names) == (most, [one.row.environment for one in told])
 
 
@@ -487,7 +487,7 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
     """Whatever a tenant's answer does to the program, the others are worked on."""
     del elsewhere
 
-    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
+    async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         match session.environment.name:
             case "a":
                 raise ZeroDivisionError("of a")
@@ -498,7 +498,7 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
                     0, lambda: EnvironmentRow(environment=name, changes="", impact="", status="same")
                 )
 
-    told = asyncio.run(each(fleet(["a", "b", "c"]), work, Stop()))
+    told = asyncio.run(run_list(fleet(["a", "b", "c"]), work, Cancellation()))
     assert ["failed", "failed", "same"] == [one.row.status for one in told]
     assert [1, 1, 0] == [one.code for one in told]
     assert "error: a: this is a bug in cxroute (ZeroDivisionError: of a)" in capsys.readouterr().err

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cli import files as whole_file
-from reconciler.cli.files import write_all, write_whole
+from reconciler.cli.files import write_all, write_text
 from reconciler.errors import CxrouteError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def test_several_runs_that_write_one_file_leave_one_of_their_texts(tmp_path: Pat
 
     def seen(text: str) -> Iterator[bool]:
         for _ in range(ROUNDS):
-            write_whole(path, text)
+            write_text(path, text)
             yield path.read_text() in texts
 
     with ThreadPoolExecutor(len(texts)) as pool:
@@ -43,7 +43,7 @@ def test_a_link_beside_it_is_not_written_through(tmp_path: Path) -> None:
     victim.write_text("mine")
     for name in (".plan.json.tmp", ".plan.json"):
         (tmp_path / name).symlink_to(victim)
-    write_whole(tmp_path / "plan.json", "{}")
+    write_text(tmp_path / "plan.json", "{}")
     assert ("mine", "{}") == (victim.read_text(), (tmp_path / "plan.json").read_text())
 
 
@@ -53,7 +53,7 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, name: str) -> N
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     with pytest.raises(CxrouteError, match="it is not a regular file, and would be replaced; name another file"):
-        write_whole(tmp_path / name, "{}")
+        write_text(tmp_path / name, "{}")
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
     assert {"pipe", "link"} == {path.name for path in tmp_path.iterdir()}
 
@@ -64,14 +64,14 @@ def test_nothing_is_written_beside_devices(tmp_path: Path, monkeypatch: pytest.M
     (tmp_path / "file").write_text("output")
     (tmp_path / "stdout").symlink_to(tmp_path / "file")
     with pytest.raises(CxrouteError, match="it is not a regular file"):
-        write_whole(tmp_path / "stdout", "{}")
+        write_text(tmp_path / "stdout", "{}")
     assert (True, "output") == ((tmp_path / "stdout").is_symlink(), (tmp_path / "file").read_text())
 
 
 @pytest.mark.parametrize("name", ["x" * 255, "\u5ba2" * 85], ids=["ascii", "three bytes each"])
 def test_the_longest_name_can_be_written(tmp_path: Path, name: str) -> None:
     """What stands beside it for a moment has a name that is no longer."""
-    write_whole(tmp_path / name, "{}")
+    write_text(tmp_path / name, "{}")
     assert "{}" == (tmp_path / name).read_text()
 
 

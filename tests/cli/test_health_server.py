@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from reconciler.cli.health_server import probes
+from reconciler.cli.health_server import serve_health
 from reconciler.endpoint.server import open_listener
 
 
@@ -13,7 +13,7 @@ def test_head_is_answered_without_a_body() -> None:
 
     async def ask() -> bytes:
         with open_listener("127.0.0.1", 0) as listener:
-            async with probes(listener, lambda: "a 1\n", lambda: True):
+            async with serve_health(listener, lambda: "a 1\n", lambda: True):
                 reader, writer = await asyncio.open_connection(*listener.getsockname())
                 writer.write(b"HEAD /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 answer = await reader.read()

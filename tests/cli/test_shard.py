@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from reconciler.cli.environments.selection import Shard, shard_of
+from reconciler.cli.environments.selection import Shard, parse_shard
 from reconciler.errors import UsageError
 from tests.support.many_tenants import environment, rule, ruleset
 from tests.support.program import Program, write
@@ -33,32 +33,34 @@ WRONG = [
 def test_every_environment_is_in_just_one_shard(names: set[str], count: int) -> None:
     """Whatever their names, and however many shards there are."""
     for name in names:
-        assert 1 == sum(Shard(index, count).takes(name) for index in range(count))
+        assert 1 == sum(Shard(index, count).includes(name) for index in range(count))
 
 
 def test_where_an_environment_is_never_changes() -> None:
     """It is worked out from the name alone, in every version: two of them may run beside each other."""
-    found = {name: next(i for i in range(4) if Shard(i, 4).takes(name)) for name in ("prod", "staging", "emea", "apac")}
+    found = {
+        name: next(i for i in range(4) if Shard(i, 4).includes(name)) for name in ("prod", "staging", "emea", "apac")
+    }
     assert {"prod": 2, "staging": 0, "emea": 3, "apac": 0} == found
 
 
 def test_the_shares_are_about_equal() -> None:
     """Of 1,000 names each of 10 shards takes 70 to 130."""
-    sizes = [sum(Shard(index, 10).takes(f"tenant-{n}") for n in range(1000)) for index in range(10)]
+    sizes = [sum(Shard(index, 10).includes(f"tenant-{n}") for n in range(1000)) for index in range(10)]
     assert 70 < min(sizes) <= max(sizes) < 130
 
 
 def test_the_index_may_come_from_kubernetes() -> None:
     """Only where the option leaves it out."""
-    assert Shard(3, 4) == shard_of("/4", {"JOB_COMPLETION_INDEX": "3"})
-    assert Shard(1, 4) == shard_of("1/4", {"JOB_COMPLETION_INDEX": "3"})
+    assert Shard(3, 4) == parse_shard("/4", {"JOB_COMPLETION_INDEX": "3"})
+    assert Shard(1, 4) == parse_shard("1/4", {"JOB_COMPLETION_INDEX": "3"})
 
 
 @pytest.mark.parametrize(("text", "variables", "said"), WRONG)
 def test_what_is_no_shard_is_said(text: str, variables: dict[str, str], said: str) -> None:
     """With what to write in its place."""
     with pytest.raises(UsageError, match="--shard") as wrong:
-        shard_of(text, variables)
+        parse_shard(text, variables)
     assert said in str(wrong.value)
 
 
@@ -66,7 +68,7 @@ def test_a_shard_without_environments_is_no_failure(cxroute: Program) -> None:
     """Exit 0 in every form, and it says so: with more shards than environments there always are some."""
     write("e.yaml", environment("prod", "http://127.0.0.1:1"))
     ruleset([rule("lost")])
-    index = next(index for index in range(9) if not Shard(index, 9).takes("prod"))
+    index = next(index for index in range(9) if not Shard(index, 9).includes("prod"))
     for command in (("plan",), ("drift",), ("apply", "--yes"), ("apply",)):
         assert 0 == cxroute(*command, "--all", "--shard", f"{index}/9")
         assert f"No environment falls into shard {index}/9: nothing to do.\n" == cxroute.out

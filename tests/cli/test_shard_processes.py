@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT: Final = Path(__file__).resolve().parents[2]
 COUNT: Final = 4
 NAMES: Final = tuple(f"tenant-{number:02}" for number in range(60))
-SHARES: Final = [[name for name in NAMES if Shard(index, COUNT).takes(name)] for index in range(COUNT)]
+SHARES: Final = [[name for name in NAMES if Shard(index, COUNT).includes(name)] for index in range(COUNT)]
 RULES: Final = [rule(f"rule-{number}") for number in range(4)]
 WANTED: Final = [one["name"] for one in RULES]
 KILLED: Final = 2

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reconciler import errors
-from reconciler.cli.commands.simulate import dialect_of
+from reconciler.cli.commands.simulate import tenant_profile
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
@@ -52,7 +52,7 @@ class Spoken(InProcessTenant):
     """A simulated tenant that speaks a profile, and a client that is told of it."""
 
     def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
-        profile = dialect_of(made, made.rules.path, made.queues.path)
+        profile = tenant_profile(made, made.rules.path, made.queues.path)
         super().__init__(
             settings=SimulatorSettings(page_cap=cap, profile=profile, **said),
             faults=FaultInjector(faults) if faults else None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx
 
 from reconciler.cli.commands import serve
-from reconciler.cli.parsing import parser_of
+from reconciler.cli.parsing import command_parser
 from reconciler.endpoint.app import _PROBES
 from reconciler.endpoint.server import _GRACE
 from tests.deploy.manifests import documents, pods
@@ -116,7 +116,7 @@ def test_its_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing in it is left over, or means another command."""
     monkeypatch.delenv("CXROUTE_ENV", raising=False)
     words = [word for word in CONTAINER["args"] if word != "serve"]
-    options = parser_of("serve", serve).parse_args(words)
+    options = command_parser("serve", serve).parse_args(words)
     assert ("prod", "/manifests", None) == (options.environment, options.manifests, options.shared)
     assert {"0.0.0.0", "3000"} == {options.host, options.port}  # noqa: S104 - in a pod, with keys
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import yaml
 
 from reconciler.cli.commands import apply, plan
-from reconciler.cli.environments.selection import shard_of
-from reconciler.cli.parsing import parser_of
+from reconciler.cli.environments.selection import parse_shard
+from reconciler.cli.parsing import command_parser
 from tests.deploy.manifests import documents, pods, problems
 from tests.support.requirements import skip_or_fail
 
@@ -35,7 +35,7 @@ def understood(words: list[str]) -> argparse.Namespace:
     commands = {"apply": apply, "plan": plan}
     name = next(word for word in words if word in commands)
     words = [word for word in words if word != name]
-    return parser_of(name, commands[name]).parse_args(words)
+    return command_parser(name, commands[name]).parse_args(words)
 
 
 def cronjob() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
@@ -56,7 +56,7 @@ def test_each_pod_takes_one_share_and_all_shares_are_taken() -> None:
     job, pod, container = cronjob()
     options = understood(container["args"])
     assert (True, True, "/manifests") == (options.all, options.yes, options.manifests)
-    shares = {shard_of(options.shard, {"JOB_COMPLETION_INDEX": str(index)}) for index in range(job["completions"])}
+    shares = {parse_shard(options.shard, {"JOB_COMPLETION_INDEX": str(index)}) for index in range(job["completions"])}
     assert job["completions"] == len(shares)
     assert {job["completions"]} == {one.count for one in shares}
     assert ("Indexed", "Never") == (job["completionMode"], pod["restartPolicy"])

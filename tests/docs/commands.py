@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.arguments import COMMANDS
-from reconciler.cli.parsing import Parser, parser_of, shared
+from reconciler.cli.parsing import Parser, add_common_options, command_parser
 from reconciler.model.finding import CODES
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def commands_page() -> str:
     """Return the page of commands."""
     text = f"{_HEAD}\n## Options of every command\n\nPlace them before or after the command.\n\n{_options(_shared())}"
     for name, command in COMMANDS.items():
-        parser = parser_of(name, import_module(f"reconciler.cli.commands.{command.module}"))
+        parser = command_parser(name, import_module(f"reconciler.cli.commands.{command.module}"))
         own = [action for action in parser._actions if action.dest not in {one.dest for one in _shared()}]
         text += f"\n## {name}\n\n{parser.description}\n\n```text\n{_usage(name, own)}\n```\n"
         text += f"\n{_options(own)}" if own else ""
@@ -108,7 +108,7 @@ def codes_page() -> str:
 
 def _shared() -> list[argparse.Action]:
     parser = Parser()
-    shared(parser)
+    add_common_options(parser)
     return parser._actions
 
 

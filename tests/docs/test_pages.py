@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from reconciler.cli.arguments import COMMANDS, find_command
-from reconciler.cli.parsing import parser_of
+from reconciler.cli.parsing import command_parser
 from tests.docs.citations import anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
@@ -37,7 +37,7 @@ INLINE = sorted({command for text in TEXTS.values() for command in inline(text)}
 
 
 def parser(command: str) -> Parser:
-    return parser_of(command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}"))
+    return command_parser(command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}"))
 
 
 @pytest.mark.parametrize("name", LAST)

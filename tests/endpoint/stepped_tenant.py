@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from reconciler.cli.serve_settings import most_calls
+from reconciler.cli.serve_settings import max_calls
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
@@ -104,7 +104,7 @@ class SteppedEndpoint(Endpoint):
             requests_per_second=self.rate,
             timeout_seconds=self.limits.deadline_seconds,
             run_seconds=math.inf,
-            concurrency=self.concurrency or most_calls(self.rate),
+            concurrency=self.concurrency or max_calls(self.rate),
         )
         time = stepping_time(Random(self.seed))
         credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)

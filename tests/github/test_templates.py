@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from reconciler.cli.commands.github import TASKS
-from reconciler.cli.commands.init import action_of, credentials_of
+from reconciler.cli.commands.init import action_of, credentials_by_environment
 from reconciler.errors import UsageError
 from reconciler.github.workflow_files import (
     OWN_ACTION,
@@ -46,7 +46,7 @@ def steps(form: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_this_projects_own_workflows_are_those_that_init_writes() -> None:
     """They differ in where the action is, and in the names of the credentials, which the manifests name."""
-    variables = sorted({name for names in credentials_of(ROOT / "manifests").values() for name in names})
+    variables = sorted({name for names in credentials_by_environment(ROOT / "manifests").values() for name in names})
     for name, text in build_workflows(WorkflowSettings(OWN_ACTION, "manifests", tuple(variables))):
         assert text == (ROOT / ".github/workflows" / name).read_text(encoding="utf-8"), name
 

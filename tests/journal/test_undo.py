@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cli.clients import opened
+from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
 from reconciler.cli.main import main
 from reconciler.journal.journal import read_runs
@@ -57,7 +57,7 @@ def manifests(*rules: str, more: str = "guard: {deletes: {count: 9, percent: 100
 
 def rules() -> dict[str, dict[str, Any]]:
     """What is live, by name, without what the server keeps of its own and without our own line."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         found = state.rules()
     server = ("id", "version", "dateCreated", "dateModified", "selfUri")
     shown = ({name: value for name, value in one.items() if name not in server} for one in found)
@@ -66,19 +66,19 @@ def rules() -> dict[str, dict[str, Any]]:
 
 def edit(name: str, **fields: Any) -> None:
     """Change a rule as somebody does in CXone."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         (rule_id,) = state.ids_named(f"Cognigy Intent Route: {name}")
         state.edit(rule_id, **fields)
 
 
 def edit_by_id(rule_id: str, **fields: Any) -> None:
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         state.edit(rule_id, **fields)
 
 
 def by_hand() -> None:
     """Make a rule in CXone."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         queue = next(one["id"] for one in state.queues if one["name"] == "Cards")
         asks = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
         target = {"type": "queue", "queueId": queue, "weight": 1}
@@ -206,7 +206,7 @@ def test_a_rule_that_was_changed_since_is_left_alone_and_the_rest_goes_on(
 def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: dict[str, Any]) -> None:
     """What is not ours any more is not written, whatever the journal says of it."""
     run = last()
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         state.edit("by-hand", description="theirs now")
         (changed,) = state.ids_named("Cognigy Intent Route: changed")
         state.remove(changed)
@@ -214,7 +214,7 @@ def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: d
     assert 0 == cxroute("apply", "--undo", run, "--yes"), cxroute.err
     assert "left alone: deleted since" in cxroute.out
     assert "CXR311" in cxroute.out
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         assert before == state.stored_rules["by-hand"].rule
     assert {"Cognigy Intent Route: changed", "Cognigy Intent Route: hand", "By hand"} == {
         name for name in was.keys() | rules().keys() if was.get(name) != rules().get(name)
@@ -431,7 +431,7 @@ def test_numbers_that_are_none_make_a_line_unreadable(cxroute: Program, value: s
 @pytest.mark.usefixtures("was")
 def test_a_journal_that_names_a_rule_of_somebody_else_makes_no_write_to_it(cxroute: Program) -> None:
     """A forged adoption of an unmanaged rule, as it is live now: only live markers say what is ours."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         theirs = {**state.stored_rules["by-hand"].rule, "id": "theirs", "name": "Theirs", "description": "not ours"}
         state.put(theirs)
         before = state.stored_rules["theirs"].rule
@@ -448,7 +448,7 @@ def test_a_journal_that_names_a_rule_of_somebody_else_makes_no_write_to_it(cxrou
     spoilt(forge)
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
     assert "CXR311" in cxroute.out
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         assert before == state.stored_rules["theirs"].rule
 
 

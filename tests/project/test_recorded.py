@@ -26,7 +26,7 @@ import httpx
 # The recording depends on the package's modules in these lines, and in tests/support/recording.py, only.
 from reconciler import errors
 from reconciler.cli.arguments import COMMANDS
-from reconciler.cli.parsing import parser_of
+from reconciler.cli.parsing import command_parser
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
@@ -360,7 +360,9 @@ def title_of(code: str) -> str:
 
 def options_of(command: str) -> Iterator[dict[str, Any]]:
     """Yield the options of a command, without their help texts."""
-    for option in parser_of(command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}"))._actions:
+    for option in command_parser(
+        command, import_module(f"reconciler.cli.commands.{COMMANDS[command].module}")
+    )._actions:
         if "--workers" not in option.option_strings:
             names, choices = option.option_strings or option.dest, [*option.choices] if option.choices else None
             values = {"value": option.metavar, "choices": choices, "count": option.nargs}

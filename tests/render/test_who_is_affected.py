@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.clients import opened
+from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
 from reconciler.simulator.state import bank_tenant
 from tests.support.brute_force import is_supported, text_of
@@ -130,7 +130,7 @@ def test_one_rule_less_beside_it_takes_no_condition_away(flown: Program) -> None
 def test_rows_of_a_first_plan_do_not_contradict_each_other(cxroute: Program) -> None:
     """The bank's manifests on its tenant full of rules made by hand: no row leaves out the tier or the language."""
     shutil.copytree(BANK, "manifests")
-    with opened(STATE, bank_tenant()):
+    with open_state(STATE, bank_tenant()):
         pass
     rows = rows_of(cxroute)
     languages, tiers = (None, "de", "fr", "en"), (None, "gold", "platinum", "standard")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from reconciler.cli.clients import opened
+from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
 from tests.support.program import write
 
@@ -27,7 +27,7 @@ def rules(confidence: float = 0.6, catch_all: str = "", environment: str = "", o
 
 def create_unmanaged_rule(name: str = "ALL CALLS", priority: int = 1) -> None:
     """Make a rule in CXone that takes every conversation."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         queue = next(one["id"] for one in state.queues if one["name"] == "Q0")
         target = {"type": "queue", "queueId": queue, "weight": 1}
         rest = {"priority": priority, "enabled": True, "conditions": [], "targets": [target]}

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from reconciler.cli.commands.simulate import dialect_of
+from reconciler.cli.commands.simulate import tenant_profile
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -34,7 +34,7 @@ def settings(given: Json) -> SimulatorSettings:
         switches["scopes"] = frozenset(switches["scopes"])
     if "profile" in given:
         made = Profile.model_validate({"name": "x", **given["profile"]})
-        switches["profile"] = dialect_of(made, made.rules.path, made.queues.path)
+        switches["profile"] = tenant_profile(made, made.rules.path, made.queues.path)
     return SimulatorSettings(**switches, clock=lambda: 1_769_936_400.0)
 
 

@@ -53,8 +53,8 @@ def way() -> list[str]:
     with contextlib.redirect_stdout(io.StringIO()) as shown:
         sys.setprofile(look)
         try:
-            command.show(session, plan)
-            command.print_next_step(session, plan, None)
+            command.print_plan(session, plan)
+            command.print_next_command(session, plan, None)
         finally:
             sys.setprofile(None)
     assert _HEADLINE in shown.getvalue()

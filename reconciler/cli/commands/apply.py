@@ -1,9 +1,4 @@
-"""`apply` to several environments: one question for all of them, then each by itself, with its own guards.
-
-Who is asked has seen each plan, and each is applied like a saved one: no change that it does not have (R9).
-
-`cxroute apply`: plan, guard, ask, write, read again to prove it.
-"""
+"""`cxroute apply`: plan, guard, ask, write, read again to prove it; several environments with one question."""
 
 from __future__ import annotations
 
@@ -19,18 +14,24 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli import undo as undoing
-from reconciler.cli.clients import reading, writing
-from reconciler.cli.commands.plan import next_step, saved_text, selectors
+from reconciler.cli.clients import open_reading_client, open_writing_client
+from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
 from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.environments.report import joined, print_list
-from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, quiet, run_environments, worst
+from reconciler.cli.environments.report import join_documents, print_list
+from reconciler.cli.environments.run import (
+    EnvironmentReport,
+    EnvironmentResult,
+    quiet,
+    run_environments,
+    worst_exit_code,
+)
 from reconciler.cli.environments.selection import EnvironmentSelection
-from reconciler.cli.execute import carry_out
-from reconciler.cli.notify import announce
+from reconciler.cli.execute import execute_plan
+from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
-from reconciler.cli.review import bound, read_saved
-from reconciler.cli.signals import Stop, ending_at_once
-from reconciler.cli.stdio import fitted
+from reconciler.cli.review import bind_to_review, read_saved_plans
+from reconciler.cli.signals import Cancellation, abort_on_signal
+from reconciler.cli.stdio import wrap_for
 from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
 from reconciler.model.change import Applied, UnknownOutcome
 from reconciler.plan.document import ReviewedPlan, count_changes, plan_to_json, read_saved_plan, refuse_unreviewed
@@ -51,31 +52,28 @@ if TYPE_CHECKING:
 
     Plans = Mapping[str, ReviewedPlan | str]
 
-
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000
-_LOOK: Final = 0.2
-"""Seconds after which somebody who waits for an answer looks at signals."""
+_LOOK: Final = 0.2  # seconds after which somebody who waits for an answer looks at signals
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add apply's options."""
-    parser.add_argument("plan", nargs="?", metavar="PLAN", help="a plan saved by `cxroute plan --out`: make just that")
-    selectors(parser)
+    add = parser.add_argument
+    add("plan", nargs="?", metavar="PLAN", help="a plan saved by `cxroute plan --out`: make just that")
+    add_plan_options(parser)
     undoing.options(parser)
-    parser.add_argument("--yes", action="store_true", help="do not ask")
-    parser.add_argument("--no-prune", action="store_true", help="delete nothing")
-    parser.add_argument(
-        "--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}"
-    )
-    parser.add_argument("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    add("--yes", action="store_true", help="do not ask")
+    add("--no-prune", action="store_true", help="delete nothing")
+    add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")
+    add("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
+    add("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Apply fresh plans, or reviewed ones."""
     check(options)
-    saved = read_saved(options) if options.plan else None
+    saved = read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)
         saved = {saved.environment: saved}
@@ -89,7 +87,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what makes no sense together. Raises UsageError."""
+    """Raise UsageError for options that exclude each other."""
     unknown = [name for name in options.allow if name not in GUARD_NAMES]
     if unknown:
         raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(GUARD_NAMES)}")
@@ -102,139 +100,134 @@ def check(options: argparse.Namespace) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
-    """How a run ended: its exit code, what was planned, and what became of it where anything was begun."""
+class ApplyResult:
+    """The end of an apply: exit code, plan, and the report if anything was begun."""
 
     code: int
-    made: Plan
+    plan: Plan
     report: ApplyReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class ApplyRun:
     """An apply to one environment."""
 
     session: Session
     options: argparse.Namespace
     reviewed: ReviewedPlan | None
 
-    async def all(self, stop: Stop) -> Ended:
-        """Go from the first read to the last, and tell the web hook what was made, or that the tenant failed."""
+    async def run_and_notify(self, stop: Cancellation) -> ApplyResult:
+        """Apply, and notify the web hook of the changes or of the tenant's failure."""
         try:
-            ended = await self.through(stop)
+            ended = await self.run(stop)
         except ApiError as error:
-            await announce(self.session, CycleResult(started_at=utc_now(), error=error, may_write=True))
+            await notify(self.session, CycleResult(started_at=utc_now(), error=error, may_write=True))
             raise
-        if ended.report is not None:
-            await announce(
-                self.session, CycleResult(started_at=utc_now(), plan=ended.made, report=ended.report, may_write=True)
-            )
+        if report := ended.report:
+            cycle = CycleResult(started_at=utc_now(), plan=ended.plan, report=report, may_write=True)
+            await notify(self.session, cycle)
         return ended
 
-    async def through(self, stop: Stop) -> Ended:
-        """Go from the first read to the last."""
+    async def run(self, stop: Cancellation) -> ApplyResult:
+        """Read, plan, check, confirm, write, and read again."""
         session = self.session
-        async with writing(session) as client:
-            planner, made = await self.look(client)
+        async with open_writing_client(session) as client:
+            planner, plan = await self.read_and_plan(client)
             try:
-                self.refuse(made)
-                if not made.changes:
-                    return self.finish(made, None, 0.0)
-                await self.confirm(made)
+                self.refuse(plan)
+                if not plan.changes:
+                    return self.finish(plan, None, 0.0)
+                await self.confirm(plan)
             except RefusedError as refused:
-                return self.refused(made, refused)
+                return self.refused(plan, refused)
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             started = time.monotonic()
-            report = await carry_out(session, client, planner, made, stop, reason=self.options.reason)
-        return self.finish(made, report, time.monotonic() - started)
+            report = await execute_plan(session, client, planner, plan, stop, reason=self.options.reason)
+        return self.finish(plan, report, time.monotonic() - started)
 
-    async def look(self, client: ReadingClient) -> tuple[Planner, Plan]:
-        """Read and plan, hold that against what was reviewed, and show it. Raises RefusedError."""
+    async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
+        """Read, plan, compare with the reviewed plan, and print. Raises RefusedError."""
         session = self.session
         live = await session.read(client)
 
         def build() -> tuple[Planner, Plan]:
-            planner = session.planner(live, tuple(self.options.allow), self.options.reason)
-            planner = replace(planner, reviewed=self.reviewed)
+            fresh = session.planner(live, tuple(self.options.allow), self.options.reason)
+            planner = replace(fresh, reviewed=self.reviewed)
             return planner, planner.build(live)
 
-        planner, made = await session.terminal.run_blocking(build)
+        planner, plan = await session.terminal.run_blocking(build)
         session.terminal.print_banner(session.banner)
         if self.reviewed:
-            refuse_unreviewed(made, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
+            refuse_unreviewed(plan, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
             made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
             session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
         output = session.output
         if output.form == "text" and output.loudness != "quiet":
-            output.result(plan_text(made, output.paint, session.tenant, session.terminal.limits))
-        return planner, made
+            output.result(plan_text(plan, output.paint, session.tenant, session.terminal.limits))
+        return planner, plan
 
-    def refuse(self, made: Plan) -> None:
-        """Raise RefusedError when a rule that is not ours stands in the way, or a guard refuses."""
-        reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in made.conflicts]
-        reasons += [result.message for result in guard_refusals(made)]
+    def refuse(self, plan: Plan) -> None:
+        """Raise RefusedError for a conflict with an unmanaged rule, or for a guard."""
+        reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in plan.conflicts]
+        reasons += [result.message for result in guard_refusals(plan)]
         if reasons:
-            way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
-            raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{way_on}")
+            command = next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
+            raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{command}")
 
-    async def confirm(self, made: Plan) -> None:
+    async def confirm(self, plan: Plan) -> None:
         """Ask a person to type the environment's name. Raises RefusedError without a yes."""
         if self.options.yes:
             return
         if not self.session.output.interactive:
-            way_on = next_step(self.session, made, self.options.plan, tuple(self.options.allow))
-            raise RefusedError(f"nobody can be asked here, and nothing was written\n{way_on} --yes")
-        counts = count_changes(made)
+            command = next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
+            raise RefusedError(f"nobody can be asked here, and nothing was written\n{command} --yes")
+        counts = count_changes(plan)
         words = [pluralize(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
         words = words or ["the clean-up of what an earlier run left"]
-        name = made.environment
-        with ending_at_once():
+        name = plan.environment
+        with abort_on_signal():
             await asyncio.sleep(0)  # a signal that came just before is heard here
             await asyncio.sleep(0)
             answer = ask(self.session.output, f"Apply {', '.join(words)} to {name}? Type the environment's name")
         if answer != name:
             raise RefusedError("that is not the environment's name; nothing was written")
 
-    def refused(self, made: Plan, why: RefusedError) -> Ended:
-        """Say why nothing is written; in JSON beside the plan that it is about."""
+    def refused(self, plan: Plan, error: RefusedError) -> ApplyResult:
+        """Report the refusal; in JSON together with the plan."""
         if self.session.output.form != "json":
-            raise why
-        left = {"outcomes": [], "converged": False, "error": error_document(why)}
-        self.session.output.document({**plan_to_json(made), **left})
-        return Ended(why.exit_code, made)
+            raise error
+        document = plan_to_json(plan) | {"outcomes": [], "converged": False, "error": error_document(error)}
+        self.session.output.document(document)
+        return ApplyResult(error.exit_code, plan)
 
-    def finish(self, made: Plan, report: ApplyReport | None, seconds: float) -> Ended:
-        """Print what became of it."""
+    def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> ApplyResult:
+        """Print the outcome and return the result."""
         output = self.session.output
         if output.form == "json":
-            outcomes = outcomes_to_json(report) if report else []
-            converged = report.converged if report else True
-            stopped = {}
-            if report and report.error and not converged:
-                stopped["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
-            run = {"run": report.run_id} if report and report.run_id else {}
-            output.document({**plan_to_json(made), "outcomes": outcomes, "converged": converged, **run, **stopped})
+            document = {**plan_to_json(plan), "outcomes": [], "converged": True}
+            if report:
+                document |= {"outcomes": outcomes_to_json(report), "converged": report.converged}
+                document |= {"run": report.run_id} if report.run_id else {}
+                if report.error and not report.converged:
+                    document["error"] = {"kind": "Stopped", "message": report.error, "exitCode": exit_code(report)}
+            output.document(document)
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
-            output.result("".join(f"{line}\n" for line in undoing.way_back(self.session, made, report)))
-        return Ended(exit_code(report), made, report)
+            output.result("".join(f"{line}\n" for line in undoing.undo_hints(self.session, plan, report)))
+        return ApplyResult(exit_code(report), plan, report)
 
 
 def ask(output: Output, question: str) -> str:
     """Ask a person at the terminal."""
     output.flush()
-    sys.stderr.write(fitted(f"{question} to go on: ", sys.stderr))
+    sys.stderr.write(wrap_for(f"{question} to go on: ", sys.stderr))
     sys.stderr.flush()
-    _wait_for_answer()
-    return sys.stdin.readline(_LONGEST_ANSWER).strip()
-
-
-def _wait_for_answer() -> None:
-    """Wait until something was typed; a signal that comes just before a blocking read would be noticed after it."""
+    # A blocking read would notice a signal that came just before it only afterwards.
     with contextlib.suppress(OSError, ValueError):  # stdin is no file, or (Windows) none that can be waited for
         while not select.select([sys.stdin], [], [], _LOOK)[0]:
             pass
+    return sys.stdin.readline(_LONGEST_ANSWER).strip()
 
 
 def exit_code(report: ApplyReport | None) -> int:
@@ -243,81 +236,78 @@ def exit_code(report: ApplyReport | None) -> int:
         return 0
     if report.interrupted:
         return InterruptedRunError.exit_code
-    written = any(isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial for outcome in report.outcomes)
-    return PARTLY if written else CxrouteError.exit_code
+    wrote = any(isinstance(outcome, Applied | UnknownOutcome) or outcome.left_partial for outcome in report.outcomes)
+    return PARTLY if wrote else CxrouteError.exit_code
 
 
 def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:
-    """Return the session bound to its reviewed plan, where there is one. Raises RefusedError and ManifestError."""
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
         raise RefusedError(f"the saved plan has none of it, for that failed ({reviewed}); plan again")
-    session = undoing.undone(bound(session, reviewed) if reviewed else session, options)
-    if failed := session.tested().failed_tests:
+    session = undoing.with_undo(bind_to_review(session, reviewed) if reviewed else session, options)
+    if failed := session.with_test_results().failed_tests:
         raise ManifestError(failed)
     return session
 
 
-def _run(session: Session, options: argparse.Namespace, plans: Plans) -> Run:
+def _run(session: Session, options: argparse.Namespace, plans: Plans) -> ApplyRun:
     reviewed = plans.get(session.environment.name)
-    return Run(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
+    return ApplyRun(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
 
 
 def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
-    async def work(session: Session, stop: Stop) -> EnvironmentResult:
-        ended = await _run(session, selection.options, plans).all(stop)
-        return EnvironmentResult(ended.code, lambda: applied_row(ended.made, ended.report))
+    async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
+        ended = await _run(session, selection.options, plans).run_and_notify(stop)
+        return EnvironmentResult(ended.code, lambda: applied_row(ended.plan, ended.report))
 
     prepare = partial(_prepared, selection.options, plans)
     return run_environments(selection, work, prepare, on_signal="tell each")
 
 
 def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
-    """Plan every environment of a list as apply will, ask once for all of them, and apply just what was shown."""
     output = selection.output
-    code, seen = _plan(selection, plans)
-    differing = [report for report in seen if report.row.status == "differs"]
+    code, reports = _plan(selection, plans)
+    differing = [report for report in reports if report.row.status == "differs"]
     if differing:
         if output.form == "text":
-            print_list(selection, seen, "Plan for")
+            print_list(selection, reports, "Plan for")
         try:
             _confirm(selection, len(differing))
         except RefusedError as refused:
             if output.form != "json":
                 raise
-            output.result(f"{joined([report.text for report in seen], refused)}\n")
+            output.result(f"{join_documents([report.text for report in reports], refused)}\n")
             return refused.exit_code
-        seen = _apply_shown(selection, seen, differing)
-        code = worst(report.code for report in seen)
-    print_list(selection, seen, "Apply to")
+        reports = _apply_shown(selection, reports, differing)
+        code = worst_exit_code(report.code for report in reports)
+    print_list(selection, reports, "Apply to")
     return code
 
 
 def _plan(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
-    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
+    async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         run = _run(session, selection.options, plans)
-        async with reading(session) as client:
-            _, made = await run.look(client)
-        row = partial(planned_row, made)
+        async with open_reading_client(session) as client:
+            _, plan = await run.read_and_plan(client)
+        row = partial(planned_row, plan)
         try:
-            run.refuse(made)
+            run.refuse(plan)
         except RefusedError as refused:
-            return EnvironmentResult(run.refused(made, refused).code, row)
+            return EnvironmentResult(run.refused(plan, refused).code, row)
         if session.output.form == "json":
-            session.output.document({**plan_to_json(made), "outcomes": [], "converged": not made.changes})
-        return EnvironmentResult(0, row, saved_text(made, "the plan") if made.changes else "")
+            session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
+        return EnvironmentResult(0, row, plan_file_text(plan, "the plan") if plan.changes else "")
 
     return run_environments(selection, work, partial(_prepared, selection.options, plans))
 
 
 def _confirm(selection: EnvironmentSelection, number: int) -> None:
-    """Ask once for all of them. Raises RefusedError without a yes."""
     if not selection.output.interactive:
         plans, again = selection.options.plan, selection.command_line
         words = selection.words if selection.options.environment else selection.share
         way_on = again.apply_saved(plans, *words, "--yes") if plans else again.command("apply", "--yes")
         raise RefusedError(f"nobody can be asked here, and nothing was written\nTo apply these: {way_on}")
-    with ending_at_once():
+    with abort_on_signal():
         question = f"Apply this to {pluralize(number, 'environment')}? Type their number, {number},"
         answer = ask(selection.output, question)
     if answer != str(number):
@@ -325,16 +315,16 @@ def _confirm(selection: EnvironmentSelection, number: int) -> None:
 
 
 def _apply_shown(
-    selection: EnvironmentSelection, seen: Sequence[EnvironmentReport], differing: Sequence[EnvironmentReport]
+    selection: EnvironmentSelection, planned: Sequence[EnvironmentReport], differing: Sequence[EnvironmentReport]
 ) -> list[EnvironmentReport]:
-    """Apply just what was shown. In text nothing is told twice: of the others, the first table's row alone."""
+    """Apply exactly the plans that were shown. Text does not repeat the other environments' reports."""
     plans = {report.row.environment: read_saved_plan(report.saved, "the plan shown") for report in differing}
     in_text = selection.output.form == "text"
     output = quiet(selection.output) if in_text else selection.output
     options = argparse.Namespace(**{**vars(selection.options), "yes": True})
     _, reports = _apply(replace(selection, names=tuple(plans), options=options, output=output), plans)
     if in_text:
-        seen = [replace(report, text="") for report in seen]
+        planned = [replace(report, text="") for report in planned]
         reports = [replace(report, text=f"{report.row.environment}:\n{report.text}") for report in reports]
     applied = {report.row.environment: report for report in reports}
-    return [applied.get(report.row.environment, report) for report in seen]
+    return [applied.get(report.row.environment, report) for report in planned]

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _LONGEST: Final = 256
 
 CODE: Final = """\
@@ -58,33 +57,28 @@ docs/cognigy.md says where the conversation's id comes from, and what to check.
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add cognigy's options."""
-    parser.add_argument("--url", default="https://YOUR-ENDPOINT", help="where `cxroute serve` is reached")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--url", default="https://YOUR-ENDPOINT", help="where `cxroute serve` is reached")
+    add(
         "--conversation",
         metavar="SCRIPT",
         default="input.sessionId",
         help="where the flow holds the id of CXone's interaction (default: input.sessionId)",
     )
-    parser.add_argument(
-        "--none", metavar="INTENT", default="none", help="posted where there is no intent (default: none)"
-    )
-    parser.add_argument("--code", action="store_true", help="only the Code node's text")
+    add("--none", metavar="INTENT", default="none", help="posted where there is no intent (default: none)")
+    add("--code", action="store_true", help="only the Code node's text")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Print the steps, or the code alone."""
-    made = code(options.conversation, options.none)
+    script = code(options.conversation, options.none)
     if options.code:
-        output.file_text(made)
+        output.file_text(script)
         return 0
     if not options.url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
-    shown = {
-        "code": _indented(made),
-        "url": options.url.rstrip("/"),
-        "payload": _indented(json.dumps(PAYLOAD, indent=2)),
-    }
-    output.file_text(_STEPS % shown)
+    payload = _indented(json.dumps(PAYLOAD, indent=2))
+    output.file_text(_STEPS % {"code": _indented(script), "url": options.url.rstrip("/"), "payload": payload})
     return 0
 
 

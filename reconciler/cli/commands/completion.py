@@ -6,13 +6,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
 from reconciler.cli.arguments import COMMANDS
-from reconciler.cli.parsing import CommandModule, Parser, shared
+from reconciler.cli.parsing import CommandModule, Parser, add_common_options
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.output import Output
-
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 
@@ -26,18 +25,13 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print the script."""
     import shtab  # noqa: PLC0415 - only this command needs it
 
-    output.file_text(shtab.complete(whole_parser(), shell=options.shell).rstrip() + "\n")
-    return 0
-
-
-def whole_parser() -> Parser:
-    """Return one parser with every command below it."""
     parser = Parser("cxroute")
-    shared(parser)
+    add_common_options(parser)
     commands = parser.add_subparsers(metavar="COMMAND")
     for name, command in COMMANDS.items():
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{command.module}"))
         below = commands.add_parser(name, help=command.help)
         module.options(below)
-        shared(below)
-    return parser
+        add_common_options(below)
+    output.file_text(shtab.complete(parser, shell=options.shell).rstrip() + "\n")
+    return 0

@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cli.clients import opened
+from reconciler.cli.clients import open_state
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.files import STATE
 from reconciler.errors import CxrouteError
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.cli.output import Output
-
 
 _MOST_LINES: Final = 30
 _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
@@ -45,16 +44,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
     walk = _Walk(output, next_steps(Path.cwd()))
     with workplace():
         shutil.copytree(source, "manifests")
-        with opened(STATE, bank_tenant()):
+        with open_state(STATE, bank_tenant()):
             pass  # the sandbox begins as the bank's tenant
         walk.all()
     return 0
 
 
 def next_steps(here: Path) -> str:
-    """Return what to type next in this folder: the command by its path where the shell does not find it by its name."""
-    beside, found = Path(sys.executable).with_name("cxroute"), shutil.which("cxroute")
-    if found and (not beside.exists() or beside.samefile(found)):
+    """Return the next command, with the program's path where the shell does not find it by its name."""
+    beside, on_path = Path(sys.executable).with_name("cxroute"), shutil.which("cxroute")
+    if on_path and (not beside.exists() or beside.samefile(on_path)):
         return "Next: cxroute init my-routing"
     if not beside.exists():
         return f"Next: {shlex.join([sys.executable, '-m', 'reconciler', 'init', 'my-routing'])}"
@@ -88,31 +87,28 @@ def workplace() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class _Walk:
-    """The steps, each a command as anybody would type it, and its own output."""
-
     output: Output
     next_steps: str
 
     def all(self) -> None:
-        """Walk from a tenant full of hand-made rules to one that heals."""
         self.say(SIMULATED.strip())
         self.say(
             "A bank's tenant as found in life: rules made by hand, some with the names that the manifests want,\n"
             "rules of another team, some switched off. The manifests route the 77 intents of the bank's bot."
         )
-        theirs = others()
+        unmanaged = unmanaged_rules()
         self.command("What would happen? Nothing is changed.", "plan")
         self.command("Make it so. It would ask for a yes; here it is given.", "apply", "--yes", "-q")
         self.command("Again: there is nothing left to do, and nothing is written.", "apply", "--yes")
-        asked = ("explain", "--live", "--intent", "card_not_working", "--confidence", "0.9", "--attr", "language=fr")
-        self.command("Where does a conversation go, and why? The live rules are asked, those of others too.", *asked)
+        words = ("explain", "--live", "--intent", "card_not_working", "--confidence", "0.9", "--attr", "language=fr")
+        self.command("Where does a conversation go, and why? The live rules are asked, those of others too.", *words)
         self.say(f'Now somebody opens CXone, switches "{_EDITED}" off and gives it priority 950.')
         edit(_EDITED, priority=950, enabled=False)
         self.command("The scheduled check names fields, values, and each rule that is in the way.", "drift", expected=2)
         self.command("Heal it.", "apply", "--yes")
         self.command("And it is as it should be.", "plan", "--detailed-exitcode")
-        after = others()
-        if after != {rule_id: rule for rule_id, rule in theirs.items() if rule_id in after}:
+        after = unmanaged_rules()
+        if after != {rule_id: rule for rule_id, rule in unmanaged.items() if rule_id in after}:
             raise CxrouteError("a rule that is not ours was changed")
         self.say(
             f"{len(after)} rules that are not ours are byte for byte what they were.\n"
@@ -120,16 +116,19 @@ class _Walk:
         )
 
     def say(self, text: str) -> None:
-        """Print words of the guide."""
         self.output.result(f"{self.output.paint('blue', text)}\n\n")
 
     def command(self, why: str, *arguments: str, expected: int = 0) -> None:
-        """Run one command and print it as typed, with the beginning of what it prints."""
         self.output.result(
             f"{self.output.paint('blue', why)}\n{self.output.paint('bold', '$ cxroute ' + ' '.join(arguments))}\n"
         )
-        code, printed = self.captured(*arguments)
-        lines = printed.removeprefix(SIMULATED).splitlines()
+        from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module, by name
+
+        colour, buffer = "always" if self.output.paint is ansi_style else "never", io.StringIO()
+        with contextlib.redirect_stdout(buffer):
+            code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
+        sys.stdout.flush()
+        lines = buffer.getvalue().removeprefix(SIMULATED).splitlines()
         if len(lines) > _MOST_LINES:
             middle = f"  ... {len(lines) - _MOST_LINES} more lines ..."
             lines = [*lines[: _MOST_LINES - 6], self.output.paint("dim", middle), *lines[-6:]]
@@ -137,27 +136,16 @@ class _Walk:
         if code != expected:
             raise CxrouteError(f"`cxroute {' '.join(arguments)}` ended with {code}, not {expected}")
 
-    def captured(self, *arguments: str) -> tuple[int, str]:
-        """Run the program itself in this process."""
-        from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module, by name
 
-        colour = "always" if self.output.paint is ansi_style else "never"
-        buffer = io.StringIO()
-        with contextlib.redirect_stdout(buffer):
-            code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
-        sys.stdout.flush()
-        return code, buffer.getvalue()
-
-
-def others() -> dict[str, str]:
+def unmanaged_rules() -> dict[str, str]:
     """Return every rule of the simulated tenant that the bank's manifests do not manage, as JSON, by id."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         rules = state.rules()
     return {rule["id"]: json.dumps(rule) for rule in rules if "[cxroute:bank-routing/" not in rule["description"]}
 
 
 def edit(name: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
     """Change a rule as somebody does in CXone."""
-    with opened(STATE) as state:
+    with open_state(STATE) as state:
         (rule_id,) = state.ids_named(name)
         state.edit(rule_id, **fields)

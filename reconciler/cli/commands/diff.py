@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.environments.choose import SIMULATED
-from reconciler.cli.rule_sources import evaluation, labels, read, side, types
+from reconciler.cli.rule_sources import evaluation, labels, parse_source, read_sources, types
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _HELP: Final = (
     "A side is live:ENV (the tenant's live rules), manifests:ENV (what the manifests want there), or a JSON file in\n"
     "the API's form: a list of rules, or a page. Two files need no environment, network or credentials. Queues are\n"
@@ -30,54 +29,51 @@ _HELP: Final = (
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add diff's options."""
-    parser.add_argument("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
-    parser.add_argument("right", metavar="RIGHT", help="likewise")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
-    parser.add_argument(
-        "--detailed-exitcode", action="store_true", help="exit 2 when conversations go elsewhere, or may do so"
-    )
+    add = parser.add_argument
+    add("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
+    add("right", metavar="RIGHT", help="likewise")
+    add("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    add("--detailed-exitcode", action="store_true", help="exit 2 when conversations go elsewhere, or may do so")
     parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Compare, and print who goes elsewhere; exit 0, unless --detailed-exitcode is given and anybody does."""
-    left, right = (side(written, options, output) for written in (options.left, options.right))
-    order = evaluation(left, right)
-    before, after = read(left, right)
-    found = compare_behaviour(before.entries, after.entries, order, types=types(left, right))
+    first, second = (parse_source(name, options, output) for name in (options.left, options.right))
+    order = evaluation(first, second)
+    before, after = read_sources(first, second)
+    difference = compare_behaviour(before.entries, after.entries, order, types=types(first, second))
     queues = {**before.queues, **after.queues}
-    code = PENDING if options.detailed_exitcode and (found.changed or not found.complete) else 0
+    code = PENDING if options.detailed_exitcode and (difference.changed or not difference.complete) else 0
     if output.form == "json":
-        output.document(_document(found, queues))
+        output.document(_document(difference, queues))
         return code
-    if left.simulated or right.simulated:
+    if first.simulated or second.simulated:
         output.result(SIMULATED)
     output.result(
-        f"From {sanitize(left.written)} ({pluralize(len(before.entries), 'rule')}) to {sanitize(right.written)}"
+        f"From {sanitize(first.name)} ({pluralize(len(before.entries), 'rule')}) to {sanitize(second.name)}"
         f" ({pluralize(len(after.entries), 'rule')})\n\n"
     )
     most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
-    told = summarize_impact(found, _names(found, queues), labels(left, right), limit=most)
-    lines = impact_lines(told, output.paint)
+    summary = summarize_impact(difference, _names(difference, queues), labels(first, second), limit=most)
+    lines = impact_lines(summary, output.paint)
     output.result("".join(f"{line}\n" for line in lines))
     return code
 
 
-def _names(found: BehaviourChange, queues: Mapping[str, str]) -> dict[str, str]:
-    """Return what text calls the queues that conversations go to: with the id where two have one name, or none."""
-    splits = (split for region in found.regions for split in (region.before, region.after))
+def _names(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[str, str]:
+    splits = (split for region in difference.regions for split in (region.before, region.after))
     ids = dict.fromkeys(queue for split in splits for queue, _ in split or () if not queue.startswith('{"'))
     count = Counter(queues[queue] for queue in ids if queue in queues)
     names = {queue: queues.get(queue, queue) for queue in ids}
     return {queue: f"{name} ({queue})" if count[name] > 1 else name for queue, name in names.items()}
 
 
-def _document(found: BehaviourChange, queues: Mapping[str, str]) -> dict[str, object]:
-    """Return the difference as JSON. A queue that is known by its name alone has no id."""
-    document = behaviour_to_json(found, queues)
+def _document(difference: BehaviourChange, queues: Mapping[str, str]) -> dict[str, object]:
+    document = behaviour_to_json(difference, queues)
     regions, rows = document["regions"], document["summary"]["rows"]
     places = [region["before"] for region in regions] + [before for row in rows for before in row["before"]]
-    places += [one["after"] for one in (*regions, *rows)]
+    places += [entry["after"] for entry in (*regions, *rows)]
     for queue in (queue for place in places for queue in place.get("queues", ())):
         queue["queueId"] = None if queue["queueId"] == queue["queueName"] else queue["queueId"]
     return document

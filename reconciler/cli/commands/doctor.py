@@ -7,7 +7,7 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.clients import asking, secret, tenant_of, variables_of
+from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _SECONDS: Final = 120.0
 
 HELP: Final = """\
@@ -40,10 +39,10 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Look at everything that can be looked at, and say what to do."""
+    """Run every check that is possible, and print the advice."""
     session = open_session(options, output)
-    doctor = _Doctor(session, tenant_of(session))
-    run_interruptibly(lambda _stop: doctor.all())
+    doctor = _Doctor(session, read_tenant_settings(session))
+    run_interruptibly(lambda _stop: doctor.run())
     if output.form == "json":
         output.document({**doctor_document(doctor.lines, session.environment.name), "simulated": session.simulated})
     else:
@@ -59,25 +58,22 @@ class _Doctor:
     tenant: TenantSettings
     lines: list[CheckResult] = field(default_factory=list)
 
-    def say(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
-        """Add a line."""
+    def add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
         self.lines.append(CheckResult(name, state, message, advice))
 
-    async def all(self) -> None:
-        """Look at one thing after another; what fails keeps only that from being looked at which needs it."""
+    async def run(self) -> None:
         try:
             async with asyncio.timeout(_SECONDS):
-                await self.look()
+                await self.check_all()
         except TimeoutError:
-            self.say("time", "fail", f"not everything could be looked at in {_SECONDS:.0f} seconds", "Try again")
+            self.add("time", "fail", f"not everything could be looked at in {_SECONDS:.0f} seconds", "Try again")
         except CxrouteError as error:
-            self.say("client", "fail", str(error))
+            self.add("client", "fail", str(error))
 
-    async def look(self) -> None:
-        """Look at settings, then at the network, then at answers."""
+    async def check_all(self) -> None:
         session, complete = self.session, self.credentials()
         if session.simulated:
-            self.say("network", "ok", "none is needed: the tenant is simulated in this process")
+            self.add("network", "ok", "none is needed: the tenant is simulated in this process")
         elif not (self.hosts() and await self.network()):
             self.lines.append(lacking("a server that may be asked"))
             return
@@ -85,54 +81,51 @@ class _Doctor:
             self.lines.append(lacking("credentials"))
             return
         environment = session.environment
+        variables = tuple(filter(None, credential_variables(environment)))
         examination = Examination(
             environment=environment,
             tenant=self.tenant,
-            variables=tuple(filter(None, variables_of(environment))),
+            variables=variables,
             simulated=session.simulated,
             lines=self.lines,
         )
-        async with asking(session) as probe:
+        async with open_probe(session) as probe:
             await examination.answers(probe, self.expected)
         self.lines += unchecked(environment, session.manifests.profile(environment))
 
     def credentials(self) -> bool:
-        """Say whether all that is needed is there; none of it is shown."""
-        names = () if self.session.simulated else variables_of(self.session.environment)
-        found = [self.has(name) for name in names if name]
-        return all(found)
-
-    def has(self, name: str) -> bool:
-        """Look for one variable, or its file."""
-        try:
-            found = secret(name)
-        except CredentialsError as error:
-            self.say("credentials", "fail", str(error), "The Environment's `credentials:` says which names count")
-            return False
-        where = name if os.environ.get(name) else f"{name}_FILE"
-        spaced = found != found.strip()
-        advice = "It begins or ends with a space or a line break, which is sent along" if spaced else ""
-        self.say("credentials", "warn" if spaced else "ok", f"{where} is set", advice)
-        return True
+        names = () if self.session.simulated else credential_variables(self.session.environment)
+        complete = True
+        for name in filter(None, names):
+            try:
+                value = read_secret(name)
+            except CredentialsError as error:
+                self.add("credentials", "fail", str(error), "The Environment's `credentials:` says which names count")
+                complete = False
+                continue
+            where = name if os.environ.get(name) else f"{name}_FILE"
+            spaced = value != value.strip()
+            advice = "It begins or ends with a space or a line break, which is sent along" if spaced else ""
+            self.add("credentials", "warn" if spaced else "ok", f"{where} is set", advice)
+        return complete
 
     def hosts(self) -> bool:
-        """Say whether credentials may be sent to where the API is."""
         try:
             for url in self.tenant.known_urls:
                 check_host(url, self.tenant.allowed_hosts)
         except CxrouteError as error:
-            self.say("host", "fail", str(error))
+            self.add("host", "fail", str(error))
             return False
         hosts = dict.fromkeys(ServerUrl.parse(url).host for url in self.tenant.known_urls)
-        self.say("host", "ok", f"credentials may be sent to {', '.join(hosts)}")
+        self.add("host", "ok", f"credentials may be sent to {', '.join(hosts)}")
         return True
 
     async def network(self) -> bool:
-        """Say whether the servers can be reached; by a proxy, only an answer can tell."""
-        found = check_network_settings()
-        self.lines += found
-        if any(line.status == "fail" for line in found) or any(line.name == "proxy" for line in found):
-            return all(line.status != "fail" for line in found)
+        """Return whether the servers can be reached; by a proxy, only an answer can tell."""
+        results = check_network_settings()
+        self.lines += results
+        if any(line.status == "fail" for line in results) or any(line.name == "proxy" for line in results):
+            return all(line.status != "fail" for line in results)
         seconds = min(self.tenant.timeout_seconds, MAX_CALL_SECONDS)
         servers = {server.authority: server for server in map(ServerUrl.parse, self.tenant.known_urls)}
         reached = [await check_reachability(server, seconds) for server in servers.values()]
@@ -140,9 +133,8 @@ class _Doctor:
         return all(line.status != "fail" for line in reached)
 
     def expected(self) -> list[str]:
-        """Return the names of the queues that the manifests count on."""
         try:
             return [queue.name for queue in expected_queues(self.session.manifests, self.session.environment.name)]
         except ManifestError as error:
-            self.say("manifests", "fail", str(error), "`cxroute validate` lists them")
+            self.add("manifests", "fail", str(error), "`cxroute validate` lists them")
             return []

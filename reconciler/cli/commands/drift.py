@@ -7,13 +7,13 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import check_live
-from reconciler.cli.ci import facts
-from reconciler.cli.commands.plan import PENDING, read_and_plan, selectors
+from reconciler.cli.ci import plan_provenance
+from reconciler.cli.commands.plan import PENDING, add_plan_options, read_and_plan
 from reconciler.cli.environments.report import print_list, write_table
 from reconciler.cli.environments.run import EnvironmentResult, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection
-from reconciler.cli.files import journal_path, new_folder, write_whole
-from reconciler.cli.route_tests import failures
+from reconciler.cli.files import journal_path, new_folder, write_text
+from reconciler.cli.route_tests import failure_findings
 from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
 from reconciler.journal.journal import read_runs
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
     from reconciler.cli.session import Session
-    from reconciler.cli.signals import Stop
+    from reconciler.cli.signals import Cancellation
     from reconciler.model.rule import Address
     from reconciler.plan.plan import Plan
     from reconciler.render.colour import Style
@@ -42,25 +42,23 @@ if TYPE_CHECKING:
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add drift's options."""
-    selectors(parser)
-    parser.add_argument(
-        "--format",
-        choices=("text", "json", "markdown", "github"),
-        default="text",
-        help="form of the result: markdown for an issue, github for a workflow's log (default: text)",
-    )
+    add_plan_options(parser)
+    forms = ("text", "json", "markdown", "github")
+    form_help = "form of the result: markdown for an issue, github for a workflow's log (default: text)"
+    parser.add_argument("--format", choices=forms, default="text", help=form_help)
     parser.add_argument("--report", metavar="DIR", help="write drift.json and drift.md there as well")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, and say what differs as somebody who operates the tenant sees it; exit 2 where anything does."""
+    """Plan, and print the drift; exit 2 where there is any."""
     selection = EnvironmentSelection.of(options, output)
 
-    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
-        drift = await read_and_compare(session)
+    async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
+        plan = await read_and_plan(session)
+        drift = await session.terminal.run_blocking(lambda: compute_drift(session, plan))
         if options.report:
             write_report(session, drift, selection.folder(options.report, drift.plan.environment))
-        show(session, drift)
+        print_drift(session, drift)
         return EnvironmentResult(exit_code(drift), lambda: drift_row(drift))
 
     code, reports = run_environments(selection, work)
@@ -69,32 +67,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return code
 
 
-async def read_and_compare(session: Session) -> Drift:
-    """Read the tenant with a client that cannot write, and compare it with the manifests."""
-    made = await read_and_plan(session)
-    return await session.terminal.run_blocking(lambda: drift_of(session, made))
-
-
-def drift_of(session: Session, made: Plan) -> Drift:
-    """Return a plan's drift, with what the journal and the route tests say of it."""
+def compute_drift(session: Session, plan: Plan) -> Drift:
+    """Return a plan's drift, with the runs of the journal and the failed route tests."""
     loaded = session.manifests.environments.get(session.environment.name)
     accept = [
-        Acceptance(one.name, one.digest, loaded.source_of("unmanaged", "accept", place) if loaded else None)
-        for place, one in enumerate(session.environment.unmanaged.accept)
+        Acceptance(rule.name, rule.digest, loaded.source_of("unmanaged", "accept", place) if loaded else None)
+        for place, rule in enumerate(session.environment.unmanaged.accept)
     ]
-    drift = find_drift(made, accept, session.sample)
-    checked = check_live(session.manifests, session.environment, made.desired, made.live)
-    failed = (*drift.failed_checks, *failures([checked], session.directory))
-    return replace(drift, last_runs=_last_written(session), failed_checks=failed)
-
-
-def _last_written(session: Session) -> Mapping[Address, str]:
-    """Return the run that last wrote each rule; nothing without a journal that can be read."""
+    drift = find_drift(plan, accept, session.sample)
+    checked = check_live(session.manifests, session.environment, plan.desired, plan.live)
+    failed = (*drift.failed_checks, *failure_findings([checked], session.directory))
+    runs: Mapping[Address, str] = {}
     try:
-        return find_last_runs(read_runs(journal_path()), session.environment.name, session.environment.owner)
+        runs = find_last_runs(read_runs(journal_path()), session.environment.name, session.environment.owner)
     except UsageError as error:
         session.output.warn(str(error))
-        return {}
+    return replace(drift, last_runs=runs, failed_checks=failed)
 
 
 def exit_code(drift: Drift) -> int:
@@ -104,12 +92,12 @@ def exit_code(drift: Drift) -> int:
 
 def write_report(session: Session, drift: Drift, folder: Path) -> None:
     """Write drift.json and drift.md into a folder, which is made where there is none."""
-    write_whole(new_folder(folder) / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
-    write_whole(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
+    write_text(new_folder(folder) / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
+    write_text(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
 
 
-def show(session: Session, drift: Drift) -> None:
-    """Print what differs in the form that was asked for."""
+def print_drift(session: Session, drift: Drift) -> None:
+    """Print the drift in the chosen form."""
     output = session.output
     if output.form == "json":
         output.document(drift_to_json(drift))
@@ -123,23 +111,21 @@ def show(session: Session, drift: Drift) -> None:
 
 
 def _as_markdown(session: Session, drift: Drift) -> str:
-    return drift_markdown(drift, session.tenant, facts(drift.plan, ""), _heal(session, ()))
+    return drift_markdown(drift, session.tenant, plan_provenance(drift.plan, ""), _heal(session, ()))
 
 
 def _as_text(session: Session, drift: Drift, paint: Style) -> str:
     if session.output.loudness == "quiet":
         return drift_brief(drift, paint)
-    commands = DriftCommands(lambda only: _heal(session, only), lambda only: _keep(session, only))
+
+    def keep(addresses: Sequence[str]) -> str:
+        command_line = replace(session.command_line, options=PlanOptions())
+        return command_line.command("export", *(addresses or ("--all",)), "--write")
+
+    commands = DriftCommands(lambda only: _heal(session, only), keep)
     return drift_text(drift, paint, commands, session.terminal.limits.cases)
 
 
 def _heal(session: Session, only: Sequence[str]) -> str:
-    """Return the command that makes these rules as the manifests say, or all that drift was asked about."""
     chosen = replace(session.options, only=tuple(only)) if only else session.options
     return replace(session.command_line, options=chosen).command("apply")
-
-
-def _keep(session: Session, addresses: Sequence[str]) -> str:
-    """Return the command that writes what is live of these addresses, or of all that drifted, into the manifests."""
-    command_line = replace(session.command_line, options=PlanOptions())
-    return command_line.command("export", *(addresses or ("--all",)), "--write")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from reconciler.checks.explain import explain, misspellings
@@ -12,7 +11,6 @@ from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import convert_endpoint_values, desire_offline, endpoint_types
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
-from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
 from reconciler.text.escape import quote_name, sanitize
@@ -20,25 +18,15 @@ from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
 
     from reconciler.behaviour.routing_entry import RoutingEntry
     from reconciler.cli.output import Output
     from reconciler.plan.plan import LiveState
 
-
 _USAGE: Final = (
     "say a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or a code of a"
     " finding, such as CXR105"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """A list of rules, and what its queues and attributes are called."""
-
-    entries: tuple[RoutingEntry, ...]
-    names: DisplayNames
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -52,70 +40,49 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Explain one conversation, or one code."""
-    said = options.intent is not None or options.confidence is not None or options.attr
-    if options.code is not None and (said or options.live):
+    has_conversation = options.intent is not None or options.confidence is not None or options.attr
+    if options.code is not None and (has_conversation or options.live):
         raise UsageError("a code or a conversation, not both")
     if options.code is not None:
         return _code(options.code, output)
-    if not said:
+    if not has_conversation:
         raise UsageError(_USAGE)
     session = open_session(options, output)
     environment = session.environment
-    given = convert_endpoint_values(
-        endpoint_types(environment), conversation.conversation(options, environment.attributes)
+    attributes = convert_endpoint_values(
+        endpoint_types(environment), conversation.read_conversation(options, environment.attributes)
     )
-    asked = _asked(session, read_tenant(session) if options.live else None)
-    explanation = explain(asked.entries, given, environment)
+    entries, names = _list_rules(session, read_tenant(session) if options.live else None)
+    explanation = explain(entries, attributes, environment)
     if output.form == "json":
         head = {"environment": environment.name, "rules": "live" if options.live else "manifests"}
-        output.document({**head, **explain_document(explanation, asked.names)})
+        output.document({**head, **explain_document(explanation, names)})
     else:
         session.terminal.print_banner(session.banner)
         shape = explain_full_text if output.loudness == "verbose" else explain_text
-        output.result(shape(explanation, asked.names, output.paint))
-    for note in misspellings(asked.entries, session.manifests, environment, given):
+        output.result(shape(explanation, names, output.paint))
+    for note in misspellings(entries, session.manifests, environment, attributes):
         output.note(note)
     return 0
 
 
-def _asked(session: Session, live: LiveState | None) -> _Asked:
-    """Return the rules of the manifests, or every live one. Raises ManifestError.
-
-    Of live rules the manifests only say where the managed ones stand.
-    """
+def _list_rules(session: Session, live: LiveState | None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
+    """Return the rules of the manifests, or every live one. Raises ManifestError."""
     desired, queues = desire_offline(session.manifests, session.environment)
     if live is None:
         names = DisplayNames(f"the manifests of {session.environment.name}", queues.names, desired.labels)
-        return _Asked(desired_entries(desired), names)
+        return desired_entries(desired), names
     names = DisplayNames(
-        f"the live rules of {session.environment.name}", {one.id: one.name for one in live.queues}, desired.labels
+        f"the live rules of {session.environment.name}", {queue.id: queue.name for queue in live.queues}, desired.labels
     )
-    return _Asked(live_entries(live.rules, desired), names)
+    return live_entries(live.rules, desired), names
 
 
-def _slips(session: Session, asked: _Asked, given: Mapping[str, str | int | float]) -> Iterator[str]:
-    """Yield what is most likely misspelt: an attribute that no rule asks about, an intent that the bot cannot say."""
-    parts = (part for entry in asked.entries for part in entry.rule.conditions if isinstance(part, Condition))
-    known = dict.fromkeys(part.attribute for part in parts)
-    for name in given:
-        if name not in known:
-            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, known))
-    intents = dict.fromkeys(intent for loaded in session.manifests.intents for intent in loaded.document.intents)
-    said = given.get(session.environment.attributes.intent)
-    if intents and isinstance(said, str) and said not in intents:
-        yield _hinted(f"intent {quote_name(said)} is in no Intents document", suggest(said, intents))
-
-
-def _hinted(sentence: str, hint: str) -> str:
-    return f"note: {sentence}; {hint}" if hint else f"note: {sentence}."
-
-
-def _code(asked: str, output: Output) -> int:
-    """Print what a code means. Raises UsageError, with the nearest one, where there is no such code."""
-    code = asked.upper()
+def _code(name: str, output: Output) -> int:
+    code = name.upper()
     if code not in CODES:
-        hint = suggest(code, CODES) or f"for a conversation, say --intent {sanitize(asked)}"
-        raise UsageError(f"there is no code {quote_name(asked)}; {hint}")
+        hint = suggest(code, CODES) or f"for a conversation, say --intent {sanitize(name)}"
+        raise UsageError(f"there is no code {quote_name(name)}; {hint}")
     title, text = CODES[code]
     if output.form == "json":
         output.document({"code": code, "title": title, "text": text})

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import live_file
-from reconciler.cli.exporting import destination, export_new, keep_all, keep_named, tenant
+from reconciler.cli.exporting import export_new, parse_target, take_snapshot, update_all, update_named
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import RefusedError, UsageError
 from reconciler.export.selection import match_rules
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import LiveState
 
-
 _HELP: Final = (
     "Without --into the manifests go to stdout. FILE must not be there yet, and end in .yaml; where --into is a\n"
     "directory (DIR/), each RuleSet gets a file of its own. Rules that somebody else manages, and those with a part\n"
@@ -34,14 +33,11 @@ _MOST_NAMES: Final = 15
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add export's options."""
-    parser.add_argument(
-        "rules", nargs="*", metavar="NAME or ADDRESS", help="a live rule's name or id; ruleset/key of one of ours"
-    )
-    parser.add_argument("--all", action="store_true", help="every live rule that the manifests do not have")
-    parser.add_argument("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
-    parser.add_argument(
-        "--write", action="store_true", help="put the live values of rules of ours into their manifests"
-    )
+    add = parser.add_argument
+    add("rules", nargs="*", metavar="NAME or ADDRESS", help="a live rule's name or id; ruleset/key of one of ours")
+    add("--all", action="store_true", help="every live rule that the manifests do not have")
+    add("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
+    add("--write", action="store_true", help="put the live values of rules of ours into their manifests")
     live_file.options(parser)
     parser.epilog = _HELP
 
@@ -54,56 +50,50 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError("--write changes the manifests that are there; --into writes new ones: not both")
     if options.write and options.live:
         raise UsageError("--write takes over what the tenant itself says; --live is a file's word: not both")
-    session = live_file.with_live(open_session(options, output), options.live)
-    into = destination(options.into, Path(options.manifests))
-    live = _live(session)
-    asked = _asked(options, session, live)
-    known = tenant(session, live)
+    session = live_file.with_live_file(open_session(options, output), options.live)
+    into = parse_target(options.into, Path(options.manifests))
+    if session.live_file is not None:
+        session.output.warn(session.live_file.finding.message)
+        live = session.live_file.live
+    else:
+        live = live_file.read_tenant(session)
+    rules = _chosen_rules(options, session, live)
+    snapshot = take_snapshot(session, live)
     if not options.write:
-        made = export_new(session, live, known, asked, into)
-        if options.rules and made.skipped and not made.rules:
+        exported = export_new(session, live, snapshot, rules, into)
+        if options.rules and exported.skipped and not exported.rules:
             return RefusedError.exit_code
     elif options.all:
-        keep_all(session, live, known)
+        update_all(session, live, snapshot)
     else:
-        keep_named(session, live, known, asked)
+        update_named(session, live, snapshot, rules)
     return 0
 
 
-def _live(session: Session) -> LiveState:
-    """Return what a file says, where one is named, else what the tenant does."""
-    if session.live_file is not None:
-        session.output.warn(session.live_file.finding.message)
-        return session.live_file.live
-    return live_file.read_tenant(session)
-
-
-def _asked(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:
-    """Return the live rules that are meant. Raises UsageError where none is, or where nothing says which."""
+def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState) -> list[LiveRule]:
     owner = session.environment.owner
     if options.all:
         return list(live.rules)
     if not options.rules:
         raise UsageError(_choices(session, live))
-    found: dict[str, LiveRule] = {}
+    rules: dict[str, LiveRule] = {}
     for selector in options.rules:
-        meant = list(match_rules(live.rules, selector, owner))
-        if not meant:
-            known = [*(one.rule.name for one in live.rules), *map(str, classify_by_owner(live.rules, owner).managed)]
-            raise UsageError(f'no live rule is "{sanitize(selector)}". {suggest(selector, known)}'.rstrip())
-        found |= {one.id: one for one in meant}
-    return list(found.values())
+        matches = list(match_rules(live.rules, selector, owner))
+        if not matches:
+            names = [*(rule.rule.name for rule in live.rules), *map(str, classify_by_owner(live.rules, owner).managed)]
+            raise UsageError(f'no live rule is "{sanitize(selector)}". {suggest(selector, names)}'.rstrip())
+        rules |= {rule.id: rule for rule in matches}
+    return list(rules.values())
 
 
 def _choices(session: Session, live: LiveState) -> str:
-    """Say what there is and how to choose."""
     owned = classify_by_owner(live.rules, session.environment.owner)
-    free_ones = sorted(one.rule.name for one in owned.unmanaged if one.marker is None)
-    more = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
+    free_ones = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
+    rest = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
     names = "".join(f'\n  "{sanitize(name)}"' for name in free_ones[:_MOST_NAMES])
     return (
         f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
         f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours"
         f" and {len(free_ones):,} made"
-        f" by hand{':' if names else '.'}{names}{more}"
+        f" by hand{':' if names else '.'}{names}{rest}"
     )

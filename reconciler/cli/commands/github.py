@@ -11,28 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from reconciler.cli.environments.choose import single
-from reconciler.cli.files import write_whole
+from reconciler.cli.environments.choose import require_single
+from reconciler.cli.files import write_text
 from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
+from reconciler.github import actions, reviewed_plan
 from reconciler.github import plan_comment as statement
-from reconciler.github.actions import (
-    MANUAL_EVENT,
-    StepFiles,
-    WorkflowRun,
-    read_json_object,
-    read_plan_report,
-    read_workflow_run,
-)
 from reconciler.github.api import GitHub, GitHubError
 from reconciler.github.drift_issue import DriftObservation, decide_issues, difference_digest
 from reconciler.github.publish import fetch_login, list_comments, list_open_issues, write_comment, write_issue
-from reconciler.github.reviewed_plan import (
-    check_is_tip,
-    fetch_branch_tip,
-    fetch_reviewed_plan,
-    find_merged_pull_request,
-)
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
@@ -42,7 +29,6 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
     from reconciler.github.plan_comment import CommentRequest
-
 
 TASKS: Final = ("outputs", "comment", "reviewed-plan", "drift-issue")
 _SECONDS: Final = 15.0
@@ -55,10 +41,10 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--author", metavar="LOGIN", help="whose token it is (default: GitHub is asked)")
     plan = parser.add_argument_group("outputs, comment")
     plan.add_argument("--report", metavar="DIR", help="what `cxroute plan --report DIR` wrote")
-    told = parser.add_argument_group("comment")
-    told.add_argument("--applied", metavar="FILE", help="say what became of it: what `apply --format json` printed")
-    told.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="say that the plan is out of date")
-    told.add_argument("--pull-request", metavar="NUMBER", help="which one (default: the event's)")
+    comment = parser.add_argument_group("comment")
+    comment.add_argument("--applied", metavar="FILE", help="say what became of it: what `apply --format json` printed")
+    comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="say that the plan is out of date")
+    comment.add_argument("--pull-request", metavar="NUMBER", help="which one (default: the event's)")
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="where to write the plan that was reviewed")
     reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help="which plans (%(default)s)")
@@ -70,115 +56,116 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Do one task."""
     REDACTOR.add(os.environ.get("GITHUB_TOKEN"))
-    step = StepFiles.from_variables(os.environ)
+    step = actions.StepFiles.from_variables(os.environ)
     match options.task:
         case "outputs":
-            hand_on(options, step)
+            write_outputs(options, step)
         case "comment":
-            comment(options, output, step)
+            publish_comment(options, output, step)
         case "reviewed-plan":
-            write_reviewed(options, output, step)
+            write_reviewed_plan(options, output, step)
         case _:
-            keep_issue(options, output, step)
+            update_issue(options, output, step)
     return 0
 
 
-def hand_on(options: argparse.Namespace, step: StepFiles) -> None:
-    """Give what was planned to the steps that follow, and to the summary of the job."""
-    directory = Path(needed(options.report, "--report DIR"))
-    found = read_plan_report(directory)
-    if found is None:
+def write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None:
+    """Write the plan's counts to the step outputs, and the plan to the job summary."""
+    directory = Path(require_option(options.report, "--report DIR"))
+    report = actions.read_plan_report(directory)
+    if report is None:
         return
-    changes = "true" if found.has_changes else "false"
-    step.write_outputs({"has-changes": changes, **found.counts})
-    step.write_outputs({"plan-file": directory / "plan.json", "plan-id": found.plan_id})
-    step.add_summary(found.text.partition("\n")[2])
+    changes = "true" if report.has_changes else "false"
+    step.write_outputs({"has-changes": changes, **report.counts})
+    step.write_outputs({"plan-file": directory / "plan.json", "plan-id": report.plan_id})
+    step.add_summary(report.text.partition("\n")[2])
 
 
-def comment(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
-    """Write, edit or leave the comment. What cannot be said there stands in the summary; the run goes on either way."""
-    this = this_run(options)
-    said = statement_of(options, this)
+def publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+    """Write, edit or keep the comment; on failure its text goes to the job summary, and the run continues."""
+    this = current_run(options)
+    request = build_request(options, this)
     if options.report is None:
-        step.add_summary(said.desired.text)
+        step.add_summary(request.desired.text)
     if this.pull_request is None:
         output.note("There is no pull request to comment on: it stands in the job's summary.")
         return
     try:
-        with connected(this) as github:
+        with open_github(this) as github:
             comments = list_comments(github, this.pull_request)
             author = options.author or fetch_login(github)
-            decision = said.decide(comments, replace(said.desired, author=author))
+            decision = request.decide(comments, replace(request.desired, author=author))
             output.result(f"{write_comment(github, this.pull_request, decision)}\n")
     except (GitHubError, UsageError) as error:
         output.warn(f"{error}; what it would say stands in the job's summary")
         if options.report is not None:
-            step.add_summary(said.desired.text)
+            step.add_summary(request.desired.text)
 
 
-def statement_of(options: argparse.Namespace, this: WorkflowRun) -> CommentRequest:
-    """Return what is to be said. Raises UsageError where that is not clear."""
+def build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
+    """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
-    if options.report is not None and (found := read_plan_report(Path(options.report))):
-        return statement.request_plan(found, this)
-    environment, now = single(needed(options.environment, "-e ENV")), datetime.now(UTC)
+    if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
+        return statement.request_plan(report, this)
+    environment, now = require_single(require_option(options.environment, "-e ENV")), datetime.now(UTC)
     if options.report is not None:
         return statement.request_planless(environment, this, now)
     if options.applied is not None:
-        return statement.request_applied(environment, read_json_object(Path(options.applied)), this, now)
+        return statement.request_applied(environment, actions.read_json_object(Path(options.applied)), this, now)
     return statement.request_outdated(environment, options.outdated, this, now)
 
 
-def write_reviewed(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
+def write_reviewed_plan(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
-    environment, out = single(needed(options.environment, "-e ENV")), Path(needed(options.out, "--out FILE"))
-    this = this_run(options)
+    environment, out = (
+        require_single(require_option(options.environment, "-e ENV")),
+        Path(require_option(options.out, "--out FILE")),
+    )
+    this = current_run(options)
     try:
-        with connected(this) as github:
-            tip = fetch_branch_tip(github)
-            source = None if this.event == MANUAL_EVENT else find_merged_pull_request(github, this, tip)
+        with open_github(this) as github:
+            tip = reviewed_plan.fetch_branch_tip(github)
+            by_hand = this.event == actions.MANUAL_EVENT
+            source = None if by_hand else reviewed_plan.find_merged_pull_request(github, this, tip)
             step.write_outputs({"pull-request": source.number if source else ""})
-            check_is_tip(this, tip)
-            plan = fetch_reviewed_plan(github, this, environment, options.workflow, source)
+            reviewed_plan.check_is_tip(this, tip)
+            plan = reviewed_plan.fetch_reviewed_plan(github, this, environment, options.workflow, source)
     except RefusedError as refused:
         step.write_outputs({"reason": refused})
         raise
-    write_whole(out, plan)
+    write_text(out, plan)
     where = f"pull request {source.number}" if source else "this run"
     output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
 
 
-def keep_issue(options: argparse.Namespace, output: Output, step: StepFiles) -> None:
+def update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Open, revise or close the issue about an environment's drift."""
-    environment = single(needed(options.environment, "-e ENV"))
-    plan = read_json_object(Path(needed(options.plan, "--plan FILE")))
+    environment = require_single(require_option(options.environment, "-e ENV"))
+    plan = actions.read_json_object(Path(require_option(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
         raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
-    body = Path(needed(options.body, "--body FILE"))
+    body = Path(require_option(options.body, "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)
     except OSError as error:
         raise UsageError(f"cannot read {body}: {error.strerror}") from error
-    this = this_run(options)
+    this = current_run(options)
     step.add_summary(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
-    with connected(this) as github:
-        seen = DriftObservation(
-            environment=environment,
-            author=options.author or fetch_login(github),
-            difference=difference_digest(plan),
-            text=text,
-            when=when,
+    with open_github(this) as github:
+        author, difference = options.author or fetch_login(github), difference_digest(plan)
+        observation = DriftObservation(
+            environment=environment, author=author, difference=difference, text=text, when=when
         )
-        for decision in decide_issues(list_open_issues(github), seen):
+        for decision in decide_issues(list_open_issues(github), observation):
             output.result(f"{write_issue(github, decision)}\n")
 
 
-def this_run(options: argparse.Namespace) -> WorkflowRun:
+def current_run(options: argparse.Namespace) -> actions.WorkflowRun:
     """Return the run that this is a step of. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
-    this = read_workflow_run(os.environ, read_json_object(Path(path)) if path else {})
+    this = actions.read_workflow_run(os.environ, actions.read_json_object(Path(path)) if path else {})
     number = options.pull_request
     if not number:
         return this
@@ -188,7 +175,7 @@ def this_run(options: argparse.Namespace) -> WorkflowRun:
 
 
 @contextmanager
-def connected(this: WorkflowRun) -> Iterator[GitHub]:
+def open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
     """Connect with the token of the step, which is sent to the API alone. Raises UsageError where there is none."""
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():
@@ -201,7 +188,7 @@ def connected(this: WorkflowRun) -> Iterator[GitHub]:
         yield GitHub(http=http, base=this.api, repository=this.repository, token=token)
 
 
-def needed(value: str | None, option: str) -> str:
+def require_option(value: str | None, option: str) -> str:
     """Return an option's value. Raises UsageError where it was left out."""
     if not value:
         raise UsageError(f"{option} is needed here")

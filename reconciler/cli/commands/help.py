@@ -7,17 +7,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final, cast
 
 from reconciler.cli.arguments import COMMANDS, unknown_command, usage
-from reconciler.cli.parsing import CommandModule, Parser, parser_of, shared
-from reconciler.cli.stdio import fitted
+from reconciler.cli.parsing import CommandModule, Parser, add_common_options, command_parser
+from reconciler.cli.stdio import wrap_for
 
 if TYPE_CHECKING:
     import argparse
 
     from reconciler.cli.output import Output
 
-
-OPTIONS: Final = "options"
-"""The page of the options that every command takes."""
+OPTIONS: Final = "options"  # the page of the options that every command takes
 _TOPICS: Final = (*COMMANDS, OPTIONS)
 
 
@@ -37,12 +35,14 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Print the help."""
     del output
     if options.topic is None:
-        sys.stdout.write(fitted(usage(), sys.stdout))
+        sys.stdout.write(wrap_for(usage(), sys.stdout))
     elif options.topic == OPTIONS:
-        sys.stdout.write(fitted(options_page(), sys.stdout))
+        parser = Parser("cxroute COMMAND", add_help=False, description="They work before the command and after it.")
+        add_common_options(parser)
+        sys.stdout.write(wrap_for(parser.format_help(), sys.stdout))
     else:
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[options.topic].module}"))
-        parser_of(options.topic, module).print_help()
+        command_parser(options.topic, module).print_help()
     return 0
 
 
@@ -51,10 +51,3 @@ def topic(name: str) -> str:
     if name not in _TOPICS:
         raise unknown_command(name)
     return name
-
-
-def options_page() -> str:
-    """Return the page of the options that every command takes."""
-    parser = Parser("cxroute COMMAND", add_help=False, description="They work before the command and after it.")
-    shared(parser)
-    return parser.format_help()

@@ -30,15 +30,15 @@ def run(options: argparse.Namespace, output: Output) -> int:
     path = Path(options.journal) if options.journal else journal_path()
     recorded = read_runs(path, lambda count: output.warn(f"{pluralize(count, 'line')} of {path} could not be read"))
     if options.run is not None:
-        found = find_run(recorded, options.run, path)
+        recorded_run = find_run(recorded, options.run, path)
         if output.form == "json":
-            output.document(run_document(found))
+            output.document(run_document(recorded_run))
         else:
-            output.result(run_text(found))
-            undo = command(found, options.journal, options.manifests)
+            output.result(run_text(recorded_run))
+            undo = command(recorded_run, options.journal, options.manifests)
             output.result(f"\nUndo: {shlex.join(undo)}\n" if undo else "")
     elif output.form == "json":
-        output.document({"runs": [run_document(found) for found in recorded]})
+        output.document({"runs": [run_document(recorded_run) for recorded_run in recorded]})
     else:
         output.result(runs_text(recorded))
     return 0
@@ -51,5 +51,5 @@ def command(run: RecordedRun, journal: str | None, manifests: str) -> list[str]:
         return []
     if not any(change.get("status") not in ("failed", "skipped") for change in run.changes):
         return []
-    more = ["--journal", journal] if journal else []
-    return [*program(manifests), "plan", "-e", environment, "--undo", run.id, *more]
+    words = ["--journal", journal] if journal else []
+    return [*program(manifests), "plan", "-e", environment, "--undo", run.id, *words]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from reconciler.cli.files import write_whole
+from reconciler.cli.files import write_text
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import MIB, read_file
 
@@ -20,28 +20,23 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 SCHEMA: Final = ".schema/manifest.v1.json"
 WORKFLOWS: Final = Path(".github/workflows")
-_STARTER: Final = (
-    "environments/sandbox.yaml",
-    "environments/prod.yaml",
-    "queues.yaml",
-    "routing.yaml",
-    "intents.yaml",
-    "tests.yaml",
+_STARTER: Final = tuple(
+    f"{name}.yaml" for name in ("environments/sandbox", "environments/prod", "queues", "routing", "intents", "tests")
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add init's options."""
-    parser.add_argument("directory", nargs="?", metavar="DIR", help="where to (default: what -m says, manifests)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("directory", nargs="?", metavar="DIR", help="where to (default: what -m says, manifests)")
+    add(
         "--github",
         action="store_true",
         help="write workflows for GitHub too; manifests that are there, and edited workflows, stay as they are",
     )
-    parser.add_argument(
+    add(
         "--action",
         metavar="OWNER/REPO@COMMIT",
         help="where workflows get cxroute from (default: what it was installed from, else what the workflows say)",
@@ -53,17 +48,17 @@ def run(options: argparse.Namespace, output: Output) -> int:
     check(options)
     directory = Path(options.directory or options.manifests)
     texts = dict(starter())
-    taken = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
-    if taken and not options.github:
-        raise UsageError(f"{taken[0]} exists already; nothing was written. Choose another directory.")
+    existing = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
+    if existing and not options.github:
+        raise UsageError(f"{existing[0]} exists already; nothing was written. Choose another directory.")
     if options.github:
         check_workflows(directory, options.action)
-    for name, text in {} if taken else texts.items():
+    for name, text in {} if existing else texts.items():
         write(directory / name, text)
         output.result(f"wrote {directory / name}\n")
     if options.github:
         write_workflows(directory, options.action, output)
-    if not taken:
+    if not existing:
         chosen = "" if str(directory) == "manifests" else f" -m {shlex.quote(str(directory))}"
         output.result(f"\nNext: cxroute{chosen} plan   (in the sandbox: simulated, no tenant is contacted)\n")
     return 0
@@ -93,20 +88,19 @@ def check_workflows(directory: Path, action: str | None) -> None:
     """Raise UsageError where workflows could not be written, or --action changes none, before anything is written."""
     from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
 
-    github.check_settings(
-        github.WorkflowSettings(action or installed_from() or github.UNKNOWN_ACTION, directory.as_posix(), ())
-    )
-    there = present()
-    if action and len(there) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, there.values())):
-        other = [str(WORKFLOWS / name) for name, text in there.items() if github.current_action(text) != action]
-        if other:
+    source = action or installed_from() or github.UNKNOWN_ACTION
+    github.check_settings(github.WorkflowSettings(source, directory.as_posix(), ()))
+    existing = existing_workflows()
+    if action and len(existing) == len(github.WORKFLOW_FILES) and all(map(github.is_edited, existing.values())):
+        stale = [str(WORKFLOWS / name) for name, text in existing.items() if github.current_action(text) != action]
+        if stale:
             raise UsageError(
-                f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(other)}."
+                f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(stale)}."
                 f" Put `uses: {action}` there by hand, or remove the files to have them written anew"
             )
 
 
-def present() -> dict[str, str]:
+def existing_workflows() -> dict[str, str]:
     """Return the text of each workflow that is there, by its file's name. Raises CxrouteError."""
     from reconciler.github.workflow_files import WORKFLOW_FILES  # noqa: PLC0415 - not for `init` alone
 
@@ -121,43 +115,43 @@ def present() -> dict[str, str]:
 
 
 def write_workflows(directory: Path, action: str | None, output: Output) -> None:
-    """Write each workflow that is not there or that nobody edited, and say what is to be set up on GitHub."""
+    """Write each workflow that is missing or unedited, and print the steps to set up GitHub."""
     from reconciler.github import workflow_files as github  # noqa: PLC0415 - not for `init` alone
+    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - likewise
 
-    needed = credentials_of(directory)
+    needed = credentials_by_environment(directory)
     named = needed.values() or [("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")]
     variables = tuple(sorted({name for names in named for name in names}))
-    there = present()
-    known = [held for held in map(github.current_action, there.values()) if held not in (None, github.UNKNOWN_ACTION)]
-    source = action or installed_from() or next(iter(known), github.UNKNOWN_ACTION)
+    existing = existing_workflows()
+    used = map(github.current_action, existing.values())
+    known = next((name for name in used if name not in (None, github.UNKNOWN_ACTION)), github.UNKNOWN_ACTION)
+    source = action or installed_from() or known
     for name, text in tuple(github.build_workflows(github.WorkflowSettings(source, directory.as_posix(), variables))):
-        path, before = WORKFLOWS / name, there.get(name)
+        path, before = WORKFLOWS / name, existing.get(name)
         if before is None:
             write(path, text)
+            output.result(f"wrote {path}\n")
         elif before != text and not github.is_edited(before):
-            write_whole(path, text)
-        output.result(_written(path, before, text))
-    steps = [*_source(directory), *_tenants(directory), *_steps(needed)]
+            write_text(path, text)
+            output.result(f"rewrote {path}\n")
+        elif before == text:
+            output.result(f"unchanged {path}\n")
+        else:
+            output.result(f"kept {path}, which was edited by hand\n")
+    placeholders = [
+        f"{loaded.file}: replace the placeholder of `tenant`"
+        for loaded in load_manifests(directory).environments.values()
+        if loaded.document.is_placeholder
+    ]
+    steps = [*_source(directory), *placeholders, *_steps(needed)]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
     output.result("\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *lines, ""]))
 
 
-def _written(path: Path, before: str | None, text: str) -> str:
-    """Say what became of one workflow."""
-    from reconciler.github.workflow_files import is_edited  # noqa: PLC0415 - not for `init` alone
-
-    if before is None:
-        return f"wrote {path}\n"
-    if before == text:
-        return f"unchanged {path}\n"
-    return f"kept {path}, which was edited by hand\n" if is_edited(before) else f"rewrote {path}\n"
-
-
 def _source(directory: Path) -> Iterator[str]:
-    """Yield the step that says where cxroute comes from, where a workflow does not know it."""
     from reconciler.github.workflow_files import UNKNOWN_ACTION, is_edited  # noqa: PLC0415 - not for `init` alone
 
-    unknown = {name: is_edited(text) for name, text in present().items() if UNKNOWN_ACTION in text}
+    unknown = {name: is_edited(text) for name, text in existing_workflows().items() if UNKNOWN_ACTION in text}
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
         yield (
@@ -168,26 +162,15 @@ def _source(directory: Path) -> Iterator[str]:
         yield f"replace {UNKNOWN_ACTION} by hand in {', '.join(edited)}"
 
 
-def _tenants(directory: Path) -> Iterator[str]:
-    """Yield a step for each environment whose tenant nobody has named yet."""
-    from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - not for `init` alone
-
-    for loaded in load_manifests(directory).environments.values():
-        if loaded.document.is_placeholder:
-            yield f"{loaded.file}: replace the placeholder of `tenant`"
-
-
-def credentials_of(directory: Path) -> dict[str, tuple[str, ...]]:
+def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
     """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
-    from reconciler.cli.clients import variables_of  # noqa: PLC0415 - not for `init` alone
+    from reconciler.cli.clients import credential_variables  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.kinds.environment import SANDBOX  # noqa: PLC0415 - not for `init` alone
     from reconciler.manifest.load import load_manifests  # noqa: PLC0415 - likewise
 
-    found = {}
-    for name, loaded in load_manifests(directory).environments.items():
-        if name != SANDBOX:
-            found[name] = tuple(filter(None, variables_of(loaded.document)))
-    return found
+    documents = {name: loaded.document for name, loaded in load_manifests(directory).environments.items()}
+    documents.pop(SANDBOX, None)
+    return {name: tuple(filter(None, credential_variables(document))) for name, document in documents.items()}
 
 
 def installed_from() -> str | None:
@@ -209,7 +192,6 @@ def action_of(form: Mapping[str, Any]) -> str | None:
 
 
 def _steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    """Yield what a person does before the workflows do anything."""
     if not credentials:
         yield "the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"
         return

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from reconciler.cli import live_file
 from reconciler.cli import undo as undoing
-from reconciler.cli.ci import facts, rooted
-from reconciler.cli.clients import reading
-from reconciler.cli.environments.report import joined, print_list, write_table
+from reconciler.cli.ci import plan_provenance, relative_to_root
+from reconciler.cli.clients import open_reading_client
+from reconciler.cli.environments.report import join_documents, print_list, write_table
 from reconciler.cli.environments.run import EnvironmentResult, run_environments
-from reconciler.cli.environments.selection import EnvironmentSelection, choices, is_list
-from reconciler.cli.files import new_folder, write_whole
+from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
+from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.session import Session
 from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
 from reconciler.plan.document import plan_to_json
@@ -34,42 +34,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.cli.output import Output
-    from reconciler.cli.signals import Stop
+    from reconciler.cli.signals import Cancellation
     from reconciler.plan.plan import Plan
     from reconciler.render.provenance import Provenance
 
-
 PENDING = 2
 REFUSED = 4
+_MOST_CASES: Final = 1_000  # of the affected conversations in a page, which folds them
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add plan's options."""
-    selectors(parser)
+    add_plan_options(parser)
     undoing.options(parser)
     live_file.options(parser)
-    parser.add_argument("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
+    add(
         "--format",
         choices=("text", "json", "markdown", "html", "github"),
         default="text",
         help="form of the result: markdown for a pull request's comment, html for one page, github for annotations"
         " (default: text)",
     )
-    parser.add_argument("--report", metavar="DIR", help="write plan.json, plan.md and plan.html there as well")
-    parser.add_argument("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
-    parser.add_argument("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
+    add("--report", metavar="DIR", help="write plan.json, plan.md and plan.html there as well")
+    add("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
+    add("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
 
 
-def selectors(parser: argparse.ArgumentParser) -> None:
+def add_plan_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose what a plan looks at; apply has them too."""
-    parser.add_argument("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
-    parser.add_argument("--adopt", action="store_true", help="take over rules made by hand that have a desired name")
-    parser.add_argument("--keep-drift", action="store_true", help="leave alone what was changed outside")
-    parser.add_argument(
-        "--traffic", metavar="FILE", help="a sample, CSV of intent,...,count: whose share goes elsewhere"
-    )
-    choices(parser)
+    add = parser.add_argument
+    add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
+    add("--adopt", action="store_true", help="take over rules made by hand that have a desired name")
+    add("--keep-drift", action="store_true", help="leave alone what was changed outside")
+    add("--traffic", metavar="FILE", help="a sample, CSV of intent,...,count: whose share goes elsewhere")
+    add_selection_options(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -81,49 +81,45 @@ def run(options: argparse.Namespace, output: Output) -> int:
             raise UsageError("--format html is a page about one environment: --report DIR writes one for each")
     selection = EnvironmentSelection.of(options, output)
 
-    async def work(session: Session, _stop: Stop) -> EnvironmentResult:
-        made = await read_and_plan(session)
-        saved = saved_text(made, Path(options.out).name) if options.out else ""
+    async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
+        plan = await read_and_plan(session)
+        saved = plan_file_text(plan, Path(options.out).name) if options.out else ""
         if saved and not selection.listed:
-            write_whole(Path(options.out), f"{saved}\n")
+            write_text(Path(options.out), f"{saved}\n")
         if options.report:
-            write_report(session, made, selection.folder(options.report, made.environment))
-        show(session, made)
+            write_report(session, plan, selection.folder(options.report, plan.environment))
+        print_plan(session, plan)
         if not selection.listed:
-            print_next_step(session, made, options.out)
-        elif session.output.form == "text" and (made.failed_tests or made.conflicts or guard_refusals(made)):
-            session.output.result(f"{next_step(session, made, None)}\n")
-        return EnvironmentResult(exit_code(made, options), lambda: planned_row(made), saved)
+            print_next_command(session, plan, options.out)
+        elif session.output.form == "text" and (plan.failed_tests or plan.conflicts or guard_refusals(plan)):
+            session.output.result(f"{next_command(session, plan, None)}\n")
+        return EnvironmentResult(exit_code(plan, options), lambda: planned_row(plan), saved)
 
-    prepare = Session.tested if selection.listed else partial(_prepared, options)
+    prepare = Session.with_test_results if selection.listed else partial(_prepared, options)
     code, reports = run_environments(selection, work, prepare)
     write_table(selection, reports, "Plan for")
     if selection.listed and options.out:
-        write_whole(Path(options.out), f"{joined([report.saved for report in reports])}\n")
+        write_text(Path(options.out), f"{join_documents([report.saved for report in reports])}\n")
     print_list(selection, reports, "Plan for")
     if output.form == "text" and any(report.row.status == "differs" for report in reports):
         again = selection.command_line
         command = again.apply_saved(options.out) if options.out else again.command("apply")
-        output.result(
-            f"\nNothing was changed. To apply {'exactly these plans' if options.out else 'these'}: {command}\n"
-        )
+        plans = "exactly these plans" if options.out else "these"
+        output.result(f"\nNothing was changed. To apply {plans}: {command}\n")
     return code
 
 
 def _prepared(options: argparse.Namespace, session: Session) -> Session:
-    return live_file.with_live(undoing.undone(session, options), options.live).tested()
+    return live_file.with_live_file(undoing.with_undo(session, options), options.live).with_test_results()
 
 
 async def read_and_plan(session: Session) -> Plan:
-    """Read the tenant with a client that cannot write, or the file in its place, and plan.
-
-    Raises ManifestError where the tenant cannot be read and route tests fail: those are known without it.
-    """
+    """Read the tenant, or the file in its place, and plan. Raises ManifestError where reading and route tests fail."""
     if session.live_file:
         live = session.live_file.live
     else:
         try:
-            async with reading(session) as client:
+            async with open_reading_client(session) as client:
                 live = await session.read(client)
         except ApiError:
             if session.failed_tests:
@@ -132,9 +128,9 @@ async def read_and_plan(session: Session) -> Plan:
     return await session.terminal.run_blocking(lambda: session.planner(live).build(live))
 
 
-def saved_text(made: Plan, name: str) -> str:
+def plan_file_text(plan: Plan, name: str) -> str:
     """Return the plan as a file of that name holds it. Raises as `save` does."""
-    form = plan_to_json(made)
+    form = plan_to_json(plan)
     text = dump_indented(form)
     if REDACTOR.redact_json(form, text) != form:
         raise RefusedError(
@@ -144,84 +140,78 @@ def saved_text(made: Plan, name: str) -> str:
     return text
 
 
-def show(session: Session, made: Plan) -> None:
-    """Print the plan in the form that was asked for."""
+def print_plan(session: Session, plan: Plan) -> None:
+    """Print the plan in the chosen form."""
     output = session.output
     if output.form == "json":
-        output.document(plan_to_json(made))
+        output.document(plan_to_json(plan))
     elif output.form in FORMS:
-        output.result(FORMS[output.form](session, made))
+        output.result(FORMS[output.form](session, plan))
     else:
         session.terminal.print_banner(session.banner)
         shape = brief_plan_text if output.loudness == "quiet" else plan_text
-        output.result(shape(made, output.paint, session.tenant, session.terminal.limits))
+        output.result(shape(plan, output.paint, session.tenant, session.terminal.limits))
 
 
-def print_next_step(session: Session, made: Plan, saved: str | None) -> None:
+def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
     """Print below a plan in text how many notes need -v, and what to do next."""
     output = session.output
     if output.form != "text":
         return
-    infos = len(made.findings) - len(output.brief(made.findings))
+    infos = len(plan.findings) - len(output.without_infos(plan.findings))
     if infos and output.loudness != "quiet":
         output.result(f"{pluralize(infos, 'note')} left out; -v shows {'it' if infos == 1 else 'them'}.\n")
-    if made.changes or made.conflicts or made.failed_tests:
-        output.result(f"Nothing was changed. {next_step(session, made, saved)}\n")
+    if plan.changes or plan.conflicts or plan.failed_tests:
+        output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
 
 
-def next_step(session: Session, made: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
-    """Say what to do next, as the exact command where there is one; `lifted` guards stay so."""
-    if made.failed_tests:
+def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[str, ...] = ()) -> str:
+    """Return the next step, as the exact command where there is one; `lifted` guards stay lifted."""
+    if plan.failed_tests:
         return "Correct the rules or the route tests, then plan again."
-    if made.conflicts:
+    if plan.conflicts:
         return "Solve what stands in the way in the manifests, then plan again."
-    refused = tuple(result.name for result in guard_refusals(made))
+    refused = tuple(result.name for result in guard_refusals(plan))
     allowed = [word for name in (*lifted, *refused) for word in ("--allow", name)]
-    command = (
-        session.command_line.apply_saved(saved, *allowed) if saved else session.command_line.command("apply", *allowed)
-    )
+    words = session.command_line
+    command = words.apply_saved(saved, *allowed) if saved else words.command("apply", *allowed)
     reason = ' --reason "why"' if allowed else ""
     meant = "If that is meant" if refused else "To apply exactly this plan" if saved else "To apply this"
     return f"{meant}: {command}{reason}"
 
 
-def exit_code(made: Plan, options: argparse.Namespace) -> int:
+def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     """Return plan's exit code (exit-codes): a route test that fails comes before all else."""
-    if made.failed_tests:
+    if plan.failed_tests:
         return ManifestError.exit_code
-    if options.fail_on_guards and (guard_refusals(made) or made.conflicts):
+    if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
         return REFUSED
-    return PENDING if options.detailed_exitcode and (made.changes or made.conflicts) else 0
+    return PENDING if options.detailed_exitcode and (plan.changes or plan.conflicts) else 0
 
 
-_MOST_CASES: Final = 1_000
-"""Of who is affected, in a page: it folds what nobody reads at once."""
-
-
-def as_markdown(session: Session, made: Plan) -> str:
+def as_markdown(session: Session, plan: Plan) -> str:
     """Return the plan as a pull-request comment."""
-    return render_markdown(summarize_plan(made, session.tenant), build_routing_map(made), facts(made, session.banner))
+    return render_markdown(
+        summarize_plan(plan, session.tenant), build_routing_map(plan), plan_provenance(plan, session.banner)
+    )
 
 
-def as_html(session: Session, made: Plan) -> str:
+def as_html(session: Session, plan: Plan) -> str:
     """Return the plan as one page that needs nothing else."""
-    return _page(session, made, build_routing_map(made), facts(made, session.banner))
+    return _page(session, plan, build_routing_map(plan), plan_provenance(plan, session.banner))
 
 
-def _page(session: Session, made: Plan, routing: RoutingMap, known: Provenance) -> str:
+def _page(session: Session, plan: Plan, routing: RoutingMap, provenance: Provenance) -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
 
-    return render_html(summarize_plan(made, session.tenant, _MOST_CASES), routing, known)
+    return render_html(summarize_plan(plan, session.tenant, _MOST_CASES), routing, provenance)
 
 
-def as_github(session: Session, made: Plan) -> str:
+def as_github(session: Session, plan: Plan) -> str:
     """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
-    text = plan_text(made, no_style, session.tenant, session.terminal.limits)
-    return (
-        session.banner
-        + quote_for_runner(text, token_hex(16))
-        + annotate_findings(rooted((*made.failed_tests, *made.findings)), "listed above")
-    )
+    text = quote_for_runner(plan_text(plan, no_style, session.tenant, session.terminal.limits), token_hex(16))
+    findings = relative_to_root((*plan.failed_tests, *plan.findings))
+    return f"{session.banner}{text}{annotate_findings(findings, 'listed above')}"
 
 
 FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
@@ -231,10 +221,10 @@ FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
 }
 
 
-def write_report(session: Session, made: Plan, folder: Path) -> None:
+def write_report(session: Session, plan: Plan, folder: Path) -> None:
     """Write plan.json, plan.md and plan.html into a folder, which is made where there is none."""
-    write_whole(new_folder(folder) / "plan.json", f"{saved_text(made, 'plan.json')}\n")
-    routing, known = build_routing_map(made), facts(made, session.banner)
-    comment = render_markdown(summarize_plan(made, session.tenant), routing, known)
-    write_whole(folder / "plan.md", REDACTOR.redact(comment))
-    write_whole(folder / "plan.html", REDACTOR.redact(_page(session, made, routing, known)))
+    write_text(new_folder(folder) / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
+    routing, provenance = build_routing_map(plan), plan_provenance(plan, session.banner)
+    comment = render_markdown(summarize_plan(plan, session.tenant), routing, provenance)
+    write_text(folder / "plan.md", REDACTOR.redact(comment))
+    write_text(folder / "plan.html", REDACTOR.redact(_page(session, plan, routing, provenance)))

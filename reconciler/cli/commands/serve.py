@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.arguments import missing_extra
-from reconciler.cli.clients import writing_contexts
+from reconciler.cli.clients import open_context_client
 from reconciler.cli.environments.choose import expected_queues
-from reconciler.cli.serve_settings import DEADLINE, Admitted, checked, endpoint, most_calls, sharing
+from reconciler.cli.serve_settings import (
+    DEADLINE,
+    ServeSettings,
+    build_endpoint,
+    max_calls,
+    open_cluster,
+    read_settings,
+)
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import CxrouteError
@@ -19,7 +26,6 @@ if TYPE_CHECKING:
     import socket
 
     from reconciler.cli.output import Output
-
 
 HELP: Final = """\
 Keys stand in $CXROUTE_API_KEYS, several with commas between, so that one can be exchanged for another; secrets that
@@ -32,33 +38,20 @@ GET /health, /ready, /metrics. Log: one line of JSON a request, on stderr."""
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add serve's options."""
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
+    add("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
+    add(
         "--shared", metavar="URL", help="a Redis that several machines share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
     )
-    parser.add_argument("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
-    parser.add_argument("--hash-conversations", action="store_true", help="the log names conversations by a hash")
+    add("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
+    add("--hash-conversations", action="store_true", help="the log names conversations by a hash")
     parser.epilog = HELP
-
-
-class _Start(NamedTuple):
-    """What the endpoint begins with."""
-
-    options: argparse.Namespace
-    session: Session
-    admitted: Admitted
-
-    def announce(self, where: str) -> None:
-        """Say where it listens."""
-        name = self.session.environment.name
-        self.session.output.result(f"Context endpoint of {name} on {where}   (stop it with Ctrl-C)\n")
-        self.session.output.flush()
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM; finish what was accepted."""
-    admitted = checked(options)
+    settings = read_settings(options)
     try:
         from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
@@ -66,32 +59,33 @@ def run(options: argparse.Namespace, output: Output) -> int:
     session = open_session(options, output)
     expected_queues(session.manifests, session.environment.name)
     try:
-        listener = open_listener(options.host, admitted.port)
+        listener = open_listener(options.host, settings.port)
     except OSError as error:
-        raise CxrouteError(f"cannot listen on {options.host}:{admitted.port}: {error.strerror or error}") from error
+        raise CxrouteError(f"cannot listen on {options.host}:{settings.port}: {error.strerror or error}") from error
     with ExitStack() as stack:
         stack.enter_context(listener)
         stack.callback(log.close)
         session.terminal.print_banner(session.banner)
-        run_event_loop(_serve(_Start(options, _bounded(session), admitted), listener))
+        api = session.environment.api
+        if "concurrency" not in api.model_fields_set:
+            api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
+            session = replace(session, environment=session.environment.model_copy(update={"api": api}))
+        run_event_loop(_serve(options, session, settings, listener))
     return 0
 
 
-async def _serve(start: _Start, listener: socket.socket) -> None:
+async def _serve(
+    options: argparse.Namespace, session: Session, settings: ServeSettings, listener: socket.socket
+) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
-    name = start.session.environment.name
+    def print_address(address: str) -> None:
+        name = session.environment.name
+        session.output.result(f"Context endpoint of {name} on {address}   (stop it with Ctrl-C)\n")
+        session.output.flush()
+
     async with (
-        writing_contexts(start.session, DEADLINE) as client,
-        sharing(start.admitted.shared, name, client) as among,
+        open_context_client(session, DEADLINE) as client,
+        open_cluster(settings.shared, session.environment.name, client) as join,
     ):
-        await serve(endpoint(*start, client, among), listener, start.announce)
-
-
-def _bounded(session: Session) -> Session:
-    """Return the session with a bound for the calls under way, where the environment has none."""
-    api = session.environment.api
-    if "concurrency" in api.model_fields_set:
-        return session
-    bounded = api.model_copy(update={"concurrency": most_calls(api.requests_per_second)})
-    return replace(session, environment=session.environment.model_copy(update={"api": bounded}))
+        await serve(build_endpoint(options, session, settings, client, join), listener, print_address)

@@ -1,7 +1,4 @@
-"""What an Environment says of its tenant -> how the simulator speaks: to try a profile before a tenant is there.
-
-`cxroute simulate`: a simulated CXone over HTTP, on loopback.
-"""
+"""`cxroute simulate`: a simulated CXone over HTTP, on loopback, that speaks as an Environment says."""
 
 from __future__ import annotations
 
@@ -13,21 +10,12 @@ from secrets import randbelow
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.cli.arguments import missing_extra
-from reconciler.cli.clients import add_queues, custom_fields, opened
-from reconciler.cli.environments.choose import choose, expected_queues
+from reconciler.cli.clients import add_queues, custom_fields, open_state
+from reconciler.cli.environments.choose import choose_environment, expected_queues
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import CxrouteError, ManifestError, UsageError
+from reconciler.manifest.kinds import profile as profiles
 from reconciler.manifest.kinds.environment import SANDBOX
-from reconciler.manifest.kinds.profile import (
-    AllAtOnce,
-    ListSettings,
-    NextLink,
-    PageNumber,
-    Profile,
-    ScrollToken,
-    SkipTop,
-    operator_names,
-)
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
@@ -46,59 +34,54 @@ if TYPE_CHECKING:
 
     from reconciler.cli.output import Output
 
-
 _FIRST_NUMBER: Final = 4001
 
 
-class Spoken(NamedTuple):
-    """How a simulated tenant speaks, and which queues it has."""
+class SimulatedTenant(NamedTuple):
+    """The API form and the queues of a simulated tenant."""
 
     switches: dict[str, Any]
     queues: list[Queue]
 
-    def lacking(self, there: Iterable[Mapping[str, Any]]) -> list[Queue]:
-        """Return the queues of which there is none of the name: a number that was made up is no reason for another."""
-        names = {one["name"] for one in there}
+    def missing_queues(self, existing: Iterable[Mapping[str, Any]]) -> list[Queue]:
+        """Return the queues whose names do not exist yet; generated numbers are not compared."""
+        names = {queue["name"] for queue in existing}
         return [queue for queue in self.queues if queue.name not in names]
 
 
-def spoken_by(name: str, directory: Path) -> Spoken:
-    """Return how the tenant of an Environment speaks. Raises ManifestError and UsageError.
-
-    Where queues are skills, or their ids are numbers, each gets a number.
-    """
+def simulate_environment(name: str, directory: Path) -> SimulatedTenant:
+    """Return the simulated tenant of an Environment. Raises ManifestError and UsageError."""
     manifests = load_manifests(directory)
-    environment = choose(manifests, name)
+    environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
     beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
     switches: dict[str, Any] = {
-        "profile": dialect_of(profile, api.rules_path or profile.rules.path, beside_rules),
+        "profile": tenant_profile(profile, api.rules_path or profile.rules.path, beside_rules),
         "custom_fields": custom_fields(environment),
     }
     if profile.rules.ids == "number":
         switches["new_id"] = lambda: str(randbelow(10**12))
     queues = list(expected_queues(manifests, environment.name))
     if choose_queue_list(api, profile.queues).ids == "number":
-        queues = [_numbered(queue, _FIRST_NUMBER + place) for place, queue in enumerate(queues)]
-    return Spoken(switches, queues)
+        queues = [
+            queue if queue.id.isdecimal() else Queue(str(number), queue.name)
+            for number, queue in enumerate(queues, _FIRST_NUMBER)
+        ]
+    return SimulatedTenant(switches, queues)
 
 
-def _numbered(queue: Queue, number: int) -> Queue:
-    return queue if queue.id.isdecimal() else Queue(str(number), queue.name)
-
-
-def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> TenantProfile:
-    """Return how a tenant of the profile speaks; its lists are at these paths."""
+def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:
+    """Return the simulator's profile with its lists at these paths."""
     rules, queues, errors = profile.rules, profile.queues, profile.errors
     types = {"attribute": profile.condition.attribute, "queue": profile.target.queue}
     of_queues = {"name": queues.name, **({"isActive": queues.active} if queues.active else {})}
     return TenantProfile(
-        rules=_shelf(rules, rules_path, profile.rule.tenant_names()),
-        queues=_shelf(queues, queues_path, of_queues),
+        rules=_served_list(rules, rules_path, profile.rule.tenant_names()),
+        queues=_served_list(queues, queues_path, of_queues),
         single_member=rules.single,
         condition=profile.condition.tenant_names(),
         target=profile.target.tenant_names(),
-        words={**types, **operator_names(profile.operators)},
+        words={**types, **profiles.operator_names(profile.operators)},
         queue_numbers=profile.target.queue_ids == "number",
         update=profile.update,
         message_member=errors.messages[0] if errors.messages else "",
@@ -107,32 +90,35 @@ def dialect_of(profile: Profile, rules_path: str, queues_path: str) -> TenantPro
     )
 
 
-def _shelf(listed: ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
-    said = {"id": listed.id, **names}
-    shelf = ServedList(
+def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
+    names_by_field = {"id": listed.id, **names}
+    renamed = {field: tenant_name for field, tenant_name in names_by_field.items() if field != tenant_name}
+    total, numbers = listed.paging.total or "", listed.ids == "number"
+    style, no_content = listed.paging.style, listed.no_content
+    served = ServedList(
         path=path,
         member=listed.list,
-        style=listed.paging.style,
+        style=style,
         position="",
         first=0,
         size="",
-        total=listed.paging.total or "",
+        total=total,
         next="",
-        no_content=listed.no_content,
-        names={ours: theirs for ours, theirs in said.items() if ours != theirs},
-        numbers=listed.ids == "number",
+        no_content=no_content,
+        names=renamed,
+        numbers=numbers,
     )
     match listed.paging:
-        case PageNumber() as by:
-            return replace(shelf, position=by.page, first=by.first, size=by.size, next=by.next)
-        case SkipTop() as by:
-            return replace(shelf, position=by.skip, size=by.top, next=by.next)
-        case NextLink() as by:
-            return replace(shelf, position="cursor", size=by.size or "", next=by.next)
-        case ScrollToken() as by:
-            return replace(shelf, position=by.parameter, size=by.size or "", next=by.token)
-        case AllAtOnce():
-            return shelf
+        case profiles.PageNumber() as paging:
+            return replace(served, position=paging.page, first=paging.first, size=paging.size, next=paging.next)
+        case profiles.SkipTop() as paging:
+            return replace(served, position=paging.skip, size=paging.top, next=paging.next)
+        case profiles.NextLink() as paging:
+            return replace(served, position="cursor", size=paging.size or "", next=paging.next)
+        case profiles.ScrollToken() as paging:
+            return replace(served, position=paging.parameter, size=paging.size or "", next=paging.token)
+        case profiles.AllAtOnce():
+            return served
 
 
 _LAST_PORT = 65_535
@@ -140,17 +126,16 @@ _LAST_PORT = 65_535
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
-    parser.add_argument("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
-    parser.add_argument(
-        "--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields"
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
-    parser.add_argument("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
-    parser.add_argument("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
-    parser.add_argument("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
-    parser.add_argument("--faults", metavar="SPEC", default="", help="inject faults, as said below")
-    parser.add_argument("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
+    add = parser.add_argument
+    add("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
+    add("--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields")
+    add("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
+    add("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
+    add("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
+    add("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
+    add("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
+    add("--faults", metavar="SPEC", default="", help="inject faults, as said below")
+    add("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
     parser.epilog = (
         "It has every queue that the manifests (-m) name, and accepts any client id and secret and any access key, or\n"
         "only those in $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, and in $CXONE_ACCESS_KEY_ID and\n"
@@ -167,12 +152,12 @@ def run(options: argparse.Namespace, output: Output) -> int:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
-    with opened(Path(options.state), start) if options.state else nullcontext(start) as state:
-        spoken = spoken_by(options.speak, Path(options.manifests)) if options.speak else None
-        add_queues(state, spoken.lacking(state.queues) if spoken else named_queues(Path(options.manifests)))
-        app = build_simulator(state, replace(settings(options), **(spoken.switches if spoken else {})), faults)
+    with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
+        tenant = simulate_environment(options.speak, Path(options.manifests)) if options.speak else None
+        add_queues(state, tenant.missing_queues(state.queues) if tenant else named_queues(Path(options.manifests)))
+        app = build_simulator(state, replace(settings(options), **(tenant.switches if tenant else {})), faults)
         try:
-            serve(app, options.host, options.port, lambda url: announce(url, output))
+            serve(app, options.host, options.port, lambda url: print_address(url, output))
         except ImportError as error:
             raise missing_extra("`cxroute simulate`") from error
         except OSError as error:
@@ -180,8 +165,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def announce(url: str, output: Output) -> None:
-    """Say where it listens, at once: whoever started it may be waiting for this line."""
+def print_address(url: str, output: Output) -> None:
+    """Print the address and flush: the starting process may wait for this line."""
     output.result(
         f"Simulated CXone on {url}   (stop it with Ctrl-C)\n"
         f"In an Environment: api: {{baseUrl: '{url}'}}\n"
@@ -191,7 +176,7 @@ def announce(url: str, output: Output) -> None:
 
 
 def check(options: argparse.Namespace) -> None:
-    """Refuse what makes no sense, and to be reached from elsewhere: it is no server for others. Raises UsageError."""
+    """Raise UsageError for values out of range, and for an address that is not loopback."""
     if not 0 <= options.port <= _LAST_PORT:
         raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
@@ -202,18 +187,15 @@ def check(options: argparse.Namespace) -> None:
 
 def settings(options: argparse.Namespace) -> SimulatorSettings:
     """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
-    return replace(
-        PROFILES["A"],
-        clients=_pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"),
-        access_keys=_pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET"),
-        rate=options.rate,
-        latency=options.latency_ms / 1000,
-    )
+    clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+    keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
+    latency = options.latency_ms / 1000
+    return replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, latency=latency)
 
 
 def _pair(name: str, secret: str) -> dict[str, str] | None:
-    known, word = os.environ.get(name), os.environ.get(secret)
-    return {known: word} if known and word else None
+    key, word = os.environ.get(name), os.environ.get(secret)
+    return {key: word} if key and word else None
 
 
 def named_queues(directory: Path) -> list[Queue]:

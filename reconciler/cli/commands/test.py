@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import Checked, check, check_live
-from reconciler.cli.environments.choose import choose, separate, utc_now
-from reconciler.cli.files import write_whole
+from reconciler.cli.environments.choose import choose_environment, split_names, utc_now
+from reconciler.cli.files import write_text
 from reconciler.cli.live_file import read_tenant
-from reconciler.cli.route_tests import asked_for, failures, tested
+from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
 from reconciler.cli.session import open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests
@@ -32,25 +32,24 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Try every test in every environment (or in those that -e names); exit 3 where one fails."""
     checked = _live(options, output) if options.live else _offline(options)
-    failed = failures(checked, options.manifests)
-    tried = [one for each in checked for one in each.tried]
+    failed = failure_findings(checked, options.manifests)
+    results = [result for each in checked for result in each.tried]
     if options.junit is not None:
         labels = {each.environment.name: each.labels for each in checked}
-        write_whole(Path(options.junit), junit_document(tried, labels, utc_now()))
+        write_text(Path(options.junit), junit_document(results, labels, utc_now()))
     if output.form == "json":
-        output.document(tests_document(tried))
+        output.document(tests_document(results))
     else:
         output.findings(failed, sys.stdout)
-        output.result(("\n" if failed else "") + tests_line(tried) + "\n")
+        output.result(("\n" if failed else "") + tests_line(results) + "\n")
     return ManifestError.exit_code if failed else 0
 
 
 def _offline(options: argparse.Namespace) -> list[Checked]:
-    """Try every test on the rules of the manifests. Raises ManifestError where these are wrong."""
     manifests = load_manifests(Path(options.manifests))
-    names = asked_for(manifests, options.environment)
-    chosen = [name for name in names if tested(manifests, options.environment, name)]
-    checked = [check(manifests, choose(manifests, name)) for name in chosen]
+    names = test_environments(manifests, options.environment)
+    chosen = [name for name in names if runs_route_tests(manifests, options.environment, name)]
+    checked = [check(manifests, choose_environment(manifests, name)) for name in chosen]
     wrong = [finding for each in checked for finding in each.findings if finding.severity == "error"]
     if wrong:
         raise ManifestError(list(dict.fromkeys(wrong)))
@@ -58,8 +57,7 @@ def _offline(options: argparse.Namespace) -> list[Checked]:
 
 
 def _live(options: argparse.Namespace, output: Output) -> list[Checked]:
-    """Try every test on the live rules of each environment that -e names."""
-    names = separate(options.environment) if options.environment else (None,)
+    names = split_names(options.environment) if options.environment else (None,)
     sessions = [open_session(options, output, name) for name in names]
     sessions[0].terminal.print_banner(sessions[0].banner)
     checked = []

@@ -6,13 +6,13 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from reconciler.checks.route_tests import Checked, check
 from reconciler.checks.validate import left_to_catch_alls, offline_findings
-from reconciler.cli.ci import rooted, summary_file
-from reconciler.cli.environments.choose import choose, unset_tenant
-from reconciler.cli.route_tests import asked_for, failures, tested
+from reconciler.cli.ci import relative_to_root, summary_file
+from reconciler.cli.environments.choose import choose_environment, unset_tenant
+from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
@@ -31,23 +31,17 @@ if TYPE_CHECKING:
 
     from reconciler.checks.route_tests import RouteTestResult
     from reconciler.cli.output import Output
-    from reconciler.model.rule import Source
 
 
-class _Validated(NamedTuple):
-    """What became of all checks."""
-
-    findings: list[Finding]
-    """Those that the manifests do not accept, one for each cause."""
+class _Validation(NamedTuple):
+    findings: list[Finding]  # Those that the manifests do not accept, one for each cause
     acknowledged: list[Finding]
-    left: list[str]
-    """Intents of the bot that in some environment go by a catch-all alone."""
-    tried: tuple[RouteTestResult, ...]
+    unhandled_intents: list[str]  # Intents of the bot that in some environment go by a catch-all alone
+    test_results: tuple[RouteTestResult, ...]
     files: int
 
     @property
     def wrong(self) -> bool:
-        """Say whether anything has to be corrected."""
         return any(finding.severity == "error" for finding in self.findings)
 
 
@@ -60,88 +54,81 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Check every file, and every rule and route test in every environment (or in those that -e names)."""
     try:
-        validated = _validated(options)
+        validated = _validate(options)
     except CxrouteError as error:
         if output.form != "sarif":
             raise
         output.document(failure_to_sarif(str(error)))
         return error.exit_code
     if output.form == "json":
-        output.document(_document(validated))
+        results = validated.test_results
+        tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
+        document = {"valid": not validated.wrong, "findings": list(map(finding_to_json, validated.findings))}
+        document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
+        output.document({**document, "routeTests": tests, "leftToCatchAll": validated.unhandled_intents})
     elif output.form == "sarif":
-        output.document(findings_to_sarif(rooted([*validated.findings, *validated.acknowledged])))
+        output.document(findings_to_sarif(relative_to_root([*validated.findings, *validated.acknowledged])))
     elif output.form == "github":
         _print_for_github(validated, output)
     else:
-        findings = output.brief(validated.findings)
+        findings = output.without_infos(validated.findings)
         output.findings(findings, sys.stdout)
         output.result(("\n" if findings else "") + _totals(findings, validated))
     return ManifestError.exit_code if validated.wrong else 0
 
 
-def _validated(options: argparse.Namespace) -> _Validated:
-    tried: tuple[RouteTestResult, ...] = ()
-    left: list[str] = []
+def _validate(options: argparse.Namespace) -> _Validation:
+    results: tuple[RouteTestResult, ...] = ()
+    unhandled: list[str] = []
     try:
         manifests = load_manifests(Path(options.manifests))
         checked = check_all(manifests, options.environment)
-        tried = tuple(one for each in checked for one in each.tried)
+        results = tuple(result for each in checked for result in each.tried)
         tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
         rules = offline_findings(manifests, checked, tenants, options.environment)
-        tests = failures([each for each in checked if each.tried], options.manifests)
-        findings = sorted([*rules, *tests], key=_place)
-        left = left_to_catch_alls(manifests, checked)
+        tests = failure_findings([each for each in checked if each.tried], options.manifests)
+        findings = sorted([*rules, *tests], key=lambda finding: (finding.source or ("", 0, 0), finding.code))
+        unhandled = left_to_catch_alls(manifests, checked)
     except ManifestError as error:
         findings = list(error.findings)
-    shown = group_findings(finding for finding in findings if not finding.acknowledged)
+    remaining = group_findings(finding for finding in findings if not finding.acknowledged)
     acknowledged = group_findings(finding for finding in findings if finding.acknowledged)
-    return _Validated(shown, acknowledged, left, tried, len(set(Path(options.manifests).rglob("*.y*ml"))))
+    return _Validation(remaining, acknowledged, unhandled, results, len(set(Path(options.manifests).rglob("*.y*ml"))))
 
 
-def _document(validated: _Validated) -> dict[str, Any]:
-    tests = {"tests": len(validated.tried), "failed": sum(one.failure is not None for one in validated.tried)}
-    said = [finding_to_json(finding) for finding in validated.findings]
-    accepted = [finding_to_json(finding) for finding in validated.acknowledged]
-    form = {"valid": not validated.wrong, "findings": said, "acknowledged": accepted, "routeTests": tests}
-    return {**form, "leftToCatchAll": validated.left}
-
-
-def _print_for_github(validated: _Validated, output: Output) -> None:
-    """Print everything for the log, where no name is taken for a command, and after it the annotations.
-
-    What GitHub has no room for beside the lines stands in the job's summary, where the step has one.
-    """
-    findings = output.brief(rooted(validated.findings))
-    listed, said = findings_text(findings, no_style), _totals(findings, validated)
+def _print_for_github(validated: _Validation, output: Output) -> None:
+    """Print everything for the log, then the annotations; the findings without room go to the job's summary."""
+    findings = output.without_infos(relative_to_root(validated.findings))
+    listed, totals = findings_text(findings, no_style), _totals(findings, validated)
     output.result(quote_for_runner(listed, token_hex(16)))
     file = summary_file()
     output.result(annotate_findings(findings) if file else annotate_findings(findings, "listed above"))
-    output.result(said)
+    output.result(totals)
     if file and findings:
         try:
-            with file.open("a", encoding="utf-8") as written:
-                written.write(REDACTOR.redact(job_summary(f"{listed}\n{said}")))
+            with file.open("a", encoding="utf-8") as summary:
+                summary.write(REDACTOR.redact(job_summary(f"{listed}\n{totals}")))
         except OSError as error:
             output.warn(f"the job's summary cannot be written: {error.strerror}")
 
 
-def _totals(findings: Sequence[Finding], validated: _Validated) -> str:
-    tests_too = f" {tests_line(validated.tried)}" if validated.tried else ""
-    count, left = len(validated.acknowledged), pluralize(len(validated.left), "intent")
+def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
+    tests_too = f" {tests_line(validated.test_results)}" if validated.test_results else ""
+    count, intents = len(validated.acknowledged), pluralize(len(validated.unhandled_intents), "intent")
     accepted = f" {acknowledged_phrase(count)}" if count else ""
-    rest = f" {left} {'goes' if len(validated.left) == 1 else 'go'} by a catch-all alone." if validated.left else ""
+    rest = (
+        f" {intents} {'goes' if len(validated.unhandled_intents) == 1 else 'go'} by a catch-all alone."
+        if validated.unhandled_intents
+        else ""
+    )
     return f"{severity_totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
 
 
 def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
     """Expand every rule offline and try every route test, for each environment that they are meant for."""
     checked = []
-    for name in asked_for(manifests, only):
-        each = check(manifests, choose(manifests, name))
+    for name in test_environments(manifests, only):
+        each = check(manifests, choose_environment(manifests, name))
         # The built-in sandbox has attributes of its own names: what is said of rules there may not hold elsewhere.
-        checked.append(each if tested(manifests, only, name) else replace(each, tried=(), desired=None))
+        checked.append(each if runs_route_tests(manifests, only, name) else replace(each, tried=(), desired=None))
     return checked
-
-
-def _place(finding: Finding) -> tuple[Source | tuple[str, int, int], str]:
-    return finding.source or ("", 0, 0), finding.code

@@ -1,1 +1,1 @@
-"""The environments that a command is about: chosen, selected, and run side by side."""
+"""The environments of a command: chosen, selected, and run concurrently."""

@@ -15,13 +15,12 @@ if TYPE_CHECKING:
     from reconciler.model.finding import Finding
     from reconciler.model.rule import Queue
 
-
 SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
 
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
     """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
-    return tuple(desire_offline(manifests, choose(manifests, name))[1].assumed_queues.values())
+    return tuple(desire_offline(manifests, choose_environment(manifests, name))[1].assumed_queues.values())
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
@@ -39,7 +38,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def separate(names: str) -> tuple[str, ...]:
+def split_names(names: str) -> tuple[str, ...]:
     """Return the names that -e lists, each once. Raises UsageError for an empty one."""
     parts = [name.strip() for name in names.split(",")]
     if not all(parts):
@@ -47,12 +46,11 @@ def separate(names: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(parts))
 
 
-def single(names: str) -> str:
+def require_single(names: str) -> str:
     """Return the name that -e gives to a command that takes one. Raises UsageError for several."""
     if "," in names:
-        raise UsageError(
-            f"-e {names[:200]}: this command takes one environment; validate, test, plan, apply and drift take several"
-        )
+        several = "validate, test, plan, apply and drift take several"
+        raise UsageError(f"-e {names[:200]}: this command takes one environment; {several}")
     return names
 
 
@@ -61,12 +59,12 @@ def chosen_name(name: str | None) -> str:
     return name or os.environ.get("CXROUTE_ENV") or SANDBOX
 
 
-def choose(manifests: Manifests, name: str | None) -> Environment:
+def choose_environment(manifests: Manifests, name: str | None) -> Environment:
     """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
     if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
-        known = sorted({*manifests.environments, SANDBOX})
-        raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(known)}")
+        names = sorted({*manifests.environments, SANDBOX})
+        raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(names)}")
     name = chosen_name(name)
     if name not in manifests.environments:
-        single(name)
+        require_single(name)
     return manifests.environment(name)

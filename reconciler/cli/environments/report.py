@@ -6,7 +6,7 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.files import new_folder, write_whole
+from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import error_document
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import quote_for_runner
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
     from reconciler.cli.environments.selection import EnvironmentSelection
     from reconciler.errors import CxrouteError
 
-
-SUMMARY: Final = "environments.md"
-"""What `--report` calls the table beside the folders, one for each environment."""
+SUMMARY: Final = "environments.md"  # what `--report` calls the table beside the folders, one for each environment
 
 
 def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentReport], title: str) -> None:
@@ -33,12 +31,16 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRep
         return
     output, rows = selection.output, [report.row for report in reports]
     if output.form == "json":
-        output.result(f"{joined([report.text for report in reports])}\n")
+        output.result(f"{join_documents([report.text for report in reports])}\n")
         return
     if not reports:
         output.result(selection.nothing)
         return
-    texts = [one.text for one in reports if one.text and (one.row.status != "same" or output.loudness == "verbose")]
+    texts = [
+        report.text
+        for report in reports
+        if report.text and (report.row.status != "same" or output.loudness == "verbose")
+    ]
     if output.form == "markdown":
         output.result(_within_a_comment(environments_markdown(rows, title), texts))
     elif output.form == "github":
@@ -51,10 +53,10 @@ def write_table(selection: EnvironmentSelection, reports: Sequence[EnvironmentRe
     """Write the table of a list into the folder of `--report`, where there is one."""
     if selection.listed and selection.options.report:
         table = environments_markdown([report.row for report in reports], title)
-        write_whole(new_folder(Path(selection.options.report)) / SUMMARY, REDACTOR.redact(table))
+        write_text(new_folder(Path(selection.options.report)) / SUMMARY, REDACTOR.redact(table))
 
 
-def joined(documents: Sequence[str], error: CxrouteError | None = None) -> str:
+def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:
     """Return the JSON document of all environments and what stopped them (plan-json "Several environments")."""
     stopped = f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
     return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
@@ -62,13 +64,13 @@ def joined(documents: Sequence[str], error: CxrouteError | None = None) -> str:
 
 def _within_a_comment(table: str, parts: Sequence[str]) -> str:
     """Return as many parts below the table as one comment holds, and say how many it does not."""
-    shown, length = [table], len(table)
+    chosen, length = [table], len(table)
     for part in parts:
         if length + len(part) > MAX_CHARACTERS:
             break
-        shown.append(part)
+        chosen.append(part)
         length += len(part)
-    left_out = len(parts) - len(shown) + 1
+    left_out = len(parts) - len(chosen) + 1
     if left_out:
-        shown.append(f"{pluralize(left_out, 'further plan')} would be too long here: see each environment's own.\n")
-    return "\n".join(shown)
+        chosen.append(f"{pluralize(left_out, 'further plan')} would be too long here: see each environment's own.\n")
+    return "\n".join(chosen)

@@ -1,7 +1,4 @@
-"""The work of a command with each selected environment: one, or a list of which some are worked on at a time.
-
-In a list one fails, and the others go on. Of each that is done a row and some text are kept, and no more.
-"""
+"""The work of a command with each selected environment; in a list, one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -10,14 +7,14 @@ import gc
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, Protocol
 
-from reconciler.cli.clients import secret
-from reconciler.cli.environments.choose import choose
-from reconciler.cli.output import Bar, Output, Part, Terminal, error_document
-from reconciler.cli.signals import Stop, run_interruptibly
+from reconciler.cli.clients import read_secret
+from reconciler.cli.environments.choose import choose_environment
+from reconciler.cli.output import BufferedOutput, Output, ProgressBar, Terminal, error_document
+from reconciler.cli.signals import Cancellation, run_interruptibly
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
 from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
 from reconciler.text.redact import REDACTOR
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from reconciler.apply.settings import Result
     from reconciler.cli.environments.selection import EnvironmentSelection
     from reconciler.cli.session import Session
-
 
 AT_ONCE: Final = 8
 """Environments that are read or written at the same time. Each has its own pace, and may have 16 calls under way."""
@@ -42,8 +38,7 @@ class EnvironmentResult:
 
     code: int
     row: Callable[[], EnvironmentRow]
-    saved: str = ""
-    """Its plan in JSON, where a list saves it."""
+    saved: str = ""  # its plan in JSON, where a list saves it
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +52,9 @@ class EnvironmentReport:
 
 
 class Work(Protocol):
-    """What is done with each environment; it prints into the session's output."""
+    """The work with each environment; it prints into the session's output."""
 
-    async def __call__(self, session: Session, stop: Stop, /) -> EnvironmentResult:
+    async def __call__(self, session: Session, stop: Cancellation, /) -> EnvironmentResult:
         """Do it. Raises the errors of `reconciler.errors`."""
 
 
@@ -73,28 +68,27 @@ def run_environments(
     prepare: Prepare | None = None,
     on_signal: Literal["end all", "tell each"] = "end all",
 ) -> tuple[int, list[EnvironmentReport]]:
-    """Do the work with every selected environment; return the exit code, and the parts of a list.
-
-    A single environment prints by itself, and its error is the command's.
-    """
+    """Do the work with every selected environment; return the exit code, and the reports of a list."""
     if not selection.listed:
         session = selection.session(selection.names[0], selection.output)
         session = prepare(session) if prepare else session
         return run_interruptibly(lambda stop: work(session, stop)).code, []
 
-    async def all_of_them(stop: Stop) -> list[EnvironmentReport]:
+    async def all_of_them(stop: Cancellation) -> list[EnvironmentReport]:
         stop.writing = on_signal == "tell each"  # one that has begun to write goes on to its end
-        return await each(selection, work, stop, prepare)
+        return await run_list(selection, work, stop, prepare)
 
     reports = run_interruptibly(all_of_them)
-    return worst(report.code for report in reports), reports
+    return worst_exit_code(report.code for report in reports), reports
 
 
-async def each(
-    selection: EnvironmentSelection, work: Work, stop: Stop, prepare: Prepare | None = None
+async def run_list(
+    selection: EnvironmentSelection, work: Work, stop: Cancellation, prepare: Prepare | None = None
 ) -> list[EnvironmentReport]:
     """Do the work with every environment of a list, some at a time; return the reports in the order of the names."""
-    runner = _Runner(selection=selection, work=work, stop=stop, prepare=prepare, bar=Bar(selection.output))
+    runner = _EnvironmentRunner(
+        selection=selection, work=work, stop=stop, prepare=prepare, bar=ProgressBar(selection.output)
+    )
     _keep_secrets(selection)
     gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
     try:
@@ -105,28 +99,28 @@ async def each(
 
 
 def _keep_secrets(selection: EnvironmentSelection) -> None:
-    """Learn the secrets of all of them first: what one tenant says must not show that of one that comes later."""
+    # All secrets are known first, so that no tenant's response can show the secret of a later one.
     for name in selection.names:
         loaded = selection.manifests.environments.get(name)
         names = loaded.document.credentials if loaded else None
         for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
             with suppress(CredentialsError):  # said when it is needed
-                REDACTOR.add(secret(variable))
+                REDACTOR.add(read_secret(variable))
 
 
-def worst(codes: Iterable[int]) -> int:
+def worst_exit_code(codes: Iterable[int]) -> int:
     """Return the exit code of a list: the worst of its environments'."""
-    found = set(codes)
-    return next((code for code in WORST if code in found), 0)
+    distinct = set(codes)
+    return next((code for code in WORST if code in distinct), 0)
 
 
 @dataclass(slots=True, kw_only=True)
-class _Runner:
+class _EnvironmentRunner:
     selection: EnvironmentSelection
     work: Work
-    stop: Stop
+    stop: Cancellation
     prepare: Prepare | None
-    bar: Bar
+    bar: ProgressBar
     finished: int = 0
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     hosts: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
@@ -134,22 +128,15 @@ class _Runner:
     cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, name: str) -> EnvironmentReport:
-        """Do the work with one environment; whatever goes wrong is its own."""
         base = self.selection.output
-        part = Part(
-            colour=base.colour,
-            loudness=base.loudness,
-            log_format=base.log_format,
-            form=base.form,
-            asks=False,
-            environment=name,
-        )
-        stop = Stop(task=asyncio.current_task())
-        self.stop.parts.append(stop)
+        shared = {field.name: getattr(base, field.name) for field in fields(Output)}
+        part = BufferedOutput(**{**shared, "asks": False}, environment=name)
+        stop = Cancellation(task=asyncio.current_task())
+        self.stop.children.append(stop)
         try:
-            async with self.hosts[choose(self.selection.manifests, name).host], self.gate:
+            async with self.hosts[choose_environment(self.selection.manifests, name).host], self.gate:
                 session = self.selection.session(name, part)
-                session = replace(session, terminal=Terminal(part, Bar(quiet(part)), self.run_blocking))
+                session = replace(session, terminal=Terminal(part, ProgressBar(quiet(part)), self.run_blocking))
                 if prepare := self.prepare:
                     session = await self.run_blocking(partial(prepare, session))
                 result = await self.work(session, stop)
@@ -163,7 +150,7 @@ class _Runner:
         if self.finished % AT_ONCE == 0:
             gc.collect()  # what went in circles: connections, tasks
         self.bar.step("environments", self.finished, len(self.selection.names))
-        return EnvironmentReport(result.code, result.row(), result.saved, "".join(part.kept))
+        return EnvironmentReport(result.code, result.row(), result.saved, "".join(part.buffer))
 
     async def run_blocking(self, work: Callable[[], Result], /) -> Result:
         """Plan beside the loop, one at a time: answers that come meanwhile must not be taken for late."""
@@ -182,19 +169,15 @@ _FAILED: Final[dict[type[CxrouteError], EnvironmentStatus]] = {
 }
 
 
-def _failed(part: Part, error: CxrouteError) -> EnvironmentResult:
-    """Say why an environment failed; that all were interrupted is seen in the table."""
+def _failed(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
     if part.form == "json" or not isinstance(error, InterruptedRunError):
         part.failed(error)
     return _of_error(part, error)
 
 
-def _of_error(part: Part, error: CxrouteError) -> EnvironmentResult:
+def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
     state = _FAILED.get(type(error), "failed")
-    said = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
+    detail = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
-    return EnvironmentResult(
-        error.exit_code,
-        lambda: EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=said),
-        saved,
-    )
+    row = EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail)
+    return EnvironmentResult(error.exit_code, lambda: row, saved)

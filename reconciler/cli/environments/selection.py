@@ -1,7 +1,4 @@
-"""Which environments a command is about, where it takes several: -e a,b, --all, --shard, or those of a saved plan.
-
-A share of the environments for each of several processes: the name alone decides, so nobody has to agree on it.
-"""
+"""The environments of a command: -e a,b, --all, --shard, or those of a saved plan."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from reconciler.cli.environments.choose import choose, separate
-from reconciler.cli.session import Session, load_selected_manifests, session_in
+from reconciler.cli.environments.choose import choose_environment, split_names
+from reconciler.cli.session import Session, build_session, load_selected_manifests
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_manifests
@@ -27,9 +24,7 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
     from reconciler.plan.document import ReviewedPlan
 
-
-INDEX: Final = "JOB_COMPLETION_INDEX"
-"""Kubernetes says in it which of an Indexed Job's pods this is, from 0."""
+INDEX: Final = "JOB_COMPLETION_INDEX"  # Kubernetes says in it which of an Indexed Job's pods this is, from 0
 _SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 
@@ -41,19 +36,15 @@ class Shard:
     index: int
     count: int
 
-    def takes(self, name: str) -> bool:
-        """Say whether an environment is in this share.
-
-        Its name's digest, modulo the count: in just one share, whatever other environments there are. Another count
-        deals all of them anew, which costs nothing: a share keeps nothing from one run to the next.
-        """
+    def includes(self, name: str) -> bool:
+        """Return whether an environment is in this share: by the digest of its name, modulo the count."""
         return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % self.count == self.index
 
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
 
-def shard_of(text: str, variables: Mapping[str, str]) -> Shard:
+def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
     """Read INDEX/COUNT, or /COUNT with the index in a variable. Raises UsageError."""
     parts = _SHAPE.fullmatch(text)
     if parts is None:
@@ -68,10 +59,11 @@ def shard_of(text: str, variables: Mapping[str, str]) -> Shard:
     return Shard(int(index), count)
 
 
-def choices(parser: argparse.ArgumentParser) -> None:
+def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose several environments."""
-    parser.add_argument("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
-    parser.add_argument(
+    add = parser.add_argument
+    add("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
+    add(
         "--shard",
         metavar="INDEX/COUNT",
         help=f"with --all: this share of them, counted from 0; /COUNT takes the index from ${INDEX}",
@@ -97,8 +89,7 @@ class EnvironmentSelection:
     output: Output
     listed: bool = False
     """The report is a list, of a table and a part for each environment, even where it has none or one."""
-    nothing: str = ""
-    """Why the list is empty, where it is."""
+    nothing: str = ""  # why the list is empty, where it is
 
     @classmethod
     def of(
@@ -111,8 +102,8 @@ class EnvironmentSelection:
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
         if options.shard is None:
             return cls(manifests=manifests, names=names, options=options, output=output, listed=True)
-        shard = shard_of(options.shard, os.environ)
-        share = tuple(name for name in names if shard.takes(name))
+        shard = parse_shard(options.shard, os.environ)
+        share = tuple(name for name in names if shard.includes(name))
         which = f": {', '.join(share)}" if share else ""
         output.note(f"Shard {shard} takes {len(share)} of {pluralize(len(names), 'environment')}{which}.")
         nothing = f"No environment falls into shard {shard}: nothing to do.\n"
@@ -124,11 +115,13 @@ class EnvironmentSelection:
     ) -> EnvironmentSelection:
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
-        return cls(manifests=manifests, names=(choose(manifests, name).name,), options=options, output=output)
+        return cls(
+            manifests=manifests, names=(choose_environment(manifests, name).name,), options=options, output=output
+        )
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""
-        return session_in(self.manifests, self.options, output, name)
+        return build_session(self.manifests, self.options, output, name)
 
     def folder(self, path: str, name: str) -> Path:
         """Return the folder for one environment's report: in a list each has its own."""
@@ -152,19 +145,18 @@ class EnvironmentSelection:
 
 
 def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the environments' names, each once. Raises UsageError."""
     if options.all and options.environment:
         raise UsageError("say --all or -e, not both")
     if among is not None and not options.environment:
         return tuple(among)
     if options.all:
-        known = sorted(set(manifests.environments) - {SANDBOX})
-        if not known:
+        defined = sorted(set(manifests.environments) - {SANDBOX})
+        if not defined:
             raise UsageError("--all: the manifests have no Environment beside the sandbox")
-        return tuple(known)
+        return tuple(defined)
     if "," not in _named(options) and among is None:
         raise UsageError("--shard shares out several environments: say --all, or several with -e")
-    names = separate(_named(options))
+    names = split_names(_named(options))
     if strange := [name for name in names if among is not None and name not in among]:
         raise UsageError(f"the saved plan has nothing for {strange[0]}; it is for {', '.join(among or ())}")
-    return tuple(choose(manifests, name).name for name in names)
+    return tuple(choose_environment(manifests, name).name for name in names)
