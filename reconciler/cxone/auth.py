@@ -1,7 +1,4 @@
-"""How a client gets in: a token, shared by all its calls, and the server that the token is for.
-
-The access token: one request for however many callers, used until a minute before it expires.
-"""
+"""Login at a tenant: one access token for all callers, used until a minute before it expires, and the API's server."""
 
 from __future__ import annotations
 
@@ -31,18 +28,16 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.discovery import SendRequest
 
-
 _RENEWAL_MARGIN: Final = 60.0
 _DEFAULT_LIFETIME: Final = 3600.0
 _MAX_LIFETIME: Final = 86_400.0
-_MAX_TOKEN: Final = 64 * 1024
-"""Characters; no server takes a header as long as that."""
+_MAX_TOKEN: Final = 64 * 1024  # characters; no server takes a header as long as that
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _KEY: Final = ("accessKeyId", "accessKeySecret")
 
 
 class _Outcome(NamedTuple):
-    """What the newest request left: a token and until when to use it, or why it failed and the token from before it."""
+    """The result of the newest request: a token and its expiry, or the failure and the token before it."""
 
     token: str = ""
     expires: float = -math.inf
@@ -53,13 +48,13 @@ class TokenCache:
     """Holds the token of one client. `fetch` asks the server for a new one and returns its JSON."""
 
     def __init__(self, fetch: Callable[[], Awaitable[object]], clock: Callable[[], float]) -> None:
-        """`clock` is monotonic: no change of the wall clock makes a token older."""
+        """`clock` is monotonic: a change of the wall clock does not age a token."""
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
         self._latest = _Outcome()
 
     async def token(self, rejected: str = "") -> str:
-        """Return a token that is not the `rejected` one. All who wait share one request, and its failure."""
+        """Return a token that is not the `rejected` one. Concurrent callers share one request and its failure."""
         before = self._latest
         if not rejected and not self._lock.locked() and self._clock() < before.expires:
             return before.token
@@ -84,7 +79,7 @@ class TokenCache:
 
 
 def issued_tokens(data: object) -> list[str]:
-    """Return every token that an answer holds: no message may repeat one."""
+    """Return every token in a response: no message may repeat one."""
     found = data if isinstance(data, dict) else {}
     tokens = (text for name, text in found.items() if name.endswith("_token") and isinstance(text, str))
     return [token for token in tokens if len(token) <= _MAX_TOKEN]
@@ -98,12 +93,11 @@ def _parse_token(form: object) -> tuple[str, float]:
 
 
 def _is_usable(token: str) -> bool:
-    """Say whether it can stand in a header."""
     return 0 < len(token) <= _MAX_TOKEN and token.isascii() and token.isprintable() and " " not in token
 
 
 def _token_lifetime(seconds: object) -> float:
-    """Return how long to use a token. One that expires at once is used for the call that asked, and not again."""
+    """Return the seconds to use a token; one that expires at once serves only the call that requested it."""
     try:
         life = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFETIME
     except (ValueError, OverflowError):
@@ -114,10 +108,7 @@ def _token_lifetime(seconds: object) -> float:
 
 
 def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
-    """Return the request for a token: with a client's id and secret, with an access key, or with both (docs/access.md).
-
-    In a form everything is percent-encoded: access keys end in `=`. Basic has id and secret as they are.
-    """
+    """Return the request for a token: with a client's id and secret, an access key, or both (docs/access.md)."""
     if not credentials.key_id:
         form = {"grant_type": "client_credentials"}
         form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
@@ -135,7 +126,7 @@ def _request(server: ServerUrl, headers: dict[str, str], text: str) -> ApiReques
 
 
 def credentials_error(credentials: ClientCredentials, explanation: str) -> CredentialsError:
-    """Return the error of a refused id or secret; the variables are named that they come from, and no value."""
+    """Return the error for refused credentials; it names their variables and no value."""
     what = "client id or secret" if credentials.client_id else ""
     what = " or the ".join(filter(None, ("access key" if credentials.key_id else "", what)))
     variables = ", ".join(credentials.variables) or "the credentials' variables"
@@ -143,19 +134,17 @@ def credentials_error(credentials: ClientCredentials, explanation: str) -> Crede
 
 
 _REJECTED_STATUSES: Final = (400, 401, 403)
-_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)
-"""Statuses that say that tokens are not issued there."""
-_MAX_REMEMBERED_TOKENS: Final = 1000
-"""Tokens that are remembered: an endpoint runs for months."""
+_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # statuses that say that tokens are not issued there
+_MAX_REMEMBERED_TOKENS: Final = 1000  # tokens that are remembered: an endpoint runs for months
 
 
 class TenantLogin:
-    """The way into one tenant. Where the API is stays as it was first found: a plan must not change hosts midway."""
+    """Access to one tenant. The API's server stays as first discovered: a plan must not change hosts midway."""
 
     def __init__(
         self, tenant: TenantSettings, credentials: ClientCredentials, send: SendRequest, clock: Callable[[], float]
     ) -> None:
-        """`clock` is monotonic. Nothing is asked before the first token is."""
+        """`clock` is monotonic. No request is sent before the first token is needed."""
         self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
         self._tokens = TokenCache(self._fetch_token, clock)
         self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)
@@ -167,22 +156,21 @@ class TenantLogin:
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
 
     def token(self, rejected: str = "") -> Awaitable[str]:
-        """Return a token that is not the `rejected` one. All who wait share one request, and its failure."""
+        """Return a token that is not the `rejected` one."""
         return self._tokens.token(rejected)
 
     @property
     def api_server(self) -> ServerUrl:
-        """Where the API is: known once there was a token."""
+        """Return the API's server, known once there was a token."""
         if self._api_server is None:
             raise AssertionError("a call was about to be made before anybody knows where the API is")
         return self._api_server
 
     def explain_error(self, response: ApiResponse) -> str:
-        """Return what the server says of an error, without a secret."""
+        """Return the server's error text, without a secret."""
         return response.error_text((*self._credentials.secret_encodings(), *self.issued_tokens), self._errors)
 
     async def _fetch_token(self) -> object:
-        """Ask for a token, wherever tokens are, and for where the API is, if nobody knows yet."""
         form, self._response_without_api = self._response_without_api or await self._request_token_data(), {}
         if self._api_server is None and self._discovery is not None and form.get("access_token"):
             identity = parse_identity(form.get("id_token"))

@@ -1,7 +1,4 @@
-"""The client: a reading one and a writing one. A plan is handed the first, which has no method that writes.
-
-Idempotency-Key: how a server that has such keys knows that a create came before.
-"""
+"""A reading and a writing client. A plan gets the reading one, which has no method that writes."""
 
 from __future__ import annotations
 
@@ -43,20 +40,20 @@ if TYPE_CHECKING:
 
 
 class IdempotencyKeys:
-    """The keys of one client: of one body always the same, until its create was acknowledged."""
+    """The Idempotency-Key values of one client: constant for one body until its create is acknowledged."""
 
     def __init__(self, random: Callable[[], float]) -> None:
-        """`random` returns a number in [0, 1): it tells one run's keys from another's."""
+        """`random` returns a number in [0, 1): it separates the keys of two runs."""
         self._run = repr(random())
         self._completed: Counter[str] = Counter()
 
     def key_for(self, body: object) -> str:
-        """Return the key to send with a create: one that is done late is then not done twice."""
+        """Return the key for a create, so that a delayed request is not executed twice."""
         text = json.dumps(body, sort_keys=True)
         return sha256(f"{self._run} {self._completed[text]} {text}".encode()).hexdigest()[:32]
 
     def mark_completed(self, body: object) -> None:
-        """Note that the create was done: the same one after this is meant as another."""
+        """Record that the create was done: an equal create after this gets another key."""
         self._completed[json.dumps(body, sort_keys=True)] += 1
 
 
@@ -115,7 +112,7 @@ class ReadingClient:
         progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`progress` is told what is read, how many of its pages are done, and of how many; `on_wait` each wait."""
+        """`progress` gets the noun of the list, the pages read and the pages in all; `on_wait` gets each wait."""
         tenant.check_hosts()
         self._tenant, self._time = tenant, time
         self._progress = progress
@@ -126,7 +123,7 @@ class ReadingClient:
         self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, self._login.explain_error)
 
     async def rules(self) -> tuple[LiveRule, ...]:
-        """Return every live rule, in no particular order. Raises IncompleteReadError where that cannot be proven."""
+        """Return every live rule, in no particular order. Raises IncompleteReadError for an unproven list."""
         book = rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server)
         return tuple(map(rule_json.parse_live_rule, await self._read_list(book)))
 
@@ -136,7 +133,7 @@ class ReadingClient:
         return tuple(map(rule_json.parse_queue, await self._read_list(book)))
 
     async def rule(self, rule_id: str) -> FetchedRule | None:
-        """Return one rule as it is now, or None where it is gone."""
+        """Return one rule, or None if it does not exist."""
         try:
             answer = await self._call("read", self._rule_path(rule_id))
         except RuleNotFoundError:
@@ -147,7 +144,6 @@ class ReadingClient:
         return FetchedRule(live, _usable_etag(answer.headers.get("etag")))
 
     async def _read_list(self, book: ListEndpoint) -> list[dict[str, Any]]:
-        """Return every entry of a list."""
 
         async def ask(query: str) -> object:
             answer = await self._call(book.call, f"{book.path}?{query}" if query else book.path)
@@ -161,7 +157,7 @@ class ReadingClient:
     async def _call(
         self, call: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> ApiResponse:
-        """Make one call with a token; a refused token is renewed once. `path` may have a query; `content` is JSON."""
+        """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
         kind = _REQUEST_KINDS.get(call, RequestKind.WRITE)
         more = {**(_AS_JSON if content else ACCEPT_HEADERS), **(headers or {})}
         token = await self._login.token()
@@ -180,7 +176,6 @@ class ReadingClient:
         return self._tenant.profile.update if call == "update" else _METHODS[call]
 
     def _check_response(self, call: str, answer: ApiResponse) -> ApiResponse:
-        """Translate the statuses that are final."""
         if answer.is_success and not self._mapper.is_refusal(answer):
             return answer
         why = f"{answer.call}: status {answer.status}, {self._login.explain_error(answer)}"
@@ -196,7 +191,7 @@ class WritingClient(ReadingClient):
     """Reads, creates, updates and deletes rules."""
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
-        """Create a rule and return it as the server answered."""
+        """Create a rule and return it from the response."""
         body = rule_json.rule_body(rule, marker)
         headers = {"Idempotency-Key": self._idempotency_keys.key_for(body)} if self._tenant.idempotency_keys else {}
         sent = self._mapper.tenant_body(body)
@@ -211,13 +206,13 @@ class WritingClient(ReadingClient):
         return IdempotencyKeys(self._time.random)
 
     async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
-        """Replace a rule that was just read; what we do not know of it goes back as it was."""
+        """Replace a rule that was just read; its unknown fields stay as they are."""
         path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
         sent = self._mapper.update_body(rule_json.rule_body(rule, marker, read.live.raw))
         return self._parse_written_rule(await self._call("update", path, _encode_json(sent), headers))
 
     async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
-        """Write a rule that was just read back as it was earlier, and return it as the server answered."""
+        """Restore an earlier state of a rule that was just read, and return the rule from the response."""
         ours = rule_json.rule_body(before.rule, before.marker)
         ours |= {name: before.raw[name] for name in ours if name in before.raw}
         raw = {**before.raw, **read.live.raw, **ours}
@@ -227,7 +222,7 @@ class WritingClient(ReadingClient):
         )
 
     async def delete(self, read: FetchedRule) -> None:
-        """Delete a rule that was just read; one that is gone already is a success."""
+        """Delete a rule that was just read; a missing rule is a success."""
         headers = {"If-Match": read.etag} if read.etag else {}
         try:
             await self._call("delete", self._rule_path(read.live.id), headers=headers)
@@ -235,7 +230,6 @@ class WritingClient(ReadingClient):
             return
 
     def _parse_written_rule(self, answer: ApiResponse) -> LiveRule:
-        """Read the answer to a write; one that cannot be used leaves open what was written."""
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(answer.payload))
         except UnexpectedResponseError as error:
@@ -243,7 +237,7 @@ class WritingClient(ReadingClient):
 
 
 def rule_path(rules_path: str, rule_id: str) -> str:
-    """Quote the id into the path. Ids come from the server: dots alone would lead out of the rules."""
+    """Return the path of a rule. Ids come from the server: dots alone would lead to another path."""
     if rule_id in ("", ".", "..") or not rule_json.is_text(rule_id):
         raise UnexpectedResponseError(f"{rule_id[:64]!r} cannot be the id of a rule")
     return f"{rules_path}/{quote(rule_id, safe='')}"
@@ -254,12 +248,11 @@ def _encode_json(body: Json) -> bytes:
 
 
 def _usable_etag(etag: str | None) -> str | None:
-    """Return the ETag if it can go back in a header; a rule without a usable one is compared before it is written."""
     return etag if etag and etag.isascii() and etag.isprintable() else None
 
 
 def _refusal_error(call: str, status: int, why: str) -> ApiError:
-    """Return what a 4xx or a 501 means for a call (invariants F14, F18 to F22)."""
+    """Return the error for a 4xx or a 501 (invariants F14, F18 to F22)."""
     if status in _GONE_STATUSES.get(call, ()):
         return RuleNotFoundError(why, status)
     if call in _READ_KINDS or status in _UNSUPPORTED_STATUSES[call]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def tenant_settings(
     manifests: Manifests, environment: Environment, allowed_hosts: frozenset[str] = frozenset()
 ) -> TenantSettings:
-    """Return where the environment's API is, and how it may be used; `allowed_hosts` may receive credentials, too."""
+    """Return the settings for the environment's API; `allowed_hosts` may receive credentials, too."""
     api, profile = environment.api, manifests.profile(environment)
     queues = choose_queue_list(api, profile.queues)
     return TenantSettings(
@@ -71,12 +71,12 @@ async def open_writing_client(
 
 
 def has_token(request: ApiRequest) -> bool:
-    """Say whether a request carries an access token; otherwise it asks for one."""
+    """Return whether a request carries an access token; otherwise it requests one."""
     return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
 
 
 def redacted(carry: Transport) -> Transport:
-    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
+    """Return a transport that registers each token in requests and responses for redaction."""
     tokens, newest = RotatingTokens(REDACTOR), ""
 
     async def carried(request: ApiRequest) -> ApiResponse:

@@ -1,4 +1,4 @@
-"""The client of the context endpoint: writes a conversation's attributes, or says in time why it cannot."""
+"""The client of the context endpoint: writes a conversation's attributes within a time limit."""
 
 from __future__ import annotations
 
@@ -21,18 +21,16 @@ if TYPE_CHECKING:
     from reconciler.cxone.transport.rate_limiter import TimeSource
     from reconciler.cxone.transport.request import Transport
 
-
 _PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _DOT_SEGMENTS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
-_MIN_WRITE_SECONDS: Final = 0.05
-"""Seconds without which no call is begun."""
+_MIN_WRITE_SECONDS: Final = 0.05  # seconds without which no call is begun
 _READY_SECONDS: Final = 2.0
 """Seconds for which a token that could not be had is not asked for again, however often somebody wants to know."""
 
 
 class ContextClient(ReadingClient):
-    """Writes contexts, in the way of its writer. Time for all it does has no end; each call has one."""
+    """Writes contexts through its writer. The client has no time limit of its own; each call has one."""
 
     def __init__(
         self,
@@ -43,7 +41,7 @@ class ContextClient(ReadingClient):
         path_template: str,
         writer: ContextWriter = INTERACTION_WRITER,
     ) -> None:
-        """`path_template` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
+        """`path_template` holds {conversationId}. Raises UsageError for a path that servers would normalize."""
         super().__init__(transport, tenant, credentials, time)
         self.circuit = FailFastBreaker(time)
         self._path_template, self._writer = path_template, writer
@@ -61,12 +59,11 @@ class ContextClient(ReadingClient):
             )
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
-        """Write a conversation's attributes and return what the tenant answers.
+        """Write a conversation's attributes within `seconds` and return the response's JSON.
 
-        Repeated where there is no answer, if writing the same values twice changes nothing. Whoever calls this cancels
-        it when the `seconds` are over, and is told what is known by then. Raises RuleNotFoundError for an unknown
-        conversation, RateLimitedError, RetryLaterError, TimeoutError when it is cancelled, and other ApiErrors;
-        AmbiguousWriteError where nobody knows whether it was done, and it must not be done twice.
+        Raises RuleNotFoundError for an unknown conversation, RateLimitedError, RetryLaterError, TimeoutError when the
+        caller cancels it, AmbiguousWriteError for a write that may have been done and must not be repeated, and other
+        ApiErrors. A failed call is repeated if writing the same values twice changes nothing.
         """
         path = self._conversation_path(conversation)
         held = self.rate_limiter.pause_seconds
@@ -91,7 +88,7 @@ class ContextClient(ReadingClient):
         return answer.payload
 
     async def is_ready(self) -> bool:
-        """Say whether a token can be had."""
+        """Return whether a token is available."""
         if self._time.clock() < self._unready_until:
             return False
         token = CURRENT_DEADLINE.set(Deadline(self._time.clock() + _READY_SECONDS))
@@ -106,7 +103,6 @@ class ContextClient(ReadingClient):
         return True
 
     def _deadline_error(self, budget: Deadline) -> Exception:
-        """Return what to raise when the time is over: what was never sent did nothing."""
         if self.rate_limiter.pause_seconds > 0 or not budget.request_sent:
             return RateLimitedError(
                 "no more calls fit into the time that there is", max(self.rate_limiter.pause_seconds, 1.0)
@@ -114,7 +110,6 @@ class ContextClient(ReadingClient):
         return TimeoutError()
 
     def _conversation_path(self, conversation: str) -> str:
-        """Put an id into the path. Raises RejectedError where it would lead elsewhere: quoted, dots alone can."""
         quoted = quote(conversation, safe="")
         if self._placeholder_segment.replace(_PLACEHOLDER, quoted).lower() in _DOT_SEGMENTS:
             raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
@@ -122,5 +117,4 @@ class ContextClient(ReadingClient):
 
 
 def _is_plain_path(path: str) -> bool:
-    """Say whether a server is asked for just this path: on the way and there, dots are taken for directions."""
     return _PATH.fullmatch(path) is not None and not _DOT_SEGMENTS.intersection(path.lower().split("/"))

@@ -1,4 +1,4 @@
-"""Ways to tell a tenant what the bot understood: which call, where, and what goes in it (docs/context.md)."""
+"""Ways to write attributes to a tenant: the call, the path and the body (docs/context.md)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]
     """Makes a call of that name with a token: path and query, and JSON, or nothing, as the body."""
 
-
 TEST_CHATS: Final = frozenset({"100000000000"})
 """The contact's id that Cognigy's test chat sends; there is no such contact, and Cognigy's own extension skips it."""
 
@@ -37,11 +36,11 @@ class ContextWriter(Protocol):
     """One of these ways."""
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        """Tell the attributes of the conversation that the path is of."""
+        """Write the attributes of the conversation at the path."""
 
 
 class InteractionWriter:
-    """Merges the attributes into an interaction's context, as the tutorial says."""
+    """Merges the attributes into an interaction's context, as in the tutorial."""
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Make the call."""
@@ -49,7 +48,7 @@ class InteractionWriter:
 
 
 class CustomFieldsWriter:
-    """Sets custom fields of a digital contact. To set the same values twice changes nothing."""
+    """Sets custom fields of a digital contact. Setting the same values twice changes nothing."""
 
     async def write(self, call: CallTenant, path: str, attributes: Attributes) -> ApiResponse:
         """Make the call. Raises UndefinedFieldsError."""
@@ -65,14 +64,14 @@ class CustomFieldsWriter:
 
 
 class SignalWriter:
-    """Signals the script that a voice contact is in. Each signal interrupts it: none is given twice."""
+    """Signals the script of a voice contact. Each signal interrupts the script: none is sent twice."""
 
     def __init__(self, parameters: Mapping[str, int]) -> None:
-        """`parameters` says for each attribute by which of p1 to p9 it goes."""
+        """`parameters` holds the number of the parameter, p1 to p9, for each attribute."""
         self._parameters = sorted((place, name) for name, place in parameters.items())
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        """Make the call. Raises AmbiguousWriteError where nobody knows whether the signal was given."""
+        """Make the call. Raises AmbiguousWriteError if the signal may have been sent."""
         told = [f"p{place}={quote(value_text(attributes.get(name)), safe='')}" for place, name in self._parameters]
         return call("signal", f"{path}?{'&'.join(told)}", b"")
 
@@ -81,19 +80,18 @@ INTERACTION_WRITER: Final = InteractionWriter()
 
 
 def _encode_json(body: object) -> bytes:
-    """Return JSON in ASCII, which every server reads."""
     return to_json(body, ensure_ascii=True)
 
 
 def value_text(value: str | float | None) -> str:
-    """Return a value as text: of null an empty one, of a number its decimals without an exponent."""
+    """Return a value as text: null is empty, a number is a decimal without an exponent."""
     if value is None:
         return ""
     return value if isinstance(value, str) else number_as_text(value)
 
 
 def custom_fields_hint(names: Iterable[str]) -> str:
-    """Say how custom fields come into being."""
+    """Return how to define custom fields."""
     return (
         f"CXone has to know the custom fields {', '.join(names)}: an administrator defines them under Digital, Custom"
         " Fields, for cases, as text, with these idents; other idents go into `attributes` of the Environment"
@@ -101,7 +99,7 @@ def custom_fields_hint(names: Iterable[str]) -> str:
 
 
 def choose_writer(environment: Environment) -> ContextWriter:
-    """Return the way that the environment says."""
+    """Return the environment's writer."""
     names, context = environment.attributes, environment.context
     match context.writer:
         case "digital-custom-fields":
@@ -115,11 +113,11 @@ def choose_writer(environment: Environment) -> ContextWriter:
 
 
 def context_path(environment: Environment, profile: Profile) -> str:
-    """Return where it writes: by the environment, else by its profile if that says it, else as is publicly known."""
+    """Return the path to write to: the environment's, the profile's, or the publicly known one."""
     known = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
     return environment.api.context_path or known or profile.context_path
 
 
 def ignored_conversations(environment: Environment) -> frozenset[str]:
-    """Return which conversations are not written."""
+    """Return the conversations that are not written."""
     return TEST_CHATS if environment.context.writer in _PATHS else frozenset()

@@ -1,6 +1,6 @@
-"""Where tokens are issued and where the API is, as an issuer's two well-known documents say.
+"""Token server and API server from an issuer's two well-known documents.
 
-What they say comes from outside and decides where secrets go: each address is checked before anything goes there.
+The documents decide where secrets go: each address is checked before a request is sent there.
 """
 
 from __future__ import annotations
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
     Explain = Callable[[ApiResponse], str]
 
-
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"
-_MAX_DOCUMENT: Final = 256 * 1024
-"""Bytes of a document, and characters of an id token. Real ones have some thousands."""
+_MAX_DOCUMENT: Final = 256 * 1024  # bytes of a document, and characters of an id token. Real ones have some thousands.
 _MAX_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
@@ -38,7 +36,7 @@ _PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)
 
 
 class Identity(NamedTuple):
-    """What an id token says of the tenant: who issued it, and the tenant's id."""
+    """Issuer and tenant id from an id token."""
 
     issuer: str
     tenant: str
@@ -48,24 +46,24 @@ class Discovery:
     """Reads the documents, each once; the first again after `forget_token_server`."""
 
     def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Explain) -> None:
-        """`explain` returns what an answer says of an error, fit to be shown."""
+        """`explain` returns a displayable text for an error response."""
         self._tenant, self._send, self._explain = tenant, send, explain
         self._issuer = ServerUrl.parse(tenant.issuer)
         self._token_server: ServerUrl | None = None
 
     async def token_server(self) -> ServerUrl:
-        """Return where to ask for a token. Raises ApiErrors: of reading, and CredentialsError for a refused address."""
+        """Return the token server. Raises ApiErrors: of reading, and CredentialsError for a refused address."""
         if self._token_server is None:
             form = await self._fetch_document(openid_request(self._issuer), "check api.issuer")
             self._token_server = parse_token_server(form, self._tenant)
         return self._token_server
 
     def forget_token_server(self) -> None:
-        """Ask the issuer anew for where tokens are: they are no longer where it said."""
+        """Read the issuer's document again before the next token."""
         self._token_server = None
 
     async def api_server(self, identity: Identity) -> ServerUrl:
-        """Return where the API of a tenant is. Raises ApiErrors, as above."""
+        """Return the API server of a tenant. Raises ApiErrors, as above."""
         issuer = _check_server(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
         target = f"{issuer.path}{_CXONE}?{urlencode({'tenantId': identity.tenant})}"
         form = await self._fetch_document(
@@ -86,12 +84,12 @@ class Discovery:
 
 
 def openid_request(issuer: ServerUrl) -> ApiRequest:
-    """Return the request for the document that says where tokens are issued."""
+    """Return the request for the document that names the token server."""
     return ApiRequest("GET", issuer, f"{issuer.path}{_OPENID}", ACCEPT_HEADERS)
 
 
 def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
-    """Return where the document says that tokens are issued. Raises UnexpectedResponseError and CredentialsError."""
+    """Return the token server in the document. Raises UnexpectedResponseError and CredentialsError."""
     return _check_server(_require_text(data, "token_endpoint", _OPENID), _OPENID, "token_endpoint", tenant)
 
 
@@ -103,7 +101,7 @@ def _require_text(form: Any, name: str, where: str) -> str:  # noqa: ANN401 - an
 
 
 def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
-    """Return the server of an address from outside. Raises CredentialsError where no secret may go there."""
+    """Return the server of an address from outside. Raises CredentialsError for one that must not get a secret."""
     try:
         why = _server_objection(url, tenant)
     except (CredentialsError, UsageError) as refusal:
@@ -114,7 +112,6 @@ def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> Se
 
 
 def _server_objection(url: str, tenant: TenantSettings) -> str:
-    """Say what is wrong with an address, if anything is. Raises CredentialsError and UsageError likewise."""
     if len(url) > _MAX_URL:
         return f"it has more than {_MAX_URL} characters"
     place, issuer = ServerUrl.parse(url), ServerUrl.parse(tenant.issuer)
@@ -133,11 +130,7 @@ def _own_port(place: ServerUrl, issuer: ServerUrl) -> tuple[int, ...]:
 
 
 def parse_identity(id_token: object) -> Identity:
-    """Read the payload of an id token. Raises UnexpectedResponseError.
-
-    Its signature is not looked at: it came from the issuer itself over TLS, and tells only where to ask on. Nobody is
-    let in because of it.
-    """
+    """Return the identity in an id token. Raises UnexpectedResponseError."""
     payload = _payload(id_token) if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else None
     issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
     if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):

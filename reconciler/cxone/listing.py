@@ -1,8 +1,7 @@
-"""Complete reads (invariants R11): when a list of a tenant is believed.
+"""Complete reads of a list (invariants R11).
 
-Where answers tell how many there are in all, the distinct ids must be as many, and no page may tell another number.
-Where none does, the list must have come to its end without an id twice, and a second reading must show the same ids.
-However it comes, no answer may tell of more than came, under any name that lists are known to use for that.
+With a total, the number of distinct ids must equal it, and it must not change between pages. Without one, the list must
+end without a repeated id, and a second reading must show the same ids. No answer may name a larger total than arrived.
 """
 
 from __future__ import annotations
@@ -21,19 +20,17 @@ if TYPE_CHECKING:
 
     FetchPage = Callable[[str], Awaitable[object]]
 
-
 _MAX_TRIES: Final = 3
 _MAX_PARALLEL_PAGES: Final = 64
 """Pages that are asked for together: a total that is a lie does not make a million requests."""
 _MAX_ENTITIES: Final = 1_000_000
-_MAX_IDLE_PAGES: Final = 10
-"""Pages in a row of a chain that bring nothing new: longer, and it is taken for endless."""
+_MAX_IDLE_PAGES: Final = 10  # pages in a row of a chain that bring nothing new: longer, and it is taken for endless
 
 Entities = dict[str, dict[str, Any]]
 
 
 class _ReadResult(NamedTuple):
-    """What one reading of all pages gave, and why that is not all."""
+    """Entries of one reading of all pages, and the reason why they are incomplete."""
 
     entities: Entities
     reason: str = ""
@@ -41,25 +38,19 @@ class _ReadResult(NamedTuple):
 
 @dataclass(slots=True)
 class _PageCounts:
-    """What the pages of one reading said of how many there are."""
-
     received: int = 0
-    largest_total: int = 0
-    """The largest number, under any name."""
+    largest_total: int = 0  # the largest number, under any name
     pages_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _ListReader:
-    """Reads one list, page by page."""
-
     fetch_page: FetchPage
     endpoint: ListEndpoint
     progress: Callable[[str, int, int], None]
     count: _PageCounts = field(default_factory=_PageCounts)
 
     async def read_all(self) -> _ReadResult:
-        """Read every page once; return the entries, and why they are not all."""
         first = await self._page(self.endpoint.page_query())
         self._report_progress(_pages(first))
         chained = not self.endpoint.is_numbered
@@ -80,7 +71,6 @@ class _ListReader:
         self.progress(self.endpoint.noun, self.count.pages_read, max(pages, self.count.pages_read))
 
     async def _read_numbered(self, first: Page) -> _ReadResult:
-        """Read the pages behind the first, many at the same time: each can be asked for by its place."""
         entities, length, pages = _by_id(first), len(first.entities), _pages(first)
 
         async def later(index: int) -> Page:
@@ -103,7 +93,6 @@ class _ListReader:
         return _ReadResult(entities, _unknown_link_reason(last))
 
     async def _read_chain(self, first: Page) -> _ReadResult:
-        """Follow each page to the next, to the end."""
         entities, page, seen, idle = _by_id(first), first, {self.endpoint.page_query()}, 0
         while page.next_query and not (page.token and not page.entities):
             asked, before = page.next_query, len(entities)
@@ -121,7 +110,6 @@ class _ListReader:
         return _ReadResult(entities, _unknown_link_reason(page))
 
     def _missing_reason(self, first: Page, entities: Entities) -> str:
-        """Return why what came cannot be all."""
         if self.endpoint.has_total:
             total = first.total or 0
             if len(entities) != total:
@@ -140,10 +128,7 @@ async def read_complete_list(
     rate_limiter: RateLimiter,
     progress: Callable[[str, int, int], None],
 ) -> list[dict[str, Any]]:
-    """Return every entry of a list. Raises IncompleteReadError after a few tries that do not add up.
-
-    An empty one is read once more: to believe it wrongly would be to create everything anew (invariants F31).
-    """
+    """Return every entry of a list. Raises IncompleteReadError after a few inconsistent readings."""
 
     async def read() -> list[dict[str, Any]]:
         return await _read_consistently(
@@ -160,7 +145,7 @@ async def read_complete_list(
 async def _read_consistently(
     read: Callable[[], Awaitable[_ReadResult]], book: ListEndpoint, time: TimeSource, pacer: RateLimiter
 ) -> list[dict[str, Any]]:
-    """Read until it adds up: where nobody counts, until two readings in a row show the same ids."""
+    """Read until the list is proven complete; without a total, until two readings in a row have the same ids."""
     before: Entities | None = None
     reason, failed = "", 0
     while failed < _MAX_TRIES:
@@ -184,7 +169,7 @@ async def _read_consistently(
 
 
 async def _gather_pages(calls: Iterable[Any]) -> list[Page]:
-    """Wait for all; when one fails the others are dropped, and its error is raised."""
+    """Return all pages; if one fails, cancel the others and raise its error."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return list(await asyncio.gather(*tasks))
@@ -200,12 +185,10 @@ def _by_id(page: Page) -> Entities:
 
 
 def _pages(first: Page) -> int:
-    """Return how many pages there are; an empty one does not tell."""
     return max(1, -(-(first.total or 0) // len(first.entities))) if first.entities else 1
 
 
 def _unknown_link_reason(last: Page) -> str:
-    """Return why a last page cannot be the last, where the profile says nothing of what it tells."""
     return (
         f"an answer has a `{last.unknown_link}`, of which the profile says nothing: there is more"
         if last.unknown_link

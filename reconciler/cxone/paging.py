@@ -1,9 +1,7 @@
-"""Queues where the platform itself has them, as far as public documents and SDKs tell (docs/profiles.md).
+"""One list of a tenant: queries for its pages, and parsing of a page. Five styles (manifest/kinds/profile.py).
 
-One list of a tenant: how its pages are asked for, and what one of them says. Five styles (manifest/kinds/profile.py).
-
-Links and tokens are the server's, and hostile: of a link nothing is followed but the query, at the address of the list
-itself, and only where the link leads there (invariants F32).
+Links and tokens are untrusted: only the query of a link is used, at the list's own address, and only if the link leads
+to that address (invariants F32).
 """
 
 from __future__ import annotations
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.kinds.tenant_api import Api
 
-
 _MAX_TOTAL: Final = 1_000_000
 _DIGITS: Final = 18
 _QUERY: Final = re.compile(r"[!-\"$-~]{0,4000}", re.ASCII)
@@ -52,16 +49,13 @@ _LINK_NAMES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one answer says. `total` is None where it does not say how many there are in all."""
+    """One page. `total` is None if the response does not hold one."""
 
     entities: list[dict[str, Any]]
     total: int | None = None
-    next_query: str = ""
-    """The query of the next page; empty at the end, and where pages are counted."""
-    token: str = ""
-    """The token that `next_query` is made of: some servers give the same one until nothing is left."""
-    unknown_link: str = ""
-    """What else the answer says of there being more than the profile knows of."""
+    next_query: str = ""  # the query of the next page; empty at the end, and where pages are counted
+    token: str = ""  # the token that `next_query` is made of: some servers give the same one until nothing is left
+    unknown_link: str = ""  # what else the answer says of there being more than the profile knows of
 
 
 class ListEndpoint:
@@ -76,7 +70,7 @@ class ListEndpoint:
         server: Callable[[], ServerUrl],
         to_canonical: Callable[[Any], Any] = lambda form: form,
     ) -> None:
-        """`server` is where the API is, once that is known; `to_canonical` puts an entry under our names."""
+        """`server` returns the API server, once known; `to_canonical` renames the fields of an entry."""
         self.noun, self.path, self.paging = noun, path, list_profile.paging
         self._list_profile, self._page_size, self._server, self._to_canonical = (
             list_profile,
@@ -87,21 +81,21 @@ class ListEndpoint:
 
     @property
     def call(self) -> str:
-        """Return which kind of call asks for a page."""
+        """Return the name of the call for a page."""
         return "list or nothing" if self._list_profile.no_content else "list"
 
     @property
     def has_total(self) -> bool:
-        """Say whether answers tell how many there are in all."""
+        """Return whether responses hold a total."""
         return self.paging.total is not None
 
     @property
     def is_numbered(self) -> bool:
-        """Say whether any page can be asked for once the first is known."""
+        """Return whether any page can be requested once the first is known."""
         return isinstance(self.paging, PageNumber | SkipTop)
 
     def page_query(self, index: int = 0, length: int = 0) -> str:
-        """Return how a page is asked for: the first, or that of an index where pages have a length."""
+        """Return the query for the first page, or for a page by its index and the pages' length."""
         match self.paging:
             case PageNumber() as by:
                 return urlencode({by.page: by.first + index, by.size: self._page_size})
@@ -113,10 +107,7 @@ class ListEndpoint:
                 return ""
 
     def parse_page(self, data: object, query: str) -> Page:
-        """Read an answer to a query; None stands for status 204.
-
-        Raises UnexpectedResponseError, naming what is wrong.
-        """
+        """Parse the response to a query; None stands for status 204. Raises UnexpectedResponseError."""
         if data is None and self._list_profile.no_content:
             return Page(entities=[])
         entities = find_member(data, self._list_profile.list)
@@ -149,7 +140,6 @@ class ListEndpoint:
         return total
 
     def _next_query(self, form: object, asked: str) -> tuple[str, str]:
-        """Return the query of the next page, and the token that it is made of, if any."""
         match self.paging:
             case PageNumber() as by:
                 self._check_position(find_member(form, by.next), by.page, asked)
@@ -166,19 +156,17 @@ class ListEndpoint:
         return "", ""
 
     def _unknown_link(self, form: object) -> str:
-        """Return what says that there is more than the profile knows of; a total is compared at the end."""
         if not isinstance(form, dict):
             return ""
         known = [getattr(self.paging, name, None) for name in ("next", "token")]
         return next((name for name in _LINK_NAMES if name not in known and _is_link(find_member(form, name))), "")
 
     def largest_total(self, data: object) -> int:
-        """Return the most that an answer says there are, under any name."""
+        """Return the largest total in a response, under any name."""
         found = [data[name] for name in _TOTAL_NAMES if type(data.get(name)) is int] if isinstance(data, dict) else []
         return max(found, default=0)
 
     def _link_query(self, link: object, name: str) -> str:
-        """Return the query of a link to the next page; none at the end."""
         text = self._text(link, name)
         if not text:
             return ""
@@ -194,7 +182,6 @@ class ListEndpoint:
         return found or ""
 
     def _split_link(self, link: str, name: str) -> tuple[str, str]:
-        """Return path and query of a link to this very server."""
         try:
             parts = urlsplit(link)
         except ValueError:
@@ -210,7 +197,7 @@ class ListEndpoint:
             return False
 
     def _check_position(self, link: object, parameter: str, asked: str) -> None:
-        """A counted list's link is never followed; one that leads elsewhere, or back, says that this is no CXone."""
+        """Links of counted lists are not followed; one to another place or back raises UnexpectedResponseError."""
         if not isinstance(link, str):
             return
         _, query = self._split_link(link, "next")
@@ -241,7 +228,7 @@ def _is_link(found: object) -> bool:
 
 
 def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
-    """Return where and how the environment's queues are read; `default` is the profile's list beside the rules."""
+    """Return the environment's list of queues; `default` is the profile's list beside the rules."""
     match api.queues:
         case "acd-skills":
             return skills_list(api.skills_version)
@@ -251,7 +238,7 @@ def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
 
 
 def skills_list(version: int) -> ListedQueues:
-    """Return the list of ACD skills: numeric ids, 204 where there is none."""
+    """Return the list of ACD skills: numeric ids, 204 for an empty list."""
     return ListedQueues.model_validate(
         {
             "path": f"/inContactAPI/services/v{version}.0/skills",

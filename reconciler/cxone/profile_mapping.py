@@ -1,11 +1,7 @@
-"""What a profile makes of rules, queues and errors: the tenant's JSON <-> that of api-contract.
+"""Mapping of rules, queues and errors between a tenant's JSON and that of api-contract, which `rule_json` reads.
 
-`rule_json` reads the latter.
-
-Names one to one: what a tenant calls fields and words <-> what we call them (api-contract).
-
-Whatever is read can be written back just as it was. A name of the tenant's that we use for something else, or that
-begins with the mark, is kept behind the mark.
+Names map one to one, so that a rule can be written back unchanged. A tenant's name that is also a canonical name of
+another field, or that begins with the mark, is kept behind the mark.
 """
 
 from __future__ import annotations
@@ -21,24 +17,22 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.transport.request import ApiResponse
 
-
 _MARK: Final = "~"
-_MAX_DIGITS: Final = 18
-"""Digits of a number that stands for an id."""
+_MAX_DIGITS: Final = 18  # digits of a number that stands for an id
 
 
 class FieldNames:
-    """Names by ours and by the tenant's."""
+    """Canonical names and the tenant's names."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        """`names` are the tenant's by ours; no two are equal, and none begins with the mark."""
+        """`names` maps canonical names to the tenant's, which are distinct and do not begin with the mark."""
         self._tenant_names = dict(names)
         self._canonical_names = {theirs: ours for ours, theirs in names.items()}
         self.is_plain: Final = self._tenant_names == self._canonical_names
         """Says that both call everything the same, so that there is nothing to do."""
 
     def canonical_name(self, tenant_name: str) -> str:
-        """Return our name of what the tenant calls so."""
+        """Return the canonical name for a tenant's name."""
         found = self._canonical_names.get(tenant_name)
         if found is not None:
             return found
@@ -49,36 +43,36 @@ class FieldNames:
         )
 
     def tenant_name(self, canonical_name: str) -> str:
-        """Return what the tenant calls it."""
+        """Return the tenant's name for a canonical name."""
         found = self._tenant_names.get(canonical_name)
         return found if found is not None else canonical_name.removeprefix(_MARK)
 
     def canonical_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an object under our names."""
+        """Return an object with canonical names."""
         return {self.canonical_name(name): value for name, value in data.items()}
 
     def tenant_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an object under the tenant's names."""
+        """Return an object with the tenant's names."""
         return {self.tenant_name(name): value for name, value in data.items()}
 
     def canonical_word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return our word for a text; anything else stays as it is."""
+        """Return the canonical word for a text; other values stay as they are."""
         return self.canonical_name(value) if isinstance(value, str) else value
 
     def tenant_word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return the tenant's word."""
+        """Return the tenant's word for a text; other values stay as they are."""
         return self.tenant_name(value) if isinstance(value, str) else value
 
 
 def id_from_number(number: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return the text of an id that is a number; a text in its place is kept behind the mark."""
+    """Return a numeric id as text; a text in its place is kept behind the mark."""
     if type(number) is int and len(text := str(number)) <= _MAX_DIGITS:
         return text
     return f"{_MARK}{number}" if isinstance(number, str) else number
 
 
 def number_from_id(identifier: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return the number again."""
+    """Return the numeric id of a text from `id_from_number`."""
     if not isinstance(identifier, str):
         return identifier
     if identifier.startswith(_MARK):
@@ -96,7 +90,7 @@ _MANAGED_FIELDS: Final = ("name", "description", "priority", "enabled", "conditi
 
 
 class ProfileMapper:
-    """Rules and errors of one profile."""
+    """Mapping of rules and errors by one profile."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -121,7 +115,7 @@ class ProfileMapper:
         self._is_plain = all(plain)
 
     def canonical_rule(self, data: Json) -> Json:
-        """Return a rule in the form of api-contract; what is no rule stays as it is, for `rule_json` to complain of."""
+        """Return a rule in the form of api-contract; other data stays as it is, for `rule_json` to reject."""
         if self._is_plain or not isinstance(data, dict):
             return data
         found = self._rule_names.canonical_fields(data)
@@ -133,11 +127,11 @@ class ProfileMapper:
         return found
 
     def single_rule(self, data: Json) -> Json:
-        """Return the rule that an answer holds."""
+        """Return the rule in a response."""
         return self.canonical_rule(find_member(data, self._profile.rules.single))
 
     def tenant_body(self, data: dict[str, Json]) -> dict[str, Json]:
-        """Return a rule as the tenant takes it."""
+        """Return a rule in the tenant's form."""
         if self._is_plain:
             return data
         sent = dict(data)
@@ -149,13 +143,13 @@ class ProfileMapper:
         return self._rule_names.tenant_fields(sent)
 
     def update_body(self, data: dict[str, Json]) -> dict[str, Json]:
-        """Return the body of an update: of a PATCH only what is ours to say."""
+        """Return the body of an update; for a PATCH only the managed fields."""
         if self._profile.update == "PATCH":
             data = {name: data[name] for name in _MANAGED_FIELDS}
         return self.tenant_body(data)
 
     def is_refusal(self, response: ApiResponse) -> bool:
-        """Say whether the answer to a call says that it refuses what was asked, although its status is a success."""
+        """Return whether a response with a success status is a refusal."""
         paths = self._profile.errors.refused
         if not paths:
             return False
@@ -167,8 +161,6 @@ class ProfileMapper:
 
 
 class _PartMapper:
-    """Conditions, or targets: names of their fields, and words that stand in some of them."""
-
     def __init__(
         self, names: FieldNames, words: dict[str, tuple[Callable[[Json], Json], Callable[[Json], Json]]]
     ) -> None:
@@ -198,7 +190,7 @@ def _word_mapping(renaming: FieldNames) -> tuple[Callable[[Json], Json], Callabl
 
 
 def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[str, Json]:
-    """Return an entry of a list of queues as `rule_json` reads it."""
+    """Return an entry of a list of queues in the form that `rule_json` reads."""
     queue_id, name = data.get(list_profile.id), data.get(list_profile.name)
     active = data.get(list_profile.active, True) if list_profile.active else True
     if not isinstance(name, str):

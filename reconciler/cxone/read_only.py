@@ -1,4 +1,4 @@
-"""The fence around a client that only reads: below all other code, whatever that is told (R10)."""
+"""A fence below a reading client: it lets no write through (R10)."""
 
 from __future__ import annotations
 
@@ -14,10 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transport:
-    """Return what carries GETs, and the request for a token; all else is refused before a byte is sent.
-
-    Where an issuer says where tokens are, the fence reads that itself, from the very answer that passes through it.
-    """
+    """Return a transport for GETs and token requests; others fail before a byte is sent."""
     opening = openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
     place = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
 
@@ -35,7 +32,6 @@ def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transpo
 
 
 def _token_server(answer: ApiResponse, tenant: TenantSettings) -> ServerUrl | None:
-    """Return where the document says that tokens are issued; nowhere, where it says nothing that is believed."""
     try:
         return parse_token_server(answer.json(STRICT_DECODER), tenant)
     except ApiError:

@@ -1,4 +1,4 @@
-"""Their JSON <-> our model. The only place that knows how the API writes a rule, a queue or a page."""
+"""Mapping between JSON and the model. The only module that knows the API's form of a rule or queue."""
 
 from __future__ import annotations
 
@@ -24,15 +24,13 @@ from reconciler.model.rule import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-
 Json = Any
 RulePart = TypeVar("RulePart", Condition | Opaque, Target | Opaque)
-MAX_LEVELS = 64
-"""Levels of lists and objects that a rule may have; those that the API is known to write have three."""
+MAX_LEVELS = 64  # levels of lists and objects that a rule may have; those that the API is known to write have three
 
 
 def parse_live_rule(data: Json) -> LiveRule:
-    """Return the rule that the server describes. Raises UnexpectedResponseError, naming the field, where it is none."""
+    """Return the rule in the data. Raises UnexpectedResponseError that names the invalid field."""
     if not isinstance(data, dict):
         raise UnexpectedResponseError("a rule in the answer is no JSON object")
     if _is_deep(data):
@@ -57,12 +55,11 @@ def parse_live_rule(data: Json) -> LiveRule:
 
 
 def is_text(text: str) -> bool:
-    """Say whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
+    """Return whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
     return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
 
 
 def _is_deep(form: Json, levels: int = MAX_LEVELS) -> bool:
-    """Say whether there are more levels: counted, for where Python itself gives up differs from version to version."""
     if not levels:
         return True
     for one in form.values() if type(form) is dict else form:
@@ -72,12 +69,12 @@ def _is_deep(form: Json, levels: int = MAX_LEVELS) -> bool:
 
 
 def parse_queue(data: Json) -> Queue:
-    """Return the queue that an entry of a list describes, once its fields have our names."""
+    """Return the queue in an entry with canonical field names."""
     return Queue(data["id"], data["name"], data["active"])
 
 
 def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
-    """Return what is sent: for an update, every field that we do not know goes back as it was read."""
+    """Return the body of a write; an update keeps every unknown field as it was read."""
     kept = dict(raw or {})
     return {
         **kept,
@@ -91,7 +88,7 @@ def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None 
 
 
 def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
-    """Write parts; one that stays as it was goes back just as it was read, unknown fields and all."""
+    """Return parts as JSON; an unchanged part keeps its form as it was read, with unknown fields."""
     read: dict[RulePart, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
         read.setdefault(parse(form), []).append(form)

@@ -1,7 +1,4 @@
-"""A JSON file in the API's form -> live rules, and the queues that it names: a list of rules, or one whole page.
-
-Beside `rules` an object may have `queues`, each with id and name.
-"""
+"""A JSON file in the API's form: a list of rules, or one page with all rules, and beside it queues with id and name."""
 
 from __future__ import annotations
 
@@ -20,15 +17,13 @@ if TYPE_CHECKING:
 
     from reconciler.model.live import LiveRule
 
-
-MAX_FILE_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of a file: about 100,000 rules."""
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024  # bytes of a file: about 100,000 rules
 _LIST_NAMES: Final = ("entities", "rules", "items")
 
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """Rules of a file, and the names of queues by id, as far as the file tells them."""
+    """Rules of a file, and names of queues by id, if the file holds them."""
 
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]
@@ -46,7 +41,7 @@ def read_rules_file(path: str) -> RulesFile:
 
 
 def parse_rules_file(data: bytes, name: str) -> RulesFile:
-    """Return what a file's bytes say. Raises UsageError, naming the file and what is wrong with it."""
+    """Return the rules in a file's bytes. Raises UsageError that names the file and the problem."""
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:
@@ -67,7 +62,6 @@ def parse_rules_file(data: bytes, name: str) -> RulesFile:
 
 
 def _find_rules(form: object, name: str) -> list[Any]:
-    """Return the rules of a list or a page. Raises UsageError where they are not all."""
     if isinstance(form, list):
         return form
     page: dict[str, Any] = form if isinstance(form, dict) else {}
@@ -81,12 +75,10 @@ def _find_rules(form: object, name: str) -> list[Any]:
 
 
 def _ensure_id(form: Any, place: int) -> Any:  # noqa: ANN401 - any JSON
-    """Give a rule that was written by hand an id: its place."""
     return {**form, "id": f"#{place + 1}"} if isinstance(form, dict) and form.get("id") is None else form
 
 
 def _listed_queues(form: object) -> Iterator[tuple[str, str]]:
-    """Yield the queues that stand beside the rules, where there are such."""
     queues = form.get("queues") if isinstance(form, dict) else None
     for one in queues if isinstance(queues, list) else ():
         if isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("name"), str):
@@ -94,7 +86,6 @@ def _listed_queues(form: object) -> Iterator[tuple[str, str]]:
 
 
 def _target_queues(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the queues whose names stand beside their ids, as in a plan's JSON."""
     for target in raw.get("targets") or ():
         queue, name = target.get("queueId"), target.get("queueName")
         if isinstance(queue, str) and isinstance(name, str):

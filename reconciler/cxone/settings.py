@@ -1,4 +1,4 @@
-"""What the client needs to know of a tenant, and which hosts may be sent a secret."""
+"""The client's settings for a tenant, and the hosts that may receive a secret."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
-    """A client's id and secret, an access key's, or both; none is ever shown. What there is decides how to ask."""
+    """A client's id and secret, an access key, or both; none is ever shown. The pairs present decide the grant."""
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
@@ -37,7 +37,7 @@ class ClientCredentials:
     """Names of the environment variables that they come from: what to look at when they are refused."""
 
     def secret_encodings(self) -> tuple[str, ...]:
-        """Return how a secret may look when a server repeats it: as it is, in a form, in JSON, in Basic."""
+        """Return the forms in which a server may repeat a secret: plain, form, JSON, Basic."""
         pairs = ((self.client_id, self.client_secret), (self.key_id, self.key_secret))
         return tuple(form for name, secret in pairs if secret for form in _encodings(name, secret))
 
@@ -49,7 +49,7 @@ def _encodings(name: str, secret: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
-    """A server, and the path that everything asked of it begins with: a URL, read once."""
+    """A parsed URL: a server, and the path prefix of all its requests."""
 
     scheme: str
     host: str
@@ -58,7 +58,7 @@ class ServerUrl:
 
     @classmethod
     def parse(cls, url: str) -> ServerUrl:
-        """Read a URL. Raises UsageError where two parsers could read it as two places."""
+        """Parse a URL. Raises UsageError if two parsers could read two hosts."""
         parts = _URL.fullmatch(url) if url.isascii() else None
         scheme = parts[1].lower() if parts else ""
         port = int(parts[3] or _PORTS[scheme]) if parts else 0
@@ -68,7 +68,7 @@ class ServerUrl:
 
     @property
     def authority(self) -> str:
-        """Return host and port as the header Host has them."""
+        """Return host and port in the form of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -80,17 +80,14 @@ class ServerUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
-    """Where a tenant's API is and how fast it may be used. Times are seconds."""
+    """Location of a tenant's API, and its limits. Times are in seconds."""
 
-    base_url: str
-    """Empty where the issuer says it."""
-    token_url: str
-    """Empty where there is an issuer."""
+    base_url: str  # empty where the issuer says it
+    token_url: str  # empty where there is an issuer
     rules_path: str
     queues_path: str
     page_size: int = 100
-    profile: Profile = DEFAULT_PROFILE
-    """What the tenant calls things and how it answers; its paths are those above."""
+    profile: Profile = DEFAULT_PROFILE  # what the tenant calls things and how it answers; its paths are those above
     queues: ListedQueues = DEFAULT_PROFILE.queues
     """How the list of queues is read: the profile's, or that of the platform's own."""
     timeout_seconds: float = 10.0
@@ -101,18 +98,16 @@ class TenantSettings:
     allowed_hosts: frozenset[str] = frozenset()
     issuer: str = ""
     """Whose well-known documents say where tokens are issued and, without a `base_url`, where the API is."""
-    run_seconds: float = 900.0
-    """How long everything that one client does may take in all."""
-    patience_seconds: float = 90.0
-    """How long a server is waited for that was there and has gone away."""
+    run_seconds: float = 900.0  # how long everything that one client does may take in all
+    patience_seconds: float = 90.0  # how long a server is waited for that was there and has gone away
 
     @property
     def known_urls(self) -> tuple[str, ...]:
-        """Return the addresses that are known before anything is asked."""
+        """Return the addresses that are known before any request."""
         return tuple(filter(None, (self.base_url, self.token_url, self.issuer)))
 
     def check_hosts(self) -> None:
-        """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""
+        """Raise CredentialsError or UsageError for a host that must not receive a secret."""
         for url in self.known_urls:
             check_host(url, self.allowed_hosts)
         for path in (self.rules_path, self.queues_path):
@@ -121,7 +116,7 @@ class TenantSettings:
 
 
 def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
-    """Raise where credentials may not be sent to the URL's host: CredentialsError and UsageError."""
+    """Raise CredentialsError or UsageError if the URL's host must not receive credentials."""
     place = ServerUrl.parse(url)
     host = place.host
     if is_loopback(host):

@@ -1,4 +1,4 @@
-"""The table of errors as advice: what a call that went wrong means, and what to do about it (api-contract "Errors")."""
+"""Meaning of failed calls, and advice (api-contract "Errors")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
 
 
 class AdviceContext(NamedTuple):
-    """What a call was for: its name in the output, the setting that says where it goes, the credentials' variables."""
+    """A call's name in the output, the setting of its address, the credentials' variables, and the rate."""
 
     name: str
     setting: str
@@ -52,7 +52,7 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
 
 
 def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
-    """Return what a call that went wrong means."""
+    """Return the finding for a failed call."""
     if reply.kind != "json" and not (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error, whatever its body
         return _explain_kind(reply, context)
     advice = _status_advice(reply.status, context)

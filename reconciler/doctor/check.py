@@ -1,4 +1,4 @@
-"""One thing that was looked at: whether it is in order, what was seen, and what to do."""
+"""Result of one check: its status, a message, and advice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
 
 CheckStatus = Literal["ok", "warn", "fail"]
 
@@ -31,7 +30,7 @@ time. broken: the connection broke. unreachable: there was none."""
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What is said of one thing; all its text is fit to be shown. `advice` is empty where there is nothing to do."""
+    """Result of one check; all its text can be shown. `advice` is empty if there is nothing to do."""
 
     name: str
     status: CheckStatus
@@ -41,7 +40,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeReply:
-    """What one call came to. `status` is 0 where no answer came; `error_text` is what the server says of an error."""
+    """Result of one call. `status` is 0 without a response; `error_text` is the server's."""
 
     call: str
     kind: ReplyKind
@@ -55,5 +54,5 @@ class ProbeReply:
 
     @property
     def is_good(self) -> bool:
-        """Say whether it is a success, with JSON that is what was asked for."""
+        """Return whether it is a success with the expected JSON."""
         return self.kind == "json" and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's successes

@@ -1,4 +1,4 @@
-"""The answers of a tenant, one call after the other: a token, one page of rules and of queues, one rule, the clock."""
+"""Calls to a tenant, one after the other: a token, one page of rules and of queues, one rule, the clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:
-    """Yield what only a write can tell, and what has to be there for `cxroute serve`."""
+    """Yield the aspects that only a write can check, and the prerequisites of `cxroute serve`."""
     path = sanitize(context_path(environment, profile))
     yield from _of_writer(environment)
     said = (
@@ -53,18 +53,17 @@ def _of_writer(environment: Environment) -> Iterator[CheckResult]:
 
 
 def lacking(what: str) -> CheckResult:
-    """Return the line that says for lack of what the tenant was not asked."""
+    """Return the line that the tenant was not checked, for lack of a prerequisite."""
     return CheckResult("tenant", "warn", f"token, clock, rules and queues were not looked at, for lack of {what}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """Asks a tenant and adds what it finds to `lines`."""
+    """Checks a tenant and adds the results to `lines`."""
 
     environment: Environment
     tenant: TenantSettings
-    variables: tuple[str, ...]
-    """The variables that hold the credentials."""
+    variables: tuple[str, ...]  # the variables that hold the credentials
     simulated: bool
     lines: list[CheckResult]
 
@@ -73,7 +72,7 @@ class Examination:
         self.lines.append(CheckResult(name, state, message, advice))
 
     async def answers(self, probe: Probe, expected: Callable[[], Sequence[str]]) -> None:
-        """Ask for a token, and with it for a page of everything; `expected` returns the queues' names."""
+        """Check token, rules and queues; `expected` returns the names of the manifests' queues."""
         token = await self.token(probe)
         if token is None:
             self.clock(probe)
@@ -86,7 +85,7 @@ class Examination:
         self.of_queues(await self.of_rules(probe, rules), queues, expected)
 
     async def token(self, probe: Probe) -> ProbeReply | None:
-        """Ask for a token; say what to do where none is given."""
+        """Request a token; None, with advice, if there is none."""
         asked = self.asked("token")
         try:
             reply = await probe.request_token()
@@ -101,7 +100,7 @@ class Examination:
         return reply
 
     def asked(self, name: str) -> AdviceContext:
-        """Return what is asked for, and by which settings."""
+        """Return the context for advice on a call."""
         api = self.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
         return AdviceContext(
@@ -109,7 +108,7 @@ class Examination:
         )
 
     def heard(self, reply: ProbeReply, asked: AdviceContext) -> bool:
-        """Say what to do where an answer is none that helps."""
+        """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
             self.lines.append(explain_failure(reply, asked))
         elif reply.attempts > 1:
@@ -118,19 +117,19 @@ class Examination:
         return reply.is_good
 
     def first(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
-        """Say what the first page of a list tells."""
+        """Add a line on the first page of a list, and return the page."""
         if self.heard(reply, self.asked(name)) and page is not None:
             self.lines.append(findings.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
         return page
 
     def clock(self, probe: Probe) -> None:
-        """Say how far the clocks are apart."""
+        """Add a line on the difference of the clocks."""
         skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
         if skews or not self.simulated:
             self.lines.append(findings.check_clock(skews))
 
     async def of_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:
-        """Say what the rules of the first page use, and whether one can be read by itself; return them."""
+        """Add lines on the first page's rules, read one of them by itself, and return them."""
         environment = self.environment
         try:
             rules = page.rules if page else []
@@ -148,7 +147,7 @@ class Examination:
         return rules
 
     def of_queues(self, rules: list[LiveRule], page: FirstPage | None, expected: Callable[[], Sequence[str]]) -> None:
-        """Say which queues are named and missing, where all of them came in one page."""
+        """Add lines on missing queues, if all queues are in one page."""
         if page is None or not page.is_complete:
             return
         try:

@@ -1,4 +1,4 @@
-"""What good answers tell of a tenant: its token, its clock, its pages, what its rules use, and what remains untried."""
+"""Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its rules."""
 
 from __future__ import annotations
 
@@ -15,16 +15,14 @@ if TYPE_CHECKING:
 
     from reconciler.model.live import LiveRule
 
-
-_SHORT_LIFETIME: Final = 120
-"""Seconds. A token is used until a minute before its end."""
+_SHORT_LIFETIME: Final = 120  # seconds. A token is used until a minute before its end.
 _MAX_SKEW: Final = 60
 _MAX_LIFETIME: Final = 1e9
 _MAX_NAMED: Final = 5
 
 
 def check_token(payload: Mapping[str, Any]) -> CheckResult:
-    """Say what kind of token was given, and for how long."""
+    """Return the type and lifetime of the token."""
     kind, life = payload.get("token_type"), _valid_seconds(payload.get("expires_in"))
     said = f"given: {sanitize(str(kind)) if kind else 'of no stated type'}, for "
     said += "no stated time" if life is None else pluralize(life, "second")
@@ -43,7 +41,7 @@ def _valid_seconds(life: object) -> int | None:
 
 
 def check_clock(skews: Iterable[float]) -> CheckResult:
-    """Say how far our clock and the tenant's are apart."""
+    """Return the difference between this machine's clock and the tenant's."""
     known = list(skews)
     if not known:
         return CheckResult(
@@ -58,7 +56,7 @@ def check_clock(skews: Iterable[float]) -> CheckResult:
 
 
 def check_pages(name: str, received: int, total: int | None, requested: int) -> CheckResult:
-    """Say how many there are, in how many pages, and whether a page holds as many as were asked for."""
+    """Return the number of entries and pages, and whether a page holds as many as requested."""
     if total is None:
         return CheckResult(
             name, "ok", f"{received:,} {name} in the first page; the tenant does not say how many there are"
@@ -77,7 +75,7 @@ _UNPAGED_ADVICE: Final = "The tenant seems to know no pageSize; all is read neve
 
 
 def check_etag(etag: str | None) -> CheckResult:
-    """Say whether a rule that is written can be protected from who edits it at the same moment."""
+    """Return whether ETags protect a rule from concurrent edits."""
     if etag:
         return CheckResult("etags", "ok", "a rule comes with an ETag: no edit is overwritten unseen")
     said = "a rule comes without an ETag: each is read again just before its write, which leaves a gap of one request"
@@ -85,7 +83,7 @@ def check_etag(etag: str | None) -> CheckResult:
 
 
 def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResult:
-    """Say whose the rules are; `scope` says of which rules this was seen."""
+    """Return the owners of the rules; `scope` limits the statement to some rules."""
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
     others = len(rules) - owners[owner] - owners[""]
     said = f"{owners[owner]:,} managed by {owner}, {owners['']:,} not managed"
@@ -93,7 +91,7 @@ def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResu
 
 
 def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str) -> list[CheckResult]:
-    """Say which operators and types live rules use, and which of these cxroute, or the Environment, does not know."""
+    """Return the operators and types of live rules, and those unknown to cxroute or the Environment."""
     conditions = [part for rule in rules for part in rule.rule.conditions]
     targets = [part for rule in rules for part in rule.rule.targets]
     used = Counter(one.operator for one in conditions if isinstance(one, Condition))
@@ -119,7 +117,7 @@ _OPAQUE_ADVICE: Final = (
 
 
 def _describe_opaque(part: Opaque) -> str:
-    """Return what to call a condition or target that is not understood, in a few words of its own."""
+    """Return a short name for a condition or target that is not understood."""
     try:
         form = json.loads(part.text)
     except ValueError:
@@ -133,7 +131,7 @@ def _describe_opaque(part: Opaque) -> str:
 
 
 def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> CheckResult:
-    """Say whether live names are unique, as the Environment may say that they are."""
+    """Return whether live names are unique."""
     twice = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
     if not twice:
         return CheckResult("names", "ok", f"no two rules have one name{scope}")
@@ -147,7 +145,7 @@ def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> Check
 def check_queues(
     rules: Sequence[LiveRule], queues: Sequence[Queue], manifest_queues: Iterable[str]
 ) -> list[CheckResult]:
-    """Say which queues rules or manifests name and the tenant does not have; all of the queues must be known."""
+    """Return the queues in rules or manifests that are missing in the tenant; `queues` must be complete."""
     ids, names = {queue.id for queue in queues}, {queue.name for queue in queues}
     used = {part.queue_id for rule in rules for part in rule.rule.targets if isinstance(part, Target)}
     lines = []

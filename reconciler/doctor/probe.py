@@ -1,4 +1,4 @@
-"""Single calls, each as it came: for `doctor`, which wants to see what the client makes up for or translates."""
+"""Single calls without the client's retries and translations, for `doctor`."""
 
 from __future__ import annotations
 
@@ -37,23 +37,20 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Queue
 
-
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
-MAX_CALL_SECONDS: Final = 10.0
-"""Seconds for one call, where the tenant is not given less."""
+MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, where the tenant is not given less
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _RETRYABLE_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 
 
 class FirstPage(NamedTuple):
-    """What the first page of a list holds. `total` is None where the answer does not say how many there are in all."""
+    """The first page of a list. `total` is None if the response does not hold one."""
 
     entries: list[dict[str, object]]
     total: int | None
-    is_complete: bool
-    """There is no other page."""
+    is_complete: bool  # there is no other page
 
     @property
     def rules(self) -> list[LiveRule]:
@@ -67,7 +64,7 @@ class FirstPage(NamedTuple):
 
 
 class Probe:
-    """Asks a tenant single things, twice where the first answer may have been bad luck."""
+    """Makes single calls, twice if a retry may help."""
 
     def __init__(
         self,
@@ -77,27 +74,27 @@ class Probe:
         time: TimeSource,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`transport` is one that lets reads through alone; `on_wait` is told what is waited for."""
+        """`transport` lets only reads through; `on_wait` gets each wait."""
         self._transport, self._tenant, self._time, self._on_wait = transport, tenant, time, on_wait
         self._login = TenantLogin(tenant, credentials, self._send_for_login, time.clock)
         self._mapper = ProfileMapper(tenant.profile)
         self.replies: list[ProbeReply] = []
 
     async def request_token(self) -> ProbeReply:
-        """Ask for a token, wherever tokens are; return how it came. Raises ApiError, and the last reply tells more."""
+        """Request a token; return the reply. Raises ApiError; the last reply has the details."""
         await self._login.token()
         return next(reply for reply in reversed(self.replies) if reply.call.startswith("POST"))
 
     async def rules(self) -> tuple[ProbeReply, FirstPage | None]:
-        """Ask for the first page of rules."""
+        """Request the first page of rules."""
         return await self._read_first_page(rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server))
 
     async def queues(self) -> tuple[ProbeReply, FirstPage | None]:
-        """Ask for the first page of queues."""
+        """Request the first page of queues."""
         return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
 
     async def rule(self, rule_id: str) -> ProbeReply:
-        """Ask for one rule. Raises UnexpectedResponseError for an id that cannot be one."""
+        """Request one rule. Raises UnexpectedResponseError for an invalid id."""
         return await self._get(rule_path(self._tenant.rules_path, rule_id))
 
     async def _read_first_page(self, book: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
@@ -201,12 +198,10 @@ def _failure_kind(error: Exception) -> ReplyKind:
 
 
 def _is_retryable(reply: ProbeReply) -> bool:
-    """Say whether another try may end otherwise."""
     return reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
 
 
 def _redirect_host(location: str) -> str:
-    """Return the host that a redirect leads to; what else stands there may be a session's."""
     try:
         return sanitize(urlsplit(location).hostname or "", 100)
     except ValueError:

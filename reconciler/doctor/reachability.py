@@ -1,4 +1,4 @@
-"""Whether a server can be reached at all: its name, a connection, and TLS, one after the other."""
+"""Reachability of a server: its name, a connection, and TLS, one after the other."""
 
 from __future__ import annotations
 
@@ -21,13 +21,12 @@ from reconciler.text.escape import sanitize
 if TYPE_CHECKING:
     from reconciler.cxone.settings import ServerUrl
 
-
 _DAY: Final = 86_400.0
 _EXPIRY_WARNING_DAYS: Final = 14
 
 
 def check_network_settings() -> list[CheckResult]:
-    """Say by which proxy and with whose certificates the network is used."""
+    """Return findings on the proxy and the certificate authorities."""
     lines = []
     try:
         if url := os.environ.get("CXROUTE_PROXY"):
@@ -51,7 +50,7 @@ def check_network_settings() -> list[CheckResult]:
 
 
 async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
-    """Try to connect, and say how far that goes; each part may take so many seconds."""
+    """Return how far a connection gets; each step may take so many seconds."""
     name = "network"
     try:
         async with asyncio.timeout(seconds):
@@ -77,7 +76,7 @@ async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
 
 
 async def _connect(server: ServerUrl, context: ssl.SSLContext | None, seconds: float) -> float:
-    """Connect, with TLS or without, and go; return for how many days the certificate is still valid."""
+    """Connect, with TLS or without, and close; return the days until the certificate expires."""
     async with asyncio.timeout(seconds):
         _, writer = await asyncio.open_connection(server.host, server.port, ssl=context)
     days = _certificate_days(writer)
@@ -95,7 +94,6 @@ _CERTIFICATE: Final = (
 
 
 def _load_tls_context() -> ssl.SSLContext:
-    """Trust whom the client trusts; a file that cannot be read was told already."""
     file = os.environ.get("CXROUTE_CA_FILE")
     try:
         return load_tls_context(Path(file) if file else None)
@@ -104,7 +102,6 @@ def _load_tls_context() -> ssl.SSLContext:
 
 
 def _tls_error_text(error: Exception) -> str:
-    """Say why not: what is wrong with the certificate, where that is it."""
     return sanitize(str(getattr(error, "verify_message", "") or describe_failure(error)))
 
 

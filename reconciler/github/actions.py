@@ -1,9 +1,4 @@
-"""What `cxroute plan --report DIR` left: the plan, and its Markdown.
-
-The workflow run that this process is a step of, as GitHub's variables and the event's file tell it.
-
-What a step hands on: its outputs, and the summary of its job.
-"""
+"""The workflow run of this process, the outputs and the summary of its step, and the report of a plan."""
 
 from __future__ import annotations
 
@@ -20,7 +15,6 @@ from reconciler.text.files import MIB, read_file, read_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 MANUAL_EVENT: Final = "workflow_dispatch"
 _API: Final = "https://api.github.com"
 _SERVER: Final = "https://github.com"
@@ -33,14 +27,12 @@ _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRun:
-    """Which run this is, of which commit, and of which pull request where it is of one."""
+    """A workflow run, its commit, and its pull request if there is one."""
 
-    repository: str
-    """owner/name."""
+    repository: str  # owner/name
     id: int
     attempt: int
-    sha: str
-    """Of a pull request its head, not the merge of it that GitHub makes up."""
+    sha: str  # of a pull request its head, not the merge of it that GitHub makes up
     event: str
     actor: str
     api: str
@@ -49,7 +41,7 @@ class WorkflowRun:
 
     @property
     def url(self) -> str:
-        """Return where a person sees this run."""
+        """Return the run's page."""
         return f"{self.server}/{self.repository}/actions/runs/{self.id}/attempts/{self.attempt}"
 
     @property
@@ -59,7 +51,7 @@ class WorkflowRun:
 
 
 def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) -> WorkflowRun:
-    """Read the variables of the step and the event that started the run. Raises UsageError outside of a workflow."""
+    """Return the run from the step's variables and the event. Raises UsageError outside of a workflow."""
     pull = event.get("pull_request")
     pull = pull if isinstance(pull, dict) else {}
     head = pull.get("head")
@@ -91,7 +83,7 @@ def _number(variables: Mapping[str, str], name: str) -> int:
 
 
 def _address(variables: Mapping[str, str], name: str, usual: str) -> str:
-    """Return a base address without a slash at its end. The token goes there, so it is https, or on this machine."""
+    """Return a base address without a slash at its end. The token goes there: it is https, or loopback."""
     found = (variables.get(name) or usual).rstrip("/")
     try:
         parts = urlsplit(found)
@@ -110,20 +102,19 @@ def _address(variables: Mapping[str, str], name: str, usual: str) -> str:
     return found
 
 
-MAX_SUMMARY_BYTES: Final = 900_000
-"""Bytes of summary: over 1 MiB GitHub drops all of it."""
+MAX_SUMMARY_BYTES: Final = 900_000  # bytes of summary: over 1 MiB GitHub drops all of it
 
 
 @dataclass(frozen=True, slots=True)
 class StepFiles:
-    """The files that GitHub reads when the step has ended; outside of a workflow there are none."""
+    """The files that GitHub reads at the end of a step; outside of a workflow there are none."""
 
     outputs: Path | None
     summary: Path | None
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> StepFiles:
-        """Find the files by the step's variables."""
+        """Return the files in the step's variables."""
         found = [variables.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")]
         outputs, summary = (Path(one) if one else None for one in found)
         return cls(outputs, summary)
@@ -134,7 +125,7 @@ class StepFiles:
         _append(self.outputs, "".join(lines))
 
     def add_summary(self, text: str) -> None:
-        """Add Markdown to the summary, where there is room for it."""
+        """Add Markdown to the summary if it fits."""
         room = MAX_SUMMARY_BYTES - (self.summary.stat().st_size if self.summary and self.summary.exists() else 0)
         shown = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact.\n"
         _append(self.summary, f"{shown.rstrip()}\n\n")
@@ -158,24 +149,23 @@ _MAX_FILE_BYTES: Final = 128 * MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReport:
-    """A plan as far as a comment needs it."""
+    """The parts of a plan that a comment needs."""
 
     environment: str
     plan_id: str
     counts: dict[str, int]
     has_changes: bool
-    is_refused: bool
-    """Whether something stands in the way: a conflict, or a guard."""
+    is_refused: bool  # whether something stands in the way: a conflict, or a guard
     text: str
 
     @property
     def needs_comment(self) -> bool:
-        """Say whether the plan is worth a comment of its own."""
+        """Return whether the plan needs a comment of its own."""
         return self.has_changes or self.is_refused
 
 
 def read_plan_report(directory: Path) -> PlanReport | None:
-    """Read a report; None where there is none, or one that is not whole."""
+    """Return the report in a directory of `cxroute plan --report`; None if it is missing or incomplete."""
     plan = read_json_object(directory / "plan.json")
     try:
         text = read_text(directory / "plan.md", _MAX_FILE_BYTES)
@@ -205,7 +195,7 @@ def list_objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object of a file; an empty one where there is none. Raises UsageError."""
+    """Return the JSON object in a file; empty if there is none. Raises UsageError."""
     try:
         form = json.loads(read_file(path, _MAX_FILE_BYTES))
     except (FileNotFoundError, ValueError, RecursionError):

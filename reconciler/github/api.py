@@ -1,4 +1,4 @@
-"""GitHub's REST API: requests with the token, pages, limits that are waited for, and errors as one sentence."""
+"""GitHub's REST API: requests with the token, pages, waits for rate limits, and errors as one sentence."""
 
 from __future__ import annotations
 
@@ -15,12 +15,9 @@ from reconciler.text.escape import sanitize
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-MAX_PAGES: Final = 100
-"""Ten thousand comments: nobody reads such a pull request."""
+MAX_PAGES: Final = 100  # ten thousand comments: nobody reads such a pull request
 _ATTEMPTS: Final = 4
-_MINUTE: Final = 60.0
-"""What GitHub asks for where a limit comes without a time."""
+_MINUTE: Final = 60.0  # what GitHub asks for where a limit comes without a time
 _MAX_RESPONSE_BYTES: Final = 16 << 20
 _MAX_MESSAGE: Final = 200
 _OK, _MULTIPLE, _REFUSED, _UNAUTHORIZED, _FORBIDDEN, _MISSING, _LIMITED, _SERVER = (
@@ -36,7 +33,7 @@ _OK, _MULTIPLE, _REFUSED, _UNAUTHORIZED, _FORBIDDEN, _MISSING, _LIMITED, _SERVER
 
 
 class GitHubError(CxrouteError):
-    """GitHub did not do what was asked; `status` is 0 where no answer came."""
+    """A failed request to GitHub; `status` is 0 without a response."""
 
     kind = "GitHub"
 
@@ -47,14 +44,14 @@ class GitHubError(CxrouteError):
 
 
 class Purpose(NamedTuple):
-    """What a request is for, as it follows "cannot", and which permission a job needs for it."""
+    """A request's task, as it follows "cannot", and the permission that a job needs for it."""
 
     task: str
     permission: str
 
 
 class GitHubClock(NamedTuple):
-    """Seconds that only ever grow, the time of day in seconds, and how to wait."""
+    """A monotonic clock, the time of day in seconds, and sleep."""
 
     clock: Callable[[], float] = clocks.monotonic
     now: Callable[[], float] = clocks.time
@@ -62,7 +59,7 @@ class GitHubClock(NamedTuple):
 
 
 class GitHubResponse(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     headers: httpx.Headers
@@ -72,24 +69,22 @@ class GitHubResponse(NamedTuple):
 
 @dataclass(kw_only=True)
 class GitHub:
-    """A repository of GitHub, through one token that goes to `base` alone."""
+    """A repository on GitHub, through one token that goes to `base` alone."""
 
     http: httpx.Client
     base: str
     repository: str
     token: str = field(repr=False)
     time: GitHubClock = field(default_factory=GitHubClock)
-    wait_budget: float = 120.0
-    """Seconds that all waits together may take."""
-    exchange_timeout: float = 60.0
-    """Seconds that one exchange may take."""
+    wait_budget: float = 120.0  # seconds that all waits together may take
+    exchange_timeout: float = 60.0  # seconds that one exchange may take
 
     def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
-        """Return what is at a path of the API."""
+        """Return the JSON at a path of the API."""
         return _form(self._ask("GET", self.base + path, purpose), purpose)
 
     def get_from_repository(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
-        """Return what is at a path of the repository."""
+        """Return the JSON at a path of the repository."""
         return self.get(f"/repos/{self.repository}{path}", purpose)
 
     def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
@@ -109,15 +104,15 @@ class GitHub:
         raise GitHubError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
     def post(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        """Make something new. It is not tried again where nobody knows whether it was made."""
+        """Create an object. A request that may have been executed is not repeated."""
         return self._send_json("POST", path, payload, purpose)
 
     def patch(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        """Change something."""
+        """Change an object."""
         return self._send_json("PATCH", path, payload, purpose)
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
-        """Return a file that GitHub keeps elsewhere: it says where, and the token stays here."""
+        """Return a file from the location that GitHub names; the token is not sent there."""
         first = self._ask("GET", f"{self.base}/repos/{self.repository}{path}", purpose, _MAX_RESPONSE_BYTES)
         if first.status < _MULTIPLE:
             raise GitHubError(f"cannot {purpose.task}: GitHub does not say where it is")
@@ -131,7 +126,7 @@ class GitHub:
         return answer.body
 
     def _download_url(self, place: str) -> httpx.URL | None:
-        """Return an address that may be fetched without a token: https, or this machine where the API is there."""
+        """Return an address to fetch without a token: https, or the API's host if that is plain http; else None."""
         try:
             url, base = httpx.URL(place), httpx.URL(self.base)
         except (httpx.InvalidURL, ValueError):
@@ -168,7 +163,7 @@ class GitHub:
         return answer
 
     def _send_with_retries(self, request: httpx.Request, purpose: Purpose, largest: int) -> GitHubResponse:
-        """Send a request, and again after a limit; after a fault only what may be done twice."""
+        """Send a request, and repeat it after a rate limit; after a fault only if it is not a POST."""
         for attempt in range(1, _ATTEMPTS + 1):
             answer = self._once(request, purpose, largest)
             wait = self._wait(answer, attempt, request.method)
@@ -206,7 +201,7 @@ class GitHub:
             response.close()
 
     def _wait(self, answer: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
-        """Return how long to wait before this is asked again, or None where it is not."""
+        """Return the seconds before a retry; None without a retry."""
         again = float(2 ** (attempt - 1)) if method != "POST" else None
         if isinstance(answer, GitHubError):
             return again
@@ -216,7 +211,7 @@ class GitHub:
 
 
 def _rate_limit_wait(answer: GitHubResponse, now: float) -> float | None:
-    """Return the seconds that GitHub asks to wait; None where this is no limit but a refusal."""
+    """Return the seconds that a rate limit asks for; None for another refusal."""
     headers = answer.headers
     asked = headers.get("retry-after", "")
     if asked.isascii() and asked.isdecimal() and len(asked) < 8:  # noqa: PLR2004 - months
@@ -236,7 +231,6 @@ def _form(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - an
 
 
 def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
-    """Say in one sentence what GitHub said, and what to do."""
     try:
         form = json.loads(answer.body)
         said = sanitize(str(form.get("message", "")))[:_MAX_MESSAGE] if isinstance(form, dict) else ""

@@ -1,4 +1,4 @@
-"""One issue for each environment that differs: opened, revised and closed, given the issues that are there."""
+"""One issue for each environment that differs: opened, revised and closed, given the open issues."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from reconciler.github.actions import list_objects
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-
 LABEL: Final = "cxroute-drift"
 _MAX_BODY: Final = 60_000
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
@@ -21,7 +20,7 @@ _COMPARED_FIELDS: Final = ("action", "address", "id", "before", "after")
 
 
 class Issue(NamedTuple):
-    """One open issue as GitHub lists it."""
+    """One open issue."""
 
     number: int
     author: str
@@ -36,7 +35,7 @@ class OpenIssue(NamedTuple):
 
 
 class EditIssue(NamedTuple):
-    """Change an issue's text, and say so once in a comment."""
+    """Change an issue's text, with one comment on it."""
 
     number: int
     body: str
@@ -44,7 +43,7 @@ class EditIssue(NamedTuple):
 
 
 class CloseIssue(NamedTuple):
-    """Close an issue, and say why."""
+    """Close an issue, with a comment."""
 
     number: int
     remark: str
@@ -61,18 +60,17 @@ IssueDecision = OpenIssue | EditIssue | CloseIssue | SkipIssue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftObservation:
-    """What was seen of one environment: its difference, empty where there is none, and the same in Markdown."""
+    """The difference of one environment, empty if there is none, and its text in Markdown."""
 
     environment: str
     author: str
     difference: str
     text: str
-    when: str
-    """When, and in which run, in Markdown."""
+    when: str  # when, and in which run, in Markdown
 
 
 def difference_digest(plan: Mapping[str, Any]) -> str:
-    """Return what tells one difference from another; empty where live and manifests agree."""
+    """Return a digest of the difference; empty if live rules and manifests agree."""
     changes = [{name: one.get(name) for name in _COMPARED_FIELDS} for one in list_objects(plan, "changes")]
     wrong = [one.get("message") for one in list_objects(plan, "findings") if one.get("severity") == "error"]
     if not changes and not wrong:
@@ -82,7 +80,7 @@ def difference_digest(plan: Mapping[str, Any]) -> str:
 
 
 def decide_issues(issues: Iterable[Issue], observation: DriftObservation) -> Sequence[IssueDecision]:
-    """Decide what to do. Should there be several of ours, the oldest is kept up, and all are closed in the end."""
+    """Return the decisions. Of several issues with this author the oldest is edited; all are closed in the end."""
     mine = sorted(
         one for one in issues if one.author == observation.author and _belongs_to(observation.environment, one.body)
     )

@@ -1,12 +1,7 @@
-"""What a comment should say, and how that goes with the comments that are there.
+"""A pull request's comment on a plan: its text, and whether to create it, edit it, or leave it.
 
-The head of a comment: what became of its plan, as Markdown, and whether that is the end of it.
-
-What a pull request's comment should say, given the comments that are there: create, edit, or leave it.
-
-A comment's first line says whose it is, its second which run wrote it; a head may follow, which says what became of the
-plan. Everything in a comment may have been edited by others: nothing but the second line is read, and of it only
-whether a newer run was here, and whether the plan was applied.
+The first line names the environment, the second the run that wrote it; a header on the plan's outcome may follow.
+Comments may have been edited: only the second line is read, for a newer run and for an applied plan.
 """
 
 from __future__ import annotations
@@ -26,21 +21,20 @@ if TYPE_CHECKING:
 
     from reconciler.github.actions import PlanReport, WorkflowRun
 
-
 _MAX_LISTED: Final = 10
 _SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
 _REFUSED_EXIT_CODE: Final = 4
 
 
 class CommentHeader(NamedTuple):
-    """Markdown; `applied` says that everything planned is done."""
+    """Markdown; `applied` means that the full plan is applied."""
 
     text: str
     applied: bool = False
 
 
 def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say what `cxroute apply --format json` reports."""
+    """Return a header for the report of `cxroute apply --format json`."""
     outcomes = [one for one in _list(report.get("outcomes")) if isinstance(one, dict)]
     error = report.get("error")
     if isinstance(error, dict) and not outcomes:
@@ -61,25 +55,25 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
 
 
 def unreported_header(run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say that the run that applied left no report."""
+    """Return a header for an apply without a report."""
     told = f"**Apply ended without a report** {_when(run, now)} What was done stands in its log and its journal."
     return CommentHeader(alert("CAUTION", [told]))
 
 
 def outdated_header(reason: str, run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say that this plan was not applied, and why; without a reason, that it is not what would be applied now."""
+    """Return a header for a plan that was not applied; without a reason, one that is out of date."""
     what = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
     return CommentHeader(alert("WARNING", [f"{what} {_when(run, now)}", *_reason_lines(reason)]))
 
 
 def planless_header(run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say that a later commit has no plan: what stands below is of an earlier one."""
+    """Return a header for a later commit without a plan."""
     told = f"**No plan for {code_span(run.sha[:8])}**: what is below is of an earlier commit. Why stands in the checks."
     return CommentHeader(alert("CAUTION", [f"{told} {_when(run, now)}"]))
 
 
 def _reason_lines(text: str) -> list[str]:
-    """Return sentences from outside as a paragraph. Each is bounded by itself, so the last ones are there too."""
+    """Return sentences from outside as a paragraph. Each line is bounded by itself, to keep the last ones."""
     lines = [
         " ".join(map(escape_markdown, _SENTENCE.split(line.strip()))) for line in text.splitlines() if line.strip()
     ]
@@ -100,8 +94,7 @@ def _list(value: object) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-MAX_COMMENT: Final = 65_536
-"""Characters that GitHub takes."""
+MAX_COMMENT: Final = 65_536  # characters that GitHub takes
 _HEAD: Final = "<!-- cxroute:head -->"
 _HEAD_ENDS: Final = "<!-- cxroute:head ends -->"
 _STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
@@ -110,7 +103,7 @@ _HEX_PATTERN: Final = re.compile(r"[0-9a-f]{0,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentState:
-    """Which run wrote a comment last, about which commit and plan, and whether that plan was applied."""
+    """The run that wrote a comment last, its commit and plan, and whether that plan was applied."""
 
     run: int
     attempt: int
@@ -125,7 +118,7 @@ class CommentState:
 
 
 class Comment(NamedTuple):
-    """One comment as GitHub lists it."""
+    """One comment."""
 
     id: int
     author: str
@@ -139,7 +132,7 @@ class CreateComment(NamedTuple):
 
 
 class EditComment(NamedTuple):
-    """Change one."""
+    """Change a comment."""
 
     id: int
     body: str
@@ -156,13 +149,12 @@ CommentDecision = CreateComment | EditComment | SkipComment
 
 @dataclass(frozen=True, slots=True)
 class DesiredComment:
-    """A comment on the plan of one environment, written by one run. `author` is who the token belongs to."""
+    """A comment on the plan of one environment, written by one run. `author` is the token's login."""
 
     environment: str
     author: str
     state: CommentState
-    text: str
-    """A whole plan in Markdown, or the head alone."""
+    text: str  # A whole plan in Markdown, or the head alone
 
 
 def compose_comment(desired: DesiredComment) -> str:
@@ -174,29 +166,29 @@ def compose_comment(desired: DesiredComment) -> str:
 
 
 def decide_plan(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a plan that has something to say: it is written where there is no comment yet."""
+    """Decide on a plan that needs a comment."""
     return _decide(comments, desired, _plan_body, CreateComment(compose_comment(desired)))
 
 
 def decide_refresh(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a plan without changes: it is worth an edit, and no comment of its own."""
+    """Decide on a plan without changes: it edits a comment, but does not create one."""
     return _decide(
         comments, desired, _plan_body, SkipComment("there is nothing to say, and no comment that says otherwise")
     )
 
 
 def decide_header(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a new head over a comment that is there: what became of its plan."""
+    """Decide on a new header over an existing comment: the outcome of its plan."""
     return _decide(comments, desired, _headed_body, SkipComment("there is no comment that this could stand in"))
 
 
 def decide_outdated(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a head that says that a newer commit has no plan; an older run does not come after it."""
+    """Decide on the header of a newer commit without a plan; an older run does not overwrite a newer one."""
     return _decide(comments, desired, _outdated_body, SkipComment("there is no comment that could be out of date"))
 
 
 def parse_state(body: str) -> CommentState | None:
-    """Return what a comment's second line says; None where it says nothing that could be meant so."""
+    """Return the state in a comment's second line; None if it does not hold one."""
     lines = _normalize_lines(body).split("\n", 2)
     found = _STATE.fullmatch(lines[1]) if len(lines) > 1 else None
     try:
@@ -245,18 +237,16 @@ def _decide(
 
 
 def _plan_body(comment: Comment, wanted: DesiredComment) -> str | None:
-    """Return the plan's text, unless a newer run wrote there, or what was planned is done."""
     return None if _is_newer(parse_state(comment.body), wanted.state) else compose_comment(wanted)
 
 
 def _outdated_body(comment: Comment, wanted: DesiredComment) -> str | None:
-    """Return the comment under the head of a run that has no plan, and from now on as that run's."""
     there = parse_state(comment.body)
     return None if _is_newer(there, wanted.state) else _replace_header(comment, wanted.state, wanted.text)
 
 
 def _headed_body(comment: Comment, wanted: DesiredComment) -> str | None:
-    """Return the comment under a new head. Its state stays that of the plan: a later plan may replace it all."""
+    """Return the comment under a new header. Its state stays that of the plan: a later plan may replace it."""
     there = parse_state(comment.body)
     if there and there.applied and not wanted.state.applied:
         return None
@@ -264,12 +254,10 @@ def _headed_body(comment: Comment, wanted: DesiredComment) -> str | None:
 
 
 def _is_newer(there: CommentState | None, ours: CommentState) -> bool:
-    """Say whether a comment is not ours to write: a newer run did, or what was planned is done."""
     return there is not None and (there.applied or (there.run, there.attempt) > (ours.run, ours.attempt))
 
 
 def _replace_header(comment: Comment, state: CommentState, head: str) -> str:
-    """Return a comment with that state and head in place of those that it has."""
     first, *lines = _normalize_lines(comment.body).split("\n")
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
@@ -284,19 +272,18 @@ def _belongs_to(environment: str, text: str) -> bool:
 
 
 def _normalize_lines(text: str) -> str:
-    """Return text with the line ends that we write: a browser that edits a comment sends others."""
     return text.replace("\r\n", "\n")
 
 
 class CommentRequest(NamedTuple):
-    """What is to be said of an environment, and what decides whether it is written, given the comments."""
+    """A desired comment, and the function that decides on it, given the existing comments."""
 
     desired: DesiredComment
     decide: Callable[[Iterable[Comment], DesiredComment], CommentDecision]
 
 
 def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
-    """State a plan. One without changes is worth an edit, and no comment of its own."""
+    """Return the request for a plan. One without changes edits a comment, but does not create one."""
     wanted = DesiredComment(
         report.environment,
         "",
@@ -307,19 +294,19 @@ def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
 
 
 def request_planless(environment: str, run: WorkflowRun, now: datetime) -> CommentRequest:
-    """State that this commit has no plan."""
+    """Return the request for a commit without a plan."""
     return _request_header(environment, run, planless_header(run, now), decide_outdated)
 
 
 def request_applied(environment: str, report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentRequest:
-    """State what became of a plan; an empty form where nobody knows."""
+    """Return the request for the outcome of a plan; an empty report stands for a missing one."""
     return _request_header(
         environment, run, applied_header(report, run, now) if report else unreported_header(run, now), decide_header
     )
 
 
 def request_outdated(environment: str, reason: str, run: WorkflowRun, now: datetime) -> CommentRequest:
-    """State that a plan is not what would be applied now."""
+    """Return the request for a plan that is out of date."""
     return _request_header(environment, run, outdated_header(reason, run, now), decide_header)
 
 

@@ -1,4 +1,4 @@
-"""What is decided, done on GitHub: comments of a pull request, issues of the repository."""
+"""Writes decisions to GitHub: comments of a pull request, issues of the repository."""
 
 from __future__ import annotations
 
@@ -11,9 +11,7 @@ from reconciler.github.plan_comment import Comment, CreateComment, EditComment
 if TYPE_CHECKING:
     from reconciler.github import drift_issue, plan_comment
 
-
-BOT: Final = "github-actions[bot]"
-"""Who the token of a workflow is."""
+BOT: Final = "github-actions[bot]"  # who the token of a workflow is
 _NO_ACCESS_STATUSES: Final = (403, 404)
 _EXISTS: Final = 422
 _COMMENTS: Final = "pull-requests: write"
@@ -21,7 +19,7 @@ _ISSUES: Final = "issues: write"
 
 
 def fetch_login(github: GitHub) -> str:
-    """Return whose comments are ours: whom the token belongs to. A workflow's token is not let in to ask."""
+    """Return the login of the token. A workflow's token has no permission to read it."""
     try:
         login = github.get("/user", Purpose("ask whose token this is", "none"))
     except GitHubError as error:
@@ -32,14 +30,14 @@ def fetch_login(github: GitHub) -> str:
 
 
 def list_comments(github: GitHub, number: int) -> list[Comment]:
-    """Return every comment of a pull request, in the order in which they were written."""
+    """Return every comment of a pull request, oldest first."""
     purpose = Purpose(f"read the comments of pull request {number}", _COMMENTS)
     found = github.pages(f"/issues/{number}/comments?per_page=100", purpose)
     return [Comment(int(one.get("id") or 0), _author(one), _text(one.get("body"))) for one in found]
 
 
 def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDecision) -> str:
-    """Do it, and say what was done."""
+    """Execute a decision, and return its description."""
     purpose = Purpose(f"write the comment of pull request {number}", _COMMENTS)
     match decision:
         case CreateComment():
@@ -53,7 +51,7 @@ def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDec
 
 
 def list_open_issues(github: GitHub) -> list[Issue]:
-    """Return the open issues about drift, whoever wrote them."""
+    """Return the open issues on drift, by any author."""
     purpose = Purpose("list the issues about drift", _ISSUES)
     found = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
     mine = [one for one in found if "pull_request" not in one and LABEL in _labels(one)]
@@ -61,7 +59,7 @@ def list_open_issues(github: GitHub) -> list[Issue]:
 
 
 def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:
-    """Do it, and say what was done. The issue itself comes before the remark: a lost remark is not made every day."""
+    """Execute a decision, and return its description. The issue comes before the remark, which may get lost."""
     purpose = Purpose("write the issue about drift", _ISSUES)
     match decision:
         case OpenIssue():
@@ -84,7 +82,7 @@ def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:
 
 
 def _ensure_label(github: GitHub) -> None:
-    """Make the label, unless it is there. Without it, the next run would not find the issue and open one more."""
+    """Create the label if it is missing. Without it, the next run would not find the issue."""
     form = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
     try:
         github.post("/labels", form, Purpose(f"make the label {LABEL}", _ISSUES))

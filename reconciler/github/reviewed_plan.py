@@ -1,7 +1,4 @@
-"""The plan that was reviewed: from the commit to its pull request, to the run that planned it, to the plan itself.
-
-One file out of an archive that others made: the one expected, of bounded size, and nothing else of it.
-"""
+"""The reviewed plan: from the commit to its pull request, to the run that planned it, to the file in its artifact."""
 
 from __future__ import annotations
 
@@ -20,18 +17,13 @@ from reconciler.github.api import GitHub, Purpose
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 0x1
-_MAX_ENTRIES: Final = 1000
-"""Entries of an archive that is looked into."""
+_MAX_ENTRIES: Final = 1000  # entries of an archive that is looked into
 
 
 def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
-    """Return the file of that very name. Raises RefusedError where there is none, two, or a larger one.
-
-    Nothing is written to a disk, no other entry is unpacked, and what the archive says of sizes is not believed.
-    """
+    """Return the file of that exact name. Raises RefusedError if there is none, two, or a larger one."""
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             found = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename == name]
@@ -50,8 +42,7 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
 
 
 PLAN_FILE: Final = "plan.json"
-_PAUSES: Final = (2.0, 8.0)
-"""Seconds."""
+_PAUSES: Final = (2.0, 8.0)  # seconds
 MAX_ARCHIVE_BYTES: Final = 128 << 20
 MAX_PLAN_BYTES: Final = 128 << 20
 _MANUAL_ADVICE: Final = (
@@ -63,26 +54,26 @@ _REVIEW_ADVICE: Final = (
 
 
 class MergedPullRequest(NamedTuple):
-    """The pull request that a commit came from, and the commit that its plan was made of."""
+    """The pull request of a commit, and its head commit, which was planned."""
 
     number: int
     head: str
 
 
 class BranchTip(NamedTuple):
-    """The default branch, and the commit that it stands at."""
+    """The default branch, and its commit."""
 
     branch: str
     sha: str
 
 
 def artifact_name(environment: str) -> str:
-    """Return the name under which a run of the plan workflow keeps an environment's plan."""
+    """Return the name of the artifact with an environment's plan."""
     return f"routing-plan-{environment}"
 
 
 def fetch_branch_tip(github: GitHub) -> BranchTip:
-    """Return where the default branch is now."""
+    """Return the tip of the default branch."""
     purpose = Purpose("find the tip of the default branch", "contents: read")
     branch = str(_mapping(github.get_from_repository("", purpose)).get("default_branch"))
     place = _mapping(_mapping(github.get_from_repository(f"/git/ref/heads/{quote(branch)}", purpose)).get("object"))
@@ -90,10 +81,7 @@ def fetch_branch_tip(github: GitHub) -> BranchTip:
 
 
 def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -> MergedPullRequest | None:
-    """Return the pull request that this commit came from; None where it came without one. Raises RefusedError.
-
-    GitHub may take a few seconds after a merge until it knows.
-    """
+    """Return the pull request of this commit; None if there is none. Raises RefusedError."""
     for pause in (*_PAUSES, None):
         purpose = Purpose("find the pull request of this commit", "pull-requests: read")
         listed = github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose)
@@ -114,7 +102,7 @@ def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -
 
 
 def check_is_tip(run: WorkflowRun, tip: BranchTip) -> None:
-    """Raise RefusedError where the commit is not the tip of the default branch."""
+    """Raise RefusedError if the commit is not the tip of the default branch."""
     if tip.sha != run.sha:
         raise RefusedError(
             f"commit {run.sha[:8]} is not the tip of {tip.branch}, {tip.sha[:8]} is: its own run applies what is left."
@@ -125,7 +113,7 @@ def check_is_tip(run: WorkflowRun, tip: BranchTip) -> None:
 def fetch_reviewed_plan(
     github: GitHub, run: WorkflowRun, environment: str, workflow: str, source: MergedPullRequest | None
 ) -> str:
-    """Return the plan that was reviewed for this commit. Raises RefusedError where there is none."""
+    """Return the plan that was reviewed for this commit. Raises RefusedError if there is none."""
     if run.event == MANUAL_EVENT:
         return _fetch_plan(github, run.id, environment, f"this run has no plan for {environment}")
     if source is None:
@@ -144,7 +132,6 @@ def fetch_reviewed_plan(
 
 
 def _is_merge_of(pull: Mapping[str, Any], run: WorkflowRun, tip: BranchTip) -> bool:
-    """Say whether that commit is what merging this pull request made of the default branch."""
     base = _mapping(pull.get("base"))
     there = (_mapping(base.get("repo")).get("full_name"), base.get("ref")) == (run.repository, tip.branch)
     return there and bool(pull.get("merged_at")) and pull.get("merge_commit_sha") == run.sha
@@ -157,7 +144,7 @@ def _runs(github: GitHub, workflow: str, head: str) -> list[dict[str, Any]]:
 
 
 def _latest(runs: Iterable[dict[str, Any]], run: WorkflowRun, workflow: str, head: str) -> dict[str, Any] | None:
-    """Return the newest run that came to an end. A fork's run is its owner's, workflow file and artifact included."""
+    """Return the newest finished run. A fork's run is its owner's, workflow file and artifact included."""
     ended = [
         one
         for one in runs

@@ -1,4 +1,4 @@
-"""The workflows of a repository with manifests, written from the templates that this project's own are written from."""
+"""The workflows of a repository with manifests, from the templates of this project's own workflows."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from reconciler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
 OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"
 """The action, as this project's own workflows name it (docs/github.md says why that finding is passed over)."""
-UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"
-"""Stands where nobody said where cxroute comes from."""
+UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # stands where nobody said where cxroute comes from
 _ACTION: Final = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(/[A-Za-z0-9._-]+)*@([0-9a-f]{40}|[0-9a-f]{64})"
 )
@@ -30,17 +28,15 @@ _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 
 
 class WorkflowSettings(NamedTuple):
-    """What differs between repositories."""
+    """Differences between repositories."""
 
-    action: str
-    """Where cxroute comes from: OWNER/REPOSITORY@COMMIT."""
+    action: str  # where cxroute comes from: OWNER/REPOSITORY@COMMIT
     manifests: str
-    variables: tuple[str, ...]
-    """That hold credentials; the secrets are named alike."""
+    variables: tuple[str, ...]  # that hold credentials; the secrets are named alike
 
 
 def build_workflows(settings: WorkflowSettings) -> Iterator[tuple[str, str]]:
-    """Yield each workflow's file name and text. Raises UsageError where that would not be a workflow."""
+    """Yield each workflow's file name and text. Raises UsageError for invalid settings."""
     check_settings(settings)
     lines = [f"{name}: ${{{{ secrets.{name} }}}}" for name in settings.variables]
     # To which other hosts secrets may go is said by whoever keeps the repository, never by a manifest.
@@ -53,19 +49,19 @@ def build_workflows(settings: WorkflowSettings) -> Iterator[tuple[str, str]]:
 
 
 def current_action(text: str) -> str | None:
-    """Return where a workflow gets cxroute from; None where it does not say so as ours do."""
+    """Return the action of cxroute in a workflow; None if it is not in the form of the templates."""
     found = _ACTION_LINE.search(text)
     return found[2] if found else None
 
 
 def is_edited(text: str) -> bool:
-    """Say whether somebody edited the workflow, or wrote it; another commit of cxroute is no edit."""
+    """Return whether a workflow was edited or written by hand; another commit of cxroute is not an edit."""
     signed = _SIGNED.match(text)
     return signed is None or signed[1] != _digest(text[signed.end() :])
 
 
 def check_settings(settings: WorkflowSettings) -> None:
-    """Refuse what could mean something else in a workflow, and an action that is not pinned. Raises UsageError."""
+    """Raise UsageError for text that could have another meaning in a workflow, and for an action that is not pinned."""
     if settings.action != OWN_ACTION and not _ACTION.fullmatch(settings.action):
         raise UsageError(
             f"--action {settings.action}: say where cxroute comes from as OWNER/REPOSITORY@COMMIT,"

@@ -1,7 +1,4 @@
-"""Circuit breakers of a client: they count failures in a row, and stop requests while the server is unavailable.
-
-A command waits for the server to come back (`WaitingBreaker`); the endpoint refuses at once (`FailFastBreaker`).
-"""
+"""Circuit breakers of a client: they count failures in a row, and stop requests while the server is unavailable."""
 
 from __future__ import annotations
 
@@ -20,15 +17,10 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
-
-MOST_FAILURES: Final = 4
-"""Consecutive failures that open the circuit of a command, whichever requests they belong to."""
-MOST_FAST_FAILURES: Final = 5
-"""Consecutive failures that open the circuit of the endpoint."""
-_WAITS: Final = (2.0, 4.0, 8.0, 15.0)
-"""Seconds before each probe, give or take a quarter; the last one from then on."""
-_WINDOW: Final = 20
-"""Half of this many attempts, failed, open the circuit of the endpoint too."""
+MOST_FAILURES: Final = 4  # consecutive failures that open the circuit of a command, whichever requests they belong to
+MOST_FAST_FAILURES: Final = 5  # consecutive failures that open the circuit of the endpoint
+_WAITS: Final = (2.0, 4.0, 8.0, 15.0)  # seconds before each probe, give or take a quarter; the last one from then on
+_WINDOW: Final = 20  # half of this many attempts, failed, open the circuit of the endpoint too
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 5.0
 
@@ -37,10 +29,8 @@ class Admission(Enum):
     """How a request may be sent."""
 
     REQUEST = auto()
-    PROBE = auto()
-    """It tests whether the server is back; after a failure its sender waits again."""
-    SINGLE_PROBE = auto()
-    """It tests whether the server is back; its failure is the request's."""
+    PROBE = auto()  # it tests whether the server is back; after a failure its sender waits again
+    SINGLE_PROBE = auto()  # it tests whether the server is back; its failure is the request's
 
 
 class Cause(Enum):
@@ -52,7 +42,7 @@ class Cause(Enum):
 
 
 class FailedAttempt(NamedTuple):
-    """A request that the server did not answer, or answered with 5xx; `brief` holds none of the server's words."""
+    """A request without a response, or with a 5xx; `brief` holds none of the server's words."""
 
     host: str
     error: ApiError
@@ -64,8 +54,7 @@ class FailedAttempt(NamedTuple):
 class CircuitBreaker(Protocol):
     """Decides whether requests of a client may be sent, from the outcome of earlier ones."""
 
-    probes: int
-    """How many probes were admitted."""
+    probes: int  # how many probes were admitted
 
     @property
     def is_open(self) -> bool:
@@ -73,10 +62,10 @@ class CircuitBreaker(Protocol):
 
     @property
     def gave_up(self) -> bool:
-        """Return whether a request that failed is not to be tried again."""
+        """Return whether failed requests are not repeated."""
 
     def admit(self) -> AbstractAsyncContextManager[Admission]:
-        """Admit a request, for as long as the context lasts. Raises ApiError where it may not be sent."""
+        """Admit a request, for as long as the context lasts. Raises ApiError if it may not be sent."""
 
     def record_answer(self, host: str, /) -> None:
         """Record a good answer, which closes the circuit."""
@@ -86,10 +75,10 @@ class CircuitBreaker(Protocol):
 
 
 class WaitingBreaker:
-    """Lets one request at a time probe an unavailable server, while all others wait for the outcome."""
+    """For commands: one request at a time probes an unavailable server, while all others wait for the outcome."""
 
     def __init__(self, patience: float, time: TimeSource, pacer: RateLimiter) -> None:
-        """`patience` is for how many seconds a server that answered once is waited for; `pacer` reports each wait."""
+        """`patience` is the seconds to wait for a server that answered once; `pacer` reports each wait."""
         self._patience, self._time, self._pacer = patience, time, pacer
         self._turn = asyncio.Lock()
         self._failures = 0
@@ -160,10 +149,7 @@ class WaitingBreaker:
 
 
 class FailFastBreaker:
-    """Refuses requests while the server is unavailable; at growing intervals one of them is sent as a probe.
-
-    It never gives up on a server for good: an invalid certificate may be replaced.
-    """
+    """For the endpoint: refuses requests while the server is unavailable, apart from probes at growing intervals."""
 
     def __init__(self, time: TimeSource) -> None:
         self._time = time
@@ -171,8 +157,7 @@ class FailFastBreaker:
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
         self._pause = 0.0
         self._until = 0.0
-        self.opened = 0
-        """How often the circuit opened."""
+        self.opened = 0  # how often the circuit opened
         self.probes = 0
 
     @property
@@ -182,7 +167,7 @@ class FailFastBreaker:
 
     @property
     def gave_up(self) -> bool:
-        """Return whether a request that failed is not to be tried again."""
+        """Return whether failed requests are not repeated; permanent it never is: a certificate may be renewed."""
         return self.is_open
 
     def record_answer(self, _host: str, /) -> None:
@@ -203,7 +188,7 @@ class FailFastBreaker:
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[Admission]:
-        """Admit a request at once. Raises LaterError while the circuit is open and no probe is due."""
+        """Admit a request at once. Raises RetryLaterError while the circuit is open and no probe is due."""
         if not self.is_open:
             yield Admission.REQUEST
             return

@@ -1,4 +1,4 @@
-"""One request, sent until it is answered: again where that is safe and the budget allows, and never into an outage."""
+"""Sends one request until it is answered: repeats it if that is safe and the budget allows, and not into an outage."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class RequestKind(Enum):
-    """What a request asks for: that decides what may be sent again, and what its answer must hold."""
+    """The kind of a request decides whether it may be repeated, and what its response must hold."""
 
     READ = auto()
     PAGE = auto()  # a read; where status 204 says that there is nothing, the answer holds nothing
@@ -48,16 +48,13 @@ class RequestKind(Enum):
 
     @property
     def is_repeatable(self) -> bool:
-        """Say whether sending it twice changes nothing."""
+        """Return whether sending it twice changes nothing."""
         return self in (RequestKind.READ, RequestKind.PAGE, RequestKind.TOKEN, RequestKind.MERGE)
 
 
 @dataclass(slots=True)
 class Deadline:
-    """Until when the calls of one task may take, by the clock, and whether any of them was sent.
-
-    Whoever sets it cancels the task then, and nobody else does.
-    """
+    """The end of the time for the calls of one task, which its owner then cancels, and whether any call was sent."""
 
     expires_at: float
     request_sent: bool = False
@@ -69,10 +66,7 @@ CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", defa
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An attempt that may be repeated, unless it may have been done. `throttled`: the server said how long to wait.
-
-    `summary` is the failure in a few words, none of them the server's own.
-    """
+    """An attempt that may be repeated if it was not executed. `summary` holds none of the server's words."""
 
     error: ApiError
     summary: str
@@ -80,7 +74,7 @@ class _Failure:
 
 
 class RetryingSender:
-    """Sends the requests of one client, which share its pace, its budget of retries and its circuit."""
+    """Sends the requests of one client, which share a rate limiter, a retry budget and a circuit breaker."""
 
     def __init__(
         self,
@@ -91,10 +85,7 @@ class RetryingSender:
         explain: Callable[[ApiResponse], str],
         circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
-        """`explain` returns what an answer says of an error, fit to be shown.
-
-        `circuit_breaker` is for who cannot wait.
-        """
+        """`explain` returns a displayable text for an error response."""
         self._transport, self._timeout_seconds, self._rate_limiter, self._time = (
             transport,
             tenant.timeout_seconds,
@@ -105,10 +96,10 @@ class RetryingSender:
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
     async def send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
-        """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
+        """Return the response, whatever its status except 429 and 5xx; that of a success has its JSON parsed.
 
-        A read is repeated within the budget; a write only where it is certain that it was not done. Raises
-        UnreachableError, OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
+        A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
+        OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
         """
         times, since = {True: 0, False: 0}, math.inf
         while True:
@@ -122,7 +113,7 @@ class RetryingSender:
                 await self._wait_before_retry(result, times[result.throttled], since)
 
     async def _wait_before_retry(self, failure: _Failure, attempt: int, since: float) -> None:
-        """Wait before another attempt; the first failed at `since`. Raises the last one's error where there is none."""
+        """Wait before another attempt; the first failed at `since`. Raises the last error if there is no retry."""
         again = (
             self._rate_limiter.may_retry_throttled(attempt)
             if failure.throttled
@@ -144,7 +135,7 @@ class RetryingSender:
         await self._time.sleep(wait)
 
     async def _send_when_admitted(self, request: ApiRequest, kind: RequestKind) -> ApiResponse | _Failure | None:
-        """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
+        """Send an admitted request; None if it was not sent, or only as a probe that failed."""
         async with self.circuit.admit() as admission:
             budget = CURRENT_DEADLINE.get()
             sent = await self._rate_limiter.acquire(budget.expires_at if budget else math.inf)
@@ -158,7 +149,7 @@ class RetryingSender:
     async def _probe(
         self, request: ApiRequest, kind: RequestKind, sent: float, admission: Admission
     ) -> ApiResponse | _Failure | None:
-        """Ask a server that is away. A write lost there is one more that nobody knows of: a read goes in its place."""
+        """Probe an unavailable server. In place of a write, which could be lost there, a read is sent."""
         if kind.is_repeatable:
             result = await self._attempt(request, kind, sent)
             return None if admission is Admission.PROBE and not isinstance(result, ApiResponse) else result
@@ -170,7 +161,7 @@ class RetryingSender:
         return None
 
     async def _attempt(self, request: ApiRequest, kind: RequestKind, sent: float) -> ApiResponse | _Failure:
-        """Send a request. Raises what asking again would not change."""
+        """Send a request once. Raises errors that repeating would not change."""
         call, host = request.call, request.server.host
         self._rate_limiter.requests += 1
         try:
@@ -198,7 +189,6 @@ class RetryingSender:
         return failed or self._parse_response(answer, kind, host, sent)
 
     def _classify_failure(self, answer: ApiResponse, host: str, kind: RequestKind, sent: float) -> _Failure | None:
-        """Return what an answer says that is none: too fast, or somebody failed."""
         call = answer.call
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
@@ -215,7 +205,7 @@ class RetryingSender:
         return None
 
     def _attempt_timeout(self) -> float:
-        """Return the seconds that a request may take: without end where its task ends before that anyway."""
+        """Return the time-out of one attempt; infinite if its task ends earlier."""
         budget = CURRENT_DEADLINE.get()
         if budget is None:
             return self._timeout_seconds
@@ -223,7 +213,6 @@ class RetryingSender:
         return self._timeout_seconds if self._time.clock() + self._timeout_seconds < budget.expires_at else math.inf
 
     def _connection_failure(self, failure: NotSentError, host: str) -> _Failure:
-        """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
         error, brief = (
             UnreachableError(f"{host} cannot be reached: {describe_failure(failure)}"),
             f"{host} cannot be reached",
@@ -233,7 +222,6 @@ class RetryingSender:
         return _Failure(error, brief)
 
     def _parse_response(self, answer: ApiResponse, kind: RequestKind, host: str, sent: float) -> ApiResponse | _Failure:
-        """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
         well = answer.is_success
         if well and kind is RequestKind.DELETE and answer.is_html():
             raise _unusable_response_error(f"{answer.call}: a web page (status {answer.status})", kind)
@@ -257,13 +245,12 @@ class RetryingSender:
 
 
 def _is_server_failure(status: int) -> bool:
-    """Say whether a status leaves open what was done: 5xx, and a server that got tired of waiting for the request."""
+    """Return whether a status leaves the outcome open: 5xx, or a server that timed out waiting for the request."""
     failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
     return failed or status == HTTPStatus.REQUEST_TIMEOUT
 
 
 def _may_be_empty(kind: RequestKind, answer: ApiResponse) -> bool:
-    """Say whether the body of a success need not be looked at."""
     if kind is RequestKind.PAGE:
         return answer.status == HTTPStatus.NO_CONTENT
     return kind is RequestKind.DELETE or (not answer.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
