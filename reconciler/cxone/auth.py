@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 from base64 import b64encode
 from collections import deque
 from http import HTTPStatus
@@ -32,6 +33,7 @@ _RENEWAL_MARGIN: Final = 60.0
 _DEFAULT_LIFETIME: Final = 3600.0
 _MAX_LIFETIME: Final = 86_400.0
 _MAX_TOKEN: Final = 64 * 1024  # characters; no server takes a header as long as that
+_TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _KEY: Final = ("accessKeyId", "accessKeySecret")
 
@@ -68,43 +70,39 @@ class TokenCache:
             return await self._renew()
 
     async def _renew(self) -> str:
-        asked = self._clock()
+        requested_at = self._clock()
         try:
-            token, life = _parse_token(await self._fetch())
+            token, lifetime = _parse_token(await self._fetch())
         except ApiError as failure:
             self._latest = self._latest._replace(failure=failure)
             raise
-        self._latest = _Outcome(token, asked + life)
+        self._latest = _Outcome(token, requested_at + lifetime)
         return token
 
 
 def issued_tokens(data: object) -> list[str]:
     """Return every token in a response: no message may repeat one."""
-    found = data if isinstance(data, dict) else {}
-    tokens = (text for name, text in found.items() if name.endswith("_token") and isinstance(text, str))
+    fields = data.items() if isinstance(data, dict) else ()
+    tokens = [text for name, text in fields if name.endswith("_token") and isinstance(text, str)]
     return [token for token in tokens if len(token) <= _MAX_TOKEN]
 
 
-def _parse_token(form: object) -> tuple[str, float]:
-    token = form.get("access_token") if isinstance(form, dict) else None
-    if not isinstance(token, str) or not _is_usable(token):
+def _parse_token(payload: object) -> tuple[str, float]:
+    fields = payload if isinstance(payload, dict) else {}
+    token = fields.get("access_token")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
-    return token, _token_lifetime(form.get("expires_in") if isinstance(form, dict) else None)
-
-
-def _is_usable(token: str) -> bool:
-    return 0 < len(token) <= _MAX_TOKEN and token.isascii() and token.isprintable() and " " not in token
+    return token, _token_lifetime(fields.get("expires_in"))
 
 
 def _token_lifetime(seconds: object) -> float:
     """Return the seconds to use a token; one that expires at once serves only the call that requested it."""
     try:
-        life = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFETIME
+        lifetime = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFETIME
     except (ValueError, OverflowError):
-        return _DEFAULT_LIFETIME - _RENEWAL_MARGIN
-    if math.isnan(life):
-        return _DEFAULT_LIFETIME - _RENEWAL_MARGIN
-    return max(min(life, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
+        lifetime = math.nan
+    lifetime = _DEFAULT_LIFETIME if math.isnan(lifetime) else lifetime
+    return max(min(lifetime, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
 
 
 def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
@@ -127,10 +125,11 @@ def _request(server: ServerUrl, headers: dict[str, str], text: str) -> ApiReques
 
 def credentials_error(credentials: ClientCredentials, explanation: str) -> CredentialsError:
     """Return the error for refused credentials; it names their variables and no value."""
-    what = "client id or secret" if credentials.client_id else ""
-    what = " or the ".join(filter(None, ("access key" if credentials.key_id else "", what)))
+    names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
     variables = ", ".join(credentials.variables) or "the credentials' variables"
-    return CredentialsError(f"the tenant refuses the {what} ({explanation}); check {variables}")
+    return CredentialsError(
+        f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation}); check {variables}"
+    )
 
 
 _REJECTED_STATUSES: Final = (400, 401, 403)
@@ -171,23 +170,24 @@ class TenantLogin:
         return response.error_text((*self._credentials.secret_encodings(), *self.issued_tokens), self._errors)
 
     async def _fetch_token(self) -> object:
-        form, self._response_without_api = self._response_without_api or await self._request_token_data(), {}
-        if self._api_server is None and self._discovery is not None and form.get("access_token"):
-            identity = parse_identity(form.get("id_token"))
-            self._response_without_api = form
+        payload, self._response_without_api = self._response_without_api or await self._request_token_data(), {}
+        if self._api_server is None and self._discovery is not None and payload.get("access_token"):
+            identity = parse_identity(payload.get("id_token"))
+            self._response_without_api = payload
             self._api_server = await self._discovery.api_server(identity)
             self._response_without_api = {}
-        return form
+        return payload
 
     async def _request_token_data(self) -> dict[str, object]:
         try:
             answer = await self._request_token()
         except (UnreachableError, UnsupportedCallError):
-            self._forget_token_server()
+            if self._discovery is not None:
+                self._discovery.forget_token_server()
             raise
-        form = answer.payload if isinstance(answer.payload, dict) else {}
-        self.issued_tokens += issued_tokens(form)
-        return form
+        payload = answer.payload if isinstance(answer.payload, dict) else {}
+        self.issued_tokens += issued_tokens(payload)
+        return payload
 
     async def _request_token(self) -> ApiResponse:
         server = await self._discovery.token_server() if self._discovery else self._token_server
@@ -196,13 +196,9 @@ class TenantLogin:
         answer = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         if answer.status in _REJECTED_STATUSES:
             raise credentials_error(self._credentials, self.explain_error(answer))
-        if answer.status in _WRONG_ADDRESS_STATUSES:
-            self._forget_token_server()
+        if answer.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
+            self._discovery.forget_token_server()
         if answer.status != HTTPStatus.OK:
             where = f"{answer.call} at {server.host}"
             raise CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
         return answer
-
-    def _forget_token_server(self) -> None:
-        if self._discovery is not None:
-            self._discovery.forget_token_server()

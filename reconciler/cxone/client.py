@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from http import HTTPStatus
@@ -58,7 +59,7 @@ class IdempotencyKeys:
 
 
 _UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
-_AS_JSON: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
+_JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
 _METHODS: Final = {
     "list": "GET",
     "list or nothing": "GET",
@@ -109,47 +110,47 @@ class ReadingClient:
         tenant: TenantSettings,
         credentials: ClientCredentials,
         time: TimeSource,
-        progress: Callable[[str, int, int], None] = lambda _what, _done, _all: None,
+        progress: Callable[[str, int, int], None] = lambda _noun, _pages, _total: None,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
         """`progress` gets the noun of the list, the pages read and the pages in all; `on_wait` gets each wait."""
         tenant.check_hosts()
-        self._tenant, self._time = tenant, time
-        self._progress = progress
+        self._tenant, self._time, self._progress = tenant, time, progress
         self._mapper = ProfileMapper(tenant.profile)
-        rate, places = tenant.requests_per_second, tenant.concurrency
-        self.rate_limiter = RateLimiter(rate, places, time, tenant.run_seconds, tenant.patience_seconds, on_wait)
+        rate, concurrency = tenant.requests_per_second, tenant.concurrency
+        self.rate_limiter = RateLimiter(rate, concurrency, time, tenant.run_seconds, tenant.patience_seconds, on_wait)
         self._login = TenantLogin(tenant, credentials, self._send, time.clock)
         self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, self._login.explain_error)
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError for an unproven list."""
-        book = rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server)
-        return tuple(map(rule_json.parse_live_rule, await self._read_list(book)))
+        endpoint = rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server)
+        return tuple(map(rule_json.parse_live_rule, await self._read_list(endpoint)))
 
     async def queues(self) -> tuple[Queue, ...]:
         """Return every queue."""
-        book = queues_endpoint(self._tenant, lambda: self._login.api_server)
-        return tuple(map(rule_json.parse_queue, await self._read_list(book)))
+        endpoint = queues_endpoint(self._tenant, lambda: self._login.api_server)
+        return tuple(map(rule_json.parse_queue, await self._read_list(endpoint)))
 
     async def rule(self, rule_id: str) -> FetchedRule | None:
         """Return one rule, or None if it does not exist."""
         try:
-            answer = await self._call("read", self._rule_path(rule_id))
+            response = await self._call("read", self._rule_path(rule_id))
         except RuleNotFoundError:
             return None
-        live = rule_json.parse_live_rule(self._mapper.single_rule(answer.payload))
-        if live.id != rule_id:
-            raise UnexpectedResponseError(f"{answer.call}: another rule came, {live.id[:64]!r}")
-        return FetchedRule(live, _usable_etag(answer.headers.get("etag")))
+        rule = rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
+        if rule.id != rule_id:
+            raise UnexpectedResponseError(f"{response.call}: another rule came, {rule.id[:64]!r}")
+        etag = response.headers.get("etag") or ""
+        # A rule without an ETag that fits into a header is compared before it is written.
+        return FetchedRule(rule, etag if etag.isascii() and etag.isprintable() and etag else None)
 
-    async def _read_list(self, book: ListEndpoint) -> list[dict[str, Any]]:
+    async def _read_list(self, endpoint: ListEndpoint) -> list[dict[str, Any]]:
+        async def fetch_page(query: str) -> object:
+            response = await self._call(endpoint.call, f"{endpoint.path}?{query}" if query else endpoint.path)
+            return response.payload
 
-        async def ask(query: str) -> object:
-            answer = await self._call(book.call, f"{book.path}?{query}" if query else book.path)
-            return answer.payload
-
-        return await read_complete_list(ask, book, self._time, self.rate_limiter, self._progress)
+        return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
 
     def _rule_path(self, rule_id: str) -> str:
         return rule_path(self._tenant.rules_path, rule_id)
@@ -158,30 +159,30 @@ class ReadingClient:
         self, call: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> ApiResponse:
         """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
-        kind = _REQUEST_KINDS.get(call, RequestKind.WRITE)
-        more = {**(_AS_JSON if content else ACCEPT_HEADERS), **(headers or {})}
+        method = self._tenant.profile.update if call == "update" else _METHODS[call]
         token = await self._login.token()
-        base = self._login.api_server
-        for turn in (1, 2):
-            known = {"Authorization": f"Bearer {token}", **more}
-            request = ApiRequest(self._method(call), base, f"{base.path}{path}", known, content)
-            answer = await self._sender.send(request, kind)
-            if answer.status != _UNAUTHORIZED:
-                return self._check_response(call, answer)
-            if turn == 1:
+        server = self._login.api_server
+        for attempt in (1, 2):
+            fields = {
+                "Authorization": f"Bearer {token}",
+                **(_JSON_HEADERS if content else ACCEPT_HEADERS),
+                **(headers or {}),
+            }
+            request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
+            response = await self._sender.send(request, _REQUEST_KINDS.get(call, RequestKind.WRITE))
+            if response.status != _UNAUTHORIZED:
+                return self._check_response(call, response)
+            if attempt == 1:
                 token = await self._login.token(rejected=token)
         raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
 
-    def _method(self, call: str) -> str:
-        return self._tenant.profile.update if call == "update" else _METHODS[call]
-
-    def _check_response(self, call: str, answer: ApiResponse) -> ApiResponse:
-        if answer.is_success and not self._mapper.is_refusal(answer):
-            return answer
-        why = f"{answer.call}: status {answer.status}, {self._login.explain_error(answer)}"
-        if answer.status == HTTPStatus.FORBIDDEN:
+    def _check_response(self, call: str, response: ApiResponse) -> ApiResponse:
+        if response.is_success and not self._mapper.is_refusal(response):
+            return response
+        why = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
+        if response.status == HTTPStatus.FORBIDDEN:
             raise ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({why})")
-        raise _refusal_error(call, answer.status, why)
+        raise _refusal_error(call, response.status, why)
 
     async def _send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
         return await self._sender.send(request, kind)
@@ -190,50 +191,48 @@ class ReadingClient:
 class WritingClient(ReadingClient):
     """Reads, creates, updates and deletes rules."""
 
-    async def create(self, rule: Rule, marker: Marker) -> LiveRule:
-        """Create a rule and return it from the response."""
-        body = rule_json.rule_body(rule, marker)
-        headers = {"Idempotency-Key": self._idempotency_keys.key_for(body)} if self._tenant.idempotency_keys else {}
-        sent = self._mapper.tenant_body(body)
-        made = self._parse_written_rule(
-            await self._call("create", self._tenant.rules_path, _encode_json(sent), headers)
-        )
-        self._idempotency_keys.mark_completed(body)
-        return made
-
     @cached_property
     def _idempotency_keys(self) -> IdempotencyKeys:
         return IdempotencyKeys(self._time.random)
 
+    async def create(self, rule: Rule, marker: Marker) -> LiveRule:
+        """Create a rule and return it from the response."""
+        body = rule_json.rule_body(rule, marker)
+        headers = {"Idempotency-Key": self._idempotency_keys.key_for(body)} if self._tenant.idempotency_keys else {}
+        created = await self._write("create", self._tenant.rules_path, self._mapper.tenant_body(body), headers)
+        self._idempotency_keys.mark_completed(body)
+        return created
+
     async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
         """Replace a rule that was just read; its unknown fields stay as they are."""
-        path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
-        sent = self._mapper.update_body(rule_json.rule_body(rule, marker, read.live.raw))
-        return self._parse_written_rule(await self._call("update", path, _encode_json(sent), headers))
+        return await self._replace(read, rule_json.rule_body(rule, marker, read.live.raw))
 
     async def restore(self, read: FetchedRule, before: LiveRule) -> LiveRule:
         """Restore an earlier state of a rule that was just read, and return the rule from the response."""
-        ours = rule_json.rule_body(before.rule, before.marker)
-        ours |= {name: before.raw[name] for name in ours if name in before.raw}
-        raw = {**before.raw, **read.live.raw, **ours}
-        path, headers = self._rule_path(read.live.id), {"If-Match": read.etag} if read.etag else {}
-        return self._parse_written_rule(
-            await self._call("update", path, _encode_json(self._mapper.update_body(raw)), headers)
-        )
+        body = rule_json.rule_body(before.rule, before.marker)
+        body |= {name: before.raw[name] for name in body if name in before.raw}
+        return await self._replace(read, {**before.raw, **read.live.raw, **body})
 
     async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; a missing rule is a success."""
-        headers = {"If-Match": read.etag} if read.etag else {}
-        try:
-            await self._call("delete", self._rule_path(read.live.id), headers=headers)
-        except RuleNotFoundError:
-            return
+        with suppress(RuleNotFoundError):
+            await self._call("delete", self._rule_path(read.live.id), headers=_if_match(read))
 
-    def _parse_written_rule(self, answer: ApiResponse) -> LiveRule:
+    async def _replace(self, read: FetchedRule, body: dict[str, Json]) -> LiveRule:
+        return await self._write(
+            "update", self._rule_path(read.live.id), self._mapper.update_body(body), _if_match(read)
+        )
+
+    async def _write(self, call: str, path: str, body: dict[str, Json], headers: dict[str, str]) -> LiveRule:
+        response = await self._call(call, path, json.dumps(body, allow_nan=False).encode(), headers)
         try:
-            return rule_json.parse_live_rule(self._mapper.single_rule(answer.payload))
-        except UnexpectedResponseError as error:
-            raise AmbiguousWriteError(f"the write was answered with status {answer.status}, but {error}") from error
+            return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
+        except UnexpectedResponseError as error:  # so it is open what was written
+            raise AmbiguousWriteError(f"the write was answered with status {response.status}, but {error}") from error
+
+
+def _if_match(read: FetchedRule) -> dict[str, str]:
+    return {"If-Match": read.etag} if read.etag else {}
 
 
 def rule_path(rules_path: str, rule_id: str) -> str:
@@ -241,14 +240,6 @@ def rule_path(rules_path: str, rule_id: str) -> str:
     if rule_id in ("", ".", "..") or not rule_json.is_text(rule_id):
         raise UnexpectedResponseError(f"{rule_id[:64]!r} cannot be the id of a rule")
     return f"{rules_path}/{quote(rule_id, safe='')}"
-
-
-def _encode_json(body: Json) -> bytes:
-    return json.dumps(body, allow_nan=False).encode()
-
-
-def _usable_etag(etag: str | None) -> str | None:
-    return etag if etag and etag.isascii() and etag.isprintable() else None
 
 
 def _refusal_error(call: str, status: int, why: str) -> ApiError:

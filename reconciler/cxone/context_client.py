@@ -50,8 +50,9 @@ class ContextClient(ReadingClient):
         self._sender = RetryingSender(
             transport, tenant, self.rate_limiter, time, self._login.explain_error, self.circuit
         )
-        below = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
-        if not _is_plain_path(f"{below}{self._conversation_path('conversation')}"):
+        base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
+        path = f"{base}{self._conversation_path('conversation')}"
+        if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(path.lower().split("/")):
             raise UsageError(
                 f"{path_template[:100]!r} is no path that can be asked for as it stands: it has . or .. in it,"
                 f" or signs that no"
@@ -114,7 +115,3 @@ class ContextClient(ReadingClient):
         if self._placeholder_segment.replace(_PLACEHOLDER, quoted).lower() in _DOT_SEGMENTS:
             raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
         return self._path_template.replace(_PLACEHOLDER, quoted)
-
-
-def _is_plain_path(path: str) -> bool:
-    return _PATH.fullmatch(path) is not None and not _DOT_SEGMENTS.intersection(path.lower().split("/"))

@@ -33,7 +33,7 @@ _FIELD_ERROR_STATUSES: Final = (200, 400, 422)
 
 
 class ContextWriter(Protocol):
-    """One of these ways."""
+    """A way to write attributes."""
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Write the attributes of the conversation at the path."""
@@ -44,7 +44,7 @@ class InteractionWriter:
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Make the call."""
-        return call("context", path, _encode_json({"attributes": attributes}))
+        return call("context", path, to_json({"attributes": attributes}, ensure_ascii=True))
 
 
 class CustomFieldsWriter:
@@ -54,13 +54,12 @@ class CustomFieldsWriter:
         """Make the call. Raises UndefinedFieldsError."""
         fields = [{"ident": name, "value": value_text(value)} for name, value in attributes.items()]
         try:
-            return await call("custom fields", path, _encode_json(fields))
+            return await call("custom fields", path, to_json(fields, ensure_ascii=True))
         except RejectedError as error:
-            if error.status in _FIELD_ERROR_STATUSES:
-                raise UndefinedFieldsError(
-                    f"{custom_fields_hint(attributes)} (status {error.status})", error.status
-                ) from error
-            raise
+            if error.status not in _FIELD_ERROR_STATUSES:
+                raise
+            hint = f"{custom_fields_hint(attributes)} (status {error.status})"
+            raise UndefinedFieldsError(hint, error.status) from error
 
 
 class SignalWriter:
@@ -68,19 +67,15 @@ class SignalWriter:
 
     def __init__(self, parameters: Mapping[str, int]) -> None:
         """`parameters` holds the number of the parameter, p1 to p9, for each attribute."""
-        self._parameters = sorted((place, name) for name, place in parameters.items())
+        self._parameters = sorted((number, name) for name, number in parameters.items())
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Make the call. Raises AmbiguousWriteError if the signal may have been sent."""
-        told = [f"p{place}={quote(value_text(attributes.get(name)), safe='')}" for place, name in self._parameters]
-        return call("signal", f"{path}?{'&'.join(told)}", b"")
+        values = [f"p{number}={quote(value_text(attributes.get(name)), safe='')}" for number, name in self._parameters]
+        return call("signal", f"{path}?{'&'.join(values)}", b"")
 
 
 INTERACTION_WRITER: Final = InteractionWriter()
-
-
-def _encode_json(body: object) -> bytes:
-    return to_json(body, ensure_ascii=True)
 
 
 def value_text(value: str | float | None) -> str:
@@ -100,22 +95,20 @@ def custom_fields_hint(names: Iterable[str]) -> str:
 
 def choose_writer(environment: Environment) -> ContextWriter:
     """Return the environment's writer."""
-    names, context = environment.attributes, environment.context
-    match context.writer:
+    names, signal = environment.attributes, environment.context.signal
+    match environment.context.writer:
         case "digital-custom-fields":
             return CustomFieldsWriter()
         case "voice-signal":
-            by = context.signal
-            return SignalWriter(
-                {names.intent: by.intent, names.confidence: by.confidence, names.updated_at: by.updated_at}
-            )
+            numbers = (signal.intent, signal.confidence, signal.updated_at)
+            return SignalWriter(dict(zip((names.intent, names.confidence, names.updated_at), numbers, strict=True)))
     return INTERACTION_WRITER
 
 
 def context_path(environment: Environment, profile: Profile) -> str:
-    """Return the path to write to: the environment's, the profile's, or the publicly known one."""
-    known = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
-    return environment.api.context_path or known or profile.context_path
+    """Return the path to write to: the environment's, the profile's, or the publicly public_path one."""
+    public_path = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
+    return environment.api.context_path or public_path or profile.context_path
 
 
 def ignored_conversations(environment: Environment) -> frozenset[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -54,8 +55,8 @@ class Discovery:
     async def token_server(self) -> ServerUrl:
         """Return the token server. Raises ApiErrors: of reading, and CredentialsError for a refused address."""
         if self._token_server is None:
-            form = await self._fetch_document(openid_request(self._issuer), "check api.issuer")
-            self._token_server = parse_token_server(form, self._tenant)
+            document = await self._fetch_document(openid_request(self._issuer), "check api.issuer")
+            self._token_server = parse_token_server(document, self._tenant)
         return self._token_server
 
     def forget_token_server(self) -> None:
@@ -66,11 +67,10 @@ class Discovery:
         """Return the API server of a tenant. Raises ApiErrors, as above."""
         issuer = _check_server(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
         target = f"{issuer.path}{_CXONE}?{urlencode({'tenantId': identity.tenant})}"
-        form = await self._fetch_document(
-            ApiRequest("GET", issuer, target, ACCEPT_HEADERS), "give api.baseUrl to do without it"
-        )
+        request = ApiRequest("GET", issuer, target, ACCEPT_HEADERS)
+        document = await self._fetch_document(request, "give api.baseUrl to do without it")
         return _check_server(
-            _require_text(form, "api_endpoint", _CXONE).rstrip("/"), _CXONE, "api_endpoint", self._tenant
+            _require_text(document, "api_endpoint", _CXONE).rstrip("/"), _CXONE, "api_endpoint", self._tenant
         )
 
     async def _fetch_document(self, request: ApiRequest, advice: str) -> object:
@@ -93,11 +93,11 @@ def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
     return _check_server(_require_text(data, "token_endpoint", _OPENID), _OPENID, "token_endpoint", tenant)
 
 
-def _require_text(form: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
-    found = form.get(name) if isinstance(form, dict) else None
-    if not isinstance(found, str) or not found:
+def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
+    text = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(text, str) or not text:
         raise UnexpectedResponseError(f"{where} holds no {name}")
-    return found
+    return text
 
 
 def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
@@ -114,24 +114,27 @@ def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> Se
 def _server_objection(url: str, tenant: TenantSettings) -> str:
     if len(url) > _MAX_URL:
         return f"it has more than {_MAX_URL} characters"
-    place, issuer = ServerUrl.parse(url), ServerUrl.parse(tenant.issuer)
-    if is_loopback(place.host) and not is_loopback(issuer.host):
-        return f"{place.host} is this machine, and {issuer.host} is not"
+    server, issuer = ServerUrl.parse(url), ServerUrl.parse(tenant.issuer)
+    if is_loopback(server.host) and not is_loopback(issuer.host):
+        return f"{server.host} is this machine, and {issuer.host} is not"
     check_host(url, tenant.allowed_hosts)
-    if not is_loopback(place.host) and place.port not in (_HTTPS, *_own_port(place, issuer)):
-        return f"{place.authority} has a port of its own; only {issuer.host} may, the port of api.issuer"
-    if not _PATH.fullmatch(place.path):
-        return f"{place.path[:100]!r} is no path that can be asked for as it stands"
-    return ""
-
-
-def _own_port(place: ServerUrl, issuer: ServerUrl) -> tuple[int, ...]:
-    return (issuer.port,) if place.host == issuer.host else ()
+    ports = (_HTTPS, issuer.port) if server.host == issuer.host else (_HTTPS,)
+    if not is_loopback(server.host) and server.port not in ports:
+        return f"{server.authority} has a port of its own; only {issuer.host} may, the port of api.issuer"
+    return (
+        "" if _PATH.fullmatch(server.path) else f"{server.path[:100]!r} is no path that can be asked for as it stands"
+    )
 
 
 def parse_identity(id_token: object) -> Identity:
     """Return the identity in an id token. Raises UnexpectedResponseError."""
-    payload = _payload(id_token) if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else None
+    # The signature is not verified: the token came from the issuer over TLS, and only names the next server.
+    parts = id_token.split(".") if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else []
+    payload: object = None
+    if len(parts) == 3:  # noqa: PLR2004 - header, payload, signature
+        text = parts[1].rstrip("=")
+        with suppress(binascii.Error, ValueError, RecursionError):
+            payload = STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
     issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
     if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):
         raise UnexpectedResponseError(
@@ -139,14 +142,3 @@ def parse_identity(id_token: object) -> Identity:
             " knows where its API is; give api.baseUrl"
         )
     return Identity(issuer, tenant)
-
-
-def _payload(id_token: str) -> object:
-    parts = id_token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
-        return None
-    text = parts[1].rstrip("=")
-    try:
-        return STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
-    except (binascii.Error, ValueError, RecursionError):
-        return None
