@@ -51,19 +51,17 @@ class _ListReader:
     count: _PageCounts = field(default_factory=_PageCounts)
 
     async def read_all(self) -> _ReadResult:
+        """Read every page once; return the entries, and the reason why they are incomplete."""
         first = await self._page(self.endpoint.page_query())
-        self._report_progress(_pages(first))
-        chained = not self.endpoint.is_numbered
-        reading = await (self._read_chain(first) if chained else self._read_numbered(first))
-        return (
-            reading if reading.reason else _ReadResult(reading.entities, self._missing_reason(first, reading.entities))
-        )
+        self._report_progress(_page_count(first))
+        result = await (self._read_numbered(first) if self.endpoint.is_numbered else self._read_chain(first))
+        return result if result.reason else _ReadResult(result.entities, self._missing_reason(first, result.entities))
 
     async def _page(self, query: str) -> Page:
-        form = await self.fetch_page(query)
-        page = self.endpoint.parse_page(form, query)
+        payload = await self.fetch_page(query)
+        page = self.endpoint.parse_page(payload, query)
         self.count.received += len(page.entities)
-        self.count.largest_total = max(self.count.largest_total, self.endpoint.largest_total(form))
+        self.count.largest_total = max(self.count.largest_total, self.endpoint.largest_total(payload))
         self.count.pages_read += 1
         return page
 
@@ -71,36 +69,33 @@ class _ListReader:
         self.progress(self.endpoint.noun, self.count.pages_read, max(pages, self.count.pages_read))
 
     async def _read_numbered(self, first: Page) -> _ReadResult:
-        entities, length, pages = _by_id(first), len(first.entities), _pages(first)
+        entities, length, pages, last = _by_id(first), len(first.entities), _page_count(first), first
 
-        async def later(index: int) -> Page:
+        async def read(index: int) -> Page:
             page = await self._page(self.endpoint.page_query(index, length))
             self._report_progress(pages)
             return page
 
-        last = first
         for start in range(1, pages, _MAX_PARALLEL_PAGES):
-            found = await _gather_pages(
-                [later(index) for index in range(start, min(start + _MAX_PARALLEL_PAGES, pages))]
-            )
-            if any(page.total not in (None, first.total) for page in found):
+            batch = await _gather_pages(map(read, range(start, min(start + _MAX_PARALLEL_PAGES, pages))))
+            if any(page.total not in (None, first.total) for page in batch):
                 return _ReadResult({}, "its total changed while it was read")
-            before, last = len(entities), found[-1]
-            for page in found:
+            before, last = len(entities), batch[-1]
+            for page in batch:
                 entities |= _by_id(page)
             if len(entities) == before:
-                break  # however many more there are said to be
+                break  # whatever the total is
         return _ReadResult(entities, _unknown_link_reason(last))
 
     async def _read_chain(self, first: Page) -> _ReadResult:
-        entities, page, seen, idle = _by_id(first), first, {self.endpoint.page_query()}, 0
+        entities, page, queries, idle = _by_id(first), first, {self.endpoint.page_query()}, 0
         while page.next_query and not (page.token and not page.entities):
-            asked, before = page.next_query, len(entities)
-            if asked in seen and (idle or not page.token):
+            query, before = page.next_query, len(entities)
+            if query in queries and (idle or not page.token):
                 raise UnexpectedResponseError(f"the list of {self.endpoint.noun} leads in a circle")
-            seen.add(asked)
-            page = await self._page(asked)
-            self._report_progress(_pages(first))
+            queries.add(query)
+            page = await self._page(query)
+            self._report_progress(_page_count(first))
             if page.total not in (None, first.total):
                 return _ReadResult({}, "its total changed while it was read")
             entities |= _by_id(page)
@@ -125,46 +120,43 @@ async def read_complete_list(
     fetch_page: FetchPage,
     endpoint: ListEndpoint,
     time: TimeSource,
-    rate_limiter: RateLimiter,
+    limiter: RateLimiter,
     progress: Callable[[str, int, int], None],
 ) -> list[dict[str, Any]]:
     """Return every entry of a list. Raises IncompleteReadError after a few inconsistent readings."""
 
-    async def read() -> list[dict[str, Any]]:
-        return await _read_consistently(
-            lambda: _ListReader(fetch_page, endpoint, progress).read_all(), endpoint, time, rate_limiter
-        )
+    async def read() -> _ReadResult:
+        return await _ListReader(fetch_page, endpoint, progress).read_all()
 
-    found = await read()
-    if found:
-        return found
-    await time.sleep(rate_limiter.backoff(1))
-    return await read()
+    entries = await _read_consistently(read, endpoint, time, limiter)
+    if not entries:  # to believe that wrongly would be to create everything anew (invariants F31)
+        await time.sleep(limiter.backoff(1))
+        entries = await _read_consistently(read, endpoint, time, limiter)
+    return entries
 
 
 async def _read_consistently(
-    read: Callable[[], Awaitable[_ReadResult]], book: ListEndpoint, time: TimeSource, pacer: RateLimiter
+    read: Callable[[], Awaitable[_ReadResult]], endpoint: ListEndpoint, time: TimeSource, limiter: RateLimiter
 ) -> list[dict[str, Any]]:
     """Read until the list is proven complete; without a total, until two readings in a row have the same ids."""
     before: Entities | None = None
-    reason, failed = "", 0
-    while failed < _MAX_TRIES:
-        reading = await read()
-        reason = reading.reason
+    reason, failures = "", 0
+    while failures < _MAX_TRIES:
+        entities, reason = await read()
         if not reason:
-            if book.has_total or (before is not None and before.keys() == reading.entities.keys()):
-                return list(reading.entities.values())
-            first, before = before is None, reading.entities
-            if first:
+            if endpoint.has_total or (before is not None and before.keys() == entities.keys()):
+                return list(entities.values())
+            is_first, before = before is None, entities
+            if is_first:
                 continue
             reason = "two readings in a row do not show the same entries"
         else:
             before = None
-        failed += 1
-        if failed < _MAX_TRIES:
-            await time.sleep(pacer.backoff(failed))
+        failures += 1
+        if failures < _MAX_TRIES:
+            await time.sleep(limiter.backoff(failures))
     raise IncompleteReadError(
-        f"the list of {book.noun} cannot be read completely: {reason}. No plan was made, and nothing was written."
+        f"the list of {endpoint.noun} cannot be read completely: {reason}. No plan was made, and nothing was written."
     )
 
 
@@ -184,13 +176,10 @@ def _by_id(page: Page) -> Entities:
     return {entity["id"]: entity for entity in page.entities}
 
 
-def _pages(first: Page) -> int:
+def _page_count(first: Page) -> int:
     return max(1, -(-(first.total or 0) // len(first.entities))) if first.entities else 1
 
 
 def _unknown_link_reason(last: Page) -> str:
-    return (
-        f"an answer has a `{last.unknown_link}`, of which the profile says nothing: there is more"
-        if last.unknown_link
-        else ""
-    )
+    link = last.unknown_link
+    return f"an answer has a `{link}`, of which the profile says nothing: there is more" if link else ""

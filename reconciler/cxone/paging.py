@@ -35,14 +35,8 @@ _DIGITS: Final = 18
 _QUERY: Final = re.compile(r"[!-\"$-~]{0,4000}", re.ASCII)
 _TOTAL_NAMES: Final = ("total", "totalRecords", "totalCount", "totalHits", "hits")
 _LINK_NAMES: Final = (
-    "nextUri",
-    "next",
-    "nextPage",
-    "_links.next",
-    "links.next",
-    "scrollToken",
-    "nextPageToken",
-    "nextToken",
+    *("nextUri", "next", "nextPage", "_links.next", "links.next"),
+    *("scrollToken", "nextPageToken", "nextToken"),
 )
 """What lists call these: a profile that names others does not make the first page of a list the whole."""
 
@@ -68,16 +62,12 @@ class ListEndpoint:
         list_profile: ListSettings,
         page_size: int,
         server: Callable[[], ServerUrl],
-        to_canonical: Callable[[Any], Any] = lambda form: form,
+        to_canonical: Callable[[Any], Any] = lambda entry: entry,
     ) -> None:
         """`server` returns the API server, once known; `to_canonical` renames the fields of an entry."""
         self.noun, self.path, self.paging = noun, path, list_profile.paging
-        self._list_profile, self._page_size, self._server, self._to_canonical = (
-            list_profile,
-            page_size,
-            server,
-            to_canonical,
-        )
+        self._list_profile, self._page_size = list_profile, page_size
+        self._server, self._to_canonical = server, to_canonical
 
     @property
     def call(self) -> str:
@@ -95,14 +85,14 @@ class ListEndpoint:
         return isinstance(self.paging, PageNumber | SkipTop)
 
     def page_query(self, index: int = 0, length: int = 0) -> str:
-        """Return the query for the first page, or for a page by its index and the pages' length."""
+        """Return the query for the first page, or for a page paging its index and the pages' length."""
         match self.paging:
-            case PageNumber() as by:
-                return urlencode({by.page: by.first + index, by.size: self._page_size})
-            case SkipTop() as by:
-                return urlencode({by.skip: index * length, by.top: self._page_size})
-            case NextLink() | ScrollToken() as by:
-                return urlencode({by.size: self._page_size}) if by.size else ""
+            case PageNumber() as paging:
+                return urlencode({paging.page: paging.first + index, paging.size: self._page_size})
+            case SkipTop() as paging:
+                return urlencode({paging.skip: index * length, paging.top: self._page_size})
+            case NextLink() | ScrollToken() as paging:
+                return urlencode({paging.size: self._page_size}) if paging.size else ""
             case AllAtOnce():
                 return ""
 
@@ -115,116 +105,113 @@ class ListEndpoint:
             where = "is no list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
             raise UnexpectedResponseError(f"a page of {self.noun} {where}")
         entities, total = self._check_entities(entities), self._total(data)
-        following, token = self._next_query(data, query)
-        return Page(
-            entities=entities, total=total, next_query=following, token=token, unknown_link=self._unknown_link(data)
-        )
+        next_query, token = self._next_query(data, query)
+        link = self._unknown_link(data)
+        return Page(entities=entities, total=total, next_query=next_query, token=token, unknown_link=link)
 
     def _check_entities(self, entities: list[Any]) -> list[dict[str, Any]]:
         name, numbers = self._list_profile.id, self._list_profile.ids == "number"
         for entity in entities:
-            found = entity.get(name) if isinstance(entity, dict) else None
-            if not (
-                type(found) is int and isinstance(id_from_number(found), str) if numbers else isinstance(found, str)
-            ):
+            value = entity.get(name) if isinstance(entity, dict) else None
+            is_number = type(value) is int and isinstance(id_from_number(value), str)
+            if not (is_number if numbers else isinstance(value, str)):
                 kind = "number" if numbers else "text"
                 raise UnexpectedResponseError(f"a page of {self.noun} has an entry without a {kind} `{name}`")
         return list(map(self._to_canonical, entities))
 
-    def _total(self, form: object) -> int | None:
+    def _total(self, payload: object) -> int | None:
         if self.paging.total is None:
             return None
-        total = find_member(form, self.paging.total)
+        total = find_member(payload, self.paging.total)
         if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MAX_TOTAL:
             raise UnexpectedResponseError(f"a page of {self.noun} has no usable `{self.paging.total}`")
         return total
 
-    def _next_query(self, form: object, asked: str) -> tuple[str, str]:
+    def _next_query(self, payload: object, query: str) -> tuple[str, str]:
+        """Return the query of the next page, and the token in it, if any."""
         match self.paging:
-            case PageNumber() as by:
-                self._check_position(find_member(form, by.next), by.page, asked)
-            case SkipTop() as by:
-                self._check_position(find_member(form, by.next), by.skip, asked)
-            case NextLink() as by:
-                return self._link_query(find_member(form, by.next), by.next), ""
-            case ScrollToken() as by:
-                token = self._text(find_member(form, by.token), by.token)
-                size = {by.size: self._page_size} if by.size else {}
-                return (urlencode({by.parameter: token, **size}), token) if token else ("", "")
+            case PageNumber() as paging:
+                self._check_position(find_member(payload, paging.next), paging.page, query)
+            case SkipTop() as paging:
+                self._check_position(find_member(payload, paging.next), paging.skip, query)
+            case NextLink() as paging:
+                return self._link_query(self._member_text(payload, paging.next), paging.next), ""
+            case ScrollToken() as paging:
+                token = self._member_text(payload, paging.token)
+                size = {paging.size: self._page_size} if paging.size else {}
+                return (urlencode({paging.parameter: token, **size}), token) if token else ("", "")
             case AllAtOnce():
                 pass
         return "", ""
 
-    def _unknown_link(self, form: object) -> str:
-        if not isinstance(form, dict):
+    def _member_text(self, payload: object, name: str) -> str:
+        text = find_member(payload, name)
+        if text is not None and not isinstance(text, str):
+            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is no text")
+        return text or ""
+
+    def _unknown_link(self, payload: object) -> str:
+        """Return the name of a link to more entries that the profile does not know."""
+        if not isinstance(payload, dict):
             return ""
-        known = [getattr(self.paging, name, None) for name in ("next", "token")]
-        return next((name for name in _LINK_NAMES if name not in known and _is_link(find_member(form, name))), "")
+        profile_names = [getattr(self.paging, name, None) for name in ("next", "token")]
+        links = ((name, find_member(payload, name)) for name in _LINK_NAMES if name not in profile_names)
+        return next((name for name, link in links if isinstance(link, str) and link), "")
 
     def largest_total(self, data: object) -> int:
         """Return the largest total in a response, under any name."""
-        found = [data[name] for name in _TOTAL_NAMES if type(data.get(name)) is int] if isinstance(data, dict) else []
-        return max(found, default=0)
+        fields = data if isinstance(data, dict) else {}
+        return max((fields[name] for name in _TOTAL_NAMES if type(fields.get(name)) is int), default=0)
 
-    def _link_query(self, link: object, name: str) -> str:
-        text = self._text(link, name)
-        if not text:
+    def _link_query(self, link: str, name: str) -> str:
+        if not link:
             return ""
-        path, query = self._split_link(text, name)
-        ours = (self.path, f"{self._server().path}{self.path}")
-        if path.rstrip("/") not in [one.rstrip("/") for one in ours] or not _QUERY.fullmatch(query) or not query:
+        path, query = self._split_link(link, name)
+        paths = [own.rstrip("/") for own in (self.path, f"{self._server().path}{self.path}")]
+        if path.rstrip("/") not in paths or not _QUERY.fullmatch(query) or not query:
             raise UnexpectedResponseError(f"a page of {self.noun} links to another path for the next one; not followed")
         return query
 
-    def _text(self, found: object, name: str) -> str:
-        if found is not None and not isinstance(found, str):
-            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is no text")
-        return found or ""
-
     def _split_link(self, link: str, name: str) -> tuple[str, str]:
+        """Return path and query of a link to the API server."""
         try:
             parts = urlsplit(link)
         except ValueError:
             raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is none") from None
-        if (parts.scheme or parts.netloc) and not self._is_same_server(f"{parts.scheme}://{parts.netloc}"):
+        origin = self._server().origin
+        if parts.scheme or parts.netloc:
+            try:
+                origin = ServerUrl.parse(f"{parts.scheme}://{parts.netloc}").origin
+            except UsageError:
+                origin = ""
+        if origin != self._server().origin:
             raise UnexpectedResponseError(f"a page of {self.noun} links to another host for the next one; not followed")
         return parts.path, parts.query
 
-    def _is_same_server(self, origin: str) -> bool:
-        try:
-            return ServerUrl.parse(origin).origin == self._server().origin
-        except UsageError:
-            return False
-
-    def _check_position(self, link: object, parameter: str, asked: str) -> None:
-        """Links of counted lists are not followed; one to another place or back raises UnexpectedResponseError."""
+    def _check_position(self, link: object, parameter: str, query: str) -> None:
+        """Raise UnexpectedResponseError for a link back or to another host. Links of counted lists are not followed."""
         if not isinstance(link, str):
             return
-        _, query = self._split_link(link, "next")
-        at = int(parse_qs(asked)[parameter][0])
-        for text in parse_qs(query).get(parameter, []):
-            if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= at:
-                raise UnexpectedResponseError(
-                    f"a page of {self.noun} links back for the next one: from {parameter} {at} to {text}"
-                )
+        _, next_query = self._split_link(link, "next")
+        position = int(parse_qs(query)[parameter][0])
+        for text in parse_qs(next_query).get(parameter, []):
+            if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= position:
+                step = f"from {parameter} {position} to {text}"
+                raise UnexpectedResponseError(f"a page of {self.noun} links back for the next one: {step}")
 
 
 def rules_endpoint(tenant: TenantSettings, mapper: ProfileMapper, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of rules."""
-    listed = tenant.profile.rules
-    return ListEndpoint("rules", tenant.rules_path, listed, tenant.page_size, server, mapper.canonical_rule)
+    path, profile = tenant.rules_path, tenant.profile.rules
+    return ListEndpoint("rules", path, profile, tenant.page_size, server, mapper.canonical_rule)
 
 
 def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of queues."""
-    listed = tenant.queues
+    path, profile = tenant.queues_path, tenant.queues
     return ListEndpoint(
-        "queues", tenant.queues_path, listed, tenant.page_size, server, lambda form: canonical_queue(form, listed)
+        "queues", path, profile, tenant.page_size, server, lambda entry: canonical_queue(entry, profile)
     )
-
-
-def _is_link(found: object) -> bool:
-    return isinstance(found, str) and found != ""
 
 
 def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:

@@ -6,6 +6,7 @@ another field, or that begins with the mark, is kept behind the mark.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import UnexpectedResponseError
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.transport.request import ApiResponse
 
+    _WordMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+
 _MARK: Final = "~"
+_NUMBER: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _MAX_DIGITS: Final = 18  # digits of a number that stands for an id
 
 
@@ -27,25 +31,18 @@ class FieldNames:
     def __init__(self, names: Mapping[str, str]) -> None:
         """`names` maps canonical names to the tenant's, which are distinct and do not begin with the mark."""
         self._tenant_names = dict(names)
-        self._canonical_names = {theirs: ours for ours, theirs in names.items()}
+        self._canonical_names = {tenant: canonical for canonical, tenant in names.items()}
         self.is_plain: Final = self._tenant_names == self._canonical_names
         """Says that both call everything the same, so that there is nothing to do."""
 
     def canonical_name(self, tenant_name: str) -> str:
         """Return the canonical name for a tenant's name."""
-        found = self._canonical_names.get(tenant_name)
-        if found is not None:
-            return found
-        return (
-            f"{_MARK}{tenant_name}"
-            if tenant_name in self._tenant_names or tenant_name.startswith(_MARK)
-            else tenant_name
-        )
+        is_ambiguous = tenant_name in self._tenant_names or tenant_name.startswith(_MARK)
+        return self._canonical_names.get(tenant_name, f"{_MARK}{tenant_name}" if is_ambiguous else tenant_name)
 
     def tenant_name(self, canonical_name: str) -> str:
         """Return the tenant's name for a canonical name."""
-        found = self._tenant_names.get(canonical_name)
-        return found if found is not None else canonical_name.removeprefix(_MARK)
+        return self._tenant_names.get(canonical_name, canonical_name.removeprefix(_MARK))
 
     def canonical_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return an object with canonical names."""
@@ -77,10 +74,7 @@ def number_from_id(identifier: Any) -> Any:  # noqa: ANN401 - any JSON
         return identifier
     if identifier.startswith(_MARK):
         return identifier.removeprefix(_MARK)
-    digits = identifier.removeprefix("-")
-    is_number = (
-        digits.isascii() and digits.isdigit() and len(identifier) <= _MAX_DIGITS and str(int(identifier)) == identifier
-    )
+    is_number = _NUMBER.fullmatch(identifier) is not None and len(identifier) <= _MAX_DIGITS
     return int(identifier) if is_number else identifier
 
 
@@ -106,25 +100,21 @@ class ProfileMapper:
         queue = {"type": _word_mapping(FieldNames({"queue": profile.target.queue}))}
         self._target_mapper = _PartMapper(FieldNames(profile.target.tenant_names()), {**queue, **numbers})
         self._ids_are_numbers = profile.rules.ids == "number"
-        plain = (
-            self._rule_names.is_plain,
-            self._condition_mapper.is_plain,
-            self._target_mapper.is_plain,
-            not self._ids_are_numbers,
-        )
-        self._is_plain = all(plain)
+        mappings = (self._rule_names, self._condition_mapper, self._target_mapper)
+        self._is_plain = not self._ids_are_numbers and all(mapping.is_plain for mapping in mappings)
+        self._part_mappers = {"conditions": self._condition_mapper, "targets": self._target_mapper}
 
     def canonical_rule(self, data: Json) -> Json:
         """Return a rule in the form of api-contract; other data stays as it is, for `rule_json` to reject."""
         if self._is_plain or not isinstance(data, dict):
             return data
-        found = self._rule_names.canonical_fields(data)
-        for name, part in (("conditions", self._condition_mapper), ("targets", self._target_mapper)):
-            if isinstance(found.get(name), list):
-                found[name] = [part.to_canonical(one) for one in found[name]]
-        if self._ids_are_numbers and "id" in found:
-            found["id"] = id_from_number(found["id"])
-        return found
+        rule = self._rule_names.canonical_fields(data)
+        for name, mapper in self._part_mappers.items():
+            if isinstance(rule.get(name), list):
+                rule[name] = list(map(mapper.to_canonical, rule[name]))
+        if self._ids_are_numbers and "id" in rule:
+            rule["id"] = id_from_number(rule["id"])
+        return rule
 
     def single_rule(self, data: Json) -> Json:
         """Return the rule in a response."""
@@ -134,13 +124,13 @@ class ProfileMapper:
         """Return a rule in the tenant's form."""
         if self._is_plain:
             return data
-        sent = dict(data)
-        for name, part in (("conditions", self._condition_mapper), ("targets", self._target_mapper)):
-            if isinstance(sent.get(name), list):
-                sent[name] = [part.to_tenant(one) for one in sent[name]]
-        if self._ids_are_numbers and "id" in sent:
-            sent["id"] = number_from_id(sent["id"])
-        return self._rule_names.tenant_fields(sent)
+        body = dict(data)
+        for name, mapper in self._part_mappers.items():
+            if isinstance(body.get(name), list):
+                body[name] = list(map(mapper.to_tenant, body[name]))
+        if self._ids_are_numbers and "id" in body:
+            body["id"] = number_from_id(body["id"])
+        return self._rule_names.tenant_fields(body)
 
     def update_body(self, data: dict[str, Json]) -> dict[str, Json]:
         """Return the body of an update; for a PATCH only the managed fields."""
@@ -154,39 +144,38 @@ class ProfileMapper:
         if not paths:
             return False
         try:
-            form = response.payload if response.payload is not None else response.json(STRICT_DECODER)
+            payload = response.payload if response.payload is not None else response.json(STRICT_DECODER)
         except UnexpectedResponseError:
             return False
-        return any(one is False for path in paths for one in find_members(form, path))
+        return any(value is False for path in paths for value in find_members(payload, path))
 
 
 class _PartMapper:
-    def __init__(
-        self, names: FieldNames, words: dict[str, tuple[Callable[[Json], Json], Callable[[Json], Json]]]
-    ) -> None:
-        self._names = names
-        self._word_mappings = words
-        self.is_plain: Final = names.is_plain and all(ours is _unchanged for ours, _ in words.values())
+    """Mapping of conditions, or of targets: their fields, and the words in some of them."""
+
+    def __init__(self, names: FieldNames, words: dict[str, _WordMapping]) -> None:
+        self._names, self._word_mappings = names, words
+        self.is_plain: Final = names.is_plain and all(to_canonical is _unchanged for to_canonical, _ in words.values())
 
     def to_canonical(self, data: Json) -> Json:
         if not isinstance(data, dict):
             return data
-        found = self._names.canonical_fields(data)
-        return found | {name: ours(found[name]) for name, (ours, _) in self._word_mappings.items() if name in found}
+        part = self._names.canonical_fields(data)
+        return part | {name: to(part[name]) for name, (to, _) in self._word_mappings.items() if name in part}
 
     def to_tenant(self, data: Json) -> Json:
         if not isinstance(data, dict):
             return data
-        sent = data | {name: theirs(data[name]) for name, (_, theirs) in self._word_mappings.items() if name in data}
-        return self._names.tenant_fields(sent)
+        part = data | {name: to(data[name]) for name, (_, to) in self._word_mappings.items() if name in data}
+        return self._names.tenant_fields(part)
 
 
 def _unchanged(word: Json) -> Json:
     return word
 
 
-def _word_mapping(renaming: FieldNames) -> tuple[Callable[[Json], Json], Callable[[Json], Json]]:
-    return (_unchanged, _unchanged) if renaming.is_plain else (renaming.canonical_word, renaming.tenant_word)
+def _word_mapping(names: FieldNames) -> _WordMapping:
+    return (_unchanged, _unchanged) if names.is_plain else (names.canonical_word, names.tenant_word)
 
 
 def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[str, Json]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.cxone.discovery import openid_request, parse_token_server
@@ -15,24 +16,19 @@ if TYPE_CHECKING:
 
 def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transport:
     """Return a transport for GETs and token requests; others fail before a byte is sent."""
-    opening = openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
-    place = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
+    discovery = openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
+    server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
 
-    async def carried(request: ApiRequest) -> ApiResponse:
-        nonlocal place
-        token = place is not None and (request.method, request.server, request.target) == ("POST", place, place.path)
-        if request.method != "GET" and not token:
+    async def send(request: ApiRequest) -> ApiResponse:
+        nonlocal server
+        is_login = server and (request.method, request.server, request.target) == ("POST", server, server.path)
+        if request.method != "GET" and not is_login:
             raise AssertionError(f"a reading client was about to send {request.method}")
-        answer = await transport(request)
-        if opening is not None and (request.server, request.target) == (opening.server, opening.target):
-            place = _token_server(answer, tenant)
-        return answer
+        response = await transport(request)
+        if discovery is not None and (request.server, request.target) == (discovery.server, discovery.target):
+            server = None  # the fence reads the token server itself, from the response that passes through it
+            with suppress(ApiError):
+                server = parse_token_server(response.json(STRICT_DECODER), tenant)
+        return response
 
-    return carried
-
-
-def _token_server(answer: ApiResponse, tenant: TenantSettings) -> ServerUrl | None:
-    try:
-        return parse_token_server(answer.json(STRICT_DECODER), tenant)
-    except ApiError:
-        return None
+    return send

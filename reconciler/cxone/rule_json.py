@@ -43,27 +43,30 @@ def parse_live_rule(data: Json) -> LiveRule:
     if not isinstance(priority, int | float) or isinstance(priority, bool):
         raise _field_error(data, "priority", "a number")
     description, marker = parse_marker(_text(data, "description"))
+    enabled = data.get("enabled", True)
+    if not isinstance(enabled, bool):
+        raise _field_error(data, "enabled", "true or false")
     rule = Rule(
         name=name,
         description=description,
         priority=priority,
-        enabled=_flag(data, "enabled"),
-        conditions=normalized_conditions([_condition(one) for one in _list(data, "conditions")]),
-        targets=sorted_targets([_target(one) for one in _list(data, "targets")]),
+        enabled=enabled,
+        conditions=normalized_conditions([_condition(part) for part in _list(data, "conditions")]),
+        targets=sorted_targets([_target(part) for part in _list(data, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, data)
 
 
 def is_text(text: str) -> bool:
     """Return whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
-    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _is_deep(form: Json, levels: int = MAX_LEVELS) -> bool:
+def _is_deep(value: Json, levels: int = MAX_LEVELS) -> bool:
     if not levels:
         return True
-    for one in form.values() if type(form) is dict else form:
-        if (type(one) is dict or type(one) is list) and _is_deep(one, levels - 1):
+    for part in value.values() if type(value) is dict else value:
+        if (type(part) is dict or type(part) is list) and _is_deep(part, levels - 1):
             return True
     return False
 
@@ -75,24 +78,24 @@ def parse_queue(data: Json) -> Queue:
 
 def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """Return the body of a write; an update keeps every unknown field as it was read."""
-    kept = dict(raw or {})
+    raw_fields = dict(raw or {})
     return {
-        **kept,
+        **raw_fields,
         "name": rule.name,
         "description": format_description(rule, marker),
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": _encode_parts(rule.conditions, kept.get("conditions"), _condition),
-        "targets": _encode_parts(rule.targets, kept.get("targets"), _target),
+        "conditions": _encode_parts(rule.conditions, raw_fields.get("conditions"), _condition),
+        "targets": _encode_parts(rule.targets, raw_fields.get("targets"), _target),
     }
 
 
 def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
-    """Return parts as JSON; an unchanged part keeps its form as it was read, with unknown fields."""
-    read: dict[RulePart, list[Json]] = {}
+    """Return parts as JSON; an unchanged part keeps its form as it was raw_parts, with unknown fields."""
+    raw_parts: dict[RulePart, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
-        read.setdefault(parse(form), []).append(form)
-    return [read[part].pop(0) if read.get(part) else to_api_json(part) for part in parts]
+        raw_parts.setdefault(parse(form), []).append(form)
+    return [raw_parts[part].pop(0) if raw_parts.get(part) else to_api_json(part) for part in parts]
 
 
 def _condition(form: Json) -> Condition | Opaque:
@@ -116,29 +119,20 @@ def _target(form: Json) -> Target | Opaque:
 
 
 def _text(form: dict[str, Json], name: str) -> str:
-    found = form.get(name)
-    if found is None:
-        return ""
-    if not isinstance(found, str):
+    text = form.get(name)
+    if text is not None and not isinstance(text, str):
         raise _field_error(form, name, "text")
-    return found
-
-
-def _flag(form: dict[str, Json], name: str) -> bool:
-    found = form.get(name, True)
-    if not isinstance(found, bool):
-        raise _field_error(form, name, "true or false")
-    return found
+    return text or ""
 
 
 def _list(form: dict[str, Json], name: str) -> list[Json]:
-    found = form.get(name)
-    if found is None:
+    parts = form.get(name)
+    if parts is None:
         return []
-    if not isinstance(found, list) or not all(type(one) is dict for one in found):
+    if not isinstance(parts, list) or not all(type(part) is dict for part in parts):
         raise _field_error(form, name, "a list of objects")
-    return found
+    return parts
 
 
-def _field_error(form: dict[str, Json], name: str, what: str) -> UnexpectedResponseError:
-    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {what}")
+def _field_error(form: dict[str, Json], name: str, kind: str) -> UnexpectedResponseError:
+    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {kind}")

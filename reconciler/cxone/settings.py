@@ -38,13 +38,12 @@ class ClientCredentials:
 
     def secret_encodings(self) -> tuple[str, ...]:
         """Return the forms in which a server may repeat a secret: plain, form, JSON, Basic."""
-        pairs = ((self.client_id, self.client_secret), (self.key_id, self.key_secret))
-        return tuple(form for name, secret in pairs if secret for form in _encodings(name, secret))
-
-
-def _encodings(name: str, secret: str) -> tuple[str, ...]:
-    basic = b64encode(f"{name}:{secret}".encode()).decode()
-    return secret, quote_plus(secret), json.dumps(secret)[1:-1], basic
+        encodings: list[str] = []
+        for name, secret in ((self.client_id, self.client_secret), (self.key_id, self.key_secret)):
+            if secret:
+                basic = b64encode(f"{name}:{secret}".encode()).decode()
+                encodings += (secret, quote_plus(secret), json.dumps(secret)[1:-1], basic)
+        return tuple(encodings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +116,14 @@ class TenantSettings:
 
 def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
     """Raise CredentialsError or UsageError if the URL's host must not receive credentials."""
-    place = ServerUrl.parse(url)
-    host = place.host
+    server = ServerUrl.parse(url)
+    host = server.host
     if is_loopback(host):
         return
-    if place.scheme == "http":
+    if server.scheme == "http":
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
-    known = host in _ISSUERS or any(host.endswith(end) and len(host) > len(end) for end in _CXONE_DOMAINS)
-    if not known and host not in map(str.lower, allowed_hosts):
+    is_cxone = host in _ISSUERS or any(host.endswith(domain) and len(host) > len(domain) for domain in _CXONE_DOMAINS)
+    if not is_cxone and host not in map(str.lower, allowed_hosts):
         raise CredentialsError(
             f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
             f" CXROUTE_HOSTS={host}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -42,6 +43,12 @@ _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
 MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, where the tenant is not given less
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
+    UnexpectedResponseError: "too-large",
+    UntrustedCertificateError: "untrusted",
+    NotSentError: "unreachable",
+    NoResponseError: "broken",
+}
 _RETRYABLE_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 
 
@@ -55,12 +62,12 @@ class FirstPage(NamedTuple):
     @property
     def rules(self) -> list[LiveRule]:
         """Return the rules. Raises UnexpectedResponseError."""
-        return [rule_json.parse_live_rule(form) for form in self.entries]
+        return [rule_json.parse_live_rule(entry) for entry in self.entries]
 
     @property
     def queues(self) -> list[Queue]:
         """Return the queues. Raises UnexpectedResponseError."""
-        return [rule_json.parse_queue(form) for form in self.entries]
+        return [rule_json.parse_queue(entry) for entry in self.entries]
 
 
 class Probe:
@@ -97,20 +104,20 @@ class Probe:
         """Request one rule. Raises UnexpectedResponseError for an invalid id."""
         return await self._get(rule_path(self._tenant.rules_path, rule_id))
 
-    async def _read_first_page(self, book: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
-        query = book.page_query()
-        reply = await self._get(f"{book.path}?{query}" if query else book.path)
-        if reply.status == HTTPStatus.NO_CONTENT and book.call == "list or nothing":
+    async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
+        query = endpoint.page_query()
+        reply = await self._get(f"{endpoint.path}?{query}" if query else endpoint.path)
+        if reply.status == HTTPStatus.NO_CONTENT and endpoint.call == "list or nothing":
             reply = replace(reply, kind="json")
         if not reply.is_good:
             return reply, None
         try:
-            page = book.parse_page(reply.payload, query)
+            page = endpoint.parse_page(reply.payload, query)
         except UnexpectedResponseError as error:
             return replace(reply, kind="strange", error_text=str(error)), None
-        there = book.largest_total(reply.payload) if page.total is None else page.total
-        whole = len(page.entities) >= there and not page.next_query and not page.unknown_link
-        return reply, FirstPage(page.entities, page.total, whole)
+        total = endpoint.largest_total(reply.payload) if page.total is None else page.total
+        is_complete = len(page.entities) >= total and not page.next_query and not page.unknown_link
+        return reply, FirstPage(page.entities, page.total, is_complete)
 
     async def _get(self, path: str) -> ProbeReply:
         base = self._login.api_server
@@ -131,92 +138,65 @@ class Probe:
         return answer
 
     async def _send(self, request: ApiRequest) -> tuple[ProbeReply, ApiResponse | None]:
-        for tries in range(1, _TRIES + 1):
-            reply, answer = await self._send_once(request, tries)
-            if not _is_retryable(reply) or tries == _TRIES:
+        for attempt in range(1, _TRIES + 1):
+            reply, answer = await self._send_once(request, attempt)
+            may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
+            if not may_retry or attempt == _TRIES:
                 self.replies.append(reply)
                 return reply, answer
-            wait, brief = _retry_wait(reply), f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
-            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt {tries + 1} in {math.ceil(wait)} s", wait)
+            header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
+            if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
+                wait = min(float(header), _MAX_WAIT)
+            brief = f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
+            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt {attempt + 1} in {math.ceil(wait)} s", wait)
             await self._time.sleep(wait)
         raise AssertionError("the last try returns")
 
-    async def _send_once(self, request: ApiRequest, tries: int) -> tuple[ProbeReply, ApiResponse | None]:
+    async def _send_once(self, request: ApiRequest, attempt: int) -> tuple[ProbeReply, ApiResponse | None]:
         before = self._time.now()
         try:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
                 answer = await self._transport(request)
         except TimeoutError:
-            return ProbeReply(call=request.call, kind="silent", attempts=tries), None
+            return ProbeReply(call=request.call, kind="silent", attempts=attempt), None
         except (NoResponseError, UnexpectedResponseError) as error:
-            return ProbeReply(
-                call=request.call, kind=_failure_kind(error), error_text=describe_failure(error), attempts=tries
-            ), None
+            kind = next(kind for cause, kind in _FAILURE_KINDS.items() if isinstance(error, cause))
+            text = describe_failure(error)
+            return ProbeReply(call=request.call, kind=kind, error_text=text, attempts=attempt), None
         middle = before + (self._time.now() - before) / 2
-        skew = _clock_skew(answer.headers.get("date", ""), middle.timestamp())
-        return self._parse_reply(answer, skew, tries)
+        skew = None
+        with suppress(ValueError, TypeError, OverflowError):
+            skew = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - middle.timestamp()
+        return self._parse_reply(answer, skew, attempt)
 
-    def _parse_reply(self, answer: ApiResponse, skew: float | None, tries: int) -> tuple[ProbeReply, ApiResponse]:
-        said, kind = "", _kind(answer)
+    def _parse_reply(self, answer: ApiResponse, skew: float | None, attempt: int) -> tuple[ProbeReply, ApiResponse]:
+        text, kind = "", _reply_kind(answer)
         if kind == "redirect":
-            said = _redirect_host(answer.headers.get("location", ""))
+            with suppress(ValueError):  # of the location only the host: the rest may hold a session
+                text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
         elif kind == "json":
+            decoder = LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
             try:
-                answer = answer._replace(
-                    payload=answer.json(LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER)
-                )
+                answer = answer._replace(payload=answer.json(decoder))
             except UnexpectedResponseError:
                 kind = "garbled"
         if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
-            said = self._login.explain_error(answer)
+            text = self._login.explain_error(answer)
         return ProbeReply(
             call=answer.call,
             kind=kind,
             status=answer.status,
-            error_text=said,
+            error_text=text,
             payload=answer.payload,
             headers=answer.headers,
             clock_skew=skew,
-            attempts=tries,
+            attempts=attempt,
         ), answer
 
 
-def _kind(answer: ApiResponse) -> ReplyKind:
+def _reply_kind(answer: ApiResponse) -> ReplyKind:
     if answer.status in _REDIRECTS:
         return "redirect"
     if not answer.content.strip():
         return "nothing"
     return "page" if answer.is_html() else "json"
-
-
-def _failure_kind(error: Exception) -> ReplyKind:
-    if isinstance(error, UnexpectedResponseError):
-        return "too-large"
-    if isinstance(error, UntrustedCertificateError):
-        return "untrusted"
-    return "unreachable" if isinstance(error, NotSentError) else "broken"
-
-
-def _is_retryable(reply: ProbeReply) -> bool:
-    return reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
-
-
-def _redirect_host(location: str) -> str:
-    try:
-        return sanitize(urlsplit(location).hostname or "", 100)
-    except ValueError:
-        return ""
-
-
-def _clock_skew(date: str, now: float) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _retry_wait(reply: ProbeReply) -> float:
-    asked = reply.headers.get("retry-after", "")
-    if asked.isascii() and asked.isdecimal() and len(asked) < 6:  # noqa: PLR2004 - nobody waits longer
-        return min(float(asked), _MAX_WAIT)
-    return _DEFAULT_WAIT

@@ -19,9 +19,11 @@ MANUAL_EVENT: Final = "workflow_dispatch"
 _API: Final = "https://api.github.com"
 _SERVER: Final = "https://github.com"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _SHA: Final = re.compile(r"[0-9a-f]{7,64}")
 _PULL: Final = re.compile(r"refs/pull/([1-9][0-9]{0,11})/(merge|head)")
 _ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
+_UNSAFE: Final = re.compile(r"[\s()<>]")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
@@ -56,12 +58,12 @@ def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) ->
     pull = pull if isinstance(pull, dict) else {}
     head = pull.get("head")
     sha = head.get("sha") if isinstance(head, dict) else variables.get("GITHUB_SHA")
-    found = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
-    number = pull.get("number") or (int(found.group(1)) if found else None)
+    ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
+    number = pull.get("number") or (int(ref[1]) if ref else None)
     return WorkflowRun(
         repository=_matching_variable(variables, "GITHUB_REPOSITORY", _REPOSITORY),
-        id=_number(variables, "GITHUB_RUN_ID"),
-        attempt=_number({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT"),
+        id=int(_matching_variable(variables, "GITHUB_RUN_ID", _NUMBER)),
+        attempt=int(_matching_variable({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT", _NUMBER)),
         sha=_matching_variable({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
         event=variables.get("GITHUB_EVENT_NAME", ""),
         actor=_matching_variable({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
@@ -72,34 +74,24 @@ def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) ->
 
 
 def _matching_variable(variables: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
-    found = variables.get(name, "")
-    if not pattern.fullmatch(found):
+    value = variables.get(name, "")
+    if not pattern.fullmatch(value):
         raise UsageError(f"{name} is not set, or not as GitHub sets it: this is for a step of a GitHub workflow")
-    return found
+    return value
 
 
-def _number(variables: Mapping[str, str], name: str) -> int:
-    return int(_matching_variable(variables, name, re.compile(r"[1-9][0-9]{0,17}")))
-
-
-def _address(variables: Mapping[str, str], name: str, usual: str) -> str:
+def _address(variables: Mapping[str, str], name: str, default: str) -> str:
     """Return a base address without a slash at its end. The token goes there: it is https, or loopback."""
-    found = (variables.get(name) or usual).rstrip("/")
+    address = (variables.get(name) or default).rstrip("/")
     try:
-        parts = urlsplit(found)
-        safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        parts = urlsplit(address)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        is_plain = parts.hostname and not (parts.username or parts.query or parts.fragment or _UNSAFE.search(address))
     except ValueError:
-        safe = False
-    if (
-        not safe
-        or not parts.hostname
-        or parts.username
-        or parts.query
-        or parts.fragment
-        or re.search(r"[\s()<>]", found)
-    ):
+        is_safe = is_plain = False
+    if not is_safe or not is_plain:
         raise UsageError(f"{name} is no https:// address: the token is not sent there")
-    return found
+    return address
 
 
 MAX_SUMMARY_BYTES: Final = 900_000  # bytes of summary: over 1 MiB GitHub drops all of it
@@ -115,28 +107,25 @@ class StepFiles:
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> StepFiles:
         """Return the files in the step's variables."""
-        found = [variables.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")]
-        outputs, summary = (Path(one) if one else None for one in found)
-        return cls(outputs, summary)
+        outputs, summary = variables.get("GITHUB_OUTPUT"), variables.get("GITHUB_STEP_SUMMARY")
+        return cls(Path(outputs) if outputs else None, Path(summary) if summary else None)
 
     def write_outputs(self, values: Mapping[str, object]) -> None:
         """Write outputs, each on one line."""
-        lines = [f"{name}={' '.join(str(value).split())}\n" for name, value in values.items()]
-        _append(self.outputs, "".join(lines))
+        _append(self.outputs, "".join(f"{name}={' '.join(str(value).split())}\n" for name, value in values.items()))
 
     def add_summary(self, text: str) -> None:
         """Add Markdown to the summary if it fits."""
         room = MAX_SUMMARY_BYTES - (self.summary.stat().st_size if self.summary and self.summary.exists() else 0)
-        shown = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact.\n"
-        _append(self.summary, f"{shown.rstrip()}\n\n")
+        text = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact."
+        _append(self.summary, f"{text.rstrip()}\n\n")
 
 
 def _append(path: Path | None, text: str) -> None:
-    if path is None:
-        return
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+        if path is not None:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text)
     except OSError as error:
         raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
 
@@ -175,35 +164,30 @@ def read_plan_report(directory: Path) -> PlanReport | None:
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
     summary = plan.get("summary")
-    counts = {name: _count(summary.get(name)) for name in _COUNTED_ACTIONS} if isinstance(summary, dict) else {}
-    conflicts = any(one.get("severity") == "error" for one in list_objects(plan, "findings"))
-    guards = any(one.get("ok") is False for one in list_objects(plan, "guards"))
+    numbers = {name: summary.get(name) for name in _COUNTED_ACTIONS} if isinstance(summary, dict) else {}
+    conflicts = any(finding.get("severity") == "error" for finding in list_objects(plan, "findings"))
     return PlanReport(
         environment=environment,
         plan_id=plan_id,
-        counts=counts,
+        counts={name: number if isinstance(number, int) else 0 for name, number in numbers.items()},
         has_changes=bool(plan.get("changes")),
-        is_refused=conflicts or guards,
+        is_refused=conflicts or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
         text=text,
     )
 
 
 def list_objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the objects of a list in the plan."""
-    found = plan.get(name)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    items = plan.get(name)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """Return the JSON object in a file; empty if there is none. Raises UsageError."""
     try:
-        form = json.loads(read_file(path, _MAX_FILE_BYTES))
+        content = json.loads(read_file(path, _MAX_FILE_BYTES))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    return form if isinstance(form, dict) else {}
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return content if isinstance(content, dict) else {}

@@ -50,8 +50,8 @@ def build_workflows(settings: WorkflowSettings) -> Iterator[tuple[str, str]]:
 
 def current_action(text: str) -> str | None:
     """Return the action of cxroute in a workflow; None if it is not in the form of the templates."""
-    found = _ACTION_LINE.search(text)
-    return found[2] if found else None
+    line = _ACTION_LINE.search(text)
+    return line[2] if line else None
 
 
 def is_edited(text: str) -> bool:
@@ -65,8 +65,7 @@ def check_settings(settings: WorkflowSettings) -> None:
     if settings.action != OWN_ACTION and not _ACTION.fullmatch(settings.action):
         raise UsageError(
             f"--action {settings.action}: say where cxroute comes from as OWNER/REPOSITORY@COMMIT,"
-            f" with a commit's whole"
-            " hash: a tag can be moved to other code"
+            " with a commit's whole hash: a tag can be moved to other code"
         )
     parts = settings.manifests.split("/")
     if not _FOLDER.fullmatch(settings.manifests) or ".." in parts or settings.manifests.startswith("-"):

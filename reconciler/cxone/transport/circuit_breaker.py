@@ -81,13 +81,11 @@ class WaitingBreaker:
         """`patience` is the seconds to wait for a server that answered once; `pacer` reports each wait."""
         self._patience, self._time, self._pacer = patience, time, pacer
         self._turn = asyncio.Lock()
-        self._failures = 0
-        self._pauses = 0
+        self._failures = self._pauses = self.probes = 0
         self._since = 0.0
         self._answering: set[str] = set()
         self._why = self._brief = ""
         self._end: ApiError | None = None
-        self.probes = 0
 
     @property
     def is_open(self) -> bool:
@@ -126,23 +124,22 @@ class WaitingBreaker:
                     self.probes += 1
                     yield Admission.PROBE
                     return
-        self._check()
+        self._raise_if_ended()
         yield Admission.REQUEST
 
-    def _check(self) -> None:
+    def _raise_if_ended(self) -> None:
         if self._end is not None:
             raise type(self._end)(f"{self._end}; giving up")
 
     async def _pause(self) -> None:
         """Wait before a probe. Raises OverloadedError once patience is over, and for each request after that."""
-        self._check()
-        left = self._since + self._patience - self._time.clock()
-        if left <= 0:
+        self._raise_if_ended()
+        remaining = self._since + self._patience - self._time.clock()
+        if remaining <= 0:
             self._end = OverloadedError(f"{self._why}; waited {self._patience:g} seconds for it to come back")
-            self._check()
-        wait = _WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2)
+            self._raise_if_ended()
+        wait = min(_WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2), remaining)
         self._pauses += 1
-        wait = min(wait, left)
         text = f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s"
         self._pacer.on_wait(self._brief, text, wait)
         await self._time.sleep(wait)
@@ -153,12 +150,10 @@ class FailFastBreaker:
 
     def __init__(self, time: TimeSource) -> None:
         self._time = time
-        self._failures = 0
+        self._failures = self.probes = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
-        self._pause = 0.0
-        self._until = 0.0
+        self._pause = self._until = 0.0
         self.opened = 0  # how often the circuit opened
-        self.probes = 0
 
     @property
     def is_open(self) -> bool:
@@ -167,7 +162,7 @@ class FailFastBreaker:
 
     @property
     def gave_up(self) -> bool:
-        """Return whether failed requests are not repeated; permanent it never is: a certificate may be renewed."""
+        """Return whether failed requests are not repeated; never permanently: a certificate may be renewed."""
         return self.is_open
 
     def record_answer(self, _host: str, /) -> None:
@@ -181,8 +176,8 @@ class FailFastBreaker:
         """Record a failed attempt."""
         self._failures += 1
         self._recent.append(False)
-        full = len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW
-        if not self.is_open and (self._failures >= MOST_FAST_FAILURES or full):
+        is_window_full = len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW
+        if not self.is_open and (self._failures >= MOST_FAST_FAILURES or is_window_full):
             self.opened += 1
             self._wait(_FIRST_PAUSE)
 
@@ -192,9 +187,9 @@ class FailFastBreaker:
         if not self.is_open:
             yield Admission.REQUEST
             return
-        left = self._until - self._time.clock()
-        if left > 0:
-            raise RetryLaterError("the tenant does not answer; it is asked again soon", left)
+        remaining = self._until - self._time.clock()
+        if remaining > 0:
+            raise RetryLaterError("the tenant does not answer; it is asked again soon", remaining)
         self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if the probe fails
         self.probes += 1
         yield Admission.SINGLE_PROBE

@@ -80,9 +80,8 @@ class StrictAiohttpTransport(httpx.AsyncBaseTransport):
                 raise CertificateConnectError(str(error)) from error
             if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
-            raise httpx.ReadError(
-                _protocol_error_text(error.__cause__) or str(error) or "the connection broke"
-            ) from error
+            text = _protocol_error_text(error.__cause__) or str(error) or "the connection broke"
+            raise httpx.ReadError(text) from error
         except aiohttp.ClientError as error:
             raise httpx.ReadError(_protocol_error_text(error) or str(error)) from error
 
@@ -102,19 +101,21 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> Transport:
     http = httpx.AsyncClient(transport=http_transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    async def carry(request: ApiRequest) -> ApiResponse:
+    async def send(request: ApiRequest) -> ApiResponse:
         headers, content = dict(request.headers), request.content or None
-        asked = http.build_request(request.method, request.url, headers=headers, content=content)
+        http_request = http.build_request(request.method, request.url, headers=headers, content=content)
         try:
-            return await _read_response(http, asked, request.call)
+            return await _read_response(http, http_request, request.call)
         except CertificateConnectError as failure:
             raise UntrustedCertificateError(describe_failure(failure)) from failure
         except httpx.ConnectError as failure:
             raise NotSentError(describe_failure(failure)) from failure
         except httpx.TransportError as failure:
-            raise NoResponseError(_failure_text(failure)) from failure
+            timed_out = isinstance(failure, httpx.TimeoutException)
+            text = "no answer in time" if timed_out else describe_failure(failure)
+            raise NoResponseError(text) from failure
 
-    return carry
+    return send
 
 
 async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> ApiResponse:
@@ -130,25 +131,16 @@ async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: 
     return ApiResponse(call, response.status_code, response.headers, body.content())
 
 
-def _failure_text(failure: httpx.TransportError) -> str:
-    return "no answer in time" if isinstance(failure, httpx.TimeoutException) else describe_failure(failure)
-
-
 def network_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
     """Return the transport to a real network."""
     verify = tls_context_for(tenant, ca_file)
 
     def session() -> aiohttp.ClientSession:
-        made = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=tenant.concurrency, ssl=verify),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
+        connector = aiohttp.TCPConnector(limit=tenant.concurrency, ssl=verify)
+        client = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         # aiohttp sends PUT and DELETE again by itself when a kept connection was closed; only a fresh read may (R6).
-        made._retry_connection = False  # noqa: SLF001 - there is no public way
-        return made
+        client._retry_connection = False  # noqa: SLF001 - there is no public way
+        return client
 
-    transport = AiohttpTransport(
-        verify=verify, trust_env=False, proxy=parse_proxy(proxy) if proxy else None, client=session
-    )
-    return StrictAiohttpTransport(transport)
+    proxy_url = parse_proxy(proxy) if proxy else None
+    return StrictAiohttpTransport(AiohttpTransport(verify=verify, trust_env=False, proxy=proxy_url, client=session))

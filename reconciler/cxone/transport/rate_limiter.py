@@ -62,13 +62,14 @@ class AdaptiveRate:
     def __init__(self, configured_rate: float) -> None:
         """`configured_rate` is the environment's; the rate never exceeds it."""
         self._max_rate = self._base_rate = configured_rate * _RATE_MARGIN
-        self._rate_changed_at = -math.inf
-        self._window_start = -math.inf
+        self._rate_changed_at = self._window_start = -math.inf
         self._count = 0
         self._recent_sends: deque[float] = deque(maxlen=_MAX_RECENT)
         self._throttled_sends: list[float] = []
         self._windows: deque[_Window] = deque(maxlen=_MAX_WINDOWS)
-        self._previous_wait = math.inf  # seconds of the wait before this window: what came into the bucket meanwhile
+        self._previous_wait = (
+            math.inf
+        )  # seconds of the wait before this window: what arrived_at into the bucket meanwhile
         self._lowered = False
         self.empty_windows = 0  # windows in a row in which nothing was accepted, less what was accepted since
         self.spare_permits = 0
@@ -90,9 +91,8 @@ class AdaptiveRate:
         if self._base_rate == self._max_rate:
             return self._max_rate
         seconds = now - self._rate_changed_at
-        return min(
-            self._max_rate, self._base_rate * (1 + _LINEAR_GROWTH * seconds + (seconds / _DOUBLING_SECONDS) ** 3)
-        )
+        growth = 1 + _LINEAR_GROWTH * seconds + (seconds / _DOUBLING_SECONDS) ** 3
+        return min(self._max_rate, self._base_rate * growth)
 
     def on_idle(self, seconds: float, now: float) -> None:
         """Record an idle time; a full bucket starts a new window."""
@@ -136,31 +136,26 @@ class AdaptiveRate:
 
     def _adjust_rate(self, used: float) -> None:
         """Set the rate after `used`: to the limit of most windows; if most have none, to twice as much."""
-        count, seconds = self._count_until_throttle()
-        self._windows.append(_Window(count - 1, self._lowest_limit(count, seconds)))
+        last = max(self._throttled_sends)
+        count, seconds = self._count - sum(sent > last for sent in self._recent_sends) + 1, last - self._window_start
+        # The lowest limit that explains the count: with a full bucket, or with the permits of the last wait.
+        from_bucket = (count - _BUCKET) / seconds if seconds > 0 else 0.0
+        since_wait = self._previous_wait + seconds
+        self._windows.append(_Window(count - 1, max(from_bucket, count / since_wait if since_wait > 0 else 0.0)))
         highest = max(window.limit for window in self._windows)
         agreeing = [window.limit for window in self._windows if window.limit >= highest * _AGREEMENT]
-        enough = count > _BUCKET or len(agreeing) >= _MIN_AGREEING_WINDOWS
-        before, self._lowered = self._lowered, enough and 2 * len(agreeing) > len(self._windows)
+        is_enough = count > _BUCKET or len(agreeing) >= _MIN_AGREEING_WINDOWS
+        before, self._lowered = self._lowered, is_enough and 2 * len(agreeing) > len(self._windows)
         if self._lowered:
             limit = min(max(agreeing[-1], used * _MAX_DECREASE), used)
             self._base_rate = max(limit * _LIMIT_MARGIN, min(_MIN_RATE, self._max_rate))
             self.spare_permits = max(int(count - limit * seconds) - _JITTER, 0)
-        elif before and count <= _BUCKET:  # it was the requests at once that were too many
+        elif before and count <= _BUCKET:  # the concurrent requests were too many
             self._base_rate, self.spare_permits = used, 0
         else:
             self._base_rate = min(2 * used, self._max_rate)
             short = sum(window.accepted for window in self._windows) < _BUCKET * len(self._windows)
             self.spare_permits = min(self.spare_permits + 2, _BUCKET - _JITTER) if short else 0
-
-    def _count_until_throttle(self) -> tuple[int, float]:
-        last = max(self._throttled_sends)
-        return self._count - sum(sent > last for sent in self._recent_sends) + 1, last - self._window_start
-
-    def _lowest_limit(self, count: int, seconds: float) -> float:
-        """Return the lowest limit that explains the count: with a full bucket, or with the last wait's permits."""
-        full = (count - _BUCKET) / seconds if seconds > 0 else 0.0
-        return max(full, count / (self._previous_wait + seconds) if self._previous_wait + seconds > 0 else 0.0)
 
 
 MAX_ATTEMPTS: Final = 4
@@ -229,8 +224,7 @@ class RateLimiter:
         self._slot_free_since = -math.inf  # when there was a place again, after a time when there was none
         self._waiting_calls = 0
         self._run_deadline = time.clock() + run_seconds
-        self.requests = 0
-        self.retries = 0
+        self.requests = self.retries = 0
         self.throttled_retries = 0
         """Of the retries, those after a 429: they follow at the tenant's own word, and take nothing from the budget."""
         self._patience = patience
@@ -257,11 +251,11 @@ class RateLimiter:
 
         Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.
         """
-        came = now = self._time.clock()
+        arrived_at = now = self._time.clock()
         if self._waiting_calls or not self._free_slots or now < self._due_at() - _TIMER_TOLERANCE:
-            came, now = await self._wait_for_slot(came, deadline)
+            arrived_at, now = await self._wait_for_slot(arrived_at, deadline)
         self._free_slots -= 1
-        self._schedule_next(came, now)
+        self._schedule_next(arrived_at, now)
         return now
 
     def release(self) -> None:
@@ -271,7 +265,7 @@ class RateLimiter:
         self._free_slots += 1
         self._slot_released.set()
 
-    async def _wait_for_slot(self, came: float, end: float) -> tuple[float, float]:
+    async def _wait_for_slot(self, arrived_at: float, end: float) -> tuple[float, float]:
         """Wait in the queue; return the time from which only the permit was missing, and the time of the call."""
         self._waiting_calls += 1
         try:
@@ -279,7 +273,7 @@ class RateLimiter:
                 while not self._free_slots:
                     self._slot_released.clear()
                     await self._slot_released.wait()
-                return max(came, self._slot_free_since), await self._wait_until_due(end)
+                return max(arrived_at, self._slot_free_since), await self._wait_until_due(end)
         finally:
             self._waiting_calls -= 1
 
@@ -294,7 +288,7 @@ class RateLimiter:
             await self._time.sleep(due - now)
         return now
 
-    def _schedule_next(self, came: float, now: float) -> None:
+    def _schedule_next(self, arrived_at: float, now: float) -> None:
         """Set the time of the next call by absolute deadlines (GCRA).
 
         Calls that waited make up for late timers, up to a few at once. They do not make up for an idle time: the rest
@@ -303,14 +297,12 @@ class RateLimiter:
         resumed = self._rate.resume_after_wait(now)
         interval = 1.0 / self._rate.rate_at(now)
         if resumed:
-            # The wait filled the tenant's bucket: of those who waited some go at once.
-            self._next_send_at, self._resumed_at = (
-                now - min(self._rate.spare_permits, self._catch_up_calls) * interval,
-                now,
-            )
-        self._rate.on_idle(came - self._next_send_at, now)
-        if came > self._resumed_at:
-            self._next_send_at = max(self._next_send_at, came)
+            # The wait filled the tenant's bucket: some of the waiting calls may be sent at once.
+            at_once = min(self._rate.spare_permits, self._catch_up_calls)
+            self._next_send_at, self._resumed_at = now - at_once * interval, now
+        self._rate.on_idle(arrived_at - self._next_send_at, now)
+        if arrived_at > self._resumed_at:
+            self._next_send_at = max(self._next_send_at, arrived_at)
         self._next_send_at = max(self._next_send_at, now - self._catch_up_calls * interval) + interval
 
     def on_accepted(self, sent_at: float) -> None:
@@ -332,11 +324,8 @@ class RateLimiter:
         seconds = _parse_retry_after(header or "", self._time)
         if seconds is not None and 0 < seconds < _MAX_RETRY_AFTER:
             self.pause(min(seconds, MAX_WAIT))
-            self.on_wait(
-                failure_summary,
-                f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s",
-                self.pause_seconds,
-            )
+            text = f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s"
+            self.on_wait(failure_summary, text, self.pause_seconds)
 
     @property
     def pause_seconds(self) -> float:
@@ -349,10 +338,8 @@ class RateLimiter:
 
     def may_retry(self, attempt: int) -> bool:
         """Return whether a retry is allowed by attempts, retry budget and time limit."""
-        left = (
-            attempt < MAX_ATTEMPTS and self.retries - self.throttled_retries < _BASE_RETRY_BUDGET + self.requests // 10
-        )
-        return left and self._time.clock() < self._run_deadline
+        budget = _BASE_RETRY_BUDGET + self.requests // 10 - (self.retries - self.throttled_retries)
+        return attempt < MAX_ATTEMPTS and budget > 0 and self._time.clock() < self._run_deadline
 
     def may_retry_throttled(self, refusals: int) -> bool:
         """Return whether a request with this many 429s may be sent again: none of them had an effect."""

@@ -98,25 +98,22 @@ class ApiResponse(NamedTuple):
     def error_text(self, secrets: Iterable[str], errors: Errors) -> str:
         """Return the server's error text in one harmless line, without a secret that it may repeat."""
         try:
-            form = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
+            payload = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
-            form = None
+            payload = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
-        said = _join_messages(form, errors.messages) or header or _join_messages(form, _DEFAULT_MESSAGE_PATHS)
-        said = escape_invisible(_LINE_BREAKS.sub(" ", said))
-        if not said and self.is_html():
+        # A token server may be another's, with the usual members instead of the profile's.
+        text = _join_messages(payload, errors.messages) or header or _join_messages(payload, _DEFAULT_MESSAGE_PATHS)
+        text = escape_invisible(_LINE_BREAKS.sub(" ", text))
+        if not text and self.is_html():
             return "it is HTML"
         for secret in secrets:
-            said = said.replace(secret, "[secret]")
-        return said[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: the half of a secret is one too
+            text = text.replace(secret, "[secret]")
+        return text[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: the half of a secret is one too
 
     def _mismatch_text(self) -> str:
-        return f"{self.call}: {self._body_kind()} instead of JSON (status {self.status})"
-
-    def _body_kind(self) -> str:
-        if not self.content:
-            return "nothing"
-        return "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
+        kind = "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
+        return f"{self.call}: {kind if self.content else 'nothing'} instead of JSON (status {self.status})"
 
     def is_html(self) -> bool:
         """Return whether the body is a web page, for example a proxy's or a login page."""
@@ -133,9 +130,9 @@ _DEFAULT_MESSAGE_PATHS: Final = ("errors[].message", "error", "error_description
 _MAX_MESSAGES: Final = 3
 
 
-def _join_messages(form: object, paths: Iterable[str]) -> str:
-    parts = [one for path in paths for one in find_members(form, path) if isinstance(one, str) and one]
-    return "; ".join(dict.fromkeys(parts[:_MAX_MESSAGES]))
+def _join_messages(payload: object, paths: Iterable[str]) -> str:
+    texts = [text for path in paths for text in find_members(payload, path) if isinstance(text, str) and text]
+    return "; ".join(dict.fromkeys(texts[:_MAX_MESSAGES]))
 
 
 LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
@@ -151,9 +148,8 @@ async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: 
 def reject_redirect(response: ApiResponse) -> ApiResponse:
     """Return the response. Raises UnsupportedCallError for a redirect: a write was not executed."""
     if response.status in _REDIRECTS and "location" in response.headers:
-        raise UnsupportedCallError(
-            f"{response.call}: the server redirects to another place (status {response.status}); not followed"
-        )
+        text = f"the server redirects to another place (status {response.status}); not followed"
+        raise UnsupportedCallError(f"{response.call}: {text}")
     return response
 
 
@@ -171,11 +167,14 @@ class ResponseBody:
 
     def add(self, raw: bytes) -> None:
         """Add a chunk. Raises UnexpectedResponseError for a too large body, and for broken compression."""
-        part = _decompress(self._inflate, raw, self._remaining) if self._inflate else raw
-        self._remaining -= len(part)
+        try:
+            chunk = self._inflate.decompress(raw, self._remaining) if self._inflate else raw
+        except zlib.error as error:
+            raise UnexpectedResponseError("the answer's compression is broken") from error
+        self._remaining -= len(chunk)
         if self._remaining <= 0:
             raise too_large_error()
-        self._parts.append(part)
+        self._parts.append(chunk)
 
     def content(self) -> bytes:
         """Return the full body."""
@@ -187,21 +186,14 @@ def too_large_error() -> UnexpectedResponseError:
     return UnexpectedResponseError(f"the answer has more than {MAX_RESPONSE_BYTES // 2**20} MiB")
 
 
-def _decompress(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
-    try:
-        return inflate.decompress(raw, left)
-    except zlib.error as error:
-        raise UnexpectedResponseError("the answer's compression is broken") from error
-
-
 def describe_failure(failure: BaseException) -> str:
     """Return why a call got no response, in one harmless line: the operating system's text if there is one."""
     if isinstance(failure, TimeoutError):
         return "no answer in time"
-    said = str(failure) or type(failure).__name__
+    text = str(failure) or type(failure).__name__
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            said = cause.strerror
+            text = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return sanitize(said, _MAX_ERROR_TEXT)
+    return sanitize(text, _MAX_ERROR_TEXT)

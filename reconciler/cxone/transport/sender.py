@@ -86,12 +86,8 @@ class RetryingSender:
         circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
         """`explain` returns a displayable text for an error response."""
-        self._transport, self._timeout_seconds, self._rate_limiter, self._time = (
-            transport,
-            tenant.timeout_seconds,
-            rate_limiter,
-            time,
-        )
+        self._transport, self._timeout_seconds = transport, tenant.timeout_seconds
+        self._rate_limiter, self._time = rate_limiter, time
         self._explain = explain
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
@@ -114,24 +110,21 @@ class RetryingSender:
 
     async def _wait_before_retry(self, failure: _Failure, attempt: int, since: float) -> None:
         """Wait before another attempt; the first failed at `since`. Raises the last error if there is no retry."""
-        again = (
-            self._rate_limiter.may_retry_throttled(attempt)
-            if failure.throttled
-            else self._rate_limiter.may_retry(attempt)
-        )
-        if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not again:
+        limiter = self._rate_limiter
+        may_retry = limiter.may_retry_throttled if failure.throttled else limiter.may_retry
+        if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not may_retry(attempt):
             raise failure.error
-        wait = self._rate_limiter.pause_seconds if failure.throttled else self._rate_limiter.backoff(attempt)
+        wait = limiter.pause_seconds if failure.throttled else limiter.backoff(attempt)
         budget = CURRENT_DEADLINE.get()
         if budget is not None and self._time.clock() + wait >= budget.expires_at:
             raise failure.error
-        self._rate_limiter.retries += 1
-        self._rate_limiter.throttled_retries += failure.throttled
+        limiter.retries += 1
+        limiter.throttled_retries += failure.throttled
         if failure.throttled:
             return
         if not self.circuit.is_open:  # it tells its own waits
             text = f"waiting for the tenant: {failure.summary}, attempt {attempt + 1} in {math.ceil(wait)} s"
-            self._rate_limiter.on_wait(failure.summary, text, self._time.clock() - since + wait)
+            limiter.on_wait(failure.summary, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
     async def _send_when_admitted(self, request: ApiRequest, kind: RequestKind) -> ApiResponse | _Failure | None:
@@ -153,11 +146,10 @@ class RetryingSender:
         if kind.is_repeatable:
             result = await self._attempt(request, kind, sent)
             return None if admission is Admission.PROBE and not isinstance(result, ApiResponse) else result
-        asked = {**ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
+        headers = {**ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
         path, _, _ = request.target.partition("?")
-        await self._attempt(
-            request._replace(method="GET", target=path, headers=asked, content=b""), RequestKind.READ, sent
-        )
+        read = request._replace(method="GET", target=path, headers=headers, content=b"")
+        await self._attempt(read, RequestKind.READ, sent)
         return None
 
     async def _attempt(self, request: ApiRequest, kind: RequestKind, sent: float) -> ApiResponse | _Failure:
@@ -167,42 +159,45 @@ class RetryingSender:
         try:
             seconds = self._attempt_timeout()
             if seconds == math.inf:
-                answer = reject_redirect(await self._transport(request))
+                response = reject_redirect(await self._transport(request))
             else:
-                answer = await send_with_timeout(self._transport, request, seconds, self._time)
+                response = await send_with_timeout(self._transport, request, seconds, self._time)
         except NotSentError as failure:
-            return self._connection_failure(failure, host)
+            unreachable = UnreachableError(f"{host} cannot be reached: {describe_failure(failure)}")
+            cause = Cause.UNTRUSTED if isinstance(failure, UntrustedCertificateError) else Cause.NO_ANSWER
+            return self._failed(host, unreachable, f"{host} cannot be reached", cause)
         except (NoResponseError, TimeoutError) as failure:
-            error, brief = _no_response_error(call, describe_failure(failure), kind), f"no answer to {call}"
-            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.NO_ANSWER))
-            return _Failure(error, brief)
+            error = _no_response_error(call, describe_failure(failure), kind)
+            return self._failed(host, error, f"no answer to {call}", Cause.NO_ANSWER)
         except CancelledError:
-            if CURRENT_DEADLINE.get() is not None:  # so it was the server that let it wait
+            if CURRENT_DEADLINE.get() is not None:  # so the server exceeded the deadline
                 error = _no_response_error(call, "no answer in time", kind)
-                self.circuit.record_failure(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
-                if not kind.is_repeatable:  # whoever set the time has to know that it may have been done
+                self._failed(host, error, f"no answer to {call}", Cause.NO_ANSWER)
+                if not kind.is_repeatable:  # the owner of the deadline must learn that it may have been done
                     raise error from None
             raise
         except UnexpectedResponseError as failure:
             raise _unusable_response_error(f"{call}: {failure}", kind) from failure
-        failed = None if answer.is_success else self._classify_failure(answer, host, kind, sent)
-        return failed or self._parse_response(answer, kind, host, sent)
+        failed = None if response.is_success else self._classify_failure(response, host, kind, sent)
+        return failed or self._parse_response(response, kind, host, sent)
+
+    def _failed(
+        self, host: str, error: ApiError, summary: str, cause: Cause, retry_after: str | None = None
+    ) -> _Failure:
+        self.circuit.record_failure(FailedAttempt(host, error, summary, cause, retry_after))
+        return _Failure(error, summary)
 
     def _classify_failure(self, answer: ApiResponse, host: str, kind: RequestKind, sent: float) -> _Failure | None:
-        call = answer.call
+        call, retry_after = answer.call, answer.headers.get("retry-after")
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
-            self._rate_limiter.on_throttle(sent, answer.headers.get("retry-after"))
-            return _Failure(
-                OverloadedError(f"{call}: the tenant says that this is too fast (429)"), "429", throttled=True
-            )
-        if _is_server_failure(answer.status):
-            error = _no_response_error(call, f"status {answer.status}, {self._explain(answer)}", kind)
-            brief = f"HTTP {answer.status} from {call}"
-            retry_after = answer.headers.get("retry-after")
-            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.ERROR_STATUS, retry_after))
-            return _Failure(error, brief)
-        return None
+            self._rate_limiter.on_throttle(sent, retry_after)
+            error = OverloadedError(f"{call}: the tenant says that this is too fast (429)")
+            return _Failure(error, "429", throttled=True)
+        if not _is_server_failure(answer.status):
+            return None
+        failure = _no_response_error(call, f"status {answer.status}, {self._explain(answer)}", kind)
+        return self._failed(host, failure, f"HTTP {answer.status} from {call}", Cause.ERROR_STATUS, retry_after)
 
     def _attempt_timeout(self) -> float:
         """Return the time-out of one attempt; infinite if its task ends earlier."""
@@ -212,34 +207,20 @@ class RetryingSender:
         budget.request_sent = True
         return self._timeout_seconds if self._time.clock() + self._timeout_seconds < budget.expires_at else math.inf
 
-    def _connection_failure(self, failure: NotSentError, host: str) -> _Failure:
-        error, brief = (
-            UnreachableError(f"{host} cannot be reached: {describe_failure(failure)}"),
-            f"{host} cannot be reached",
-        )
-        cause = Cause.UNTRUSTED if isinstance(failure, UntrustedCertificateError) else Cause.NO_ANSWER
-        self.circuit.record_failure(FailedAttempt(host, error, brief, cause))
-        return _Failure(error, brief)
-
     def _parse_response(self, answer: ApiResponse, kind: RequestKind, host: str, sent: float) -> ApiResponse | _Failure:
-        well = answer.is_success
-        if well and kind is RequestKind.DELETE and answer.is_html():
+        is_token = kind is RequestKind.TOKEN
+        if answer.is_success and kind is RequestKind.DELETE and answer.is_html():
             raise _unusable_response_error(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
-            if well and not _may_be_empty(kind, answer):
-                answer = answer._replace(
-                    payload=answer.json(LENIENT_DECODER if kind is RequestKind.TOKEN else STRICT_DECODER)
-                )
-        except MalformedResponseError as error:
-            if kind in (RequestKind.READ, RequestKind.PAGE) or (
-                kind is RequestKind.TOKEN and answer.starts_like_object()
-            ):
+            if answer.is_success and not _may_be_empty(kind, answer):
+                answer = answer._replace(payload=answer.json(LENIENT_DECODER if is_token else STRICT_DECODER))
+        except UnexpectedResponseError as error:
+            is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (is_token and answer.starts_like_object())
+            if isinstance(error, MalformedResponseError) and is_read:
                 return _Failure(error, f"an unusable answer to {answer.call}")
             raise _unusable_response_error(str(error), kind) from error
-        except UnexpectedResponseError as error:
-            raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
-        if kind is not RequestKind.TOKEN:  # tenants count tokens apart, if at all
+        if not is_token:  # tenants count tokens apart, if at all
             self._rate_limiter.on_accepted(sent)
         return answer
 
