@@ -12,17 +12,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlencode
 
+from reconciler import errors
 from reconciler.cxone.discovery import Discovery, parse_identity
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import RequestKind
-from reconciler.errors import (
-    ApiError,
-    CredentialsError,
-    UnexpectedResponseError,
-    UnreachableError,
-    UnsupportedCallError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,7 +26,7 @@ if TYPE_CHECKING:
 _RENEWAL_MARGIN: Final = 60.0
 _DEFAULT_LIFETIME: Final = 3600.0
 _MAX_LIFETIME: Final = 86_400.0
-_MAX_TOKEN: Final = 64 * 1024  # characters; no server takes a header as long as that
+_MAX_TOKEN: Final = 64 * 1024  # characters; servers refuse longer headers
 _TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
 _KEY: Final = ("accessKeyId", "accessKeySecret")
@@ -43,7 +37,7 @@ class _Outcome(NamedTuple):
 
     token: str = ""
     expires: float = -math.inf
-    failure: ApiError | None = None
+    failure: errors.ApiError | None = None
 
 
 class TokenCache:
@@ -73,7 +67,7 @@ class TokenCache:
         requested_at = self._clock()
         try:
             token, lifetime = _parse_token(await self._fetch())
-        except ApiError as failure:
+        except errors.ApiError as failure:
             self._latest = self._latest._replace(failure=failure)
             raise
         self._latest = _Outcome(token, requested_at + lifetime)
@@ -91,7 +85,7 @@ def _parse_token(payload: object) -> tuple[str, float]:
     fields = payload if isinstance(payload, dict) else {}
     token = fields.get("access_token")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
+        raise errors.UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
     return token, _token_lifetime(fields.get("expires_in"))
 
 
@@ -123,18 +117,18 @@ def _request(server: ServerUrl, headers: dict[str, str], text: str) -> ApiReques
     return ApiRequest("POST", server, server.path, {**ACCEPT_HEADERS, **headers}, text.encode())
 
 
-def credentials_error(credentials: ClientCredentials, explanation: str) -> CredentialsError:
+def credentials_error(credentials: ClientCredentials, explanation: str) -> errors.CredentialsError:
     """Return the error for refused credentials; it names their variables and no value."""
     names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
     variables = ", ".join(credentials.variables) or "the credentials' variables"
-    return CredentialsError(
+    return errors.CredentialsError(
         f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation}); check {variables}"
     )
 
 
 _REJECTED_STATUSES: Final = (400, 401, 403)
-_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # statuses that say that tokens are not issued there
-_MAX_REMEMBERED_TOKENS: Final = 1000  # tokens that are remembered: an endpoint runs for months
+_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # the address does not issue tokens
+_MAX_REMEMBERED_TOKENS: Final = 1000  # an endpoint runs for months
 
 
 class TenantLogin:
@@ -146,10 +140,8 @@ class TenantLogin:
         """`clock` is monotonic. No request is sent before the first token is needed."""
         self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
         self._tokens = TokenCache(self._fetch_token, clock)
-        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)
-        """The newest tokens: what no message may repeat."""
-        self._response_without_api: dict[str, object] = {}
-        """The answer with a token whose API is not found yet: to look for it again takes no other token."""
+        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
+        self._response_without_api: dict[str, object] = {}  # a token whose API is not found yet
         self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
         self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
@@ -181,7 +173,7 @@ class TenantLogin:
     async def _request_token_data(self) -> dict[str, object]:
         try:
             answer = await self._request_token()
-        except (UnreachableError, UnsupportedCallError):
+        except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:
                 self._discovery.forget_token_server()
             raise
@@ -200,5 +192,5 @@ class TenantLogin:
             self._discovery.forget_token_server()
         if answer.status != HTTPStatus.OK:
             where = f"{answer.call} at {server.host}"
-            raise CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
+            raise errors.CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
         return answer

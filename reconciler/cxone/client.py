@@ -11,6 +11,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from reconciler import errors
 from reconciler.cxone import rule_json
 from reconciler.cxone.auth import TenantLogin
 from reconciler.cxone.listing import read_complete_list
@@ -19,18 +20,6 @@ from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.sender import RequestKind, RetryingSender
-from reconciler.errors import (
-    AmbiguousWriteError,
-    ApiError,
-    ConcurrentChangeError,
-    CredentialsError,
-    NameTakenError,
-    RejectedError,
-    RuleNotFoundError,
-    ScopeError,
-    UnexpectedResponseError,
-    UnsupportedCallError,
-)
 from reconciler.model.live import FetchedRule, LiveRule, Marker
 
 if TYPE_CHECKING:
@@ -58,24 +47,19 @@ class IdempotencyKeys:
         self._completed[json.dumps(body, sort_keys=True)] += 1
 
 
-_UNAUTHORIZED: Final = HTTPStatus.UNAUTHORIZED.value
 _JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
-_METHODS: Final = {
-    "list": "GET",
-    "list or nothing": "GET",
-    "read": "GET",
-    "create": "POST",
-    "delete": "DELETE",
-    "context": "POST",
-    "custom fields": "PUT",
-    "signal": "POST",
-}
+_CONTACT_CALLS: Final = ("context", "custom fields", "signal")
 _READ_KINDS: Final = {"list": RequestKind.READ, "list or nothing": RequestKind.PAGE, "read": RequestKind.READ}
+_METHODS: Final = {
+    **dict.fromkeys(_READ_KINDS, "GET"),
+    **dict.fromkeys(("create", "context", "signal"), "POST"),
+    "custom fields": "PUT",
+    "delete": "DELETE",
+}
 _REQUEST_KINDS: Final = {
     **_READ_KINDS,
+    **dict.fromkeys(("context", "custom fields"), RequestKind.MERGE),
     "delete": RequestKind.DELETE,
-    "context": RequestKind.MERGE,
-    "custom fields": RequestKind.MERGE,
     "signal": RequestKind.SIGNAL,
 }
 _REQUIRED_RIGHTS: Final = {
@@ -84,21 +68,15 @@ _REQUIRED_RIGHTS: Final = {
     "custom fields": "right to change contacts, which its employee's role gives",
     "signal": "right to signal contacts, which its employee's role gives",
 }
-_REJECTION_ERRORS: Final = {409: NameTakenError, 412: ConcurrentChangeError}
-_CONTACT_CALLS: Final = ("context", "custom fields", "signal")
-_GONE_STATUSES: Final = {
-    "read": {404, 410},
-    "update": {404},
-    "delete": {404, 410},
-    **{call: {404, 410} for call in _CONTACT_CALLS},
-}
+_REJECTION_ERRORS: Final = {409: errors.NameTakenError, 412: errors.ConcurrentChangeError}
+_GONE_STATUSES: Final = {**dict.fromkeys(("read", "delete", *_CONTACT_CALLS), frozenset({404, 410})), "update": {404}}
+# Statuses that concern the API and not one write. For a read, all others do.
 _UNSUPPORTED_STATUSES: Final = {
     "create": {404, 405, 410, 501},
     "update": {405, 410, 501},
     "delete": {405, 413, 414, 431, 501},
-    **{call: {405, 501} for call in _CONTACT_CALLS},
+    **dict.fromkeys(_CONTACT_CALLS, frozenset({405, 501})),
 }
-"""Statuses that are about the API and not about one write. A read has nothing of its own that could be wrong: all."""
 
 
 class ReadingClient:
@@ -136,11 +114,11 @@ class ReadingClient:
         """Return one rule, or None if it does not exist."""
         try:
             response = await self._call("read", self._rule_path(rule_id))
-        except RuleNotFoundError:
+        except errors.RuleNotFoundError:
             return None
         rule = rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
         if rule.id != rule_id:
-            raise UnexpectedResponseError(f"{response.call}: another rule came, {rule.id[:64]!r}")
+            raise errors.UnexpectedResponseError(f"{response.call}: another rule came, {rule.id[:64]!r}")
         etag = response.headers.get("etag") or ""
         # A rule without an ETag that fits into a header is compared before it is written.
         return FetchedRule(rule, etag if etag.isascii() and etag.isprintable() and etag else None)
@@ -170,18 +148,18 @@ class ReadingClient:
             }
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
             response = await self._sender.send(request, _REQUEST_KINDS.get(call, RequestKind.WRITE))
-            if response.status != _UNAUTHORIZED:
+            if response.status != HTTPStatus.UNAUTHORIZED:
                 return self._check_response(call, response)
             if attempt == 1:
                 token = await self._login.token(rejected=token)
-        raise CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
+        raise errors.CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
 
     def _check_response(self, call: str, response: ApiResponse) -> ApiResponse:
         if response.is_success and not self._mapper.is_refusal(response):
             return response
         why = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
         if response.status == HTTPStatus.FORBIDDEN:
-            raise ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({why})")
+            raise errors.ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({why})")
         raise _refusal_error(call, response.status, why)
 
     async def _send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
@@ -215,7 +193,7 @@ class WritingClient(ReadingClient):
 
     async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; a missing rule is a success."""
-        with suppress(RuleNotFoundError):
+        with suppress(errors.RuleNotFoundError):
             await self._call("delete", self._rule_path(read.live.id), headers=_if_match(read))
 
     async def _replace(self, read: FetchedRule, body: dict[str, Json]) -> LiveRule:
@@ -227,8 +205,10 @@ class WritingClient(ReadingClient):
         response = await self._call(call, path, json.dumps(body, allow_nan=False).encode(), headers)
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
-        except UnexpectedResponseError as error:  # so it is open what was written
-            raise AmbiguousWriteError(f"the write was answered with status {response.status}, but {error}") from error
+        except errors.UnexpectedResponseError as error:  # so it is open what was written
+            raise errors.AmbiguousWriteError(
+                f"the write was answered with status {response.status}, but {error}"
+            ) from error
 
 
 def _if_match(read: FetchedRule) -> dict[str, str]:
@@ -238,14 +218,14 @@ def _if_match(read: FetchedRule) -> dict[str, str]:
 def rule_path(rules_path: str, rule_id: str) -> str:
     """Return the path of a rule. Ids come from the server: dots alone would lead to another path."""
     if rule_id in ("", ".", "..") or not rule_json.is_text(rule_id):
-        raise UnexpectedResponseError(f"{rule_id[:64]!r} cannot be the id of a rule")
+        raise errors.UnexpectedResponseError(f"{rule_id[:64]!r} cannot be the id of a rule")
     return f"{rules_path}/{quote(rule_id, safe='')}"
 
 
-def _refusal_error(call: str, status: int, why: str) -> ApiError:
+def _refusal_error(call: str, status: int, text: str) -> errors.ApiError:
     """Return the error for a 4xx or a 501 (invariants F14, F18 to F22)."""
     if status in _GONE_STATUSES.get(call, ()):
-        return RuleNotFoundError(why, status)
+        return errors.RuleNotFoundError(text, status)
     if call in _READ_KINDS or status in _UNSUPPORTED_STATUSES[call]:
-        return UnsupportedCallError(why)
-    return _REJECTION_ERRORS.get(status, RejectedError)(why, status)
+        return errors.UnsupportedCallError(text)
+    return _REJECTION_ERRORS.get(status, errors.RejectedError)(text, status)

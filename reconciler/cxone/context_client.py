@@ -24,9 +24,8 @@ if TYPE_CHECKING:
 _PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _DOT_SEGMENTS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
-_MIN_WRITE_SECONDS: Final = 0.05  # seconds without which no call is begun
-_READY_SECONDS: Final = 2.0
-"""Seconds for which a token that could not be had is not asked for again, however often somebody wants to know."""
+_MIN_WRITE_SECONDS: Final = 0.05  # seconds that a call needs at the least
+_READY_SECONDS: Final = 2.0  # seconds between requests for a token that failed
 
 
 class ContextClient(ReadingClient):
@@ -47,16 +46,14 @@ class ContextClient(ReadingClient):
         self._path_template, self._writer = path_template, writer
         self._placeholder_segment = next((part for part in path_template.split("/") if _PLACEHOLDER in part), "")
         self._unready_until = time.clock()
-        self._sender = RetryingSender(
-            transport, tenant, self.rate_limiter, time, self._login.explain_error, self.circuit
-        )
+        explain = self._login.explain_error
+        self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, explain, self.circuit)
         base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
         path = f"{base}{self._conversation_path('conversation')}"
         if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(path.lower().split("/")):
             raise UsageError(
-                f"{path_template[:100]!r} is no path that can be asked for as it stands: it has . or .. in it,"
-                f" or signs that no"
-                " URL has"
+                f"{path_template[:100]!r} is no path that can be asked for as it stands: it has . or .. in it, or signs"
+                " that no URL has"
             )
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
@@ -67,9 +64,9 @@ class ContextClient(ReadingClient):
         ApiErrors. A failed call is repeated if writing the same values twice changes nothing.
         """
         path = self._conversation_path(conversation)
-        held = self.rate_limiter.pause_seconds
-        if max(held, _MIN_WRITE_SECONDS) > seconds:
-            raise RateLimitedError("no call fits into the time that there is", max(held, 1.0))
+        pause = self.rate_limiter.pause_seconds
+        if max(pause, _MIN_WRITE_SECONDS) > seconds:
+            raise RateLimitedError("no call fits into the time that there is", max(pause, 1.0))
         budget = Deadline(self._time.clock() + seconds)
         token = CURRENT_DEADLINE.set(budget)
         try:
@@ -77,7 +74,7 @@ class ContextClient(ReadingClient):
         except CancelledError:
             raise self._deadline_error(budget) from None
         except RetryLaterError as error:
-            if budget.request_sent:  # before the circuit opened: nobody knows what came of that
+            if budget.request_sent:  # before the circuit opened: it may have been done
                 raise OverloadedError(str(error)) from error
             raise
         except OverloadedError as error:
@@ -105,9 +102,8 @@ class ContextClient(ReadingClient):
 
     def _deadline_error(self, budget: Deadline) -> Exception:
         if self.rate_limiter.pause_seconds > 0 or not budget.request_sent:
-            return RateLimitedError(
-                "no more calls fit into the time that there is", max(self.rate_limiter.pause_seconds, 1.0)
-            )
+            pause = max(self.rate_limiter.pause_seconds, 1.0)
+            return RateLimitedError("no more calls fit into the time that there is", pause)
         return TimeoutError()
 
     def _conversation_path(self, conversation: str) -> str:

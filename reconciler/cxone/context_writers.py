@@ -18,18 +18,15 @@ if TYPE_CHECKING:
     from reconciler.manifest.kinds.profile import Profile
 
     Attributes = Mapping[str, str | float | None]
-    CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]
-    """Makes a call of that name with a token: path and query, and JSON, or nothing, as the body."""
+    CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]  # name, path and query, JSON body or b""
 
-TEST_CHATS: Final = frozenset({"100000000000"})
-"""The contact's id that Cognigy's test chat sends; there is no such contact, and Cognigy's own extension skips it."""
+TEST_CHATS: Final = frozenset({"100000000000"})  # the contact id of Cognigy's test chat, which does not exist
 
 _PATHS: Final = {
     "digital-custom-fields": "/dfo/3.0/contacts/{conversationId}/custom-fields",
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",
 }
-_FIELD_ERROR_STATUSES: Final = (200, 400, 422)
-"""Statuses that may be about the fields: which one it is nobody knows. (200: a profile may say what a refusal is.)"""
+_FIELD_ERROR_STATUSES: Final = (200, 400, 422)  # a profile may define a refusal with status 200
 
 
 class ContextWriter(Protocol):

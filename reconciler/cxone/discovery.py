@@ -28,12 +28,11 @@ if TYPE_CHECKING:
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"
-_MAX_DOCUMENT: Final = 256 * 1024  # bytes of a document, and characters of an id token. Real ones have some thousands.
+_MAX_DOCUMENT: Final = 256 * 1024  # bytes of a document, and characters of an id token; real ones have some thousands
 _MAX_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)
-"""A path that is asked for as it stands: every part begins with something else than a dot."""
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)  # no dot segments
 
 
 class Identity(NamedTuple):

@@ -21,10 +21,9 @@ if TYPE_CHECKING:
     FetchPage = Callable[[str], Awaitable[object]]
 
 _MAX_TRIES: Final = 3
-_MAX_PARALLEL_PAGES: Final = 64
-"""Pages that are asked for together: a total that is a lie does not make a million requests."""
+_MAX_PARALLEL_PAGES: Final = 64  # bounds the requests for a wrong total
 _MAX_ENTITIES: Final = 1_000_000
-_MAX_IDLE_PAGES: Final = 10  # pages in a row of a chain that bring nothing new: longer, and it is taken for endless
+_MAX_IDLE_PAGES: Final = 10  # pages without a new entry in a row; a longer chain is endless
 
 Entities = dict[str, dict[str, Any]]
 
@@ -39,7 +38,7 @@ class _ReadResult(NamedTuple):
 @dataclass(slots=True)
 class _PageCounts:
     received: int = 0
-    largest_total: int = 0  # the largest number, under any name
+    largest_total: int = 0  # under any name
     pages_read: int = 0
 
 

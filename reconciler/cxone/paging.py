@@ -14,15 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from reconciler.cxone.profile_mapping import ProfileMapper, canonical_queue, id_from_number
 from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import UnexpectedResponseError, UsageError
-from reconciler.manifest.kinds.profile import (
-    AllAtOnce,
-    ListedQueues,
-    ListSettings,
-    NextLink,
-    PageNumber,
-    ScrollToken,
-    SkipTop,
-)
+from reconciler.manifest.kinds import profile as kinds
 from reconciler.text.strict_json import find_member
 
 if TYPE_CHECKING:
@@ -34,11 +26,11 @@ _MAX_TOTAL: Final = 1_000_000
 _DIGITS: Final = 18
 _QUERY: Final = re.compile(r"[!-\"$-~]{0,4000}", re.ASCII)
 _TOTAL_NAMES: Final = ("total", "totalRecords", "totalCount", "totalHits", "hits")
+# Usual names of a link to the next page: with a profile that has others, the first page is not the full list.
 _LINK_NAMES: Final = (
     *("nextUri", "next", "nextPage", "_links.next", "links.next"),
     *("scrollToken", "nextPageToken", "nextToken"),
 )
-"""What lists call these: a profile that names others does not make the first page of a list the whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +39,9 @@ class Page:
 
     entities: list[dict[str, Any]]
     total: int | None = None
-    next_query: str = ""  # the query of the next page; empty at the end, and where pages are counted
-    token: str = ""  # the token that `next_query` is made of: some servers give the same one until nothing is left
-    unknown_link: str = ""  # what else the answer says of there being more than the profile knows of
+    next_query: str = ""  # empty at the end, and for numbered pages
+    token: str = ""  # the token in `next_query`; some servers repeat one until the end
+    unknown_link: str = ""  # a link to more entries that the profile does not know
 
 
 class ListEndpoint:
@@ -59,7 +51,7 @@ class ListEndpoint:
         self,
         noun: str,
         path: str,
-        list_profile: ListSettings,
+        list_profile: kinds.ListSettings,
         page_size: int,
         server: Callable[[], ServerUrl],
         to_canonical: Callable[[Any], Any] = lambda entry: entry,
@@ -82,18 +74,18 @@ class ListEndpoint:
     @property
     def is_numbered(self) -> bool:
         """Return whether any page can be requested once the first is known."""
-        return isinstance(self.paging, PageNumber | SkipTop)
+        return isinstance(self.paging, kinds.PageNumber | kinds.SkipTop)
 
     def page_query(self, index: int = 0, length: int = 0) -> str:
         """Return the query for the first page, or for a page paging its index and the pages' length."""
         match self.paging:
-            case PageNumber() as paging:
+            case kinds.PageNumber() as paging:
                 return urlencode({paging.page: paging.first + index, paging.size: self._page_size})
-            case SkipTop() as paging:
+            case kinds.SkipTop() as paging:
                 return urlencode({paging.skip: index * length, paging.top: self._page_size})
-            case NextLink() | ScrollToken() as paging:
+            case kinds.NextLink() | kinds.ScrollToken() as paging:
                 return urlencode({paging.size: self._page_size}) if paging.size else ""
-            case AllAtOnce():
+            case kinds.AllAtOnce():
                 return ""
 
     def parse_page(self, data: object, query: str) -> Page:
@@ -130,17 +122,17 @@ class ListEndpoint:
     def _next_query(self, payload: object, query: str) -> tuple[str, str]:
         """Return the query of the next page, and the token in it, if any."""
         match self.paging:
-            case PageNumber() as paging:
+            case kinds.PageNumber() as paging:
                 self._check_position(find_member(payload, paging.next), paging.page, query)
-            case SkipTop() as paging:
+            case kinds.SkipTop() as paging:
                 self._check_position(find_member(payload, paging.next), paging.skip, query)
-            case NextLink() as paging:
+            case kinds.NextLink() as paging:
                 return self._link_query(self._member_text(payload, paging.next), paging.next), ""
-            case ScrollToken() as paging:
+            case kinds.ScrollToken() as paging:
                 token = self._member_text(payload, paging.token)
                 size = {paging.size: self._page_size} if paging.size else {}
                 return (urlencode({paging.parameter: token, **size}), token) if token else ("", "")
-            case AllAtOnce():
+            case kinds.AllAtOnce():
                 pass
         return "", ""
 
@@ -214,7 +206,7 @@ def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> 
     )
 
 
-def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
+def choose_queue_list(api: Api, default: kinds.ListedQueues) -> kinds.ListedQueues:
     """Return the environment's list of queues; `default` is the profile's list beside the rules."""
     match api.queues:
         case "acd-skills":
@@ -224,9 +216,9 @@ def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
     return default
 
 
-def skills_list(version: int) -> ListedQueues:
+def skills_list(version: int) -> kinds.ListedQueues:
     """Return the list of ACD skills: numeric ids, 204 for an empty list."""
-    return ListedQueues.model_validate(
+    return kinds.ListedQueues.model_validate(
         {
             "path": f"/inContactAPI/services/v{version}.0/skills",
             "paging": {"style": "skip-top"},
@@ -240,7 +232,7 @@ def skills_list(version: int) -> ListedQueues:
     )
 
 
-ROUTING_QUEUES: Final = ListedQueues.model_validate(
+ROUTING_QUEUES: Final = kinds.ListedQueues.model_validate(
     {
         "path": "/dfo/3.0/routing-queues",
         "paging": {"style": "scroll-token", "size": "size", "total": "hits"},

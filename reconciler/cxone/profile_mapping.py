@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _MARK: Final = "~"
 _NUMBER: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
-_MAX_DIGITS: Final = 18  # digits of a number that stands for an id
+_MAX_DIGITS: Final = 18  # digits of a numeric id
 
 
 class FieldNames:
@@ -32,8 +32,7 @@ class FieldNames:
         """`names` maps canonical names to the tenant's, which are distinct and do not begin with the mark."""
         self._tenant_names = dict(names)
         self._canonical_names = {tenant: canonical for canonical, tenant in names.items()}
-        self.is_plain: Final = self._tenant_names == self._canonical_names
-        """Says that both call everything the same, so that there is nothing to do."""
+        self.is_plain: Final = self._tenant_names == self._canonical_names  # nothing to map
 
     def canonical_name(self, tenant_name: str) -> str:
         """Return the canonical name for a tenant's name."""
@@ -80,7 +79,7 @@ def number_from_id(identifier: Any) -> Any:  # noqa: ANN401 - any JSON
 
 Json = Any
 _MANAGED_FIELDS: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
-"""Fields of a rule that are ours to say; a tenant that takes a PATCH keeps all others."""
+"""Managed fields of a rule; a tenant with PATCH keeps all others."""
 
 
 class ProfileMapper:

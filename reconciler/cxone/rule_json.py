@@ -5,28 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.errors import UnexpectedResponseError
+from reconciler.model import rule as model
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
-from reconciler.model.rule import (
-    MAX_WEIGHT,
-    OPERATORS,
-    Condition,
-    Opaque,
-    Queue,
-    Rule,
-    Target,
-    make_condition,
-    make_opaque,
-    normalized_conditions,
-    sorted_targets,
-    to_api_json,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 Json = Any
-RulePart = TypeVar("RulePart", Condition | Opaque, Target | Opaque)
-MAX_LEVELS = 64  # levels of lists and objects that a rule may have; those that the API is known to write have three
+RulePart = TypeVar("RulePart", model.Condition | model.Opaque, model.Target | model.Opaque)
+MAX_LEVELS = 64  # levels of lists and objects in a rule; known ones have three
 
 
 def parse_live_rule(data: Json) -> LiveRule:
@@ -46,13 +33,13 @@ def parse_live_rule(data: Json) -> LiveRule:
     enabled = data.get("enabled", True)
     if not isinstance(enabled, bool):
         raise _field_error(data, "enabled", "true or false")
-    rule = Rule(
+    rule = model.Rule(
         name=name,
         description=description,
         priority=priority,
         enabled=enabled,
-        conditions=normalized_conditions([_condition(part) for part in _list(data, "conditions")]),
-        targets=sorted_targets([_target(part) for part in _list(data, "targets")]),
+        conditions=model.normalized_conditions([_condition(part) for part in _list(data, "conditions")]),
+        targets=model.sorted_targets([_target(part) for part in _list(data, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, data)
 
@@ -71,12 +58,12 @@ def _is_deep(value: Json, levels: int = MAX_LEVELS) -> bool:
     return False
 
 
-def parse_queue(data: Json) -> Queue:
+def parse_queue(data: Json) -> model.Queue:
     """Return the queue in an entry with canonical field names."""
-    return Queue(data["id"], data["name"], data["active"])
+    return model.Queue(data["id"], data["name"], data["active"])
 
 
-def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
+def rule_body(rule: model.Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
     """Return the body of a write; an update keeps every unknown field as it was read."""
     raw_fields = dict(raw or {})
     return {
@@ -91,31 +78,31 @@ def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None 
 
 
 def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
-    """Return parts as JSON; an unchanged part keeps its form as it was raw_parts, with unknown fields."""
+    """Return parts as JSON; an unchanged part keeps its form as it was read, with unknown fields."""
     raw_parts: dict[RulePart, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
         raw_parts.setdefault(parse(form), []).append(form)
-    return [raw_parts[part].pop(0) if raw_parts.get(part) else to_api_json(part) for part in parts]
+    return [raw_parts[part].pop(0) if raw_parts.get(part) else model.to_api_json(part) for part in parts]
 
 
-def _condition(form: Json) -> Condition | Opaque:
+def _condition(form: Json) -> model.Condition | model.Opaque:
     if type(form) is dict and form.get("type") == "attribute":
         attribute, operator = form.get("attributeName"), form.get("operator")
-        if isinstance(attribute, str) and isinstance(operator, str) and operator in OPERATORS:
+        if isinstance(attribute, str) and isinstance(operator, str) and operator in model.OPERATORS:
             try:
-                return make_condition(attribute, operator, form.get("value"))
+                return model.make_condition(attribute, operator, form.get("value"))
             except ValueError:
-                return make_opaque(form)
-    return make_opaque(form)
+                return model.make_opaque(form)
+    return model.make_opaque(form)
 
 
-def _target(form: Json) -> Target | Opaque:
+def _target(form: Json) -> model.Target | model.Opaque:
     if type(form) is dict and form.get("type") == "queue":
         queue_id, weight = form.get("queueId"), form.get("weight", 1)
         is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if isinstance(queue_id, str) and is_number and abs(weight) <= MAX_WEIGHT:
-            return Target(queue_id, weight)
-    return make_opaque(form)
+        if isinstance(queue_id, str) and is_number and abs(weight) <= model.MAX_WEIGHT:
+            return model.Target(queue_id, weight)
+    return model.make_opaque(form)
 
 
 def _text(form: dict[str, Json], name: str) -> str:

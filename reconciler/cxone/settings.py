@@ -13,16 +13,16 @@ from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
 from reconciler.text.hosts import is_loopback
 
+# Only URLs that no two parsers read as two hosts.
 _URL: Final = re.compile(
     r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
 )
-"""What is taken for a URL: nothing that two parsers could read as two hosts."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
 _CXONE_DOMAINS: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
 _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
-"""The published issuers that are below none of these. Just these hosts: of theirs, no others are published."""
+"""Published issuers outside of these domains; only these exact hosts are published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,7 @@ class ClientCredentials:
     client_secret: str = field(repr=False)
     key_id: str = field(default="", repr=False)
     key_secret: str = field(default="", repr=False)
-    variables: tuple[str, ...] = ()
-    """Names of the environment variables that they come from: what to look at when they are refused."""
+    variables: tuple[str, ...] = ()  # the environment variables of the credentials
 
     def secret_encodings(self) -> tuple[str, ...]:
         """Return the forms in which a server may repeat a secret: plain, form, JSON, Basic."""
@@ -81,24 +80,21 @@ class ServerUrl:
 class TenantSettings:
     """Location of a tenant's API, and its limits. Times are in seconds."""
 
-    base_url: str  # empty where the issuer says it
-    token_url: str  # empty where there is an issuer
+    base_url: str  # empty if the issuer names it
+    token_url: str  # empty if there is an issuer
     rules_path: str
     queues_path: str
     page_size: int = 100
-    profile: Profile = DEFAULT_PROFILE  # what the tenant calls things and how it answers; its paths are those above
-    queues: ListedQueues = DEFAULT_PROFILE.queues
-    """How the list of queues is read: the profile's, or that of the platform's own."""
+    profile: Profile = DEFAULT_PROFILE  # names and responses; the paths above take precedence
+    queues: ListedQueues = DEFAULT_PROFILE.queues  # the profile's list, or the platform's
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0
     concurrency: int = 16
-    idempotency_keys: bool = False
-    """The server does a create once, however often it comes with the same Idempotency-Key."""
+    idempotency_keys: bool = False  # the server executes a create once per key
     allowed_hosts: frozenset[str] = frozenset()
-    issuer: str = ""
-    """Whose well-known documents say where tokens are issued and, without a `base_url`, where the API is."""
-    run_seconds: float = 900.0  # how long everything that one client does may take in all
-    patience_seconds: float = 90.0  # how long a server is waited for that was there and has gone away
+    issuer: str = ""  # names the token server and, without a `base_url`, the API
+    run_seconds: float = 900.0  # time limit of all calls of one client
+    patience_seconds: float = 90.0  # wait for a server that became unavailable
 
     @property
     def known_urls(self) -> tuple[str, ...]:

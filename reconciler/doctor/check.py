@@ -24,8 +24,7 @@ ReplyKind = Literal[
     "unreachable",
     "untrusted",
 ]
-"""json: any JSON. page: HTML. strange: JSON, and no list. denied: a success that says it is none. silent: no answer in
-time. broken: the connection broke. unreachable: there was none."""
+"""page: HTML. strange: JSON, but not a list. denied: a success status with a refusal. silent: a time-out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,7 @@ class ProbeReply:
     error_text: str = ""
     payload: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    clock_skew: float | None = None
-    """Seconds by which the server's clock is ahead of ours, where it says its time; known to a second."""
+    clock_skew: float | None = None  # seconds by which the server's clock is ahead, if it sends its time
     attempts: int = 1
 
     @property

@@ -15,18 +15,8 @@ from reconciler.cxone.auth import TenantLogin
 from reconciler.cxone.client import rule_path
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
-from reconciler.cxone.transport.request import (
-    ACCEPT_HEADERS,
-    LENIENT_DECODER,
-    ApiRequest,
-    ApiResponse,
-    NoResponseError,
-    NotSentError,
-    Transport,
-    UntrustedCertificateError,
-    describe_failure,
-)
 from reconciler.doctor.check import ProbeReply, ReplyKind
 from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.text.escape import sanitize
@@ -41,13 +31,13 @@ if TYPE_CHECKING:
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
-MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, where the tenant is not given less
+MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
     UnexpectedResponseError: "too-large",
-    UntrustedCertificateError: "untrusted",
-    NotSentError: "unreachable",
-    NoResponseError: "broken",
+    http.UntrustedCertificateError: "untrusted",
+    http.NotSentError: "unreachable",
+    http.NoResponseError: "broken",
 }
 _RETRYABLE_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 
@@ -75,7 +65,7 @@ class Probe:
 
     def __init__(
         self,
-        transport: Transport,
+        transport: http.Transport,
         tenant: TenantSettings,
         credentials: ClientCredentials,
         time: TimeSource,
@@ -121,13 +111,13 @@ class Probe:
 
     async def _get(self, path: str) -> ProbeReply:
         base = self._login.api_server
-        headers = {"Authorization": f"Bearer {await self._login.token()}", **ACCEPT_HEADERS}
-        reply, answer = await self._send(ApiRequest("GET", base, f"{base.path}{path}", headers))
+        headers = {"Authorization": f"Bearer {await self._login.token()}", **http.ACCEPT_HEADERS}
+        reply, answer = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
         if reply.is_good and answer is not None and self._mapper.is_refusal(answer):
             return replace(reply, kind="denied", error_text=self._login.explain_error(answer))
         return reply
 
-    async def _send_for_login(self, request: ApiRequest, _call: RequestKind) -> ApiResponse:
+    async def _send_for_login(self, request: http.ApiRequest, _call: RequestKind) -> http.ApiResponse:
         reply, answer = await self._send(request)
         if answer is None:
             raise UnreachableError(f"{reply.call}: {reply.error_text}")
@@ -137,7 +127,7 @@ class Probe:
             raise UnexpectedResponseError(f"{reply.call}: the answer is no JSON")
         return answer
 
-    async def _send(self, request: ApiRequest) -> tuple[ProbeReply, ApiResponse | None]:
+    async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
         for attempt in range(1, _TRIES + 1):
             reply, answer = await self._send_once(request, attempt)
             may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
@@ -152,16 +142,16 @@ class Probe:
             await self._time.sleep(wait)
         raise AssertionError("the last try returns")
 
-    async def _send_once(self, request: ApiRequest, attempt: int) -> tuple[ProbeReply, ApiResponse | None]:
+    async def _send_once(self, request: http.ApiRequest, attempt: int) -> tuple[ProbeReply, http.ApiResponse | None]:
         before = self._time.now()
         try:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
                 answer = await self._transport(request)
         except TimeoutError:
             return ProbeReply(call=request.call, kind="silent", attempts=attempt), None
-        except (NoResponseError, UnexpectedResponseError) as error:
+        except (http.NoResponseError, UnexpectedResponseError) as error:
             kind = next(kind for cause, kind in _FAILURE_KINDS.items() if isinstance(error, cause))
-            text = describe_failure(error)
+            text = http.describe_failure(error)
             return ProbeReply(call=request.call, kind=kind, error_text=text, attempts=attempt), None
         middle = before + (self._time.now() - before) / 2
         skew = None
@@ -169,13 +159,15 @@ class Probe:
             skew = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - middle.timestamp()
         return self._parse_reply(answer, skew, attempt)
 
-    def _parse_reply(self, answer: ApiResponse, skew: float | None, attempt: int) -> tuple[ProbeReply, ApiResponse]:
+    def _parse_reply(
+        self, answer: http.ApiResponse, skew: float | None, attempt: int
+    ) -> tuple[ProbeReply, http.ApiResponse]:
         text, kind = "", _reply_kind(answer)
         if kind == "redirect":
             with suppress(ValueError):  # of the location only the host: the rest may hold a session
                 text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
         elif kind == "json":
-            decoder = LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
+            decoder = http.LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
             try:
                 answer = answer._replace(payload=answer.json(decoder))
             except UnexpectedResponseError:
@@ -194,7 +186,7 @@ class Probe:
         ), answer
 
 
-def _reply_kind(answer: ApiResponse) -> ReplyKind:
+def _reply_kind(answer: http.ApiResponse) -> ReplyKind:
     if answer.status in _REDIRECTS:
         return "redirect"
     if not answer.content.strip():

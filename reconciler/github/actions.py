@@ -34,7 +34,7 @@ class WorkflowRun:
     repository: str  # owner/name
     id: int
     attempt: int
-    sha: str  # of a pull request its head, not the merge of it that GitHub makes up
+    sha: str  # for a pull request its head, not the merge commit
     event: str
     actor: str
     api: str
@@ -94,7 +94,7 @@ def _address(variables: Mapping[str, str], name: str, default: str) -> str:
     return address
 
 
-MAX_SUMMARY_BYTES: Final = 900_000  # bytes of summary: over 1 MiB GitHub drops all of it
+MAX_SUMMARY_BYTES: Final = 900_000  # bytes; GitHub drops a summary over 1 MiB
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class PlanReport:
     plan_id: str
     counts: dict[str, int]
     has_changes: bool
-    is_refused: bool  # whether something stands in the way: a conflict, or a guard
+    is_refused: bool  # by a conflict or a guard
     text: str
 
     @property

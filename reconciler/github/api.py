@@ -16,9 +16,9 @@ from reconciler.text.escape import sanitize
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_PAGES: Final = 100  # ten thousand comments: nobody reads such a pull request
+MAX_PAGES: Final = 100  # ten thousand comments
 _ATTEMPTS: Final = 4
-_MINUTE: Final = 60.0  # what GitHub asks for where a limit comes without a time
+_MINUTE: Final = 60.0  # for a rate limit without a time
 _MAX_RESPONSE_BYTES: Final = 16 << 20
 _MAX_MESSAGE: Final = 200
 _OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
@@ -69,8 +69,8 @@ class GitHub:
     repository: str
     token: str = field(repr=False)
     time: GitHubClock = field(default_factory=GitHubClock)
-    wait_budget: float = 120.0  # seconds that all waits together may take
-    exchange_timeout: float = 60.0  # seconds that one exchange may take
+    wait_budget: float = 120.0  # seconds of all waits together
+    exchange_timeout: float = 60.0  # seconds of one exchange
 
     def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
         """Return the JSON at a path of the API."""

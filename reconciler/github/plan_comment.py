@@ -95,7 +95,7 @@ def _when(run: WorkflowRun, now: datetime) -> str:
     return f"on {now:%Y-%m-%d at %H:%M} UTC by @{run.actor} ({run.link})."
 
 
-MAX_COMMENT: Final = 65_536  # characters that GitHub takes
+MAX_COMMENT: Final = 65_536  # characters, GitHub's limit
 _HEAD: Final = "<!-- cxroute:head -->"
 _HEAD_ENDS: Final = "<!-- cxroute:head ends -->"
 _STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
@@ -155,7 +155,7 @@ class DesiredComment:
     environment: str
     author: str
     state: CommentState
-    text: str  # A whole plan in Markdown, or the head alone
+    text: str  # a plan in Markdown, or only a header
 
 
 def compose_comment(desired: DesiredComment) -> str:

@@ -12,7 +12,7 @@ from reconciler.github.plan_comment import Comment, CreateComment, EditComment
 if TYPE_CHECKING:
     from reconciler.github import drift_issue, plan_comment
 
-BOT: Final = "github-actions[bot]"  # who the token of a workflow is
+BOT: Final = "github-actions[bot]"  # the login of a workflow's token
 _NO_ACCESS_STATUSES: Final = (403, 404)
 _EXISTS: Final = 422
 _COMMENTS: Final = "pull-requests: write"

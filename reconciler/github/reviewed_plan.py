@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 0x1
-_MAX_ENTRIES: Final = 1000  # entries of an archive that is looked into
+_MAX_ENTRIES: Final = 1000  # entries of an archive
 
 
 def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
 OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"
-"""The action, as this project's own workflows name it (docs/github.md says why that finding is passed over)."""
-UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # stands where nobody said where cxroute comes from
+"""The action in this project's own workflows (docs/github.md explains the ignored finding)."""
+UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # placeholder without --action
 _ACTION: Final = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(/[A-Za-z0-9._-]+)*@([0-9a-f]{40}|[0-9a-f]{64})"
 )
 _ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{_ACTION.pattern})$", re.MULTILINE)
-"""Where a workflow gets cxroute from; other actions have their version behind the hash."""
+"""The action of cxroute; other actions have their version behind the hash."""
 _HEAD: Final = "# Written by `cxroute init --github`, which writes it anew as long as nobody edits it: "
 _SIGNED: Final = re.compile(f"{_HEAD}([0-9a-f]{{16}})\n")
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
@@ -30,21 +30,26 @@ _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 class WorkflowSettings(NamedTuple):
     """Differences between repositories."""
 
-    action: str  # where cxroute comes from: OWNER/REPOSITORY@COMMIT
+    action: str  # OWNER/REPOSITORY@COMMIT
     manifests: str
-    variables: tuple[str, ...]  # that hold credentials; the secrets are named alike
+    variables: tuple[str, ...]  # variables of credentials, and names of the secrets
 
 
 def build_workflows(settings: WorkflowSettings) -> Iterator[tuple[str, str]]:
     """Yield each workflow's file name and text. Raises UsageError for invalid settings."""
     check_settings(settings)
     lines = [f"{name}: ${{{{ secrets.{name} }}}}" for name in settings.variables]
-    # To which other hosts secrets may go is said by whoever keeps the repository, never by a manifest.
+    # The repository's settings, and not a manifest, allow other hosts for secrets.
     credentials = "\n".join([*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"])
     for name in WORKFLOW_FILES:
         text = files("reconciler").joinpath("github", "templates", name).read_text(encoding="utf-8")
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
-        text = re.sub("^( *)@CREDENTIALS@", lambda found: _indent(credentials, found[1]), text, flags=re.MULTILINE)
+        text = re.sub(
+            "^( *)@CREDENTIALS@",
+            lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"),
+            text,
+            flags=re.MULTILINE,
+        )
         yield name, f"{_HEAD}{_digest(text)}\n{text}"
 
 
@@ -79,7 +84,3 @@ def check_settings(settings: WorkflowSettings) -> None:
 
 def _digest(text: str) -> str:
     return sha256(_ACTION_LINE.sub(r"\1", text).encode()).hexdigest()[:16]
-
-
-def _indent(text: str, indent: str) -> str:
-    return "\n".join(indent + line for line in text.split("\n"))

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
-MOST_FAILURES: Final = 4  # consecutive failures that open the circuit of a command, whichever requests they belong to
+MOST_FAILURES: Final = 4  # consecutive failures of any requests that open the circuit of a command
 MOST_FAST_FAILURES: Final = 5  # consecutive failures that open the circuit of the endpoint
-_WAITS: Final = (2.0, 4.0, 8.0, 15.0)  # seconds before each probe, give or take a quarter; the last one from then on
+_WAITS: Final = (2.0, 4.0, 8.0, 15.0)  # seconds before each probe, plus or minus a quarter; the last one repeats
 _WINDOW: Final = 20  # half of this many attempts, failed, open the circuit of the endpoint too
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 5.0
@@ -54,7 +54,7 @@ class FailedAttempt(NamedTuple):
 class CircuitBreaker(Protocol):
     """Decides whether requests of a client may be sent, from the outcome of earlier ones."""
 
-    probes: int  # how many probes were admitted
+    probes: int  # number of admitted probes
 
     @property
     def is_open(self) -> bool:
@@ -104,7 +104,7 @@ class WaitingBreaker:
 
     def record_failure(self, attempt: FailedAttempt, /) -> None:
         """Record a failure. Gives up on a server that never answered, and on one without a valid certificate."""
-        if attempt.cause is Cause.ERROR_STATUS:  # somebody is there to send it
+        if attempt.cause is Cause.ERROR_STATUS:  # the server is reachable
             self._answering.add(attempt.host)
             self._pacer.on_retry_after(attempt.retry_after, attempt.brief)
         self._failures += 1
@@ -153,7 +153,7 @@ class FailFastBreaker:
         self._failures = self.probes = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
         self._pause = self._until = 0.0
-        self.opened = 0  # how often the circuit opened
+        self.opened = 0  # times that the circuit opened
 
     @property
     def is_open(self) -> bool:

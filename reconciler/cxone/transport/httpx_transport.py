@@ -12,16 +12,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from reconciler.cxone.settings import ServerUrl, TenantSettings
-from reconciler.cxone.transport.request import (
-    ApiRequest,
-    ApiResponse,
-    NoResponseError,
-    NotSentError,
-    ResponseBody,
-    Transport,
-    UntrustedCertificateError,
-    describe_failure,
-)
+from reconciler.cxone.transport import request as exchange
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import read_certificates
 
@@ -96,39 +87,39 @@ def _protocol_error_text(error: BaseException | None) -> str:
     return "the answer is no HTTP" if isinstance(error, broken) else ""
 
 
-def transport_over(http_transport: httpx.AsyncBaseTransport) -> Transport:
+def transport_over(http_transport: httpx.AsyncBaseTransport) -> exchange.Transport:
     """Return a transport over an httpx client without cookies and environment variables."""
     http = httpx.AsyncClient(transport=http_transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    async def send(request: ApiRequest) -> ApiResponse:
+    async def send(request: exchange.ApiRequest) -> exchange.ApiResponse:
         headers, content = dict(request.headers), request.content or None
         http_request = http.build_request(request.method, request.url, headers=headers, content=content)
         try:
             return await _read_response(http, http_request, request.call)
         except CertificateConnectError as failure:
-            raise UntrustedCertificateError(describe_failure(failure)) from failure
+            raise exchange.UntrustedCertificateError(exchange.describe_failure(failure)) from failure
         except httpx.ConnectError as failure:
-            raise NotSentError(describe_failure(failure)) from failure
+            raise exchange.NotSentError(exchange.describe_failure(failure)) from failure
         except httpx.TransportError as failure:
             timed_out = isinstance(failure, httpx.TimeoutException)
-            text = "no answer in time" if timed_out else describe_failure(failure)
-            raise NoResponseError(text) from failure
+            text = "no answer in time" if timed_out else exchange.describe_failure(failure)
+            raise exchange.NoResponseError(text) from failure
 
     return send
 
 
-async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> ApiResponse:
+async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> exchange.ApiResponse:
     response = await http.send(request, stream=True, follow_redirects=False)
     try:
         if response.is_stream_consumed:  # a transport that had the whole answer in memory
-            return ApiResponse(call, response.status_code, response.headers, response.content)
-        body = ResponseBody(response.headers.get("content-encoding", ""))
+            return exchange.ApiResponse(call, response.status_code, response.headers, response.content)
+        body = exchange.ResponseBody(response.headers.get("content-encoding", ""))
         async for raw in response.aiter_raw():
             body.add(raw)
     finally:
         await response.aclose()
-    return ApiResponse(call, response.status_code, response.headers, body.content())
+    return exchange.ApiResponse(call, response.status_code, response.headers, body.content())
 
 
 def network_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:

@@ -33,19 +33,18 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractAsyncContextManager
 
-_BUCKET: Final = 10  # requests that a tenant is guessed to let in at once
-_RATE_MARGIN: Final = 0.995  # of the stated rate: timers are late by milliseconds, and what is late comes at once
-_JITTER: Final = 3  # permits of a tenant's bucket that are left alone
-_LIMIT_MARGIN: Final = 0.99  # of the limit that was found
-_LINEAR_GROWTH: Final = 0.001  # how much is added each second, as part of the rate that was found
+_BUCKET: Final = 10  # guess of the requests that a tenant accepts at once
+_RATE_MARGIN: Final = 0.995  # of the configured rate: late timers cause bursts
+_JITTER: Final = 3  # permits of a tenant's bucket that stay unused
+_LIMIT_MARGIN: Final = 0.99  # of the measured limit
+_LINEAR_GROWTH: Final = 0.001  # share of the measured rate that is added each second
 _DOUBLING_SECONDS: Final = 60.0  # seconds after which the cube alone has doubled that rate
-_MAX_DECREASE: Final = 0.25
-"""Of the rate before, that one decrease leaves: a window that is too short shows less than there is."""
-_MIN_RATE: Final = 1.0  # requests a second that are always tried
+_MAX_DECREASE: Final = 0.25  # share of the rate that one decrease leaves: a short window shows too little
+_MIN_RATE: Final = 1.0  # minimum requests a second
 _FLOOR: Final = 4.0  # requests a second below which slow start does not begin
 _MAX_WINDOWS: Final = 8
-_AGREEMENT: Final = 0.95  # of the highest limit: windows that show as much agree with it
-_MIN_AGREEING_WINDOWS: Final = 3  # windows that have to agree where none was long enough to empty the bucket
+_AGREEMENT: Final = 0.95  # share of the highest limit from which windows agree with it
+_MIN_AGREEING_WINDOWS: Final = 3  # if no window was long enough to empty the bucket
 _MAX_RECENT: Final = 1024
 
 
@@ -67,13 +66,10 @@ class AdaptiveRate:
         self._recent_sends: deque[float] = deque(maxlen=_MAX_RECENT)
         self._throttled_sends: list[float] = []
         self._windows: deque[_Window] = deque(maxlen=_MAX_WINDOWS)
-        self._previous_wait = (
-            math.inf
-        )  # seconds of the wait before this window: what arrived_at into the bucket meanwhile
+        self._previous_wait = math.inf  # seconds of the wait before this window, which filled the bucket
         self._lowered = False
-        self.empty_windows = 0  # windows in a row in which nothing was accepted, less what was accepted since
-        self.spare_permits = 0
-        """Requests that the tenant is likely to let in at once after a wait, with some left for jitter."""
+        self.empty_windows = 0  # windows in a row without an accepted request, less requests accepted since
+        self.spare_permits = 0  # requests that the tenant likely accepts at once after a wait
         self._share = 1.0
 
     def set_share(self, share: float) -> None:
@@ -101,7 +97,7 @@ class AdaptiveRate:
 
     def on_accepted(self, sent_at: float) -> None:
         """Record an accepted request."""
-        if self.empty_windows:  # at so slow a rate the bucket stays full: what is counted begins anew
+        if self.empty_windows:  # at so slow a rate the bucket stays full: restart the count
             self.empty_windows -= 1
             self._count = 0
         if sent_at >= self._window_start:
@@ -137,7 +133,10 @@ class AdaptiveRate:
     def _adjust_rate(self, used: float) -> None:
         """Set the rate after `used`: to the limit of most windows; if most have none, to twice as much."""
         last = max(self._throttled_sends)
-        count, seconds = self._count - sum(sent > last for sent in self._recent_sends) + 1, last - self._window_start
+        count, seconds = (
+            self._count - sum(sent_at > last for sent_at in self._recent_sends) + 1,
+            last - self._window_start,
+        )
         # The lowest limit that explains the count: with a full bucket, or with the permits of the last wait.
         from_bucket = (count - _BUCKET) / seconds if seconds > 0 else 0.0
         since_wait = self._previous_wait + seconds
@@ -163,8 +162,8 @@ MAX_WAIT: Final = 120.0
 _BASE_RETRY_BUDGET: Final = 20
 _FIRST_BACKOFF: Final = 0.5
 _MAX_RETRY_AFTER: Final = 86_400.0
-_MAX_CATCH_UP: Final = 8  # calls that may go out at once because they are late; a tenant is likely to take ten
-_TIMER_TOLERANCE: Final = 1e-6  # seconds that no timer is set for: it may go off so much too early
+_MAX_CATCH_UP: Final = 8  # late calls that may be sent at once; a tenant likely accepts ten
+_TIMER_TOLERANCE: Final = 1e-6  # seconds: timers may fire too early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,23 +213,19 @@ class RateLimiter:
 
         A tenant that answers only 429 is retried for `patience` seconds, and through four 429s at the least.
         """
-        self._time = time
+        self._time, self._patience, self.on_wait = time, patience, on_wait
         self._rate = AdaptiveRate(rate)
-        self._next_send_at = -math.inf
-        self._paused_until = self._resumed_at = -math.inf
+        self._next_send_at = self._paused_until = self._resumed_at = -math.inf
         self._queue_lock = asyncio.Lock()
         self._free_slots = concurrency
         self._slot_released = asyncio.Event()
-        self._slot_free_since = -math.inf  # when there was a place again, after a time when there was none
+        self._slot_free_since = -math.inf  # when a slot became free after a time without one
         self._waiting_calls = 0
         self._run_deadline = time.clock() + run_seconds
         self.requests = self.retries = 0
-        self.throttled_retries = 0
-        """Of the retries, those after a 429: they follow at the tenant's own word, and take nothing from the budget."""
-        self._patience = patience
-        self.on_wait = on_wait
-        self._throttled_since = math.inf  # since when 429s alone have come
-        self.throttled = 0  # answers that said it was too fast
+        self.throttled_retries = 0  # retries after a 429, which do not use the budget
+        self._throttled_since = math.inf  # start of the current series of 429s
+        self.throttled = 0  # number of 429s
         self._catch_up_calls = float(_MAX_CATCH_UP)
 
     def set_share(self, share: float) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.transport.rate_limiter import TimeSource
     from reconciler.manifest.kinds.profile import Errors
 
-MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024  # bytes of an answer, decoded. A page of 100 rules has about 50,000.
+MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024  # bytes, decoded; a page of 100 rules has about 50,000
 
 ACCEPT_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
@@ -121,10 +121,7 @@ class ApiResponse(NamedTuple):
 
 
 Transport = Callable[[ApiRequest], Awaitable[ApiResponse]]
-"""Sends one request and reads its answer; follows nothing, repeats nothing, sets no time of its own.
-
-Raises NotSentError, NoResponseError and UnexpectedResponseError.
-"""
+"""Sends one request, without redirects, retries and time-outs; raises NoResponseError and UnexpectedResponseError."""
 
 _DEFAULT_MESSAGE_PATHS: Final = ("errors[].message", "error", "error_description", "message")
 _MAX_MESSAGES: Final = 3
@@ -136,7 +133,7 @@ def _join_messages(payload: object, paths: Iterable[str]) -> str:
 
 
 LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
-"""For a token, which nobody shows or sends back: a life of 1e999 seconds is merely long."""
+"""For a token response, which is not shown or sent back: a lifetime of 1e999 seconds is merely long."""
 
 
 async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: float, time: TimeSource) -> ApiResponse:

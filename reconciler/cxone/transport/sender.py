@@ -10,21 +10,8 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.circuit_breaker import Admission, Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
-from reconciler.cxone.transport.request import (
-    ACCEPT_HEADERS,
-    LENIENT_DECODER,
-    ApiRequest,
-    ApiResponse,
-    MalformedResponseError,
-    NoResponseError,
-    NotSentError,
-    Transport,
-    UntrustedCertificateError,
-    describe_failure,
-    reject_redirect,
-    send_with_timeout,
-)
 from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedResponseError, UnreachableError
 from reconciler.text.strict_json import STRICT_DECODER
 
@@ -39,12 +26,12 @@ class RequestKind(Enum):
     """The kind of a request decides whether it may be repeated, and what its response must hold."""
 
     READ = auto()
-    PAGE = auto()  # a read; where status 204 says that there is nothing, the answer holds nothing
+    PAGE = auto()  # a read; empty with status 204
     TOKEN = auto()
-    WRITE = auto()  # the answer is what was written
-    DELETE = auto()  # the answer holds nothing
-    MERGE = auto()  # the same values may be written again; the answer may hold nothing
-    SIGNAL = auto()  # it must not come again; the answer may hold nothing
+    WRITE = auto()  # the answer holds the new rule
+    DELETE = auto()  # the answer is empty
+    MERGE = auto()  # repeatable; the answer may be empty
+    SIGNAL = auto()  # not repeatable; the answer may be empty
 
     @property
     def is_repeatable(self) -> bool:
@@ -60,8 +47,7 @@ class Deadline:
     request_sent: bool = False
 
 
-CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", default=None)
-"""Of this task; a command's calls have none but the time for each and for the whole run."""
+CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", default=None)  # of this task
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +59,19 @@ class _Failure:
     throttled: bool = False
 
 
+_Result = http.ApiResponse | _Failure
+
+
 class RetryingSender:
     """Sends the requests of one client, which share a rate limiter, a retry budget and a circuit breaker."""
 
     def __init__(
         self,
-        transport: Transport,
+        transport: http.Transport,
         tenant: TenantSettings,
         rate_limiter: RateLimiter,
         time: TimeSource,
-        explain: Callable[[ApiResponse], str],
+        explain: Callable[[http.ApiResponse], str],
         circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
         """`explain` returns a displayable text for an error response."""
@@ -91,7 +80,7 @@ class RetryingSender:
         self._explain = explain
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
-    async def send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
+    async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
         """Return the response, whatever its status except 429 and 5xx; that of a success has its JSON parsed.
 
         A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
@@ -101,11 +90,11 @@ class RetryingSender:
         while True:
             self._rate_limiter.check_time_limit()
             result = await self._send_when_admitted(request, kind)
-            if isinstance(result, ApiResponse):
+            if isinstance(result, http.ApiResponse):
                 return result
             if result is not None:
                 since = min(since, self._time.clock())
-                times[result.throttled] += not self.circuit.is_open  # else it was not this request that failed
+                times[result.throttled] += not self.circuit.is_open  # else another request failed
                 await self._wait_before_retry(result, times[result.throttled], since)
 
     async def _wait_before_retry(self, failure: _Failure, attempt: int, since: float) -> None:
@@ -122,52 +111,52 @@ class RetryingSender:
         limiter.throttled_retries += failure.throttled
         if failure.throttled:
             return
-        if not self.circuit.is_open:  # it tells its own waits
+        if not self.circuit.is_open:  # it reports its own waits
             text = f"waiting for the tenant: {failure.summary}, attempt {attempt + 1} in {math.ceil(wait)} s"
             limiter.on_wait(failure.summary, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
-    async def _send_when_admitted(self, request: ApiRequest, kind: RequestKind) -> ApiResponse | _Failure | None:
+    async def _send_when_admitted(self, request: http.ApiRequest, kind: RequestKind) -> _Result | None:
         """Send an admitted request; None if it was not sent, or only as a probe that failed."""
         async with self.circuit.admit() as admission:
             budget = CURRENT_DEADLINE.get()
-            sent = await self._rate_limiter.acquire(budget.expires_at if budget else math.inf)
+            sent_at = await self._rate_limiter.acquire(budget.expires_at if budget else math.inf)
             try:
                 if admission is not Admission.REQUEST:
-                    return await self._probe(request, kind, sent, admission)
-                return None if self.circuit.is_open else await self._attempt(request, kind, sent)
+                    return await self._probe(request, kind, sent_at, admission)
+                return None if self.circuit.is_open else await self._attempt(request, kind, sent_at)
             finally:
                 self._rate_limiter.release()
 
     async def _probe(
-        self, request: ApiRequest, kind: RequestKind, sent: float, admission: Admission
-    ) -> ApiResponse | _Failure | None:
+        self, request: http.ApiRequest, kind: RequestKind, sent_at: float, admission: Admission
+    ) -> _Result | None:
         """Probe an unavailable server. In place of a write, which could be lost there, a read is sent."""
         if kind.is_repeatable:
-            result = await self._attempt(request, kind, sent)
-            return None if admission is Admission.PROBE and not isinstance(result, ApiResponse) else result
-        headers = {**ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
+            result = await self._attempt(request, kind, sent_at)
+            return None if admission is Admission.PROBE and not isinstance(result, http.ApiResponse) else result
+        headers = {**http.ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
         path, _, _ = request.target.partition("?")
         read = request._replace(method="GET", target=path, headers=headers, content=b"")
-        await self._attempt(read, RequestKind.READ, sent)
+        await self._attempt(read, RequestKind.READ, sent_at)
         return None
 
-    async def _attempt(self, request: ApiRequest, kind: RequestKind, sent: float) -> ApiResponse | _Failure:
+    async def _attempt(self, request: http.ApiRequest, kind: RequestKind, sent_at: float) -> _Result:
         """Send a request once. Raises errors that repeating would not change."""
         call, host = request.call, request.server.host
         self._rate_limiter.requests += 1
         try:
             seconds = self._attempt_timeout()
             if seconds == math.inf:
-                response = reject_redirect(await self._transport(request))
+                response = http.reject_redirect(await self._transport(request))
             else:
-                response = await send_with_timeout(self._transport, request, seconds, self._time)
-        except NotSentError as failure:
-            unreachable = UnreachableError(f"{host} cannot be reached: {describe_failure(failure)}")
-            cause = Cause.UNTRUSTED if isinstance(failure, UntrustedCertificateError) else Cause.NO_ANSWER
+                response = await http.send_with_timeout(self._transport, request, seconds, self._time)
+        except http.NotSentError as failure:
+            unreachable = UnreachableError(f"{host} cannot be reached: {http.describe_failure(failure)}")
+            cause = Cause.UNTRUSTED if isinstance(failure, http.UntrustedCertificateError) else Cause.NO_ANSWER
             return self._failed(host, unreachable, f"{host} cannot be reached", cause)
-        except (NoResponseError, TimeoutError) as failure:
-            error = _no_response_error(call, describe_failure(failure), kind)
+        except (http.NoResponseError, TimeoutError) as failure:
+            error = _no_response_error(call, http.describe_failure(failure), kind)
             return self._failed(host, error, f"no answer to {call}", Cause.NO_ANSWER)
         except CancelledError:
             if CURRENT_DEADLINE.get() is not None:  # so the server exceeded the deadline
@@ -178,8 +167,8 @@ class RetryingSender:
             raise
         except UnexpectedResponseError as failure:
             raise _unusable_response_error(f"{call}: {failure}", kind) from failure
-        failed = None if response.is_success else self._classify_failure(response, host, kind, sent)
-        return failed or self._parse_response(response, kind, host, sent)
+        failed = None if response.is_success else self._classify_failure(response, host, kind, sent_at)
+        return failed or self._parse_response(response, kind, host, sent_at)
 
     def _failed(
         self, host: str, error: ApiError, summary: str, cause: Cause, retry_after: str | None = None
@@ -187,11 +176,13 @@ class RetryingSender:
         self.circuit.record_failure(FailedAttempt(host, error, summary, cause, retry_after))
         return _Failure(error, summary)
 
-    def _classify_failure(self, answer: ApiResponse, host: str, kind: RequestKind, sent: float) -> _Failure | None:
+    def _classify_failure(
+        self, answer: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
+    ) -> _Failure | None:
         call, retry_after = answer.call, answer.headers.get("retry-after")
         if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
-            self._rate_limiter.on_throttle(sent, retry_after)
+            self._rate_limiter.on_throttle(sent_at, retry_after)
             error = OverloadedError(f"{call}: the tenant says that this is too fast (429)")
             return _Failure(error, "429", throttled=True)
         if not _is_server_failure(answer.status):
@@ -207,21 +198,21 @@ class RetryingSender:
         budget.request_sent = True
         return self._timeout_seconds if self._time.clock() + self._timeout_seconds < budget.expires_at else math.inf
 
-    def _parse_response(self, answer: ApiResponse, kind: RequestKind, host: str, sent: float) -> ApiResponse | _Failure:
+    def _parse_response(self, answer: http.ApiResponse, kind: RequestKind, host: str, sent_at: float) -> _Result:
         is_token = kind is RequestKind.TOKEN
         if answer.is_success and kind is RequestKind.DELETE and answer.is_html():
             raise _unusable_response_error(f"{answer.call}: a web page (status {answer.status})", kind)
         try:
             if answer.is_success and not _may_be_empty(kind, answer):
-                answer = answer._replace(payload=answer.json(LENIENT_DECODER if is_token else STRICT_DECODER))
+                answer = answer._replace(payload=answer.json(http.LENIENT_DECODER if is_token else STRICT_DECODER))
         except UnexpectedResponseError as error:
             is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (is_token and answer.starts_like_object())
-            if isinstance(error, MalformedResponseError) and is_read:
+            if isinstance(error, http.MalformedResponseError) and is_read:
                 return _Failure(error, f"an unusable answer to {answer.call}")
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
         if not is_token:  # tenants count tokens apart, if at all
-            self._rate_limiter.on_accepted(sent)
+            self._rate_limiter.on_accepted(sent_at)
         return answer
 
 
@@ -231,7 +222,7 @@ def _is_server_failure(status: int) -> bool:
     return failed or status == HTTPStatus.REQUEST_TIMEOUT
 
 
-def _may_be_empty(kind: RequestKind, answer: ApiResponse) -> bool:
+def _may_be_empty(kind: RequestKind, answer: http.ApiResponse) -> bool:
     if kind is RequestKind.PAGE:
         return answer.status == HTTPStatus.NO_CONTENT
     return kind is RequestKind.DELETE or (not answer.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
