@@ -29,6 +29,7 @@ _MAX_LIFETIME: Final = 86_400.0
 _MAX_TOKEN: Final = 64 * 1024  # characters; servers refuse longer headers
 _TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+_ANY_VARIABLES: Final = "the credentials' variables"
 _KEY: Final = ("accessKeyId", "accessKeySecret")
 
 
@@ -120,10 +121,8 @@ def _request(server: ServerUrl, headers: dict[str, str], text: str) -> ApiReques
 def credentials_error(credentials: ClientCredentials, explanation: str) -> errors.CredentialsError:
     """Return the error for refused credentials; it names their variables and no value."""
     names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
-    variables = ", ".join(credentials.variables) or "the credentials' variables"
-    return errors.CredentialsError(
-        f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation}); check {variables}"
-    )
+    text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation})"
+    return errors.CredentialsError(f"{text}; check {', '.join(credentials.variables) or _ANY_VARIABLES}")
 
 
 _REJECTED_STATUSES: Final = (400, 401, 403)

@@ -100,6 +100,9 @@ class ReadingClient:
         self._login = TenantLogin(tenant, credentials, self._send, time.clock)
         self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, self._login.explain_error)
 
+    async def _send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
+        return await self._sender.send(request, kind)
+
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError for an unproven list."""
         endpoint = rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server)
@@ -141,11 +144,8 @@ class ReadingClient:
         token = await self._login.token()
         server = self._login.api_server
         for attempt in (1, 2):
-            fields = {
-                "Authorization": f"Bearer {token}",
-                **(_JSON_HEADERS if content else ACCEPT_HEADERS),
-                **(headers or {}),
-            }
+            fields = _JSON_HEADERS if content else ACCEPT_HEADERS
+            fields = {"Authorization": f"Bearer {token}", **fields, **(headers or {})}
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
             response = await self._sender.send(request, _REQUEST_KINDS.get(call, RequestKind.WRITE))
             if response.status != HTTPStatus.UNAUTHORIZED:
@@ -161,9 +161,6 @@ class ReadingClient:
         if response.status == HTTPStatus.FORBIDDEN:
             raise errors.ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({why})")
         raise _refusal_error(call, response.status, why)
-
-    async def _send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
-        return await self._sender.send(request, kind)
 
 
 class WritingClient(ReadingClient):
@@ -206,9 +203,8 @@ class WritingClient(ReadingClient):
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
         except errors.UnexpectedResponseError as error:  # so it is open what was written
-            raise errors.AmbiguousWriteError(
-                f"the write was answered with status {response.status}, but {error}"
-            ) from error
+            text = f"the write was answered with status {response.status}, but {error}"
+            raise errors.AmbiguousWriteError(text) from error
 
 
 def _if_match(read: FetchedRule) -> dict[str, str]:

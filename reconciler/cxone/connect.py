@@ -54,9 +54,8 @@ async def open_client(
     from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
 
     async with network_transport(tenant, proxy, ca_file) as http_transport:
-        yield ReadingClient(
-            read_only_transport(redacted(transport_over(http_transport)), tenant), tenant, credentials, REAL_TIME
-        )
+        fence = read_only_transport(redacted(transport_over(http_transport)), tenant)
+        yield ReadingClient(fence, tenant, credentials, REAL_TIME)
 
 
 @asynccontextmanager

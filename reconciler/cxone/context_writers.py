@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from pydantic_core import to_json
@@ -27,13 +27,6 @@ _PATHS: Final = {
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",
 }
 _FIELD_ERROR_STATUSES: Final = (200, 400, 422)  # a profile may define a refusal with status 200
-
-
-class ContextWriter(Protocol):
-    """A way to write attributes."""
-
-    def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        """Write the attributes of the conversation at the path."""
 
 
 class InteractionWriter:
@@ -72,6 +65,7 @@ class SignalWriter:
         return call("signal", f"{path}?{'&'.join(values)}", b"")
 
 
+ContextWriter = InteractionWriter | CustomFieldsWriter | SignalWriter
 INTERACTION_WRITER: Final = InteractionWriter()
 
 

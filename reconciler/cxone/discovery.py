@@ -68,9 +68,8 @@ class Discovery:
         target = f"{issuer.path}{_CXONE}?{urlencode({'tenantId': identity.tenant})}"
         request = ApiRequest("GET", issuer, target, ACCEPT_HEADERS)
         document = await self._fetch_document(request, "give api.baseUrl to do without it")
-        return _check_server(
-            _require_text(document, "api_endpoint", _CXONE).rstrip("/"), _CXONE, "api_endpoint", self._tenant
-        )
+        url = _require_text(document, "api_endpoint", _CXONE).rstrip("/")
+        return _check_server(url, _CXONE, "api_endpoint", self._tenant)
 
     async def _fetch_document(self, request: ApiRequest, advice: str) -> object:
         answer = await self._send(request, RequestKind.READ)
@@ -120,9 +119,8 @@ def _server_objection(url: str, tenant: TenantSettings) -> str:
     ports = (_HTTPS, issuer.port) if server.host == issuer.host else (_HTTPS,)
     if not is_loopback(server.host) and server.port not in ports:
         return f"{server.authority} has a port of its own; only {issuer.host} may, the port of api.issuer"
-    return (
-        "" if _PATH.fullmatch(server.path) else f"{server.path[:100]!r} is no path that can be asked for as it stands"
-    )
+    path = server.path
+    return "" if _PATH.fullmatch(path) else f"{path[:100]!r} is no path that can be asked for as it stands"
 
 
 def parse_identity(id_token: object) -> Identity:

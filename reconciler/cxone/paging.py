@@ -200,9 +200,9 @@ def rules_endpoint(tenant: TenantSettings, mapper: ProfileMapper, server: Callab
 
 def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of queues."""
-    path, profile = tenant.queues_path, tenant.queues
+    profile, size = tenant.queues, tenant.page_size
     return ListEndpoint(
-        "queues", path, profile, tenant.page_size, server, lambda entry: canonical_queue(entry, profile)
+        "queues", tenant.queues_path, profile, size, server, lambda entry: canonical_queue(entry, profile)
     )
 
 

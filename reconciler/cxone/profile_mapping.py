@@ -185,8 +185,5 @@ def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[s
         raise UnexpectedResponseError(f"a queue in the answer has no text `{list_profile.name}`")
     if not isinstance(active, bool):
         raise UnexpectedResponseError(f"a queue in the answer has a `{list_profile.active}` that is not true or false")
-    return {
-        "id": id_from_number(queue_id) if list_profile.ids == "number" else queue_id,
-        "name": name,
-        "active": active,
-    }
+    queue_id = id_from_number(queue_id) if list_profile.ids == "number" else queue_id
+    return {"id": queue_id, "name": name, "active": active}

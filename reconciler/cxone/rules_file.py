@@ -55,17 +55,12 @@ def parse_rules_file(data: bytes, name: str) -> RulesFile:
         if count > 1:
             raise UsageError(f"{name}: two rules have the id {rule_id[:64]!r}")
     queues = content.get("queues") if isinstance(content, dict) else None
-    lists_queues = isinstance(queues, list)
-    pairs = [
-        (target.get("queueId"), target.get("queueName")) for rule in rules for target in rule.raw.get("targets") or ()
-    ]
-    pairs += (
-        [(queue.get("id"), queue.get("name")) for queue in queues or () if isinstance(queue, dict)]
-        if lists_queues
-        else []
-    )
+    targets = (target for rule in rules for target in rule.raw.get("targets") or ())
+    pairs = [(target.get("queueId"), target.get("queueName")) for target in targets]
+    if isinstance(queues, list):
+        pairs += [(queue.get("id"), queue.get("name")) for queue in queues if isinstance(queue, dict)]
     names = {queue: name for queue, name in pairs if isinstance(queue, str) and isinstance(name, str)}
-    return RulesFile(rules, names, lists_queues)
+    return RulesFile(rules, names, isinstance(queues, list))
 
 
 def _find_rules(content: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSON

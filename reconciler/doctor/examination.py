@@ -138,15 +138,12 @@ class Examination:
             self.lines.append(findings.check_etag(reply.headers.get("etag")))
         return rules
 
-    def _check_queues(
-        self, rules: list[LiveRule], page: FirstPage | None, expected: Callable[[], Sequence[str]]
-    ) -> None:
+    def _check_queues(self, rules: list[LiveRule], page: FirstPage | None, names: Callable[[], Sequence[str]]) -> None:
         """Add lines on missing queues, if all queues are in one page."""
-        if page is None or not page.is_complete:
-            return
-        try:
-            queues = page.queues
-        except UnexpectedResponseError as error:
-            self._add("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
-            return
-        self.lines.extend(findings.check_queues(rules, queues, expected()))
+        if page is not None and page.is_complete:
+            try:
+                queues = page.queues
+            except UnexpectedResponseError as error:
+                self._add("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
+            else:
+                self.lines.extend(findings.check_queues(rules, queues, names()))

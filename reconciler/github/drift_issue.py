@@ -83,9 +83,8 @@ def difference_digest(plan: Mapping[str, Any]) -> str:
 def decide_issues(issues: Iterable[Issue], observation: DriftObservation) -> Sequence[IssueDecision]:
     """Return the decisions. Of several issues with this author the oldest is edited; all are closed in the end."""
     first_line = _first_line(observation.environment)
-    mine = sorted(
-        issue for issue in issues if issue.author == observation.author and _lines(issue.body)[0] == first_line
-    )
+    own = (issue for issue in issues if issue.author == observation.author)
+    mine = sorted(issue for issue in own if _lines(issue.body)[0] == first_line)
     if not observation.difference:
         closed = [CloseIssue(issue.number, f"No drift since {observation.when}.") for issue in mine]
         return closed or [SkipIssue("there is no drift, and no open issue that says otherwise")]

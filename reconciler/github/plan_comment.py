@@ -46,9 +46,8 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
     if report.get("converged") is True and not missing:
         text = "**Applied**" if total else "**Nothing was left to apply**"
         return _header("NOTE", f"{text} {_when(run, now)}")._replace(applied=True)
-    lines = [
-        f"- {code_span(str(outcome.get('address')))} {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]
-    ]
+    listed = [(code_span(str(outcome.get("address"))), _outcome_text(outcome)) for outcome in missing[:_MAX_LISTED]]
+    lines = [f"- {address} {text}" for address, text in listed]
     lines += [f"- and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
     lines = lines or ["Read again, the tenant still differs from the manifests."]
     advice = "What is left is part of the reviewed plan: run it again to go on."
@@ -199,10 +198,8 @@ def parse_state(body: str) -> CommentState | None:
     sha, plan = state.get("sha"), state.get("plan")
     if not all(isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan)):
         return None
-    is_applied = state.get("applied") is True
-    return CommentState(
-        run=state["run"], attempt=state["attempt"], sha=state["sha"], plan=state["plan"], applied=is_applied
-    )
+    applied = state.get("applied") is True
+    return CommentState(run=state["run"], attempt=state["attempt"], sha=str(sha), plan=str(plan), applied=applied)
 
 
 def _decide(

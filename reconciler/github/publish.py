@@ -53,9 +53,8 @@ def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDec
 
 def list_open_issues(github: GitHub) -> list[Issue]:
     """Return the open issues on drift, by any author."""
-    listed = github.pages(
-        f"/issues?state=open&labels={LABEL}&per_page=100", Purpose("list the issues about drift", _ISSUES)
-    )
+    purpose = Purpose("list the issues about drift", _ISSUES)
+    listed = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
     issues = [issue for issue in listed if "pull_request" not in issue]
     return [
         Issue(int(issue.get("number") or 0), *_author_and_body(issue))

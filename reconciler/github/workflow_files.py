@@ -24,6 +24,7 @@ _ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{
 _HEAD: Final = "# Written by `cxroute init --github`, which writes it anew as long as nobody edits it: "
 _SIGNED: Final = re.compile(f"{_HEAD}([0-9a-f]{{16}})\n")
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_CREDENTIALS: Final = re.compile("^( *)@CREDENTIALS@", re.MULTILINE)
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 
 
@@ -44,12 +45,7 @@ def build_workflows(settings: WorkflowSettings) -> Iterator[tuple[str, str]]:
     for name in WORKFLOW_FILES:
         text = files("reconciler").joinpath("github", "templates", name).read_text(encoding="utf-8")
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
-        text = re.sub(
-            "^( *)@CREDENTIALS@",
-            lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"),
-            text,
-            flags=re.MULTILINE,
-        )
+        text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
         yield name, f"{_HEAD}{_digest(text)}\n{text}"
 
 

@@ -7,13 +7,12 @@ import math
 from collections import deque
 from contextlib import asynccontextmanager
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.errors import ApiError, OverloadedError, RetryLaterError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
 
     from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
@@ -49,29 +48,6 @@ class FailedAttempt(NamedTuple):
     brief: str
     cause: Cause
     retry_after: str | None = None
-
-
-class CircuitBreaker(Protocol):
-    """Decides whether requests of a client may be sent, from the outcome of earlier ones."""
-
-    probes: int  # number of admitted probes
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the server counts as unavailable."""
-
-    @property
-    def gave_up(self) -> bool:
-        """Return whether failed requests are not repeated."""
-
-    def admit(self) -> AbstractAsyncContextManager[Admission]:
-        """Admit a request, for as long as the context lasts. Raises ApiError if it may not be sent."""
-
-    def record_answer(self, host: str, /) -> None:
-        """Record a good answer, which closes the circuit."""
-
-    def record_failure(self, attempt: FailedAttempt, /) -> None:
-        """Record a failed attempt."""
 
 
 class WaitingBreaker:
@@ -197,3 +173,7 @@ class FailFastBreaker:
     def _wait(self, pause: float) -> None:
         self._pause = pause
         self._until = self._time.clock() + pause * (0.75 + self._time.random() / 4)
+
+
+CircuitBreaker = WaitingBreaker | FailFastBreaker
+"""It decides whether requests of a client may be sent, from the outcome of earlier ones."""

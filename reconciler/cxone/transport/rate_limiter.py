@@ -22,15 +22,16 @@ import math
 import random
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.errors import OverloadedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
     from contextlib import AbstractAsyncContextManager
 
 _BUCKET: Final = 10  # guess of the requests that a tenant accepts at once
@@ -133,10 +134,8 @@ class AdaptiveRate:
     def _adjust_rate(self, used: float) -> None:
         """Set the rate after `used`: to the limit of most windows; if most have none, to twice as much."""
         last = max(self._throttled_sends)
-        count, seconds = (
-            self._count - sum(sent_at > last for sent_at in self._recent_sends) + 1,
-            last - self._window_start,
-        )
+        seconds = last - self._window_start
+        count = self._count - sum(sent_at > last for sent_at in self._recent_sends) + 1
         # The lowest limit that explains the count: with a full bucket, or with the permits of the last wait.
         from_bucket = (count - _BUCKET) / seconds if seconds > 0 else 0.0
         since_wait = self._previous_wait + seconds
@@ -177,11 +176,8 @@ class TimeSource:
     now: Callable[[], datetime]
 
 
-class WaitCallback(Protocol):
-    """Receives each wait: a short `reason`, a `text` for display, and its seconds in all."""
-
-    def __call__(self, reason: str, text: str, seconds: float, /) -> object:
-        """Receive a wait."""
+WaitCallback = Callable[[str, str, float], object]
+"""Receives each wait: a short reason, a text for display, and its seconds in all."""
 
 
 def ignore_wait(_reason: str, _text: str, _seconds: float, /) -> None:

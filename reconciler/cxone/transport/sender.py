@@ -177,18 +177,18 @@ class RetryingSender:
         return _Failure(error, summary)
 
     def _classify_failure(
-        self, answer: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
+        self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
     ) -> _Failure | None:
-        call, retry_after = answer.call, answer.headers.get("retry-after")
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        call, retry_after = reply.call, reply.headers.get("retry-after")
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
             self._rate_limiter.on_throttle(sent_at, retry_after)
             error = OverloadedError(f"{call}: the tenant says that this is too fast (429)")
             return _Failure(error, "429", throttled=True)
-        if not _is_server_failure(answer.status):
+        if not _is_server_failure(reply.status):
             return None
-        failure = _no_response_error(call, f"status {answer.status}, {self._explain(answer)}", kind)
-        return self._failed(host, failure, f"HTTP {answer.status} from {call}", Cause.ERROR_STATUS, retry_after)
+        failure = _no_response_error(call, f"status {reply.status}, {self._explain(reply)}", kind)
+        return self._failed(host, failure, f"HTTP {reply.status} from {call}", Cause.ERROR_STATUS, retry_after)
 
     def _attempt_timeout(self) -> float:
         """Return the time-out of one attempt; infinite if its task ends earlier."""
@@ -198,22 +198,22 @@ class RetryingSender:
         budget.request_sent = True
         return self._timeout_seconds if self._time.clock() + self._timeout_seconds < budget.expires_at else math.inf
 
-    def _parse_response(self, answer: http.ApiResponse, kind: RequestKind, host: str, sent_at: float) -> _Result:
+    def _parse_response(self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float) -> _Result:
         is_token = kind is RequestKind.TOKEN
-        if answer.is_success and kind is RequestKind.DELETE and answer.is_html():
-            raise _unusable_response_error(f"{answer.call}: a web page (status {answer.status})", kind)
+        if reply.is_success and kind is RequestKind.DELETE and reply.is_html():
+            raise _unusable_response_error(f"{reply.call}: a web page (status {reply.status})", kind)
         try:
-            if answer.is_success and not _may_be_empty(kind, answer):
-                answer = answer._replace(payload=answer.json(http.LENIENT_DECODER if is_token else STRICT_DECODER))
+            if reply.is_success and not _may_be_empty(kind, reply):
+                reply = reply._replace(payload=reply.json(http.LENIENT_DECODER if is_token else STRICT_DECODER))
         except UnexpectedResponseError as error:
-            is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (is_token and answer.starts_like_object())
+            is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (is_token and reply.starts_like_object())
             if isinstance(error, http.MalformedResponseError) and is_read:
-                return _Failure(error, f"an unusable answer to {answer.call}")
+                return _Failure(error, f"an unusable reply to {reply.call}")
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
         if not is_token:  # tenants count tokens apart, if at all
             self._rate_limiter.on_accepted(sent_at)
-        return answer
+        return reply
 
 
 def _is_server_failure(status: int) -> bool:
