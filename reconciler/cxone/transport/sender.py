@@ -208,7 +208,7 @@ class RetryingSender:
         except UnexpectedResponseError as error:
             is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (is_token and reply.starts_like_object())
             if isinstance(error, http.MalformedResponseError) and is_read:
-                return _Failure(error, f"an unusable reply to {reply.call}")
+                return _Failure(error, f"an unusable answer to {reply.call}")
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
         if not is_token:  # tenants count tokens apart, if at all
