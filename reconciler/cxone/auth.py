@@ -1,65 +1,57 @@
-"""How a client gets in: a token, shared by all its calls, and the server that the token is for.
-
-The access token: one request for however many callers, used until a minute before it expires.
-"""
+"""Login at a tenant: one access token for all callers, used until a minute before it expires, and the API's server."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import math
+import re
 from base64 import b64encode
 from collections import deque
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlencode
 
+from reconciler import errors
 from reconciler.cxone.discovery import Discovery, parse_identity
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import RequestKind
-from reconciler.errors import (
-    ApiError,
-    CredentialsError,
-    UnexpectedResponseError,
-    UnreachableError,
-    UnsupportedCallError,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from reconciler.cxone.discovery import SendRequest
 
-
 _RENEWAL_MARGIN: Final = 60.0
 _DEFAULT_LIFETIME: Final = 3600.0
 _MAX_LIFETIME: Final = 86_400.0
-_MAX_TOKEN: Final = 64 * 1024
-"""Characters; no server takes a header as long as that."""
+_MAX_TOKEN: Final = 64 * 1024  # characters; servers refuse longer headers
+_TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
 _FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
+_ANY_VARIABLES: Final = "the credentials' variables"
 _KEY: Final = ("accessKeyId", "accessKeySecret")
 
 
 class _Outcome(NamedTuple):
-    """What the newest request left: a token and until when to use it, or why it failed and the token from before it."""
+    """The result of the newest request: a token and its expiry, or the failure and the token before it."""
 
     token: str = ""
     expires: float = -math.inf
-    failure: ApiError | None = None
+    failure: errors.ApiError | None = None
 
 
 class TokenCache:
     """Holds the token of one client. `fetch` asks the server for a new one and returns its JSON."""
 
     def __init__(self, fetch: Callable[[], Awaitable[object]], clock: Callable[[], float]) -> None:
-        """`clock` is monotonic: no change of the wall clock makes a token older."""
+        """`clock` is monotonic: a change of the wall clock does not age a token."""
         self._fetch, self._clock = fetch, clock
         self._lock = asyncio.Lock()
         self._latest = _Outcome()
 
     async def token(self, rejected: str = "") -> str:
-        """Return a token that is not the `rejected` one. All who wait share one request, and its failure."""
+        """Return a token that is not the `rejected` one. Concurrent callers share one request and its failure."""
         before = self._latest
         if not rejected and not self._lock.locked() and self._clock() < before.expires:
             return before.token
@@ -73,51 +65,43 @@ class TokenCache:
             return await self._renew()
 
     async def _renew(self) -> str:
-        asked = self._clock()
+        requested_at = self._clock()
         try:
-            token, life = _parse_token(await self._fetch())
-        except ApiError as failure:
+            token, lifetime = _parse_token(await self._fetch())
+        except errors.ApiError as failure:
             self._latest = self._latest._replace(failure=failure)
             raise
-        self._latest = _Outcome(token, asked + life)
+        self._latest = _Outcome(token, requested_at + lifetime)
         return token
 
 
 def issued_tokens(data: object) -> list[str]:
-    """Return every token that an answer holds: no message may repeat one."""
-    found = data if isinstance(data, dict) else {}
-    tokens = (text for name, text in found.items() if name.endswith("_token") and isinstance(text, str))
+    """Return every token in a response: no message may repeat one."""
+    fields = data.items() if isinstance(data, dict) else ()
+    tokens = [text for name, text in fields if name.endswith("_token") and isinstance(text, str)]
     return [token for token in tokens if len(token) <= _MAX_TOKEN]
 
 
-def _parse_token(form: object) -> tuple[str, float]:
-    token = form.get("access_token") if isinstance(form, dict) else None
-    if not isinstance(token, str) or not _is_usable(token):
-        raise UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
-    return token, _token_lifetime(form.get("expires_in") if isinstance(form, dict) else None)
-
-
-def _is_usable(token: str) -> bool:
-    """Say whether it can stand in a header."""
-    return 0 < len(token) <= _MAX_TOKEN and token.isascii() and token.isprintable() and " " not in token
+def _parse_token(payload: object) -> tuple[str, float]:
+    fields = payload if isinstance(payload, dict) else {}
+    token = fields.get("access_token")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise errors.UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
+    return token, _token_lifetime(fields.get("expires_in"))
 
 
 def _token_lifetime(seconds: object) -> float:
-    """Return how long to use a token. One that expires at once is used for the call that asked, and not again."""
+    """Return the seconds to use a token; one that expires at once serves only the call that requested it."""
     try:
-        life = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFETIME
+        lifetime = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFETIME
     except (ValueError, OverflowError):
-        return _DEFAULT_LIFETIME - _RENEWAL_MARGIN
-    if math.isnan(life):
-        return _DEFAULT_LIFETIME - _RENEWAL_MARGIN
-    return max(min(life, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
+        lifetime = math.nan
+    lifetime = _DEFAULT_LIFETIME if math.isnan(lifetime) else lifetime
+    return max(min(lifetime, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
 
 
 def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
-    """Return the request for a token: with a client's id and secret, with an access key, or with both (docs/access.md).
-
-    In a form everything is percent-encoded: access keys end in `=`. Basic has id and secret as they are.
-    """
+    """Return the request for a token: with a client's id and secret, an access key, or both (docs/access.md)."""
     if not credentials.key_id:
         form = {"grant_type": "client_credentials"}
         form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
@@ -134,72 +118,67 @@ def _request(server: ServerUrl, headers: dict[str, str], text: str) -> ApiReques
     return ApiRequest("POST", server, server.path, {**ACCEPT_HEADERS, **headers}, text.encode())
 
 
-def credentials_error(credentials: ClientCredentials, explanation: str) -> CredentialsError:
-    """Return the error of a refused id or secret; the variables are named that they come from, and no value."""
-    what = "client id or secret" if credentials.client_id else ""
-    what = " or the ".join(filter(None, ("access key" if credentials.key_id else "", what)))
-    variables = ", ".join(credentials.variables) or "the credentials' variables"
-    return CredentialsError(f"the tenant refuses the {what} ({explanation}); check {variables}")
+def credentials_error(credentials: ClientCredentials, explanation: str) -> errors.CredentialsError:
+    """Return the error for refused credentials; it names their variables and no value."""
+    names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
+    text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation})"
+    return errors.CredentialsError(f"{text}; check {', '.join(credentials.variables) or _ANY_VARIABLES}")
 
 
 _REJECTED_STATUSES: Final = (400, 401, 403)
-_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)
-"""Statuses that say that tokens are not issued there."""
-_MAX_REMEMBERED_TOKENS: Final = 1000
-"""Tokens that are remembered: an endpoint runs for months."""
+_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # the address does not issue tokens
+_MAX_REMEMBERED_TOKENS: Final = 1000  # an endpoint runs for months
 
 
 class TenantLogin:
-    """The way into one tenant. Where the API is stays as it was first found: a plan must not change hosts midway."""
+    """Access to one tenant. The API's server stays as first discovered: a plan must not change hosts midway."""
 
     def __init__(
         self, tenant: TenantSettings, credentials: ClientCredentials, send: SendRequest, clock: Callable[[], float]
     ) -> None:
-        """`clock` is monotonic. Nothing is asked before the first token is."""
+        """`clock` is monotonic. No request is sent before the first token is needed."""
         self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
         self._tokens = TokenCache(self._fetch_token, clock)
-        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)
-        """The newest tokens: what no message may repeat."""
-        self._response_without_api: dict[str, object] = {}
-        """The answer with a token whose API is not found yet: to look for it again takes no other token."""
+        self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
+        self._response_without_api: dict[str, object] = {}  # a token whose API is not found yet
         self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
         self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
 
     def token(self, rejected: str = "") -> Awaitable[str]:
-        """Return a token that is not the `rejected` one. All who wait share one request, and its failure."""
+        """Return a token that is not the `rejected` one."""
         return self._tokens.token(rejected)
 
     @property
     def api_server(self) -> ServerUrl:
-        """Where the API is: known once there was a token."""
+        """Return the API's server, known once there was a token."""
         if self._api_server is None:
             raise AssertionError("a call was about to be made before anybody knows where the API is")
         return self._api_server
 
     def explain_error(self, response: ApiResponse) -> str:
-        """Return what the server says of an error, without a secret."""
+        """Return the server's error text, without a secret."""
         return response.error_text((*self._credentials.secret_encodings(), *self.issued_tokens), self._errors)
 
     async def _fetch_token(self) -> object:
-        """Ask for a token, wherever tokens are, and for where the API is, if nobody knows yet."""
-        form, self._response_without_api = self._response_without_api or await self._request_token_data(), {}
-        if self._api_server is None and self._discovery is not None and form.get("access_token"):
-            identity = parse_identity(form.get("id_token"))
-            self._response_without_api = form
+        payload, self._response_without_api = self._response_without_api or await self._request_token_data(), {}
+        if self._api_server is None and self._discovery is not None and payload.get("access_token"):
+            identity = parse_identity(payload.get("id_token"))
+            self._response_without_api = payload
             self._api_server = await self._discovery.api_server(identity)
             self._response_without_api = {}
-        return form
+        return payload
 
     async def _request_token_data(self) -> dict[str, object]:
         try:
             answer = await self._request_token()
-        except (UnreachableError, UnsupportedCallError):
-            self._forget_token_server()
+        except (errors.UnreachableError, errors.UnsupportedCallError):
+            if self._discovery is not None:
+                self._discovery.forget_token_server()
             raise
-        form = answer.payload if isinstance(answer.payload, dict) else {}
-        self.issued_tokens += issued_tokens(form)
-        return form
+        payload = answer.payload if isinstance(answer.payload, dict) else {}
+        self.issued_tokens += issued_tokens(payload)
+        return payload
 
     async def _request_token(self) -> ApiResponse:
         server = await self._discovery.token_server() if self._discovery else self._token_server
@@ -208,13 +187,9 @@ class TenantLogin:
         answer = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         if answer.status in _REJECTED_STATUSES:
             raise credentials_error(self._credentials, self.explain_error(answer))
-        if answer.status in _WRONG_ADDRESS_STATUSES:
-            self._forget_token_server()
+        if answer.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
+            self._discovery.forget_token_server()
         if answer.status != HTTPStatus.OK:
             where = f"{answer.call} at {server.host}"
-            raise CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
+            raise errors.CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
         return answer
-
-    def _forget_token_server(self) -> None:
-        if self._discovery is not None:
-            self._discovery.forget_token_server()

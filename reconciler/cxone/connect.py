@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 from reconciler.cxone.auth import issued_tokens
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def tenant_settings(
     manifests: Manifests, environment: Environment, allowed_hosts: frozenset[str] = frozenset()
 ) -> TenantSettings:
-    """Return where the environment's API is, and how it may be used; `allowed_hosts` may receive credentials, too."""
+    """Return the settings for the environment's API; `allowed_hosts` may receive credentials, too."""
     api, profile = environment.api, manifests.profile(environment)
     queues = choose_queue_list(api, profile.queues)
     return TenantSettings(
@@ -53,10 +53,9 @@ async def open_client(
     """Connect to a tenant with a client that cannot write."""
     from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
 
-    async with network_transport(tenant, proxy, ca_file) as transport:
-        yield ReadingClient(
-            read_only_transport(redacted(transport_over(transport)), tenant), tenant, credentials, REAL_TIME
-        )
+    async with network_transport(tenant, proxy, ca_file) as http_transport:
+        fence = read_only_transport(redacted(transport_over(http_transport)), tenant)
+        yield ReadingClient(fence, tenant, credentials, REAL_TIME)
 
 
 @asynccontextmanager
@@ -66,36 +65,30 @@ async def open_writing_client(
     """Connect to a tenant with a client that writes."""
     from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
 
-    async with network_transport(tenant, proxy, ca_file) as transport:
-        yield WritingClient(redacted(transport_over(transport)), tenant, credentials, REAL_TIME)
+    async with network_transport(tenant, proxy, ca_file) as http_transport:
+        yield WritingClient(redacted(transport_over(http_transport)), tenant, credentials, REAL_TIME)
 
 
 def has_token(request: ApiRequest) -> bool:
-    """Say whether a request carries an access token; otherwise it asks for one."""
+    """Return whether a request carries an access token; otherwise it requests one."""
     return request.method != "POST" or request.headers.get("Authorization", "").startswith("Bearer ")
 
 
-def redacted(carry: Transport) -> Transport:
-    """Take note of each token that comes, and of each that goes out, so that it is never shown."""
+def redacted(transport: Transport) -> Transport:
+    """Return a transport that registers each token in requests and responses for redaction."""
     tokens, newest = RotatingTokens(REDACTOR), ""
 
-    async def carried(request: ApiRequest) -> ApiResponse:
+    async def send(request: ApiRequest) -> ApiResponse:
         nonlocal newest
         authorization = request.headers.get("Authorization", "")
         if authorization != newest:
             newest = authorization
             tokens.add(authorization.removeprefix("Bearer "))
-        answer = await carry(request)
+        response = await transport(request)
         if not has_token(request):
-            tokens.add(*_issued(answer))
-            newest = ""  # so many may have come that the one in use is not remembered
-        return answer
+            with suppress(ApiError):
+                tokens.add(*issued_tokens(response.json(LENIENT_DECODER)))
+            newest = ""  # the tokens may have displaced the one in use
+        return response
 
-    return carried
-
-
-def _issued(answer: ApiResponse) -> list[str]:
-    try:
-        return issued_tokens(answer.json(LENIENT_DECODER))
-    except ApiError:
-        return []
+    return send

@@ -1,4 +1,4 @@
-"""The client of the context endpoint: writes a conversation's attributes, or says in time why it cannot."""
+"""The client of the context endpoint: writes a conversation's attributes within a time limit."""
 
 from __future__ import annotations
 
@@ -21,18 +21,15 @@ if TYPE_CHECKING:
     from reconciler.cxone.transport.rate_limiter import TimeSource
     from reconciler.cxone.transport.request import Transport
 
-
 _PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)
 _DOT_SEGMENTS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
-_MIN_WRITE_SECONDS: Final = 0.05
-"""Seconds without which no call is begun."""
-_READY_SECONDS: Final = 2.0
-"""Seconds for which a token that could not be had is not asked for again, however often somebody wants to know."""
+_MIN_WRITE_SECONDS: Final = 0.05  # seconds that a call needs at the least
+_READY_SECONDS: Final = 2.0  # seconds between requests for a token that failed
 
 
 class ContextClient(ReadingClient):
-    """Writes contexts, in the way of its writer. Time for all it does has no end; each call has one."""
+    """Writes contexts through its writer. The client has no time limit of its own; each call has one."""
 
     def __init__(
         self,
@@ -43,35 +40,33 @@ class ContextClient(ReadingClient):
         path_template: str,
         writer: ContextWriter = INTERACTION_WRITER,
     ) -> None:
-        """`path_template` holds {conversationId}. Raises UsageError where it would not be asked for as it stands."""
+        """`path_template` holds {conversationId}. Raises UsageError for a path that servers would normalize."""
         super().__init__(transport, tenant, credentials, time)
         self.circuit = FailFastBreaker(time)
         self._path_template, self._writer = path_template, writer
         self._placeholder_segment = next((part for part in path_template.split("/") if _PLACEHOLDER in part), "")
         self._unready_until = time.clock()
-        self._sender = RetryingSender(
-            transport, tenant, self.rate_limiter, time, self._login.explain_error, self.circuit
-        )
-        below = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
-        if not _is_plain_path(f"{below}{self._conversation_path('conversation')}"):
+        explain = self._login.explain_error
+        self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, explain, self.circuit)
+        base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
+        path = f"{base}{self._conversation_path('conversation')}"
+        if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(path.lower().split("/")):
             raise UsageError(
-                f"{path_template[:100]!r} is no path that can be asked for as it stands: it has . or .. in it,"
-                f" or signs that no"
-                " URL has"
+                f"{path_template[:100]!r} is no path that can be asked for as it stands: it has . or .. in it, or signs"
+                " that no URL has"
             )
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
-        """Write a conversation's attributes and return what the tenant answers.
+        """Write a conversation's attributes within `seconds` and return the response's JSON.
 
-        Repeated where there is no answer, if writing the same values twice changes nothing. Whoever calls this cancels
-        it when the `seconds` are over, and is told what is known by then. Raises RuleNotFoundError for an unknown
-        conversation, RateLimitedError, RetryLaterError, TimeoutError when it is cancelled, and other ApiErrors;
-        AmbiguousWriteError where nobody knows whether it was done, and it must not be done twice.
+        Raises RuleNotFoundError for an unknown conversation, RateLimitedError, RetryLaterError, TimeoutError when the
+        caller cancels it, AmbiguousWriteError for a write that may have been done and must not be repeated, and other
+        ApiErrors. A failed call is repeated if writing the same values twice changes nothing.
         """
         path = self._conversation_path(conversation)
-        held = self.rate_limiter.pause_seconds
-        if max(held, _MIN_WRITE_SECONDS) > seconds:
-            raise RateLimitedError("no call fits into the time that there is", max(held, 1.0))
+        pause = self.rate_limiter.pause_seconds
+        if max(pause, _MIN_WRITE_SECONDS) > seconds:
+            raise RateLimitedError("no call fits into the time that there is", max(pause, 1.0))
         budget = Deadline(self._time.clock() + seconds)
         token = CURRENT_DEADLINE.set(budget)
         try:
@@ -79,7 +74,7 @@ class ContextClient(ReadingClient):
         except CancelledError:
             raise self._deadline_error(budget) from None
         except RetryLaterError as error:
-            if budget.request_sent:  # before the circuit opened: nobody knows what came of that
+            if budget.request_sent:  # before the circuit opened: it may have been done
                 raise OverloadedError(str(error)) from error
             raise
         except OverloadedError as error:
@@ -91,7 +86,7 @@ class ContextClient(ReadingClient):
         return answer.payload
 
     async def is_ready(self) -> bool:
-        """Say whether a token can be had."""
+        """Return whether a token is available."""
         if self._time.clock() < self._unready_until:
             return False
         token = CURRENT_DEADLINE.set(Deadline(self._time.clock() + _READY_SECONDS))
@@ -106,21 +101,13 @@ class ContextClient(ReadingClient):
         return True
 
     def _deadline_error(self, budget: Deadline) -> Exception:
-        """Return what to raise when the time is over: what was never sent did nothing."""
         if self.rate_limiter.pause_seconds > 0 or not budget.request_sent:
-            return RateLimitedError(
-                "no more calls fit into the time that there is", max(self.rate_limiter.pause_seconds, 1.0)
-            )
+            pause = max(self.rate_limiter.pause_seconds, 1.0)
+            return RateLimitedError("no more calls fit into the time that there is", pause)
         return TimeoutError()
 
     def _conversation_path(self, conversation: str) -> str:
-        """Put an id into the path. Raises RejectedError where it would lead elsewhere: quoted, dots alone can."""
         quoted = quote(conversation, safe="")
         if self._placeholder_segment.replace(_PLACEHOLDER, quoted).lower() in _DOT_SEGMENTS:
             raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
         return self._path_template.replace(_PLACEHOLDER, quoted)
-
-
-def _is_plain_path(path: str) -> bool:
-    """Say whether a server is asked for just this path: on the way and there, dots are taken for directions."""
-    return _PATH.fullmatch(path) is not None and not _DOT_SEGMENTS.intersection(path.lower().split("/"))

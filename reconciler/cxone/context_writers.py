@@ -1,8 +1,8 @@
-"""Ways to tell a tenant what the bot understood: which call, where, and what goes in it (docs/context.md)."""
+"""Ways to write attributes to a tenant: the call, the path and the body (docs/context.md)."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from pydantic_core import to_json
@@ -18,82 +18,66 @@ if TYPE_CHECKING:
     from reconciler.manifest.kinds.profile import Profile
 
     Attributes = Mapping[str, str | float | None]
-    CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]
-    """Makes a call of that name with a token: path and query, and JSON, or nothing, as the body."""
+    CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]  # name, path and query, JSON body or b""
 
-
-TEST_CHATS: Final = frozenset({"100000000000"})
-"""The contact's id that Cognigy's test chat sends; there is no such contact, and Cognigy's own extension skips it."""
+TEST_CHATS: Final = frozenset({"100000000000"})  # the contact id of Cognigy's test chat, which does not exist
 
 _PATHS: Final = {
     "digital-custom-fields": "/dfo/3.0/contacts/{conversationId}/custom-fields",
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",
 }
-_FIELD_ERROR_STATUSES: Final = (200, 400, 422)
-"""Statuses that may be about the fields: which one it is nobody knows. (200: a profile may say what a refusal is.)"""
-
-
-class ContextWriter(Protocol):
-    """One of these ways."""
-
-    def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        """Tell the attributes of the conversation that the path is of."""
+_FIELD_ERROR_STATUSES: Final = (200, 400, 422)  # a profile may define a refusal with status 200
 
 
 class InteractionWriter:
-    """Merges the attributes into an interaction's context, as the tutorial says."""
+    """Merges the attributes into an interaction's context, as in the tutorial."""
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
         """Make the call."""
-        return call("context", path, _encode_json({"attributes": attributes}))
+        return call("context", path, to_json({"attributes": attributes}, ensure_ascii=True))
 
 
 class CustomFieldsWriter:
-    """Sets custom fields of a digital contact. To set the same values twice changes nothing."""
+    """Sets custom fields of a digital contact. Setting the same values twice changes nothing."""
 
     async def write(self, call: CallTenant, path: str, attributes: Attributes) -> ApiResponse:
         """Make the call. Raises UndefinedFieldsError."""
         fields = [{"ident": name, "value": value_text(value)} for name, value in attributes.items()]
         try:
-            return await call("custom fields", path, _encode_json(fields))
+            return await call("custom fields", path, to_json(fields, ensure_ascii=True))
         except RejectedError as error:
-            if error.status in _FIELD_ERROR_STATUSES:
-                raise UndefinedFieldsError(
-                    f"{custom_fields_hint(attributes)} (status {error.status})", error.status
-                ) from error
-            raise
+            if error.status not in _FIELD_ERROR_STATUSES:
+                raise
+            hint = f"{custom_fields_hint(attributes)} (status {error.status})"
+            raise UndefinedFieldsError(hint, error.status) from error
 
 
 class SignalWriter:
-    """Signals the script that a voice contact is in. Each signal interrupts it: none is given twice."""
+    """Signals the script of a voice contact. Each signal interrupts the script: none is sent twice."""
 
     def __init__(self, parameters: Mapping[str, int]) -> None:
-        """`parameters` says for each attribute by which of p1 to p9 it goes."""
-        self._parameters = sorted((place, name) for name, place in parameters.items())
+        """`parameters` holds the number of the parameter, p1 to p9, for each attribute."""
+        self._parameters = sorted((number, name) for name, number in parameters.items())
 
     def write(self, call: CallTenant, path: str, attributes: Attributes) -> Awaitable[ApiResponse]:
-        """Make the call. Raises AmbiguousWriteError where nobody knows whether the signal was given."""
-        told = [f"p{place}={quote(value_text(attributes.get(name)), safe='')}" for place, name in self._parameters]
-        return call("signal", f"{path}?{'&'.join(told)}", b"")
+        """Make the call. Raises AmbiguousWriteError if the signal may have been sent."""
+        values = [f"p{number}={quote(value_text(attributes.get(name)), safe='')}" for number, name in self._parameters]
+        return call("signal", f"{path}?{'&'.join(values)}", b"")
 
 
+ContextWriter = InteractionWriter | CustomFieldsWriter | SignalWriter
 INTERACTION_WRITER: Final = InteractionWriter()
 
 
-def _encode_json(body: object) -> bytes:
-    """Return JSON in ASCII, which every server reads."""
-    return to_json(body, ensure_ascii=True)
-
-
 def value_text(value: str | float | None) -> str:
-    """Return a value as text: of null an empty one, of a number its decimals without an exponent."""
+    """Return a value as text: null is empty, a number is a decimal without an exponent."""
     if value is None:
         return ""
     return value if isinstance(value, str) else number_as_text(value)
 
 
 def custom_fields_hint(names: Iterable[str]) -> str:
-    """Say how custom fields come into being."""
+    """Return how to define custom fields."""
     return (
         f"CXone has to know the custom fields {', '.join(names)}: an administrator defines them under Digital, Custom"
         " Fields, for cases, as text, with these idents; other idents go into `attributes` of the Environment"
@@ -101,25 +85,23 @@ def custom_fields_hint(names: Iterable[str]) -> str:
 
 
 def choose_writer(environment: Environment) -> ContextWriter:
-    """Return the way that the environment says."""
-    names, context = environment.attributes, environment.context
-    match context.writer:
+    """Return the environment's writer."""
+    names, signal = environment.attributes, environment.context.signal
+    match environment.context.writer:
         case "digital-custom-fields":
             return CustomFieldsWriter()
         case "voice-signal":
-            by = context.signal
-            return SignalWriter(
-                {names.intent: by.intent, names.confidence: by.confidence, names.updated_at: by.updated_at}
-            )
+            numbers = (signal.intent, signal.confidence, signal.updated_at)
+            return SignalWriter(dict(zip((names.intent, names.confidence, names.updated_at), numbers, strict=True)))
     return INTERACTION_WRITER
 
 
 def context_path(environment: Environment, profile: Profile) -> str:
-    """Return where it writes: by the environment, else by its profile if that says it, else as is publicly known."""
-    known = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
-    return environment.api.context_path or known or profile.context_path
+    """Return the path to write to: the environment's, the profile's, or the publicly public_path one."""
+    public_path = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
+    return environment.api.context_path or public_path or profile.context_path
 
 
 def ignored_conversations(environment: Environment) -> frozenset[str]:
-    """Return which conversations are not written."""
+    """Return the conversations that are not written."""
     return TEST_CHATS if environment.context.writer in _PATHS else frozenset()

@@ -1,6 +1,6 @@
-"""Where tokens are issued and where the API is, as an issuer's two well-known documents say.
+"""Token server and API server from an issuer's two well-known documents.
 
-What they say comes from outside and decides where secrets go: each address is checked before anything goes there.
+The documents decide where secrets go: each address is checked before a request is sent there.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -25,20 +26,17 @@ if TYPE_CHECKING:
     SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
     Explain = Callable[[ApiResponse], str]
 
-
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"
-_MAX_DOCUMENT: Final = 256 * 1024
-"""Bytes of a document, and characters of an id token. Real ones have some thousands."""
+_MAX_DOCUMENT: Final = 256 * 1024  # bytes of a document, and characters of an id token; real ones have some thousands
 _MAX_URL: Final = 500
 _HTTPS: Final = 443
 _TENANT_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,128}", re.ASCII)
-_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)
-"""A path that is asked for as it stands: every part begins with something else than a dot."""
+_PATH: Final = re.compile(r"(?:/[A-Za-z0-9_-][A-Za-z0-9._~-]*)*/?", re.ASCII)  # no dot segments
 
 
 class Identity(NamedTuple):
-    """What an id token says of the tenant: who issued it, and the tenant's id."""
+    """Issuer and tenant id from an id token."""
 
     issuer: str
     tenant: str
@@ -48,32 +46,30 @@ class Discovery:
     """Reads the documents, each once; the first again after `forget_token_server`."""
 
     def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Explain) -> None:
-        """`explain` returns what an answer says of an error, fit to be shown."""
+        """`explain` returns a displayable text for an error response."""
         self._tenant, self._send, self._explain = tenant, send, explain
         self._issuer = ServerUrl.parse(tenant.issuer)
         self._token_server: ServerUrl | None = None
 
     async def token_server(self) -> ServerUrl:
-        """Return where to ask for a token. Raises ApiErrors: of reading, and CredentialsError for a refused address."""
+        """Return the token server. Raises ApiErrors: of reading, and CredentialsError for a refused address."""
         if self._token_server is None:
-            form = await self._fetch_document(openid_request(self._issuer), "check api.issuer")
-            self._token_server = parse_token_server(form, self._tenant)
+            document = await self._fetch_document(openid_request(self._issuer), "check api.issuer")
+            self._token_server = parse_token_server(document, self._tenant)
         return self._token_server
 
     def forget_token_server(self) -> None:
-        """Ask the issuer anew for where tokens are: they are no longer where it said."""
+        """Read the issuer's document again before the next token."""
         self._token_server = None
 
     async def api_server(self, identity: Identity) -> ServerUrl:
-        """Return where the API of a tenant is. Raises ApiErrors, as above."""
+        """Return the API server of a tenant. Raises ApiErrors, as above."""
         issuer = _check_server(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
         target = f"{issuer.path}{_CXONE}?{urlencode({'tenantId': identity.tenant})}"
-        form = await self._fetch_document(
-            ApiRequest("GET", issuer, target, ACCEPT_HEADERS), "give api.baseUrl to do without it"
-        )
-        return _check_server(
-            _require_text(form, "api_endpoint", _CXONE).rstrip("/"), _CXONE, "api_endpoint", self._tenant
-        )
+        request = ApiRequest("GET", issuer, target, ACCEPT_HEADERS)
+        document = await self._fetch_document(request, "give api.baseUrl to do without it")
+        url = _require_text(document, "api_endpoint", _CXONE).rstrip("/")
+        return _check_server(url, _CXONE, "api_endpoint", self._tenant)
 
     async def _fetch_document(self, request: ApiRequest, advice: str) -> object:
         answer = await self._send(request, RequestKind.READ)
@@ -86,24 +82,24 @@ class Discovery:
 
 
 def openid_request(issuer: ServerUrl) -> ApiRequest:
-    """Return the request for the document that says where tokens are issued."""
+    """Return the request for the document that names the token server."""
     return ApiRequest("GET", issuer, f"{issuer.path}{_OPENID}", ACCEPT_HEADERS)
 
 
 def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
-    """Return where the document says that tokens are issued. Raises UnexpectedResponseError and CredentialsError."""
+    """Return the token server in the document. Raises UnexpectedResponseError and CredentialsError."""
     return _check_server(_require_text(data, "token_endpoint", _OPENID), _OPENID, "token_endpoint", tenant)
 
 
-def _require_text(form: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
-    found = form.get(name) if isinstance(form, dict) else None
-    if not isinstance(found, str) or not found:
+def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
+    text = document.get(name) if isinstance(document, dict) else None
+    if not isinstance(text, str) or not text:
         raise UnexpectedResponseError(f"{where} holds no {name}")
-    return found
+    return text
 
 
 def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> ServerUrl:
-    """Return the server of an address from outside. Raises CredentialsError where no secret may go there."""
+    """Return the server of an address from outside. Raises CredentialsError for one that must not get a secret."""
     try:
         why = _server_objection(url, tenant)
     except (CredentialsError, UsageError) as refusal:
@@ -114,31 +110,28 @@ def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> Se
 
 
 def _server_objection(url: str, tenant: TenantSettings) -> str:
-    """Say what is wrong with an address, if anything is. Raises CredentialsError and UsageError likewise."""
     if len(url) > _MAX_URL:
         return f"it has more than {_MAX_URL} characters"
-    place, issuer = ServerUrl.parse(url), ServerUrl.parse(tenant.issuer)
-    if is_loopback(place.host) and not is_loopback(issuer.host):
-        return f"{place.host} is this machine, and {issuer.host} is not"
+    server, issuer = ServerUrl.parse(url), ServerUrl.parse(tenant.issuer)
+    if is_loopback(server.host) and not is_loopback(issuer.host):
+        return f"{server.host} is this machine, and {issuer.host} is not"
     check_host(url, tenant.allowed_hosts)
-    if not is_loopback(place.host) and place.port not in (_HTTPS, *_own_port(place, issuer)):
-        return f"{place.authority} has a port of its own; only {issuer.host} may, the port of api.issuer"
-    if not _PATH.fullmatch(place.path):
-        return f"{place.path[:100]!r} is no path that can be asked for as it stands"
-    return ""
-
-
-def _own_port(place: ServerUrl, issuer: ServerUrl) -> tuple[int, ...]:
-    return (issuer.port,) if place.host == issuer.host else ()
+    ports = (_HTTPS, issuer.port) if server.host == issuer.host else (_HTTPS,)
+    if not is_loopback(server.host) and server.port not in ports:
+        return f"{server.authority} has a port of its own; only {issuer.host} may, the port of api.issuer"
+    path = server.path
+    return "" if _PATH.fullmatch(path) else f"{path[:100]!r} is no path that can be asked for as it stands"
 
 
 def parse_identity(id_token: object) -> Identity:
-    """Read the payload of an id token. Raises UnexpectedResponseError.
-
-    Its signature is not looked at: it came from the issuer itself over TLS, and tells only where to ask on. Nobody is
-    let in because of it.
-    """
-    payload = _payload(id_token) if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else None
+    """Return the identity in an id token. Raises UnexpectedResponseError."""
+    # The signature is not verified: the token came from the issuer over TLS, and only names the next server.
+    parts = id_token.split(".") if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else []
+    payload: object = None
+    if len(parts) == 3:  # noqa: PLR2004 - header, payload, signature
+        text = parts[1].rstrip("=")
+        with suppress(binascii.Error, ValueError, RecursionError):
+            payload = STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
     issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
     if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):
         raise UnexpectedResponseError(
@@ -146,14 +139,3 @@ def parse_identity(id_token: object) -> Identity:
             " knows where its API is; give api.baseUrl"
         )
     return Identity(issuer, tenant)
-
-
-def _payload(id_token: str) -> object:
-    parts = id_token.split(".")
-    if len(parts) != 3:  # noqa: PLR2004 - header, payload, signature
-        return None
-    text = parts[1].rstrip("=")
-    try:
-        return STRICT_DECODER.decode(b64decode(text + "=" * (-len(text) % 4), b"-_", validate=True).decode())
-    except (binascii.Error, ValueError, RecursionError):
-        return None

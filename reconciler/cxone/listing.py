@@ -1,8 +1,7 @@
-"""Complete reads (invariants R11): when a list of a tenant is believed.
+"""Complete reads of a list (invariants R11).
 
-Where answers tell how many there are in all, the distinct ids must be as many, and no page may tell another number.
-Where none does, the list must have come to its end without an id twice, and a second reading must show the same ids.
-However it comes, no answer may tell of more than came, under any name that lists are known to use for that.
+With a total, the number of distinct ids must equal it, and it must not change between pages. Without one, the list must
+end without a repeated id, and a second reading must show the same ids. No answer may name a larger total than arrived.
 """
 
 from __future__ import annotations
@@ -21,19 +20,16 @@ if TYPE_CHECKING:
 
     FetchPage = Callable[[str], Awaitable[object]]
 
-
 _MAX_TRIES: Final = 3
-_MAX_PARALLEL_PAGES: Final = 64
-"""Pages that are asked for together: a total that is a lie does not make a million requests."""
+_MAX_PARALLEL_PAGES: Final = 64  # bounds the requests for a wrong total
 _MAX_ENTITIES: Final = 1_000_000
-_MAX_IDLE_PAGES: Final = 10
-"""Pages in a row of a chain that bring nothing new: longer, and it is taken for endless."""
+_MAX_IDLE_PAGES: Final = 10  # pages without a new entry in a row; a longer chain is endless
 
 Entities = dict[str, dict[str, Any]]
 
 
 class _ReadResult(NamedTuple):
-    """What one reading of all pages gave, and why that is not all."""
+    """Entries of one reading of all pages, and the reason why they are incomplete."""
 
     entities: Entities
     reason: str = ""
@@ -41,38 +37,30 @@ class _ReadResult(NamedTuple):
 
 @dataclass(slots=True)
 class _PageCounts:
-    """What the pages of one reading said of how many there are."""
-
     received: int = 0
-    largest_total: int = 0
-    """The largest number, under any name."""
+    largest_total: int = 0  # under any name
     pages_read: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class _ListReader:
-    """Reads one list, page by page."""
-
     fetch_page: FetchPage
     endpoint: ListEndpoint
     progress: Callable[[str, int, int], None]
     count: _PageCounts = field(default_factory=_PageCounts)
 
     async def read_all(self) -> _ReadResult:
-        """Read every page once; return the entries, and why they are not all."""
+        """Read every page once; return the entries, and the reason why they are incomplete."""
         first = await self._page(self.endpoint.page_query())
-        self._report_progress(_pages(first))
-        chained = not self.endpoint.is_numbered
-        reading = await (self._read_chain(first) if chained else self._read_numbered(first))
-        return (
-            reading if reading.reason else _ReadResult(reading.entities, self._missing_reason(first, reading.entities))
-        )
+        self._report_progress(_page_count(first))
+        result = await (self._read_numbered(first) if self.endpoint.is_numbered else self._read_chain(first))
+        return result if result.reason else _ReadResult(result.entities, self._missing_reason(first, result.entities))
 
     async def _page(self, query: str) -> Page:
-        form = await self.fetch_page(query)
-        page = self.endpoint.parse_page(form, query)
+        payload = await self.fetch_page(query)
+        page = self.endpoint.parse_page(payload, query)
         self.count.received += len(page.entities)
-        self.count.largest_total = max(self.count.largest_total, self.endpoint.largest_total(form))
+        self.count.largest_total = max(self.count.largest_total, self.endpoint.largest_total(payload))
         self.count.pages_read += 1
         return page
 
@@ -80,38 +68,33 @@ class _ListReader:
         self.progress(self.endpoint.noun, self.count.pages_read, max(pages, self.count.pages_read))
 
     async def _read_numbered(self, first: Page) -> _ReadResult:
-        """Read the pages behind the first, many at the same time: each can be asked for by its place."""
-        entities, length, pages = _by_id(first), len(first.entities), _pages(first)
+        entities, length, pages, last = _by_id(first), len(first.entities), _page_count(first), first
 
-        async def later(index: int) -> Page:
+        async def read(index: int) -> Page:
             page = await self._page(self.endpoint.page_query(index, length))
             self._report_progress(pages)
             return page
 
-        last = first
         for start in range(1, pages, _MAX_PARALLEL_PAGES):
-            found = await _gather_pages(
-                [later(index) for index in range(start, min(start + _MAX_PARALLEL_PAGES, pages))]
-            )
-            if any(page.total not in (None, first.total) for page in found):
+            batch = await _gather_pages(map(read, range(start, min(start + _MAX_PARALLEL_PAGES, pages))))
+            if any(page.total not in (None, first.total) for page in batch):
                 return _ReadResult({}, "its total changed while it was read")
-            before, last = len(entities), found[-1]
-            for page in found:
+            before, last = len(entities), batch[-1]
+            for page in batch:
                 entities |= _by_id(page)
             if len(entities) == before:
-                break  # however many more there are said to be
+                break  # whatever the total is
         return _ReadResult(entities, _unknown_link_reason(last))
 
     async def _read_chain(self, first: Page) -> _ReadResult:
-        """Follow each page to the next, to the end."""
-        entities, page, seen, idle = _by_id(first), first, {self.endpoint.page_query()}, 0
+        entities, page, queries, idle = _by_id(first), first, {self.endpoint.page_query()}, 0
         while page.next_query and not (page.token and not page.entities):
-            asked, before = page.next_query, len(entities)
-            if asked in seen and (idle or not page.token):
+            query, before = page.next_query, len(entities)
+            if query in queries and (idle or not page.token):
                 raise UnexpectedResponseError(f"the list of {self.endpoint.noun} leads in a circle")
-            seen.add(asked)
-            page = await self._page(asked)
-            self._report_progress(_pages(first))
+            queries.add(query)
+            page = await self._page(query)
+            self._report_progress(_page_count(first))
             if page.total not in (None, first.total):
                 return _ReadResult({}, "its total changed while it was read")
             entities |= _by_id(page)
@@ -121,7 +104,6 @@ class _ListReader:
         return _ReadResult(entities, _unknown_link_reason(page))
 
     def _missing_reason(self, first: Page, entities: Entities) -> str:
-        """Return why what came cannot be all."""
         if self.endpoint.has_total:
             total = first.total or 0
             if len(entities) != total:
@@ -137,54 +119,48 @@ async def read_complete_list(
     fetch_page: FetchPage,
     endpoint: ListEndpoint,
     time: TimeSource,
-    rate_limiter: RateLimiter,
+    limiter: RateLimiter,
     progress: Callable[[str, int, int], None],
 ) -> list[dict[str, Any]]:
-    """Return every entry of a list. Raises IncompleteReadError after a few tries that do not add up.
+    """Return every entry of a list. Raises IncompleteReadError after a few inconsistent readings."""
 
-    An empty one is read once more: to believe it wrongly would be to create everything anew (invariants F31).
-    """
+    async def read() -> _ReadResult:
+        return await _ListReader(fetch_page, endpoint, progress).read_all()
 
-    async def read() -> list[dict[str, Any]]:
-        return await _read_consistently(
-            lambda: _ListReader(fetch_page, endpoint, progress).read_all(), endpoint, time, rate_limiter
-        )
-
-    found = await read()
-    if found:
-        return found
-    await time.sleep(rate_limiter.backoff(1))
-    return await read()
+    entries = await _read_consistently(read, endpoint, time, limiter)
+    if not entries:  # to believe that wrongly would be to create everything anew (invariants F31)
+        await time.sleep(limiter.backoff(1))
+        entries = await _read_consistently(read, endpoint, time, limiter)
+    return entries
 
 
 async def _read_consistently(
-    read: Callable[[], Awaitable[_ReadResult]], book: ListEndpoint, time: TimeSource, pacer: RateLimiter
+    read: Callable[[], Awaitable[_ReadResult]], endpoint: ListEndpoint, time: TimeSource, limiter: RateLimiter
 ) -> list[dict[str, Any]]:
-    """Read until it adds up: where nobody counts, until two readings in a row show the same ids."""
+    """Read until the list is proven complete; without a total, until two readings in a row have the same ids."""
     before: Entities | None = None
-    reason, failed = "", 0
-    while failed < _MAX_TRIES:
-        reading = await read()
-        reason = reading.reason
+    reason, failures = "", 0
+    while failures < _MAX_TRIES:
+        entities, reason = await read()
         if not reason:
-            if book.has_total or (before is not None and before.keys() == reading.entities.keys()):
-                return list(reading.entities.values())
-            first, before = before is None, reading.entities
-            if first:
+            if endpoint.has_total or (before is not None and before.keys() == entities.keys()):
+                return list(entities.values())
+            is_first, before = before is None, entities
+            if is_first:
                 continue
             reason = "two readings in a row do not show the same entries"
         else:
             before = None
-        failed += 1
-        if failed < _MAX_TRIES:
-            await time.sleep(pacer.backoff(failed))
+        failures += 1
+        if failures < _MAX_TRIES:
+            await time.sleep(limiter.backoff(failures))
     raise IncompleteReadError(
-        f"the list of {book.noun} cannot be read completely: {reason}. No plan was made, and nothing was written."
+        f"the list of {endpoint.noun} cannot be read completely: {reason}. No plan was made, and nothing was written."
     )
 
 
 async def _gather_pages(calls: Iterable[Any]) -> list[Page]:
-    """Wait for all; when one fails the others are dropped, and its error is raised."""
+    """Return all pages; if one fails, cancel the others and raise its error."""
     tasks = [asyncio.ensure_future(call) for call in calls]
     try:
         return list(await asyncio.gather(*tasks))
@@ -199,15 +175,10 @@ def _by_id(page: Page) -> Entities:
     return {entity["id"]: entity for entity in page.entities}
 
 
-def _pages(first: Page) -> int:
-    """Return how many pages there are; an empty one does not tell."""
+def _page_count(first: Page) -> int:
     return max(1, -(-(first.total or 0) // len(first.entities))) if first.entities else 1
 
 
 def _unknown_link_reason(last: Page) -> str:
-    """Return why a last page cannot be the last, where the profile says nothing of what it tells."""
-    return (
-        f"an answer has a `{last.unknown_link}`, of which the profile says nothing: there is more"
-        if last.unknown_link
-        else ""
-    )
+    link = last.unknown_link
+    return f"an answer has a `{link}`, of which the profile says nothing: there is more" if link else ""

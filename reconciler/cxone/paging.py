@@ -1,9 +1,7 @@
-"""Queues where the platform itself has them, as far as public documents and SDKs tell (docs/profiles.md).
+"""One list of a tenant: queries for its pages, and parsing of a page. Five styles (manifest/kinds/profile.py).
 
-One list of a tenant: how its pages are asked for, and what one of them says. Five styles (manifest/kinds/profile.py).
-
-Links and tokens are the server's, and hostile: of a link nothing is followed but the query, at the address of the list
-itself, and only where the link leads there (invariants F32).
+Links and tokens are untrusted: only the query of a link is used, at the list's own address, and only if the link leads
+to that address (invariants F32).
 """
 
 from __future__ import annotations
@@ -16,15 +14,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 from reconciler.cxone.profile_mapping import ProfileMapper, canonical_queue, id_from_number
 from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import UnexpectedResponseError, UsageError
-from reconciler.manifest.kinds.profile import (
-    AllAtOnce,
-    ListedQueues,
-    ListSettings,
-    NextLink,
-    PageNumber,
-    ScrollToken,
-    SkipTop,
-)
+from reconciler.manifest.kinds import profile as kinds
 from reconciler.text.strict_json import find_member
 
 if TYPE_CHECKING:
@@ -32,36 +22,26 @@ if TYPE_CHECKING:
 
     from reconciler.manifest.kinds.tenant_api import Api
 
-
 _MAX_TOTAL: Final = 1_000_000
 _DIGITS: Final = 18
 _QUERY: Final = re.compile(r"[!-\"$-~]{0,4000}", re.ASCII)
 _TOTAL_NAMES: Final = ("total", "totalRecords", "totalCount", "totalHits", "hits")
+# Usual names of a link to the next page: with a profile that has others, the first page is not the full list.
 _LINK_NAMES: Final = (
-    "nextUri",
-    "next",
-    "nextPage",
-    "_links.next",
-    "links.next",
-    "scrollToken",
-    "nextPageToken",
-    "nextToken",
+    *("nextUri", "next", "nextPage", "_links.next", "links.next"),
+    *("scrollToken", "nextPageToken", "nextToken"),
 )
-"""What lists call these: a profile that names others does not make the first page of a list the whole."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """What one answer says. `total` is None where it does not say how many there are in all."""
+    """One page. `total` is None if the response does not hold one."""
 
     entities: list[dict[str, Any]]
     total: int | None = None
-    next_query: str = ""
-    """The query of the next page; empty at the end, and where pages are counted."""
-    token: str = ""
-    """The token that `next_query` is made of: some servers give the same one until nothing is left."""
-    unknown_link: str = ""
-    """What else the answer says of there being more than the profile knows of."""
+    next_query: str = ""  # empty at the end, and for numbered pages
+    token: str = ""  # the token in `next_query`; some servers repeat one until the end
+    unknown_link: str = ""  # a link to more entries that the profile does not know
 
 
 class ListEndpoint:
@@ -71,52 +51,45 @@ class ListEndpoint:
         self,
         noun: str,
         path: str,
-        list_profile: ListSettings,
+        list_profile: kinds.ListSettings,
         page_size: int,
         server: Callable[[], ServerUrl],
-        to_canonical: Callable[[Any], Any] = lambda form: form,
+        to_canonical: Callable[[Any], Any] = lambda entry: entry,
     ) -> None:
-        """`server` is where the API is, once that is known; `to_canonical` puts an entry under our names."""
+        """`server` returns the API server, once known; `to_canonical` renames the fields of an entry."""
         self.noun, self.path, self.paging = noun, path, list_profile.paging
-        self._list_profile, self._page_size, self._server, self._to_canonical = (
-            list_profile,
-            page_size,
-            server,
-            to_canonical,
-        )
+        self._list_profile, self._page_size = list_profile, page_size
+        self._server, self._to_canonical = server, to_canonical
 
     @property
     def call(self) -> str:
-        """Return which kind of call asks for a page."""
+        """Return the name of the call for a page."""
         return "list or nothing" if self._list_profile.no_content else "list"
 
     @property
     def has_total(self) -> bool:
-        """Say whether answers tell how many there are in all."""
+        """Return whether responses hold a total."""
         return self.paging.total is not None
 
     @property
     def is_numbered(self) -> bool:
-        """Say whether any page can be asked for once the first is known."""
-        return isinstance(self.paging, PageNumber | SkipTop)
+        """Return whether any page can be requested once the first is known."""
+        return isinstance(self.paging, kinds.PageNumber | kinds.SkipTop)
 
     def page_query(self, index: int = 0, length: int = 0) -> str:
-        """Return how a page is asked for: the first, or that of an index where pages have a length."""
+        """Return the query for the first page, or for a page paging its index and the pages' length."""
         match self.paging:
-            case PageNumber() as by:
-                return urlencode({by.page: by.first + index, by.size: self._page_size})
-            case SkipTop() as by:
-                return urlencode({by.skip: index * length, by.top: self._page_size})
-            case NextLink() | ScrollToken() as by:
-                return urlencode({by.size: self._page_size}) if by.size else ""
-            case AllAtOnce():
+            case kinds.PageNumber() as paging:
+                return urlencode({paging.page: paging.first + index, paging.size: self._page_size})
+            case kinds.SkipTop() as paging:
+                return urlencode({paging.skip: index * length, paging.top: self._page_size})
+            case kinds.NextLink() | kinds.ScrollToken() as paging:
+                return urlencode({paging.size: self._page_size}) if paging.size else ""
+            case kinds.AllAtOnce():
                 return ""
 
     def parse_page(self, data: object, query: str) -> Page:
-        """Read an answer to a query; None stands for status 204.
-
-        Raises UnexpectedResponseError, naming what is wrong.
-        """
+        """Parse the response to a query; None stands for status 204. Raises UnexpectedResponseError."""
         if data is None and self._list_profile.no_content:
             return Page(entities=[])
         entities = find_member(data, self._list_profile.list)
@@ -124,124 +97,117 @@ class ListEndpoint:
             where = "is no list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
             raise UnexpectedResponseError(f"a page of {self.noun} {where}")
         entities, total = self._check_entities(entities), self._total(data)
-        following, token = self._next_query(data, query)
-        return Page(
-            entities=entities, total=total, next_query=following, token=token, unknown_link=self._unknown_link(data)
-        )
+        next_query, token = self._next_query(data, query)
+        link = self._unknown_link(data)
+        return Page(entities=entities, total=total, next_query=next_query, token=token, unknown_link=link)
 
     def _check_entities(self, entities: list[Any]) -> list[dict[str, Any]]:
         name, numbers = self._list_profile.id, self._list_profile.ids == "number"
         for entity in entities:
-            found = entity.get(name) if isinstance(entity, dict) else None
-            if not (
-                type(found) is int and isinstance(id_from_number(found), str) if numbers else isinstance(found, str)
-            ):
+            value = entity.get(name) if isinstance(entity, dict) else None
+            is_number = type(value) is int and isinstance(id_from_number(value), str)
+            if not (is_number if numbers else isinstance(value, str)):
                 kind = "number" if numbers else "text"
                 raise UnexpectedResponseError(f"a page of {self.noun} has an entry without a {kind} `{name}`")
         return list(map(self._to_canonical, entities))
 
-    def _total(self, form: object) -> int | None:
+    def _total(self, payload: object) -> int | None:
         if self.paging.total is None:
             return None
-        total = find_member(form, self.paging.total)
+        total = find_member(payload, self.paging.total)
         if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MAX_TOTAL:
             raise UnexpectedResponseError(f"a page of {self.noun} has no usable `{self.paging.total}`")
         return total
 
-    def _next_query(self, form: object, asked: str) -> tuple[str, str]:
-        """Return the query of the next page, and the token that it is made of, if any."""
+    def _next_query(self, payload: object, query: str) -> tuple[str, str]:
+        """Return the query of the next page, and the token in it, if any."""
         match self.paging:
-            case PageNumber() as by:
-                self._check_position(find_member(form, by.next), by.page, asked)
-            case SkipTop() as by:
-                self._check_position(find_member(form, by.next), by.skip, asked)
-            case NextLink() as by:
-                return self._link_query(find_member(form, by.next), by.next), ""
-            case ScrollToken() as by:
-                token = self._text(find_member(form, by.token), by.token)
-                size = {by.size: self._page_size} if by.size else {}
-                return (urlencode({by.parameter: token, **size}), token) if token else ("", "")
-            case AllAtOnce():
+            case kinds.PageNumber() as paging:
+                self._check_position(find_member(payload, paging.next), paging.page, query)
+            case kinds.SkipTop() as paging:
+                self._check_position(find_member(payload, paging.next), paging.skip, query)
+            case kinds.NextLink() as paging:
+                return self._link_query(self._member_text(payload, paging.next), paging.next), ""
+            case kinds.ScrollToken() as paging:
+                token = self._member_text(payload, paging.token)
+                size = {paging.size: self._page_size} if paging.size else {}
+                return (urlencode({paging.parameter: token, **size}), token) if token else ("", "")
+            case kinds.AllAtOnce():
                 pass
         return "", ""
 
-    def _unknown_link(self, form: object) -> str:
-        """Return what says that there is more than the profile knows of; a total is compared at the end."""
-        if not isinstance(form, dict):
+    def _member_text(self, payload: object, name: str) -> str:
+        text = find_member(payload, name)
+        if text is not None and not isinstance(text, str):
+            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is no text")
+        return text or ""
+
+    def _unknown_link(self, payload: object) -> str:
+        """Return the name of a link to more entries that the profile does not know."""
+        if not isinstance(payload, dict):
             return ""
-        known = [getattr(self.paging, name, None) for name in ("next", "token")]
-        return next((name for name in _LINK_NAMES if name not in known and _is_link(find_member(form, name))), "")
+        profile_names = [getattr(self.paging, name, None) for name in ("next", "token")]
+        links = ((name, find_member(payload, name)) for name in _LINK_NAMES if name not in profile_names)
+        return next((name for name, link in links if isinstance(link, str) and link), "")
 
     def largest_total(self, data: object) -> int:
-        """Return the most that an answer says there are, under any name."""
-        found = [data[name] for name in _TOTAL_NAMES if type(data.get(name)) is int] if isinstance(data, dict) else []
-        return max(found, default=0)
+        """Return the largest total in a response, under any name."""
+        fields = data if isinstance(data, dict) else {}
+        return max((fields[name] for name in _TOTAL_NAMES if type(fields.get(name)) is int), default=0)
 
-    def _link_query(self, link: object, name: str) -> str:
-        """Return the query of a link to the next page; none at the end."""
-        text = self._text(link, name)
-        if not text:
+    def _link_query(self, link: str, name: str) -> str:
+        if not link:
             return ""
-        path, query = self._split_link(text, name)
-        ours = (self.path, f"{self._server().path}{self.path}")
-        if path.rstrip("/") not in [one.rstrip("/") for one in ours] or not _QUERY.fullmatch(query) or not query:
+        path, query = self._split_link(link, name)
+        paths = [own.rstrip("/") for own in (self.path, f"{self._server().path}{self.path}")]
+        if path.rstrip("/") not in paths or not _QUERY.fullmatch(query) or not query:
             raise UnexpectedResponseError(f"a page of {self.noun} links to another path for the next one; not followed")
         return query
 
-    def _text(self, found: object, name: str) -> str:
-        if found is not None and not isinstance(found, str):
-            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is no text")
-        return found or ""
-
     def _split_link(self, link: str, name: str) -> tuple[str, str]:
-        """Return path and query of a link to this very server."""
+        """Return path and query of a link to the API server."""
         try:
             parts = urlsplit(link)
         except ValueError:
             raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is none") from None
-        if (parts.scheme or parts.netloc) and not self._is_same_server(f"{parts.scheme}://{parts.netloc}"):
+        origin = self._server().origin
+        if parts.scheme or parts.netloc:
+            try:
+                origin = ServerUrl.parse(f"{parts.scheme}://{parts.netloc}").origin
+            except UsageError:
+                origin = ""
+        if origin != self._server().origin:
             raise UnexpectedResponseError(f"a page of {self.noun} links to another host for the next one; not followed")
         return parts.path, parts.query
 
-    def _is_same_server(self, origin: str) -> bool:
-        try:
-            return ServerUrl.parse(origin).origin == self._server().origin
-        except UsageError:
-            return False
-
-    def _check_position(self, link: object, parameter: str, asked: str) -> None:
-        """A counted list's link is never followed; one that leads elsewhere, or back, says that this is no CXone."""
+    def _check_position(self, link: object, parameter: str, query: str) -> None:
+        """Raise UnexpectedResponseError for a link back or to another host. Links of counted lists are not followed."""
         if not isinstance(link, str):
             return
-        _, query = self._split_link(link, "next")
-        at = int(parse_qs(asked)[parameter][0])
-        for text in parse_qs(query).get(parameter, []):
-            if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= at:
-                raise UnexpectedResponseError(
-                    f"a page of {self.noun} links back for the next one: from {parameter} {at} to {text}"
-                )
+        _, next_query = self._split_link(link, "next")
+        position = int(parse_qs(query)[parameter][0])
+        for text in parse_qs(next_query).get(parameter, []):
+            if text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= position:
+                step = f"from {parameter} {position} to {text}"
+                raise UnexpectedResponseError(f"a page of {self.noun} links back for the next one: {step}")
 
 
 def rules_endpoint(tenant: TenantSettings, mapper: ProfileMapper, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of rules."""
-    listed = tenant.profile.rules
-    return ListEndpoint("rules", tenant.rules_path, listed, tenant.page_size, server, mapper.canonical_rule)
+    path, profile = tenant.rules_path, tenant.profile.rules
+    return ListEndpoint("rules", path, profile, tenant.page_size, server, mapper.canonical_rule)
 
 
 def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of queues."""
-    listed = tenant.queues
+    profile, size = tenant.queues, tenant.page_size
     return ListEndpoint(
-        "queues", tenant.queues_path, listed, tenant.page_size, server, lambda form: canonical_queue(form, listed)
+        "queues", tenant.queues_path, profile, size, server, lambda entry: canonical_queue(entry, profile)
     )
 
 
-def _is_link(found: object) -> bool:
-    return isinstance(found, str) and found != ""
-
-
-def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
-    """Return where and how the environment's queues are read; `default` is the profile's list beside the rules."""
+def choose_queue_list(api: Api, default: kinds.ListedQueues) -> kinds.ListedQueues:
+    """Return the environment's list of queues; `default` is the profile's list beside the rules."""
     match api.queues:
         case "acd-skills":
             return skills_list(api.skills_version)
@@ -250,9 +216,9 @@ def choose_queue_list(api: Api, default: ListedQueues) -> ListedQueues:
     return default
 
 
-def skills_list(version: int) -> ListedQueues:
-    """Return the list of ACD skills: numeric ids, 204 where there is none."""
-    return ListedQueues.model_validate(
+def skills_list(version: int) -> kinds.ListedQueues:
+    """Return the list of ACD skills: numeric ids, 204 for an empty list."""
+    return kinds.ListedQueues.model_validate(
         {
             "path": f"/inContactAPI/services/v{version}.0/skills",
             "paging": {"style": "skip-top"},
@@ -266,7 +232,7 @@ def skills_list(version: int) -> ListedQueues:
     )
 
 
-ROUTING_QUEUES: Final = ListedQueues.model_validate(
+ROUTING_QUEUES: Final = kinds.ListedQueues.model_validate(
     {
         "path": "/dfo/3.0/routing-queues",
         "paging": {"style": "scroll-token", "size": "size", "total": "hits"},

@@ -1,15 +1,12 @@
-"""What a profile makes of rules, queues and errors: the tenant's JSON <-> that of api-contract.
+"""Mapping of rules, queues and errors between a tenant's JSON and that of api-contract, which `rule_json` reads.
 
-`rule_json` reads the latter.
-
-Names one to one: what a tenant calls fields and words <-> what we call them (api-contract).
-
-Whatever is read can be written back just as it was. A name of the tenant's that we use for something else, or that
-begins with the mark, is kept behind the mark.
+Names map one to one, so that a rule can be written back unchanged. A tenant's name that is also a canonical name of
+another field, or that begins with the mark, is kept behind the mark.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import UnexpectedResponseError
@@ -21,82 +18,72 @@ if TYPE_CHECKING:
 
     from reconciler.cxone.transport.request import ApiResponse
 
+    _WordMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 _MARK: Final = "~"
-_MAX_DIGITS: Final = 18
-"""Digits of a number that stands for an id."""
+_NUMBER: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
+_MAX_DIGITS: Final = 18  # digits of a numeric id
 
 
 class FieldNames:
-    """Names by ours and by the tenant's."""
+    """Canonical names and the tenant's names."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
-        """`names` are the tenant's by ours; no two are equal, and none begins with the mark."""
+        """`names` maps canonical names to the tenant's, which are distinct and do not begin with the mark."""
         self._tenant_names = dict(names)
-        self._canonical_names = {theirs: ours for ours, theirs in names.items()}
-        self.is_plain: Final = self._tenant_names == self._canonical_names
-        """Says that both call everything the same, so that there is nothing to do."""
+        self._canonical_names = {tenant: canonical for canonical, tenant in names.items()}
+        self.is_plain: Final = self._tenant_names == self._canonical_names  # nothing to map
 
     def canonical_name(self, tenant_name: str) -> str:
-        """Return our name of what the tenant calls so."""
-        found = self._canonical_names.get(tenant_name)
-        if found is not None:
-            return found
-        return (
-            f"{_MARK}{tenant_name}"
-            if tenant_name in self._tenant_names or tenant_name.startswith(_MARK)
-            else tenant_name
-        )
+        """Return the canonical name for a tenant's name."""
+        is_ambiguous = tenant_name in self._tenant_names or tenant_name.startswith(_MARK)
+        return self._canonical_names.get(tenant_name, f"{_MARK}{tenant_name}" if is_ambiguous else tenant_name)
 
     def tenant_name(self, canonical_name: str) -> str:
-        """Return what the tenant calls it."""
-        found = self._tenant_names.get(canonical_name)
-        return found if found is not None else canonical_name.removeprefix(_MARK)
+        """Return the tenant's name for a canonical name."""
+        return self._tenant_names.get(canonical_name, canonical_name.removeprefix(_MARK))
 
     def canonical_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an object under our names."""
+        """Return an object with canonical names."""
         return {self.canonical_name(name): value for name, value in data.items()}
 
     def tenant_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an object under the tenant's names."""
+        """Return an object with the tenant's names."""
         return {self.tenant_name(name): value for name, value in data.items()}
 
     def canonical_word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return our word for a text; anything else stays as it is."""
+        """Return the canonical word for a text; other values stay as they are."""
         return self.canonical_name(value) if isinstance(value, str) else value
 
     def tenant_word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return the tenant's word."""
+        """Return the tenant's word for a text; other values stay as they are."""
         return self.tenant_name(value) if isinstance(value, str) else value
 
 
 def id_from_number(number: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return the text of an id that is a number; a text in its place is kept behind the mark."""
+    """Return a numeric id as text; a text in its place is kept behind the mark."""
     if type(number) is int and len(text := str(number)) <= _MAX_DIGITS:
         return text
     return f"{_MARK}{number}" if isinstance(number, str) else number
 
 
 def number_from_id(identifier: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return the number again."""
+    """Return the numeric id of a text from `id_from_number`."""
     if not isinstance(identifier, str):
         return identifier
     if identifier.startswith(_MARK):
         return identifier.removeprefix(_MARK)
-    digits = identifier.removeprefix("-")
-    is_number = (
-        digits.isascii() and digits.isdigit() and len(identifier) <= _MAX_DIGITS and str(int(identifier)) == identifier
-    )
+    is_number = _NUMBER.fullmatch(identifier) is not None and len(identifier) <= _MAX_DIGITS
     return int(identifier) if is_number else identifier
 
 
 Json = Any
 _MANAGED_FIELDS: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
-"""Fields of a rule that are ours to say; a tenant that takes a PATCH keeps all others."""
+"""Managed fields of a rule; a tenant with PATCH keeps all others."""
 
 
 class ProfileMapper:
-    """Rules and errors of one profile."""
+    """Mapping of rules and errors by one profile."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -112,101 +99,91 @@ class ProfileMapper:
         queue = {"type": _word_mapping(FieldNames({"queue": profile.target.queue}))}
         self._target_mapper = _PartMapper(FieldNames(profile.target.tenant_names()), {**queue, **numbers})
         self._ids_are_numbers = profile.rules.ids == "number"
-        plain = (
-            self._rule_names.is_plain,
-            self._condition_mapper.is_plain,
-            self._target_mapper.is_plain,
-            not self._ids_are_numbers,
-        )
-        self._is_plain = all(plain)
+        mappings = (self._rule_names, self._condition_mapper, self._target_mapper)
+        self._is_plain = not self._ids_are_numbers and all(mapping.is_plain for mapping in mappings)
+        self._part_mappers = {"conditions": self._condition_mapper, "targets": self._target_mapper}
 
     def canonical_rule(self, data: Json) -> Json:
-        """Return a rule in the form of api-contract; what is no rule stays as it is, for `rule_json` to complain of."""
+        """Return a rule in the form of api-contract; other data stays as it is, for `rule_json` to reject."""
         if self._is_plain or not isinstance(data, dict):
             return data
-        found = self._rule_names.canonical_fields(data)
-        for name, part in (("conditions", self._condition_mapper), ("targets", self._target_mapper)):
-            if isinstance(found.get(name), list):
-                found[name] = [part.to_canonical(one) for one in found[name]]
-        if self._ids_are_numbers and "id" in found:
-            found["id"] = id_from_number(found["id"])
-        return found
+        rule = self._rule_names.canonical_fields(data)
+        for name, mapper in self._part_mappers.items():
+            if isinstance(rule.get(name), list):
+                rule[name] = list(map(mapper.to_canonical, rule[name]))
+        if self._ids_are_numbers and "id" in rule:
+            rule["id"] = id_from_number(rule["id"])
+        return rule
 
     def single_rule(self, data: Json) -> Json:
-        """Return the rule that an answer holds."""
+        """Return the rule in a response."""
         return self.canonical_rule(find_member(data, self._profile.rules.single))
 
     def tenant_body(self, data: dict[str, Json]) -> dict[str, Json]:
-        """Return a rule as the tenant takes it."""
+        """Return a rule in the tenant's form."""
         if self._is_plain:
             return data
-        sent = dict(data)
-        for name, part in (("conditions", self._condition_mapper), ("targets", self._target_mapper)):
-            if isinstance(sent.get(name), list):
-                sent[name] = [part.to_tenant(one) for one in sent[name]]
-        if self._ids_are_numbers and "id" in sent:
-            sent["id"] = number_from_id(sent["id"])
-        return self._rule_names.tenant_fields(sent)
+        body = dict(data)
+        for name, mapper in self._part_mappers.items():
+            if isinstance(body.get(name), list):
+                body[name] = list(map(mapper.to_tenant, body[name]))
+        if self._ids_are_numbers and "id" in body:
+            body["id"] = number_from_id(body["id"])
+        return self._rule_names.tenant_fields(body)
 
     def update_body(self, data: dict[str, Json]) -> dict[str, Json]:
-        """Return the body of an update: of a PATCH only what is ours to say."""
+        """Return the body of an update; for a PATCH only the managed fields."""
         if self._profile.update == "PATCH":
             data = {name: data[name] for name in _MANAGED_FIELDS}
         return self.tenant_body(data)
 
     def is_refusal(self, response: ApiResponse) -> bool:
-        """Say whether the answer to a call says that it refuses what was asked, although its status is a success."""
+        """Return whether a response with a success status is a refusal."""
         paths = self._profile.errors.refused
         if not paths:
             return False
         try:
-            form = response.payload if response.payload is not None else response.json(STRICT_DECODER)
+            payload = response.payload if response.payload is not None else response.json(STRICT_DECODER)
         except UnexpectedResponseError:
             return False
-        return any(one is False for path in paths for one in find_members(form, path))
+        return any(value is False for path in paths for value in find_members(payload, path))
 
 
 class _PartMapper:
-    """Conditions, or targets: names of their fields, and words that stand in some of them."""
+    """Mapping of conditions, or of targets: their fields, and the words in some of them."""
 
-    def __init__(
-        self, names: FieldNames, words: dict[str, tuple[Callable[[Json], Json], Callable[[Json], Json]]]
-    ) -> None:
-        self._names = names
-        self._word_mappings = words
-        self.is_plain: Final = names.is_plain and all(ours is _unchanged for ours, _ in words.values())
+    def __init__(self, names: FieldNames, words: dict[str, _WordMapping]) -> None:
+        self._names, self._word_mappings = names, words
+        self.is_plain: Final = names.is_plain and all(to_canonical is _unchanged for to_canonical, _ in words.values())
 
     def to_canonical(self, data: Json) -> Json:
         if not isinstance(data, dict):
             return data
-        found = self._names.canonical_fields(data)
-        return found | {name: ours(found[name]) for name, (ours, _) in self._word_mappings.items() if name in found}
+        part = self._names.canonical_fields(data)
+        return part | {name: to(part[name]) for name, (to, _) in self._word_mappings.items() if name in part}
 
     def to_tenant(self, data: Json) -> Json:
         if not isinstance(data, dict):
             return data
-        sent = data | {name: theirs(data[name]) for name, (_, theirs) in self._word_mappings.items() if name in data}
-        return self._names.tenant_fields(sent)
+        part = data | {name: to(data[name]) for name, (_, to) in self._word_mappings.items() if name in data}
+        return self._names.tenant_fields(part)
 
 
 def _unchanged(word: Json) -> Json:
     return word
 
 
-def _word_mapping(renaming: FieldNames) -> tuple[Callable[[Json], Json], Callable[[Json], Json]]:
-    return (_unchanged, _unchanged) if renaming.is_plain else (renaming.canonical_word, renaming.tenant_word)
+def _word_mapping(names: FieldNames) -> _WordMapping:
+    return (_unchanged, _unchanged) if names.is_plain else (names.canonical_word, names.tenant_word)
 
 
 def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[str, Json]:
-    """Return an entry of a list of queues as `rule_json` reads it."""
+    """Return an entry of a list of queues in the form that `rule_json` reads."""
     queue_id, name = data.get(list_profile.id), data.get(list_profile.name)
     active = data.get(list_profile.active, True) if list_profile.active else True
     if not isinstance(name, str):
         raise UnexpectedResponseError(f"a queue in the answer has no text `{list_profile.name}`")
     if not isinstance(active, bool):
         raise UnexpectedResponseError(f"a queue in the answer has a `{list_profile.active}` that is not true or false")
-    return {
-        "id": id_from_number(queue_id) if list_profile.ids == "number" else queue_id,
-        "name": name,
-        "active": active,
-    }
+    queue_id = id_from_number(queue_id) if list_profile.ids == "number" else queue_id
+    return {"id": queue_id, "name": name, "active": active}

@@ -1,7 +1,8 @@
-"""The fence around a client that only reads: below all other code, whatever that is told (R10)."""
+"""A fence below a reading client: it lets no write through (R10)."""
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from reconciler.cxone.discovery import openid_request, parse_token_server
@@ -14,29 +15,20 @@ if TYPE_CHECKING:
 
 
 def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transport:
-    """Return what carries GETs, and the request for a token; all else is refused before a byte is sent.
+    """Return a transport for GETs and token requests; others fail before a byte is sent."""
+    discovery = openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
+    server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
 
-    Where an issuer says where tokens are, the fence reads that itself, from the very answer that passes through it.
-    """
-    opening = openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
-    place = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
-
-    async def carried(request: ApiRequest) -> ApiResponse:
-        nonlocal place
-        token = place is not None and (request.method, request.server, request.target) == ("POST", place, place.path)
-        if request.method != "GET" and not token:
+    async def send(request: ApiRequest) -> ApiResponse:
+        nonlocal server
+        is_login = server and (request.method, request.server, request.target) == ("POST", server, server.path)
+        if request.method != "GET" and not is_login:
             raise AssertionError(f"a reading client was about to send {request.method}")
-        answer = await transport(request)
-        if opening is not None and (request.server, request.target) == (opening.server, opening.target):
-            place = _token_server(answer, tenant)
-        return answer
+        response = await transport(request)
+        if discovery is not None and (request.server, request.target) == (discovery.server, discovery.target):
+            server = None  # the fence reads the token server itself, from the response that passes through it
+            with suppress(ApiError):
+                server = parse_token_server(response.json(STRICT_DECODER), tenant)
+        return response
 
-    return carried
-
-
-def _token_server(answer: ApiResponse, tenant: TenantSettings) -> ServerUrl | None:
-    """Return where the document says that tokens are issued; nowhere, where it says nothing that is believed."""
-    try:
-        return parse_token_server(answer.json(STRICT_DECODER), tenant)
-    except ApiError:
-        return None
+    return send

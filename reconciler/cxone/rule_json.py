@@ -1,38 +1,23 @@
-"""Their JSON <-> our model. The only place that knows how the API writes a rule, a queue or a page."""
+"""Mapping between JSON and the model. The only module that knows the API's form of a rule or queue."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from reconciler.errors import UnexpectedResponseError
+from reconciler.model import rule as model
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
-from reconciler.model.rule import (
-    MAX_WEIGHT,
-    OPERATORS,
-    Condition,
-    Opaque,
-    Queue,
-    Rule,
-    Target,
-    make_condition,
-    make_opaque,
-    normalized_conditions,
-    sorted_targets,
-    to_api_json,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-
 Json = Any
-RulePart = TypeVar("RulePart", Condition | Opaque, Target | Opaque)
-MAX_LEVELS = 64
-"""Levels of lists and objects that a rule may have; those that the API is known to write have three."""
+RulePart = TypeVar("RulePart", model.Condition | model.Opaque, model.Target | model.Opaque)
+MAX_LEVELS = 64  # levels of lists and objects in a rule; known ones have three
 
 
 def parse_live_rule(data: Json) -> LiveRule:
-    """Return the rule that the server describes. Raises UnexpectedResponseError, naming the field, where it is none."""
+    """Return the rule in the data. Raises UnexpectedResponseError that names the invalid field."""
     if not isinstance(data, dict):
         raise UnexpectedResponseError("a rule in the answer is no JSON object")
     if _is_deep(data):
@@ -45,103 +30,96 @@ def parse_live_rule(data: Json) -> LiveRule:
     if not isinstance(priority, int | float) or isinstance(priority, bool):
         raise _field_error(data, "priority", "a number")
     description, marker = parse_marker(_text(data, "description"))
-    rule = Rule(
+    enabled = data.get("enabled", True)
+    if not isinstance(enabled, bool):
+        raise _field_error(data, "enabled", "true or false")
+    rule = model.Rule(
         name=name,
         description=description,
         priority=priority,
-        enabled=_flag(data, "enabled"),
-        conditions=normalized_conditions([_condition(one) for one in _list(data, "conditions")]),
-        targets=sorted_targets([_target(one) for one in _list(data, "targets")]),
+        enabled=enabled,
+        conditions=model.normalized_conditions([_condition(part) for part in _list(data, "conditions")]),
+        targets=model.sorted_targets([_target(part) for part in _list(data, "targets")]),
     )
     return LiveRule(rule_id, rule, marker, data)
 
 
 def is_text(text: str) -> bool:
-    """Say whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
-    return text.isascii() or not any("\ud800" <= one <= "\udfff" for one in text)
+    """Return whether a text can be written as UTF-8: JSON's escapes can hold half a character."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-def _is_deep(form: Json, levels: int = MAX_LEVELS) -> bool:
-    """Say whether there are more levels: counted, for where Python itself gives up differs from version to version."""
+def _is_deep(value: Json, levels: int = MAX_LEVELS) -> bool:
     if not levels:
         return True
-    for one in form.values() if type(form) is dict else form:
-        if (type(one) is dict or type(one) is list) and _is_deep(one, levels - 1):
+    for part in value.values() if type(value) is dict else value:
+        if (type(part) is dict or type(part) is list) and _is_deep(part, levels - 1):
             return True
     return False
 
 
-def parse_queue(data: Json) -> Queue:
-    """Return the queue that an entry of a list describes, once its fields have our names."""
-    return Queue(data["id"], data["name"], data["active"])
+def parse_queue(data: Json) -> model.Queue:
+    """Return the queue in an entry with canonical field names."""
+    return model.Queue(data["id"], data["name"], data["active"])
 
 
-def rule_body(rule: Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
-    """Return what is sent: for an update, every field that we do not know goes back as it was read."""
-    kept = dict(raw or {})
+def rule_body(rule: model.Rule, marker: Marker | None, raw: Mapping[str, Json] | None = None) -> dict[str, Json]:
+    """Return the body of a write; an update keeps every unknown field as it was read."""
+    raw_fields = dict(raw or {})
     return {
-        **kept,
+        **raw_fields,
         "name": rule.name,
         "description": format_description(rule, marker),
         "priority": rule.priority,
         "enabled": rule.enabled,
-        "conditions": _encode_parts(rule.conditions, kept.get("conditions"), _condition),
-        "targets": _encode_parts(rule.targets, kept.get("targets"), _target),
+        "conditions": _encode_parts(rule.conditions, raw_fields.get("conditions"), _condition),
+        "targets": _encode_parts(rule.targets, raw_fields.get("targets"), _target),
     }
 
 
 def _encode_parts(parts: Sequence[RulePart], raw: Json, parse: Callable[[Json], RulePart]) -> list[Json]:
-    """Write parts; one that stays as it was goes back just as it was read, unknown fields and all."""
-    read: dict[RulePart, list[Json]] = {}
+    """Return parts as JSON; an unchanged part keeps its form as it was read, with unknown fields."""
+    raw_parts: dict[RulePart, list[Json]] = {}
     for form in raw if isinstance(raw, list) else ():
-        read.setdefault(parse(form), []).append(form)
-    return [read[part].pop(0) if read.get(part) else to_api_json(part) for part in parts]
+        raw_parts.setdefault(parse(form), []).append(form)
+    return [raw_parts[part].pop(0) if raw_parts.get(part) else model.to_api_json(part) for part in parts]
 
 
-def _condition(form: Json) -> Condition | Opaque:
+def _condition(form: Json) -> model.Condition | model.Opaque:
     if type(form) is dict and form.get("type") == "attribute":
         attribute, operator = form.get("attributeName"), form.get("operator")
-        if isinstance(attribute, str) and isinstance(operator, str) and operator in OPERATORS:
+        if isinstance(attribute, str) and isinstance(operator, str) and operator in model.OPERATORS:
             try:
-                return make_condition(attribute, operator, form.get("value"))
+                return model.make_condition(attribute, operator, form.get("value"))
             except ValueError:
-                return make_opaque(form)
-    return make_opaque(form)
+                return model.make_opaque(form)
+    return model.make_opaque(form)
 
 
-def _target(form: Json) -> Target | Opaque:
+def _target(form: Json) -> model.Target | model.Opaque:
     if type(form) is dict and form.get("type") == "queue":
         queue_id, weight = form.get("queueId"), form.get("weight", 1)
         is_number = isinstance(weight, int | float) and not isinstance(weight, bool)
-        if isinstance(queue_id, str) and is_number and abs(weight) <= MAX_WEIGHT:
-            return Target(queue_id, weight)
-    return make_opaque(form)
+        if isinstance(queue_id, str) and is_number and abs(weight) <= model.MAX_WEIGHT:
+            return model.Target(queue_id, weight)
+    return model.make_opaque(form)
 
 
 def _text(form: dict[str, Json], name: str) -> str:
-    found = form.get(name)
-    if found is None:
-        return ""
-    if not isinstance(found, str):
+    text = form.get(name)
+    if text is not None and not isinstance(text, str):
         raise _field_error(form, name, "text")
-    return found
-
-
-def _flag(form: dict[str, Json], name: str) -> bool:
-    found = form.get(name, True)
-    if not isinstance(found, bool):
-        raise _field_error(form, name, "true or false")
-    return found
+    return text or ""
 
 
 def _list(form: dict[str, Json], name: str) -> list[Json]:
-    found = form.get(name)
-    if found is None:
+    parts = form.get(name)
+    if parts is None:
         return []
-    if not isinstance(found, list) or not all(type(one) is dict for one in found):
+    if not isinstance(parts, list) or not all(type(part) is dict for part in parts):
         raise _field_error(form, name, "a list of objects")
-    return found
+    return parts
 
 
-def _field_error(form: dict[str, Json], name: str, what: str) -> UnexpectedResponseError:
-    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {what}")
+def _field_error(form: dict[str, Json], name: str, kind: str) -> UnexpectedResponseError:
+    return UnexpectedResponseError(f"rule {str(form.get('id'))[:64]!r} in the answer: `{name}` is not {kind}")

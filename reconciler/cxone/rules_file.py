@@ -1,7 +1,4 @@
-"""A JSON file in the API's form -> live rules, and the queues that it names: a list of rules, or one whole page.
-
-Beside `rules` an object may have `queues`, each with id and name.
-"""
+"""A JSON file in the API's form: a list of rules, or one page with all rules, and beside it queues with id and name."""
 
 from __future__ import annotations
 
@@ -16,24 +13,21 @@ from reconciler.text.files import read_start
 from reconciler.text.strict_json import STRICT_DECODER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from reconciler.model.live import LiveRule
 
-
-MAX_FILE_BYTES: Final = 64 * 1024 * 1024
-"""Bytes of a file: about 100,000 rules."""
+MAX_FILE_BYTES: Final = 64 * 1024 * 1024  # bytes of a file: about 100,000 rules
 _LIST_NAMES: Final = ("entities", "rules", "items")
 
 
 @dataclass(frozen=True, slots=True)
 class RulesFile:
-    """Rules of a file, and the names of queues by id, as far as the file tells them."""
+    """Rules of a file, and names of queues by id, if the file holds them."""
 
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]
-    lists_queues: bool
-    """Whether it lists the queues beside the rules; else it knows those alone whose names stand at the targets."""
+    lists_queues: bool  # whether queues are listed beside the rules; else only targets may name them
 
 
 def read_rules_file(path: str) -> RulesFile:
@@ -46,56 +40,41 @@ def read_rules_file(path: str) -> RulesFile:
 
 
 def parse_rules_file(data: bytes, name: str) -> RulesFile:
-    """Return what a file's bytes say. Raises UsageError, naming the file and what is wrong with it."""
+    """Return the rules in a file's bytes. Raises UsageError that names the file and the problem."""
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:
-        form = STRICT_DECODER.decode(data.decode("utf-8-sig"))
+        content = STRICT_DECODER.decode(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         raise UsageError(f"{name}: not JSON; a list of rules is wanted, or a page, as the API answers it") from None
     try:
-        rules = tuple(parse_live_rule(_ensure_id(one, place)) for place, one in enumerate(_find_rules(form, name)))
+        rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:
         raise UsageError(f"{name}: {str(error).replace(' in the answer', '')}") from None
-    twice = next((one for one, count in Counter(rule.id for rule in rules).items() if count > 1), None)
-    if twice is not None:
-        raise UsageError(f"{name}: two rules have the id {twice[:64]!r}")
-    named = [pair for rule in rules for pair in _target_queues(rule.raw)]
-    return RulesFile(
-        rules, dict([*named, *_listed_queues(form)]), isinstance(form, dict) and isinstance(form.get("queues"), list)
-    )
+    for rule_id, count in Counter(rule.id for rule in rules).items():
+        if count > 1:
+            raise UsageError(f"{name}: two rules have the id {rule_id[:64]!r}")
+    queues = content.get("queues") if isinstance(content, dict) else None
+    targets = (target for rule in rules for target in rule.raw.get("targets") or ())
+    pairs = [(target.get("queueId"), target.get("queueName")) for target in targets]
+    if isinstance(queues, list):
+        pairs += [(queue.get("id"), queue.get("name")) for queue in queues if isinstance(queue, dict)]
+    names = {queue: name for queue, name in pairs if isinstance(queue, str) and isinstance(name, str)}
+    return RulesFile(rules, names, isinstance(queues, list))
 
 
-def _find_rules(form: object, name: str) -> list[Any]:
-    """Return the rules of a list or a page. Raises UsageError where they are not all."""
-    if isinstance(form, list):
-        return form
-    page: dict[str, Any] = form if isinstance(form, dict) else {}
-    found = next((page[key] for key in _LIST_NAMES if isinstance(page.get(key), list)), None)
-    if found is None:
+def _find_rules(content: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSON
+    rules, total = content, None
+    if not isinstance(content, list):
+        page = content if isinstance(content, dict) else {}
+        rules = next((page[key] for key in _LIST_NAMES if isinstance(page.get(key), list)), None)
+        total = page.get("total")
+    if rules is None:
         raise UsageError(f"{name}: no list of rules, and no page with `entities`, `rules` or `items`")
-    total = page.get("total")
-    if isinstance(total, int) and total != len(found):
-        raise UsageError(f"{name}: a page with {len(found):,} of {total:,} rules; put all rules into one list")
-    return list(found)
-
-
-def _ensure_id(form: Any, place: int) -> Any:  # noqa: ANN401 - any JSON
-    """Give a rule that was written by hand an id: its place."""
-    return {**form, "id": f"#{place + 1}"} if isinstance(form, dict) and form.get("id") is None else form
-
-
-def _listed_queues(form: object) -> Iterator[tuple[str, str]]:
-    """Yield the queues that stand beside the rules, where there are such."""
-    queues = form.get("queues") if isinstance(form, dict) else None
-    for one in queues if isinstance(queues, list) else ():
-        if isinstance(one, dict) and isinstance(one.get("id"), str) and isinstance(one.get("name"), str):
-            yield one["id"], one["name"]
-
-
-def _target_queues(raw: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield the queues whose names stand beside their ids, as in a plan's JSON."""
-    for target in raw.get("targets") or ():
-        queue, name = target.get("queueId"), target.get("queueName")
-        if isinstance(queue, str) and isinstance(name, str):
-            yield queue, name
+    if isinstance(total, int) and total != len(rules):
+        raise UsageError(f"{name}: a page with {len(rules):,} of {total:,} rules; put all rules into one list")
+    # The position is the id of a rule that was written by hand.
+    return [
+        {**rule, "id": f"#{number}"} if isinstance(rule, dict) and rule.get("id") is None else rule
+        for number, rule in enumerate(rules, start=1)
+    ]

@@ -1,4 +1,4 @@
-"""What the client needs to know of a tenant, and which hosts may be sent a secret."""
+"""The client's settings for a tenant, and the hosts that may receive a secret."""
 
 from __future__ import annotations
 
@@ -13,43 +13,41 @@ from reconciler.errors import CredentialsError, UsageError
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, ListedQueues, Profile
 from reconciler.text.hosts import is_loopback
 
+# Only URLs that no two parsers read as two hosts.
 _URL: Final = re.compile(
     r"(https?)://([a-z0-9.-]+|\[[0-9a-f:]+\])(?::([0-9]{1,5}))?(/[^\s?#\\@]*)?", re.ASCII | re.IGNORECASE
 )
-"""What is taken for a URL: nothing that two parsers could read as two hosts."""
 
 _PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
 _CXONE_DOMAINS: Final = (".my.cxone.com", ".niceincontact.com", ".nice-incontact.com")
 _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
-"""The published issuers that are below none of these. Just these hosts: of theirs, no others are published."""
+"""Published issuers outside of these domains; only these exact hosts are published."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
-    """A client's id and secret, an access key's, or both; none is ever shown. What there is decides how to ask."""
+    """A client's id and secret, an access key, or both; none is ever shown. The pairs present decide the grant."""
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
     key_id: str = field(default="", repr=False)
     key_secret: str = field(default="", repr=False)
-    variables: tuple[str, ...] = ()
-    """Names of the environment variables that they come from: what to look at when they are refused."""
+    variables: tuple[str, ...] = ()  # the environment variables of the credentials
 
     def secret_encodings(self) -> tuple[str, ...]:
-        """Return how a secret may look when a server repeats it: as it is, in a form, in JSON, in Basic."""
-        pairs = ((self.client_id, self.client_secret), (self.key_id, self.key_secret))
-        return tuple(form for name, secret in pairs if secret for form in _encodings(name, secret))
-
-
-def _encodings(name: str, secret: str) -> tuple[str, ...]:
-    basic = b64encode(f"{name}:{secret}".encode()).decode()
-    return secret, quote_plus(secret), json.dumps(secret)[1:-1], basic
+        """Return the forms in which a server may repeat a secret: plain, form, JSON, Basic."""
+        encodings: list[str] = []
+        for name, secret in ((self.client_id, self.client_secret), (self.key_id, self.key_secret)):
+            if secret:
+                basic = b64encode(f"{name}:{secret}".encode()).decode()
+                encodings += (secret, quote_plus(secret), json.dumps(secret)[1:-1], basic)
+        return tuple(encodings)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
-    """A server, and the path that everything asked of it begins with: a URL, read once."""
+    """A parsed URL: a server, and the path prefix of all its requests."""
 
     scheme: str
     host: str
@@ -58,7 +56,7 @@ class ServerUrl:
 
     @classmethod
     def parse(cls, url: str) -> ServerUrl:
-        """Read a URL. Raises UsageError where two parsers could read it as two places."""
+        """Parse a URL. Raises UsageError if two parsers could read two hosts."""
         parts = _URL.fullmatch(url) if url.isascii() else None
         scheme = parts[1].lower() if parts else ""
         port = int(parts[3] or _PORTS[scheme]) if parts else 0
@@ -68,7 +66,7 @@ class ServerUrl:
 
     @property
     def authority(self) -> str:
-        """Return host and port as the header Host has them."""
+        """Return host and port in the form of the Host header."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
@@ -80,39 +78,31 @@ class ServerUrl:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
-    """Where a tenant's API is and how fast it may be used. Times are seconds."""
+    """Location of a tenant's API, and its limits. Times are in seconds."""
 
-    base_url: str
-    """Empty where the issuer says it."""
-    token_url: str
-    """Empty where there is an issuer."""
+    base_url: str  # empty if the issuer names it
+    token_url: str  # empty if there is an issuer
     rules_path: str
     queues_path: str
     page_size: int = 100
-    profile: Profile = DEFAULT_PROFILE
-    """What the tenant calls things and how it answers; its paths are those above."""
-    queues: ListedQueues = DEFAULT_PROFILE.queues
-    """How the list of queues is read: the profile's, or that of the platform's own."""
+    profile: Profile = DEFAULT_PROFILE  # names and responses; the paths above take precedence
+    queues: ListedQueues = DEFAULT_PROFILE.queues  # the profile's list, or the platform's
     timeout_seconds: float = 10.0
     requests_per_second: float = 50.0
     concurrency: int = 16
-    idempotency_keys: bool = False
-    """The server does a create once, however often it comes with the same Idempotency-Key."""
+    idempotency_keys: bool = False  # the server executes a create once per key
     allowed_hosts: frozenset[str] = frozenset()
-    issuer: str = ""
-    """Whose well-known documents say where tokens are issued and, without a `base_url`, where the API is."""
-    run_seconds: float = 900.0
-    """How long everything that one client does may take in all."""
-    patience_seconds: float = 90.0
-    """How long a server is waited for that was there and has gone away."""
+    issuer: str = ""  # names the token server and, without a `base_url`, the API
+    run_seconds: float = 900.0  # time limit of all calls of one client
+    patience_seconds: float = 90.0  # wait for a server that became unavailable
 
     @property
     def known_urls(self) -> tuple[str, ...]:
-        """Return the addresses that are known before anything is asked."""
+        """Return the addresses that are known before any request."""
         return tuple(filter(None, (self.base_url, self.token_url, self.issuer)))
 
     def check_hosts(self) -> None:
-        """Refuse hosts that may not be sent a secret. Raises CredentialsError and UsageError."""
+        """Raise CredentialsError or UsageError for a host that must not receive a secret."""
         for url in self.known_urls:
             check_host(url, self.allowed_hosts)
         for path in (self.rules_path, self.queues_path):
@@ -121,15 +111,15 @@ class TenantSettings:
 
 
 def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
-    """Raise where credentials may not be sent to the URL's host: CredentialsError and UsageError."""
-    place = ServerUrl.parse(url)
-    host = place.host
+    """Raise CredentialsError or UsageError if the URL's host must not receive credentials."""
+    server = ServerUrl.parse(url)
+    host = server.host
     if is_loopback(host):
         return
-    if place.scheme == "http":
+    if server.scheme == "http":
         raise UsageError(f"http:// is refused for {host}: only loopback may be reached without TLS")
-    known = host in _ISSUERS or any(host.endswith(end) and len(host) > len(end) for end in _CXONE_DOMAINS)
-    if not known and host not in map(str.lower, allowed_hosts):
+    is_cxone = host in _ISSUERS or any(host.endswith(domain) and len(host) > len(domain) for domain in _CXONE_DOMAINS)
+    if not is_cxone and host not in map(str.lower, allowed_hosts):
         raise CredentialsError(
             f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
             f" CXROUTE_HOSTS={host}"

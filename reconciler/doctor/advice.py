@@ -1,4 +1,4 @@
-"""The table of errors as advice: what a call that went wrong means, and what to do about it (api-contract "Errors")."""
+"""Meaning of failed calls, and advice (api-contract "Errors")."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REDIRECT_STATUSES: Final = (301, 302, 303, 307, 308)
 
 
 class AdviceContext(NamedTuple):
-    """What a call was for: its name in the output, the setting that says where it goes, the credentials' variables."""
+    """A call's name in the output, the setting of its address, the credentials' variables, and the rate."""
 
     name: str
     setting: str
@@ -52,44 +52,39 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
 
 
 def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
-    """Return what a call that went wrong means."""
-    if reply.kind != "json" and not (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error, whatever its body
-        return _explain_kind(reply, context)
-    advice = _status_advice(reply.status, context)
-    said = f": {sanitize(reply.error_text)}" if reply.error_text else ""
-    again = "" if reply.attempts == 1 else f", {reply.attempts} times"
-    return CheckResult(context.name, "fail", f"{reply.call}: status {reply.status}{again}{said}", advice)
-
-
-def _explain_kind(reply: ProbeReply, asked: AdviceContext) -> CheckResult:
+    """Return the finding for a failed call."""
+    server_text = sanitize(reply.error_text)
+    if reply.kind == "json" or (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error, whatever its body
+        attempts = "" if reply.attempts == 1 else f", {reply.attempts} times"
+        text = f"{reply.call}: status {reply.status}{attempts}{f': {server_text}' if reply.error_text else ''}"
+        return CheckResult(context.name, "fail", text, _status_advice(reply.status, context))
     message, advice = _KIND_TEXTS[reply.kind]
-    where = f" ({sanitize(reply.error_text)})" if reply.error_text else ""
-    status = f" (status {reply.status})" if reply.status and reply.kind != "redirect" else ""
-    detail = "" if reply.kind == "redirect" or not reply.error_text else f": {sanitize(reply.error_text)}"
-    base = "api.tokenUrl" if asked.name == "token" else "api.baseUrl"
+    is_redirect = reply.kind == "redirect"
+    where = f" ({server_text})" if reply.error_text else ""
+    status = f" (status {reply.status})" if reply.status and not is_redirect else ""
+    detail = f": {server_text}" if reply.error_text and not is_redirect else ""
+    base = "api.tokenUrl" if context.name == "token" else "api.baseUrl"
     text = f"{reply.call}: {message.format(where=where)}{status}{detail}"
-    return CheckResult(asked.name, "fail", text, advice.format(base=base, setting=asked.setting))
+    return CheckResult(context.name, "fail", text, advice.format(base=base, setting=context.setting))
 
 
-def _status_advice(status: int, asked: AdviceContext) -> str:
+def _status_advice(status: int, context: AdviceContext) -> str:
     if status == 429:  # noqa: PLR2004 - too many requests
-        return f"Slower: set api.requestsPerSecond below {asked.rate:g}, and look at who else uses this client"
+        return f"Slower: set api.requestsPerSecond below {context.rate:g}, and look at who else uses this client"
     if status >= _SERVER and status != 501:  # noqa: PLR2004 - not implemented
         return "The tenant, or a proxy before it, failed: try again in a while; if it lasts, it is for its support"
-    return _token_advice(status, asked) if asked.name == "token" else _list_advice(status, asked)
+    if context.name != "token":
+        return _list_advice(status, context)
+    if status not in (400, 401, 403):
+        return f"Tokens are not given there: set {context.setting}"
+    return (
+        f"The id or secret is wrong, of another tenant, or disabled: check {context.credentials} (a space or line"
+        " break at an end counts). Some tenants give tokens in another way than by client_credentials, and then"
+        " not here"
+    )
 
 
-def _token_advice(status: int, asked: AdviceContext) -> str:
-    if status in (400, 401, 403):
-        return (
-            f"The id or secret is wrong, of another tenant, or disabled: check {asked.credentials} (a space or line"
-            " break at an end counts). Some tenants give tokens in another way than by client_credentials, and then"
-            " not here"
-        )
-    return f"Tokens are not given there: set {asked.setting}"
-
-
-def _list_advice(status: int, asked: AdviceContext) -> str:
+def _list_advice(status: int, context: AdviceContext) -> str:
     if status == 401:  # noqa: PLR2004 - unauthorized
         return "The token that was just given is not accepted here: are api.tokenUrl and api.baseUrl of one tenant?"
     if status == 403:  # noqa: PLR2004 - forbidden
@@ -98,5 +93,5 @@ def _list_advice(status: int, asked: AdviceContext) -> str:
             " the key decides)"
         )
     if status in (404, 405, 410, 501):
-        return NO_RULES_API.format(setting=asked.setting)
-    return f"The tenant does not take this request: {asked.setting} or api.pageSize may be wrong for it"
+        return NO_RULES_API.format(setting=context.setting)
+    return f"The tenant does not take this request: {context.setting} or api.pageSize may be wrong for it"

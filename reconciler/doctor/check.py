@@ -1,4 +1,4 @@
-"""One thing that was looked at: whether it is in order, what was seen, and what to do."""
+"""Result of one check: its status, a message, and advice."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
 
 CheckStatus = Literal["ok", "warn", "fail"]
 
@@ -25,13 +24,12 @@ ReplyKind = Literal[
     "unreachable",
     "untrusted",
 ]
-"""json: any JSON. page: HTML. strange: JSON, and no list. denied: a success that says it is none. silent: no answer in
-time. broken: the connection broke. unreachable: there was none."""
+"""page: HTML. strange: JSON, but not a list. denied: a success status with a refusal. silent: a time-out."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What is said of one thing; all its text is fit to be shown. `advice` is empty where there is nothing to do."""
+    """Result of one check; all its text can be shown. `advice` is empty if there is nothing to do."""
 
     name: str
     status: CheckStatus
@@ -41,7 +39,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeReply:
-    """What one call came to. `status` is 0 where no answer came; `error_text` is what the server says of an error."""
+    """Result of one call. `status` is 0 without a response; `error_text` is the server's."""
 
     call: str
     kind: ReplyKind
@@ -49,11 +47,10 @@ class ProbeReply:
     error_text: str = ""
     payload: Any = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    clock_skew: float | None = None
-    """Seconds by which the server's clock is ahead of ours, where it says its time; known to a second."""
+    clock_skew: float | None = None  # seconds by which the server's clock is ahead, if it sends its time
     attempts: int = 1
 
     @property
     def is_good(self) -> bool:
-        """Say whether it is a success, with JSON that is what was asked for."""
+        """Return whether it is a success with the expected JSON."""
         return self.kind == "json" and 200 <= self.status < 300  # noqa: PLR2004 - HTTP's successes

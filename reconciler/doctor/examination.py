@@ -1,4 +1,4 @@
-"""The answers of a tenant, one call after the other: a token, one page of rules and of queues, one rule, the clock."""
+"""Calls to a tenant, one after the other: a token, one page of rules and of queues, one rule, the clock."""
 
 from __future__ import annotations
 
@@ -23,137 +23,127 @@ if TYPE_CHECKING:
 
 
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:
-    """Yield what only a write can tell, and what has to be there for `cxroute serve`."""
+    """Yield the aspects that only a write can check, and the prerequisites of `cxroute serve`."""
     path = sanitize(context_path(environment, profile))
-    yield from _of_writer(environment)
-    said = (
+    names, signal = environment.attributes, environment.context.signal
+    match environment.context.writer:
+        case "digital-custom-fields":
+            hint = sanitize(custom_fields_hint((names.intent, names.confidence, names.updated_at)))
+            text = (
+                "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
+            )
+            yield CheckResult("context", "ok", text, hint)
+        case "voice-signal":
+            text = (
+                f"cxroute serve signals voice contacts: intent in p{signal.intent}, confidence in p{signal.confidence},"
+                f" time in p{signal.updated_at}; whether their script has an OnSignal that reads them, only a call can"
+                " tell"
+            )
+            yield CheckResult("context", "ok", text)
+    text = (
         "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
         f" ({path}), and which of two priorities comes first (api.evaluation: {environment.api.evaluation}):"
         " to try these would be to write"
     )
-    yield CheckResult("untried", "ok", said)
+    yield CheckResult("untried", "ok", text)
 
 
-def _of_writer(environment: Environment) -> Iterator[CheckResult]:
-    names = environment.attributes
-    match environment.context.writer:
-        case "digital-custom-fields":
-            needed = sanitize(custom_fields_hint((names.intent, names.confidence, names.updated_at)))
-            said = (
-                "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
-            )
-            yield CheckResult("context", "ok", said, needed)
-        case "voice-signal":
-            by = environment.context.signal
-            said = (
-                f"cxroute serve signals voice contacts: intent in p{by.intent}, confidence in p{by.confidence}, time in"
-                f" p{by.updated_at}; whether their script has an OnSignal that reads them, only a call can tell"
-            )
-            yield CheckResult("context", "ok", said)
-
-
-def lacking(what: str) -> CheckResult:
-    """Return the line that says for lack of what the tenant was not asked."""
-    return CheckResult("tenant", "warn", f"token, clock, rules and queues were not looked at, for lack of {what}")
+def lacking(requirement: str) -> CheckResult:
+    """Return the line that the tenant was not checked, for lack of a prerequisite."""
+    text = f"token, clock, rules and queues were not looked at, for lack of {requirement}"
+    return CheckResult("tenant", "warn", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examination:
-    """Asks a tenant and adds what it finds to `lines`."""
+    """Checks a tenant and adds the results to `lines`."""
 
     environment: Environment
     tenant: TenantSettings
-    variables: tuple[str, ...]
-    """The variables that hold the credentials."""
+    variables: tuple[str, ...]  # the variables that hold the credentials
     simulated: bool
     lines: list[CheckResult]
 
-    def say(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
-        """Add a line."""
+    def _add(self, name: str, state: CheckStatus, message: str, advice: str = "") -> None:
         self.lines.append(CheckResult(name, state, message, advice))
 
     async def answers(self, probe: Probe, expected: Callable[[], Sequence[str]]) -> None:
-        """Ask for a token, and with it for a page of everything; `expected` returns the queues' names."""
-        token = await self.token(probe)
+        """Check token, rules and queues; `expected` returns the names of the manifests' queues."""
+        token = await self._request_token(probe)
         if token is None:
-            self.clock(probe)
+            self._check_clock(probe)
             self.lines.append(lacking("a token"))
             return
         self.lines.append(findings.check_token(token.payload))
-        rules = self.first("rules", *await probe.rules())
-        queues = self.first("queues", *await probe.queues())
-        self.clock(probe)
-        self.of_queues(await self.of_rules(probe, rules), queues, expected)
+        rules = self._check_page("rules", *await probe.rules())
+        queues = self._check_page("queues", *await probe.queues())
+        self._check_clock(probe)
+        self._check_queues(await self._check_rules(probe, rules), queues, expected)
 
-    async def token(self, probe: Probe) -> ProbeReply | None:
-        """Ask for a token; say what to do where none is given."""
-        asked = self.asked("token")
+    async def _request_token(self, probe: Probe) -> ProbeReply | None:
+        """Request a token; None, with advice, if there is none."""
+        context = self._context_for("token")
         try:
             reply = await probe.request_token()
         except ApiError as error:
             last = probe.replies[-1] if probe.replies else None
             if last is not None and not last.is_good:
-                self.lines.append(explain_failure(last, asked))
+                self.lines.append(explain_failure(last, context))
             else:
-                self.say("token", "fail", str(error), f"{asked.setting} may be of something else")
+                self._add("token", "fail", str(error), f"{context.setting} may be of something else")
             return None
-        self.heard(reply, asked)
+        self._check_reply(reply, context)
         return reply
 
-    def asked(self, name: str) -> AdviceContext:
-        """Return what is asked for, and by which settings."""
+    def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
         settings = {"token": "api.issuer" if api.issuer else "api.tokenUrl", "queues": "api.queuesPath"}
-        return AdviceContext(
-            name, settings.get(name, "api.rulesPath"), " and ".join(self.variables), api.requests_per_second
-        )
+        variables = " and ".join(self.variables)
+        return AdviceContext(name, settings.get(name, "api.rulesPath"), variables, api.requests_per_second)
 
-    def heard(self, reply: ProbeReply, asked: AdviceContext) -> bool:
-        """Say what to do where an answer is none that helps."""
+    def _check_reply(self, reply: ProbeReply, context: AdviceContext) -> bool:
+        """Return whether a reply is good; add advice if it is not."""
         if not reply.is_good:
-            self.lines.append(explain_failure(reply, asked))
+            self.lines.append(explain_failure(reply, context))
         elif reply.attempts > 1:
-            often = "Look at it if it happens often"
-            self.say(asked.name, "warn", f"{reply.call}: answered only when asked again", often)
+            text = f"{reply.call}: answered only when asked again"
+            self._add(context.name, "warn", text, "Look at it if it happens often")
         return reply.is_good
 
-    def first(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
-        """Say what the first page of a list tells."""
-        if self.heard(reply, self.asked(name)) and page is not None:
+    def _check_page(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
+        if self._check_reply(reply, self._context_for(name)) and page is not None:
             self.lines.append(findings.check_pages(name, len(page.entries), page.total, self.tenant.page_size))
         return page
 
-    def clock(self, probe: Probe) -> None:
-        """Say how far the clocks are apart."""
+    def _check_clock(self, probe: Probe) -> None:
         skews = [reply.clock_skew for reply in probe.replies if reply.clock_skew is not None]
         if skews or not self.simulated:
             self.lines.append(findings.check_clock(skews))
 
-    async def of_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:
-        """Say what the rules of the first page use, and whether one can be read by itself; return them."""
+    async def _check_rules(self, probe: Probe, page: FirstPage | None) -> list[LiveRule]:
+        """Add lines on the first page's rules, read one of them by itself, and return them."""
         environment = self.environment
         try:
             rules = page.rules if page else []
             reply = await probe.rule(rules[0].id) if rules else None
         except UnexpectedResponseError as error:
-            self.say("rules", "fail", sanitize(str(error)), "api.profile says how this tenant writes rules")
+            self._add("rules", "fail", sanitize(str(error)), "api.profile says how this tenant writes rules")
             return []
         if page and rules:
-            whole = "" if page.is_complete else f" (of the first {len(rules):,})"
-            self.lines.append(findings.check_owners(rules, environment.owner, whole))
-            self.lines.extend(findings.check_operators(rules, environment.api.operators, whole))
-            self.lines.append(findings.check_names(rules, whole, unique=environment.api.names_unique))
-        if reply is not None and self.heard(reply, self.asked("one rule")):
+            scope = "" if page.is_complete else f" (of the first {len(rules):,})"
+            self.lines.append(findings.check_owners(rules, environment.owner, scope))
+            self.lines.extend(findings.check_operators(rules, environment.api.operators, scope))
+            self.lines.append(findings.check_names(rules, scope, unique=environment.api.names_unique))
+        if reply is not None and self._check_reply(reply, self._context_for("one rule")):
             self.lines.append(findings.check_etag(reply.headers.get("etag")))
         return rules
 
-    def of_queues(self, rules: list[LiveRule], page: FirstPage | None, expected: Callable[[], Sequence[str]]) -> None:
-        """Say which queues are named and missing, where all of them came in one page."""
-        if page is None or not page.is_complete:
-            return
-        try:
-            queues = page.queues
-        except UnexpectedResponseError as error:
-            self.say("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
-            return
-        self.lines.extend(findings.check_queues(rules, queues, expected()))
+    def _check_queues(self, rules: list[LiveRule], page: FirstPage | None, names: Callable[[], Sequence[str]]) -> None:
+        """Add lines on missing queues, if all queues are in one page."""
+        if page is not None and page.is_complete:
+            try:
+                queues = page.queues
+            except UnexpectedResponseError as error:
+                self._add("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
+            else:
+                self.lines.extend(findings.check_queues(rules, queues, names()))

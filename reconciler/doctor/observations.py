@@ -1,4 +1,4 @@
-"""What good answers tell of a tenant: its token, its clock, its pages, what its rules use, and what remains untried."""
+"""Findings from good responses of a tenant: its token, its clock, its pages, and the parts of its rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.doctor.check import CheckResult, CheckStatus
+from reconciler.doctor.check import CheckResult
 from reconciler.model.rule import OPERATORS, Condition, Opaque, Queue, Target
 from reconciler.text.escape import join_first, pluralize, quote, sanitize
 
@@ -15,100 +15,92 @@ if TYPE_CHECKING:
 
     from reconciler.model.live import LiveRule
 
-
-_SHORT_LIFETIME: Final = 120
-"""Seconds. A token is used until a minute before its end."""
+_SHORT_LIFETIME: Final = 120  # seconds. A token is used until a minute before its end.
 _MAX_SKEW: Final = 60
 _MAX_LIFETIME: Final = 1e9
 _MAX_NAMED: Final = 5
 
 
 def check_token(payload: Mapping[str, Any]) -> CheckResult:
-    """Say what kind of token was given, and for how long."""
-    kind, life = payload.get("token_type"), _valid_seconds(payload.get("expires_in"))
-    said = f"given: {sanitize(str(kind)) if kind else 'of no stated type'}, for "
-    said += "no stated time" if life is None else pluralize(life, "second")
+    """Return the type and lifetime of the token."""
+    kind, expires_in = payload.get("token_type"), payload.get("expires_in")
+    lifetime = None
+    if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and 0 <= expires_in < _MAX_LIFETIME:
+        lifetime = int(expires_in)
+    text = f"given: {sanitize(str(kind)) if kind else 'of no stated type'}, for "
+    text += "no stated time" if lifetime is None else pluralize(lifetime, "second")
     if str(kind).lower() != "bearer":
-        return CheckResult("token", "warn", said, "It is sent as a Bearer token; the tenant may expect another way")
-    if life is None:
-        return CheckResult("token", "warn", said, "It is used for an hour, and renewed when it is refused")
-    if life < _SHORT_LIFETIME:
-        return CheckResult("token", "warn", said, "It lives so short that nearly every call asks for a new one")
-    return CheckResult("token", "ok", said)
-
-
-def _valid_seconds(life: object) -> int | None:
-    sensible = isinstance(life, int | float) and not isinstance(life, bool) and 0 <= life < _MAX_LIFETIME
-    return int(life) if isinstance(life, int | float) and sensible else None
+        return CheckResult("token", "warn", text, "It is sent as a Bearer token; the tenant may expect another way")
+    if lifetime is None:
+        return CheckResult("token", "warn", text, "It is used for an hour, and renewed when it is refused")
+    if lifetime < _SHORT_LIFETIME:
+        return CheckResult("token", "warn", text, "It lives so short that nearly every call asks for a new one")
+    return CheckResult("token", "ok", text)
 
 
 def check_clock(skews: Iterable[float]) -> CheckResult:
-    """Say how far our clock and the tenant's are apart."""
-    known = list(skews)
-    if not known:
-        return CheckResult(
-            "clock", "warn", "the tenant does not say its time", "Freezes and holds go by this machine's clock"
-        )
-    skew = min(known, key=abs)
+    """Return the difference between this machine's clock and the tenant's."""
+    skew = min(skews, key=abs, default=None)
+    if skew is None:
+        advice = "Freezes and holds go by this machine's clock"
+        return CheckResult("clock", "warn", "the tenant does not say its time", advice)
     if abs(skew) <= _MAX_SKEW:
         return CheckResult("clock", "ok", "this machine's clock and the tenant's agree within a minute")
-    way = "behind" if skew > 0 else "ahead of"
-    said = f"this machine's clock is {pluralize(int(abs(skew)), 'second')} {way} the tenant's"
-    return CheckResult("clock", "warn", said, "Set it by NTP: freezes and holds go by this machine's clock")
+    direction = "behind" if skew > 0 else "ahead of"
+    text = f"this machine's clock is {pluralize(int(abs(skew)), 'second')} {direction} the tenant's"
+    return CheckResult("clock", "warn", text, "Set it by NTP: freezes and holds go by this machine's clock")
 
 
 def check_pages(name: str, received: int, total: int | None, requested: int) -> CheckResult:
-    """Say how many there are, in how many pages, and whether a page holds as many as were asked for."""
+    """Return the number of entries and pages, and whether a page holds as many as requested."""
     if total is None:
-        return CheckResult(
-            name, "ok", f"{received:,} {name} in the first page; the tenant does not say how many there are"
-        )
+        text = f"{received:,} {name} in the first page; the tenant does not say how many there are"
+        return CheckResult(name, "ok", text)
     pages = max(1, -(-total // received)) if received else 1
-    said = f"{total:,} {name} in {pluralize(pages, 'page')}"
-    uneven = f"{said}: {received:,} came where {requested:,} were asked for"
+    text = f"{total:,} {name} in {pluralize(pages, 'page')}"
+    uneven = f"{text}: {received:,} came where {requested:,} were asked for"
     if received < min(total, requested):
         return CheckResult(name, "warn", uneven, f"Set api.pageSize to {received}")
     if received > requested:
         return CheckResult(name, "warn", uneven, _UNPAGED_ADVICE)
-    return CheckResult(name, "ok", said)
+    return CheckResult(name, "ok", text)
 
 
 _UNPAGED_ADVICE: Final = "The tenant seems to know no pageSize; all is read nevertheless, as long as its totals add up"
 
 
 def check_etag(etag: str | None) -> CheckResult:
-    """Say whether a rule that is written can be protected from who edits it at the same moment."""
+    """Return whether ETags protect a rule from concurrent edits."""
     if etag:
         return CheckResult("etags", "ok", "a rule comes with an ETag: no edit is overwritten unseen")
-    said = "a rule comes without an ETag: each is read again just before its write, which leaves a gap of one request"
-    return CheckResult("etags", "ok", said)
+    text = "a rule comes without an ETag: each is read again just before its write, which leaves a gap of one request"
+    return CheckResult("etags", "ok", text)
 
 
 def check_owners(rules: Sequence[LiveRule], owner: str, scope: str) -> CheckResult:
-    """Say whose the rules are; `scope` says of which rules this was seen."""
+    """Return the owners of the rules; `scope` limits the statement to some rules."""
     owners = Counter("" if rule.marker is None else rule.marker.owner for rule in rules)
     others = len(rules) - owners[owner] - owners[""]
-    said = f"{owners[owner]:,} managed by {owner}, {owners['']:,} not managed"
-    return CheckResult("owners", "ok", f"{said}{f', {others:,} of other owners' if others else ''}{scope}")
+    text = f"{owners[owner]:,} managed by {owner}, {owners['']:,} not managed"
+    return CheckResult("owners", "ok", f"{text}{f', {others:,} of other owners' if others else ''}{scope}")
 
 
 def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], scope: str) -> list[CheckResult]:
-    """Say which operators and types live rules use, and which of these cxroute, or the Environment, does not know."""
-    conditions = [part for rule in rules for part in rule.rule.conditions]
-    targets = [part for rule in rules for part in rule.rule.targets]
-    used = Counter(one.operator for one in conditions if isinstance(one, Condition))
-    listed = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
+    """Return the operators and types of live rules, and those unknown to cxroute or the Environment."""
+    parts: list[Condition | Target | Opaque] = [part for rule in rules for part in rule.rule.conditions]
+    parts += [part for rule in rules for part in rule.rule.targets]
+    used = Counter(part.operator for part in parts if isinstance(part, Condition))
     missing = sorted(set(used) - set(known_operators))
-    lines = [CheckResult("operators", "ok", f"live rules use {listed}{scope}")]
     if missing:
-        said = f"live rules use {', '.join(missing)}, which api.operators of the Environment leaves out{scope}"
-        lines = [CheckResult("operators", "warn", said, "Add them to api.operators, if the tenant understands them")]
-    strange = Counter(
-        _describe_opaque(part) for part in (*conditions, *targets) if not isinstance(part, Condition | Target)
-    )
-    if strange:
-        named = ", ".join(f"{name} ({count:,})" for name, count in strange.most_common(_MAX_NAMED))
-        lines.append(CheckResult("unknown parts", "warn", f"not understood: {named}{scope}", _OPAQUE_ADVICE))
+        text = f"live rules use {', '.join(missing)}, which api.operators of the Environment leaves out{scope}"
+        lines = [CheckResult("operators", "warn", text, "Add them to api.operators, if the tenant understands them")]
+    else:
+        operators = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
+        lines = [CheckResult("operators", "ok", f"live rules use {operators}{scope}")]
+    opaque = Counter(_describe_opaque(part) for part in parts if isinstance(part, Opaque))
+    if opaque:
+        names = ", ".join(f"{name} ({count:,})" for name, count in opaque.most_common(_MAX_NAMED))
+        lines.append(CheckResult("unknown parts", "warn", f"not understood: {names}{scope}", _OPAQUE_ADVICE))
     return lines
 
 
@@ -119,46 +111,45 @@ _OPAQUE_ADVICE: Final = (
 
 
 def _describe_opaque(part: Opaque) -> str:
-    """Return what to call a condition or target that is not understood, in a few words of its own."""
+    """Return a short name for a condition or target that is not understood."""
     try:
-        form = json.loads(part.text)
+        part_json = json.loads(part.text)
     except ValueError:
-        form = None
-    if not isinstance(form, dict):
+        part_json = None
+    if not isinstance(part_json, dict):
         return "something without a type"
-    operator = form.get("operator")
-    if form.get("type") == "attribute" and isinstance(operator, str):
+    operator = part_json.get("operator")
+    if part_json.get("type") == "attribute" and isinstance(operator, str):
         return f"a value of {operator}" if operator in OPERATORS else f"operator {quote(operator)}"
-    return f"type {quote(str(form.get('type')))}"
+    return f"type {quote(str(part_json.get('type')))}"
 
 
 def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> CheckResult:
-    """Say whether live names are unique, as the Environment may say that they are."""
-    twice = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
-    if not twice:
+    """Return whether live names are unique."""
+    repeated = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
+    if not repeated:
         return CheckResult("names", "ok", f"no two rules have one name{scope}")
-    named = ", ".join(quote(name) for name in twice[:_MAX_NAMED])
-    said = f"several rules are named {named}{'' if len(twice) <= _MAX_NAMED else ' and others'}"
-    state: CheckStatus = "fail" if unique else "ok"
+    names = ", ".join(quote(name) for name in repeated[:_MAX_NAMED])
+    text = f"several rules are named {names}{'' if len(repeated) <= _MAX_NAMED else ' and others'}"
     advice = "The Environment says api.namesUnique: true, and that is not so: take it out" if unique else ""
-    return CheckResult("names", state, f"{said}; the tenant does not keep names unique", advice)
+    text = f"{text}; the tenant does not keep names unique"
+    return CheckResult("names", "fail" if unique else "ok", text, advice)
 
 
 def check_queues(
     rules: Sequence[LiveRule], queues: Sequence[Queue], manifest_queues: Iterable[str]
 ) -> list[CheckResult]:
-    """Say which queues rules or manifests name and the tenant does not have; all of the queues must be known."""
+    """Return the queues in rules or manifests that are missing in the tenant; `queues` must be complete."""
     ids, names = {queue.id for queue in queues}, {queue.name for queue in queues}
     used = {part.queue_id for rule in rules for part in rule.rule.targets if isinstance(part, Target)}
     lines = []
-    if gone := used - ids:
-        said = f"live rules send conversations to {pluralize(len(gone), 'queue')} that the list of queues does not have"
-        lines.append(
-            CheckResult("queues", "warn", said, "Deleted queues, or api.queuesPath lists others than routing uses")
-        )
+    if unlisted := used - ids:
+        queue_count = pluralize(len(unlisted), "queue")
+        text = f"live rules send conversations to {queue_count} that the list of queues does not have"
+        advice = "Deleted queues, or api.queuesPath lists others than routing uses"
+        lines.append(CheckResult("queues", "warn", text, advice))
     if missing := sorted(set(manifest_queues) - names - ids):
-        said = f"the manifests name queues that are not there: {join_first(missing, _MAX_NAMED, quote)}"
-        lines.append(
-            CheckResult("queues", "fail", said, "Make them in CXone, or mend the names: plan refuses until then")
-        )
+        text = f"the manifests name queues that are not there: {join_first(missing, _MAX_NAMED, quote)}"
+        advice = "Make them in CXone, or mend the names: plan refuses until then"
+        lines.append(CheckResult("queues", "fail", text, advice))
     return lines

@@ -1,8 +1,9 @@
-"""Single calls, each as it came: for `doctor`, which wants to see what the client makes up for or translates."""
+"""Single calls without the client's retries and translations, for `doctor`."""
 
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -14,18 +15,8 @@ from reconciler.cxone.auth import TenantLogin
 from reconciler.cxone.client import rule_path
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
-from reconciler.cxone.transport.request import (
-    ACCEPT_HEADERS,
-    LENIENT_DECODER,
-    ApiRequest,
-    ApiResponse,
-    NoResponseError,
-    NotSentError,
-    Transport,
-    UntrustedCertificateError,
-    describe_failure,
-)
 from reconciler.doctor.check import ProbeReply, ReplyKind
 from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.text.escape import sanitize
@@ -37,93 +28,96 @@ if TYPE_CHECKING:
     from reconciler.model.live import LiveRule
     from reconciler.model.rule import Queue
 
-
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
-MAX_CALL_SECONDS: Final = 10.0
-"""Seconds for one call, where the tenant is not given less."""
+MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
+_FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
+    UnexpectedResponseError: "too-large",
+    http.UntrustedCertificateError: "untrusted",
+    http.NotSentError: "unreachable",
+    http.NoResponseError: "broken",
+}
 _RETRYABLE_STATUSES: Final = (408, 429, 500, 502, 503, 504)
 
 
 class FirstPage(NamedTuple):
-    """What the first page of a list holds. `total` is None where the answer does not say how many there are in all."""
+    """The first page of a list. `total` is None if the response does not hold one."""
 
     entries: list[dict[str, object]]
     total: int | None
-    is_complete: bool
-    """There is no other page."""
+    is_complete: bool  # there is no other page
 
     @property
     def rules(self) -> list[LiveRule]:
         """Return the rules. Raises UnexpectedResponseError."""
-        return [rule_json.parse_live_rule(form) for form in self.entries]
+        return [rule_json.parse_live_rule(entry) for entry in self.entries]
 
     @property
     def queues(self) -> list[Queue]:
         """Return the queues. Raises UnexpectedResponseError."""
-        return [rule_json.parse_queue(form) for form in self.entries]
+        return [rule_json.parse_queue(entry) for entry in self.entries]
 
 
 class Probe:
-    """Asks a tenant single things, twice where the first answer may have been bad luck."""
+    """Makes single calls, twice if a retry may help."""
 
     def __init__(
         self,
-        transport: Transport,
+        transport: http.Transport,
         tenant: TenantSettings,
         credentials: ClientCredentials,
         time: TimeSource,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`transport` is one that lets reads through alone; `on_wait` is told what is waited for."""
+        """`transport` lets only reads through; `on_wait` gets each wait."""
         self._transport, self._tenant, self._time, self._on_wait = transport, tenant, time, on_wait
         self._login = TenantLogin(tenant, credentials, self._send_for_login, time.clock)
         self._mapper = ProfileMapper(tenant.profile)
         self.replies: list[ProbeReply] = []
 
     async def request_token(self) -> ProbeReply:
-        """Ask for a token, wherever tokens are; return how it came. Raises ApiError, and the last reply tells more."""
+        """Request a token; return the reply. Raises ApiError; the last reply has the details."""
         await self._login.token()
         return next(reply for reply in reversed(self.replies) if reply.call.startswith("POST"))
 
     async def rules(self) -> tuple[ProbeReply, FirstPage | None]:
-        """Ask for the first page of rules."""
+        """Request the first page of rules."""
         return await self._read_first_page(rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server))
 
     async def queues(self) -> tuple[ProbeReply, FirstPage | None]:
-        """Ask for the first page of queues."""
+        """Request the first page of queues."""
         return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
 
     async def rule(self, rule_id: str) -> ProbeReply:
-        """Ask for one rule. Raises UnexpectedResponseError for an id that cannot be one."""
+        """Request one rule. Raises UnexpectedResponseError for an invalid id."""
         return await self._get(rule_path(self._tenant.rules_path, rule_id))
 
-    async def _read_first_page(self, book: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
-        query = book.page_query()
-        reply = await self._get(f"{book.path}?{query}" if query else book.path)
-        if reply.status == HTTPStatus.NO_CONTENT and book.call == "list or nothing":
+    async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
+        query = endpoint.page_query()
+        reply = await self._get(f"{endpoint.path}?{query}" if query else endpoint.path)
+        if reply.status == HTTPStatus.NO_CONTENT and endpoint.call == "list or nothing":
             reply = replace(reply, kind="json")
         if not reply.is_good:
             return reply, None
         try:
-            page = book.parse_page(reply.payload, query)
+            page = endpoint.parse_page(reply.payload, query)
         except UnexpectedResponseError as error:
             return replace(reply, kind="strange", error_text=str(error)), None
-        there = book.largest_total(reply.payload) if page.total is None else page.total
-        whole = len(page.entities) >= there and not page.next_query and not page.unknown_link
-        return reply, FirstPage(page.entities, page.total, whole)
+        total = endpoint.largest_total(reply.payload) if page.total is None else page.total
+        is_complete = len(page.entities) >= total and not page.next_query and not page.unknown_link
+        return reply, FirstPage(page.entities, page.total, is_complete)
 
     async def _get(self, path: str) -> ProbeReply:
         base = self._login.api_server
-        headers = {"Authorization": f"Bearer {await self._login.token()}", **ACCEPT_HEADERS}
-        reply, answer = await self._send(ApiRequest("GET", base, f"{base.path}{path}", headers))
+        headers = {"Authorization": f"Bearer {await self._login.token()}", **http.ACCEPT_HEADERS}
+        reply, answer = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
         if reply.is_good and answer is not None and self._mapper.is_refusal(answer):
             return replace(reply, kind="denied", error_text=self._login.explain_error(answer))
         return reply
 
-    async def _send_for_login(self, request: ApiRequest, _call: RequestKind) -> ApiResponse:
+    async def _send_for_login(self, request: http.ApiRequest, _call: RequestKind) -> http.ApiResponse:
         reply, answer = await self._send(request)
         if answer is None:
             raise UnreachableError(f"{reply.call}: {reply.error_text}")
@@ -133,95 +127,68 @@ class Probe:
             raise UnexpectedResponseError(f"{reply.call}: the answer is no JSON")
         return answer
 
-    async def _send(self, request: ApiRequest) -> tuple[ProbeReply, ApiResponse | None]:
-        for tries in range(1, _TRIES + 1):
-            reply, answer = await self._send_once(request, tries)
-            if not _is_retryable(reply) or tries == _TRIES:
+    async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
+        for attempt in range(1, _TRIES + 1):
+            reply, answer = await self._send_once(request, attempt)
+            may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
+            if not may_retry or attempt == _TRIES:
                 self.replies.append(reply)
                 return reply, answer
-            wait, brief = _retry_wait(reply), f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
-            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt {tries + 1} in {math.ceil(wait)} s", wait)
+            header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
+            if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
+                wait = min(float(header), _MAX_WAIT)
+            brief = f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
+            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt {attempt + 1} in {math.ceil(wait)} s", wait)
             await self._time.sleep(wait)
         raise AssertionError("the last try returns")
 
-    async def _send_once(self, request: ApiRequest, tries: int) -> tuple[ProbeReply, ApiResponse | None]:
+    async def _send_once(self, request: http.ApiRequest, attempt: int) -> tuple[ProbeReply, http.ApiResponse | None]:
         before = self._time.now()
         try:
             async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
                 answer = await self._transport(request)
         except TimeoutError:
-            return ProbeReply(call=request.call, kind="silent", attempts=tries), None
-        except (NoResponseError, UnexpectedResponseError) as error:
-            return ProbeReply(
-                call=request.call, kind=_failure_kind(error), error_text=describe_failure(error), attempts=tries
-            ), None
+            return ProbeReply(call=request.call, kind="silent", attempts=attempt), None
+        except (http.NoResponseError, UnexpectedResponseError) as error:
+            kind = next(kind for cause, kind in _FAILURE_KINDS.items() if isinstance(error, cause))
+            text = http.describe_failure(error)
+            return ProbeReply(call=request.call, kind=kind, error_text=text, attempts=attempt), None
         middle = before + (self._time.now() - before) / 2
-        skew = _clock_skew(answer.headers.get("date", ""), middle.timestamp())
-        return self._parse_reply(answer, skew, tries)
+        skew = None
+        with suppress(ValueError, TypeError, OverflowError):
+            skew = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - middle.timestamp()
+        return self._parse_reply(answer, skew, attempt)
 
-    def _parse_reply(self, answer: ApiResponse, skew: float | None, tries: int) -> tuple[ProbeReply, ApiResponse]:
-        said, kind = "", _kind(answer)
+    def _parse_reply(
+        self, answer: http.ApiResponse, skew: float | None, attempt: int
+    ) -> tuple[ProbeReply, http.ApiResponse]:
+        text, kind = "", _reply_kind(answer)
         if kind == "redirect":
-            said = _redirect_host(answer.headers.get("location", ""))
+            with suppress(ValueError):  # of the location only the host: the rest may hold a session
+                text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
         elif kind == "json":
+            decoder = http.LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
             try:
-                answer = answer._replace(
-                    payload=answer.json(LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER)
-                )
+                answer = answer._replace(payload=answer.json(decoder))
             except UnexpectedResponseError:
                 kind = "garbled"
         if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
-            said = self._login.explain_error(answer)
+            text = self._login.explain_error(answer)
         return ProbeReply(
             call=answer.call,
             kind=kind,
             status=answer.status,
-            error_text=said,
+            error_text=text,
             payload=answer.payload,
             headers=answer.headers,
             clock_skew=skew,
-            attempts=tries,
+            attempts=attempt,
         ), answer
 
 
-def _kind(answer: ApiResponse) -> ReplyKind:
+def _reply_kind(answer: http.ApiResponse) -> ReplyKind:
     if answer.status in _REDIRECTS:
         return "redirect"
     if not answer.content.strip():
         return "nothing"
     return "page" if answer.is_html() else "json"
-
-
-def _failure_kind(error: Exception) -> ReplyKind:
-    if isinstance(error, UnexpectedResponseError):
-        return "too-large"
-    if isinstance(error, UntrustedCertificateError):
-        return "untrusted"
-    return "unreachable" if isinstance(error, NotSentError) else "broken"
-
-
-def _is_retryable(reply: ProbeReply) -> bool:
-    """Say whether another try may end otherwise."""
-    return reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
-
-
-def _redirect_host(location: str) -> str:
-    """Return the host that a redirect leads to; what else stands there may be a session's."""
-    try:
-        return sanitize(urlsplit(location).hostname or "", 100)
-    except ValueError:
-        return ""
-
-
-def _clock_skew(date: str, now: float) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp() - now
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _retry_wait(reply: ProbeReply) -> float:
-    asked = reply.headers.get("retry-after", "")
-    if asked.isascii() and asked.isdecimal() and len(asked) < 6:  # noqa: PLR2004 - nobody waits longer
-        return min(float(asked), _MAX_WAIT)
-    return _DEFAULT_WAIT

@@ -1,4 +1,4 @@
-"""Whether a server can be reached at all: its name, a connection, and TLS, one after the other."""
+"""Reachability of a server: its name, a connection, and TLS, one after the other."""
 
 from __future__ import annotations
 
@@ -21,66 +21,71 @@ from reconciler.text.escape import sanitize
 if TYPE_CHECKING:
     from reconciler.cxone.settings import ServerUrl
 
-
 _DAY: Final = 86_400.0
 _EXPIRY_WARNING_DAYS: Final = 14
 
 
 def check_network_settings() -> list[CheckResult]:
-    """Say by which proxy and with whose certificates the network is used."""
+    """Return findings on the proxy and the certificate authorities."""
     lines = []
     try:
         if url := os.environ.get("CXROUTE_PROXY"):
             proxy = parse_proxy(url).url
-            lines.append(
-                CheckResult("proxy", "ok", f"everything goes by {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)")
-            )
+            text = f"everything goes by {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)"
+            lines.append(CheckResult("proxy", "ok", text))
     except CxrouteError as error:
         lines.append(CheckResult("proxy", "fail", str(error), "Mend or unset CXROUTE_PROXY"))
     try:
         if file := os.environ.get("CXROUTE_CA_FILE"):
             load_tls_context(Path(file))
-            lines.append(
-                CheckResult("authorities", "ok", "the public ones, and those in the file that CXROUTE_CA_FILE names")
-            )
+            text = "the public ones, and those in the file that CXROUTE_CA_FILE names"
+            lines.append(CheckResult("authorities", "ok", text))
     except CxrouteError as error:
-        lines.append(
-            CheckResult("authorities", "fail", str(error), "CXROUTE_CA_FILE must name a file of PEM certificates")
-        )
+        advice = "CXROUTE_CA_FILE must name a file of PEM certificates"
+        lines.append(CheckResult("authorities", "fail", str(error), advice))
     return lines
 
 
 async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
-    """Try to connect, and say how far that goes; each part may take so many seconds."""
+    """Return how far a connection gets; each step may take so many seconds."""
     name = "network"
     try:
         async with asyncio.timeout(seconds):
             await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError, UnicodeError) as error:
-        said = f"the name {server.host} leads nowhere: {describe_failure(error)}"
-        return CheckResult(name, "fail", said, "Look at the address in the Environment, and at this machine's DNS")
+        text = f"the name {server.host} leads nowhere: {describe_failure(error)}"
+        return CheckResult(name, "fail", text, "Look at the address in the Environment, and at this machine's DNS")
     try:
         await _connect(server, None, seconds)
     except (OSError, TimeoutError) as error:
-        said = f"no connection to {server.authority}: {describe_failure(error)}"
-        return CheckResult(name, "fail", said, "A firewall, or another port? Behind a proxy set CXROUTE_PROXY")
+        text = f"no connection to {server.authority}: {describe_failure(error)}"
+        return CheckResult(name, "fail", text, "A firewall, or another port? Behind a proxy set CXROUTE_PROXY")
     if server.scheme == "http":
         return CheckResult(name, "ok", f"{server.authority} is there, without TLS")
+    file = os.environ.get("CXROUTE_CA_FILE")
     try:
-        days = await _connect(server, _load_tls_context(), seconds)
+        context = load_tls_context(Path(file) if file else None)
+    except CxrouteError:  # `check_network_settings` reports it
+        context = load_tls_context(None)
+    try:
+        days = await _connect(server, context, seconds)
     except (OSError, TimeoutError) as error:
-        return CheckResult(name, "fail", f"no TLS with {server.authority}: {_tls_error_text(error)}", _CERTIFICATE)
+        reason = sanitize(str(getattr(error, "verify_message", "") or describe_failure(error)))
+        return CheckResult(name, "fail", f"no TLS with {server.authority}: {reason}", _CERTIFICATE)
     if days < _EXPIRY_WARNING_DAYS:
-        said = f"{server.authority} is there; its certificate ends in {days:.0f} days"
-        return CheckResult(name, "warn", said, "It has to be renewed by whoever runs that server")
+        text = f"{server.authority} is there; its certificate ends in {days:.0f} days"
+        return CheckResult(name, "warn", text, "It has to be renewed by whoever runs that server")
     return CheckResult(name, "ok", f"{server.authority} is there, over TLS that is trusted")
 
 
 async def _connect(server: ServerUrl, context: ssl.SSLContext | None, seconds: float) -> float:
-    """Connect, with TLS or without, and go; return for how many days the certificate is still valid."""
+    """Connect, with TLS or without, and close; return the days until the certificate expires."""
     async with asyncio.timeout(seconds):
         _, writer = await asyncio.open_connection(server.host, server.port, ssl=context)
-    days = _certificate_days(writer)
+    certificate: Any = writer.get_extra_info("peercert")
+    days = math.inf
+    with suppress(KeyError, TypeError, ValueError):
+        days = (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / _DAY
     writer.close()
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(1):
@@ -92,25 +97,3 @@ _CERTIFICATE: Final = (
     "A private authority goes into the file that CXROUTE_CA_FILE names; else this is not the server you mean, or it"
     " speaks no TLS"
 )
-
-
-def _load_tls_context() -> ssl.SSLContext:
-    """Trust whom the client trusts; a file that cannot be read was told already."""
-    file = os.environ.get("CXROUTE_CA_FILE")
-    try:
-        return load_tls_context(Path(file) if file else None)
-    except CxrouteError:
-        return load_tls_context(None)
-
-
-def _tls_error_text(error: Exception) -> str:
-    """Say why not: what is wrong with the certificate, where that is it."""
-    return sanitize(str(getattr(error, "verify_message", "") or describe_failure(error)))
-
-
-def _certificate_days(writer: asyncio.StreamWriter) -> float:
-    certificate: Any = writer.get_extra_info("peercert")
-    try:
-        return (ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()) / _DAY
-    except (KeyError, TypeError, ValueError):
-        return math.inf

@@ -1,9 +1,4 @@
-"""What `cxroute plan --report DIR` left: the plan, and its Markdown.
-
-The workflow run that this process is a step of, as GitHub's variables and the event's file tell it.
-
-What a step hands on: its outputs, and the summary of its job.
-"""
+"""The workflow run of this process, the outputs and the summary of its step, and the report of a plan."""
 
 from __future__ import annotations
 
@@ -20,27 +15,26 @@ from reconciler.text.files import MIB, read_file, read_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 MANUAL_EVENT: Final = "workflow_dispatch"
 _API: Final = "https://api.github.com"
 _SERVER: Final = "https://github.com"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _SHA: Final = re.compile(r"[0-9a-f]{7,64}")
 _PULL: Final = re.compile(r"refs/pull/([1-9][0-9]{0,11})/(merge|head)")
 _ACTOR: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,60}(\[bot\])?")
+_UNSAFE: Final = re.compile(r"[\s()<>]")
 _LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkflowRun:
-    """Which run this is, of which commit, and of which pull request where it is of one."""
+    """A workflow run, its commit, and its pull request if there is one."""
 
-    repository: str
-    """owner/name."""
+    repository: str  # owner/name
     id: int
     attempt: int
-    sha: str
-    """Of a pull request its head, not the merge of it that GitHub makes up."""
+    sha: str  # for a pull request its head, not the merge commit
     event: str
     actor: str
     api: str
@@ -49,7 +43,7 @@ class WorkflowRun:
 
     @property
     def url(self) -> str:
-        """Return where a person sees this run."""
+        """Return the run's page."""
         return f"{self.server}/{self.repository}/actions/runs/{self.id}/attempts/{self.attempt}"
 
     @property
@@ -59,17 +53,17 @@ class WorkflowRun:
 
 
 def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) -> WorkflowRun:
-    """Read the variables of the step and the event that started the run. Raises UsageError outside of a workflow."""
+    """Return the run from the step's variables and the event. Raises UsageError outside of a workflow."""
     pull = event.get("pull_request")
     pull = pull if isinstance(pull, dict) else {}
     head = pull.get("head")
     sha = head.get("sha") if isinstance(head, dict) else variables.get("GITHUB_SHA")
-    found = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
-    number = pull.get("number") or (int(found.group(1)) if found else None)
+    ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
+    number = pull.get("number") or (int(ref[1]) if ref else None)
     return WorkflowRun(
         repository=_matching_variable(variables, "GITHUB_REPOSITORY", _REPOSITORY),
-        id=_number(variables, "GITHUB_RUN_ID"),
-        attempt=_number({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT"),
+        id=int(_matching_variable(variables, "GITHUB_RUN_ID", _NUMBER)),
+        attempt=int(_matching_variable({"GITHUB_RUN_ATTEMPT": "1", **variables}, "GITHUB_RUN_ATTEMPT", _NUMBER)),
         sha=_matching_variable({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
         event=variables.get("GITHUB_EVENT_NAME", ""),
         actor=_matching_variable({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
@@ -80,72 +74,58 @@ def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) ->
 
 
 def _matching_variable(variables: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
-    found = variables.get(name, "")
-    if not pattern.fullmatch(found):
+    value = variables.get(name, "")
+    if not pattern.fullmatch(value):
         raise UsageError(f"{name} is not set, or not as GitHub sets it: this is for a step of a GitHub workflow")
-    return found
+    return value
 
 
-def _number(variables: Mapping[str, str], name: str) -> int:
-    return int(_matching_variable(variables, name, re.compile(r"[1-9][0-9]{0,17}")))
-
-
-def _address(variables: Mapping[str, str], name: str, usual: str) -> str:
-    """Return a base address without a slash at its end. The token goes there, so it is https, or on this machine."""
-    found = (variables.get(name) or usual).rstrip("/")
+def _address(variables: Mapping[str, str], name: str, default: str) -> str:
+    """Return a base address without a slash at its end. The token goes there: it is https, or loopback."""
+    address = (variables.get(name) or default).rstrip("/")
     try:
-        parts = urlsplit(found)
-        safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        parts = urlsplit(address)
+        is_safe = parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
+        is_plain = parts.hostname and not (parts.username or parts.query or parts.fragment or _UNSAFE.search(address))
     except ValueError:
-        safe = False
-    if (
-        not safe
-        or not parts.hostname
-        or parts.username
-        or parts.query
-        or parts.fragment
-        or re.search(r"[\s()<>]", found)
-    ):
+        is_safe = is_plain = False
+    if not is_safe or not is_plain:
         raise UsageError(f"{name} is no https:// address: the token is not sent there")
-    return found
+    return address
 
 
-MAX_SUMMARY_BYTES: Final = 900_000
-"""Bytes of summary: over 1 MiB GitHub drops all of it."""
+MAX_SUMMARY_BYTES: Final = 900_000  # bytes; GitHub drops a summary over 1 MiB
 
 
 @dataclass(frozen=True, slots=True)
 class StepFiles:
-    """The files that GitHub reads when the step has ended; outside of a workflow there are none."""
+    """The files that GitHub reads at the end of a step; outside of a workflow there are none."""
 
     outputs: Path | None
     summary: Path | None
 
     @classmethod
     def from_variables(cls, variables: Mapping[str, str]) -> StepFiles:
-        """Find the files by the step's variables."""
-        found = [variables.get(name) for name in ("GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY")]
-        outputs, summary = (Path(one) if one else None for one in found)
-        return cls(outputs, summary)
+        """Return the files in the step's variables."""
+        outputs, summary = variables.get("GITHUB_OUTPUT"), variables.get("GITHUB_STEP_SUMMARY")
+        return cls(Path(outputs) if outputs else None, Path(summary) if summary else None)
 
     def write_outputs(self, values: Mapping[str, object]) -> None:
         """Write outputs, each on one line."""
-        lines = [f"{name}={' '.join(str(value).split())}\n" for name, value in values.items()]
-        _append(self.outputs, "".join(lines))
+        _append(self.outputs, "".join(f"{name}={' '.join(str(value).split())}\n" for name, value in values.items()))
 
     def add_summary(self, text: str) -> None:
-        """Add Markdown to the summary, where there is room for it."""
+        """Add Markdown to the summary if it fits."""
         room = MAX_SUMMARY_BYTES - (self.summary.stat().st_size if self.summary and self.summary.exists() else 0)
-        shown = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact.\n"
-        _append(self.summary, f"{shown.rstrip()}\n\n")
+        text = text if len(text.encode()) <= room else "This is too long for a summary: see the run's artifact."
+        _append(self.summary, f"{text.rstrip()}\n\n")
 
 
 def _append(path: Path | None, text: str) -> None:
-    if path is None:
-        return
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+        if path is not None:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(text)
     except OSError as error:
         raise CxrouteError(f"cannot write {path}: {error.strerror}") from error
 
@@ -158,24 +138,23 @@ _MAX_FILE_BYTES: Final = 128 * MIB
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanReport:
-    """A plan as far as a comment needs it."""
+    """The parts of a plan that a comment needs."""
 
     environment: str
     plan_id: str
     counts: dict[str, int]
     has_changes: bool
-    is_refused: bool
-    """Whether something stands in the way: a conflict, or a guard."""
+    is_refused: bool  # by a conflict or a guard
     text: str
 
     @property
     def needs_comment(self) -> bool:
-        """Say whether the plan is worth a comment of its own."""
+        """Return whether the plan needs a comment of its own."""
         return self.has_changes or self.is_refused
 
 
 def read_plan_report(directory: Path) -> PlanReport | None:
-    """Read a report; None where there is none, or one that is not whole."""
+    """Return the report in a directory of `cxroute plan --report`; None if it is missing or incomplete."""
     plan = read_json_object(directory / "plan.json")
     try:
         text = read_text(directory / "plan.md", _MAX_FILE_BYTES)
@@ -185,35 +164,30 @@ def read_plan_report(directory: Path) -> PlanReport | None:
     if not _NAME.fullmatch(environment) or not _PLAN_ID.fullmatch(plan_id):
         return None
     summary = plan.get("summary")
-    counts = {name: _count(summary.get(name)) for name in _COUNTED_ACTIONS} if isinstance(summary, dict) else {}
-    conflicts = any(one.get("severity") == "error" for one in list_objects(plan, "findings"))
-    guards = any(one.get("ok") is False for one in list_objects(plan, "guards"))
+    numbers = {name: summary.get(name) for name in _COUNTED_ACTIONS} if isinstance(summary, dict) else {}
+    conflicts = any(finding.get("severity") == "error" for finding in list_objects(plan, "findings"))
     return PlanReport(
         environment=environment,
         plan_id=plan_id,
-        counts=counts,
+        counts={name: number if isinstance(number, int) else 0 for name, number in numbers.items()},
         has_changes=bool(plan.get("changes")),
-        is_refused=conflicts or guards,
+        is_refused=conflicts or any(guard.get("ok") is False for guard in list_objects(plan, "guards")),
         text=text,
     )
 
 
 def list_objects(plan: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """Return the objects of a list in the plan."""
-    found = plan.get(name)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
+    items = plan.get(name)
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
-    """Return the JSON object of a file; an empty one where there is none. Raises UsageError."""
+    """Return the JSON object in a file; empty if there is none. Raises UsageError."""
     try:
-        form = json.loads(read_file(path, _MAX_FILE_BYTES))
+        content = json.loads(read_file(path, _MAX_FILE_BYTES))
     except (FileNotFoundError, ValueError, RecursionError):
         return {}
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    return form if isinstance(form, dict) else {}
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return content if isinstance(content, dict) else {}

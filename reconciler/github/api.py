@@ -1,9 +1,10 @@
-"""GitHub's REST API: requests with the token, pages, limits that are waited for, and errors as one sentence."""
+"""GitHub's REST API: requests with the token, pages, waits for rate limits, and errors as one sentence."""
 
 from __future__ import annotations
 
 import json
 import time as clocks
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -15,28 +16,17 @@ from reconciler.text.escape import sanitize
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
-MAX_PAGES: Final = 100
-"""Ten thousand comments: nobody reads such a pull request."""
+MAX_PAGES: Final = 100  # ten thousand comments
 _ATTEMPTS: Final = 4
-_MINUTE: Final = 60.0
-"""What GitHub asks for where a limit comes without a time."""
+_MINUTE: Final = 60.0  # for a rate limit without a time
 _MAX_RESPONSE_BYTES: Final = 16 << 20
 _MAX_MESSAGE: Final = 200
-_OK, _MULTIPLE, _REFUSED, _UNAUTHORIZED, _FORBIDDEN, _MISSING, _LIMITED, _SERVER = (
-    200,
-    300,
-    400,
-    401,
-    403,
-    404,
-    429,
-    500,
-)
+_OK, _MULTIPLE, _REFUSED, _LIMITED, _SERVER = 200, 300, 400, 429, 500
+_UNAUTHORIZED, _FORBIDDEN, _MISSING = 401, 403, 404
 
 
 class GitHubError(CxrouteError):
-    """GitHub did not do what was asked; `status` is 0 where no answer came."""
+    """A failed request to GitHub; `status` is 0 without a response."""
 
     kind = "GitHub"
 
@@ -47,14 +37,14 @@ class GitHubError(CxrouteError):
 
 
 class Purpose(NamedTuple):
-    """What a request is for, as it follows "cannot", and which permission a job needs for it."""
+    """A request's task, as it follows "cannot", and the permission that a job needs for it."""
 
     task: str
     permission: str
 
 
 class GitHubClock(NamedTuple):
-    """Seconds that only ever grow, the time of day in seconds, and how to wait."""
+    """A monotonic clock, the time of day in seconds, and sleep."""
 
     clock: Callable[[], float] = clocks.monotonic
     now: Callable[[], float] = clocks.time
@@ -62,7 +52,7 @@ class GitHubClock(NamedTuple):
 
 
 class GitHubResponse(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     headers: httpx.Headers
@@ -72,35 +62,33 @@ class GitHubResponse(NamedTuple):
 
 @dataclass(kw_only=True)
 class GitHub:
-    """A repository of GitHub, through one token that goes to `base` alone."""
+    """A repository on GitHub, through one token that goes to `base` alone."""
 
     http: httpx.Client
     base: str
     repository: str
     token: str = field(repr=False)
     time: GitHubClock = field(default_factory=GitHubClock)
-    wait_budget: float = 120.0
-    """Seconds that all waits together may take."""
-    exchange_timeout: float = 60.0
-    """Seconds that one exchange may take."""
+    wait_budget: float = 120.0  # seconds of all waits together
+    exchange_timeout: float = 60.0  # seconds of one exchange
 
     def get(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
-        """Return what is at a path of the API."""
-        return _form(self._ask("GET", self.base + path, purpose), purpose)
+        """Return the JSON at a path of the API."""
+        return _payload(self._request("GET", self.base + path, purpose), purpose)
 
     def get_from_repository(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
-        """Return what is at a path of the repository."""
+        """Return the JSON at a path of the repository."""
         return self.get(f"/repos/{self.repository}{path}", purpose)
 
     def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
         """Yield every object of a list, page after page."""
-        url: str | None = f"{self.base}/repos/{self.repository}{path}"
+        url: str | None = self._repository_url(path)
         for _ in range(MAX_PAGES):
-            answer = self._ask("GET", str(url), purpose)
-            found = _form(answer, purpose)
-            if not isinstance(found, list):
+            answer = self._request("GET", str(url), purpose)
+            items = _payload(answer, purpose)
+            if not isinstance(items, list):
                 raise GitHubError(f"cannot {purpose.task}: what GitHub answers is no list")
-            yield from (one for one in found if isinstance(one, dict))
+            yield from (item for item in items if isinstance(item, dict))
             url = answer.next_page
             if url is None:
                 return
@@ -108,52 +96,53 @@ class GitHub:
                 raise GitHubError(f"cannot {purpose.task}: the next page is said to be on another host")
         raise GitHubError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
+    def _repository_url(self, path: str) -> str:
+        return f"{self.base}/repos/{self.repository}{path}"
+
     def post(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        """Make something new. It is not tried again where nobody knows whether it was made."""
+        """Create an object. A request that may have been executed is not repeated."""
         return self._send_json("POST", path, payload, purpose)
 
     def patch(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        """Change something."""
+        """Change an object."""
         return self._send_json("PATCH", path, payload, purpose)
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
-        """Return a file that GitHub keeps elsewhere: it says where, and the token stays here."""
-        first = self._ask("GET", f"{self.base}/repos/{self.repository}{path}", purpose, _MAX_RESPONSE_BYTES)
-        if first.status < _MULTIPLE:
+        """Return a file from the location that GitHub names; the token is not sent there."""
+        redirect = self._request("GET", self._repository_url(path), purpose)
+        if redirect.status < _MULTIPLE:
             raise GitHubError(f"cannot {purpose.task}: GitHub does not say where it is")
-        place = self._download_url(first.headers.get("location", ""))
-        if place is None:
+        url = self._download_url(redirect.headers.get("location", ""))
+        if url is None:
             raise GitHubError(f"cannot {purpose.task}: it is said to be where nothing of GitHub's is kept")
-        request = self.http.build_request("GET", place, headers={"Accept-Encoding": "identity"})
+        request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
         answer = self._send_with_retries(request, purpose, max_bytes)
         if answer.status != _OK:
             raise GitHubError(f"cannot {purpose.task}: HTTP {answer.status} where GitHub keeps it", answer.status)
         return answer.body
 
-    def _download_url(self, place: str) -> httpx.URL | None:
-        """Return an address that may be fetched without a token: https, or this machine where the API is there."""
+    def _download_url(self, location: str) -> httpx.URL | None:
+        """Return an address to fetch without a token: https, or the API's host if that is plain http; else None."""
         try:
-            url, base = httpx.URL(place), httpx.URL(self.base)
+            url, base = httpx.URL(location), httpx.URL(self.base)
         except (httpx.InvalidURL, ValueError):
             return None
-        local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
-        return url if url.host and (url.scheme == "https" or local) else None
+        is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
+        return url if url.host and (url.scheme == "https" or is_local) else None
 
-    def _is_same_server(self, url: str) -> bool:
+    def _is_same_server(self, text: str) -> bool:
         try:
-            there, here = httpx.URL(url), httpx.URL(self.base)
+            url, base = httpx.URL(text), httpx.URL(self.base)
         except (httpx.InvalidURL, ValueError):
             return False
-        return (there.scheme, there.host, there.port) == (here.scheme, here.host, here.port) and not there.userinfo
+        return (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port) and not url.userinfo
 
-    def _send_json(self, method: str, path: str, form: object, purpose: Purpose) -> dict[str, Any]:
-        url = f"{self.base}/repos/{self.repository}{path}"
-        found = _form(self._ask(method, url, purpose, content=json.dumps(form).encode()), purpose)
-        return found if isinstance(found, dict) else {}
+    def _send_json(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
+        content = json.dumps(payload).encode()
+        result = _payload(self._request(method, self._repository_url(path), purpose, content), purpose)
+        return result if isinstance(result, dict) else {}
 
-    def _ask(
-        self, method: str, url: str, purpose: Purpose, largest: int = _MAX_RESPONSE_BYTES, content: bytes | None = None
-    ) -> GitHubResponse:
+    def _request(self, method: str, url: str, purpose: Purpose, content: bytes | None = None) -> GitHubResponse:
         headers = {
             "Accept": "application/vnd.github+json",
             "Accept-Encoding": "identity",
@@ -162,73 +151,65 @@ class GitHub:
             "X-GitHub-Api-Version": "2022-11-28",
         }
         request = self.http.build_request(method, url, headers=headers, content=content)
-        answer = self._send_with_retries(request, purpose, largest)
+        answer = self._send_with_retries(request, purpose, _MAX_RESPONSE_BYTES)
         if answer.status >= _REFUSED:
             raise GitHubError(_refusal_text(answer, purpose), answer.status)
         return answer
 
-    def _send_with_retries(self, request: httpx.Request, purpose: Purpose, largest: int) -> GitHubResponse:
-        """Send a request, and again after a limit; after a fault only what may be done twice."""
+    def _send_with_retries(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> GitHubResponse:
+        """Send a request, and repeat it after a rate limit; after a fault only if it is not a POST."""
         for attempt in range(1, _ATTEMPTS + 1):
-            answer = self._once(request, purpose, largest)
-            wait = self._wait(answer, attempt, request.method)
-            if isinstance(answer, GitHubResponse) and wait is None:
-                return answer
+            result: GitHubResponse | GitHubError
+            try:
+                result = self._exchange(request, purpose, max_bytes)
+            except httpx.HTTPError as error:
+                kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
+                result = GitHubError(f"cannot {purpose.task}: {request.url.host} {kind}")
+            wait = self._wait(result, attempt, request.method)
             if wait is None or wait > self.wait_budget or attempt == _ATTEMPTS:
-                if isinstance(answer, GitHubResponse):
-                    return answer
-                raise answer
+                if isinstance(result, GitHubError):
+                    raise result
+                return result
             self.wait_budget -= wait
             self.time.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    def _once(self, request: httpx.Request, purpose: Purpose, largest: int) -> GitHubResponse | GitHubError:
-        try:
-            return self._exchange(request, purpose, largest)
-        except httpx.HTTPError as error:
-            kind = "took too long" if isinstance(error, httpx.TimeoutException) else "cannot be reached"
-            return GitHubError(f"cannot {purpose.task}: {request.url.host} {kind}")
-
-    def _exchange(self, request: httpx.Request, purpose: Purpose, largest: int) -> GitHubResponse:
+    def _exchange(self, request: httpx.Request, purpose: Purpose, max_bytes: int) -> GitHubResponse:
         end = self.time.clock() + self.exchange_timeout
         response = self.http.send(request, stream=True)
-        try:
+        with closing(response):
             body = bytearray()
             for part in response.iter_bytes():
                 body += part
-                if len(body) > largest:
-                    raise GitHubError(f"cannot {purpose.task}: it is larger than {largest >> 20} MiB")
+                if len(body) > max_bytes:
+                    raise GitHubError(f"cannot {purpose.task}: it is larger than {max_bytes >> 20} MiB")
                 if self.time.clock() > end:
                     raise httpx.ReadTimeout("", request=request)
-            following = response.links.get("next", {}).get("url")
-            return GitHubResponse(response.status_code, response.headers, bytes(body), following)
-        finally:
-            response.close()
+            next_page = response.links.get("next", {}).get("url")
+            return GitHubResponse(response.status_code, response.headers, bytes(body), next_page)
 
-    def _wait(self, answer: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
-        """Return how long to wait before this is asked again, or None where it is not."""
-        again = float(2 ** (attempt - 1)) if method != "POST" else None
-        if isinstance(answer, GitHubError):
-            return again
-        if answer.status in (_FORBIDDEN, _LIMITED):
-            return _rate_limit_wait(answer, self.time.now())
-        return again if answer.status >= _SERVER else None
+    def _wait(self, result: GitHubResponse | GitHubError, attempt: int, method: str) -> float | None:
+        """Return the seconds before a retry; None without a retry."""
+        if isinstance(result, GitHubResponse):
+            if result.status in (_FORBIDDEN, _LIMITED):
+                return _rate_limit_wait(result, self.time.now())
+            if result.status < _SERVER:
+                return None
+        return float(2 ** (attempt - 1)) if method != "POST" else None
 
 
 def _rate_limit_wait(answer: GitHubResponse, now: float) -> float | None:
-    """Return the seconds that GitHub asks to wait; None where this is no limit but a refusal."""
-    headers = answer.headers
-    asked = headers.get("retry-after", "")
-    if asked.isascii() and asked.isdecimal() and len(asked) < 8:  # noqa: PLR2004 - months
-        return float(asked)
-    reset = headers.get("x-ratelimit-reset", "")
-    if headers.get("x-ratelimit-remaining") == "0" and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
+    """Return the seconds that a rate limit asks for; None for another refusal."""
+    retry_after, reset = (answer.headers.get(name, "") for name in ("retry-after", "x-ratelimit-reset"))
+    if retry_after.isascii() and retry_after.isdecimal() and len(retry_after) < 8:  # noqa: PLR2004 - months
+        return float(retry_after)
+    is_exhausted = answer.headers.get("x-ratelimit-remaining") == "0"
+    if is_exhausted and reset.isascii() and reset.isdecimal() and len(reset) < 12:  # noqa: PLR2004 - far future
         return max(float(reset) - now, 0.0) + 1
-    limited = answer.status == _LIMITED or b"rate limit" in answer.body[:4096].lower()
-    return _MINUTE if limited else None
+    return _MINUTE if answer.status == _LIMITED or b"rate limit" in answer.body[:4096].lower() else None
 
 
-def _form(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
+def _payload(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(answer.body or b"null")
     except (ValueError, RecursionError):
@@ -236,18 +217,17 @@ def _form(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - an
 
 
 def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
-    """Say in one sentence what GitHub said, and what to do."""
     try:
-        form = json.loads(answer.body)
-        said = sanitize(str(form.get("message", "")))[:_MAX_MESSAGE] if isinstance(form, dict) else ""
+        payload = json.loads(answer.body)
+        text = sanitize(str(payload.get("message", "")))[:_MAX_MESSAGE] if isinstance(payload, dict) else ""
     except (ValueError, RecursionError):
-        said = ""
-    told = f"HTTP {answer.status}{f' {said}' if said else ''}"
+        text = ""
+    text = f"HTTP {answer.status}{f' {text}' if text else ''}"
     if _rate_limit_wait(answer, 0.0) is not None and answer.status in (_FORBIDDEN, _LIMITED):
-        return f"cannot {purpose.task}: GitHub's rate limit asks for a longer wait than a step may take ({told})"
+        return f"cannot {purpose.task}: GitHub's rate limit asks for a longer wait than a step may take ({text})"
     advice = {
         _UNAUTHORIZED: "GITHUB_TOKEN is not valid (any more)",
         _FORBIDDEN: f"the job needs `permissions: {purpose.permission}`",
         _MISSING: f"it is not there, or the job lacks `permissions: {purpose.permission}`",
     }.get(answer.status, "")
-    return f"cannot {purpose.task}: {told}{f'; {advice}' if advice else ''}"
+    return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"

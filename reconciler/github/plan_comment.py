@@ -1,22 +1,17 @@
-"""What a comment should say, and how that goes with the comments that are there.
+"""A pull request's comment on a plan: its text, and whether to create it, edit it, or leave it.
 
-The head of a comment: what became of its plan, as Markdown, and whether that is the end of it.
-
-What a pull request's comment should say, given the comments that are there: create, edit, or leave it.
-
-A comment's first line says whose it is, its second which run wrote it; a head may follow, which says what became of the
-plan. Everything in a comment may have been edited by others: nothing but the second line is read, and of it only
-whether a newer run was here, and whether the plan was applied.
+The first line names the environment, the second the run that wrote it; a header on the plan's outcome may follow.
+Comments may have been edited: only the second line is read, for a newer run and for an applied plan.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from reconciler.github.actions import list_objects
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
 
@@ -26,6 +21,7 @@ if TYPE_CHECKING:
 
     from reconciler.github.actions import PlanReport, WorkflowRun
 
+    _Decide = Callable[[Iterable["Comment"], "DesiredComment"], "CommentDecision"]
 
 _MAX_LISTED: Final = 10
 _SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
@@ -33,56 +29,58 @@ _REFUSED_EXIT_CODE: Final = 4
 
 
 class CommentHeader(NamedTuple):
-    """Markdown; `applied` says that everything planned is done."""
+    """Markdown; `applied` means that the full plan is applied."""
 
     text: str
     applied: bool = False
 
 
 def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say what `cxroute apply --format json` reports."""
-    outcomes = [one for one in _list(report.get("outcomes")) if isinstance(one, dict)]
-    error = report.get("error")
+    """Return a header for the report of `cxroute apply --format json`."""
+    outcomes, error = list_objects(report, "outcomes"), report.get("error")
     if isinstance(error, dict) and not outcomes:
         word = "Refused" if error.get("exitCode") == _REFUSED_EXIT_CODE else "Failed"
-        return CommentHeader(
-            alert("CAUTION", [f"**{word}** {_when(run, now)}", *_reason_lines(str(error.get("message", "")))])
-        )
-    done, total = Counter(str(one.get("status")) for one in outcomes)["applied"], len(outcomes)
-    if report.get("converged") is True and done == total:
-        what = "**Applied**" if total else "**Nothing was left to apply**"
-        return CommentHeader(alert("NOTE", [f"{what} {_when(run, now)}"]), applied=True)
-    missing = [one for one in outcomes if one.get("status") != "applied"]
-    lines = [f"- {code_span(str(one.get('address')))} {_outcome_text(one)}" for one in missing[:_MAX_LISTED]]
+        return _header("CAUTION", f"**{word}** {_when(run, now)}", *_reason_lines(str(error.get("message", ""))))
+    missing = [outcome for outcome in outcomes if outcome.get("status") != "applied"]
+    total = len(outcomes)
+    if report.get("converged") is True and not missing:
+        text = "**Applied**" if total else "**Nothing was left to apply**"
+        return _header("NOTE", f"{text} {_when(run, now)}")._replace(applied=True)
+    listed = [(code_span(str(outcome.get("address"))), _outcome_text(outcome)) for outcome in missing[:_MAX_LISTED]]
+    lines = [f"- {address} {text}" for address, text in listed]
     lines += [f"- and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
     lines = lines or ["Read again, the tenant still differs from the manifests."]
-    again = ["", "What is left is part of the reviewed plan: run it again to go on."]
-    return CommentHeader(alert("CAUTION", [f"**Applied {done} of {total}** {_when(run, now)}", "", *lines, *again]))
+    advice = "What is left is part of the reviewed plan: run it again to go on."
+    title = f"**Applied {total - len(missing)} of {total}** {_when(run, now)}"
+    return _header("CAUTION", title, "", *lines, "", advice)
 
 
 def unreported_header(run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say that the run that applied left no report."""
-    told = f"**Apply ended without a report** {_when(run, now)} What was done stands in its log and its journal."
-    return CommentHeader(alert("CAUTION", [told]))
+    """Return a header for an apply without a report."""
+    text = f"**Apply ended without a report** {_when(run, now)} What was done stands in its log and its journal."
+    return _header("CAUTION", text)
 
 
 def outdated_header(reason: str, run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say that this plan was not applied, and why; without a reason, that it is not what would be applied now."""
-    what = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
-    return CommentHeader(alert("WARNING", [f"{what} {_when(run, now)}", *_reason_lines(reason)]))
+    """Return a header for a plan that was not applied; without a reason, one that is out of date."""
+    text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
+    return _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
 
 
 def planless_header(run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Say that a later commit has no plan: what stands below is of an earlier one."""
-    told = f"**No plan for {code_span(run.sha[:8])}**: what is below is of an earlier commit. Why stands in the checks."
-    return CommentHeader(alert("CAUTION", [f"{told} {_when(run, now)}"]))
+    """Return a header for a later commit without a plan."""
+    text = f"**No plan for {code_span(run.sha[:8])}**: what is below is of an earlier commit. Why stands in the checks."
+    return _header("CAUTION", f"{text} {_when(run, now)}")
+
+
+def _header(kind: str, *lines: str) -> CommentHeader:
+    return CommentHeader(alert(kind, lines))
 
 
 def _reason_lines(text: str) -> list[str]:
-    """Return sentences from outside as a paragraph. Each is bounded by itself, so the last ones are there too."""
-    lines = [
-        " ".join(map(escape_markdown, _SENTENCE.split(line.strip()))) for line in text.splitlines() if line.strip()
-    ]
+    """Return sentences from outside as a paragraph. Each line is bounded by itself, to keep the last ones."""
+    stripped = [line.strip() for line in text.splitlines() if line.strip()]
+    lines = [" ".join(map(escape_markdown, _SENTENCE.split(line))) for line in stripped]
     return ["", "<br>".join(lines[:_MAX_LISTED])] if lines else []
 
 
@@ -96,12 +94,7 @@ def _when(run: WorkflowRun, now: datetime) -> str:
     return f"on {now:%Y-%m-%d at %H:%M} UTC by @{run.actor} ({run.link})."
 
 
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
-
-
-MAX_COMMENT: Final = 65_536
-"""Characters that GitHub takes."""
+MAX_COMMENT: Final = 65_536  # characters, GitHub's limit
 _HEAD: Final = "<!-- cxroute:head -->"
 _HEAD_ENDS: Final = "<!-- cxroute:head ends -->"
 _STATE: Final = re.compile(r"<!-- cxroute:state (\{[^\n]{0,400}\}) -->")
@@ -110,7 +103,7 @@ _HEX_PATTERN: Final = re.compile(r"[0-9a-f]{0,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommentState:
-    """Which run wrote a comment last, about which commit and plan, and whether that plan was applied."""
+    """The run that wrote a comment last, its commit and plan, and whether that plan was applied."""
 
     run: int
     attempt: int
@@ -125,7 +118,7 @@ class CommentState:
 
 
 class Comment(NamedTuple):
-    """One comment as GitHub lists it."""
+    """One comment."""
 
     id: int
     author: str
@@ -139,7 +132,7 @@ class CreateComment(NamedTuple):
 
 
 class EditComment(NamedTuple):
-    """Change one."""
+    """Change a comment."""
 
     id: int
     body: str
@@ -156,13 +149,12 @@ CommentDecision = CreateComment | EditComment | SkipComment
 
 @dataclass(frozen=True, slots=True)
 class DesiredComment:
-    """A comment on the plan of one environment, written by one run. `author` is who the token belongs to."""
+    """A comment on the plan of one environment, written by one run. `author` is the token's login."""
 
     environment: str
     author: str
     state: CommentState
-    text: str
-    """A whole plan in Markdown, or the head alone."""
+    text: str  # a plan in Markdown, or only a header
 
 
 def compose_comment(desired: DesiredComment) -> str:
@@ -174,108 +166,88 @@ def compose_comment(desired: DesiredComment) -> str:
 
 
 def decide_plan(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a plan that has something to say: it is written where there is no comment yet."""
+    """Decide on a plan that needs a comment."""
     return _decide(comments, desired, _plan_body, CreateComment(compose_comment(desired)))
 
 
 def decide_refresh(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a plan without changes: it is worth an edit, and no comment of its own."""
-    return _decide(
-        comments, desired, _plan_body, SkipComment("there is nothing to say, and no comment that says otherwise")
-    )
+    """Decide on a plan without changes: it edits a comment, but does not create one."""
+    default = SkipComment("there is nothing to say, and no comment that says otherwise")
+    return _decide(comments, desired, _plan_body, default)
 
 
 def decide_header(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a new head over a comment that is there: what became of its plan."""
+    """Decide on a new header over an existing comment: the outcome of its plan."""
     return _decide(comments, desired, _headed_body, SkipComment("there is no comment that this could stand in"))
 
 
 def decide_outdated(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide about a head that says that a newer commit has no plan; an older run does not come after it."""
+    """Decide on the header of a newer commit without a plan; an older run does not overwrite a newer one."""
     return _decide(comments, desired, _outdated_body, SkipComment("there is no comment that could be out of date"))
 
 
 def parse_state(body: str) -> CommentState | None:
-    """Return what a comment's second line says; None where it says nothing that could be meant so."""
-    lines = _normalize_lines(body).split("\n", 2)
-    found = _STATE.fullmatch(lines[1]) if len(lines) > 1 else None
+    """Return the state in a comment's second line; None if it does not hold one."""
+    marker = _STATE.fullmatch("".join(_normalize_lines(body).split("\n", 2)[1:2]))
     try:
-        form = json.loads(found.group(1)) if found else None
+        state = json.loads(marker[1]) if marker else None
     except (ValueError, RecursionError):
         return None
-    if not isinstance(form, dict):
+    if not isinstance(state, dict) or any(type(state.get(name)) is not int for name in ("run", "attempt")):
         return None
-    numbers = [form.get(name) for name in ("run", "attempt")]
-    words = [form.get(name) for name in ("sha", "plan")]
-    if any(type(one) is not int for one in numbers):
+    sha, plan = state.get("sha"), state.get("plan")
+    if not all(isinstance(text, str) and _HEX_PATTERN.fullmatch(text) for text in (sha, plan)):
         return None
-    if not all(isinstance(one, str) and _HEX_PATTERN.fullmatch(one) for one in words):
-        return None
-    return CommentState(
-        run=form["run"],
-        attempt=form["attempt"],
-        sha=form["sha"],
-        plan=form["plan"],
-        applied=form.get("applied") is True,
-    )
+    applied = state.get("applied") is True
+    return CommentState(run=state["run"], attempt=state["attempt"], sha=str(sha), plan=str(plan), applied=applied)
 
 
 def _decide(
     comments: Iterable[Comment],
-    wanted: DesiredComment,
-    body: Callable[[Comment, DesiredComment], str | None],
-    otherwise: CommentDecision,
+    desired: DesiredComment,
+    new_body: Callable[[Comment, DesiredComment], str | None],
+    default: CommentDecision,
 ) -> CommentDecision:
-    mine = (
-        one
-        for one in comments
-        if one.author == wanted.author and _belongs_to(wanted.environment, _normalize_lines(one.body))
-    )
-    comment = next(mine, None)
-    if comment is None:
-        return otherwise
-    text = body(comment, wanted)
-    if text is None:
-        return SkipComment("a newer run was here, or the plan was applied since")
-    return (
-        SkipComment("it says that already")
-        if text.strip() == _normalize_lines(comment.body).strip()
-        else EditComment(comment.id, text)
-    )
+    """Return the decision on the author's comment of the environment; without one, the default."""
+    for comment in comments:
+        body = _normalize_lines(comment.body)
+        if comment.author == desired.author and _belongs_to(desired.environment, body):
+            text = new_body(comment, desired)
+            if text is None:
+                return SkipComment("a newer run was here, or the plan was applied since")
+            is_equal = text.strip() == body.strip()
+            return SkipComment("it says that already") if is_equal else EditComment(comment.id, text)
+    return default
 
 
-def _plan_body(comment: Comment, wanted: DesiredComment) -> str | None:
-    """Return the plan's text, unless a newer run wrote there, or what was planned is done."""
-    return None if _is_newer(parse_state(comment.body), wanted.state) else compose_comment(wanted)
+def _plan_body(comment: Comment, desired: DesiredComment) -> str | None:
+    return None if _is_newer(parse_state(comment.body), desired.state) else compose_comment(desired)
 
 
-def _outdated_body(comment: Comment, wanted: DesiredComment) -> str | None:
-    """Return the comment under the head of a run that has no plan, and from now on as that run's."""
-    there = parse_state(comment.body)
-    return None if _is_newer(there, wanted.state) else _replace_header(comment, wanted.state, wanted.text)
+def _outdated_body(comment: Comment, desired: DesiredComment) -> str | None:
+    is_newer = _is_newer(parse_state(comment.body), desired.state)
+    return None if is_newer else _replace_header(comment, desired.state, desired.text)
 
 
-def _headed_body(comment: Comment, wanted: DesiredComment) -> str | None:
-    """Return the comment under a new head. Its state stays that of the plan: a later plan may replace it all."""
-    there = parse_state(comment.body)
-    if there and there.applied and not wanted.state.applied:
+def _headed_body(comment: Comment, desired: DesiredComment) -> str | None:
+    """Return the comment under a new header. Its state stays that of the plan: a later plan may replace it."""
+    state, applied = parse_state(comment.body), desired.state.applied
+    if state and state.applied and not applied:
         return None
-    return _replace_header(comment, replace(there or wanted.state, applied=wanted.state.applied), wanted.text)
+    return _replace_header(comment, replace(state or desired.state, applied=applied), desired.text)
 
 
-def _is_newer(there: CommentState | None, ours: CommentState) -> bool:
-    """Say whether a comment is not ours to write: a newer run did, or what was planned is done."""
-    return there is not None and (there.applied or (there.run, there.attempt) > (ours.run, ours.attempt))
+def _is_newer(state: CommentState | None, own: CommentState) -> bool:
+    return state is not None and (state.applied or (state.run, state.attempt) > (own.run, own.attempt))
 
 
-def _replace_header(comment: Comment, state: CommentState, head: str) -> str:
-    """Return a comment with that state and head in place of those that it has."""
+def _replace_header(comment: Comment, state: CommentState, header: str) -> str:
     first, *lines = _normalize_lines(comment.body).split("\n")
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
         rest = rest.partition(_HEAD_ENDS)[2]
-    said = head.strip().replace("<!--", "<!-")  # where it ends is told by us alone
-    above = f"{first}\n{state.marker_line}\n{_HEAD}\n\n{said}\n\n{_HEAD_ENDS}\n\n"
+    text = header.strip().replace("<!--", "<!-")  # only this function marks the header's end
+    above = f"{first}\n{state.marker_line}\n{_HEAD}\n\n{text}\n\n{_HEAD_ENDS}\n\n"
     return (above + rest.lstrip("\n"))[: MAX_COMMENT - 1].rstrip() + "\n"
 
 
@@ -284,57 +256,39 @@ def _belongs_to(environment: str, text: str) -> bool:
 
 
 def _normalize_lines(text: str) -> str:
-    """Return text with the line ends that we write: a browser that edits a comment sends others."""
     return text.replace("\r\n", "\n")
 
 
 class CommentRequest(NamedTuple):
-    """What is to be said of an environment, and what decides whether it is written, given the comments."""
+    """A desired comment, and the function that decides on it, given the existing comments."""
 
     desired: DesiredComment
-    decide: Callable[[Iterable[Comment], DesiredComment], CommentDecision]
+    decide: _Decide
 
 
 def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
-    """State a plan. One without changes is worth an edit, and no comment of its own."""
-    wanted = DesiredComment(
-        report.environment,
-        "",
-        CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=report.plan_id),
-        report.text,
-    )
-    return CommentRequest(wanted, decide_plan if report.needs_comment else decide_refresh)
+    """Return the request for a plan. One without changes edits a comment, but does not create one."""
+    state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=report.plan_id)
+    desired = DesiredComment(report.environment, "", state, report.text)
+    return CommentRequest(desired, decide_plan if report.needs_comment else decide_refresh)
 
 
 def request_planless(environment: str, run: WorkflowRun, now: datetime) -> CommentRequest:
-    """State that this commit has no plan."""
+    """Return the request for a commit without a plan."""
     return _request_header(environment, run, planless_header(run, now), decide_outdated)
 
 
 def request_applied(environment: str, report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentRequest:
-    """State what became of a plan; an empty form where nobody knows."""
-    return _request_header(
-        environment, run, applied_header(report, run, now) if report else unreported_header(run, now), decide_header
-    )
+    """Return the request for the outcome of a plan; an empty report stands for a missing one."""
+    header = applied_header(report, run, now) if report else unreported_header(run, now)
+    return _request_header(environment, run, header, decide_header)
 
 
 def request_outdated(environment: str, reason: str, run: WorkflowRun, now: datetime) -> CommentRequest:
-    """State that a plan is not what would be applied now."""
+    """Return the request for a plan that is out of date."""
     return _request_header(environment, run, outdated_header(reason, run, now), decide_header)
 
 
-def _request_header(
-    environment: str,
-    run: WorkflowRun,
-    head: CommentHeader,
-    decide: Callable[[Iterable[Comment], DesiredComment], CommentDecision],
-) -> CommentRequest:
-    return CommentRequest(
-        DesiredComment(
-            environment,
-            "",
-            CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan="", applied=head.applied),
-            head.text,
-        ),
-        decide,
-    )
+def _request_header(environment: str, run: WorkflowRun, header: CommentHeader, decide: _Decide) -> CommentRequest:
+    state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan="", applied=header.applied)
+    return CommentRequest(DesiredComment(environment, "", state, header.text), decide)

@@ -1,9 +1,10 @@
-"""What is decided, done on GitHub: comments of a pull request, issues of the repository."""
+"""Writes decisions to GitHub: comments of a pull request, issues of the repository."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, assert_never
 
+from reconciler.github.actions import list_objects
 from reconciler.github.api import GitHub, GitHubError, Purpose
 from reconciler.github.drift_issue import LABEL, CloseIssue, EditIssue, Issue, OpenIssue, SkipIssue
 from reconciler.github.plan_comment import Comment, CreateComment, EditComment
@@ -11,9 +12,7 @@ from reconciler.github.plan_comment import Comment, CreateComment, EditComment
 if TYPE_CHECKING:
     from reconciler.github import drift_issue, plan_comment
 
-
-BOT: Final = "github-actions[bot]"
-"""Who the token of a workflow is."""
+BOT: Final = "github-actions[bot]"  # the login of a workflow's token
 _NO_ACCESS_STATUSES: Final = (403, 404)
 _EXISTS: Final = 422
 _COMMENTS: Final = "pull-requests: write"
@@ -21,7 +20,7 @@ _ISSUES: Final = "issues: write"
 
 
 def fetch_login(github: GitHub) -> str:
-    """Return whose comments are ours: whom the token belongs to. A workflow's token is not let in to ask."""
+    """Return the login of the token. A workflow's token has no permission to read it."""
     try:
         login = github.get("/user", Purpose("ask whose token this is", "none"))
     except GitHubError as error:
@@ -32,14 +31,14 @@ def fetch_login(github: GitHub) -> str:
 
 
 def list_comments(github: GitHub, number: int) -> list[Comment]:
-    """Return every comment of a pull request, in the order in which they were written."""
+    """Return every comment of a pull request, oldest first."""
     purpose = Purpose(f"read the comments of pull request {number}", _COMMENTS)
-    found = github.pages(f"/issues/{number}/comments?per_page=100", purpose)
-    return [Comment(int(one.get("id") or 0), _author(one), _text(one.get("body"))) for one in found]
+    comments = github.pages(f"/issues/{number}/comments?per_page=100", purpose)
+    return [Comment(int(comment.get("id") or 0), *_author_and_body(comment)) for comment in comments]
 
 
 def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDecision) -> str:
-    """Do it, and say what was done."""
+    """Execute a decision, and return its description."""
     purpose = Purpose(f"write the comment of pull request {number}", _COMMENTS)
     match decision:
         case CreateComment():
@@ -53,55 +52,49 @@ def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDec
 
 
 def list_open_issues(github: GitHub) -> list[Issue]:
-    """Return the open issues about drift, whoever wrote them."""
+    """Return the open issues on drift, by any author."""
     purpose = Purpose("list the issues about drift", _ISSUES)
-    found = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
-    mine = [one for one in found if "pull_request" not in one and LABEL in _labels(one)]
-    return [Issue(int(one.get("number") or 0), _author(one), _text(one.get("body"))) for one in mine]
+    listed = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
+    issues = [issue for issue in listed if "pull_request" not in issue]
+    return [
+        Issue(int(issue.get("number") or 0), *_author_and_body(issue))
+        for issue in issues
+        if any(label.get("name") == LABEL for label in list_objects(issue, "labels"))
+    ]
 
 
 def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:
-    """Do it, and say what was done. The issue itself comes before the remark: a lost remark is not made every day."""
+    """Execute a decision, and return its description. The issue comes before the remark, which may get lost."""
     purpose = Purpose("write the issue about drift", _ISSUES)
     match decision:
         case OpenIssue():
             _ensure_label(github)
-            form = {"title": decision.title, "body": decision.body, "labels": [LABEL]}
-            made = github.post("/issues", form, purpose)
-            return f"opened issue {int(made.get('number') or 0)}"
+            payload = {"title": decision.title, "body": decision.body, "labels": [LABEL]}
+            issue = github.post("/issues", payload, purpose)
+            return f"opened issue {int(issue.get('number') or 0)}"
         case EditIssue():
-            github.patch(f"/issues/{decision.number}", {"body": decision.body}, purpose)
-            github.post(f"/issues/{decision.number}/comments", {"body": decision.remark}, purpose)
-            return f"edited issue {decision.number}"
+            fields, verb = {"body": decision.body}, "edited"
         case CloseIssue():
-            github.patch(f"/issues/{decision.number}", {"state": "closed", "state_reason": "completed"}, purpose)
-            github.post(f"/issues/{decision.number}/comments", {"body": decision.remark}, purpose)
-            return f"closed issue {decision.number}"
+            fields, verb = {"state": "closed", "state_reason": "completed"}, "closed"
         case SkipIssue():
             return f"left the issues as they are: {decision.reason}"
         case _:
             assert_never(decision)
+    github.patch(f"/issues/{decision.number}", fields, purpose)
+    github.post(f"/issues/{decision.number}/comments", {"body": decision.remark}, purpose)
+    return f"{verb} issue {decision.number}"
 
 
 def _ensure_label(github: GitHub) -> None:
-    """Make the label, unless it is there. Without it, the next run would not find the issue and open one more."""
-    form = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
+    """Create the label if it is missing. Without it, the next run would not find the issue."""
+    label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
     try:
-        github.post("/labels", form, Purpose(f"make the label {LABEL}", _ISSUES))
+        github.post("/labels", label, Purpose(f"make the label {LABEL}", _ISSUES))
     except GitHubError as error:
         if error.status != _EXISTS:
             raise
 
 
-def _author(one: dict[str, Any]) -> str:
-    user = one.get("user")
-    return str(user.get("login")) if isinstance(user, dict) else ""
-
-
-def _labels(one: dict[str, Any]) -> list[object]:
-    labels = one.get("labels")
-    return [label.get("name") for label in labels if isinstance(label, dict)] if isinstance(labels, list) else []
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _author_and_body(item: dict[str, Any]) -> tuple[str, str]:
+    user, body = item.get("user"), item.get("body")
+    return str(user.get("login")) if isinstance(user, dict) else "", body if isinstance(body, str) else ""

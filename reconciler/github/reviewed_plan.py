@@ -1,7 +1,4 @@
-"""The plan that was reviewed: from the commit to its pull request, to the run that planned it, to the plan itself.
-
-One file out of an archive that others made: the one expected, of bounded size, and nothing else of it.
-"""
+"""The reviewed plan: from the commit to its pull request, to the run that planned it, to the file in its artifact."""
 
 from __future__ import annotations
 
@@ -14,30 +11,26 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from reconciler.errors import RefusedError
-from reconciler.github.actions import MANUAL_EVENT, WorkflowRun
+from reconciler.github.actions import MANUAL_EVENT, WorkflowRun, list_objects
 from reconciler.github.api import GitHub, Purpose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
+    from collections.abc import Mapping
 
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 0x1
-_MAX_ENTRIES: Final = 1000
-"""Entries of an archive that is looked into."""
+_MAX_ENTRIES: Final = 1000  # entries of an archive
 
 
 def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
-    """Return the file of that very name. Raises RefusedError where there is none, two, or a larger one.
-
-    Nothing is written to a disk, no other entry is unpacked, and what the archive says of sizes is not believed.
-    """
+    """Return the file of that exact name. Raises RefusedError if there is none, two, or a larger one."""
+    # Nothing is written to a disk, no other entry is unpacked, and sizes in the archive are not trusted.
     try:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
-            found = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename == name]
-            if len(opened.infolist()) > _MAX_ENTRIES or len(found) != 1:
+            entries = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename == name]
+            if len(opened.infolist()) > _MAX_ENTRIES or len(entries) != 1:
                 raise RefusedError(f"the artifact is not as a plan's run leaves it: it needs one {name}")
-            (entry,) = found
+            (entry,) = entries
             if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
                 raise RefusedError(f"{name} in the artifact is packed in a way that no plan's run uses")
             with opened.open(entry) as file:
@@ -50,8 +43,7 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
 
 
 PLAN_FILE: Final = "plan.json"
-_PAUSES: Final = (2.0, 8.0)
-"""Seconds."""
+_PAUSES: Final = (2.0, 8.0)  # seconds
 MAX_ARCHIVE_BYTES: Final = 128 << 20
 MAX_PLAN_BYTES: Final = 128 << 20
 _MANUAL_ADVICE: Final = (
@@ -63,58 +55,53 @@ _REVIEW_ADVICE: Final = (
 
 
 class MergedPullRequest(NamedTuple):
-    """The pull request that a commit came from, and the commit that its plan was made of."""
+    """The pull request of a commit, and its head commit, which was planned."""
 
     number: int
     head: str
 
 
 class BranchTip(NamedTuple):
-    """The default branch, and the commit that it stands at."""
+    """The default branch, and its commit."""
 
     branch: str
     sha: str
 
 
 def artifact_name(environment: str) -> str:
-    """Return the name under which a run of the plan workflow keeps an environment's plan."""
+    """Return the name of the artifact with an environment's plan."""
     return f"routing-plan-{environment}"
 
 
 def fetch_branch_tip(github: GitHub) -> BranchTip:
-    """Return where the default branch is now."""
+    """Return the tip of the default branch."""
     purpose = Purpose("find the tip of the default branch", "contents: read")
     branch = str(_mapping(github.get_from_repository("", purpose)).get("default_branch"))
-    place = _mapping(_mapping(github.get_from_repository(f"/git/ref/heads/{quote(branch)}", purpose)).get("object"))
-    return BranchTip(branch, str(place.get("sha")))
+    ref = _mapping(github.get_from_repository(f"/git/ref/heads/{quote(branch)}", purpose))
+    return BranchTip(branch, str(_mapping(ref.get("object")).get("sha")))
 
 
 def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -> MergedPullRequest | None:
-    """Return the pull request that this commit came from; None where it came without one. Raises RefusedError.
-
-    GitHub may take a few seconds after a merge until it knows.
-    """
-    for pause in (*_PAUSES, None):
-        purpose = Purpose("find the pull request of this commit", "pull-requests: read")
+    """Return the pull request of this commit; None if there is none. Raises RefusedError."""
+    purpose = Purpose("find the pull request of this commit", "pull-requests: read")
+    for pause in (*_PAUSES, None):  # after a merge, GitHub may need a few seconds
         listed = github.pages(f"/commits/{run.sha}/pulls?per_page=100", purpose)
-        found = [pull for pull in listed if _is_merge_of(pull, run, tip)]
-        if found:
+        pulls = [pull for pull in listed if _is_merge_of(pull, run, tip)]
+        if pulls:
             break
         if pause is None:
             return None
         github.time.sleep(pause)
-    pull = max(found, key=lambda one: str(one["merged_at"]))
+    pull = max(pulls, key=lambda pull: str(pull["merged_at"]))
     head = _mapping(pull.get("head"))
     if _mapping(head.get("repo")).get("full_name") != run.repository:
-        raise RefusedError(
-            f"pull request {pull['number']} came from a fork, which gets no credentials,"
-            f" so nobody saw a plan. {_MANUAL_ADVICE}"
-        )
+        text = f"pull request {pull['number']} came from a fork, which gets no credentials, so nobody saw a plan."
+        raise RefusedError(f"{text} {_MANUAL_ADVICE}")
     return MergedPullRequest(int(pull["number"]), str(head.get("sha")))
 
 
 def check_is_tip(run: WorkflowRun, tip: BranchTip) -> None:
-    """Raise RefusedError where the commit is not the tip of the default branch."""
+    """Raise RefusedError if the commit is not the tip of the default branch."""
     if tip.sha != run.sha:
         raise RefusedError(
             f"commit {run.sha[:8]} is not the tip of {tip.branch}, {tip.sha[:8]} is: its own run applies what is left."
@@ -125,71 +112,67 @@ def check_is_tip(run: WorkflowRun, tip: BranchTip) -> None:
 def fetch_reviewed_plan(
     github: GitHub, run: WorkflowRun, environment: str, workflow: str, source: MergedPullRequest | None
 ) -> str:
-    """Return the plan that was reviewed for this commit. Raises RefusedError where there is none."""
+    """Return the plan that was reviewed for this commit. Raises RefusedError if there is none."""
     if run.event == MANUAL_EVENT:
         return _fetch_plan(github, run.id, environment, f"this run has no plan for {environment}")
     if source is None:
         raise RefusedError(
             f"commit {run.sha[:8]} came without a pull request, so nobody reviewed its plan. {_MANUAL_ADVICE}"
         )
-    planned = _latest(_runs(github, workflow, source.head), run, workflow, source.head)
-    if planned is None or planned.get("conclusion") != "success":
-        state = "has no run" if planned is None else "did not succeed in its last run"
+    plan_run = _latest_run(github, run, workflow, source.head)
+    if plan_run is None or plan_run.get("conclusion") != "success":
+        state = "has no run" if plan_run is None else "did not succeed in its last run"
         where = f"{source.head[:8]}, the head of pull request {source.number}"
         raise RefusedError(
             f"{workflow} {state} for {where}. {_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
         )
-    lacking = f"the plan for {environment} of pull request {source.number} is not kept (any more)"
-    return _fetch_plan(github, int(planned["id"]), environment, lacking)
+    missing_text = f"the plan for {environment} of pull request {source.number} is not kept (any more)"
+    return _fetch_plan(github, int(plan_run["id"]), environment, missing_text)
 
 
 def _is_merge_of(pull: Mapping[str, Any], run: WorkflowRun, tip: BranchTip) -> bool:
-    """Say whether that commit is what merging this pull request made of the default branch."""
     base = _mapping(pull.get("base"))
-    there = (_mapping(base.get("repo")).get("full_name"), base.get("ref")) == (run.repository, tip.branch)
-    return there and bool(pull.get("merged_at")) and pull.get("merge_commit_sha") == run.sha
+    target = (_mapping(base.get("repo")).get("full_name"), base.get("ref"))
+    is_merged = bool(pull.get("merged_at")) and pull.get("merge_commit_sha") == run.sha
+    return is_merged and target == (run.repository, tip.branch)
 
 
-def _runs(github: GitHub, workflow: str, head: str) -> list[dict[str, Any]]:
+def _latest_run(github: GitHub, run: WorkflowRun, workflow: str, head: str) -> dict[str, Any] | None:
+    """Return the newest finished run. A fork's run is its owner's, workflow file and artifact included."""
     path = f"/actions/workflows/{quote(workflow, safe='')}/runs?event=pull_request&head_sha={quote(head)}&per_page=100"
-    found = _mapping(github.get_from_repository(path, Purpose(f"list the runs of {workflow}", "actions: read")))
-    return [one for one in found.get("workflow_runs") or () if isinstance(one, dict)]
-
-
-def _latest(runs: Iterable[dict[str, Any]], run: WorkflowRun, workflow: str, head: str) -> dict[str, Any] | None:
-    """Return the newest run that came to an end. A fork's run is its owner's, workflow file and artifact included."""
-    ended = [
-        one
-        for one in runs
-        if _mapping(one.get("head_repository")).get("full_name") == run.repository
-        and (one.get("event"), one.get("head_sha")) == ("pull_request", head)
-        and str(one.get("path", "")).split("@")[0] == f".github/workflows/{workflow}"
-        and one.get("conclusion") not in (None, "cancelled", "skipped")
+    payload = github.get_from_repository(path, Purpose(f"list the runs of {workflow}", "actions: read"))
+    finished = [
+        candidate
+        for candidate in list_objects(_mapping(payload), "workflow_runs")
+        if _mapping(candidate.get("head_repository")).get("full_name") == run.repository
+        and (candidate.get("event"), candidate.get("head_sha")) == ("pull_request", head)
+        and str(candidate.get("path", "")).split("@")[0] == f".github/workflows/{workflow}"
+        and candidate.get("conclusion") not in (None, "cancelled", "skipped")
     ]
-    return max(ended, key=lambda one: int(one["id"]), default=None)
+    return max(finished, key=lambda candidate: int(candidate["id"]), default=None)
 
 
-def _fetch_plan(github: GitHub, run: int, environment: str, lacking: str) -> str:
+def _fetch_plan(github: GitHub, run: int, environment: str, missing_text: str) -> str:
     purpose = Purpose("fetch the reviewed plan", "actions: read")
     name = artifact_name(environment)
-    found = _mapping(github.get_from_repository(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose))
-    artifacts = [one for one in found.get("artifacts") or () if isinstance(one, dict)]
-    kept = [one for one in artifacts if one.get("name") == name and one.get("expired") is False]
-    if not kept:
-        raise RefusedError(f"{lacking}. {_MANUAL_ADVICE}")
-    artifact = max(kept, key=lambda one: int(one["id"]))
+    payload = github.get_from_repository(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose)
+    artifacts = list_objects(_mapping(payload), "artifacts")
+    valid = [entry for entry in artifacts if entry.get("name") == name and entry.get("expired") is False]
+    if not valid:
+        raise RefusedError(f"{missing_text}. {_MANUAL_ADVICE}")
+    artifact = max(valid, key=lambda entry: int(entry["id"]))
     archive = github.download(f"/actions/artifacts/{int(artifact['id'])}/zip", MAX_ARCHIVE_BYTES, purpose)
     digest = artifact.get("digest")
     if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
         raise RefusedError("the artifact that came is not the one that the run left; try again")
     try:
         plan = read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES).decode("utf-8")
-        form = _mapping(json.loads(plan))
+        document = _mapping(json.loads(plan))
     except (ValueError, RecursionError):
-        plan, form = "", {}
-    if form.get("environment") != environment:
+        plan, document = "", {}
+    if document.get("environment") != environment:
         raise RefusedError(f"the artifact holds no plan for {environment}; plan again")
-    if _mapping(form.get("options")).get("undo") is not None:
+    if _mapping(document.get("options")).get("undo") is not None:
         # Who pushes a branch can make its artifact; what it may choose must be in the manifests, and a run is not.
         raise RefusedError(f"the artifact undoes a run, which no pull request asks for. {_MANUAL_ADVICE}")
     return plan

@@ -1,4 +1,4 @@
-"""The workflows of a repository with manifests, written from the templates that this project's own are written from."""
+"""The workflows of a repository with manifests, from the templates of this project's own workflows."""
 
 from __future__ import annotations
 
@@ -12,65 +12,61 @@ from reconciler.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-
 WORKFLOW_FILES: Final = ("routing-plan.yml", "routing-apply.yml", "routing-drift.yml")
 OWN_ACTION: Final = "./ # zizmor: ignore[self-repository]"
-"""The action, as this project's own workflows name it (docs/github.md says why that finding is passed over)."""
-UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"
-"""Stands where nobody said where cxroute comes from."""
+"""The action in this project's own workflows (docs/github.md explains the ignored finding)."""
+UNKNOWN_ACTION: Final = f"OWNER/cxroute@{'0' * 40}"  # placeholder without --action
 _ACTION: Final = re.compile(
     r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}(/[A-Za-z0-9._-]+)*@([0-9a-f]{40}|[0-9a-f]{64})"
 )
 _ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{_ACTION.pattern})$", re.MULTILINE)
-"""Where a workflow gets cxroute from; other actions have their version behind the hash."""
+"""The action of cxroute; other actions have their version behind the hash."""
 _HEAD: Final = "# Written by `cxroute init --github`, which writes it anew as long as nobody edits it: "
 _SIGNED: Final = re.compile(f"{_HEAD}([0-9a-f]{{16}})\n")
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
+_CREDENTIALS: Final = re.compile("^( *)@CREDENTIALS@", re.MULTILINE)
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")
 
 
 class WorkflowSettings(NamedTuple):
-    """What differs between repositories."""
+    """Differences between repositories."""
 
-    action: str
-    """Where cxroute comes from: OWNER/REPOSITORY@COMMIT."""
+    action: str  # OWNER/REPOSITORY@COMMIT
     manifests: str
-    variables: tuple[str, ...]
-    """That hold credentials; the secrets are named alike."""
+    variables: tuple[str, ...]  # variables of credentials, and names of the secrets
 
 
 def build_workflows(settings: WorkflowSettings) -> Iterator[tuple[str, str]]:
-    """Yield each workflow's file name and text. Raises UsageError where that would not be a workflow."""
+    """Yield each workflow's file name and text. Raises UsageError for invalid settings."""
     check_settings(settings)
     lines = [f"{name}: ${{{{ secrets.{name} }}}}" for name in settings.variables]
-    # To which other hosts secrets may go is said by whoever keeps the repository, never by a manifest.
+    # The repository's settings, and not a manifest, allow other hosts for secrets.
     credentials = "\n".join([*lines, "CXROUTE_HOSTS: ${{ vars.CXROUTE_HOSTS }}"])
     for name in WORKFLOW_FILES:
         text = files("reconciler").joinpath("github", "templates", name).read_text(encoding="utf-8")
         text = text.replace("@ACTION@", settings.action).replace("@MANIFESTS@", settings.manifests)
-        text = re.sub("^( *)@CREDENTIALS@", lambda found: _indent(credentials, found[1]), text, flags=re.MULTILINE)
+        text = _CREDENTIALS.sub(lambda match: match[1] + credentials.replace("\n", f"\n{match[1]}"), text)
         yield name, f"{_HEAD}{_digest(text)}\n{text}"
 
 
 def current_action(text: str) -> str | None:
-    """Return where a workflow gets cxroute from; None where it does not say so as ours do."""
-    found = _ACTION_LINE.search(text)
-    return found[2] if found else None
+    """Return the action of cxroute in a workflow; None if it is not in the form of the templates."""
+    line = _ACTION_LINE.search(text)
+    return line[2] if line else None
 
 
 def is_edited(text: str) -> bool:
-    """Say whether somebody edited the workflow, or wrote it; another commit of cxroute is no edit."""
+    """Return whether a workflow was edited or written by hand; another commit of cxroute is not an edit."""
     signed = _SIGNED.match(text)
     return signed is None or signed[1] != _digest(text[signed.end() :])
 
 
 def check_settings(settings: WorkflowSettings) -> None:
-    """Refuse what could mean something else in a workflow, and an action that is not pinned. Raises UsageError."""
+    """Raise UsageError for text that could have another meaning in a workflow, and for an action that is not pinned."""
     if settings.action != OWN_ACTION and not _ACTION.fullmatch(settings.action):
         raise UsageError(
             f"--action {settings.action}: say where cxroute comes from as OWNER/REPOSITORY@COMMIT,"
-            f" with a commit's whole"
-            " hash: a tag can be moved to other code"
+            " with a commit's whole hash: a tag can be moved to other code"
         )
     parts = settings.manifests.split("/")
     if not _FOLDER.fullmatch(settings.manifests) or ".." in parts or settings.manifests.startswith("-"):
@@ -84,7 +80,3 @@ def check_settings(settings: WorkflowSettings) -> None:
 
 def _digest(text: str) -> str:
     return sha256(_ACTION_LINE.sub(r"\1", text).encode()).hexdigest()[:16]
-
-
-def _indent(text: str, indent: str) -> str:
-    return "\n".join(indent + line for line in text.split("\n"))

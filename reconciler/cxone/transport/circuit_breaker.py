@@ -1,7 +1,4 @@
-"""Circuit breakers of a client: they count failures in a row, and stop requests while the server is unavailable.
-
-A command waits for the server to come back (`WaitingBreaker`); the endpoint refuses at once (`FailFastBreaker`).
-"""
+"""Circuit breakers of a client: they count failures in a row, and stop requests while the server is unavailable."""
 
 from __future__ import annotations
 
@@ -10,25 +7,19 @@ import math
 from collections import deque
 from contextlib import asynccontextmanager
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.errors import ApiError, OverloadedError, RetryLaterError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from contextlib import AbstractAsyncContextManager
 
     from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
-
-MOST_FAILURES: Final = 4
-"""Consecutive failures that open the circuit of a command, whichever requests they belong to."""
-MOST_FAST_FAILURES: Final = 5
-"""Consecutive failures that open the circuit of the endpoint."""
-_WAITS: Final = (2.0, 4.0, 8.0, 15.0)
-"""Seconds before each probe, give or take a quarter; the last one from then on."""
-_WINDOW: Final = 20
-"""Half of this many attempts, failed, open the circuit of the endpoint too."""
+MOST_FAILURES: Final = 4  # consecutive failures of any requests that open the circuit of a command
+MOST_FAST_FAILURES: Final = 5  # consecutive failures that open the circuit of the endpoint
+_WAITS: Final = (2.0, 4.0, 8.0, 15.0)  # seconds before each probe, plus or minus a quarter; the last one repeats
+_WINDOW: Final = 20  # half of this many attempts, failed, open the circuit of the endpoint too
 _FIRST_PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 5.0
 
@@ -37,10 +28,8 @@ class Admission(Enum):
     """How a request may be sent."""
 
     REQUEST = auto()
-    PROBE = auto()
-    """It tests whether the server is back; after a failure its sender waits again."""
-    SINGLE_PROBE = auto()
-    """It tests whether the server is back; its failure is the request's."""
+    PROBE = auto()  # it tests whether the server is back; after a failure its sender waits again
+    SINGLE_PROBE = auto()  # it tests whether the server is back; its failure is the request's
 
 
 class Cause(Enum):
@@ -52,7 +41,7 @@ class Cause(Enum):
 
 
 class FailedAttempt(NamedTuple):
-    """A request that the server did not answer, or answered with 5xx; `brief` holds none of the server's words."""
+    """A request without a response, or with a 5xx; `brief` holds none of the server's words."""
 
     host: str
     error: ApiError
@@ -61,44 +50,18 @@ class FailedAttempt(NamedTuple):
     retry_after: str | None = None
 
 
-class CircuitBreaker(Protocol):
-    """Decides whether requests of a client may be sent, from the outcome of earlier ones."""
-
-    probes: int
-    """How many probes were admitted."""
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether the server counts as unavailable."""
-
-    @property
-    def gave_up(self) -> bool:
-        """Return whether a request that failed is not to be tried again."""
-
-    def admit(self) -> AbstractAsyncContextManager[Admission]:
-        """Admit a request, for as long as the context lasts. Raises ApiError where it may not be sent."""
-
-    def record_answer(self, host: str, /) -> None:
-        """Record a good answer, which closes the circuit."""
-
-    def record_failure(self, attempt: FailedAttempt, /) -> None:
-        """Record a failed attempt."""
-
-
 class WaitingBreaker:
-    """Lets one request at a time probe an unavailable server, while all others wait for the outcome."""
+    """For commands: one request at a time probes an unavailable server, while all others wait for the outcome."""
 
     def __init__(self, patience: float, time: TimeSource, pacer: RateLimiter) -> None:
-        """`patience` is for how many seconds a server that answered once is waited for; `pacer` reports each wait."""
+        """`patience` is the seconds to wait for a server that answered once; `pacer` reports each wait."""
         self._patience, self._time, self._pacer = patience, time, pacer
         self._turn = asyncio.Lock()
-        self._failures = 0
-        self._pauses = 0
+        self._failures = self._pauses = self.probes = 0
         self._since = 0.0
         self._answering: set[str] = set()
         self._why = self._brief = ""
         self._end: ApiError | None = None
-        self.probes = 0
 
     @property
     def is_open(self) -> bool:
@@ -117,7 +80,7 @@ class WaitingBreaker:
 
     def record_failure(self, attempt: FailedAttempt, /) -> None:
         """Record a failure. Gives up on a server that never answered, and on one without a valid certificate."""
-        if attempt.cause is Cause.ERROR_STATUS:  # somebody is there to send it
+        if attempt.cause is Cause.ERROR_STATUS:  # the server is reachable
             self._answering.add(attempt.host)
             self._pacer.on_retry_after(attempt.retry_after, attempt.brief)
         self._failures += 1
@@ -137,43 +100,36 @@ class WaitingBreaker:
                     self.probes += 1
                     yield Admission.PROBE
                     return
-        self._check()
+        self._raise_if_ended()
         yield Admission.REQUEST
 
-    def _check(self) -> None:
+    def _raise_if_ended(self) -> None:
         if self._end is not None:
             raise type(self._end)(f"{self._end}; giving up")
 
     async def _pause(self) -> None:
         """Wait before a probe. Raises OverloadedError once patience is over, and for each request after that."""
-        self._check()
-        left = self._since + self._patience - self._time.clock()
-        if left <= 0:
+        self._raise_if_ended()
+        remaining = self._since + self._patience - self._time.clock()
+        if remaining <= 0:
             self._end = OverloadedError(f"{self._why}; waited {self._patience:g} seconds for it to come back")
-            self._check()
-        wait = _WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2)
+            self._raise_if_ended()
+        wait = min(_WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2), remaining)
         self._pauses += 1
-        wait = min(wait, left)
         text = f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s"
         self._pacer.on_wait(self._brief, text, wait)
         await self._time.sleep(wait)
 
 
 class FailFastBreaker:
-    """Refuses requests while the server is unavailable; at growing intervals one of them is sent as a probe.
-
-    It never gives up on a server for good: an invalid certificate may be replaced.
-    """
+    """For the endpoint: refuses requests while the server is unavailable, apart from probes at growing intervals."""
 
     def __init__(self, time: TimeSource) -> None:
         self._time = time
-        self._failures = 0
+        self._failures = self.probes = 0
         self._recent: deque[bool] = deque(maxlen=_WINDOW)
-        self._pause = 0.0
-        self._until = 0.0
-        self.opened = 0
-        """How often the circuit opened."""
-        self.probes = 0
+        self._pause = self._until = 0.0
+        self.opened = 0  # times that the circuit opened
 
     @property
     def is_open(self) -> bool:
@@ -182,7 +138,7 @@ class FailFastBreaker:
 
     @property
     def gave_up(self) -> bool:
-        """Return whether a request that failed is not to be tried again."""
+        """Return whether failed requests are not repeated; never permanently: a certificate may be renewed."""
         return self.is_open
 
     def record_answer(self, _host: str, /) -> None:
@@ -196,20 +152,20 @@ class FailFastBreaker:
         """Record a failed attempt."""
         self._failures += 1
         self._recent.append(False)
-        full = len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW
-        if not self.is_open and (self._failures >= MOST_FAST_FAILURES or full):
+        is_window_full = len(self._recent) == _WINDOW and 2 * self._recent.count(False) >= _WINDOW
+        if not self.is_open and (self._failures >= MOST_FAST_FAILURES or is_window_full):
             self.opened += 1
             self._wait(_FIRST_PAUSE)
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[Admission]:
-        """Admit a request at once. Raises LaterError while the circuit is open and no probe is due."""
+        """Admit a request at once. Raises RetryLaterError while the circuit is open and no probe is due."""
         if not self.is_open:
             yield Admission.REQUEST
             return
-        left = self._until - self._time.clock()
-        if left > 0:
-            raise RetryLaterError("the tenant does not answer; it is asked again soon", left)
+        remaining = self._until - self._time.clock()
+        if remaining > 0:
+            raise RetryLaterError("the tenant does not answer; it is asked again soon", remaining)
         self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if the probe fails
         self.probes += 1
         yield Admission.SINGLE_PROBE
@@ -217,3 +173,7 @@ class FailFastBreaker:
     def _wait(self, pause: float) -> None:
         self._pause = pause
         self._until = self._time.clock() + pause * (0.75 + self._time.random() / 4)
+
+
+CircuitBreaker = WaitingBreaker | FailFastBreaker
+"""It decides whether requests of a client may be sent, from the outcome of earlier ones."""

@@ -1,7 +1,4 @@
-"""What carries the bytes of a command: httpx on aiohttp, without redirects, cookies, netrc or proxies of its own.
-
-Whom to trust, and by which proxy to go: what the operator says of the network, for every client that there is.
-"""
+"""The transport of a command: httpx on aiohttp, without redirects, cookies, netrc or implicit proxies."""
 
 from __future__ import annotations
 
@@ -15,16 +12,7 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from reconciler.cxone.settings import ServerUrl, TenantSettings
-from reconciler.cxone.transport.request import (
-    ApiRequest,
-    ApiResponse,
-    NoResponseError,
-    NotSentError,
-    ResponseBody,
-    Transport,
-    UntrustedCertificateError,
-    describe_failure,
-)
+from reconciler.cxone.transport import request as exchange
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import read_certificates
 
@@ -33,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def parse_proxy(url: str) -> httpx.Proxy:
-    """Read the proxy's URL; it may hold a password, so no error repeats it. Raises UsageError."""
+    """Parse the proxy's URL. Raises UsageError, which does not repeat it: it may hold a password."""
     try:
         proxy = httpx.Proxy(url)
     except (httpx.InvalidURL, ValueError):
@@ -44,7 +32,7 @@ def parse_proxy(url: str) -> httpx.Proxy:
 
 
 def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Trust the public authorities, and whom the operator's file names. Raises CxrouteError."""
+    """Return a TLS context with the public authorities and those in the operator's file. Raises CxrouteError."""
     context = ssl.create_default_context(cafile=certifi.where())
     if ca_file:
         try:
@@ -55,30 +43,27 @@ def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
 
 
 def tls_context_for(tenant: TenantSettings, ca_file: Path | None) -> ssl.SSLContext:
-    """Return whom a client of the tenant trusts: nobody where it needs nobody, for to read the authorities takes 20 ms.
-
-    TLS is never left unverified. Raises CxrouteError.
-    """
+    """Return the TLS context, empty for plain HTTP (loading the authorities takes 20 ms). Raises CxrouteError."""
     https = any(ServerUrl.parse(url).scheme == "https" for url in tenant.known_urls) or bool(tenant.issuer)
     return load_tls_context(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 class CertificateConnectError(httpx.ConnectError):
-    """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
+    """The server's certificate is not trusted for its name; nothing was sent."""
 
 
 class StrictAiohttpTransport(httpx.AsyncBaseTransport):
-    """httpx-aiohttp, with its errors told apart.
+    """httpx-aiohttp that separates requests that were certainly not sent from others.
 
-    It calls a connection that broke after the request was sent a ConnectTimeout, as if nothing had been sent; a
-    create would be repeated. Only aiohttp's own connector errors are certain.
+    httpx-aiohttp reports a connection that broke after the request was sent as ConnectTimeout, which would repeat a
+    create. Only aiohttp's own connector errors are certain.
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; ConnectError says for certain that nothing was sent, ReadError that nobody knows."""
+        """Send the request; ConnectError is certain that nothing was sent, ReadError is not."""
         try:
             return await self._transport.handle_async_request(request)
         except httpx.TransportError as error:
@@ -86,61 +71,55 @@ class StrictAiohttpTransport(httpx.AsyncBaseTransport):
                 raise CertificateConnectError(str(error)) from error
             if isinstance(error.__cause__, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError):
                 raise httpx.ConnectError(str(error)) from error
-            raise httpx.ReadError(
-                _protocol_error_text(error.__cause__) or str(error) or "the connection broke"
-            ) from error
+            text = _protocol_error_text(error.__cause__) or str(error) or "the connection broke"
+            raise httpx.ReadError(text) from error
         except aiohttp.ClientError as error:
             raise httpx.ReadError(_protocol_error_text(error) or str(error)) from error
 
     async def aclose(self) -> None:
-        """Close what carries the bytes."""
+        """Close the transport."""
         await self._transport.aclose()
 
 
 def _protocol_error_text(error: BaseException | None) -> str:
-    """Return what to say of an answer that is no HTTP: aiohttp's own words quote it, and with it what it repeats."""
+    """Return a text for a response that is not HTTP: aiohttp's own text quotes it, and a secret in it."""
     broken = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError)
     return "the answer is no HTTP" if isinstance(error, broken) else ""
 
 
-def transport_over(http_transport: httpx.AsyncBaseTransport) -> Transport:
-    """Return what carries requests over an httpx client that adds nothing of its own: no cookies, no variables.
-
-    The API's client bounds each exchange as a whole; a time-out per read would let a slow drip go on for ever.
-    """
+def transport_over(http_transport: httpx.AsyncBaseTransport) -> exchange.Transport:
+    """Return a transport over an httpx client without cookies and environment variables."""
     http = httpx.AsyncClient(transport=http_transport, trust_env=False, follow_redirects=False, timeout=None)  # noqa: S113
     http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
 
-    async def carry(request: ApiRequest) -> ApiResponse:
+    async def send(request: exchange.ApiRequest) -> exchange.ApiResponse:
         headers, content = dict(request.headers), request.content or None
-        asked = http.build_request(request.method, request.url, headers=headers, content=content)
+        http_request = http.build_request(request.method, request.url, headers=headers, content=content)
         try:
-            return await _read_response(http, asked, request.call)
+            return await _read_response(http, http_request, request.call)
         except CertificateConnectError as failure:
-            raise UntrustedCertificateError(describe_failure(failure)) from failure
+            raise exchange.UntrustedCertificateError(exchange.describe_failure(failure)) from failure
         except httpx.ConnectError as failure:
-            raise NotSentError(describe_failure(failure)) from failure
+            raise exchange.NotSentError(exchange.describe_failure(failure)) from failure
         except httpx.TransportError as failure:
-            raise NoResponseError(_failure_text(failure)) from failure
+            timed_out = isinstance(failure, httpx.TimeoutException)
+            text = "no answer in time" if timed_out else exchange.describe_failure(failure)
+            raise exchange.NoResponseError(text) from failure
 
-    return carry
+    return send
 
 
-async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> ApiResponse:
+async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> exchange.ApiResponse:
     response = await http.send(request, stream=True, follow_redirects=False)
     try:
         if response.is_stream_consumed:  # a transport that had the whole answer in memory
-            return ApiResponse(call, response.status_code, response.headers, response.content)
-        body = ResponseBody(response.headers.get("content-encoding", ""))
+            return exchange.ApiResponse(call, response.status_code, response.headers, response.content)
+        body = exchange.ResponseBody(response.headers.get("content-encoding", ""))
         async for raw in response.aiter_raw():
             body.add(raw)
     finally:
         await response.aclose()
-    return ApiResponse(call, response.status_code, response.headers, body.content())
-
-
-def _failure_text(failure: httpx.TransportError) -> str:
-    return "no answer in time" if isinstance(failure, httpx.TimeoutException) else describe_failure(failure)
+    return exchange.ApiResponse(call, response.status_code, response.headers, body.content())
 
 
 def network_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
@@ -148,16 +127,11 @@ def network_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path |
     verify = tls_context_for(tenant, ca_file)
 
     def session() -> aiohttp.ClientSession:
-        made = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=tenant.concurrency, ssl=verify),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=False,
-        )
+        connector = aiohttp.TCPConnector(limit=tenant.concurrency, ssl=verify)
+        client = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         # aiohttp sends PUT and DELETE again by itself when a kept connection was closed; only a fresh read may (R6).
-        made._retry_connection = False  # noqa: SLF001 - there is no public way
-        return made
+        client._retry_connection = False  # noqa: SLF001 - there is no public way
+        return client
 
-    transport = AiohttpTransport(
-        verify=verify, trust_env=False, proxy=parse_proxy(proxy) if proxy else None, client=session
-    )
-    return StrictAiohttpTransport(transport)
+    proxy_url = parse_proxy(proxy) if proxy else None
+    return StrictAiohttpTransport(AiohttpTransport(verify=verify, trust_env=False, proxy=proxy_url, client=session))

@@ -1,19 +1,17 @@
-"""How fast, and how often again: the stated rate, what a 429 says, and the budget of retries (invariants R21).
+"""Rate limit of a client: the configured rate, reduced after 429s, Retry-After, and the retry budget (invariants R21).
 
-How many requests a second a tenant takes: as stated, until its 429s show that it is fewer.
-
-A tenant is taken for a bucket of permits that fills at its limit: a request takes one, or is refused. But other clients
-take permits as well, so a 429 need not come of this client's rate. The scheme is that of TCP congestion control, with
+The model of a tenant is a bucket of permits that fills at its limit: a request takes one, or is refused. Other clients
+take permits as well, so a 429 need not come from this client's rate. The scheme is that of TCP congestion control, with
 a request for a packet, a 429 for a loss, and the time between two Retry-After waits (a window) for a round trip:
 
 - At most one decrease per Retry-After, however many 429s led to it (one per congestion event: RFC 9438, section 4.6).
 - A decrease goes to the measured limit, not to a fixed part of the rate (TCP Westwood: Mascolo et al., MobiCom 2001).
-  The measured limit is the highest that one of the last windows shows (BBR: Cardwell et al., ACM Queue 14(5), 2016).
-- A 429 that this limit does not explain is no congestion (BBR, too): where most windows end earlier than the limit
-  would have ended them, the rate doubles instead, up to what is stated.
-- From a decrease on the rate grows with the cube of the time (CUBIC, RFC 9438, section 4.2): hardly at first, for each
-  429 costs a Retry-After; twofold after a minute, for the tenant's other clients may have gone.
-- A window without one accepted request says nothing of the limit. It halves the rate, down to a floor, and each
+  The measured limit is the highest of the last windows (BBR: Cardwell et al., ACM Queue 14(5), 2016).
+- A 429 that this limit does not explain is not congestion (BBR, too): if most windows end earlier than the limit
+  would have ended them, the rate doubles instead, up to the configured one.
+- After a decrease the rate grows with the cube of the time (CUBIC, RFC 9438, section 4.2): hardly at first, because
+  each 429 costs a Retry-After; twofold after a minute, because the tenant's other clients may have stopped.
+- A window without an accepted request does not measure the limit. It halves the rate, down to a floor, and each
   accepted request doubles it again (slow start: RFC 5681, section 3.1).
 """
 
@@ -24,80 +22,65 @@ import math
 import random
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from reconciler.errors import OverloadedError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
     from contextlib import AbstractAsyncContextManager
 
-
-_BUCKET: Final = 10
-"""Requests that a tenant is guessed to let in at once."""
-_RATE_MARGIN: Final = 0.995
-"""Of the stated rate: timers are late by milliseconds, and what is late comes at once."""
-_JITTER: Final = 3
-"""Permits of a tenant's bucket that are left alone."""
-_LIMIT_MARGIN: Final = 0.99
-"""Of the limit that was found."""
-_LINEAR_GROWTH: Final = 0.001
-"""How much is added each second, as part of the rate that was found."""
-_DOUBLING_SECONDS: Final = 60.0
-"""Seconds after which the cube alone has doubled that rate."""
-_MAX_DECREASE: Final = 0.25
-"""Of the rate before, that one decrease leaves: a window that is too short shows less than there is."""
-_MIN_RATE: Final = 1.0
-"""Requests a second that are always tried."""
-_FLOOR: Final = 4.0
-"""Requests a second below which slow start does not begin."""
+_BUCKET: Final = 10  # guess of the requests that a tenant accepts at once
+_RATE_MARGIN: Final = 0.995  # of the configured rate: late timers cause bursts
+_JITTER: Final = 3  # permits of a tenant's bucket that stay unused
+_LIMIT_MARGIN: Final = 0.99  # of the measured limit
+_LINEAR_GROWTH: Final = 0.001  # share of the measured rate that is added each second
+_DOUBLING_SECONDS: Final = 60.0  # seconds after which the cube alone has doubled that rate
+_MAX_DECREASE: Final = 0.25  # share of the rate that one decrease leaves: a short window shows too little
+_MIN_RATE: Final = 1.0  # minimum requests a second
+_FLOOR: Final = 4.0  # requests a second below which slow start does not begin
 _MAX_WINDOWS: Final = 8
-_AGREEMENT: Final = 0.95
-"""Of the highest limit: windows that show as much agree with it."""
-_MIN_AGREEING_WINDOWS: Final = 3
-"""Windows that have to agree where none was long enough to empty the bucket."""
+_AGREEMENT: Final = 0.95  # share of the highest limit from which windows agree with it
+_MIN_AGREEING_WINDOWS: Final = 3  # if no window was long enough to empty the bucket
 _MAX_RECENT: Final = 1024
 
 
 class _Window(NamedTuple):
-    """What was accepted between two waits, and the lowest limit, a second, at which a tenant accepts as much."""
+    """Requests accepted between two waits, and the lowest limit a second that explains them."""
 
     accepted: int
     limit: float
 
 
 class AdaptiveRate:
-    """Requests a second, and what they are learnt from. All times are seconds of one monotonic clock."""
+    """Requests a second, learnt from responses. All times are seconds of one monotonic clock."""
 
     def __init__(self, configured_rate: float) -> None:
-        """`configured_rate` is what the environment says; it is never gone beyond."""
+        """`configured_rate` is the environment's; the rate never exceeds it."""
         self._max_rate = self._base_rate = configured_rate * _RATE_MARGIN
-        self._rate_changed_at = -math.inf
-        self._window_start = -math.inf
+        self._rate_changed_at = self._window_start = -math.inf
         self._count = 0
         self._recent_sends: deque[float] = deque(maxlen=_MAX_RECENT)
         self._throttled_sends: list[float] = []
         self._windows: deque[_Window] = deque(maxlen=_MAX_WINDOWS)
-        self._previous_wait = math.inf
-        """Seconds of the wait before this window: what came into the bucket meanwhile."""
+        self._previous_wait = math.inf  # seconds of the wait before this window, which filled the bucket
         self._lowered = False
-        self.empty_windows = 0
-        """Windows in a row in which nothing was accepted, less what was accepted since."""
-        self.spare_permits = 0
-        """Requests that the tenant is likely to let in at once after a wait, with some left for jitter."""
+        self.empty_windows = 0  # windows in a row without an accepted request, less requests accepted since
+        self.spare_permits = 0  # requests that the tenant likely accepts at once after a wait
         self._share = 1.0
 
     def set_share(self, share: float) -> None:
-        """Take this part of what is stated, and of what was found, from now on."""
+        """Use this share of the configured and of the measured rate from now on."""
         self._max_rate *= share / self._share
         self._base_rate *= share / self._share
         self._share = share
 
     def rate_at(self, now: float) -> float:
-        """Return the rate of now."""
+        """Return the current rate."""
         rate = self._grown_rate(now)
         return max(rate / 2**self.empty_windows, min(rate, _FLOOR)) if self.empty_windows else rate
 
@@ -105,21 +88,17 @@ class AdaptiveRate:
         if self._base_rate == self._max_rate:
             return self._max_rate
         seconds = now - self._rate_changed_at
-        return min(
-            self._max_rate, self._base_rate * (1 + _LINEAR_GROWTH * seconds + (seconds / _DOUBLING_SECONDS) ** 3)
-        )
+        growth = 1 + _LINEAR_GROWTH * seconds + (seconds / _DOUBLING_SECONDS) ** 3
+        return min(self._max_rate, self._base_rate * growth)
 
     def on_idle(self, seconds: float, now: float) -> None:
-        """Note that nothing was sent for so long: where that filled the bucket, what is counted begins anew.
-
-        No more was taken from it than was sent, and it fills at half the rate at the least.
-        """
+        """Record an idle time; a full bucket starts a new window."""
         if not self._throttled_sends and seconds * self.rate_at(now) / 2 >= min(self._count, _BUCKET):
             self._start_window(now)
 
     def on_accepted(self, sent_at: float) -> None:
-        """Note a request that was not refused."""
-        if self.empty_windows:  # at so slow a rate the bucket stays full: what is counted begins anew
+        """Record an accepted request."""
+        if self.empty_windows:  # at so slow a rate the bucket stays full: restart the count
             self.empty_windows -= 1
             self._count = 0
         if sent_at >= self._window_start:
@@ -129,12 +108,12 @@ class AdaptiveRate:
             self._recent_sends.append(sent_at)
 
     def on_throttle(self, sent_at: float) -> None:
-        """Note a 429. One that was sent before the last wait says nothing of the rate since."""
+        """Record a 429, unless its request was sent before the last change of the rate."""
         if sent_at >= self._rate_changed_at:
             self._throttled_sends.append(sent_at)
 
     def resume_after_wait(self, now: float) -> bool:
-        """Say whether this is the end of a wait after 429s; if so, there is a new rate from here on."""
+        """Return whether a wait after 429s ends now; if so, set a new rate."""
         if not self._throttled_sends:
             return False
         used = self._grown_rate(max(self._throttled_sends))
@@ -153,33 +132,28 @@ class AdaptiveRate:
         self._throttled_sends.clear()
 
     def _adjust_rate(self, used: float) -> None:
-        """Set the rate after `used`: to the limit that most windows show; where most show none, to twice as much."""
-        count, seconds = self._count_until_throttle()
-        self._windows.append(_Window(count - 1, self._lowest_limit(count, seconds)))
+        """Set the rate after `used`: to the limit of most windows; if most have none, to twice as much."""
+        last = max(self._throttled_sends)
+        seconds = last - self._window_start
+        count = self._count - sum(sent_at > last for sent_at in self._recent_sends) + 1
+        # The lowest limit that explains the count: with a full bucket, or with the permits of the last wait.
+        from_bucket = (count - _BUCKET) / seconds if seconds > 0 else 0.0
+        since_wait = self._previous_wait + seconds
+        self._windows.append(_Window(count - 1, max(from_bucket, count / since_wait if since_wait > 0 else 0.0)))
         highest = max(window.limit for window in self._windows)
         agreeing = [window.limit for window in self._windows if window.limit >= highest * _AGREEMENT]
-        enough = count > _BUCKET or len(agreeing) >= _MIN_AGREEING_WINDOWS
-        before, self._lowered = self._lowered, enough and 2 * len(agreeing) > len(self._windows)
+        is_enough = count > _BUCKET or len(agreeing) >= _MIN_AGREEING_WINDOWS
+        before, self._lowered = self._lowered, is_enough and 2 * len(agreeing) > len(self._windows)
         if self._lowered:
             limit = min(max(agreeing[-1], used * _MAX_DECREASE), used)
             self._base_rate = max(limit * _LIMIT_MARGIN, min(_MIN_RATE, self._max_rate))
             self.spare_permits = max(int(count - limit * seconds) - _JITTER, 0)
-        elif before and count <= _BUCKET:  # it was the requests at once that were too many
+        elif before and count <= _BUCKET:  # the concurrent requests were too many
             self._base_rate, self.spare_permits = used, 0
         else:
             self._base_rate = min(2 * used, self._max_rate)
             short = sum(window.accepted for window in self._windows) < _BUCKET * len(self._windows)
             self.spare_permits = min(self.spare_permits + 2, _BUCKET - _JITTER) if short else 0
-
-    def _count_until_throttle(self) -> tuple[int, float]:
-        """Return how many were let in until the last refusal, that one too, and in how many seconds."""
-        last = max(self._throttled_sends)
-        return self._count - sum(sent > last for sent in self._recent_sends) + 1, last - self._window_start
-
-    def _lowest_limit(self, count: int, seconds: float) -> float:
-        """Return the lowest limit at which so many are let in: by a full bucket, or by what the last wait filled."""
-        full = (count - _BUCKET) / seconds if seconds > 0 else 0.0
-        return max(full, count / (self._previous_wait + seconds) if self._previous_wait + seconds > 0 else 0.0)
 
 
 MAX_ATTEMPTS: Final = 4
@@ -187,19 +161,13 @@ MAX_WAIT: Final = 120.0
 _BASE_RETRY_BUDGET: Final = 20
 _FIRST_BACKOFF: Final = 0.5
 _MAX_RETRY_AFTER: Final = 86_400.0
-_MAX_CATCH_UP: Final = 8
-"""Calls that may go out at once because they are late; a tenant is likely to take ten."""
-_TIMER_TOLERANCE: Final = 1e-6
-"""Seconds that no timer is set for: it may go off so much too early."""
+_MAX_CATCH_UP: Final = 8  # late calls that may be sent at once; a tenant likely accepts ten
+_TIMER_TOLERANCE: Final = 1e-6  # seconds: timers may fire too early
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimeSource:
-    """Everything that a client takes from the world around it, so that a test can give it another.
-
-    clock: seconds, monotonic. sleep: waits so many seconds. random: a number in [0, 1). deadline: a context that
-    raises TimeoutError once so many seconds have gone by. now: the time of day, for HTTP dates alone.
-    """
+    """Clocks, sleep and randomness of a client; tests replace them."""
 
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]]
@@ -208,15 +176,12 @@ class TimeSource:
     now: Callable[[], datetime]
 
 
-class WaitCallback(Protocol):
-    """Takes what is waited for: `reason` in short, a whole `text` for people, and how many seconds it takes in all."""
-
-    def __call__(self, reason: str, text: str, seconds: float, /) -> object:
-        """Take it; whether it is shown is not decided here."""
+WaitCallback = Callable[[str, str, float], object]
+"""Receives each wait: a short reason, a text for display, and its seconds in all."""
 
 
 def ignore_wait(_reason: str, _text: str, _seconds: float, /) -> None:
-    """Tell nobody."""
+    """Do nothing."""
 
 
 REAL_TIME: Final = TimeSource(
@@ -229,7 +194,7 @@ REAL_TIME: Final = TimeSource(
 
 
 class RateLimiter:
-    """Spaces the calls of one client: so many a second, so many at once, and none while the server asks to wait."""
+    """Spaces the calls of one client: calls a second, concurrent calls, and none during a Retry-After."""
 
     def __init__(
         self,
@@ -240,76 +205,66 @@ class RateLimiter:
         patience: float = 0.0,
         on_wait: WaitCallback = ignore_wait,
     ) -> None:
-        """`rate` is calls a second; `run_seconds` bounds everything that the client does.
+        """`rate` is calls a second; `run_seconds` bounds all calls together.
 
-        A tenant that answers 429 and nothing else is waited for `patience` seconds, and through four 429s at the least.
-        `on_wait` is told each wait.
+        A tenant that answers only 429 is retried for `patience` seconds, and through four 429s at the least.
         """
-        self._time = time
+        self._time, self._patience, self.on_wait = time, patience, on_wait
         self._rate = AdaptiveRate(rate)
-        self._next_send_at = -math.inf
-        self._paused_until = self._resumed_at = -math.inf
+        self._next_send_at = self._paused_until = self._resumed_at = -math.inf
         self._queue_lock = asyncio.Lock()
         self._free_slots = concurrency
         self._slot_released = asyncio.Event()
-        self._slot_free_since = -math.inf
-        """When there was a place again, after a time when there was none."""
+        self._slot_free_since = -math.inf  # when a slot became free after a time without one
         self._waiting_calls = 0
         self._run_deadline = time.clock() + run_seconds
-        self.requests = 0
-        self.retries = 0
-        self.throttled_retries = 0
-        """Of the retries, those after a 429: they follow at the tenant's own word, and take nothing from the budget."""
-        self._patience = patience
-        self.on_wait = on_wait
-        self._throttled_since = math.inf
-        """Since when 429s alone have come."""
-        self.throttled = 0
-        """Answers that said it was too fast."""
+        self.requests = self.retries = 0
+        self.throttled_retries = 0  # retries after a 429, which do not use the budget
+        self._throttled_since = math.inf  # start of the current series of 429s
+        self.throttled = 0  # number of 429s
         self._catch_up_calls = float(_MAX_CATCH_UP)
 
     def set_share(self, share: float) -> None:
-        """Take this part of the tenant's rate from now on, above 0 and at most 1: other clients take the rest."""
+        """Use this share of the tenant's rate from now on, above 0 and at most 1; other clients use the rest."""
         self._rate.set_share(share)
         self._catch_up_calls = _MAX_CATCH_UP * share
 
     def pause(self, seconds: float) -> None:
-        """Send nothing for so long: another client was told."""
+        """Send nothing for so many seconds: another client received a 429."""
         self._paused_until = max(self._paused_until, self._time.clock() + seconds)
 
     def restart_time_limit(self, seconds: float) -> None:
-        """Let everything from now on take so many seconds: a person may have thought for an hour before the yes."""
+        """Restart the time limit: the user may have taken long to confirm."""
         self._run_deadline = self._time.clock() + seconds
 
     async def acquire(self, deadline: float = math.inf) -> float:
-        """Wait for a place and a moment for one call, which is to `release`.
+        """Wait for a concurrency slot and a rate permit; return the time. The caller must call `release`.
 
-        Returns the moment, for `on_accepted` or `on_throttle`. (A context manager would cost the endpoint a fiftieth.)
-        Raises OverloadedError as soon as it is known that a 429 holds all calls until after `deadline`, by the clock.
+        Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.
         """
-        came = now = self._time.clock()
+        arrived_at = now = self._time.clock()
         if self._waiting_calls or not self._free_slots or now < self._due_at() - _TIMER_TOLERANCE:
-            came, now = await self._wait_for_slot(came, deadline)
+            arrived_at, now = await self._wait_for_slot(arrived_at, deadline)
         self._free_slots -= 1
-        self._schedule_next(came, now)
+        self._schedule_next(arrived_at, now)
         return now
 
     def release(self) -> None:
-        """Give the place to the next call."""
+        """Release the concurrency slot."""
         if not self._free_slots:
             self._slot_free_since = self._time.clock()
         self._free_slots += 1
         self._slot_released.set()
 
-    async def _wait_for_slot(self, came: float, end: float) -> tuple[float, float]:
-        """Wait behind whoever waits already; return since when only the moment was waited for, and the moment."""
+    async def _wait_for_slot(self, arrived_at: float, end: float) -> tuple[float, float]:
+        """Wait in the queue; return the time from which only the permit was missing, and the time of the call."""
         self._waiting_calls += 1
         try:
             async with self._queue_lock:
                 while not self._free_slots:
                     self._slot_released.clear()
                     await self._slot_released.wait()
-                return max(came, self._slot_free_since), await self._wait_until_due(end)
+                return max(arrived_at, self._slot_free_since), await self._wait_until_due(end)
         finally:
             self._waiting_calls -= 1
 
@@ -317,39 +272,37 @@ class RateLimiter:
         return max(self._next_send_at, self._paused_until)
 
     async def _wait_until_due(self, end: float) -> float:
-        """Wait until a call may go out: one waits at a time, so what a 429 says meanwhile holds for all behind it."""
+        """Wait until a call may be sent; one call waits at a time, so a 429 meanwhile holds for all behind it."""
         while (now := self._time.clock()) < (due := self._due_at()) - _TIMER_TOLERANCE:
             if self._paused_until > end:
                 raise OverloadedError("the tenant says that this is too fast (429), for longer than there is time")
             await self._time.sleep(due - now)
         return now
 
-    def _schedule_next(self, came: float, now: float) -> None:
-        """Set when the next call may go out, by absolute deadlines (GCRA).
+    def _schedule_next(self, arrived_at: float, now: float) -> None:
+        """Set the time of the next call by absolute deadlines (GCRA).
 
-        Calls that waited make up for late timers, up to a few at once. They do not for a time when there were none:
-        what the tenant's bucket holds is left for jitter and wrong guesses.
+        Calls that waited make up for late timers, up to a few at once. They do not make up for an idle time: the rest
+        of the tenant's bucket is reserved for jitter and wrong guesses.
         """
         resumed = self._rate.resume_after_wait(now)
         interval = 1.0 / self._rate.rate_at(now)
         if resumed:
-            # The wait filled the tenant's bucket: of those who waited some go at once.
-            self._next_send_at, self._resumed_at = (
-                now - min(self._rate.spare_permits, self._catch_up_calls) * interval,
-                now,
-            )
-        self._rate.on_idle(came - self._next_send_at, now)
-        if came > self._resumed_at:
-            self._next_send_at = max(self._next_send_at, came)
+            # The wait filled the tenant's bucket: some of the waiting calls may be sent at once.
+            at_once = min(self._rate.spare_permits, self._catch_up_calls)
+            self._next_send_at, self._resumed_at = now - at_once * interval, now
+        self._rate.on_idle(arrived_at - self._next_send_at, now)
+        if arrived_at > self._resumed_at:
+            self._next_send_at = max(self._next_send_at, arrived_at)
         self._next_send_at = max(self._next_send_at, now - self._catch_up_calls * interval) + interval
 
     def on_accepted(self, sent_at: float) -> None:
-        """Note that a call was not too fast."""
+        """Record an accepted call."""
         self._throttled_since = math.inf
         self._rate.on_accepted(sent_at)
 
     def on_throttle(self, sent_at: float, header: str | None) -> None:
-        """Note a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
+        """Record a 429 and its Retry-After: every call of this client waits, and is slower from then on."""
         self.throttled += 1
         self._throttled_since = min(self._throttled_since, self._time.clock())
         self._rate.on_throttle(sent_at)
@@ -358,46 +311,41 @@ class RateLimiter:
         self.on_wait("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
 
     def on_retry_after(self, header: str | None, failure_summary: str) -> None:
-        """Keep to the Retry-After of a failure, where it has one: every call of this client waits as long."""
+        """Pause every call for the Retry-After of a failure, if it has one."""
         seconds = _parse_retry_after(header or "", self._time)
         if seconds is not None and 0 < seconds < _MAX_RETRY_AFTER:
             self.pause(min(seconds, MAX_WAIT))
-            self.on_wait(
-                failure_summary,
-                f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s",
-                self.pause_seconds,
-            )
+            text = f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s"
+            self.on_wait(failure_summary, text, self.pause_seconds)
 
     @property
     def pause_seconds(self) -> float:
-        """Return for how many seconds an answer's Retry-After still keeps every call waiting."""
+        """Return the remaining seconds of a Retry-After."""
         return max(self._paused_until - self._time.clock(), 0.0)
 
     def backoff(self, attempt: int) -> float:
-        """Return how long to wait after this many attempts: exponential, with full jitter."""
+        """Return the seconds to wait after this many attempts: exponential, with full jitter."""
         return self._time.random() * min(_FIRST_BACKOFF * 2.0**attempt, 30.0)
 
     def may_retry(self, attempt: int) -> bool:
-        """Say whether a request may be tried once more: attempts, the budget of all retries, the time of the run."""
-        left = (
-            attempt < MAX_ATTEMPTS and self.retries - self.throttled_retries < _BASE_RETRY_BUDGET + self.requests // 10
-        )
-        return left and self._time.clock() < self._run_deadline
+        """Return whether a retry is allowed by attempts, retry budget and time limit."""
+        budget = _BASE_RETRY_BUDGET + self.requests // 10 - (self.retries - self.throttled_retries)
+        return attempt < MAX_ATTEMPTS and budget > 0 and self._time.clock() < self._run_deadline
 
     def may_retry_throttled(self, refusals: int) -> bool:
-        """Say whether a request may be sent once more that was answered 429 so many times: nothing of it was done."""
+        """Return whether a request with this many 429s may be sent again: none of them had an effect."""
         now = self._time.clock()
         return now < self._run_deadline and (refusals < MAX_ATTEMPTS or now - self._throttled_since < self._patience)
 
     def retry_after(self, header: str | None) -> float:
-        """Return the seconds that a 429 asks for: its Retry-After, at most two minutes; a guess for an absurd one."""
+        """Return the Retry-After of a 429, at most two minutes; a guess for an absurd one."""
         seconds = _parse_retry_after(header or "", self._time)
         if seconds is None or not 0 < seconds < _MAX_RETRY_AFTER:
             return self.backoff(max(self._rate.empty_windows, 1))
         return min(seconds, MAX_WAIT)
 
     def check_time_limit(self) -> None:
-        """Raise OverloadedError when the time for everything is over."""
+        """Raise OverloadedError after the time limit of the run."""
         if self._time.clock() >= self._run_deadline:
             raise OverloadedError("the time for this run is over")
 

@@ -1,7 +1,4 @@
-"""One HTTP exchange, bounded in time and size, and its errors translated once (api-contract "Errors").
-
-What carries the bytes is a callable: `httpx_transport` has one over httpx, `fast_transport` one that does little else.
-"""
+"""One HTTP exchange, bounded in time and size, and its errors translated once (api-contract "Errors")."""
 
 from __future__ import annotations
 
@@ -20,9 +17,7 @@ if TYPE_CHECKING:
     from reconciler.cxone.transport.rate_limiter import TimeSource
     from reconciler.manifest.kinds.profile import Errors
 
-
-MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024
-"""Bytes of an answer, decoded. A page of 100 rules has about 50,000."""
+MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024  # bytes, decoded; a page of 100 rules has about 50,000
 
 ACCEPT_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
 
@@ -32,25 +27,25 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
 class MalformedResponseError(UnexpectedResponseError):
-    """A body that is no JSON, or only the beginning of some: the next one may be whole."""
+    """A body that is not JSON, or is cut off: the next one may be complete."""
 
     kind = "GarbledAnswer"
 
 
 class NoResponseError(Exception):
-    """No answer, or not a whole one: nobody knows whether the request came through."""
+    """No response, or an incomplete one: the request may have been executed."""
 
 
 class NotSentError(NoResponseError):
-    """No connection: for certain nothing was sent."""
+    """No connection: nothing was sent."""
 
 
 class UntrustedCertificateError(NotSentError):
-    """The server's certificate is not one that is trusted for its name; nothing was sent to it."""
+    """The server's certificate is not trusted for its name; nothing was sent."""
 
 
 class ApiRequest(NamedTuple):
-    """What is asked: `target` is path and query, just as they are sent."""
+    """A request: `target` is path and query, exactly as sent."""
 
     method: str
     server: ServerUrl
@@ -64,20 +59,17 @@ class ApiRequest(NamedTuple):
 
     @property
     def call(self) -> str:
-        """Return what to call it in a message."""
+        """Return the request's name in messages."""
         return f"{self.method} {self.target.partition('?')[0]}"
 
     @property
     def url(self) -> str:
-        """Return where it goes, as a whole."""
+        """Return the full URL."""
         return f"{self.server.origin}{self.target}"
 
 
 class ApiResponse(NamedTuple):
-    """What came back: status, headers by their names in lower case, and the raw body.
-
-    `payload` is its JSON, once read.
-    """
+    """A response: status, headers by lower-case names, raw body, and its JSON once parsed."""
 
     call: str
     status: int
@@ -87,14 +79,11 @@ class ApiResponse(NamedTuple):
 
     @property
     def is_success(self) -> bool:
-        """Say whether the status says that what was asked was done."""
+        """Return whether the status is a success."""
         return self.status < 300  # noqa: PLR2004 - 2xx; who carries answers passes over 1xx
 
     def json(self, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - any JSON
-        """Return the body as JSON.
-
-        Raises MalformedResponseError, and UnexpectedResponseError for what no luck can mend.
-        """
+        """Return the body as JSON. Raises MalformedResponseError; UnexpectedResponseError if repeating is useless."""
         try:
             return decoder.decode(self.content.decode("utf-8"))
         except (json.JSONDecodeError, UnicodeDecodeError):
@@ -103,83 +92,69 @@ class ApiResponse(NamedTuple):
             raise UnexpectedResponseError(self._mismatch_text()) from None
 
     def starts_like_object(self) -> bool:
-        """Say whether the body begins as an object does."""
+        """Return whether the body begins like an object."""
         return self.content.lstrip().startswith(b"{")
 
     def error_text(self, secrets: Iterable[str], errors: Errors) -> str:
-        """Return what the server says of an error, in one harmless line, without a secret that it may repeat.
-
-        Where the profile's members and header say nothing, the usual members are looked at: tokens may be another's.
-        """
+        """Return the server's error text in one harmless line, without a secret that it may repeat."""
         try:
-            form = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
+            payload = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
-            form = None
+            payload = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
-        said = _join_messages(form, errors.messages) or header or _join_messages(form, _DEFAULT_MESSAGE_PATHS)
-        said = escape_invisible(_LINE_BREAKS.sub(" ", said))
-        if not said and self.is_html():
+        # A token server may be another's, with the usual members instead of the profile's.
+        text = _join_messages(payload, errors.messages) or header or _join_messages(payload, _DEFAULT_MESSAGE_PATHS)
+        text = escape_invisible(_LINE_BREAKS.sub(" ", text))
+        if not text and self.is_html():
             return "it is HTML"
         for secret in secrets:
-            said = said.replace(secret, "[secret]")
-        return said[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: the half of a secret is one too
+            text = text.replace(secret, "[secret]")
+        return text[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: the half of a secret is one too
 
     def _mismatch_text(self) -> str:
-        return f"{self.call}: {self._body_kind()} instead of JSON (status {self.status})"
-
-    def _body_kind(self) -> str:
-        if not self.content:
-            return "nothing"
-        return "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
+        kind = "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
+        return f"{self.call}: {kind if self.content else 'nothing'} instead of JSON (status {self.status})"
 
     def is_html(self) -> bool:
-        """Say whether the body is a web page: a proxy's, or one to sign in."""
+        """Return whether the body is a web page, for example a proxy's or a login page."""
         return self.content[:500].lstrip().startswith(b"<")
 
 
 Transport = Callable[[ApiRequest], Awaitable[ApiResponse]]
-"""Sends one request and reads its answer; follows nothing, repeats nothing, sets no time of its own.
-
-Raises NotSentError, NoResponseError and UnexpectedResponseError.
-"""
-
+"""Sends one request, without redirects, retries and time-outs; raises NoResponseError and UnexpectedResponseError."""
 
 _DEFAULT_MESSAGE_PATHS: Final = ("errors[].message", "error", "error_description", "message")
 _MAX_MESSAGES: Final = 3
 
 
-def _join_messages(form: object, paths: Iterable[str]) -> str:
-    parts = [one for path in paths for one in find_members(form, path) if isinstance(one, str) and one]
-    return "; ".join(dict.fromkeys(parts[:_MAX_MESSAGES]))
+def _join_messages(payload: object, paths: Iterable[str]) -> str:
+    texts = [text for path in paths for text in find_members(payload, path) if isinstance(text, str) and text]
+    return "; ".join(dict.fromkeys(texts[:_MAX_MESSAGES]))
 
 
 LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
-"""For a token, which nobody shows or sends back: a life of 1e999 seconds is merely long."""
+"""For a token response, which is not shown or sent back: a lifetime of 1e999 seconds is merely long."""
 
 
 async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: float, time: TimeSource) -> ApiResponse:
-    """Send one request and read its answer, within so many seconds in all.
-
-    Raises what `transport` raises, TimeoutError, and UnsupportedCallError.
-    """
+    """Send one request within so many seconds. Raises the transport's errors, TimeoutError, UnsupportedCallError."""
     async with time.deadline(seconds):
         return reject_redirect(await transport(request))
 
 
 def reject_redirect(response: ApiResponse) -> ApiResponse:
-    """Return the answer. Raises UnsupportedCallError for a redirect, behind which a write was not done either."""
+    """Return the response. Raises UnsupportedCallError for a redirect: a write was not executed."""
     if response.status in _REDIRECTS and "location" in response.headers:
-        raise UnsupportedCallError(
-            f"{response.call}: the server redirects to another place (status {response.status}); not followed"
-        )
+        text = f"the server redirects to another place (status {response.status}); not followed"
+        raise UnsupportedCallError(f"{response.call}: {text}")
     return response
 
 
 class ResponseBody:
-    """An answer's body as it comes: decompressed, up to the largest size that is believed."""
+    """A response's body, decompressed as it arrives, up to the maximum size."""
 
     def __init__(self, encoding: str) -> None:
-        """`encoding` is what the header says. Raises UnexpectedResponseError for one that nobody asked for."""
+        """`encoding` is the header's. Raises UnexpectedResponseError for one that was not requested."""
         name = encoding.strip().lower()
         if name not in ("identity", "gzip", "deflate", ""):
             raise UnexpectedResponseError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
@@ -188,38 +163,34 @@ class ResponseBody:
         self._remaining = MAX_RESPONSE_BYTES
 
     def add(self, raw: bytes) -> None:
-        """Take some more. Raises UnexpectedResponseError for too much, and for broken compression."""
-        part = _decompress(self._inflate, raw, self._remaining) if self._inflate else raw
-        self._remaining -= len(part)
+        """Add a chunk. Raises UnexpectedResponseError for a too large body, and for broken compression."""
+        try:
+            chunk = self._inflate.decompress(raw, self._remaining) if self._inflate else raw
+        except zlib.error as error:
+            raise UnexpectedResponseError("the answer's compression is broken") from error
+        self._remaining -= len(chunk)
         if self._remaining <= 0:
             raise too_large_error()
-        self._parts.append(part)
+        self._parts.append(chunk)
 
     def content(self) -> bytes:
-        """Return all of it."""
+        """Return the full body."""
         return b"".join(self._parts)
 
 
 def too_large_error() -> UnexpectedResponseError:
-    """Return the error of an answer with more than the largest size that is believed."""
+    """Return the error for a response above the maximum size."""
     return UnexpectedResponseError(f"the answer has more than {MAX_RESPONSE_BYTES // 2**20} MiB")
 
 
-def _decompress(inflate: zlib._Decompress, raw: bytes, left: int) -> bytes:
-    try:
-        return inflate.decompress(raw, left)
-    except zlib.error as error:
-        raise UnexpectedResponseError("the answer's compression is broken") from error
-
-
 def describe_failure(failure: BaseException) -> str:
-    """Say why a call got no answer, in one harmless line: the operating system's words where there are any."""
+    """Return why a call got no response, in one harmless line: the operating system's text if there is one."""
     if isinstance(failure, TimeoutError):
         return "no answer in time"
-    said = str(failure) or type(failure).__name__
+    text = str(failure) or type(failure).__name__
     cause: BaseException | None = failure
     while cause is not None:
         if isinstance(cause, OSError) and cause.strerror:
-            said = cause.strerror
+            text = cause.strerror
         cause = cause.__cause__ or cause.__context__
-    return sanitize(said, _MAX_ERROR_TEXT)
+    return sanitize(text, _MAX_ERROR_TEXT)

@@ -1,4 +1,4 @@
-"""One request, sent until it is answered: again where that is safe and the budget allows, and never into an outage."""
+"""Sends one request until it is answered: repeats it if that is safe and the budget allows, and not into an outage."""
 
 from __future__ import annotations
 
@@ -10,21 +10,8 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.circuit_breaker import Admission, Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
-from reconciler.cxone.transport.request import (
-    ACCEPT_HEADERS,
-    LENIENT_DECODER,
-    ApiRequest,
-    ApiResponse,
-    MalformedResponseError,
-    NoResponseError,
-    NotSentError,
-    Transport,
-    UntrustedCertificateError,
-    describe_failure,
-    reject_redirect,
-    send_with_timeout,
-)
 from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedResponseError, UnreachableError
 from reconciler.text.strict_json import STRICT_DECODER
 
@@ -36,234 +23,206 @@ if TYPE_CHECKING:
 
 
 class RequestKind(Enum):
-    """What a request asks for: that decides what may be sent again, and what its answer must hold."""
+    """The kind of a request decides whether it may be repeated, and what its response must hold."""
 
     READ = auto()
-    PAGE = auto()  # a read; where status 204 says that there is nothing, the answer holds nothing
+    PAGE = auto()  # a read; empty with status 204
     TOKEN = auto()
-    WRITE = auto()  # the answer is what was written
-    DELETE = auto()  # the answer holds nothing
-    MERGE = auto()  # the same values may be written again; the answer may hold nothing
-    SIGNAL = auto()  # it must not come again; the answer may hold nothing
+    WRITE = auto()  # the answer holds the new rule
+    DELETE = auto()  # the answer is empty
+    MERGE = auto()  # repeatable; the answer may be empty
+    SIGNAL = auto()  # not repeatable; the answer may be empty
 
     @property
     def is_repeatable(self) -> bool:
-        """Say whether sending it twice changes nothing."""
+        """Return whether sending it twice changes nothing."""
         return self in (RequestKind.READ, RequestKind.PAGE, RequestKind.TOKEN, RequestKind.MERGE)
 
 
 @dataclass(slots=True)
 class Deadline:
-    """Until when the calls of one task may take, by the clock, and whether any of them was sent.
-
-    Whoever sets it cancels the task then, and nobody else does.
-    """
+    """The end of the time for the calls of one task, which its owner then cancels, and whether any call was sent."""
 
     expires_at: float
     request_sent: bool = False
 
 
-CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", default=None)
-"""Of this task; a command's calls have none but the time for each and for the whole run."""
+CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", default=None)  # of this task
 
 
 @dataclass(frozen=True, slots=True)
 class _Failure:
-    """An attempt that may be repeated, unless it may have been done. `throttled`: the server said how long to wait.
-
-    `summary` is the failure in a few words, none of them the server's own.
-    """
+    """An attempt that may be repeated if it was not executed. `summary` holds none of the server's words."""
 
     error: ApiError
     summary: str
     throttled: bool = False
 
 
+_Result = http.ApiResponse | _Failure
+
+
 class RetryingSender:
-    """Sends the requests of one client, which share its pace, its budget of retries and its circuit."""
+    """Sends the requests of one client, which share a rate limiter, a retry budget and a circuit breaker."""
 
     def __init__(
         self,
-        transport: Transport,
+        transport: http.Transport,
         tenant: TenantSettings,
         rate_limiter: RateLimiter,
         time: TimeSource,
-        explain: Callable[[ApiResponse], str],
+        explain: Callable[[http.ApiResponse], str],
         circuit_breaker: CircuitBreaker | None = None,
     ) -> None:
-        """`explain` returns what an answer says of an error, fit to be shown.
-
-        `circuit_breaker` is for who cannot wait.
-        """
-        self._transport, self._timeout_seconds, self._rate_limiter, self._time = (
-            transport,
-            tenant.timeout_seconds,
-            rate_limiter,
-            time,
-        )
+        """`explain` returns a displayable text for an error response."""
+        self._transport, self._timeout_seconds = transport, tenant.timeout_seconds
+        self._rate_limiter, self._time = rate_limiter, time
         self._explain = explain
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
-    async def send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
-        """Return the answer, whatever its status, 429 and 5xx aside; that of a success has its JSON read.
+    async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
+        """Return the response, whatever its status except 429 and 5xx; that of a success has its JSON parsed.
 
-        A read is repeated within the budget; a write only where it is certain that it was not done. Raises
-        UnreachableError, OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
+        A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
+        OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
         """
         times, since = {True: 0, False: 0}, math.inf
         while True:
             self._rate_limiter.check_time_limit()
             result = await self._send_when_admitted(request, kind)
-            if isinstance(result, ApiResponse):
+            if isinstance(result, http.ApiResponse):
                 return result
             if result is not None:
                 since = min(since, self._time.clock())
-                times[result.throttled] += not self.circuit.is_open  # else it was not this request that failed
+                times[result.throttled] += not self.circuit.is_open  # else another request failed
                 await self._wait_before_retry(result, times[result.throttled], since)
 
     async def _wait_before_retry(self, failure: _Failure, attempt: int, since: float) -> None:
-        """Wait before another attempt; the first failed at `since`. Raises the last one's error where there is none."""
-        again = (
-            self._rate_limiter.may_retry_throttled(attempt)
-            if failure.throttled
-            else self._rate_limiter.may_retry(attempt)
-        )
-        if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not again:
+        """Wait before another attempt; the first failed at `since`. Raises the last error if there is no retry."""
+        limiter = self._rate_limiter
+        may_retry = limiter.may_retry_throttled if failure.throttled else limiter.may_retry
+        if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not may_retry(attempt):
             raise failure.error
-        wait = self._rate_limiter.pause_seconds if failure.throttled else self._rate_limiter.backoff(attempt)
+        wait = limiter.pause_seconds if failure.throttled else limiter.backoff(attempt)
         budget = CURRENT_DEADLINE.get()
         if budget is not None and self._time.clock() + wait >= budget.expires_at:
             raise failure.error
-        self._rate_limiter.retries += 1
-        self._rate_limiter.throttled_retries += failure.throttled
+        limiter.retries += 1
+        limiter.throttled_retries += failure.throttled
         if failure.throttled:
             return
-        if not self.circuit.is_open:  # it tells its own waits
+        if not self.circuit.is_open:  # it reports its own waits
             text = f"waiting for the tenant: {failure.summary}, attempt {attempt + 1} in {math.ceil(wait)} s"
-            self._rate_limiter.on_wait(failure.summary, text, self._time.clock() - since + wait)
+            limiter.on_wait(failure.summary, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
-    async def _send_when_admitted(self, request: ApiRequest, kind: RequestKind) -> ApiResponse | _Failure | None:
-        """Send a request once it may go; None where it was not sent, or only as a probe that failed."""
+    async def _send_when_admitted(self, request: http.ApiRequest, kind: RequestKind) -> _Result | None:
+        """Send an admitted request; None if it was not sent, or only as a probe that failed."""
         async with self.circuit.admit() as admission:
             budget = CURRENT_DEADLINE.get()
-            sent = await self._rate_limiter.acquire(budget.expires_at if budget else math.inf)
+            sent_at = await self._rate_limiter.acquire(budget.expires_at if budget else math.inf)
             try:
                 if admission is not Admission.REQUEST:
-                    return await self._probe(request, kind, sent, admission)
-                return None if self.circuit.is_open else await self._attempt(request, kind, sent)
+                    return await self._probe(request, kind, sent_at, admission)
+                return None if self.circuit.is_open else await self._attempt(request, kind, sent_at)
             finally:
                 self._rate_limiter.release()
 
     async def _probe(
-        self, request: ApiRequest, kind: RequestKind, sent: float, admission: Admission
-    ) -> ApiResponse | _Failure | None:
-        """Ask a server that is away. A write lost there is one more that nobody knows of: a read goes in its place."""
+        self, request: http.ApiRequest, kind: RequestKind, sent_at: float, admission: Admission
+    ) -> _Result | None:
+        """Probe an unavailable server. In place of a write, which could be lost there, a read is sent."""
         if kind.is_repeatable:
-            result = await self._attempt(request, kind, sent)
-            return None if admission is Admission.PROBE and not isinstance(result, ApiResponse) else result
-        asked = {**ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
+            result = await self._attempt(request, kind, sent_at)
+            return None if admission is Admission.PROBE and not isinstance(result, http.ApiResponse) else result
+        headers = {**http.ACCEPT_HEADERS, "Authorization": request.headers["Authorization"]}
         path, _, _ = request.target.partition("?")
-        await self._attempt(
-            request._replace(method="GET", target=path, headers=asked, content=b""), RequestKind.READ, sent
-        )
+        read = request._replace(method="GET", target=path, headers=headers, content=b"")
+        await self._attempt(read, RequestKind.READ, sent_at)
         return None
 
-    async def _attempt(self, request: ApiRequest, kind: RequestKind, sent: float) -> ApiResponse | _Failure:
-        """Send a request. Raises what asking again would not change."""
+    async def _attempt(self, request: http.ApiRequest, kind: RequestKind, sent_at: float) -> _Result:
+        """Send a request once. Raises errors that repeating would not change."""
         call, host = request.call, request.server.host
         self._rate_limiter.requests += 1
         try:
             seconds = self._attempt_timeout()
             if seconds == math.inf:
-                answer = reject_redirect(await self._transport(request))
+                response = http.reject_redirect(await self._transport(request))
             else:
-                answer = await send_with_timeout(self._transport, request, seconds, self._time)
-        except NotSentError as failure:
-            return self._connection_failure(failure, host)
-        except (NoResponseError, TimeoutError) as failure:
-            error, brief = _no_response_error(call, describe_failure(failure), kind), f"no answer to {call}"
-            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.NO_ANSWER))
-            return _Failure(error, brief)
+                response = await http.send_with_timeout(self._transport, request, seconds, self._time)
+        except http.NotSentError as failure:
+            unreachable = UnreachableError(f"{host} cannot be reached: {http.describe_failure(failure)}")
+            cause = Cause.UNTRUSTED if isinstance(failure, http.UntrustedCertificateError) else Cause.NO_ANSWER
+            return self._failed(host, unreachable, f"{host} cannot be reached", cause)
+        except (http.NoResponseError, TimeoutError) as failure:
+            error = _no_response_error(call, http.describe_failure(failure), kind)
+            return self._failed(host, error, f"no answer to {call}", Cause.NO_ANSWER)
         except CancelledError:
-            if CURRENT_DEADLINE.get() is not None:  # so it was the server that let it wait
+            if CURRENT_DEADLINE.get() is not None:  # so the server exceeded the deadline
                 error = _no_response_error(call, "no answer in time", kind)
-                self.circuit.record_failure(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
-                if not kind.is_repeatable:  # whoever set the time has to know that it may have been done
+                self._failed(host, error, f"no answer to {call}", Cause.NO_ANSWER)
+                if not kind.is_repeatable:  # the owner of the deadline must learn that it may have been done
                     raise error from None
             raise
         except UnexpectedResponseError as failure:
             raise _unusable_response_error(f"{call}: {failure}", kind) from failure
-        failed = None if answer.is_success else self._classify_failure(answer, host, kind, sent)
-        return failed or self._parse_response(answer, kind, host, sent)
+        failed = None if response.is_success else self._classify_failure(response, host, kind, sent_at)
+        return failed or self._parse_response(response, kind, host, sent_at)
 
-    def _classify_failure(self, answer: ApiResponse, host: str, kind: RequestKind, sent: float) -> _Failure | None:
-        """Return what an answer says that is none: too fast, or somebody failed."""
-        call = answer.call
-        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+    def _failed(
+        self, host: str, error: ApiError, summary: str, cause: Cause, retry_after: str | None = None
+    ) -> _Failure:
+        self.circuit.record_failure(FailedAttempt(host, error, summary, cause, retry_after))
+        return _Failure(error, summary)
+
+    def _classify_failure(
+        self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
+    ) -> _Failure | None:
+        call, retry_after = reply.call, reply.headers.get("retry-after")
+        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
-            self._rate_limiter.on_throttle(sent, answer.headers.get("retry-after"))
-            return _Failure(
-                OverloadedError(f"{call}: the tenant says that this is too fast (429)"), "429", throttled=True
-            )
-        if _is_server_failure(answer.status):
-            error = _no_response_error(call, f"status {answer.status}, {self._explain(answer)}", kind)
-            brief = f"HTTP {answer.status} from {call}"
-            retry_after = answer.headers.get("retry-after")
-            self.circuit.record_failure(FailedAttempt(host, error, brief, Cause.ERROR_STATUS, retry_after))
-            return _Failure(error, brief)
-        return None
+            self._rate_limiter.on_throttle(sent_at, retry_after)
+            error = OverloadedError(f"{call}: the tenant says that this is too fast (429)")
+            return _Failure(error, "429", throttled=True)
+        if not _is_server_failure(reply.status):
+            return None
+        failure = _no_response_error(call, f"status {reply.status}, {self._explain(reply)}", kind)
+        return self._failed(host, failure, f"HTTP {reply.status} from {call}", Cause.ERROR_STATUS, retry_after)
 
     def _attempt_timeout(self) -> float:
-        """Return the seconds that a request may take: without end where its task ends before that anyway."""
+        """Return the time-out of one attempt; infinite if its task ends earlier."""
         budget = CURRENT_DEADLINE.get()
         if budget is None:
             return self._timeout_seconds
         budget.request_sent = True
         return self._timeout_seconds if self._time.clock() + self._timeout_seconds < budget.expires_at else math.inf
 
-    def _connection_failure(self, failure: NotSentError, host: str) -> _Failure:
-        """Translate a connection that was not made; one to a server that nobody vouches for is not tried again."""
-        error, brief = (
-            UnreachableError(f"{host} cannot be reached: {describe_failure(failure)}"),
-            f"{host} cannot be reached",
-        )
-        cause = Cause.UNTRUSTED if isinstance(failure, UntrustedCertificateError) else Cause.NO_ANSWER
-        self.circuit.record_failure(FailedAttempt(host, error, brief, cause))
-        return _Failure(error, brief)
-
-    def _parse_response(self, answer: ApiResponse, kind: RequestKind, host: str, sent: float) -> ApiResponse | _Failure:
-        """Read the JSON of a success. One that is cut or no JSON at all is asked for again, where that is safe."""
-        well = answer.is_success
-        if well and kind is RequestKind.DELETE and answer.is_html():
-            raise _unusable_response_error(f"{answer.call}: a web page (status {answer.status})", kind)
+    def _parse_response(self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float) -> _Result:
+        is_token = kind is RequestKind.TOKEN
+        if reply.is_success and kind is RequestKind.DELETE and reply.is_html():
+            raise _unusable_response_error(f"{reply.call}: a web page (status {reply.status})", kind)
         try:
-            if well and not _may_be_empty(kind, answer):
-                answer = answer._replace(
-                    payload=answer.json(LENIENT_DECODER if kind is RequestKind.TOKEN else STRICT_DECODER)
-                )
-        except MalformedResponseError as error:
-            if kind in (RequestKind.READ, RequestKind.PAGE) or (
-                kind is RequestKind.TOKEN and answer.starts_like_object()
-            ):
-                return _Failure(error, f"an unusable answer to {answer.call}")
-            raise _unusable_response_error(str(error), kind) from error
+            if reply.is_success and not _may_be_empty(kind, reply):
+                reply = reply._replace(payload=reply.json(http.LENIENT_DECODER if is_token else STRICT_DECODER))
         except UnexpectedResponseError as error:
+            is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (is_token and reply.starts_like_object())
+            if isinstance(error, http.MalformedResponseError) and is_read:
+                return _Failure(error, f"an unusable answer to {reply.call}")
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
-        if kind is not RequestKind.TOKEN:  # tenants count tokens apart, if at all
-            self._rate_limiter.on_accepted(sent)
-        return answer
+        if not is_token:  # tenants count tokens apart, if at all
+            self._rate_limiter.on_accepted(sent_at)
+        return reply
 
 
 def _is_server_failure(status: int) -> bool:
-    """Say whether a status leaves open what was done: 5xx, and a server that got tired of waiting for the request."""
+    """Return whether a status leaves the outcome open: 5xx, or a server that timed out waiting for the request."""
     failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
     return failed or status == HTTPStatus.REQUEST_TIMEOUT
 
 
-def _may_be_empty(kind: RequestKind, answer: ApiResponse) -> bool:
-    """Say whether the body of a success need not be looked at."""
+def _may_be_empty(kind: RequestKind, answer: http.ApiResponse) -> bool:
     if kind is RequestKind.PAGE:
         return answer.status == HTTPStatus.NO_CONTENT
     return kind is RequestKind.DELETE or (not answer.content and kind in (RequestKind.MERGE, RequestKind.SIGNAL))
