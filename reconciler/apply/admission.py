@@ -10,10 +10,8 @@ from reconciler.model.change import Adopt, Change, Create, Delete, is_unadoption
 
 
 def matches_intent(planned: Change, fresh: Change) -> bool:
-    """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now.
-
-    A rule that is not ours is taken over only where just that was planned (invariants R1).
-    """
+    """Without a reviewed plan: the same rule is to be made right, whatever it looks like by now."""
+    # A rule that is not ours is taken over only where just that was planned (invariants R1).
     if isinstance(fresh, Adopt):
         return isinstance(planned, Adopt) and planned.live.id == fresh.live.id
     return isinstance(planned, Delete) == isinstance(fresh, Delete)
@@ -25,6 +23,5 @@ def matches_review(planned: Change, fresh: Change) -> bool:
 
 
 def _reviewed_state(change: Change) -> object:
-    """Return what a reviewer saw of a change: the rule before, and the rule after."""
     before = None if isinstance(change, Create) else (change.live.id, change.live.rule, change.live.marker)
     return (before, None if isinstance(change, Delete) else change.after, is_unadoption(change))

@@ -86,8 +86,7 @@ class Attempt:
     id: str = ""
     uncertainty: Uncertainty = "none"
     was_sent: bool = True
-    response: LiveRule | None = None
-    """The rule as the server answered, where that is not what was sent."""
+    response: LiveRule | None = None  # the rule as the server answered, where that is not what was sent
 
     @property
     def may_have_written(self) -> bool:
@@ -202,7 +201,6 @@ async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleS
 
 
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
-    """Hold the server's answer against what was sent."""
     if (response.rule, response.marker) == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
     kept = (

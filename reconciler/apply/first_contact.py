@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 _MAX_FIELDS: Final = 3
 _SHORT_LENGTH: Final = 200
 """Characters of a description that a tenant is taken to keep whole once it kept any with our line."""
-_TAIL_LENGTH: Final = 80
-"""Characters of a description's end that are shown."""
+_TAIL_LENGTH: Final = 80  # characters of a description's end that are shown
 
 
 class AlteredRule(NamedTuple):
@@ -50,10 +49,8 @@ class FirstWrite:
     step: PlanStep
     payload: WritePayload
     before: Mapping[str, tuple[Rule, Marker | None]]
-    lag: float
-    """By how many seconds lists lag: a rule that a list shows for the first time may be older."""
-    keeps_markers: bool
-    """The tenant has kept our line below shorter texts: that line alone is in doubt."""
+    lag: float  # by how many seconds lists lag: a rule that a list shows for the first time may be older
+    keeps_markers: bool  # the tenant has kept our line below shorter texts: that line alone is in doubt
 
     def altered_rules(self, result: Attempt, rules: Iterable[LiveRule]) -> list[AlteredRule]:
         """Return what the write made and the tenant did not keep, by a complete read after it."""
@@ -94,11 +91,9 @@ class FirstWrite:
 
 
 def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner: str, lag: float) -> FirstWrite | None:
-    """Return the write of a wave that is to go alone; None where the tenant has shown that it keeps such markers.
-
-    A rule without a text of its own shows nothing of one with a text: its marker is the only line. Nor does a rule
-    with a short text of one with a longer text, which may be cut. The longest text tells most.
-    """
+    """Return the write of a wave that is to go alone; None where the tenant has shown that it keeps such markers."""
+    # A rule without a text of its own shows nothing of one with a text: its marker is the only line. Nor does a rule
+    # with a short text of one with a longer text, which may be cut. The longest text tells most.
     live_rules = tuple(rules)
     sent = [
         (step, what) for step in wave if (what := write_payload(step, owner)) is not None and what.marker is not None

@@ -30,8 +30,7 @@ class KnownState:
     def __init__(self, store: RuleSource, rules: Iterable[LiveRule]) -> None:
         """`rules` are what a first complete read showed."""
         self._store = store
-        self.saw_missing = False
-        """Whether the last read missed a rule that this run had no part in removing."""
+        self.saw_missing = False  # whether the last read missed a rule that this run had no part in removing
         self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {
             one.id: (one.rule, one.marker) for one in rules
         }
@@ -74,7 +73,6 @@ class KnownState:
         return tuple(listed.values())
 
     def _changed_ids(self, listed: Mapping[str, LiveRule]) -> list[str]:
-        """Return the rules that the list shows otherwise than they were known."""
         return [one.id for one in listed.values() if self._differs(one)]
 
     def _differs(self, live: LiveRule) -> bool:

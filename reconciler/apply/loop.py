@@ -41,8 +41,7 @@ if TYPE_CHECKING:
     from reconciler.plan.plan import GuardResult, Plan
 
 
-MAX_ATTEMPTS: Final = 4
-"""How often one change is tried in one run (invariants R21)."""
+MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
 
 CONFIRMATIONS: Final = 3
 """Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
@@ -52,11 +51,7 @@ EXTRA_CONFIRMATIONS: Final = 1
 
 
 async def apply_changes(
-    plan: Plan,
-    store: RuleStore,
-    planner: Planner,
-    recorder: StepRecorder,
-    settings: ApplySettings,
+    plan: Plan, store: RuleStore, planner: Planner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
     """Make the plan's changes. `planner` plans again from each read.
 
@@ -96,16 +91,12 @@ class _ApplyRun:
     known_state: KnownState = field(init=False)
     outside_rules: object = field(init=False)
     outside_changes: int = 0
-    access_lost: bool = False
-    """The tenant does not let us in any more: not even to look what became of it."""
-    first_write_altered: bool = False
-    """The tenant did not keep the first write."""
+    access_lost: bool = False  # the tenant does not let us in any more: not even to look what became of it
+    first_write_altered: bool = False  # the tenant did not keep the first write
     first_write: FirstWrite | None = None
     """The write that went alone, as long as no read shows that the tenant keeps our markers."""
-    latest_attempt: Attempt | None = None
-    """What the last call came to."""
-    confirmations_left: int = field(init=False)
-    """How many more reads must miss a rule before it is created."""
+    latest_attempt: Attempt | None = None  # what the last call came to
+    confirmations_left: int = field(init=False)  # how many more reads must miss a rule before it is created
 
     def __post_init__(self) -> None:
         self.progress = ApplyProgress(self.plan)
@@ -115,7 +106,6 @@ class _ApplyRun:
         self.confirmations_left = CONFIRMATIONS if self.settings.lag and not self.settings.names_unique else 0
 
     async def read(self) -> Plan:
-        """Read every rule and plan again."""
         self.fresh_plan = None
         rules = await self.known_state.read()
         if self.known_state.saw_missing:
@@ -128,7 +118,6 @@ class _ApplyRun:
         return self.fresh_plan
 
     async def failed_guards(self, fresh: Plan) -> tuple[GuardResult, ...]:
-        """Return the guards that refuse what a read found."""
         return guard_refusals(await self.settings.run_blocking(lambda: self.planner.assess(fresh)))
 
     async def run_rounds(self, fresh: Plan) -> None:
@@ -165,16 +154,14 @@ class _ApplyRun:
         self.confirmations_left = CONFIRMATIONS if self.settings.lag else EXTRA_CONFIRMATIONS
 
     def must_stop(self) -> bool:
-        """Say whether no new write may be started."""
         return bool(self.stop_reason) or self.settings.should_stop()
 
     async def find_obstacle(self, fresh_plan: Plan) -> str:
-        """Return why nothing more may be written beside what others changed; nothing where the run may go on.
-
-        What was proven, and what guards let pass, was so beside the rules as they were. The order is proven anew for
-        each wave. A reviewed plan goes on while it moves only what was reviewed; another plan goes on after one change
-        of rules that it is not about. It ends where somebody changed a managed rule that the plan is not about.
-        """
+        """Return why nothing more may be written beside what others changed; nothing where the run may go on."""
+        # What was proven, and what guards let pass, was so beside the rules as they were. The order is proven anew for
+        # each wave. A reviewed plan goes on while it moves only what was reviewed; another plan goes on after one
+        # change of rules that it is not about. It ends where somebody changed a managed rule that the plan is not
+        # about.
         if strange := self.progress.unplanned_changes(fresh_plan):
             return f"{strange[0].address} was changed meanwhile, which this plan is not about; plan again"
         others = self.list_outside_rules(fresh_plan)
@@ -200,7 +187,6 @@ class _ApplyRun:
         return self.settings.is_within_review(replace(self.plan, live=replace(self.plan.live, rules=(*about, *others))))
 
     def stop(self, reason: str) -> None:
-        """Write nothing more; the first reason is the one that is told."""
         self.stop_reason = self.stop_reason or reason
 
     def list_outside_rules(self, plan: Plan) -> object:
@@ -212,10 +198,8 @@ class _ApplyRun:
         }
 
     async def plan_remaining(self, fresh: Plan) -> Plan:
-        """Return what is still to be done of the plan's changes, in order, without what may not be tried (again).
-
-        Nor is anything deleted then, which may have to stand in, or made that had to wait for what is given up.
-        """
+        """Return what is still to be done of the plan's changes, in order, without what may not be tried (again)."""
+        # Nor is anything deleted then, which may have to stand in, or made that had to wait for what is given up.
         changes = [change for change in fresh.changes if self.progress.planned_for(change) is not None]
         lost = self.progress.unreachable_changes(fresh)
         given_up = [change for change in changes if not self.may_attempt(change)] + lost
@@ -225,7 +209,6 @@ class _ApplyRun:
         return await self.settings.run_blocking(lambda: schedule_steps(left, given_up))
 
     def may_attempt(self, change: Change) -> bool:
-        """Say whether one of the plan's changes, as a read found it, is not given up."""
         planned = self.progress.planned_for(change)
         if planned is None:
             return False
@@ -268,7 +251,6 @@ class _ApplyRun:
         return fresh
 
     async def revert_rule(self, step: PlanStep, live: LiveRule) -> Attempt:
-        """Undo what a first write made of a rule."""
         back = reverting_step(step, live)
         self.recorder.intend(back)
         result = await revert_step(step, live, self.store)
@@ -279,10 +261,8 @@ class _ApplyRun:
         return result
 
     async def run_calls(self, wave: Sequence[PlanStep]) -> bool:
-        """Make the calls of a wave, creates before updates, each kind at once; say whether anything is unclear.
-
-        Behind a call that is not known to be done no other kind is begun: a read comes first.
-        """
+        """Make the calls of a wave, creates before updates, each kind at once; say whether anything is unclear."""
+        # Behind a call that is not known to be done no other kind is begun: a read comes first.
         for call in ("create", "update", "delete"):
             steps = [step for step in wave if step.call == call]
             if not steps:
@@ -298,7 +278,6 @@ class _ApplyRun:
         return False
 
     async def run_step(self, step: PlanStep, slots: asyncio.Semaphore) -> Attempt | None:
-        """Make one call once, unless the run was stopped before there was a place for it."""
         async with slots:
             if self.must_stop():
                 return None

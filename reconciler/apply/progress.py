@@ -44,14 +44,11 @@ class ChangeProgress:
     uncertainty: Uncertainty = "none"
     altered: tuple[str, WritePayload] | None = None
     """A rule's id and what was sent of it, where the server's answer told of other values."""
-    is_temporary: bool = False
-    """That is temporary: texts that the tenant keeps otherwise do not matter."""
+    is_temporary: bool = False  # that is temporary: texts that the tenant keeps otherwise do not matter
     acknowledged: WritePayload | None = None
     """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
-    may_have_written: bool = False
-    """Something of it was written, or perhaps."""
-    unconfirmed: WritePayload | None = None
-    """What was last sent and perhaps done: likewise."""
+    may_have_written: bool = False  # something of it was written, or perhaps
+    unconfirmed: WritePayload | None = None  # what was last sent and perhaps done: likewise
 
     @property
     def attempts(self) -> int:
@@ -81,11 +78,9 @@ class ApplyProgress:
         return not isinstance(change, Create) and change.live.id in self.foreign_copies
 
     def planned_for(self, change: Change) -> Change | None:
-        """Return the planned change that one found by a later read belongs to.
-
-        That a copy goes belongs to the change that it stood in for, and that a duplicate goes to the create that made
-        it: a lost request can be done late.
-        """
+        """Return the planned change that one found by a later read belongs to."""
+        # That a copy goes belongs to the change that it stood in for, and that a duplicate goes to the create that made
+        # it: a lost request can be done late.
         found = self.planned.get(change_key(change))
         if found is not None or not isinstance(change, Delete):
             return found
@@ -97,10 +92,8 @@ class ApplyProgress:
         return [change for change in fresh.changes if self.planned_for(change) is None and change.cause != "duplicate"]
 
     def unreachable_changes(self, fresh: Plan) -> list[Change]:
-        """Return the planned changes that are not done and cannot be made any more, as changes of what is there now.
-
-        Something that is not ours stands in the way, or the rule is not ours any more.
-        """
+        """Return the planned changes that are not done and cannot be made any more, as changes of what is there now."""
+        # Something that is not ours stands in the way, or the rule is not ours any more.
         there, left = {one.id: one for one in fresh.live.rules}, remaining_keys(fresh)
         found = {change_key(change) for change in fresh.changes}
         lost = (change for key, change in self.planned.items() if key not in found)
@@ -123,7 +116,6 @@ class ApplyProgress:
         return (change.live.rule, change.live.marker) in (progress.acknowledged, progress.unconfirmed)
 
     def _is_own_duplicate(self, change: Change) -> bool:
-        """Say whether a change deletes a duplicate at an address where this run created."""
         duplicate = isinstance(change, Delete) and change.cause == "duplicate"
         return duplicate and bool(self.progress.get(change.address, ChangeProgress()).attempts_by_call["whole create"])
 
@@ -195,7 +187,6 @@ class ApplyProgress:
         return tuple(self._outcome(key, change, seen, skipped) for key, change in changes)
 
     def _outcome(self, key: object, change: Change, last_read: _LastRead | None, stop_reason: str) -> Outcome:
-        """Return what became of a change; `stop_reason` says why the run did not go on, if so."""
         if last_read is not None and key not in last_read.remaining:
             return self._finished_outcome(key, change, last_read)
         progress, touched = self.progress[key], self._is_left_partial(key, change, last_read)
@@ -221,13 +212,11 @@ class ApplyProgress:
         return Skipped(change, stop_reason or kept, left_partial=touched)
 
     def _finished_outcome(self, key: object, change: Change, last_read: _LastRead) -> Outcome:
-        """Return what became of a change of which nothing is left to do: done, or the rule was taken from us."""
         if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
             return Skipped(change, "it is not ours any more, and was left alone")
         return Applied(change, self.progress[key].attempts, self.progress[key].id)
 
     def _is_left_partial(self, key: object, change: Change, last_read: _LastRead | None) -> bool:
-        """Say whether this run left a rule neither as it was nor as desired."""
         progress = self.progress[key]
         if last_read is None or not progress.may_have_written:
             return progress.may_have_written
@@ -245,12 +234,10 @@ class _LastRead(NamedTuple):
     remaining: set[object]
     live_by_id: Mapping[str, tuple[Rule, Marker | None]]
     conflicts: Mapping[Address | None, str]
-    copied_addresses: set[Address]
-    """The addresses for which a temporary copy stands in."""
+    copied_addresses: set[Address]  # the addresses for which a temporary copy stands in
 
     @classmethod
     def from_plan(cls, fresh: Plan) -> _LastRead:
-        """Look at a fresh plan."""
         there = {one.id: (one.rule, one.marker) for one in fresh.live.rules}
         conflicts = {one.address: one.message for one in reversed(fresh.conflicts)}
         return cls(

@@ -25,22 +25,18 @@ RULE_CODES: Final = frozenset({"CXR120", *(f"CXR{number}" for number in range(20
 """Findings about the rules of the manifests, beside the live rules or without them."""
 LIVE_CODES: Final = frozenset(
     {"CXR301", "CXR302", "CXR303", "CXR304", "CXR305", "CXR306", "CXR308", "CXR309", "CXR312", "CXR340"}
-)
-"""Findings of every comparison with the live rules."""
+)  # findings of every comparison with the live rules
 
 
 class Acknowledgement(NamedTuple):
     """One entry of an `accept:`."""
 
     code: str
-    addresses: str
-    """An address, or a pattern of addresses; empty for findings about no single rule."""
+    addresses: str  # an address, or a pattern of addresses; empty for findings about no single rule
     reason: str
     source: Source
-    address: Address | None = None
-    """The rule whose entry it is; None for an Environment's."""
-    shared: bool = False
-    """Other Environments have the rule, too."""
+    address: Address | None = None  # the rule whose entry it is; None for an Environment's
+    shared: bool = False  # other Environments have the rule, too
 
 
 def collect_acknowledgements(
@@ -53,10 +49,8 @@ def collect_acknowledgements(
 def apply_acknowledgements(
     findings: Iterable[Finding], accepted: Iterable[Acknowledgement]
 ) -> tuple[list[Finding], list[Acknowledgement]]:
-    """Return the findings, each accepted one with its reason, and the acknowledgements that match none of them.
-
-    An error cannot be accepted.
-    """
+    """Return the findings, each accepted one with its reason, and the acknowledgements that match none of them."""
+    # An error cannot be accepted.
     exact: dict[tuple[str, str], list[Acknowledgement]] = defaultdict(list)
     patterns: dict[str, list[Acknowledgement]] = defaultdict(list)
     for one in accepted:
@@ -118,5 +112,4 @@ def _from_rules(manifests: Manifests, environment: Environment, desired: Desired
 
 
 def _has_rule(ruleset: RuleSet, entry: RuleEntry, name: str) -> bool:
-    """Say whether an environment has a rule."""
     return all(names is None or name in names for names in (ruleset.environments, entry.environments))

@@ -26,8 +26,7 @@ class NonMatch:
     entry: RoutingEntry
     condition: Condition | Opaque
     """What does not hold: the intent where that is another, else the first condition that does not."""
-    other_intent: bool
-    """The rule asks for certain intents, and this conversation's is none of them."""
+    other_intent: bool  # the rule asks for certain intents, and this conversation's is none of them
 
     @property
     def undecided(self) -> bool:
@@ -37,22 +36,17 @@ class NonMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Where a conversation goes and why.
+    """Where a conversation goes and why."""
 
-    Conditions that are not understood are taken not to hold; `undecided` names the rules for which that matters.
-    """
+    # Conditions that are not understood are taken not to hold; `undecided` names the rules for which that matters.
 
     conversation: Mapping[str, str | int | float]
-    winner: RoutingEntry | None
-    """None: the tenant's default routing."""
-    non_matches: tuple[NonMatch, ...]
-    """Every rule that is tried before the winner, in order."""
-    next_match: RoutingEntry | None
-    """The rule that would take it, were there no winner."""
+    winner: RoutingEntry | None  # None: the tenant's default routing
+    non_matches: tuple[NonMatch, ...]  # every rule that is tried before the winner, in order
+    next_match: RoutingEntry | None  # the rule that would take it, were there no winner
     tied_rules: tuple[RoutingEntry, ...]
     """Rules of the winner's priority that would take it too: which of them is first is the platform's own choice."""
-    switched_off: tuple[RoutingEntry, ...]
-    """Rules before the winner that are switched off, and would take it."""
+    switched_off: tuple[RoutingEntry, ...]  # rules before the winner that are switched off, and would take it
 
     @property
     def undecided(self) -> tuple[NonMatch, ...]:

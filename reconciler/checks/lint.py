@@ -28,10 +28,8 @@ if TYPE_CHECKING:
 
 LINT_WORK_PER_RULE: Final = 1_500
 """How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
-PLAN_WORK_PER_RULE: Final = 1_000
-"""What reading, comparing and printing one rule costs in a plan, in comparisons."""
-_MIN_RULES: Final = 1_000
-"""For how many rules there is work at the least: short lists are checked to the end."""
+PLAN_WORK_PER_RULE: Final = 1_000  # what reading, comparing and printing one rule costs in a plan, in comparisons
+_MIN_RULES: Final = 1_000  # for how many rules there is work at the least: short lists are checked to the end
 
 
 def lint(
@@ -42,12 +40,10 @@ def lint(
     queues: Mapping[str, str],
     work: int | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the findings about the rules of one environment, by place.
-
-    `unmanaged` are the live rules that stay as they are (none offline), under their live names and without an address.
-    `queues` are the names of queues by id. `work` bounds the search, in comparisons; what is not checked within it is
-    a finding, too.
-    """
+    """Return the findings about the rules of one environment, by place."""
+    # `unmanaged` are the live rules that stay as they are (none offline), under their live names and without an
+    # address. `queues` are the names of queues by id. `work` bounds the search, in comparisons; what is not checked
+    # within it is a finding, too.
     if not desired.rules:
         return ()
     view = LintView(desired, unmanaged, manifests, environment, queues)
@@ -77,15 +73,12 @@ def lint_work(rules: int) -> int:
 
 
 def plan_lint_work(rules: int, work: int) -> int:
-    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it.
-
-    `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
-    """
+    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it."""
+    # `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
     return (PLAN_WORK_PER_RULE * max(_MIN_RULES, rules) + work) // 5
 
 
 def _check_within_budget(view: LintView, subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield findings as far as the work lasts, and one that says where it did not."""
     try:
         yield from findings
     except UndecidedError:

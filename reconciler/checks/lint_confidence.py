@@ -58,8 +58,7 @@ class GapSearch:
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}
         """A conversation in each gap that was found, but for its intent."""
-        self.skipped: list[RoutingEntry] = []
-        """Rules that were not looked at, when the bound was reached."""
+        self.skipped: list[RoutingEntry] = []  # rules that were not looked at, when the bound was reached
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return what a rule asks of the confidence, and besides."""
@@ -103,7 +102,6 @@ class GapSearch:
             yield run[0], run[-1]
 
     def _is_open(self, gap: ConfidenceGap, ranges: Sequence[ConfidenceRange]) -> bool:
-        """Say whether rules that ask something else besides leave a conversation in the gap."""
         self.view.space.budget.spend(len(ranges))
         mask = (1 << gap.last + 1) - (1 << gap.first)
         near = [one for one in ranges if one.atoms & mask]
@@ -119,7 +117,6 @@ class GapSearch:
         return self._open_by_gap[key]
 
     def _find_conversation(self, gap: ConfidenceGap, near: Sequence[RoutingEntry]) -> dict[str, Scalar] | None:
-        """Return a conversation in the gap that none of the rules takes: one that a last rule for it would get."""
         intent = self.view.attributes.intent
         rules = [
             RoutingEntry(
@@ -160,10 +157,8 @@ class GapSearch:
         return low, ">=" if at_low else ">", high, "<=" if at_high else "<"
 
     def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
-        """Return a confidence below all that rules for the intent ask, where only the default takes it.
-
-        Attributes but for the intent and the confidence are taken to be missing.
-        """
+        """Return a confidence below all that rules for the intent ask, where only the default takes it."""
+        # Attributes but for the intent and the confidence are taken to be missing.
         lowest = min((one.atoms & -one.atoms for one in ranges if not one.other_conditions and one.atoms), default=0)
         below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
@@ -183,10 +178,8 @@ class GapSearch:
         return None if taken else confidence
 
     def _intent_conditions(self, confidence: float) -> list[list[Condition]] | None:
-        """Return what rules that name no intent, and take this confidence, ask of the intent all the same.
-
-        None: one of them takes every intent.
-        """
+        """Return what rules that name no intent, and take this confidence, ask of the intent all the same."""
+        # None: one of them takes every intent.
         self.view.space.budget.spend(len(self.view.general_rules))
         names = self.view.attributes
         found: list[list[Condition]] = []
@@ -201,12 +194,10 @@ class GapSearch:
 
 
 def _all_hold(conditions: Iterable[Condition | Opaque], conversation: Mapping[str, str | int | float]) -> bool:
-    """Say whether all conditions hold; one that is not understood is taken not to."""
     return all(isinstance(one, Condition) and holds(one, conversation) for one in conditions)
 
 
 def _can_be_confidence(domain: Domain, atom: int) -> bool:
-    """Say whether numbers of an atom can be a confidence: from 0 to 1."""
     low, high, named = domain.interval(atom)
     if named:
         return low is not None and 0 <= low <= 1
@@ -242,7 +233,6 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
 
 
 def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:
-    """Say a gap, for all intents that have it."""
     first = intents[0]
     low, over, high, under = search.ends(gap)
     where = f"of exactly {quote(low)}" if low == high else range_phrase(low, over, high, under)

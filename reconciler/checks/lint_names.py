@@ -36,8 +36,7 @@ if TYPE_CHECKING:
     from reconciler.manifest.source_map import LoadedDocument, PathStep
 
 
-_MAX_UNKNOWN_INTENTS: Final = 20
-"""How many unknown intents have a finding of their own: the nearest name costs."""
+_MAX_UNKNOWN_INTENTS: Final = 20  # how many unknown intents have a finding of their own: the nearest name costs
 _HIGH_CONFIDENCE: Final = 0.99
 
 
@@ -72,10 +71,8 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
 
 
 def intents_in_catch_all(view: LintView) -> list[str]:
-    """Return the bot's intents that no rule of the manifests names, and a rule of them takes all the same.
-
-    Where there are too many to look at, as many as could be looked at.
-    """
+    """Return the bot's intents that no rule of the manifests names, and a rule of them takes all the same."""
+    # Where there are too many to look at, as many as could be looked at.
     others = (one for one in view.intents if one != view.fallback)
     found: list[str] = []
     with suppress(UndecidedError):  # which the lint says, of the same intents
@@ -130,8 +127,7 @@ def _named_intents(view: LintView, entry: RoutingEntry) -> Iterator[str]:
                 yield one.value
 
 
-_MIN_TYPO_LENGTH: Final = 5
-"""Letters that a name must have for one of them to be a slip of the pen."""
+_MIN_TYPO_LENGTH: Final = 5  # letters that a name must have for one of them to be a slip of the pen
 _MAX_TYPO_LENGTH: Final = 100
 """Letters of a name that is looked at without each of them; a longer one is no name that anybody typed."""
 
@@ -201,10 +197,8 @@ def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], s
 
 
 def is_typo(name: str, candidate: str) -> bool:
-    """Say whether a name is most likely a misspelling of a known one: another case, or one letter off.
-
-    Names that differ in a digit are two names.
-    """
+    """Say whether a name is most likely a misspelling of a known one: another case, or one letter off."""
+    # Names that differ in a digit are two names.
     if name == candidate or min(len(name), len(candidate)) < _MIN_TYPO_LENGTH:
         return False
     one, other = _letters(name), _letters(candidate)
@@ -250,7 +244,6 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
 def _queue_references(
     manifests: Manifests, environment: Environment
 ) -> Iterator[tuple[LoadedDocument[RuleSet], str, tuple[PathStep, ...]]]:
-    """Yield each name that a rule of the environment gives a queue, and where."""
     for loaded in manifests.rulesets:
         if loaded.document.environments is None or environment.name in loaded.document.environments:
             for index, entry in enumerate(loaded.document.rules):
@@ -260,7 +253,6 @@ def _queue_references(
 
 
 def _live_queue_name(name: str, aliases_by_name: Mapping[str, str | QueueRef | None]) -> str | None:
-    """Return what the live queue is called; None where it is named by its id."""
     found = aliases_by_name.get(name, name)
     return found.name if isinstance(found, QueueRef) else found
 

@@ -38,10 +38,8 @@ def _contradictory_finding(view: LintView, contradictory: ContradictoryRule) -> 
 
 
 def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
-    """Say whether a rule that would be needed to shadow one is tied with it: neither surely comes first.
-
-    Then the tie is what is wrong, whether it is among the few that are told or not.
-    """
+    """Say whether a rule that would be needed to shadow one is tied with it: neither surely comes first."""
+    # Then the tie is what is wrong, whether it is among the few that are told or not.
     rule = shadowed.entry.rule
     same = (other.rule for other in shadowed.shadowing if other.rule.priority == rule.priority)
     return any(destination_of(other.targets) != destination_of(rule.targets) for other in same)
@@ -74,7 +72,6 @@ def _redundant_finding(view: LintView, redundant: RedundantRule) -> Finding:
 
 
 def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:
-    """Yield one finding for each rule of ours, with all the rules that it is tied with."""
     of: dict[int, list[tuple[RoutingEntry, RoutingEntry, Tie]]] = {}
     for tie in ties:
         ours, other = (tie.first, tie.second) if tie.first.address else (tie.second, tie.first)

@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NAMING_OPERATORS: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
-MAX_LISTED_VALUES: Final = 8
-"""How many values one sentence lists."""
-_MAX_LISTED_RULES: Final = 3
-"""How many rules one sentence lists: their names are longer."""
+MAX_LISTED_VALUES: Final = 8  # how many values one sentence lists
+_MAX_LISTED_RULES: Final = 3  # how many rules one sentence lists: their names are longer
 
 
 class LintView:
@@ -56,8 +54,7 @@ class LintView:
             intent: loaded.source_of("intents", place)
             for loaded in manifests.intents
             for place, intent in enumerate(loaded.document.intents)
-        }
-        """What the bot can say, and where that stands."""
+        }  # what the bot can say, and where that stands
         below = environment.context.below
         self.fallback: Final = below.intent if below else None
         self.ordered: Final = order_entries((*desired_entries(desired), *unmanaged), self.evaluation)
@@ -168,7 +165,6 @@ class LintView:
         )
 
     def _manifest_position(self, entry: RoutingEntry) -> tuple[LoadedDocument[RuleSet] | None, int]:
-        """Find a rule in its manifest."""
         if not self._positions:
             for loaded in self._rulesets:
                 for place in range(len(loaded.document.rules)):

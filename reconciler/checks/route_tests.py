@@ -39,8 +39,7 @@ class RouteTestResult:
 
     environment: str
     document: str
-    number: int
-    """Which test of its document it is, from 1."""
+    number: int  # which test of its document it is, from 1
     source: Source
     conversation: Conversation
     """The conversation, by the API's names of attributes; empty where the test cannot be read."""
@@ -72,11 +71,9 @@ def run_route_tests_live(
     catalogue: QueueResolver,
     entries: Sequence[RoutingEntry],
 ) -> tuple[RouteTestResult, ...]:
-    """Try every test on all live rules, whose queues are those of `catalogue`.
-
-    A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
-    take conversations by such a condition is in the way of the manifests, which drift reports.
-    """
+    """Try every test on all live rules, whose queues are those of `catalogue`."""
+    # A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
+    # take conversations by such a condition is in the way of the manifests, which drift reports.
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     return _run_all(documents, _RouteTestRunner(environment, catalogue, entries, assumed))
@@ -105,7 +102,6 @@ class _RouteTestRunner:
         self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
 
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
-        """Try the test at one place of its document."""
         self._budget = self._budgets.setdefault(loaded.file, TextBudget())
         given: Conversation = {}
         found, failure = None, None
@@ -134,7 +130,6 @@ class _RouteTestRunner:
         )
 
     def _read_test(self, test: RouteTest) -> tuple[Conversation, Destination]:
-        """Return the conversation and where it must go, variables filled in. Raises _InvalidTestError."""
         names, given = self.environment.attributes, test.given
         confidence = self._require_kind(given.confidence, SHARE, "confidence")
         attributes: dict[str, Json] = {names.intent: self._fill_variables(given.intent), names.confidence: confidence}
@@ -217,14 +212,10 @@ class Checked:
     environment: Environment
     findings: tuple[Finding, ...]
     tried: tuple[RouteTestResult, ...]
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
-    desired: DesiredState | None
-    """The rules; None where they are wrong."""
-    queues: Mapping[str, str]
-    """Queues that the rules name, by id: offline their names are taken to be known."""
-    rules: Literal["manifests", "live"] = "manifests"
-    """The rules that the tests were tried on."""
+    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
+    desired: DesiredState | None  # the rules; None where they are wrong
+    queues: Mapping[str, str]  # queues that the rules name, by id: offline their names are taken to be known
+    rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were tried on
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 def offline_findings(
     manifests: Manifests, checked: Sequence[Checked], others: Iterable[Finding], only: str | None
 ) -> list[Finding]:
-    """Return every finding of several environments and the `others`, by place; each once, accepted where all accept it.
-
-    Where `only` names some environments, an acceptance that others share may match a finding in one of those.
-    """
+    """Return each finding of several environments, and the `others`, once, by place; accepted where all accept it."""
+    # Where `only` names some environments, an acceptance that others share may match a finding in one of those.
     rules_of = (each.desired.rules.values() for each in checked if each.desired)
     addresses = {rule.source: rule.address for group in rules_of for rule in group if rule.source}
     everywhere = [*manifests.warnings, *others, *find_unaliased_queues(manifests, addresses)]

@@ -48,10 +48,8 @@ class ExportedManifests:
 
 
 def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Collection[str]) -> ExportedManifests:
-    """Return the manifests of some live rules: managed ones by their RuleSets, others by where they send most.
-
-    `reserved` are names that RuleSets have already, or rules of ours had.
-    """
+    """Return the manifests of some live rules: managed ones by their RuleSets, others by where they send most."""
+    # `reserved` are names that RuleSets have already, or rules of ours had.
     ordered = sorted(rules, key=lambda one: (one.rule.priority, one.rule.name, one.id))
     queues = QueueNames(tenant.resolver, tenant.queues, (queue for one in ordered for queue in _queue_ids(one)))
     naming = RuleNameAllocator(tenant.rules, (one.rule.name for one in tenant.desired.rules.values()))
@@ -76,7 +74,6 @@ def compute_export_impact(exported: ExportedManifests, tenant: TenantSnapshot, m
 def _group_rules(
     rules: Sequence[LiveRule], queues: QueueNames, reserved: set[str]
 ) -> Iterator[tuple[str, str, Sequence[LiveRule]]]:
-    """Yield each RuleSet's name, its title and its rules."""
     ours: dict[str, list[LiveRule]] = defaultdict(list)
     by_queue: dict[str, list[LiveRule]] = defaultdict(list)
     for live in rules:
@@ -94,6 +91,5 @@ def _group_rules(
 
 
 def _queue_ids(live: LiveRule) -> list[str]:
-    """Return the ids of a rule's queues, the one that gets most first."""
     targets = [one for one in live.rule.targets if isinstance(one, Target)]
     return [one.queue_id for one in sorted(targets, key=lambda one: -one.weight)]

@@ -73,8 +73,7 @@ def find_free_name(text: str, reserved: Container[str]) -> str:
     return found
 
 
-_MAX_BASE_LENGTH: Final = 120
-"""Characters of a name that another part is put behind."""
+_MAX_BASE_LENGTH: Final = 120  # characters of a name that another part is put behind
 
 
 class RuleNameAllocator:
@@ -111,10 +110,8 @@ class RuleNameAllocator:
         )
 
     def _keeps_order(self, live: LiveRule, name: str) -> bool:
-        """Say whether ties that matter stay as they are: equal priorities are tried by name, then id (semantics S1).
-
-        Where two rules change places of which no conversation can tell, everybody goes where they went.
-        """
+        """Say whether ties that matter stay as they are: equal priorities are tried by name, then id (semantics S1)."""
+        # Where two rules change places of which no conversation can tell, everybody goes where they went.
         if not live.rule.enabled:
             return True
         first, last = sorted(((self._current_names[live.id], live.id), (name, live.id)))
@@ -144,7 +141,6 @@ def _tied_rule(live: LiveRule) -> _TiedRule:
 
 
 def _conflict(first: _TiedRule, second: _TiedRule) -> bool:
-    """Say whether two rules may take one conversation and send it to different queues."""
     apart = (
         values.isdisjoint(second.required_values[name])
         for name, values in first.required_values.items()
@@ -157,18 +153,15 @@ class QueueNames:
     """Names for the queues of one tenant."""
 
     def __init__(self, resolver: QueueResolver, queues: Iterable[Queue], queue_ids: Iterable[str]) -> None:
-        """`queue_ids` are the ids of the queues that are named, in the order in which aliases are given.
-
-        Where rules name aliases (there is a Queues document, or one queue cannot do without), all queues get one:
-        `validate` warns of a name that is no alias.
-        """
+        """`queue_ids` are the ids of the queues that are named, in the order in which aliases are given."""
+        # Where rules name aliases (there is a Queues document, or one queue cannot do without), all queues get one:
+        # `validate` warns of a name that is no alias.
         self._environment = resolver.environment
         self._aliases = resolver.aliases
         self._queues = {queue.id: queue for queue in queues}
         self._count = Counter(queue.name for queue in self._queues.values())
         self._new_aliases: dict[str, Any] = {}
-        self.used_queues: dict[str, Queue] = {}
-        """What each name that was given means."""
+        self.used_queues: dict[str, Queue] = {}  # what each name that was given means
         self._names: dict[str, str] = {}
         self._reserved = {*self._aliases, *self._count}
         for alias in self._aliases:
@@ -211,7 +204,6 @@ class QueueNames:
         return self._queues[queue_id].name if queue_id in self._queues else ""
 
     def _record_alias(self, resolver: QueueResolver, alias: str) -> None:
-        """Take note of what an alias means here; the first one for a queue is used."""
         try:
             self._names.setdefault(resolver.resolve(alias).id, alias)
         except QueueError:

@@ -93,7 +93,6 @@ class RuleSetBuilder:
         return sign * live.rule.priority, live.rule.name, live.id
 
     def _export_rule(self, live: LiveRule, ruleset: str, keys: set[str]) -> ExportedRule:
-        """Return one rule, every field that has no default of its own written. Raises NotRepresentableError."""
         live = replace(live, rule=replace(live.rule, description=normalize_line_ends(live.rule.description)))
         fields = condition_fields(live.rule, self.environment.attributes) | target_fields(live.rule, self.queues)
         fields |= {"priority": integer_priority(live.rule.priority), "enabled": live.rule.enabled}
@@ -129,7 +128,6 @@ class RuleSetBuilder:
         return RuleExpander(self.environment, self.queues.used_queues.__getitem__, RuleSet(name="x", rules=()), entry)
 
     def _choose_key(self, live: LiveRule, fields: Fields, keys: set[str]) -> tuple[str, str]:
-        """Return the rule's key, and the one that it would have by default, which may be none."""
         try:
             default = self._expander(fields).key()
         except InvalidRuleError:
@@ -142,7 +140,6 @@ class RuleSetBuilder:
         return find_free_name(readable, keys), default
 
     def _choose_name(self, live: LiveRule, expander: RuleExpander, address: Address) -> tuple[str, list[str], Fields]:
-        """Return the name, what is to be said of the rule, and how the rule is adopted where it is not ours yet."""
         if live.marker is not None:
             return live.rule.name, [], {}
         mark = find_foreign_marker(live.rule.description)
@@ -161,7 +158,6 @@ _FIELD_LABELS: Final = {"minConfidence": "confidence", "belowConfidence": "confi
 
 
 def _expand_rule(expander: RuleExpander) -> Rule:
-    """Return what a draft means. Raises NotRepresentableError."""
     try:
         return expander.rule()
     except InvalidRuleError as error:
@@ -183,7 +179,6 @@ def integer_priority(priority: float) -> int:
 
 
 def _find_defaults(rules: Sequence[Fields]) -> Fields:
-    """Return the values that more than half of the rules share, of at least two."""
     found = {"priority": _most_common([one["priority"] for one in rules])}
     found["minConfidence"] = _most_common([one.get("minConfidence") for one in rules if _has_intents(one)])
     return {
@@ -206,7 +201,6 @@ def _has_intents(fields: Fields) -> bool:
 
 
 def _without_defaults(fields: Fields, defaults: Fields) -> Fields:
-    """Return a rule's fields without what its RuleSet says already."""
     kept = dict(fields)
     if kept["priority"] == defaults.get("priority", _DEFAULT_PRIORITY):
         del kept["priority"]

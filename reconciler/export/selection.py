@@ -70,7 +70,6 @@ class _RuleSelector:
         }
 
     def manifest_location(self, live: LiveRule) -> str:
-        """Return where the manifests have the rule; nothing where they have not."""
         address = self._managed.get(live.id)
         if address is not None:
             found = self.desired.rules.get(address)
@@ -81,7 +80,6 @@ class _RuleSelector:
         return f"{found.address} adopts it, in {_location(found)}" if found else ""
 
     def exclusion_reason(self, live: LiveRule) -> str:
-        """Return why a rule cannot be exported; nothing where it can."""
         if live.id in self._removable_ids:
             return "it is a second copy of a rule of ours, which the next apply deletes"
         if live.id in self._edited_copy_ids:

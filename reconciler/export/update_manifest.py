@@ -182,7 +182,6 @@ class _RuleUpdater:
         return False
 
     def _add_condition(self, fields: Fields, condition: Condition) -> Fields:
-        """Add a condition that has no place yet."""
         field = find_sugar_field(condition, self.environment.attributes)
         taken = {"intent", "intents"} & {*fields} if field in ("intent", "intents") else fields.get(field) is not None
         if field and not taken:
@@ -190,7 +189,6 @@ class _RuleUpdater:
         return with_field(fields, "when", [*fields.get("when", ()), when_item(condition)])
 
     def _update_targets(self, fields: Fields) -> Fields:
-        """Take over the queues and their weights; queues that stay keep what they are called."""
         draft = self._expander(fields)
         placed = [
             (name, weight, draft.weight(weight, path), draft.queue(name, path).id)
@@ -227,7 +225,6 @@ class _RuleUpdater:
         return found
 
     def _update_priority(self, fields: Fields) -> Fields:
-        """Take over priority, and whether the rule takes part."""
         rule = self._expander(fields).rule()
         found = fields
         if rule.priority != self.live.priority:
@@ -235,11 +232,9 @@ class _RuleUpdater:
         return found if rule.enabled == self.live.enabled else with_field(found, "enabled", self.live.enabled)
 
     def _update_key(self, fields: Fields) -> Fields:
-        """Write the key where it is no longer the one that it would be by default."""
         return fields if _expander_key(self._expander(fields)) == self.key else with_field(fields, "key", self.key)
 
     def _update_texts(self, fields: Fields) -> Fields:
-        """Write name and description where what they are by default is no longer what they are."""
         found = fields
         if self._expander(found).name() != self.live.name:
             found = with_field(found, "name", manifest_name(self.live))
@@ -255,13 +250,11 @@ def _require_target(part: Target | Opaque) -> Target:
 
 
 def _find_replacement(removed: Condition, candidates: list[Condition]) -> Condition | None:
-    """Return the new condition on the attribute of one that is gone, best with the same operator."""
     same = [one for one in candidates if one.attribute == removed.attribute]
     return next((one for one in same if one.operator == removed.operator), same[0] if same else None)
 
 
 def _expander_key(expander: RuleExpander) -> str:
-    """Return a draft's key; nothing where it has none."""
     try:
         return expander.key()
     except InvalidRuleError:
@@ -333,7 +326,6 @@ def find_unintended_changes(
 
 
 def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
-    """Return the document that a rule stands in, and its place there."""
     for loaded in manifests.rulesets:
         if loaded.document.name == desired.address.ruleset and desired.source and loaded.file == desired.source.file:
             for index in range(len(loaded.document.rules)):
@@ -360,10 +352,8 @@ def all_edits(
 def prove_edits(
     found: Sequence[ManifestEdit], manifests: tuple[Manifests, Manifests], desired: tuple[DesiredState, DesiredState]
 ) -> None:
-    """Compare the manifests, and what they define, before and after the edits. Raises RefusedError and CxrouteError.
-
-    Only these rules may change, in this environment alone.
-    """
+    """Compare the manifests, and what they define, before and after the edits. Raises RefusedError and CxrouteError."""
+    # Only these rules may change, in this environment alone.
     wrong = find_unintended_changes(*desired, {one.desired.address: one.live for one in found})
     if wrong:
         raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
@@ -373,7 +363,6 @@ def prove_edits(
 
 
 def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple[str, list[Address]]]:
-    """Yield every other environment that would change, and its rules; the sandbox is nobody's."""
     for name in before.environments:
         if name in (here, SANDBOX):
             continue

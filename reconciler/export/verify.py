@@ -29,8 +29,7 @@ class ExportVerification:
     renamed: int
     other_changes: int
     behaviour: BehaviourChange
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
+    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
 
 
 def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> ExportVerification:

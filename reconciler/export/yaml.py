@@ -22,12 +22,9 @@ _MAX_SKIPPED: Final = 100
 class ManifestHeader(NamedTuple):
     """What stands in every file beside the rules."""
 
-    comment: str
-    """Where and when the rules were read."""
-    environments: tuple[str, ...]
-    """Where the RuleSets apply; none means everywhere."""
-    queues_name: str
-    """The name of the Queues document."""
+    comment: str  # where and when the rules were read
+    environments: tuple[str, ...]  # where the RuleSets apply; none means everywhere
+    queues_name: str  # the name of the Queues document
 
 
 def format_one_file(exported: ExportedManifests, header: ManifestHeader) -> str:
@@ -49,7 +46,6 @@ def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[st
 
 
 def _queues_documents(exported: ExportedManifests, setting: ManifestHeader) -> list[list[str]]:
-    """Return the Queues document, where one is needed."""
     if not exported.queue_aliases:
         return []
     fields = {**_API_VERSION_FIELD, "kind": "Queues", "name": setting.queues_name}
@@ -72,7 +68,6 @@ def _rule_lines(rule: ExportedRule) -> list[str]:
 
 
 def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
-    """Return what a reader is told of live rules that are not here."""
     if not skipped:
         return []
     more = len(skipped) - _MAX_SKIPPED

@@ -29,23 +29,20 @@ _SIDES_BY_ACTION: Final = {
     "update": (True, True),
     "adopt": (True, True),
     "delete": (True, False),
-}
-"""Which of before and after an action has."""
+}  # which of before and after an action has
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChange:
-    """What a run did to one rule: what stood there before and after it, None where there was no rule, or is none.
+    """What a run did to one rule: what stood there before and after it, None where there was no rule, or is none."""
 
-    The one without a marker is not ours: before it was adopted, or after that was undone.
-    """
+    # The one without a marker is not ours: before it was adopted, or after that was undone.
 
     address: Address
     before: LiveRule | None
     after: LiveRule | None
     id: str
-    is_confirmed: bool
-    """A read at the run's end showed it; else it may have been done or not."""
+    is_confirmed: bool  # a read at the run's end showed it; else it may have been done or not
 
 
 def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str) -> dict[Address, str]:
@@ -66,7 +63,6 @@ def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str
 
 
 def _marker_address(rule_json: object, owner: str) -> Address | None:
-    """Return the address that a rule's description says; None where the rule is not this owner's."""
     description = rule_json.get("description") if isinstance(rule_json, dict) else None
     marker = parse_marker(description)[1] if isinstance(description, str) else None
     return marker.address if marker is not None and marker.owner == owner else None

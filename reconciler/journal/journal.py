@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names that cxroute gives to runs; another name in a journal is not a run, nor a word of a command."""
-LARGEST: Final = 256 * MIB
-"""The most bytes of a journal that are read: some hundred thousand changes."""
+LARGEST: Final = 256 * MIB  # the most bytes of a journal that are read: some hundred thousand changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +39,7 @@ class RecordedRun:
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
-    last_entry_at: str = ""
-    """When its last entry was written, as that says."""
+    last_entry_at: str = ""  # when its last entry was written, as that says
     unreadable_lines: int = 0
     """Lines of the journal that could not be read and may be its own: between its first and its last, or, where it has
     no end, anywhere behind its first."""
@@ -65,15 +63,12 @@ class Journal:
         warn: Callable[[str], None],
         redact: Callable[[dict[str, object]], dict[str, object]] = dict,
     ) -> None:
-        """Name the file and the run; the file is opened at the first entry.
-
-        `redact` takes secrets out of an entry; the field `hidden` says that it did.
-        """
+        """Name the file and the run; the file is opened at the first entry."""
+        # `redact` takes secrets out of an entry; the field `hidden` says that it did.
         self.path, self.run_id, self._now, self._warn = path, run_id, now, warn
         self._redact = redact
         self._file: int | None = None
-        self.is_broken = False
-        """Whether it cannot be written: it does not have all of the run."""
+        self.is_broken = False  # whether it cannot be written: it does not have all of the run
 
     def write_entry(self, event: str, **entry: object) -> None:
         """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
@@ -124,10 +119,8 @@ class Journal:
 
 
 def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
-    """Return the runs of a journal, oldest first; none if there is no file. Raises UsageError.
-
-    `on_unreadable` gets the number of lines that are not entries.
-    """
+    """Return the runs of a journal, oldest first; none if there is no file. Raises UsageError."""
+    # `on_unreadable` gets the number of lines that are not entries.
     try:
         data = read_file(path, LARGEST)
     except FileNotFoundError:

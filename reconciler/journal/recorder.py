@@ -30,8 +30,7 @@ _WORDS: Final = {
 }
 
 
-Progress = Callable[[str, int, int], None]
-"""Reports that so many of the named things are done, of how many."""
+Progress = Callable[[str, int, int], None]  # reports that so many of the named things are done, of how many
 
 
 def run_name(plan: Plan, now: datetime) -> str:

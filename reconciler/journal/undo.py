@@ -70,7 +70,6 @@ class _UndoBuilder:
         self.findings: list[Finding] = []
 
     def undo_change(self, change: RecordedChange) -> None:
-        """Undo one change."""
         homes = {change.address, *(one.marker.address for one in (change.before, change.after) if one and one.marker)}
         if homes & self.by_owner.ambiguous.keys():
             self._warn(change, "several live rules have its marker, and nothing says which is ours", _AMBIGUOUS_HINT)
@@ -86,7 +85,6 @@ class _UndoBuilder:
             self._undo_update_or_delete(change, change.before, now)
 
     def _undo_create(self, change: RecordedChange, now: LiveRule | None) -> None:
-        """Undo a create."""
         if now is None:
             self._keep_current(change.address, None)
             return
@@ -175,7 +173,6 @@ class _UndoBuilder:
         return taken
 
     def _missing_queue_reason(self, before: Rule) -> str:
-        """Say that a queue is gone to which a rule sent, or nothing."""
         gone = sorted({one.queue_id for one in before.targets if isinstance(one, Target)} - self.queues)
         return f"a queue that it sent to is gone ({gone[0]})" if gone else ""
 
@@ -205,7 +202,6 @@ class _UndoBuilder:
 
 
 def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
-    """Return the last of these runs that wrote, or may have written, a rule of each address."""
     return {
         str(change.get("address")): run
         for run in later

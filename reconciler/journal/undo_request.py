@@ -80,10 +80,8 @@ class UndoRequest:
     def target(
         self, manifests: Manifests, environment: Environment, options: PlanOptions, live: LiveState
     ) -> tuple[DesiredState, Callable[[Plan], Sequence[Finding]]]:
-        """Return the rules that undo the run, and a function that returns warnings about a plan. Raises RefusedError.
-
-        The warnings are about the manifests: wrong ones do not keep anyone from undoing a run.
-        """
+        """Return the rules that undo the run, and a function that returns a plan's warnings. Raises RefusedError."""
+        # The warnings are about the manifests: wrong ones do not keep anyone from undoing a run.
         changes = read_changes(self.run, environment.owner)
         expanded = _expanded(manifests, environment, live)
         known = _assumed(environment, live) if isinstance(expanded, ManifestError) else expanded
@@ -100,7 +98,6 @@ class UndoRequest:
 
 
 def _expanded(manifests: Manifests, environment: Environment, live: LiveState) -> DesiredState | ManifestError:
-    """Return the rules that the manifests define, or the errors in them."""
     if manifests.errors:
         return ManifestError(manifests.errors)
     try:
@@ -138,7 +135,6 @@ def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> N
 
 
 def _is_dead(run: RecordedRun) -> bool:
-    """Say whether the process that ran it was on this machine and is no more."""
     process = run.start.get("process")
     pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None
     if os.name != "posix" or type(pid) is not int or not 0 < pid < 1 << 31:

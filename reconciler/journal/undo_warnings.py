@@ -20,15 +20,12 @@ if TYPE_CHECKING:
 
 
 REAPPLIED: Final = "CXR310"
-_HOLD_TIME: Final = timedelta(days=8)
-"""How long the hold is that is given to write: a week, and the day that has begun."""
+_HOLD_TIME: Final = timedelta(days=8)  # how long the hold is that is given to write: a week, and the day that has begun
 
 
 def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
-    """Return a warning for each change of an undo that the next apply would make again; all say the same.
-
-    `options` are those of that apply. Each says where the manifests ask for it, and what to write there to wait.
-    """
+    """Return a warning for each change of an undo that the next apply would make again; all say the same."""
+    # `options` are those of that apply. Each says where the manifests ask for it, and what to write there to wait.
     found = _reapplied_changes(plan, manifests, options)
     count = f"{len(found)} of these changes" if len(found) > 1 else "one of these changes"
     message = f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again"
@@ -53,14 +50,12 @@ def unknown_outcome_warning(error: Exception) -> Finding:
 
 
 def _reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> list[Change]:
-    """Return what a plan of the manifests would do to the same rules once this one is made."""
     then = draft_plan(manifests, replace(plan.live, rules=tuple(_rules_after(plan))), options, plan.generated_at)
     touched = {address for change in plan.changes for address in _addresses(change)}
     return [one for one in then.changes if one.cause != "duplicate" and touched.intersection(_addresses(one))]
 
 
 def _rules_after(plan: Plan) -> Iterator[LiveRule]:
-    """Yield the live rules as they will be."""
     changed = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
     for live in plan.live.rules:
         change = changed.get(live.id)

@@ -27,10 +27,8 @@ if TYPE_CHECKING:
 def behaviour_to_json(
     behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: TrafficImpact | None = None
 ) -> Document:
-    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
-
-    `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (semantics "Rows").
-    """
+    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id."""
+    # `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (semantics "Rows").
     nothing = (None,) * max(len(behaviour.regions), len(behaviour.rows))
     document: Document = {
         "changed": behaviour.changed,
@@ -121,7 +119,6 @@ def _assumed(example: Example) -> Document:
 
 
 def _share_fields(share: ShareRange | None) -> Document:
-    """Return a share of the traffic sample: the most, and the least where the sample tells no more."""
     if share is None:
         return {"trafficPercent": None}
     least = {} if share.least == share.most else {"trafficPercentLeast": share.least}

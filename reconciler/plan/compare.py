@@ -43,7 +43,6 @@ def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
 
 
 def _same_lines(before: Rule, after: Rule) -> bool:
-    """Say whether descriptions are equal but for the kind of their line ends."""
     return normalize_line_ends(before.description) == normalize_line_ends(after.description)
 
 
@@ -74,7 +73,6 @@ def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int
 def _pair_parts(
     removed: dict[int, _Part], added: dict[int, _Part], pairing_key: Callable[[_Part], object]
 ) -> list[tuple[int, int]]:
-    """Pair the places of what went and what came, in order, by what `pairing_key` says of them."""
     waiting: dict[object, deque[int]] = defaultdict(deque)
     for index, part in added.items():
         waiting[pairing_key(part)].append(index)
@@ -156,7 +154,6 @@ class _RuleComparer:
         self._adopted: dict[str, Address] = {}
 
     def compare(self) -> Comparison:
-        """Match every desired rule with a live one; what is left over is deleted."""
         changes: list[Change] = []
         unchanged: list[Address] = []
         for address, wanted in self.desired.rules.items():
@@ -243,7 +240,6 @@ class _RuleComparer:
         )
 
     def _update_marker(self, desired_rule: DesiredRule, live: LiveRule) -> Update:
-        """Nothing differs but what the marker says was last written."""
         change = FieldChange("marker", _marker(live).digest, desired_rule.marker_digest)
         return Update(
             address=desired_rule.address,
@@ -255,7 +251,6 @@ class _RuleComparer:
         )
 
     def _unadopt(self, desired_rule: DesiredRule, live: LiveRule | None) -> Update | None:
-        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
         if live is None or live.id != desired_rule.unadopted_id:
             theirs = self._unmanaged_by_id.get(desired_rule.unadopted_id)
             if theirs is not None and theirs.marker is None and theirs.rule == desired_rule.rule:
@@ -318,7 +313,6 @@ class _RuleComparer:
         return found[0]
 
     def _refuse_namesakes(self, desired_rule: DesiredRule, adopted: LiveRule | None) -> None:
-        """Raise _ConflictError where a rule that is not ours has the name that ours would get."""
         name = desired_rule.rule.name
         for copy in self._edited_copies.get(name, ()):
             raise self._build_conflict(
@@ -335,7 +329,6 @@ class _RuleComparer:
         raise self._build_conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired_rule)
 
     def _warn_namesakes(self, desired_rule: DesiredRule, adopted: LiveRule | None) -> None:
-        """Warn where a rule that is not ours has the name that ours has already."""
         if any(live is not adopted for live in self._unmanaged.get(desired_rule.rule.name, ())):
             message = f'an unmanaged live rule has the name of ours, "{desired_rule.rule.name}"; it is left alone'
             self._add_finding("CXR308", "warning", message, desired_rule)
@@ -407,7 +400,6 @@ def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
 
 
 def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
-    """Equal rules need no new marker when it tells what was last written, be it in another order of values."""
     return _marker(live).digest in (desired_rule.marker_digest, marker_digest(live.rule))
 
 

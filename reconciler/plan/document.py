@@ -47,12 +47,9 @@ class ReviewedPlan:
     options: PlanOptions
     generated_at: str
     changes: frozenset[str]
-    addresses: frozenset[str]
-    """The addresses of its changes."""
-    claims: tuple[RegionClaim, ...]
-    """What its regions say of conversations."""
-    traffic: Document | None
-    """The traffic sample's path and digest, where it had one."""
+    addresses: frozenset[str]  # the addresses of its changes
+    claims: tuple[RegionClaim, ...]  # what its regions say of conversations
+    traffic: Document | None  # the traffic sample's path and digest, where it had one
 
 
 def plan_to_json(plan: Plan) -> Document:
@@ -125,10 +122,8 @@ def _behaviour(plan: Plan) -> Document | None:
 
 
 def _steps(plan: Plan) -> dict[int, list[Document]]:
-    """Return each change's calls, each in its wave; `copy` tells those about a temporary copy.
-
-    That a leftover copy goes is a step of its address's change, where there is one.
-    """
+    """Return each change's calls, each in its wave; `copy` tells those about a temporary copy."""
+    # That a leftover copy goes is a step of its address's change, where there is one.
     whose = {change.address: id(change) for change in plan.changes if not is_copy_removal(change)}
     found: dict[int, list[Document]] = {
         id(change): [] for change in plan.changes if not is_copy_removal(change) or change.address not in whose
@@ -182,7 +177,6 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
 
 
 def _require_text(value: object) -> str:
-    """Return a text that is there. ValueError where it is none."""
     if isinstance(value, str) and value:
         return value
     raise ValueError(value)
@@ -221,10 +215,8 @@ def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> No
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
-    """Return a fresh plan with the edits that a reviewed plan is not about held, where they route nobody differently.
-
-    These are edits of managed rules in CXone: the rules stay as they are, and the plan goes on beside them.
-    """
+    """Return a fresh plan whose unreviewed edits are held, where they do not change routing."""
+    # These are edits of managed rules in CXone: the rules stay as they are, and the plan goes on beside them.
     names = {wanted.rule.name for wanted in fresh.desired.rules.values()}
     edits = [one for one in fresh.changes if _is_edit(one, names) and str(one.address) not in reviewed.addresses]
     if not edits or _reroutes(fresh, edits):
@@ -237,14 +229,12 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
 
 
 def _is_edit(change: Change, names: Collection[str]) -> TypeGuard[Update]:
-    """Say whether somebody edited a managed rule, and did not give it a name that another rule is to have."""
     if not isinstance(change, Update) or change.cause != "drift":
         return False
     return change.live.rule.name == change.after.name or change.live.rule.name not in names
 
 
 def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
-    """Say whether a conversation goes elsewhere by the edited rules, or may do so."""
     unedited = {one.live.id: one.after for one in edits if any(field.path != "description" for field in one.fields)}
     if not unedited:
         return False
@@ -263,7 +253,6 @@ def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]
 
 
 def _change_identity(change: Mapping[str, Any]) -> str:
-    """Two changes are the same one when they do the same to the same rule in the same state."""
     return CANONICAL_JSON.encode([change[name] for name in ("action", "address", "id", "before", "after")])
 
 

@@ -59,10 +59,8 @@ class Drift:
     """Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere."""
     temporary_ids: frozenset[str] = frozenset()
     """The ids of those among them that take such conversations only until the plan is applied."""
-    accepted: tuple[LiveRule, ...] = ()
-    """Live rules that the Environment's `unmanaged.accept` names."""
-    acceptances: int = 0
-    """Entries of `unmanaged.accept`, those that match no live rule included."""
+    accepted: tuple[LiveRule, ...] = ()  # live rules that the Environment's `unmanaged.accept` names
+    acceptances: int = 0  # entries of `unmanaged.accept`, those that match no live rule included
     full_impact: Impact = Impact(BehaviourChange(regions=()))
     """From the manifests alone (before) to all live rules (after)."""
     unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
@@ -71,8 +69,7 @@ class Drift:
     """The run of the journal that last wrote a rule, by the rule's address."""
     failed_checks: tuple[Finding, ...] = ()
     """Route tests that fail on the live rules, and an analysis that stopped at its bound."""
-    notes: tuple[Finding, ...] = ()
-    """Entries of `unmanaged.accept` that match no live rule."""
+    notes: tuple[Finding, ...] = ()  # entries of `unmanaged.accept` that match no live rule
 
     @property
     def failed_tests(self) -> int:
@@ -86,10 +83,8 @@ class Drift:
 
     @property
     def has_unfixable_drift(self) -> bool:
-        """Return whether something differs that apply cannot change.
-
-        With --only that is also an edit of another managed rule that takes conversations of those asked about.
-        """
+        """Return whether something differs that apply cannot change."""
+        # With --only that is also an edit of another managed rule that takes conversations of those asked about.
         astray = bool(self.plan.options.only) and self.unaccepted_impact.behaviour.changed
         return bool(self.in_the_way or self.failed_checks or (astray and not self.plan.changes))
 
@@ -140,22 +135,18 @@ def unapplied_changes(plan: Plan) -> list[Change]:
 
 
 def _unwritten_rules(plan: Plan) -> list[LiveRule]:
-    """Return the live rules that apply never writes: unmanaged ones, those of other owners, edited copies of ours.
-
-    A rule that the plan adopts is left out: apply makes it as the manifests say.
-    """
+    """Return the live rules that apply never writes: unmanaged ones, those of other owners, edited copies of ours."""
+    # A rule that the plan adopts is left out: apply makes it as the manifests say.
     owned = classify_live_rules(plan.live.rules, plan.desired)
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
     return [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
 
 
 def _held_rule_ids(plan: Plan) -> set[str]:
-    """Return the ids of the live rules whose change is held: they are to stay as they are for now."""
     return {held.change.live.id for held in plan.held if not isinstance(held.change, Create)}
 
 
 def _manifest_entries(plan: Plan) -> tuple[RoutingEntry, ...]:
-    """Return the rules of the manifests, each with the id of its live rule, which decides between equal names."""
     managed = classify_live_rules(plan.live.rules, plan.desired).managed
     ids = {address: live.id for address, live in managed.items()}
     return tuple(
@@ -191,12 +182,10 @@ def _measure_impact(
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:
-    """Return the ids of the live rules that take conversations which go elsewhere."""
     return {entry.id for region in behaviour.regions for entry in region.after_rules if entry is not None}
 
 
 def _lasting_rule_ids(plan: Plan, reference: Sequence[RoutingEntry], others: Mapping[str, LiveRule]) -> set[str]:
-    """Return the ids of the live rules that may be in the way of the manifests once the plan is applied."""
     theirs = (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in others)
     found = compare_behaviour(reference, (*reference, *theirs), plan.desired.evaluation, types=plan.desired.types)
     return _winner_ids(found) if found.complete else set(others)
@@ -208,14 +197,12 @@ def _is_about(part: Region, only: Sequence[str]) -> bool:
 
 
 def _sort_by_evaluation(plan: Plan, rules: Sequence[LiveRule]) -> tuple[LiveRule, ...]:
-    """Return the rules in the order in which they are tried."""
     found = {live.id: live for live in rules}
     ordered = order_entries(live_entries(plan.live.rules, plan.desired), plan.desired.evaluation)
     return tuple(found[entry.id] for entry in ordered if entry.id in found)
 
 
 def _stale_findings(accept: Sequence[Acceptance], foreign: Sequence[LiveRule]) -> Iterator[Finding]:
-    """Yield a warning for each acceptance that matches no live rule."""
     digests: dict[str, list[str]] = {}
     for live in foreign:
         digests.setdefault(live.rule.name, []).append(marker_digest(live.rule))

@@ -72,10 +72,8 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
 
 
 def _check_deletes(plan: Plan, limit: Limit) -> GuardResult:
-    """Count the rules that would no longer take part: a rule that is switched off serves as few as a deleted one.
-
-    A rule that the plan adopts and switches off is counted among the managed ones.
-    """
+    """Count the rules that would no longer take part: a rule that is switched off serves as few as a deleted one."""
+    # A rule that the plan adopts and switches off is counted among the managed ones.
     off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
     count = len(off) + sum(isinstance(change, Delete) and not is_copy_removal(change) for change in plan.changes)
     managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
@@ -142,7 +140,6 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
 
 
 def _is_incomplete(plan: Plan) -> bool:
-    """Say whether it is not known of everybody where they go."""
     return plan.behaviour is not None and not plan.behaviour.complete
 
 
@@ -197,12 +194,10 @@ def _check_transient(plan: Plan) -> GuardResult:
 
 
 def _display_name(entry: RoutingEntry) -> str:
-    """Return what a sentence calls a rule: a live name, which is somebody's text, in quotes."""
     return entry.name if entry.address else quote(entry.name)
 
 
 def _harmed_addresses(change: Change) -> Iterator[Address]:
-    """Yield the address that would be deleted, disabled, or changed in what decides where conversations go."""
     match change:
         case Delete() if change.cause != "duplicate":
             yield change.address

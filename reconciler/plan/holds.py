@@ -64,7 +64,6 @@ def _blocked_by_copy(change: Change, copied_addresses: frozenset[Address]) -> st
 
 
 def _hold_reason(change: Change, desired: DesiredState, options: PlanOptions, now: datetime) -> str:
-    """Return why the change is left alone, or nothing."""
     wanted = desired.rules.get(change.address)
     if isinstance(change, Delete) and change.cause == "duplicate":
         return ""

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 
 _DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
-_FIRST_YEAR: Final = 2000
-"""An earlier year is what a program writes that knows no date."""
+_FIRST_YEAR: Final = 2000  # an earlier year is what a program writes that knows no date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,11 +89,9 @@ def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
 
 
 def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
-    """Return which of several rules with one marker is ours; None where nothing says it.
-
-    One that nobody edited comes first. Where all candidates are equal any will do: the oldest, else the smallest id.
-    Where somebody changed one of them, the dates must say which is the oldest: the others are never to be written.
-    """
+    """Return which of several rules with one marker is ours; None where nothing says it."""
+    # One that nobody edited comes first. Where all candidates are equal any will do: the oldest, else the smallest id.
+    # Where somebody changed one of them, the dates must say which is the oldest: the others are never to be written.
     candidates = [rule for rule in rules if not was_edited(rule)] or rules
     dates = [_creation_time(rule) for rule in candidates]
     known = [date for date in dates if date is not None]

@@ -55,14 +55,11 @@ class Plan:
     held: tuple[HeldChange, ...]
     findings: tuple[Finding, ...]
     unchanged: int
-    managed: tuple[Address, ...]
-    """Addresses of the managed live rules, before."""
+    managed: tuple[Address, ...]  # addresses of the managed live rules, before
     unmanaged: int
-    rulesets: frozenset[str]
-    """RuleSets that the manifests have in this environment, empty ones included."""
+    rulesets: frozenset[str]  # RuleSets that the manifests have in this environment, empty ones included
     queue_names: Mapping[str, str]
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
+    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
     options: PlanOptions
     desired: DesiredState
     live: LiveState
@@ -71,10 +68,8 @@ class Plan:
     """The calls in waves, as `schedule_steps` puts them: those of one wave may be made in any order."""
     unproven: tuple[Address, ...] = ()
     """Changes during which it is not proven that each conversation goes to its old or its new destination."""
-    behaviour: BehaviourChange | None = None
-    """Who goes elsewhere, as `predict_impact` finds it."""
-    traffic_impact: TrafficImpact | None = None
-    """How much of the traffic sample goes elsewhere; None without a sample."""
+    behaviour: BehaviourChange | None = None  # who goes elsewhere, as `predict_impact` finds it
+    traffic_impact: TrafficImpact | None = None  # how much of the traffic sample goes elsewhere; None without a sample
     guards: tuple[GuardResult, ...] = field(default=())
     acknowledged: tuple[Finding, ...] = ()
     """Findings that the manifests accept, each with the reason: counted, and not shown."""

@@ -58,10 +58,8 @@ def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
 
 
 def live_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[RoutingEntry, ...]:
-    """Return every live rule: a managed one by its address, with its place where the manifests have it.
-
-    All others go by their live names: unmanaged ones, those of other owners, copies that somebody edited.
-    """
+    """Return every live rule: a managed one by its address, with its place where the manifests have it."""
+    # All others go by their live names: unmanaged ones, those of other owners, copies that somebody edited.
     owned = classify_live_rules(live, desired)
     ours = [(rule, address) for address, rule in owned.managed.items()]
     ours += [(rule, rule.marker.address) for rule in owned.duplicates if rule.marker]

@@ -55,11 +55,9 @@ def build_transition(plan: Plan) -> Transition:
 
 
 def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
-    """Return the plan with its steps in waves, and with the changes for which the proof is not whole.
-
-    Of changes that are given up, and of what must come after them, no step is taken: without them it would send
-    conversations elsewhere.
-    """
+    """Return the plan with its steps in waves, and with the changes for which the proof is not whole."""
+    # Of changes that are given up, and of what must come after them, no step is taken: without them it would send
+    # conversations elsewhere.
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
     now, leftovers = build_transition(plan), _find_leftovers(plan)
@@ -146,10 +144,8 @@ def _find_leftovers(plan: Plan) -> frozenset[tuple[int, int]]:
 
 
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
-    """Return the plan with the conversations that go elsewhere, and their share of a sample.
-
-    Rules that are not managed take part.
-    """
+    """Return the plan with the conversations that go elsewhere, and their share of a sample."""
+    # Rules that are not managed take part.
     if not plan.changes and sample is None:
         return replace(plan, behaviour=BehaviourChange(regions=()))
     evaluation = plan.desired.evaluation

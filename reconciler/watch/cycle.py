@@ -49,9 +49,7 @@ class CycleResult:
     report: ApplyReport | None = None
     error: CxrouteError | None = None
     may_write: bool = False
-    """It may write."""
-    drift: Drift | None = None
-    """What differs at its end, as far as it was compared; None where it was not."""
+    drift: Drift | None = None  # what differs at its end, as far as it was compared; None where it was not
 
     @property
     def status(self) -> CycleStatus:

@@ -12,12 +12,10 @@ if TYPE_CHECKING:
     from reconciler.watch.cycle import CycleResult
 
 
-MAX_BACKOFF: Final = 900.0
-"""Seconds between two rounds that failures may lead to, where the interval is shorter."""
+MAX_BACKOFF: Final = 900.0  # seconds between two rounds that failures may lead to, where the interval is shorter
 _JITTER: Final = 0.1
 """By which part an interval may be shorter or longer: many loops that began together do not stay together."""
-_MIN_PAUSE: Final = 1.0
-"""Seconds of rest behind a round that took longer than the interval."""
+_MIN_PAUSE: Final = 1.0  # seconds of rest behind a round that took longer than the interval
 _MAX_CYCLE_SECONDS: Final = 1800.0
 """Seconds after which a round under way counts as stuck: twice what reading, and so writing, may take at the most."""
 _MAX_DOUBLINGS: Final = 20
@@ -43,8 +41,7 @@ class WatchLoop:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
-    failures: int = field(default=0, init=False)
-    """Rounds in a row that strained the tenant."""
+    failures: int = field(default=0, init=False)  # rounds in a row that strained the tenant
     _started_at: float = field(default=-math.inf, init=False)
     _due_at: float = field(default=math.inf, init=False)
     _is_running: bool = field(default=False, init=False)
@@ -55,11 +52,9 @@ class WatchLoop:
         on_result: Callable[[CycleResult, float], Awaitable[object]],
         should_stop: Callable[[], bool],
     ) -> CycleResult:
-        """Make rounds, whatever becomes of them, until one is `should_stop`; return that one.
-
-        `on_result` is handed each, and in how many seconds the next is. What `on_result` or `sleep` raise ends the
-        loop, too.
-        """
+        """Make rounds, whatever becomes of them, until one is `should_stop`; return that one."""
+        # `on_result` is handed each, and in how many seconds the next is. What `on_result` or `sleep` raise ends the
+        # loop, too.
         while True:
             self._started_at, self._is_running = self.clock(), True
             made = await cycle()

@@ -32,10 +32,8 @@ _MAX_REMEMBERED: Final = 200
 class NotificationState:
     """Remembers what was told."""
 
-    reported_fingerprint: str = ""
-    """By what the differences are known that were told last and are still there."""
-    is_failing: bool = False
-    """A failure was told, and not yet that it is over."""
+    reported_fingerprint: str = ""  # by what the differences are known that were told last and are still there
+    is_failing: bool = False  # a failure was told, and not yet that it is over
     _reported_at: dict[str, float] = field(default_factory=dict)
 
     def find_due(self, cycle: CycleResult, now: float) -> tuple[NotificationKind, ...]:

@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
-ATTEMPT_SECONDS: Final = 5.0
-"""How long one attempt may take."""
+ATTEMPT_SECONDS: Final = 5.0  # how long one attempt may take
 _OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
 
 
@@ -36,8 +35,7 @@ class WebhookAddress(NamedTuple):
 
     url: str
     host: str
-    is_local: bool
-    """It is on this machine."""
+    is_local: bool  # it is on this machine
 
 
 def parse_address(url: str, label: str) -> WebhookAddress:
