@@ -1,7 +1,4 @@
-"""What became of a plan, as text: a line for each change, then what it comes to and what to do next.
-
-Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here does anything.
-"""
+"""The outcome of a plan, as a value and as JSON."""
 
 from __future__ import annotations
 
