@@ -1,7 +1,7 @@
 """One attempt at one call of a change: read the rule again, write it if it is in the planned state, return a verdict.
 
-Each error of a write (api-contract "Errors") becomes a verdict. An attempt does not repeat a write (invariants R6): only
-a fresh complete read shows what remains to be done.
+Each error of a write (api-contract "Errors") becomes a verdict. An attempt does not repeat a write (invariants R6):
+only a fresh complete read shows what remains to be done.
 """
 
 from __future__ import annotations
@@ -115,10 +115,10 @@ async def _judge(call: Awaitable[Attempt]) -> Attempt:
     """Return the attempt's result; an error is a verdict, too."""
     try:
         return await call
-    except NameTakenError as error:  # a read shows which rule has the name, perhaps one of this run
-        return Attempt(verdict=Verdict.RETRY, error=str(error), uncertainty="until read")
-    except AmbiguousWriteError as error:  # a request without an answer can be done after the next read
-        return Attempt(verdict=Verdict.RETRY, error=str(error), uncertainty="lasting")
+    except (AmbiguousWriteError, NameTakenError) as error:
+        # A read shows which rule has the name. A request without an answer can be done after that read.
+        uncertainty: Uncertainty = "until read" if isinstance(error, NameTakenError) else "lasting"
+        return Attempt(verdict=Verdict.RETRY, error=str(error), uncertainty=uncertainty)
     except (UnreachableError, OverloadedError) as error:
         return Attempt(verdict=Verdict.RETRY, error=str(error))
     except (RuleNotFoundError, ConcurrentChangeError) as error:
@@ -192,8 +192,8 @@ async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleS
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
     if (response.rule, response.marker) == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
-    paths = ", ".join(dict.fromkeys(field.path for field in diff_fields(payload.rule, response.rule)))
-    error = f"the server kept other values than were sent: {paths or "the description's last line"}"
+    paths = dict.fromkeys(field.path for field in diff_fields(payload.rule, response.rule))
+    error = f"the server kept other values than were sent: {', '.join(paths) or _LAST_LINE}"
     return Attempt(verdict=Verdict.ALTERED, error=error, id=response.id, response=response)
 
 
@@ -201,6 +201,7 @@ def _is_same_state(read: LiveRule, planned: LiveRule) -> bool:
     return (read.rule, read.marker) == (planned.rule, planned.marker)
 
 
+_LAST_LINE: Final = "the description's last line"
 _DELETED: Final = "deleted meanwhile by somebody else"
 _CHANGED: Final = "changed meanwhile by somebody else"
 

@@ -197,10 +197,10 @@ class ApplyProgress:
             if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
                 return Skipped(change, "it is not ours any more, and was left alone")
             return Applied(change, progress.attempts, progress.id)
-        touched = self._is_left_partial(key, change, last_read)
-        if progress.failed:
-            return Failed(change, progress.attempts, progress.error, touched)
-        if last_read is not None and (blocked := last_read.conflicts.get(change.address)):
+        touched, blocked = self._is_left_partial(key, change, last_read), ""
+        if last_read is not None and not progress.failed:
+            blocked = last_read.conflicts.get(change.address, "")
+        if progress.failed or blocked:
             return Failed(change, progress.attempts, progress.error or blocked, touched)
         was_tried = progress.attempts and not progress.error
         is_unread = last_read is None and (progress.uncertainty == "until read" or was_tried)

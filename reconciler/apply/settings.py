@@ -1,4 +1,4 @@
-"""How a run of apply behaves, and where it is written down: what it is handed from outside."""
+"""The settings of a run of apply, and the interfaces that it gets from outside."""
 
 from __future__ import annotations
 
