@@ -52,18 +52,16 @@ class WatchLoop:
         on_result: Callable[[CycleResult, float], Awaitable[object]],
         should_stop: Callable[[], bool],
     ) -> CycleResult:
-        """Make rounds, whatever becomes of them, until one is `should_stop`; return that one."""
-        # `on_result` is handed each, and in how many seconds the next is. What `on_result` or `sleep` raise ends the
-        # loop, too.
+        """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
         while True:
             self._started_at, self._is_running = self.clock(), True
-            made = await cycle()
-            self.failures = self.failures + 1 if made.should_back_off else 0
+            result = await cycle()
+            self.failures = self.failures + 1 if result.should_back_off else 0
             due = self._started_at + self.interval.next_delay(self.failures, self.random())
             self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
-            await on_result(made, self._due_at - self.clock())
+            await on_result(result, self._due_at - self.clock())
             if should_stop():
-                return made
+                return result
             await self.sleep(max(self._due_at - self.clock(), 0.0))
 
     @property
