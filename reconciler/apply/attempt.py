@@ -1,14 +1,14 @@
-"""One attempt at one call of a change: read the rule again, write it if it is still what the plan saw, say what came.
+"""One attempt at one call of a change: read the rule again, write it if it is in the planned state, return a verdict.
 
-The table of errors (api-contract "Errors") ends here: each error of a write becomes a verdict, and no attempt ever
-repeats a write by itself (invariants R6): only a fresh complete read tells what is still to be done.
+Each error of a write (api-contract "Errors") becomes a verdict. An attempt does not repeat a write (invariants R6):
+only a fresh complete read shows what remains to be done.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from reconciler.errors import (
     AmbiguousWriteError,
@@ -75,23 +75,18 @@ Uncertainty = Literal["none", "until read", "lasting"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One attempt's verdict. `id` is the server's, where known; `was_sent` is False when nothing had to be or was sent.
-
-    uncertainty: whether nobody knows if it was done: until the next read, or beyond it, since a request can be done
-    late.
-    """
+    """One attempt's verdict. `id` is the server's, where known; `was_sent` is False where nothing was sent."""
 
     verdict: Verdict
     error: str = ""
     id: str = ""
-    uncertainty: Uncertainty = "none"
+    uncertainty: Uncertainty = "none"  # "lasting": also beyond the next read, since a request can be done late
     was_sent: bool = True
-    response: LiveRule | None = None
-    """The rule as the server answered, where that is not what was sent."""
+    response: LiveRule | None = None  # the rule as the server answered, where that is not what was sent
 
     @property
     def may_have_written(self) -> bool:
-        """Say whether something of it was written, or perhaps."""
+        """Return whether the attempt wrote, or may have written."""
         return self.was_sent and (self.verdict in (Verdict.DONE, Verdict.ALTERED) or self.uncertainty != "none")
 
 
@@ -108,7 +103,7 @@ async def attempt_step(step: PlanStep, owner: str, store: RuleStore) -> Attempt:
 
 
 async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attempt:
-    """Try once to undo what a call made of a rule, `live`: a rule that it created is deleted, another is as before."""
+    """Try once to undo a call that led to the rule `live`: delete a rule that it created, else restore the rule."""
     change = step.change
     if isinstance(change, Delete) or step.call == "create":
         return await _judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
@@ -117,16 +112,13 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
 
 
 async def _judge(call: Awaitable[Attempt]) -> Attempt:
-    """Return what an attempt came to; an error is a verdict, too."""
+    """Return the attempt's result; an error is a verdict, too."""
     try:
         return await call
     except (AmbiguousWriteError, NameTakenError) as error:
-        # Who took the name, perhaps ourselves, a read tells; a request without an answer can be done after that.
-        return Attempt(
-            verdict=Verdict.RETRY,
-            error=str(error),
-            uncertainty="until read" if isinstance(error, NameTakenError) else "lasting",
-        )
+        # A read shows which rule has the name. A request without an answer can be done after that read.
+        uncertainty: Uncertainty = "until read" if isinstance(error, NameTakenError) else "lasting"
+        return Attempt(verdict=Verdict.RETRY, error=str(error), uncertainty=uncertainty)
     except (UnreachableError, OverloadedError) as error:
         return Attempt(verdict=Verdict.RETRY, error=str(error))
     except (RuleNotFoundError, ConcurrentChangeError) as error:
@@ -161,20 +153,18 @@ async def _write(change: Change, payload: WritePayload | None, store: RuleStore)
 async def _update(change: Update | Adopt, payload: WritePayload, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
-        return Attempt(verdict=Verdict.CONFLICT, error="deleted meanwhile by somebody else", was_sent=False)
+        return _conflict(_DELETED)
     if (read.live.rule, read.live.marker) == payload:
         return Attempt(verdict=Verdict.DONE, id=read.live.id, was_sent=False)
     if not _is_same_state(read.live, change.live):
-        return Attempt(verdict=Verdict.CONFLICT, error="changed meanwhile by somebody else", was_sent=False)
+        return _conflict(_CHANGED)
     return _check_response(payload, await store.update(read, *payload))
 
 
 async def _restore(before: LiveRule, live: LiveRule, store: RuleStore) -> Attempt:
     read = await store.rule(live.id)
-    if read is None:
-        return Attempt(verdict=Verdict.CONFLICT, error="deleted meanwhile by somebody else", was_sent=False)
-    if not _is_same_state(read.live, live):
-        return Attempt(verdict=Verdict.CONFLICT, error="changed meanwhile by somebody else", was_sent=False)
+    if read is None or not _is_same_state(read.live, live):
+        return _conflict(_DELETED if read is None else _CHANGED)
     return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
 
 
@@ -183,35 +173,38 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
     if read is None:
         return Attempt(verdict=Verdict.DONE, id=change.live.id, was_sent=False)
     if not _is_same_state(read.live, change.live):
-        return Attempt(verdict=Verdict.CONFLICT, error="changed meanwhile by somebody else", was_sent=False)
-    if change.original is not None and (why := await _not_duplicate_reason(read.live, change.original, store)):
-        return Attempt(verdict=Verdict.CONFLICT, error=why, was_sent=False)
+        return _conflict(_CHANGED)
+    if change.original is not None and (reason := await _not_duplicate_reason(read.live, change.original, store)):
+        return _conflict(reason)
     await store.delete(read)
     return Attempt(verdict=Verdict.DONE, id=change.live.id)
 
 
 async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleStore) -> str:
-    """Say why a rule is not a duplicate, as both are now, read by themselves: a list may show fewer fields."""
-    read = await store.rule(original.id)
+    """Return why a rule is not a duplicate. Both are read by id, because a list may show fewer fields."""
+    read, rule_id = await store.rule(original.id), sanitize(original.id)
     if read is None or not _is_same_state(read.live, original):
-        return f"rule {sanitize(original.id)}, which it was a duplicate of, was changed meanwhile by somebody else"
+        return f"rule {rule_id}, which it was a duplicate of, was changed meanwhile by somebody else"
     names = differing_fields(read.live, live)
-    return (
-        f"it differs from rule {sanitize(original.id)} in {fields_phrase(names)}, and is no duplicate" if names else ""
-    )
+    return f"it differs from rule {rule_id} in {fields_phrase(names)}, and is no duplicate" if names else ""
 
 
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
-    """Hold the server's answer against what was sent."""
     if (response.rule, response.marker) == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
-    kept = (
-        ", ".join(dict.fromkeys(one.path for one in diff_fields(payload.rule, response.rule)))
-        or "the description's last line"
-    )
-    why = f"the server kept other values than were sent: {kept}"
-    return Attempt(verdict=Verdict.ALTERED, error=why, id=response.id, response=response)
+    paths = dict.fromkeys(field.path for field in diff_fields(payload.rule, response.rule))
+    error = f"the server kept other values than were sent: {', '.join(paths) or _LAST_LINE}"
+    return Attempt(verdict=Verdict.ALTERED, error=error, id=response.id, response=response)
 
 
 def _is_same_state(read: LiveRule, planned: LiveRule) -> bool:
     return (read.rule, read.marker) == (planned.rule, planned.marker)
+
+
+_LAST_LINE: Final = "the description's last line"
+_DELETED: Final = "deleted meanwhile by somebody else"
+_CHANGED: Final = "changed meanwhile by somebody else"
+
+
+def _conflict(error: str) -> Attempt:
+    return Attempt(verdict=Verdict.CONFLICT, error=error, was_sent=False)

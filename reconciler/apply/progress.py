@@ -1,4 +1,4 @@
-"""What was tried of each planned change, and what became of it: a run's memory, and in the end its report."""
+"""The attempts at each planned change, and their outcomes."""
 
 from __future__ import annotations
 
@@ -44,14 +44,11 @@ class ChangeProgress:
     uncertainty: Uncertainty = "none"
     altered: tuple[str, WritePayload] | None = None
     """A rule's id and what was sent of it, where the server's answer told of other values."""
-    is_temporary: bool = False
-    """That is temporary: texts that the tenant keeps otherwise do not matter."""
+    is_temporary: bool = False  # that is temporary: texts that the tenant keeps otherwise do not matter
     acknowledged: WritePayload | None = None
     """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
-    may_have_written: bool = False
-    """Something of it was written, or perhaps."""
-    unconfirmed: WritePayload | None = None
-    """What was last sent and perhaps done: likewise."""
+    may_have_written: bool = False  # something of it was written, or perhaps
+    unconfirmed: WritePayload | None = None  # what was last sent and perhaps done: likewise
 
     @property
     def attempts(self) -> int:
@@ -81,30 +78,25 @@ class ApplyProgress:
         return not isinstance(change, Create) and change.live.id in self.foreign_copies
 
     def planned_for(self, change: Change) -> Change | None:
-        """Return the planned change that one found by a later read belongs to.
-
-        That a copy goes belongs to the change that it stood in for, and that a duplicate goes to the create that made
-        it: a lost request can be done late.
-        """
-        found = self.planned.get(change_key(change))
-        if found is not None or not isinstance(change, Delete):
-            return found
-        ours = self.planned.get(change.address)
-        return ours if is_copy_removal(change) or (ours is not None and self._is_own_duplicate(change)) else None
+        """Return the planned change that a change of a later read belongs to."""
+        # The removal of a copy belongs to the change that the copy stood in for; that of a duplicate to the create that
+        # made it, because a lost request can be done late.
+        planned = self.planned.get(change_key(change))
+        if planned is not None or not isinstance(change, Delete):
+            return planned
+        planned = self.planned.get(change.address)
+        return planned if is_copy_removal(change) or (planned and self._is_own_duplicate(change)) else None
 
     def unplanned_changes(self, fresh: Plan) -> list[Change]:
         """Return the changes of a later read that are none of the planned ones: somebody changed one of our rules."""
         return [change for change in fresh.changes if self.planned_for(change) is None and change.cause != "duplicate"]
 
     def unreachable_changes(self, fresh: Plan) -> list[Change]:
-        """Return the planned changes that are not done and cannot be made any more, as changes of what is there now.
-
-        Something that is not ours stands in the way, or the rule is not ours any more.
-        """
-        there, left = {one.id: one for one in fresh.live.rules}, remaining_keys(fresh)
-        found = {change_key(change) for change in fresh.changes}
-        lost = (change for key, change in self.planned.items() if key not in found)
-        return [change for one in lost if (change := _retarget(one, there, left)) is not None]
+        """Return the planned changes that are not done and cannot be made any more, as changes of the current rules."""
+        live_by_id, remaining = {live.id: live for live in fresh.live.rules}, remaining_keys(fresh)
+        fresh_keys = {change_key(change) for change in fresh.changes}
+        lost = (change for key, change in self.planned.items() if key not in fresh_keys)
+        return [change for planned in lost if (change := _retarget(planned, live_by_id, remaining)) is not None]
 
     def progress_of(self, change: Change) -> ChangeProgress:
         """Return the progress of the planned change that a change found later belongs to; of a copy, its own."""
@@ -123,20 +115,19 @@ class ApplyProgress:
         return (change.live.rule, change.live.marker) in (progress.acknowledged, progress.unconfirmed)
 
     def _is_own_duplicate(self, change: Change) -> bool:
-        """Say whether a change deletes a duplicate at an address where this run created."""
         duplicate = isinstance(change, Delete) and change.cause == "duplicate"
         return duplicate and bool(self.progress.get(change.address, ChangeProgress()).attempts_by_call["whole create"])
 
     def has_external_edits(self, fresh: Plan) -> bool:
-        """Say whether somebody changed a rule that the plan is about since the plan was made."""
-        return any(self._has_external_edit(change) for change in fresh.changes)
-
-    def _has_external_edit(self, change: Change) -> bool:
-        planned = self.planned_for(change)
-        if planned is None or isinstance(change, Create) or self.is_own_write(change):
-            return False
-        before = None if isinstance(planned, Create) else (planned.live.rule, planned.live.marker)
-        return (change.live.rule, change.live.marker) != before
+        """Say whether a rule of the plan was edited since the plan was made, other than by this run."""
+        for change in fresh.changes:
+            planned = self.planned_for(change)
+            if planned is None or isinstance(change, Create) or self.is_own_write(change):
+                continue
+            before = None if isinstance(planned, Create) else (planned.live.rule, planned.live.marker)
+            if (change.live.rule, change.live.marker) != before:
+                return True
+        return False
 
     def is_planned_rule(self, rule_id: str, marker: Marker | None) -> bool:
         """Say whether the plan is about a live rule."""
@@ -145,19 +136,19 @@ class ApplyProgress:
         return marker is not None and marker.owner == self.owner and marker.address in self.addresses
 
     def record_attempt(self, step: PlanStep, result: Attempt) -> None:
-        """Keep what an attempt says of its change."""
+        """Keep the result of an attempt at a change."""
         progress = self.progress_of(step.change)
         progress.attempts_by_call[f"{step.kind} {step.call}"] += 1
         progress.error, progress.uncertainty = result.error, result.uncertainty
         if step.kind != "copy" and not is_copy_removal(step.change):
             progress.id = result.id or progress.id
-        sent = write_payload(step, self.owner)
+        payload = write_payload(step, self.owner)
         progress.may_have_written |= result.may_have_written
         if result.verdict is Verdict.DONE:
-            progress.acknowledged = sent or progress.acknowledged
+            progress.acknowledged = payload or progress.acknowledged
         elif result.uncertainty != "none":
-            progress.unconfirmed = sent or progress.unconfirmed
-        progress.altered = (result.id, sent) if result.verdict is Verdict.ALTERED and sent else None
+            progress.unconfirmed = payload or progress.unconfirmed
+        progress.altered = (result.id, payload) if result.verdict is Verdict.ALTERED and payload else None
         progress.is_temporary = bool(step.name)
         progress.conflicts += result.verdict is Verdict.CONFLICT
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.ABORT) or progress.conflicts > 1
@@ -169,97 +160,82 @@ class ApplyProgress:
         progress.id = rule_id
 
     def leftover_copy_error(self) -> str:
-        """Say which temporary copy could not be cleared away, and why; nothing where none is left."""
-        left = (f"{where}: {progress.error}" for where, progress in self.copy_progress.items() if progress.error)
-        return next((f"the temporary copy of {one}; the next run deletes it" for one in left), "")
+        """Return which temporary copy could not be deleted, and why; empty where none remains."""
+        for address, progress in self.copy_progress.items():
+            if progress.error:
+                return f"the temporary copy of {address}: {progress.error}; the next run deletes it"
+        return ""
 
     def resolve_altered(self, rules: Iterable[LiveRule]) -> None:
-        """Hold what the server is said to have kept otherwise against a read: either it did, and will again, or not."""
+        """Compare rules that the server answered otherwise with a read: the change was made, or it failed."""
         doubtful = [progress for progress in self.progress.values() if progress.altered is not None]
-        shown = {one.id: (one.rule, one.marker) for one in rules} if doubtful else {}
+        states = {live.id: (live.rule, live.marker) for live in rules} if doubtful else {}
         for progress in doubtful:
             if progress.altered is None:
                 continue
-            rule_id, sent = progress.altered
-            progress.altered = None
-            found = shown.get(rule_id)
-            if found is not None and (found == sent or (progress.is_temporary and _is_stored_form(found, sent))):
-                progress.acknowledged, progress.error = WritePayload(*found), ""
+            rule_id, payload = progress.altered
+            progress.altered, state = None, states.get(rule_id)
+            if state is not None and (state == payload or (progress.is_temporary and _is_stored_form(state, payload))):
+                progress.acknowledged, progress.error = WritePayload(*state), ""
             else:
                 progress.failed = True
 
     def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
-        """Say of every planned change what became of it, by the last read; `skipped` is why one was not tried."""
-        seen = None if fresh is None else _LastRead.from_plan(fresh)
+        """Return the outcome of every planned change, by the last read; `skipped` is why a change was not tried."""
+        last_read = None
+        if fresh is not None:
+            states = {live.id: (live.rule, live.marker) for live in fresh.live.rules}
+            conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
+            copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
+            last_read = _LastRead(remaining_keys(fresh), states, conflicts, copied_addresses)
         changes = [(key, change) for key, change in self.planned.items() if not is_copy_removal(change)]
-        return tuple(self._outcome(key, change, seen, skipped) for key, change in changes)
+        return tuple(self._outcome(key, change, last_read, skipped) for key, change in changes)
 
     def _outcome(self, key: object, change: Change, last_read: _LastRead | None, stop_reason: str) -> Outcome:
-        """Return what became of a change; `stop_reason` says why the run did not go on, if so."""
+        progress = self.progress[key]
         if last_read is not None and key not in last_read.remaining:
-            return self._finished_outcome(key, change, last_read)
-        progress, touched = self.progress[key], self._is_left_partial(key, change, last_read)
-        if progress.failed:
-            return Failed(change, progress.attempts, progress.error, touched)
-        if last_read is not None and (blocked := last_read.conflicts.get(change.address)):
+            if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
+                return Skipped(change, "it is not ours any more, and was left alone")
+            return Applied(change, progress.attempts, progress.id)
+        touched, blocked = self._is_left_partial(key, change, last_read), ""
+        if last_read is not None and not progress.failed:
+            blocked = last_read.conflicts.get(change.address, "")
+        if progress.failed or blocked:
             return Failed(change, progress.attempts, progress.error or blocked, touched)
-        unread = last_read is None and (
-            progress.uncertainty == "until read" or (progress.attempts and not progress.error)
-        )
-        if progress.uncertainty == "lasting" or unread:
-            known = (
-                "acknowledged, but it could not be read again"
-                if progress.acknowledged
-                else "it could not be read again"
-            )
-            return UnknownOutcome(change, progress.attempts, progress.error or known)
+        was_tried = progress.attempts and not progress.error
+        is_unread = last_read is None and (progress.uncertainty == "until read" or was_tried)
+        if progress.uncertainty == "lasting" or is_unread:
+            reason = "it could not be read again"
+            reason = f"acknowledged, but {reason}" if progress.acknowledged else reason
+            return UnknownOutcome(change, progress.attempts, progress.error or reason)
         if progress.error or (progress.attempts and not stop_reason):
-            others = any(one.failed for one in self.progress.values())
-            why = _DEPENDENCY_FAILED if others else "the rule still differs"
-            return Failed(change, progress.attempts, progress.error or why, touched)
-        kept = "kept, since another change is not done" if isinstance(change, Delete) else _DEPENDENCY_FAILED
-        return Skipped(change, stop_reason or kept, left_partial=touched)
-
-    def _finished_outcome(self, key: object, change: Change, last_read: _LastRead) -> Outcome:
-        """Return what became of a change of which nothing is left to do: done, or the rule was taken from us."""
-        if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
-            return Skipped(change, "it is not ours any more, and was left alone")
-        return Applied(change, self.progress[key].attempts, self.progress[key].id)
+            has_failures = any(other_progress.failed for other_progress in self.progress.values())
+            reason = _DEPENDENCY_FAILED if has_failures else "the rule still differs"
+            return Failed(change, progress.attempts, progress.error or reason, touched)
+        reason = "kept, since another change is not done" if isinstance(change, Delete) else _DEPENDENCY_FAILED
+        return Skipped(change, stop_reason or reason, left_partial=touched)
 
     def _is_left_partial(self, key: object, change: Change, last_read: _LastRead | None) -> bool:
-        """Say whether this run left a rule neither as it was nor as desired."""
         progress = self.progress[key]
         if last_read is None or not progress.may_have_written:
             return progress.may_have_written
         if isinstance(change, Create):
             return progress.id in last_read.live_by_id
-        return change.address in last_read.copied_addresses or last_read.live_by_id.get(change.live.id) != (
-            change.live.rule,
-            change.live.marker,
-        )
+        state = last_read.live_by_id.get(change.live.id)
+        return change.address in last_read.copied_addresses or state != (change.live.rule, change.live.marker)
 
 
 class _LastRead(NamedTuple):
-    """What the last read showed: what is left to do, each rule by its id, what stands in the way, and copies."""
+    """The last read: the remaining changes, each rule by id, conflicts, and addresses with a temporary copy."""
 
     remaining: set[object]
     live_by_id: Mapping[str, tuple[Rule, Marker | None]]
     conflicts: Mapping[Address | None, str]
     copied_addresses: set[Address]
-    """The addresses for which a temporary copy stands in."""
-
-    @classmethod
-    def from_plan(cls, fresh: Plan) -> _LastRead:
-        """Look at a fresh plan."""
-        there = {one.id: (one.rule, one.marker) for one in fresh.live.rules}
-        conflicts = {one.address: one.message for one in reversed(fresh.conflicts)}
-        return cls(
-            remaining_keys(fresh), there, conflicts, {one.address for one in fresh.changes if is_copy_removal(one)}
-        )
 
 
 def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]) -> Change | None:
-    """Return a planned change that no later plan has, put to the rule as it is now; None where it is done."""
+    """Return a planned change that no later plan has, for the rule as it is now; None where it is done."""
     live = None if isinstance(change, Create) else live_by_id.get(change.live.id)
     if isinstance(change, Delete):
         return None if live is None else replace(change, live=live)
@@ -270,12 +246,11 @@ def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set
     return replace(change, live=live)
 
 
-def _is_stored_form(live: tuple[Rule, Marker | None], payload: WritePayload) -> bool:
-    """Say whether a read shows what was sent, but for texts that a tenant keeps otherwise."""
-    (rule, marker), (wanted, _) = live, payload
-    texts = replace(rule, name=wanted.name, description=wanted.description)
-    forms = is_form_of(rule.name, wanted.name) and is_form_of(rule.description, wanted.description)
-    return forms and (texts, marker) == payload
+def _is_stored_form(state: tuple[Rule, Marker | None], payload: WritePayload) -> bool:
+    """Say whether a read shows the payload, except for texts that the tenant alters."""
+    (rule, marker), sent_rule = state, payload.rule
+    is_form = is_form_of(rule.name, sent_rule.name) and is_form_of(rule.description, sent_rule.description)
+    return is_form and (replace(rule, name=sent_rule.name, description=sent_rule.description), marker) == payload
 
 
 def change_key(change: Change) -> object:
@@ -284,7 +259,6 @@ def change_key(change: Change) -> object:
 
 
 def remaining_keys(fresh: Plan) -> set[object]:
-    """Name what is not as it is desired: what is to be changed, what is left alone for now, what stands in the way."""
-    held = (one.change for one in fresh.held)
-    changes = {change_key(change) for change in (*fresh.changes, *held)}
-    return changes | {finding.address for finding in fresh.conflicts}
+    """Return the keys of all that is not as desired: changes, held changes and conflicts."""
+    changes = (*fresh.changes, *(hold.change for hold in fresh.held))
+    return {change_key(change) for change in changes} | {finding.address for finding in fresh.conflicts}

@@ -1,22 +1,14 @@
-"""What became of a plan, as text: a line for each change, then what it comes to and what to do next.
-
-Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here does anything.
-"""
+"""The outcome of a plan, as a value and as JSON."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model.change import (
-    Applied,
-    Outcome,
-)
+from reconciler.model.change import Applied, Outcome
 
 if TYPE_CHECKING:
-    from reconciler.plan.plan import (
-        Plan,
-    )
+    from reconciler.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,14 +18,11 @@ class ApplyReport:
     outcomes: tuple[Outcome, ...]
     converged: bool
     interrupted: bool = False
-    error: str = ""
-    """Why the run ended early, if it did."""
-    remaining: Plan | None = None
-    """A fresh plan from the last read."""
+    error: str = ""  # why the run ended early, if it did
+    remaining: Plan | None = None  # a fresh plan from the last read
     first_write_altered: bool = False
     """The tenant did not keep the run's first write: another run of the same plan would end the same way."""
-    run_id: str = ""
-    """Under which name the journal has it, where it was written."""
+    run_id: str = ""  # under which name the journal has it, where it was written
 
 
 def outcomes_to_json(report: ApplyReport) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""How a run of apply behaves, and where it is written down: what it is handed from outside."""
+"""The settings of a run of apply, and the interfaces that it gets from outside."""
 
 from __future__ import annotations
 
@@ -86,8 +86,7 @@ class ApplySettings:
     accepts: Callable[[Change, Change], bool]
     sleep: Callable[[float], Awaitable[None]] = wait
     should_stop: Callable[[], bool] = lambda: False
-    concurrency: int = 16
-    """How many changes are under way at one time; the others can still be stopped."""
+    concurrency: int = 16  # how many changes are under way at one time; the others can still be stopped
     lag: float = 0.0
     names_unique: bool = False
     """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
@@ -97,5 +96,4 @@ class ApplySettings:
 
     Without a reviewed plan, rules that the plan is not about may change once.
     """
-    run_blocking: BlockingRunner = run_inline
-    """Plans: beside the loop, where others wait for answers there."""
+    run_blocking: BlockingRunner = run_inline  # plans: beside the loop, where others wait for answers there

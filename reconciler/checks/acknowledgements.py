@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from reconciler.desired.desired import DesiredState
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
     from reconciler.manifest.load import Manifests
     from reconciler.model.rule import Address, Source
 
@@ -25,83 +24,62 @@ RULE_CODES: Final = frozenset({"CXR120", *(f"CXR{number}" for number in range(20
 """Findings about the rules of the manifests, beside the live rules or without them."""
 LIVE_CODES: Final = frozenset(
     {"CXR301", "CXR302", "CXR303", "CXR304", "CXR305", "CXR306", "CXR308", "CXR309", "CXR312", "CXR340"}
-)
-"""Findings of every comparison with the live rules."""
+)  # findings of every comparison with the live rules
 
 
 class Acknowledgement(NamedTuple):
     """One entry of an `accept:`."""
 
     code: str
-    addresses: str
-    """An address, or a pattern of addresses; empty for findings about no single rule."""
+    addresses: str  # an address, or a pattern of addresses; empty for findings about no single rule
     reason: str
     source: Source
-    address: Address | None = None
-    """The rule whose entry it is; None for an Environment's."""
-    shared: bool = False
-    """Other Environments have the rule, too."""
+    address: Address | None = None  # the rule whose entry it is; None for an Environment's
+    shared: bool = False  # other Environments have the rule, too
 
 
 def collect_acknowledgements(
     manifests: Manifests, environment: Environment, desired: DesiredState
 ) -> list[Acknowledgement]:
     """Return what the manifests accept in one environment."""
-    return [*_from_environment(manifests, environment), *_from_rules(manifests, environment, desired)]
+    accepted: list[Acknowledgement] = []
+    if loaded := manifests.environments.get(environment.name):
+        for index, entry in enumerate(environment.accept):
+            source = loaded.source_of("accept", index)
+            accepted.append(Acknowledgement(entry.code, entry.address or "", entry.reason, source))
+    return [*accepted, *_from_rules(manifests, environment, desired)]
 
 
 def apply_acknowledgements(
     findings: Iterable[Finding], accepted: Iterable[Acknowledgement]
 ) -> tuple[list[Finding], list[Acknowledgement]]:
-    """Return the findings, each accepted one with its reason, and the acknowledgements that match none of them.
-
-    An error cannot be accepted.
-    """
+    """Return the findings, accepted ones with the reason, and the acknowledgements that match none; no error is."""
     exact: dict[tuple[str, str], list[Acknowledgement]] = defaultdict(list)
     patterns: dict[str, list[Acknowledgement]] = defaultdict(list)
-    for one in accepted:
-        (patterns[one.code] if "*" in one.addresses else exact[one.code, one.addresses]).append(one)
-    idle = {id(one): one for group in (*exact.values(), *patterns.values()) for one in group}
-    told = []
-    for finding in (place for grouped in findings for place in grouped.occurrences):
-        about = finding.address
-        by = list(exact.get((finding.code, str(about or "")), ())) if finding.severity != "error" else []
-        if about and finding.severity != "error":
-            by += [one for one in patterns.get(finding.code, ()) if is_selected(about, (one.addresses,))]
-        for one in by:
-            idle.pop(id(one), None)
-        told.append(replace(finding, acknowledged=by[0].reason) if by else finding)
-    return told, list(idle.values())
+    for entry in accepted:
+        (patterns[entry.code] if "*" in entry.addresses else exact[entry.code, entry.addresses]).append(entry)
+    idle = {id(entry): entry for group in (*exact.values(), *patterns.values()) for entry in group}
+    results = []
+    for finding in (occurrence for grouped in findings for occurrence in grouped.occurrences):
+        address, matches = finding.address, []
+        if finding.severity != "error":
+            matches = list(exact.get((finding.code, str(address or "")), ()))
+            candidates = patterns.get(finding.code, ()) if address else ()
+            matches += [entry for entry in candidates if address and is_selected(address, (entry.addresses,))]
+        for entry in matches:
+            idle.pop(id(entry), None)
+        results.append(replace(finding, acknowledged=matches[0].reason) if matches else finding)
+    return results, list(idle.values())
 
 
-def report_unused(unused: Iterable[Acknowledgement]) -> list[Finding]:
-    """Return a finding for each acknowledgement of a finding that does not exist."""
-    return [_unused_finding(one) for one in unused]
-
-
-def _unused_finding(unused: Acknowledgement) -> Finding:
-    at = f" at {unused.addresses}" if unused.addresses and not unused.address else ""
-    message = f"{unused.code}{at} is acknowledged, but there is no such warning or note"
-    hint = "remove the entry from `accept`"
-    if unused.shared:
-        return Finding(
-            code="CXR212",
-            severity="info",
-            message=message,
-            source=unused.source,
-            address=unused.address,
-            hint=f"{hint}, or write it into the Environment",
-        )
-    return Finding(
-        code="CXR212", severity="warning", message=message, source=unused.source, address=unused.address, hint=hint
-    )
-
-
-def _from_environment(manifests: Manifests, environment: Environment) -> Iterator[Acknowledgement]:
-    loaded = manifests.environments.get(environment.name)
-    for index, one in enumerate(environment.accept if loaded else ()):
-        if loaded:
-            yield Acknowledgement(one.code, one.address or "", one.reason, loaded.source_of("accept", index))
+def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
+    """Yield a finding for each acknowledgement of a finding that does not exist."""
+    for entry in unused:
+        at = f" at {entry.addresses}" if entry.addresses and not entry.address else ""
+        message = f"{entry.code}{at} is acknowledged, but there is no such warning or note"
+        hint = "remove the entry from `accept`" + (", or write it into the Environment" if entry.shared else "")
+        finding = Finding(code="CXR212", severity="warning", message=message, source=entry.source, hint=hint)
+        yield replace(finding, severity="info" if entry.shared else "warning", address=entry.address)
 
 
 def _from_rules(manifests: Manifests, environment: Environment, desired: DesiredState) -> Iterator[Acknowledgement]:
@@ -111,12 +89,8 @@ def _from_rules(manifests: Manifests, environment: Environment, desired: Desired
         for index, entry in enumerate(loaded.document.rules):
             address = addresses.get(loaded.source_of("rules", index)) if entry.accept else None
             if address and entry.accept:
-                shared = sum(_has_rule(loaded.document, entry, name) for name in names) > 1
+                scopes = [scope for scope in (loaded.document.environments, entry.environments) if scope is not None]
+                is_shared = sum(all(name in scope for scope in scopes) for name in names) > 1
                 for code, reason in entry.accept.items():
                     source = loaded.source_of("rules", index, "accept", code)
-                    yield Acknowledgement(code, str(address), reason, source, address, shared)
-
-
-def _has_rule(ruleset: RuleSet, entry: RuleEntry, name: str) -> bool:
-    """Say whether an environment has a rule."""
-    return all(names is None or name in names for names in (ruleset.environments, entry.environments))
+                    yield Acknowledgement(code, str(address), reason, source, address, is_shared)

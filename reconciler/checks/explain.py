@@ -26,8 +26,7 @@ class NonMatch:
     entry: RoutingEntry
     condition: Condition | Opaque
     """What does not hold: the intent where that is another, else the first condition that does not."""
-    other_intent: bool
-    """The rule asks for certain intents, and this conversation's is none of them."""
+    other_intent: bool  # the rule asks for certain intents, and this conversation's is none of them
 
     @property
     def undecided(self) -> bool:
@@ -37,22 +36,17 @@ class NonMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Where a conversation goes and why.
+    """Where a conversation goes and why."""
 
-    Conditions that are not understood are taken not to hold; `undecided` names the rules for which that matters.
-    """
+    # Conditions that are not understood are taken not to hold; `undecided` names the rules for which that matters.
 
     conversation: Mapping[str, str | int | float]
-    winner: RoutingEntry | None
-    """None: the tenant's default routing."""
-    non_matches: tuple[NonMatch, ...]
-    """Every rule that is tried before the winner, in order."""
-    next_match: RoutingEntry | None
-    """The rule that would take it, were there no winner."""
+    winner: RoutingEntry | None  # None: the tenant's default routing
+    non_matches: tuple[NonMatch, ...]  # every rule that is tried before the winner, in order
+    next_match: RoutingEntry | None  # the rule that would take it, were there no winner
     tied_rules: tuple[RoutingEntry, ...]
     """Rules of the winner's priority that would take it too: which of them is first is the platform's own choice."""
-    switched_off: tuple[RoutingEntry, ...]
-    """Rules before the winner that are switched off, and would take it."""
+    switched_off: tuple[RoutingEntry, ...]  # rules before the winner that are switched off, and would take it
 
     @property
     def undecided(self) -> tuple[NonMatch, ...]:
@@ -62,36 +56,40 @@ class Explanation:
 
 def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment: Environment) -> Explanation:
     """Explain one conversation. The attributes are by the names that rules use."""
-    given = canonical_attributes(attributes)
+    conversation = canonical_attributes(attributes)
     evaluation = environment.api.evaluation
     ordered = order_entries(entries, evaluation)
     parts = (part for entry in entries for part in entry.rule.conditions)
-    unheld = {part.text: False for part in parts if isinstance(part, Opaque)}
-    found = route_conversation(ordered, given, unheld)
-    missed = tuple(_describe_non_match(passed, given, environment.attributes.intent) for passed in found.passed_rules)
-    asleep = tuple(entry for entry in entries if not entry.rule.enabled and _matches(entry, given, unheld))
-    first = found.winner
-    if first is None:
-        return Explanation(
-            conversation=given, winner=None, non_matches=missed, next_match=None, tied_rules=(), switched_off=asleep
+    assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
+    result = route_conversation(ordered, conversation, assumed)
+    intent, winner = environment.attributes.intent, result.winner
+    non_matches = tuple(_describe_non_match(passed, conversation, intent) for passed in result.passed_rules)
+    disabled = (entry for entry in entries if not entry.rule.enabled)
+    switched_off = tuple(entry for entry in disabled if _matches(entry, conversation, assumed))
+    next_match, tied = None, []
+    if winner is not None:
+        later = ordered[len(non_matches) + 1 :]
+        next_match = route_conversation(later, conversation, assumed).winner
+        tied = [entry for entry in later if entry.rule.priority == winner.rule.priority]
+        tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
+        destination = destination_of(winner.rule.targets)
+        tied = [entry for entry in tied if destination_of(entry.rule.targets) != destination]
+        enabled = [(entry, replace(entry, rule=replace(entry.rule, enabled=True))) for entry in switched_off]
+        switched_off = tuple(
+            entry for entry, twin in enabled if order_entries([twin, winner], evaluation)[0] is not winner
         )
-    later = ordered[len(missed) + 1 :]
-    tied = [entry for entry in later if entry.rule.priority == first.rule.priority and _matches(entry, given, unheld)]
-    goes = destination_of(first.rule.targets)
     return Explanation(
-        conversation=given,
-        winner=first,
-        non_matches=missed,
-        next_match=route_conversation(later, given, unheld).winner,
-        tied_rules=tuple(entry for entry in tied if destination_of(entry.rule.targets) != goes),
-        switched_off=tuple(
-            entry for entry in asleep if order_entries([_as_enabled(entry), first], evaluation)[0] is not first
-        ),
+        conversation=conversation,
+        winner=winner,
+        non_matches=non_matches,
+        next_match=next_match,
+        tied_rules=tuple(tied),
+        switched_off=switched_off,
     )
 
 
 def _describe_non_match(passed: PassedRule, conversation: Mapping[str, str | int | float], intent: str) -> NonMatch:
-    """Say that the intent is another, where it is: that tells more than whatever else does not hold."""
+    # That the intent is another one tells a reader most.
     for part in passed.entry.rule.conditions:
         if isinstance(part, Condition) and part.attribute == intent and not holds(part, conversation):
             return NonMatch(passed.entry, part, part.operator not in EXISTENCE)
@@ -102,21 +100,17 @@ def _matches(entry: RoutingEntry, conversation: Mapping[str, str | int | float],
     return route_conversation((entry,), conversation, assumed).winner is not None
 
 
-def _as_enabled(entry: RoutingEntry) -> RoutingEntry:
-    return replace(entry, rule=replace(entry.rule, enabled=True))
-
-
 def misspellings(
-    entries: Iterable[RoutingEntry], manifests: Manifests, environment: Environment, given: Attributes
+    entries: Iterable[RoutingEntry], manifests: Manifests, environment: Environment, attributes: Attributes
 ) -> Iterator[str]:
-    """Yield what is most likely misspelt: an attribute that no rule asks about, an intent that the bot cannot say."""
+    """Yield likely misspellings: attributes that no rule asks about, intents that the bot does not have."""
     parts = (part for entry in entries for part in entry.rule.conditions if isinstance(part, Condition))
-    known = dict.fromkeys(part.attribute for part in parts)
-    for name in given:
-        if name not in known:
-            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, known))
+    names = dict.fromkeys(part.attribute for part in parts)
+    for name in attributes:
+        if name not in names:
+            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, names))
     intents = dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.intents)
-    intent = given.get(environment.attributes.intent)
+    intent = attributes.get(environment.attributes.intent)
     if intents and isinstance(intent, str) and intent not in intents:
         yield _hinted(f"intent {quote_name(intent)} is in no Intents document", suggest(intent, intents))
 

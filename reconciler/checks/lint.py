@@ -1,7 +1,4 @@
-"""Desired rules, beside the live ones that are not managed -> what is most likely wrong with them, as findings.
-
-Never an error: each of these may be meant. Of the rules of others nothing is said that is not about a rule of ours.
-"""
+"""Desired rules, beside the unmanaged live ones -> findings about what is most likely wrong; none is an error."""
 
 from __future__ import annotations
 
@@ -28,10 +25,8 @@ if TYPE_CHECKING:
 
 LINT_WORK_PER_RULE: Final = 1_500
 """How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
-PLAN_WORK_PER_RULE: Final = 1_000
-"""What reading, comparing and printing one rule costs in a plan, in comparisons."""
-_MIN_RULES: Final = 1_000
-"""For how many rules there is work at the least: short lists are checked to the end."""
+PLAN_WORK_PER_RULE: Final = 1_000  # what reading, comparing and printing one rule costs in a plan, in comparisons
+_MIN_RULES: Final = 1_000  # for how many rules there is work at the least: short lists are checked to the end
 
 
 def lint(
@@ -42,33 +37,27 @@ def lint(
     queues: Mapping[str, str],
     work: int | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the findings about the rules of one environment, by place.
-
-    `unmanaged` are the live rules that stay as they are (none offline), under their live names and without an address.
-    `queues` are the names of queues by id. `work` bounds the search, in comparisons; what is not checked within it is
-    a finding, too.
-    """
+    """Return the findings about the rules of one environment, by place; `queues` are the names by id."""
+    # `unmanaged` are the unmanaged live rules, by their names and without an address. `work` bounds the search, in
+    # comparisons; a finding says what was not checked within it.
     if not desired.rules:
         return ()
     view = LintView(desired, unmanaged, manifests, environment, queues)
     budget = view.space.budget
     work = lint_work(len(view.ordered)) if work is None else work
-    # A fourth is for questions about intents, attributes and ranges, whatever is left of the rest.
+    # A fourth is reserved for questions about intents, attributes and ranges.
     budget.remaining = work - work // 4
-    known = analyze_slices(view.slices)
+    facts = analyze_slices(view.slices)
     budget.remaining = max(0, budget.remaining) + work // 4
-    found = [
-        *check_rules(view, known),
+    findings = [
+        *check_rules(view, facts),
         *check_queues(manifests, environment),
         *check_field_idents(manifests, environment),
+        *_check_within_budget(view, "intents without a rule", check_intents(view, facts)),
+        *_check_within_budget(view, "attributes that nothing writes", check_attributes(view)),
+        *_check_within_budget(view, "ranges of the confidence without a rule", check_confidence(view)),
     ]
-    for what, findings in (
-        ("intents without a rule", check_intents(view, known)),
-        ("attributes that nothing writes", check_attributes(view)),
-        ("ranges of the confidence without a rule", check_confidence(view)),
-    ):
-        found += _check_within_budget(view, what, findings)
-    return tuple(sorted(found, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
+    return tuple(sorted(findings, key=lambda finding: (finding.source or ("", 0, 0), finding.code)))
 
 
 def lint_work(rules: int) -> int:
@@ -77,15 +66,12 @@ def lint_work(rules: int) -> int:
 
 
 def plan_lint_work(rules: int, work: int) -> int:
-    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it.
-
-    `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
-    """
+    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it."""
+    # `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
     return (PLAN_WORK_PER_RULE * max(_MIN_RULES, rules) + work) // 5
 
 
 def _check_within_budget(view: LintView, subject: str, findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield findings as far as the work lasts, and one that says where it did not."""
     try:
         yield from findings
     except UndecidedError:

@@ -1,7 +1,4 @@
-"""Ranges of the confidence between those that rules for an intent take, and what is below all of them.
-
-Ranges of the bot's confidence that no rule for an intent takes, though rules take more and less (CXR208).
-"""
+"""Ranges of the bot's confidence that no rule for an intent takes: gaps between rules, and below all (CXR208)."""
 
 from __future__ import annotations
 
@@ -56,31 +53,28 @@ class GapSearch:
         self._values_by_condition: dict[Condition, ValueSet] = {}
         self._takers: dict[int, tuple[float, list[list[Condition]] | None]] = {}
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
-        self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}
-        """A conversation in each gap that was found, but for its intent."""
-        self.skipped: list[RoutingEntry] = []
-        """Rules that were not looked at, when the bound was reached."""
+        self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
+        self.skipped: list[RoutingEntry] = []  # rules that were not checked when the bound was reached
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
         """Return what a rule asks of the confidence, and besides."""
         names = self.view.attributes
         atoms, besides = self.domain.all, []
-        for one in entry.rule.conditions:
-            if not isinstance(one, Condition) or one.attribute not in (names.intent, names.confidence):
-                besides.append(one)
-            elif one.attribute == names.confidence:
-                part = self._values_by_condition.get(one)
-                if part is None:
-                    part = self._values_by_condition[one] = self.domain.values_for(one)
-                atoms = intersect(atoms, part)
+        for part in entry.rule.conditions:
+            if not isinstance(part, Condition) or part.attribute not in (names.intent, names.confidence):
+                besides.append(part)
+            elif part.attribute == names.confidence:
+                if part not in self._values_by_condition:
+                    self._values_by_condition[part] = self.domain.values_for(part)
+                atoms = intersect(atoms, self._values_by_condition[part])
         return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(besides))
 
     def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
-        """Yield ranges between what rules that ask the same besides take, in which some conversation has no rule."""
+        """Yield ranges between those of rules that ask the same besides, in which some conversation has no rule."""
         self.view.space.budget.spend(len(ranges))
         unions: dict[Conditions, int] = {}
-        for one in ranges:
-            unions[one.other_conditions] = unions.get(one.other_conditions, 0) | one.atoms
+        for interval in ranges:
+            unions[interval.other_conditions] = unions.get(interval.other_conditions, 0) | interval.atoms
         for besides, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
             for first, last in self._atom_runs(hull & ~union & self.confidence_mask):
@@ -103,55 +97,43 @@ class GapSearch:
             yield run[0], run[-1]
 
     def _is_open(self, gap: ConfidenceGap, ranges: Sequence[ConfidenceRange]) -> bool:
-        """Say whether rules that ask something else besides leave a conversation in the gap."""
         self.view.space.budget.spend(len(ranges))
         mask = (1 << gap.last + 1) - (1 << gap.first)
-        near = [one for one in ranges if one.atoms & mask]
-        key = (gap, tuple((one.atoms, one.other_conditions) for one in near))
+        near = [interval for interval in ranges if interval.atoms & mask]
+        key = (gap, tuple((interval.atoms, interval.other_conditions) for interval in near))
         if key not in self._open_by_gap:
             if len(self._open_by_gap) >= _MAX_SEARCHES and near:
                 self.skipped.append(ranges[0].entry)
                 return False
-            found = self._find_conversation(gap, [one.entry for one in near])
-            self._open_by_gap[key] = found is not None
-            if found is not None:
-                self.examples.setdefault(gap, found)
+            example = self._find_conversation(gap, [interval.entry for interval in near])
+            self._open_by_gap[key] = example is not None
+            if example is not None:
+                self.examples.setdefault(gap, example)
         return self._open_by_gap[key]
 
     def _find_conversation(self, gap: ConfidenceGap, near: Sequence[RoutingEntry]) -> dict[str, Scalar] | None:
-        """Return a conversation in the gap that none of the rules takes: one that a last rule for it would get."""
-        intent = self.view.attributes.intent
-        rules = [
-            RoutingEntry(
-                name=str(place),
-                rule=replace(entry.rule, priority=place, conditions=_drop_attribute(entry.rule.conditions, intent)),
-            )
-            for place, entry in enumerate(near)
-        ]
-        asked = (*gap.other_conditions, *self._bound_conditions(gap))
-        probe = RoutingEntry(
-            name="gap",
-            rule=Rule(
-                name="gap",
-                description="",
-                priority=len(rules),
-                enabled=True,
-                conditions=asked,
-                targets=(Target("gap", 1),),
-            ),
-        )
-        budget = self.view.space.budget
-        found = compare_behaviour(rules, [*rules, probe], work=max(0, budget.remaining))
-        budget.spend(found.work)
-        return found.regions[0].example.attributes if found.regions else None
-
-    def _bound_conditions(self, gap: ConfidenceGap) -> Iterator[Condition]:
+        names, budget = self.view.attributes, self.view.space.budget
+        rules = []
+        for place, entry in enumerate(near):
+            conditions = _drop_attribute(entry.rule.conditions, names.intent)
+            rule = replace(entry.rule, priority=place, conditions=conditions)
+            rules.append(RoutingEntry(name=str(place), rule=rule))
         low, over, high, under = self.ends(gap)
-        name = self.view.attributes.confidence
+        conditions = gap.other_conditions
         if low is not None:
-            yield make_condition(name, "greaterThanOrEqual" if over == ">=" else "greaterThan", low)
+            operator = "greaterThanOrEqual" if over == ">=" else "greaterThan"
+            conditions += (make_condition(names.confidence, operator, low),)
         if high is not None:
-            yield make_condition(name, "lessThanOrEqual" if under == "<=" else "lessThan", high)
+            operator = "lessThanOrEqual" if under == "<=" else "lessThan"
+            conditions += (make_condition(names.confidence, operator, high),)
+        target, priority = Target("gap", 1), len(rules)
+        rule = Rule(
+            name="gap", description="", priority=priority, enabled=True, conditions=conditions, targets=(target,)
+        )
+        probe = RoutingEntry(name="gap", rule=rule)
+        result = compare_behaviour(rules, [*rules, probe], work=max(0, budget.remaining))
+        budget.spend(result.work)
+        return result.regions[0].example.attributes if result.regions else None
 
     def ends(self, gap: ConfidenceGap) -> tuple[float | None, str, float | None, str]:
         """Return a gap's lowest and highest confidence, None where there is no end, each with its operator."""
@@ -160,11 +142,11 @@ class GapSearch:
         return low, ">=" if at_low else ">", high, "<=" if at_high else "<"
 
     def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
-        """Return a confidence below all that rules for the intent ask, where only the default takes it.
-
-        Attributes but for the intent and the confidence are taken to be missing.
-        """
-        lowest = min((one.atoms & -one.atoms for one in ranges if not one.other_conditions and one.atoms), default=0)
+        """Return a confidence below all that rules for the intent ask, where only the default takes it."""
+        # Attributes other than the intent and the confidence are missing.
+        lowest = min(
+            (part.atoms & -part.atoms for part in ranges if not part.other_conditions and part.atoms), default=0
+        )
         below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
             return None
@@ -178,35 +160,28 @@ class GapSearch:
         self.view.space.budget.spend(len(ranges) + len(takers))
         names = self.view.attributes
         conversation: dict[str, str | int | float] = {names.intent: intent, names.confidence: confidence}
-        special = (one.entry.rule.conditions for one in ranges if one.other_conditions)
-        taken = any(_all_hold(rule, conversation) for rule in chain(special, takers))
-        return None if taken else confidence
+        special = (interval.entry.rule.conditions for interval in ranges if interval.other_conditions)
+        return None if any(_all_hold(rule, conversation) for rule in chain(special, takers)) else confidence
 
     def _intent_conditions(self, confidence: float) -> list[list[Condition]] | None:
-        """Return what rules that name no intent, and take this confidence, ask of the intent all the same.
-
-        None: one of them takes every intent.
-        """
+        """Return what general rules that take this confidence ask of the intent; None: one takes every intent."""
         self.view.space.budget.spend(len(self.view.general_rules))
         names = self.view.attributes
-        found: list[list[Condition]] = []
+        results: list[list[Condition]] = []
         for entry in self.view.general_rules:
             if _all_hold(_drop_attribute(entry.rule.conditions, names.intent), {names.confidence: confidence}):
-                asked = [one for one in entry.rule.conditions if isinstance(one, Condition)]
-                of_intent = [one for one in asked if one.attribute == names.intent and one.operator != "exists"]
-                if not of_intent:
+                parts = [part for part in entry.rule.conditions if isinstance(part, Condition)]
+                results.append([part for part in parts if part.attribute == names.intent and part.operator != "exists"])
+                if not results[-1]:
                     return None
-                found.append(of_intent)
-        return found
+        return results
 
 
 def _all_hold(conditions: Iterable[Condition | Opaque], conversation: Mapping[str, str | int | float]) -> bool:
-    """Say whether all conditions hold; one that is not understood is taken not to."""
-    return all(isinstance(one, Condition) and holds(one, conversation) for one in conditions)
+    return all(isinstance(part, Condition) and holds(part, conversation) for part in conditions)
 
 
 def _can_be_confidence(domain: Domain, atom: int) -> bool:
-    """Say whether numbers of an atom can be a confidence: from 0 to 1."""
     low, high, named = domain.interval(atom)
     if named:
         return low is not None and 0 <= low <= 1
@@ -214,7 +189,7 @@ def _can_be_confidence(domain: Domain, atom: int) -> bool:
 
 
 def _drop_attribute(conditions: Conditions, attribute: str) -> Conditions:
-    return tuple(one for one in conditions if not isinstance(one, Condition) or one.attribute != attribute)
+    return tuple(part for part in conditions if not isinstance(part, Condition) or part.attribute != attribute)
 
 
 def check_confidence(view: LintView) -> Iterator[Finding]:
@@ -227,12 +202,12 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
     below: dict[str, float] = {}
     for intent, entries in view.rules_by_intent.items():
         if any(entry.address for entry in entries):
-            asked = [search.range_of(entry) for entry in entries]
-            for gap in search.find_gaps(asked) if len(asked) > 1 else ():
+            ranges = [search.range_of(entry) for entry in entries]
+            for gap in search.find_gaps(ranges) if len(ranges) > 1 else ():
                 gaps.setdefault(gap, []).append(intent)
-            unsure = search.find_unrouted_confidence(intent, asked)
-            if unsure is not None:
-                below[intent] = unsure
+            confidence = search.find_unrouted_confidence(intent, ranges)
+            if confidence is not None:
+                below[intent] = confidence
     yield from (_gap_finding(view, search, gap, intents) for gap, intents in gaps.items())
     if search.skipped:
         message = "the rules have too many different ranges of confidence to look for gaps in all of them"
@@ -242,29 +217,26 @@ def check_confidence(view: LintView) -> Iterator[Finding]:
 
 
 def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents: Sequence[str]) -> Finding:
-    """Say a gap, for all intents that have it."""
     first = intents[0]
     low, over, high, under = search.ends(gap)
     where = f"of exactly {quote(low)}" if low == high else range_phrase(low, over, high, under)
-    besides = "".join(f", {condition_phrase(one, view.labels)}" for one in gap.other_conditions)
+    besides = "".join(f", {condition_phrase(part, view.labels)}" for part in gap.other_conditions)
     message = (
         f"no rule for {list_names(intents, 'or')} takes a confidence {where}{besides}, though rules take"
         f" more and less: {view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
     )
-    ours = _managed_rule(view, first)
     hint = "let one range begin where the other ends, if that is not meant"
-    found = view.finding("CXR208", "warning", message, ours, hint)
-    return found if len(intents) == 1 else replace(found, address=None)
+    finding = view.finding("CXR208", "warning", message, _managed_rule(view, first), hint)
+    return finding if len(intents) == 1 else replace(finding, address=None)
 
 
 def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Finding:
-    """Say, merely to be known, that nothing takes callers of whose intent the bot is not sure."""
-    first, unsure = next(iter(below.items()))
-    example = {view.attributes.intent: first, view.attributes.confidence: unsure}
+    first, confidence = next(iter(below.items()))
+    example = {view.attributes.intent: first, view.attributes.confidence: confidence}
+    verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
     message = (
-        f"{pluralize(len(below), 'intent')} {'goes' if len(below) == 1 else 'go'} to the tenant's default where the bot"
-        f" is less sure than {'its' if len(below) == 1 else 'their'} rules ask: {list_names(below)};"
-        f" for example {conversation_phrase(example, view.labels)}"
+        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default where the bot is less sure than {their}"
+        f" rules ask: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
     )
     return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")
 

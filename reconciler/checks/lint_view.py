@@ -30,10 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _NAMING_OPERATORS: Final = frozenset({"equals", "in", "contains", "startsWith", "endsWith"})
-MAX_LISTED_VALUES: Final = 8
-"""How many values one sentence lists."""
-_MAX_LISTED_RULES: Final = 3
-"""How many rules one sentence lists: their names are longer."""
+MAX_LISTED_VALUES: Final = 8  # how many values one sentence lists
+_MAX_LISTED_RULES: Final = 3  # how many rules one sentence lists: their names are longer
 
 
 class LintView:
@@ -56,8 +54,7 @@ class LintView:
             intent: loaded.source_of("intents", place)
             for loaded in manifests.intents
             for place, intent in enumerate(loaded.document.intents)
-        }
-        """What the bot can say, and where that stands."""
+        }  # what the bot can say, and where that stands
         below = environment.context.below
         self.fallback: Final = below.intent if below else None
         self.ordered: Final = order_entries((*desired_entries(desired), *unmanaged), self.evaluation)
@@ -90,11 +87,11 @@ class LintView:
         intent = self.attributes.intent
         never = {id(entry) for entry in self.slices.never_matching}
         for entry in self.ordered:
-            asked = [one for one in entry.rule.conditions if isinstance(one, Condition) and one.attribute == intent]
-            if not any(one.operator in _NAMING_OPERATORS and one.value != "" for one in asked):
+            parts = [part for part in entry.rule.conditions if isinstance(part, Condition) and part.attribute == intent]
+            if not any(part.operator in _NAMING_OPERATORS and part.value != "" for part in parts):
                 general.append(entry)
             elif id(entry) not in never:
-                for text in self._named_intents(asked):
+                for text in self._named_intents(parts):
                     self.space.budget.spend()
                     naming.setdefault(text, []).append(entry)
         return naming, general
@@ -105,11 +102,11 @@ class LintView:
                 yield conditions[0].value
             return
         domain = self.space.domain(self.space.domain_index[self.attributes.intent])
-        part = domain.all
-        for one in conditions:
-            part = intersect(part, domain.values_for(one))
+        values = domain.all
+        for condition in conditions:
+            values = intersect(values, domain.values_for(condition))
         first = REST.bit_length()
-        yield from (domain.texts[atom - first] for atom in bits(part[0] & domain.text_mask & ~REST))
+        yield from (domain.texts[atom - first] for atom in bits(values[0] & domain.text_mask & ~REST))
 
     def find_winner(self, conversation: Mapping[str, Scalar]) -> RoutingEntry | None:
         """Return the rule that takes a conversation whose intent is known; None: the default routing."""
@@ -120,10 +117,10 @@ class LintView:
 
     def names_one_intent(self, entry: RoutingEntry) -> bool:
         """Say whether a rule asks for one intent, and for nothing else but the confidence."""
-        others = [one for one in entry.rule.conditions if not self._is_about_confidence(one)]
-        if len(others) != 1 or not isinstance(others[0], Condition) or others[0].attribute != self.attributes.intent:
+        parts = [part for part in entry.rule.conditions if not self._is_about_confidence(part)]
+        if len(parts) != 1 or not isinstance(parts[0], Condition) or parts[0].attribute != self.attributes.intent:
             return False
-        operator, value = others[0].operator, others[0].value
+        operator, value = parts[0].operator, parts[0].value
         return operator == "equals" or (operator == "in" and isinstance(value, tuple) and len(value) == 1)
 
     def catches_all(self, entry: RoutingEntry) -> bool:
@@ -134,22 +131,24 @@ class LintView:
         return isinstance(condition, Condition) and condition.attribute == self.attributes.confidence
 
     def example_phrase(self, conversation: Mapping[str, Scalar]) -> str:
-        """Say a conversation and where it goes."""
-        taker = self.find_winner(conversation)
-        said = conversation_phrase(conversation, self.labels)
-        if taker is None:
-            return f"{said} goes to the tenant's default"
-        return f"{said} goes to {self.destination_phrase(taker)} by {rule_name(taker)}"
+        """Return a conversation and its destination in words."""
+        winner, phrase = self.find_winner(conversation), conversation_phrase(conversation, self.labels)
+        if winner is None:
+            return f"{phrase} goes to the tenant's default"
+        return f"{phrase} goes to {self.destination_phrase(winner)} by {rule_name(winner)}"
 
     def destination_phrase(self, entry: RoutingEntry) -> str:
         """Say where a rule sends conversations."""
         return queues_phrase(entry.rule.targets, self.queues)
 
     def known_types_phrase(self, conditions: Iterable[Condition | Opaque] | None = None) -> str:
-        """Say on which known types a statement rests, if on any; `conditions` are all that it is about, if not all."""
-        asked = None if conditions is None else {one.attribute for one in conditions if isinstance(one, Condition)}
-        known = {name: self.types[name] for name in self.space.narrowed_attributes if asked is None or name in asked}
-        return f" ({types_phrase(known, self.labels)})" if known else ""
+        """Return the known types on which a statement about the conditions rests; None: about all conditions."""
+        names = list(self.space.narrowed_attributes)
+        if conditions is not None:
+            attributes = {part.attribute for part in conditions if isinstance(part, Condition)}
+            names = [name for name in names if name in attributes]
+        types = {name: self.types[name] for name in names}
+        return f" ({types_phrase(types, self.labels)})" if types else ""
 
     def finding(self, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:
         """Return a finding about one rule of ours."""
@@ -158,38 +157,32 @@ class LintView:
         )
 
     def finding_at(self, base: Finding, entry: RoutingEntry, named_value: str) -> Finding:
-        """Return a finding with the place of a value of a rule, where it stands as such: an attribute, an intent."""
-        loaded, place = self._manifest_position(entry)
-        path = _path_of_value(loaded.document, place, named_value) if loaded else None
-        if loaded is None or path is None:
-            return base
-        return loaded.finding(
-            base.code, base.message, *path, severity=base.severity, hint=base.hint, address=base.address
-        )
-
-    def _manifest_position(self, entry: RoutingEntry) -> tuple[LoadedDocument[RuleSet] | None, int]:
-        """Find a rule in its manifest."""
+        """Return a finding with the place of a value of a rule, an attribute or an intent, where it stands as such."""
         if not self._positions:
             for loaded in self._rulesets:
                 for place in range(len(loaded.document.rules)):
                     self._positions[loaded.source_of("rules", place)] = loaded, place
-        return self._positions.get(entry.source, (None, 0)) if entry.source else (None, 0)
+        if entry.source not in self._positions:
+            return base
+        loaded, place = self._positions[entry.source]
+        path = _path_of_value(loaded.document, place, named_value)
+        if path is None:
+            return base
+        severity, hint, address = base.severity, base.hint, base.address
+        return loaded.finding(base.code, base.message, *path, severity=severity, hint=hint, address=address)
 
 
 def _path_of_value(document: RuleSet, index: int, named_value: str) -> tuple[str | int, ...] | None:
     rule = document.rules[index]
     if rule.intent == named_value:
         return ("rules", index, "intent")
-    for at, intent in enumerate(rule.intents or ()):
-        if intent == named_value:
-            return ("rules", index, "intents", at)
-    for at, one in enumerate(rule.when):
-        if one.attribute == named_value:
+    if named_value in (rule.intents or ()):
+        return ("rules", index, "intents", list(rule.intents or ()).index(named_value))
+    for at, condition in enumerate(rule.when):
+        if condition.attribute == named_value:
             return ("rules", index, "when", at, "attribute")
-        if one.value == named_value:
-            return ("rules", index, "when", at, one.operator)
-        if isinstance(one.value, tuple) and named_value in one.value:
-            return ("rules", index, "when", at, one.operator, one.value.index(named_value))
+        if condition.value == named_value:
+            return ("rules", index, "when", at, condition.operator)
     return None
 
 
@@ -214,6 +207,5 @@ def list_items(
     """List things: `a`, `a and b`, `a, b, c and 4 more`."""
     if len(items) > limit:
         return join_first(items, limit, format_item)
-    shown = [format_item(one) for one in items]
-    *first, last = shown
+    *first, last = map(format_item, items)
     return f"{', '.join(first)} {conjunction} {last}" if first else last

@@ -39,8 +39,7 @@ class RouteTestResult:
 
     environment: str
     document: str
-    number: int
-    """Which test of its document it is, from 1."""
+    number: int  # which test of its document it is, from 1
     source: Source
     conversation: Conversation
     """The conversation, by the API's names of attributes; empty where the test cannot be read."""
@@ -72,11 +71,9 @@ def run_route_tests_live(
     catalogue: QueueResolver,
     entries: Sequence[RoutingEntry],
 ) -> tuple[RouteTestResult, ...]:
-    """Try every test on all live rules, whose queues are those of `catalogue`.
-
-    A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
-    take conversations by such a condition is in the way of the manifests, which drift reports.
-    """
+    """Try every test on all live rules, whose queues are those of `catalogue`."""
+    # A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
+    # take conversations by such a condition is in the way of the manifests, which drift reports.
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     return _run_all(documents, _RouteTestRunner(environment, catalogue, entries, assumed))
@@ -105,58 +102,52 @@ class _RouteTestRunner:
         self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
 
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
-        """Try the test at one place of its document."""
         self._budget = self._budgets.setdefault(loaded.file, TextBudget())
-        given: Conversation = {}
-        found, failure = None, None
+        conversation: Conversation = {}
+        winner, failure = None, None
         test = loaded.document.tests[index]
         try:
-            given, expected = self._read_test(test)
-            found = self._rules.find_winner(given, self._assumed)
-            goes = None if found is None else destination_of(found.rule.targets)
-            if goes != expected:
-                message = f"expected {self._destination_phrase(expected)}, but {self._route_phrase(found, goes)}"
-                failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, goes))
-        except _InvalidTestError as wrong:
-            failure = loaded.finding(wrong.code, str(wrong), "tests", index, hint=wrong.hint)
-        except OpaqueConditionError as unknown:
-            message = f"nobody can say where this goes: a rule asks something that is not understood, {unknown}"
+            conversation, expected = self._read_test(test)
+            winner = self._rules.find_winner(conversation, self._assumed)
+            actual = None if winner is None else destination_of(winner.rule.targets)
+            if actual != expected:
+                message = f"expected {self._destination_phrase(expected)}, but {self._route_phrase(winner, actual)}"
+                failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
+        except _InvalidTestError as error:
+            failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)
+        except OpaqueConditionError as error:
+            message = f"nobody can say where this goes: a rule asks something that is not understood, {error}"
             failure = loaded.finding("CXR220", message, "tests", index)
-        source = loaded.source_of("tests", index)
         return RouteTestResult(
             environment=self.environment.name,
             document=loaded.document.name,
             number=index + 1,
-            source=source,
-            conversation=given,
-            winner=found,
+            source=loaded.source_of("tests", index),
+            conversation=conversation,
+            winner=winner,
             failure=failure,
         )
 
     def _read_test(self, test: RouteTest) -> tuple[Conversation, Destination]:
-        """Return the conversation and where it must go, variables filled in. Raises _InvalidTestError."""
-        names, given = self.environment.attributes, test.given
-        confidence = self._require_kind(given.confidence, SHARE, "confidence")
-        attributes: dict[str, Json] = {names.intent: self._fill_variables(given.intent), names.confidence: confidence}
-        for written, said in given.attributes.items():
-            name = str(self._fill_variables(written))
+        """Return the conversation and its expected destination, variables filled in. Raises _InvalidTestError."""
+        names, fill = self.environment.attributes, self._fill_variables
+        confidence = self._require_kind(test.given.confidence, SHARE, "confidence")
+        attributes: dict[str, Json] = {names.intent: fill(test.given.intent), names.confidence: confidence}
+        for raw_name, value in test.given.attributes.items():
+            name = str(fill(raw_name))
             if attributes.get(name) is not None:
                 raise _InvalidTestError("CXR104", f'the conversation says "{name}" twice')
-            attributes[name] = self._fill_variables(said)
+            attributes[name] = fill(value)
         conversation = convert_endpoint_values(self._types, canonical_attributes(attributes))
         if test.expect.default:
             return conversation, None
-        weights = {
-            name: self._require_kind(weight, WEIGHT, "split") for name, weight in _expected_weights(test).items()
-        }
-        targets = [self._resolve_target(name, weight) for name, weight in weights.items()]
-        return conversation, destination_of(targets)
-
-    def _resolve_target(self, queue_reference: str, weight: float) -> Target:
+        expected = _expected_weights(test).items()
+        weights = [(name, self._require_kind(weight, WEIGHT, "split")) for name, weight in expected]
         try:
-            return Target(self.catalogue.resolve(str(self._fill_variables(queue_reference))).id, weight)
+            targets = [Target(self.catalogue.resolve(str(fill(name))).id, weight) for name, weight in weights]
         except QueueError as error:
             raise _InvalidTestError(error.code, str(error), error.hint) from None
+        return conversation, destination_of(targets)
 
     def _require_kind(self, raw_value: Json, kind: FieldType, name: str) -> Json:
         """Return the value of a field that is not text, or of the variable that stands there."""
@@ -190,14 +181,11 @@ class _RouteTestRunner:
         return f"goes to {self._destination_phrase(actual)} by rule {rule}{where}"
 
     def _destination_phrase(self, destination: Destination) -> str:
-        """Say a destination: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
+        """Return a destination in words: `"Fraud"`, or `80 % "Cards" and 20 % "General"`."""
         if destination is None:
             return "the tenant's default routing"
-        return split_phrase(destination, self._queue_phrase, " and ")
-
-    def _queue_phrase(self, queue_id: str) -> str:
-        queue = self.catalogue.queues_by_id.get(queue_id)
-        return quote(queue.name if queue else queue_id)
+        names = {queue_id: queue.name for queue_id, queue in self.catalogue.queues_by_id.items()}
+        return split_phrase(destination, lambda queue_id: quote(names.get(queue_id, queue_id)), " and ")
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
         """Say why one queue may count as two: the test has its live name, and the manifests name it by id."""
@@ -217,14 +205,10 @@ class Checked:
     environment: Environment
     findings: tuple[Finding, ...]
     tried: tuple[RouteTestResult, ...]
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
-    desired: DesiredState | None
-    """The rules; None where they are wrong."""
-    queues: Mapping[str, str]
-    """Queues that the rules name, by id: offline their names are taken to be known."""
-    rules: Literal["manifests", "live"] = "manifests"
-    """The rules that the tests were tried on."""
+    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
+    desired: DesiredState | None  # the rules; None where they are wrong
+    queues: Mapping[str, str]  # queues that the rules name, by id: offline their names are taken to be known
+    rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were tried on
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
@@ -48,28 +48,22 @@ class ExportedManifests:
 
 
 def export_rules(rules: Sequence[LiveRule], tenant: TenantSnapshot, reserved: Collection[str]) -> ExportedManifests:
-    """Return the manifests of some live rules: managed ones by their RuleSets, others by where they send most.
-
-    `reserved` are names that RuleSets have already, or rules of ours had.
-    """
-    ordered = sorted(rules, key=lambda one: (one.rule.priority, one.rule.name, one.id))
-    queues = QueueNames(tenant.resolver, tenant.queues, (queue for one in ordered for queue in _queue_ids(one)))
-    naming = RuleNameAllocator(tenant.rules, (one.rule.name for one in tenant.desired.rules.values()))
-    composing = RuleSetBuilder(tenant.environment, queues, naming)
-    groups = [
-        composing.build_ruleset(name, title, found) for name, title, found in _group_rules(ordered, queues, {*reserved})
-    ]
-    filled = sorted((group for group in groups if group.rules), key=lambda group: group.name)
-    return ExportedManifests(tuple(filled), queues.added_aliases, tuple(composing.skipped))
+    """Return the manifests of some live rules: managed ones by their RuleSets, others by where they send most."""
+    # `reserved` are the names of existing RuleSets, and of earlier RuleSets of this owner.
+    ordered = sorted(rules, key=lambda live: (live.rule.priority, live.rule.name, live.id))
+    queues = QueueNames(tenant.resolver, tenant.queues, (queue for live in ordered for queue in _queue_ids(live)))
+    names = RuleNameAllocator(tenant.rules, (desired.rule.name for desired in tenant.desired.rules.values()))
+    builder = RuleSetBuilder(tenant.environment, queues, names)
+    groups = [builder.build_ruleset(*group) for group in _group_rules(ordered, queues, {*reserved})]
+    rulesets = sorted((group for group in groups if group.rules), key=lambda group: group.name)
+    return ExportedManifests(tuple(rulesets), queues.added_aliases, tuple(builder.skipped))
 
 
 def compute_export_impact(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> BehaviourChange:
-    """Return who would go elsewhere once the exported rules are live as the manifests now say, beside all others."""
-    said = {one.live.id: merged.rules[one.address].rule for one in exported.rules}
+    """Return the conversations that go elsewhere once the exported rules are live as the manifests define them."""
+    rules = {rule.live.id: merged.rules[rule.address].rule for rule in exported.rules}
     before = tuple(RoutingEntry(name=live.rule.name, rule=live.rule, id=live.id) for live in tenant.rules)
-    after = tuple(
-        RoutingEntry(name=live.rule.name, rule=said.get(live.id, live.rule), id=live.id) for live in tenant.rules
-    )
+    after = tuple(replace(entry, rule=rules.get(entry.id, entry.rule)) for entry in before)
     return compare_behaviour(before, after, tenant.desired.evaluation)
 
 
@@ -77,23 +71,23 @@ def _group_rules(
     rules: Sequence[LiveRule], queues: QueueNames, reserved: set[str]
 ) -> Iterator[tuple[str, str, Sequence[LiveRule]]]:
     """Yield each RuleSet's name, its title and its rules."""
-    ours: dict[str, list[LiveRule]] = defaultdict(list)
+    by_ruleset: dict[str, list[LiveRule]] = defaultdict(list)
     by_queue: dict[str, list[LiveRule]] = defaultdict(list)
     for live in rules:
         if live.marker is not None:
-            ours[live.marker.address.ruleset].append(live)
+            by_ruleset[live.marker.address.ruleset].append(live)
         else:
             by_queue[next(iter(_queue_ids(live)), "")].append(live)
-    for name, found in ours.items():
-        yield name, "Rules of ours that were in no manifest.", found
-    reserved |= {*ours}
-    for queue, found in by_queue.items():
+    for name, group in by_ruleset.items():
+        yield name, "Rules of ours that were in no manifest.", group
+    reserved |= {*by_ruleset}
+    for queue, group in by_queue.items():
         name = find_free_name(slugify(queues.live_name(queue)) or "rules", reserved)
         reserved.add(name)
-        yield name, f"Conversations for {sanitize(queues.live_name(queue))}.", found
+        yield name, f"Conversations for {sanitize(queues.live_name(queue))}.", group
 
 
 def _queue_ids(live: LiveRule) -> list[str]:
-    """Return the ids of a rule's queues, the one that gets most first."""
-    targets = [one for one in live.rule.targets if isinstance(one, Target)]
-    return [one.queue_id for one in sorted(targets, key=lambda one: -one.weight)]
+    """Return the ids of a rule's queues, the heaviest first."""
+    targets = [target for target in live.rule.targets if isinstance(target, Target)]
+    return [target.queue_id for target in sorted(targets, key=lambda target: -target.weight)]

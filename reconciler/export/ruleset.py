@@ -74,62 +74,49 @@ class RuleSetBuilder:
     def build_ruleset(self, name: str, title: str, rules: Iterable[LiveRule]) -> ExportedRuleSet:
         """Return the RuleSet of these rules, first-evaluated first."""
         keys: set[str] = set()
-        written = []
-        for live in sorted(rules, key=self._rank):
+        exported = []
+        sign = 1 if self.environment.api.evaluation == "lowest-first" else -1
+        for live in sorted(rules, key=lambda live: (sign * live.rule.priority, live.rule.name, live.id)):
             try:
-                written.append(self._export_rule(live, name, keys))
+                exported.append(self._export_rule(live, name, keys))
             except NotRepresentableError as error:
                 self.skipped.append(SkippedRule(live, str(error)))
-        defaults = _find_defaults([one.fields for one in written])
-        return ExportedRuleSet(
-            name,
-            title,
-            defaults,
-            tuple(replace(one, fields=_without_defaults(one.fields, defaults)) for one in written),
-        )
-
-    def _rank(self, live: LiveRule) -> tuple[float, str, str]:
-        sign = 1 if self.environment.api.evaluation == "lowest-first" else -1
-        return sign * live.rule.priority, live.rule.name, live.id
+        defaults = _find_defaults([rule.fields for rule in exported])
+        exported = [replace(rule, fields=_without_defaults(rule.fields, defaults)) for rule in exported]
+        return ExportedRuleSet(name, title, defaults, tuple(exported))
 
     def _export_rule(self, live: LiveRule, ruleset: str, keys: set[str]) -> ExportedRule:
-        """Return one rule, every field that has no default of its own written. Raises NotRepresentableError."""
         live = replace(live, rule=replace(live.rule, description=normalize_line_ends(live.rule.description)))
-        fields = condition_fields(live.rule, self.environment.attributes) | target_fields(live.rule, self.queues)
-        fields |= {"priority": integer_priority(live.rule.priority), "enabled": live.rule.enabled}
-        said = {"key": "x", "name": manifest_name(live.rule), "description": escape_text(live.rule.description)}
-        proven = self._expander(fields | said)
-        if _expand_rule(proven) != live.rule:
+        rule = live.rule
+        fields = condition_fields(rule, self.environment.attributes) | target_fields(rule, self.queues)
+        fields |= {"priority": integer_priority(rule.priority), "enabled": rule.enabled}
+        texts = {"key": "x", "name": manifest_name(rule), "description": escape_text(rule.description)}
+        if _expand_rule(self._expander(fields | texts)) != rule:
             raise NotRepresentableError("written in a manifest it would be another rule")
-        if parse_marker(format_description(live.rule, _ANY_MARKER))[0] != live.rule.description:
+        if parse_marker(format_description(rule, _ANY_MARKER))[0] != rule.description:
             raise NotRepresentableError(
                 "its description ends in what would be lost before the line that says who manages it"
             )
         key, default = self._choose_key(live, fields, keys)
-        draft, address = self._expander(fields | {"key": key}), Address(ruleset, key)
-        name, notes, adopt = self._choose_name(live, draft, address)
-        bare = _expand_rule(draft)
+        expander, address = self._expander(fields | {"key": key}), Address(ruleset, key)
+        name, notes, adopt = self._choose_name(live, expander, address)
+        bare_rule = _expand_rule(expander)
         keys.add(key)
         fields |= {} if key == default else {"key": key}
-        fields |= {} if name == bare.name else {"name": escape_text(name)}
-        fields |= (
-            {} if live.rule.description == bare.description else {"description": escape_text(live.rule.description)}
-        )
-        return ExportedRule(
-            live=live, address=address, fields=fields | adopt, rule=replace(live.rule, name=name), notes=tuple(notes)
-        )
+        fields |= {} if name == bare_rule.name else {"name": escape_text(name)}
+        fields |= {} if rule.description == bare_rule.description else {"description": texts["description"]}
+        rule = replace(rule, name=name)
+        return ExportedRule(live=live, address=address, fields=fields | adopt, rule=rule, notes=tuple(notes))
 
     def _expander(self, fields: Fields) -> RuleExpander:
         try:
             entry = rule_entry(fields)
         except ValueError as error:
-            raise NotRepresentableError(
-                f"its {_FIELD_LABELS.get(str(error), str(error))} cannot be written in a manifest"
-            ) from None
+            label = _FIELD_LABELS.get(str(error), str(error))
+            raise NotRepresentableError(f"its {label} cannot be written in a manifest") from None
         return RuleExpander(self.environment, self.queues.used_queues.__getitem__, RuleSet(name="x", rules=()), entry)
 
     def _choose_key(self, live: LiveRule, fields: Fields, keys: set[str]) -> tuple[str, str]:
-        """Return the rule's key, and the one that it would have by default, which may be none."""
         try:
             default = self._expander(fields).key()
         except InvalidRuleError:
@@ -142,17 +129,17 @@ class RuleSetBuilder:
         return find_free_name(readable, keys), default
 
     def _choose_name(self, live: LiveRule, expander: RuleExpander, address: Address) -> tuple[str, list[str], Fields]:
-        """Return the name, what is to be said of the rule, and how the rule is adopted where it is not ours yet."""
+        """Return the name, notes for a reader, and the fields that adopt a rule that is not managed."""
         if live.marker is not None:
             return live.rule.name, [], {}
         mark = find_foreign_marker(live.rule.description)
-        told = [f"Another tool seems to manage it: {mark}. Take it out there first, or out of here."] if mark else []
+        notes = [f"Another tool seems to manage it: {mark}. Take it out there first, or out of here."] if mark else []
         count = self.names.count_namesakes(live)
         if count == 1:
-            return live.rule.name, told, {"adopt": escape_text(live.rule.name)}
+            return live.rule.name, notes, {"adopt": escape_text(live.rule.name)}
         preferred = [expander.name()] if len(expander.intents()) == 1 else []
         name = self.names.allocate_name(live, preferred, address)
-        return name, [f'{count:,} live rules are named "{live.rule.name}"', *told], {"adopt": {"id": live.id}}
+        return name, [f'{count:,} live rules are named "{live.rule.name}"', *notes], {"adopt": {"id": live.id}}
 
 
 _ANY_MARKER: Final = Marker("x", Address("x", "x"), "00000000")
@@ -161,7 +148,6 @@ _FIELD_LABELS: Final = {"minConfidence": "confidence", "belowConfidence": "confi
 
 
 def _expand_rule(expander: RuleExpander) -> Rule:
-    """Return what a draft means. Raises NotRepresentableError."""
     try:
         return expander.rule()
     except InvalidRuleError as error:
@@ -184,13 +170,10 @@ def integer_priority(priority: float) -> int:
 
 def _find_defaults(rules: Sequence[Fields]) -> Fields:
     """Return the values that more than half of the rules share, of at least two."""
-    found = {"priority": _most_common([one["priority"] for one in rules])}
-    found["minConfidence"] = _most_common([one.get("minConfidence") for one in rules if _has_intents(one)])
-    return {
-        name: value
-        for name, value in found.items()
-        if value is not None and not (name == "priority" and value == _DEFAULT_PRIORITY)
-    }
+    priority = _most_common([fields["priority"] for fields in rules])
+    defaults = {"priority": None if priority == _DEFAULT_PRIORITY else priority}
+    defaults["minConfidence"] = _most_common([fields.get("minConfidence") for fields in rules if _has_intents(fields)])
+    return {name: value for name, value in defaults.items() if value is not None}
 
 
 def _most_common(values: Sequence[float | None]) -> float | None:
@@ -206,14 +189,13 @@ def _has_intents(fields: Fields) -> bool:
 
 
 def _without_defaults(fields: Fields, defaults: Fields) -> Fields:
-    """Return a rule's fields without what its RuleSet says already."""
-    kept = dict(fields)
-    if kept["priority"] == defaults.get("priority", _DEFAULT_PRIORITY):
-        del kept["priority"]
-    if kept["enabled"]:
-        del kept["enabled"]
-    if "minConfidence" in defaults and _has_intents(kept):
-        kept.setdefault("minConfidence", None)
-        if kept["minConfidence"] == defaults["minConfidence"]:
-            del kept["minConfidence"]
-    return {name: kept[name] for name in FIELD_ORDER if name in kept}
+    own_fields = dict(fields)
+    if own_fields["priority"] == defaults.get("priority", _DEFAULT_PRIORITY):
+        del own_fields["priority"]
+    if own_fields["enabled"]:
+        del own_fields["enabled"]
+    if "minConfidence" in defaults and _has_intents(own_fields):
+        own_fields.setdefault("minConfidence", None)
+        if own_fields["minConfidence"] == defaults["minConfidence"]:
+            del own_fields["minConfidence"]
+    return {name: own_fields[name] for name in FIELD_ORDER if name in own_fields}

@@ -29,70 +29,63 @@ class ExportSelection:
 def select_rules(
     candidates: Iterable[LiveRule], by_owner: LiveRulesByOwner, desired: DesiredState, rulesets: Mapping[str, str]
 ) -> ExportSelection:
-    """Part the rules that were asked for; `rulesets` are the names of all RuleSets there are, and their files."""
-    parting = _RuleSelector(by_owner, desired, rulesets)
+    """Sort the candidates; `rulesets` are the names of all existing RuleSets, and their files."""
+    selector = _RuleSelector(by_owner, desired, rulesets)
     rules: list[LiveRule] = []
-    left_out: list[SkippedRule] = []
-    there: list[SkippedRule] = []
+    skipped: list[SkippedRule] = []
+    already_in_manifests: list[SkippedRule] = []
     for live in candidates:
-        if known := parting.manifest_location(live):
-            there.append(SkippedRule(live, known))
-        elif hindered := parting.exclusion_reason(live):
-            left_out.append(SkippedRule(live, hindered))
+        if location := selector.manifest_location(live):
+            already_in_manifests.append(SkippedRule(live, location))
+        elif reason := selector.exclusion_reason(live):
+            skipped.append(SkippedRule(live, reason))
         else:
             rules.append(live)
-    return ExportSelection(tuple(rules), tuple(left_out), tuple(there))
+    return ExportSelection(tuple(rules), tuple(skipped), tuple(already_in_manifests))
 
 
 def match_rules(rules: Iterable[LiveRule], selector: str, owner: str) -> Iterator[LiveRule]:
-    """Yield the rules that a person means by a live name, an id, an address of ours, or a pattern of addresses."""
+    """Yield the rules that a live name, an id, an address of this owner, or a pattern of addresses means."""
     for live in rules:
-        ours = live.marker is not None and live.marker.owner == owner
-        if selector in (live.rule.name, live.id) or (
-            ours and live.marker and is_selected(live.marker.address, [selector])
-        ):
+        address = live.marker.address if live.marker is not None and live.marker.owner == owner else None
+        if selector in (live.rule.name, live.id) or (address and is_selected(address, [selector])):
             yield live
 
 
 class _RuleSelector:
-    """What there is beside the live rules."""
-
     def __init__(self, by_owner: LiveRulesByOwner, desired: DesiredState, rulesets: Mapping[str, str]) -> None:
         self.by_owner, self.desired, self.rulesets = by_owner, desired, rulesets
         self._managed = {live.id: address for address, live in by_owner.managed.items()}
         self._removable_ids = {live.id for live in (*by_owner.duplicates, *by_owner.temporary_copies)}
         self._edited_copy_ids = {live.id for live in by_owner.edited_copies}
-        self._names = {one.rule.name: one for one in desired.rules.values()}
-        self._adopting = {
-            one.adopt if isinstance(one.adopt, str) else ("id", one.adopt.id): one
-            for one in desired.rules.values()
-            if one.adopt is not None
-        }
+        rules = desired.rules.values()
+        self._names = {rule.rule.name: rule for rule in rules}
+        adopting = ((rule.adopt, rule) for rule in rules if rule.adopt is not None)
+        self._adopting = {adopt if isinstance(adopt, str) else ("id", adopt.id): rule for adopt, rule in adopting}
 
     def manifest_location(self, live: LiveRule) -> str:
-        """Return where the manifests have the rule; nothing where they have not."""
         address = self._managed.get(live.id)
         if address is not None:
-            found = self.desired.rules.get(address)
-            return f"it is in {_location(found)}" if found else ""
+            rule = self.desired.rules.get(address)
+            return f"it is in {_location(rule)}" if rule else ""
         if live.marker is not None:
             return ""
-        found = self._adopting.get(("id", live.id)) or self._adopting.get(live.rule.name)
-        return f"{found.address} adopts it, in {_location(found)}" if found else ""
+        rule = self._adopting.get(("id", live.id)) or self._adopting.get(live.rule.name)
+        return f"{rule.address} adopts it, in {_location(rule)}" if rule else ""
 
     def exclusion_reason(self, live: LiveRule) -> str:
-        """Return why a rule cannot be exported; nothing where it can."""
+        marker = live.marker
         if live.id in self._removable_ids:
             return "it is a second copy of a rule of ours, which the next apply deletes"
         if live.id in self._edited_copy_ids:
             return "it is an edited copy of a rule of ours; delete it, or take the last line out of its description"
-        if live.marker is not None and live.marker.owner != self.desired.owner:
-            return f"it is managed by {live.marker.owner}"
-        if found := self._names.get(live.rule.name):
-            advice = "write `adopt:` there" if live.marker is None else "it would be moved"
-            return f"{found.address} has its name, in {_location(found)}: {advice}"
-        if live.marker is not None and live.marker.address.ruleset in self.rulesets:
-            name = live.marker.address.ruleset
+        if marker is not None and marker.owner != self.desired.owner:
+            return f"it is managed by {marker.owner}"
+        if rule := self._names.get(live.rule.name):
+            advice = "write `adopt:` there" if marker is None else "it would be moved"
+            return f"{rule.address} has its name, in {_location(rule)}: {advice}"
+        if marker is not None and marker.address.ruleset in self.rulesets:
+            name = marker.address.ruleset
             return f"RuleSet {name} is in {self.rulesets[name]}: add the rule there, or leave it to be deleted"
         return ""
 

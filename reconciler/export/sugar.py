@@ -9,7 +9,7 @@ from reconciler.export.names import NotRepresentableError, QueueNames, escape_te
 from reconciler.model.rule import MAX_NUMBER_LENGTH, Condition, Json, Rule, Scalar, Target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from reconciler.manifest.kinds.environment import Attributes
 
@@ -18,20 +18,18 @@ if TYPE_CHECKING:
 
 
 def condition_fields(rule: Rule, attributes: Attributes) -> Fields:
-    """Return the fields `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`; texts are escaped.
-
-    Raises NotRepresentableError for a condition that cxroute does not understand.
-    """
-    found: Fields = {}
-    rest: list[Fields] = []
-    for condition in sorted(map(understood, rule.conditions), key=lambda one: one.operator != "equals"):
+    """Return `intent` or `intents`, `minConfidence`, `belowConfidence` and `when`. Raises NotRepresentableError."""
+    fields: Fields = {}
+    items: list[Fields] = []
+    for condition in sorted(map(understood, rule.conditions), key=lambda part: part.operator != "equals"):
         field = find_sugar_field(condition, attributes)
-        if field and field not in found and not (field == "intents" and "intent" in found):
-            found[field] = manifest_value(condition)
+        if field and field not in fields and not (field == "intents" and "intent" in fields):
+            fields[field] = manifest_value(condition)
         else:
-            rest.append(when_item(condition))
-    ordered = {name: found[name] for name in _SUGAR_ORDER if name in found}
-    return ordered | ({"when": _sort_by_attribute(rest)} if rest or not found else {})
+            items.append(when_item(condition))
+    ordered = {name: fields[name] for name in _SUGAR_ORDER if name in fields}
+    items.sort(key=lambda item: str(item["attribute"]))
+    return ordered | ({"when": items} if items or not fields else {})
 
 
 def when_item(condition: Condition) -> Fields:
@@ -49,26 +47,30 @@ def manifest_value(condition: Condition) -> Json:
 
 
 def target_fields(rule: Rule, queues: QueueNames) -> Fields:
-    """Return the field `queue`, or `targets`, the heaviest first. Raises NotRepresentableError."""
-    targets = sort_targets(rule, queues)
-    if len(targets) == 1 and targets[0].weight == 1:
-        return {"queue": queues.name(targets[0].queue_id)}
-    return {"targets": [{"queue": queues.name(one.queue_id), "weight": _check_weight(one.weight)} for one in targets]}
+    """Return `queue` or `targets`, by their order in the description, else the heaviest first.
 
-
-def sort_targets(rule: Rule, queues: QueueNames) -> list[Target]:
-    """Return the targets in the order in which the description names their queues, else the heaviest first."""
+    Raises NotRepresentableError.
+    """
     if not rule.targets:
         raise NotRepresentableError("it has no target")
-    targets = [one for one in rule.targets if isinstance(one, Target)]
+    targets = [target for target in rule.targets if isinstance(target, Target)]
     if len(targets) < len(rule.targets):
         raise NotRepresentableError("it has a kind of target that cxroute does not understand")
 
-    def place(target: Target) -> tuple[int, float, str]:
+    def position(target: Target) -> tuple[int, float, str]:
         name = queues.live_name(target.queue_id)
         return rule.description.find(name) if name else -1, -target.weight, name
 
-    return sorted(targets, key=place)
+    targets.sort(key=position)
+    if len(targets) == 1 and targets[0].weight == 1:
+        return {"queue": queues.name(targets[0].queue_id)}
+    items = []
+    for target in targets:
+        name, weight = queues.name(target.queue_id), target.weight
+        if not (math.isfinite(weight) and weight >= 0):
+            raise NotRepresentableError(f"it has a weight of {weight}")
+        items.append({"queue": name, "weight": weight})
+    return {"targets": items}
 
 
 _SUGAR_ORDER: Final = ("intent", "intents", "minConfidence", "belowConfidence")
@@ -82,20 +84,17 @@ def understood(condition: object) -> Condition:
 
 
 def find_sugar_field(condition: Condition, attributes: Attributes) -> str:
-    """Return the field that says just this condition; nothing where only `when` can."""
-    written = condition.raw_value
+    """Return the field that means just this condition; empty where only `when` can."""
+    operator, value = condition.operator, condition.raw_value
     if condition.attribute == attributes.intent:
-        if condition.operator == "equals" and isinstance(written, str):
+        if operator == "equals" and isinstance(value, str):
             return "intent"
-        if condition.operator == "in" and isinstance(written, tuple) and written:
-            return "intents" if all(isinstance(one, str) for one in written) else ""
-    if condition.attribute == attributes.confidence and _is_share(written):
-        return {"greaterThanOrEqual": "minConfidence", "lessThan": "belowConfidence"}.get(condition.operator, "")
+        if operator == "in" and isinstance(value, tuple) and value:
+            return "intents" if all(isinstance(item, str) for item in value) else ""
+    if condition.attribute == attributes.confidence and isinstance(value, (int, float)) and 0 <= value <= 1:
+        sugar = {"greaterThanOrEqual": "minConfidence", "lessThan": "belowConfidence"}
+        return "" if isinstance(value, bool) else sugar.get(operator, "")
     return ""
-
-
-def _is_share(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _manifest_scalar(value: Scalar) -> Scalar:
@@ -107,13 +106,3 @@ def _manifest_scalar(value: Scalar) -> Scalar:
     if abs(value) >= 10**MAX_NUMBER_LENGTH:
         raise NotRepresentableError(f"it compares with a number of more than {MAX_NUMBER_LENGTH} digits")
     return value
-
-
-def _check_weight(weight: float) -> float:
-    if math.isfinite(weight) and weight >= 0:
-        return weight
-    raise NotRepresentableError(f"it has a weight of {weight}")
-
-
-def _sort_by_attribute(conditions: Iterable[Fields]) -> list[Fields]:
-    return sorted(conditions, key=lambda one: str(one["attribute"]))

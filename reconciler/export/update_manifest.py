@@ -1,11 +1,6 @@
-"""Managed rules that somebody changed in CXone -> edits of their manifests after which these say what is live.
+"""Managed rules that were changed in CXone -> edits of their manifests, after which these define the live rules.
 
-A rule's fields with one changed: each stays in its place, and what is new stands where a person would write it.
-
-A rule's fields as they are written x its live rule -> fields that mean the live rule, as little changed as can be.
-
-What still means the same stays as it is written: aliases, variables, sugar, defaults. No value is known to anybody
-but the rule: what goes without saying (key, name, description) is written where it would change with another field.
+Text that still means the same stays as it is written: aliases, variables, sugar, defaults.
 """
 
 from __future__ import annotations
@@ -24,11 +19,11 @@ from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
-from reconciler.model.rule import Address, Condition, Opaque, Queue, Rule, Target
+from reconciler.model.rule import Address, Condition, Queue, Rule, Target
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.export.export import TenantSnapshot
@@ -42,60 +37,32 @@ if TYPE_CHECKING:
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:
-    """Return the fields with one more, where a person would write it, or with another value of one that is there."""
+    """Return the fields with one more, where a person would write it, or with another value of an existing one."""
     if name in fields:
         return {**fields, name: value}
-    before = [other for other in fields if other in FIELD_ORDER and FIELD_ORDER.index(other) < FIELD_ORDER.index(name)]
+    before = [field for field in fields if field in FIELD_ORDER[: FIELD_ORDER.index(name)]]
     at = list(fields).index(before[-1]) + 1 if before and name != "key" else 0
     items = list(fields.items())
     return dict([*items[:at], (name, value), *items[at:]])
 
 
-def replace_condition(item: Fields, operator: str, replacement: Condition) -> Fields:
-    """Return an item of `when` with another operator and value; its attribute stays as it is written."""
-    return {
-        (replacement.operator if name == operator else name): (
-            merge_value(value, replacement) if name == operator else value
-        )
-        for name, value in item.items()
-    }
-
-
 def merge_value(old: object, replacement: Condition) -> object:
-    """Return a new value; a list keeps the order of what it had, and puts what is new behind."""
+    """Return a new value; a list keeps the order of its values, and new ones follow."""
     new = manifest_value(replacement)
     if not isinstance(old, list) or not isinstance(new, list) or replacement.operator == "between":
         return new
-    return [*(one for one in old if _contains(one, new)), *(one for one in new if not _contains(one, old))]
+    return [*(item for item in old if _contains(item, new)), *(item for item in new if not _contains(item, old))]
 
 
 def _contains(value: object, values: list[object]) -> bool:
-    """Say whether a value is in a list; to Python true is 1."""
-    return any(type(one) is type(value) and one == value for one in values)
+    return any(type(item) is type(value) and item == value for item in values)  # in Python, True == 1
 
 
 def replace_field(fields: Fields, old: str, new: str, value: object) -> None:
     """Put one field in the place of another, in place."""
-    items = [(new, value) if name == old else (name, held) for name, held in fields.items()]
+    items = [(new, value) if name == old else (name, old_value) for name, old_value in fields.items()]
     fields.clear()
     fields.update(items)
-
-
-def without_paths(fields: Fields, paths: list[FieldPath]) -> Fields:
-    """Return the fields without what stands at some paths."""
-    gone = {int(path[1]) for path in paths if path[0] == "when"}
-    found = {name: value for name, value in fields.items() if (name,) not in paths}
-    if gone:
-        found["when"] = [item for at, item in enumerate(fields["when"]) if at not in gone]
-    return found
-
-
-def merge_target(old: Fields | None, new: Fields) -> Fields:
-    """Return a target in the words of the one in its place: a weight of 1 that goes without saying stays so."""
-    if old is None:
-        return new
-    names = [*old, *(() if "weight" in old or new["weight"] == 1 else ("weight",))]
-    return {name: new[name] for name in names}
 
 
 _MAX_PASSES = 4
@@ -109,7 +76,7 @@ class QueueNaming(NamedTuple):
 
 
 def update_fields(fields: Fields, key: str, live: Rule, context: tuple[Environment, RuleSet, QueueNaming]) -> Fields:
-    """Return the fields that make the live rule of the one that is written. Raises NotRepresentableError."""
+    """Return the fields that define the live rule. Raises NotRepresentableError."""
     return _RuleUpdater(key, live, *context).update(fields)
 
 
@@ -123,15 +90,13 @@ class _RuleUpdater:
         self.environment, self.ruleset, self.queue_naming = environment, ruleset, queue_naming
 
     def update(self, fields: Fields) -> Fields:
-        """Take the rule over part by part, until it says what is live: one part may bring another one with it."""
-        found = dict(fields)
+        """Update the fields part by part until they define the live rule: one part may change another."""
         try:
             for _ in range(_MAX_PASSES):
-                found = self._update_texts(
-                    self._update_priority(self._update_targets(self._update_key(self._update_conditions(found))))
-                )
-                if self._expander(found).rule() == self.live:
-                    return found
+                fields = self._update_targets(self._update_key(self._update_conditions(fields)))
+                fields = self._update_texts(self._update_priority(fields))
+                if self._expander(fields).rule() == self.live:
+                    return fields
         except InvalidRuleError as error:
             raise NotRepresentableError(str(error)) from None
         raise NotRepresentableError("what is live cannot be said by changing single values")
@@ -143,129 +108,123 @@ class _RuleUpdater:
             raise NotRepresentableError(f"its {error} cannot be written in a manifest") from None
 
     def _update_conditions(self, fields: Fields) -> Fields:
-        """Take over the conditions: each in the place of the one that it comes for, else in one of its own."""
-        found = dict(fields)
+        """Update the conditions: each replaces a similar one, else it gets a place of its own."""
+        updated = dict(fields)
         placed = self._expander(fields).conditions()
-        written = [condition for condition, _ in placed]
-        coming = [understood(one) for one in self.live.conditions if one not in written]
-        drop = []
+        before = [condition for condition, _ in placed]
+        added = [understood(condition) for condition in self.live.conditions if condition not in before]
+        removed = []
         for condition, path in placed:
             if condition in self.live.conditions:
                 continue
-            heir = _find_replacement(condition, coming)
-            if heir is not None and self._replace_in_place(found, path, heir):
-                coming.remove(heir)
+            same = [candidate for candidate in added if candidate.attribute == condition.attribute]
+            same.sort(key=lambda candidate: candidate.operator != condition.operator)
+            if same and self._replace_in_place(updated, path, same[0]):
+                added.remove(same[0])
             elif path[0] == "minConfidence":
-                found = with_field(found, "minConfidence", None)
+                updated = with_field(updated, "minConfidence", None)
             else:
-                drop.append(path)
-        found = without_paths(found, drop)
-        for condition in coming:
-            found = self._add_condition(found, condition)
-        return found
+                removed.append(path)
+        updated = {name: value for name, value in updated.items() if (name,) not in removed}
+        if items := {int(path[1]) for path in removed if path[0] == "when"}:
+            updated["when"] = [item for at, item in enumerate(updated["when"]) if at not in items]
+        for condition in added:
+            updated = self._add_condition(updated, condition)
+        return updated
 
-    def _replace_in_place(self, fields: Fields, path: FieldPath, heir: Condition) -> bool:
-        """Let a condition take the place of one that is gone, where that place can say it."""
+    def _replace_in_place(self, fields: Fields, path: FieldPath, replacement: Condition) -> bool:
+        """Put a condition in the place of another one, where that place can express it."""
         field = str(path[0])
         if field == "when":
-            items = list(fields["when"])
-            items[int(path[1])] = replace_condition(items[int(path[1])], str(path[2]), heir)
+            items, at, operator = list(fields["when"]), int(path[1]), str(path[2])
+            new = {operator: (replacement.operator, merge_value(items[at][operator], replacement))}
+            items[at] = dict(new.get(name, (name, value)) for name, value in items[at].items())
             fields["when"] = items
             return True
-        sugar = find_sugar_field(heir, self.environment.attributes)
+        sugar = find_sugar_field(replacement, self.environment.attributes)
         if sugar == field and field not in fields:
-            fields |= with_field(fields, field, manifest_value(heir))
+            fields |= with_field(fields, field, manifest_value(replacement))
             return True
         if sugar == field or {sugar, field} == {"intent", "intents"}:
-            replace_field(fields, field, sugar, merge_value(fields[field], heir))
+            replace_field(fields, field, sugar, merge_value(fields[field], replacement))
             return True
         return False
 
     def _add_condition(self, fields: Fields, condition: Condition) -> Fields:
-        """Add a condition that has no place yet."""
         field = find_sugar_field(condition, self.environment.attributes)
-        taken = {"intent", "intents"} & {*fields} if field in ("intent", "intents") else fields.get(field) is not None
-        if field and not taken:
+        is_intent = field in ("intent", "intents")
+        is_used = bool({"intent", "intents"} & {*fields}) if is_intent else fields.get(field) is not None
+        if field and not is_used:
             return with_field(fields, field, manifest_value(condition))
         return with_field(fields, "when", [*fields.get("when", ()), when_item(condition)])
 
     def _update_targets(self, fields: Fields) -> Fields:
-        """Take over the queues and their weights; queues that stay keep what they are called."""
-        draft = self._expander(fields)
+        """Update the queues and weights; a queue that stays keeps its name."""
+        expander = self._expander(fields)
         placed = [
-            (name, weight, draft.weight(weight, path), draft.queue(name, path).id)
-            for name, weight, path in list_targets(draft.entry)
+            (name, weight, expander.weight(weight, path), expander.queue(name, path).id)
+            for name, weight, path in list_targets(expander.entry)
         ]
-        left = [_require_target(target) for target in self.live.targets]
+        remaining = [target for target in self.live.targets if isinstance(target, Target)]
+        if len(remaining) < len(self.live.targets):
+            raise NotRepresentableError("it has a kind of target that cxroute does not understand")
         shares = sorted((queue, weight) for _, _, weight, queue in placed)
-        if shares == sorted((one.queue_id, one.weight) for one in left):
+        if shares == sorted((target.queue_id, target.weight) for target in remaining):
             return fields
         items: list[Fields] = []
-        for name, written, weight, queue in placed:
-            same = [one for one in left if one.queue_id == queue]
-            target = next((one for one in same if one.weight == weight), same[0] if same else None)
-            if target is not None:
-                left.remove(target)
-                items.append({"queue": name, "weight": written if target.weight == weight else target.weight})
+        for name, raw_weight, weight, queue in placed:
+            same = [target for target in remaining if target.queue_id == queue]
+            match = next((target for target in same if target.weight == weight), same[0] if same else None)
+            if match is not None:
+                remaining.remove(match)
+                items.append({"queue": name, "weight": raw_weight if match.weight == weight else match.weight})
             else:
                 items.append({})
-        names = [{"queue": self.queue_naming.name(one.queue_id), "weight": one.weight} for one in left]
-        items = [one or (names.pop(0) if names else {}) for one in items]
-        return self._write_targets(fields, [*(one for one in items if one), *names])
-
-    def _write_targets(self, fields: Fields, items: list[Fields]) -> Fields:
-        """Return the fields with these targets: as `queue` where that says it, and with it stood before."""
-        found = dict(fields)
-        if not items:
-            raise NotRepresentableError("it has no target")
-        if "queue" in found and len(items) == 1 and items[0]["weight"] == 1:
-            found["queue"] = items[0]["queue"]
-        elif "queue" in found:
-            replace_field(found, "queue", "targets", items)
-        else:
-            found["targets"] = [merge_target(one, item) for one, item in zip_longest(found["targets"], items) if item]
-        return found
+        new = [{"queue": self.queue_naming.name(target.queue_id), "weight": target.weight} for target in remaining]
+        items = [item or (new.pop(0) if new else {}) for item in items]
+        return _write_targets(fields, [*filter(None, items), *new])
 
     def _update_priority(self, fields: Fields) -> Fields:
-        """Take over priority, and whether the rule takes part."""
         rule = self._expander(fields).rule()
-        found = fields
         if rule.priority != self.live.priority:
-            found = with_field(found, "priority", integer_priority(self.live.priority))
-        return found if rule.enabled == self.live.enabled else with_field(found, "enabled", self.live.enabled)
+            fields = with_field(fields, "priority", integer_priority(self.live.priority))
+        return fields if rule.enabled == self.live.enabled else with_field(fields, "enabled", self.live.enabled)
 
     def _update_key(self, fields: Fields) -> Fields:
-        """Write the key where it is no longer the one that it would be by default."""
-        return fields if _expander_key(self._expander(fields)) == self.key else with_field(fields, "key", self.key)
+        try:
+            key = self._expander(fields).key()
+        except InvalidRuleError:
+            key = ""
+        return fields if key == self.key else with_field(fields, "key", self.key)
 
     def _update_texts(self, fields: Fields) -> Fields:
-        """Write name and description where what they are by default is no longer what they are."""
-        found = fields
-        if self._expander(found).name() != self.live.name:
-            found = with_field(found, "name", manifest_name(self.live))
-        if self._expander(found).rule().description != self.live.description:
-            found = with_field(found, "description", escape_text(self.live.description))
-        return found
+        if self._expander(fields).name() != self.live.name:
+            fields = with_field(fields, "name", manifest_name(self.live))
+        if self._expander(fields).rule().description != self.live.description:
+            fields = with_field(fields, "description", escape_text(self.live.description))
+        return fields
 
 
-def _require_target(part: Target | Opaque) -> Target:
-    if isinstance(part, Target):
-        return part
-    raise NotRepresentableError("it has a kind of target that cxroute does not understand")
+def _write_targets(fields: Fields, items: list[Fields]) -> Fields:
+    """Return the fields with these targets: as `queue` where it can express them, and stood before."""
+    if not items:
+        raise NotRepresentableError("it has no target")
+    updated = dict(fields)
+    if "queue" in updated and len(items) == 1 and items[0]["weight"] == 1:
+        updated["queue"] = items[0]["queue"]
+    elif "queue" in updated:
+        replace_field(updated, "queue", "targets", items)
+    else:  # a weight of 1 that is not written stays so
+        pairs = zip_longest(updated["targets"][: len(items)], items)
+        updated["targets"] = [
+            item if old is None else {name: item[name] for name in dict.fromkeys([*old, *_weight_field(old, item)])}
+            for old, item in pairs
+        ]
+    return updated
 
 
-def _find_replacement(removed: Condition, candidates: list[Condition]) -> Condition | None:
-    """Return the new condition on the attribute of one that is gone, best with the same operator."""
-    same = [one for one in candidates if one.attribute == removed.attribute]
-    return next((one for one in same if one.operator == removed.operator), same[0] if same else None)
-
-
-def _expander_key(expander: RuleExpander) -> str:
-    """Return a draft's key; nothing where it has none."""
-    try:
-        return expander.key()
-    except InvalidRuleError:
-        return ""
+def _weight_field(old: Fields, item: Fields) -> tuple[str, ...]:
+    return () if "weight" in old or item["weight"] == 1 else ("weight",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,16 +252,14 @@ class ManifestEdit:
 def build_manifest_edit(
     live: LiveRule, desired: DesiredRule, manifests: Manifests, tenant: TenantSnapshot
 ) -> ManifestEdit:
-    """Return what is to be changed so that the manifests say what is live. Raises NotRepresentableError."""
+    """Return the edit after which the manifests define the live rule. Raises NotRepresentableError."""
     loaded, index = _find_rule(desired, manifests)
-    origin = loaded.source_map
-    queues = QueueNames(tenant.resolver, tenant.queues, ())
-    naming = QueueNaming(tenant.resolver.resolve, queues.existing_name)
-    old = origin.value(("rules", index))
+    source_map, path = loaded.source_map, ("rules", index)
+    naming = QueueNaming(tenant.resolver.resolve, QueueNames(tenant.resolver, tenant.queues, ()).existing_name)
+    old, text = source_map.value(path), source_map.text.text
     new = update_fields(old, desired.address.key, live.rule, (tenant.environment, loaded.document, naming))
-    text = origin.text.text
     try:
-        edits = compute_edits(text, find_mapping(text, origin.index(("rules", index))), old, new)
+        edits = compute_edits(text, find_mapping(text, source_map.index(path)), old, new)
     except CannotPatchError as error:
         raise NotRepresentableError(str(error)) from None
     return ManifestEdit(live=live, desired=desired, file=loaded.file, old=old, new=new, edits=edits)
@@ -311,29 +268,28 @@ def build_manifest_edit(
 def edit_texts(manifest_edits: Iterable[ManifestEdit], manifests: Manifests) -> dict[str, str]:
     """Return each file's text with all edits made."""
     edits: dict[str, list[TextEdit]] = {}
-    for one in manifest_edits:
-        edits.setdefault(one.file, []).extend(one.edits)
+    for manifest_edit in manifest_edits:
+        edits.setdefault(manifest_edit.file, []).extend(manifest_edit.edits)
     before = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
-    return {file: apply_edits(before[file], more) for file, more in edits.items()}
+    return {file: apply_edits(before[file], text_edits) for file, text_edits in edits.items()}
 
 
 def find_unintended_changes(
     before: DesiredState, after: DesiredState, live: Mapping[Address, LiveRule]
 ) -> list[Address]:
-    """Return the addresses that the edits change otherwise than meant: those in `live` are to be as they are live."""
-    wanted = {address: one.rule for address, one in before.rules.items()}
-    wanted |= {address: one.rule for address, one in live.items()}
-    said = {address: one.rule for address, one in after.rules.items()}
-    others = [
-        address
-        for address, one in before.rules.items()
-        if address in after.rules and (one.hold, one.adopt) != (after.rules[address].hold, after.rules[address].adopt)
-    ]
-    return sorted({address for address in {*wanted, *said} if wanted.get(address) != said.get(address)} | {*others})
+    """Return the addresses that the edits change otherwise than meant: those in `live` must become as they are live."""
+    expected = {address: desired.rule for address, desired in before.rules.items()}
+    expected |= {address: rule.rule for address, rule in live.items()}
+    actual = {address: desired.rule for address, desired in after.rules.items()}
+    unintended = {address for address in {*expected, *actual} if expected.get(address) != actual.get(address)}
+    for address in before.rules.keys() & after.rules.keys():
+        old, new = before.rules[address], after.rules[address]
+        if (old.hold, old.adopt) != (new.hold, new.adopt):
+            unintended.add(address)
+    return sorted(unintended)
 
 
 def _find_rule(desired: DesiredRule, manifests: Manifests) -> tuple[LoadedDocument[RuleSet], int]:
-    """Return the document that a rule stands in, and its place there."""
     for loaded in manifests.rulesets:
         if loaded.document.name == desired.address.ruleset and desired.source and loaded.file == desired.source.file:
             for index in range(len(loaded.document.rules)):
@@ -346,54 +302,46 @@ def all_edits(
     drifted: Sequence[tuple[LiveRule, DesiredRule]], manifests: Manifests, tenant: TenantSnapshot
 ) -> list[ManifestEdit]:
     """Return the edits of every rule. Raises RefusedError with all rules for which there are none."""
-    found, refused = [], []
-    for rule, wanted in drifted:
+    edits, refused = [], []
+    for live, desired in drifted:
         try:
-            found.append(build_manifest_edit(rule, wanted, manifests, tenant))
+            edits.append(build_manifest_edit(live, desired, manifests, tenant))
         except NotRepresentableError as error:
-            refused.append(f"{wanted.address} ({place_of(wanted)}): {sanitize(str(error))}")
+            refused.append(f"{desired.address} ({place_of(desired)}): {sanitize(str(error))}")
     if refused:
         raise RefusedError(f"nothing was written: {'; '.join(refused)}")
-    return found
+    return edits
 
 
 def prove_edits(
-    found: Sequence[ManifestEdit], manifests: tuple[Manifests, Manifests], desired: tuple[DesiredState, DesiredState]
+    edits: Sequence[ManifestEdit], manifests: tuple[Manifests, Manifests], desired: tuple[DesiredState, DesiredState]
 ) -> None:
-    """Compare the manifests, and what they define, before and after the edits. Raises RefusedError and CxrouteError.
-
-    Only these rules may change, in this environment alone.
-    """
-    wrong = find_unintended_changes(*desired, {one.desired.address: one.live for one in found})
-    if wrong:
-        raise CxrouteError(f"nothing was written: {wrong[0]} would not say what it is to say")
-    touched = dict(_elsewhere(*manifests, desired[0].environment))
-    if touched:
-        raise RefusedError(_by_hand(found, touched))
-
-
-def _elsewhere(before: Manifests, after: Manifests, here: str) -> Iterator[tuple[str, list[Address]]]:
-    """Yield every other environment that would change, and its rules; the sandbox is nobody's."""
+    """Check that the edits change only these rules, in this environment alone. Raises RefusedError and CxrouteError."""
+    unintended = find_unintended_changes(*desired, {edit.desired.address: edit.live for edit in edits})
+    if unintended:
+        raise CxrouteError(f"nothing was written: {unintended[0]} would not say what it is to say")
+    before, after = manifests
+    touched: dict[str, list[Address]] = {}
     for name in before.environments:
-        if name in (here, SANDBOX):
-            continue
-        try:
-            old, new = (desire_offline(one, one.environments[name].document)[0] for one in (before, after))
-            wrong = find_unintended_changes(old, new, {})
-        except ManifestError as error:
-            raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
-        if wrong:
-            yield name, wrong
+        if name not in (desired[0].environment, SANDBOX):
+            try:
+                old, new = (desire_offline(state, state.environments[name].document)[0] for state in (before, after))
+            except ManifestError as error:
+                raise RefusedError(f"nothing was written: what {name} would get is not known ({error})") from error
+            if addresses := find_unintended_changes(old, new, {}):
+                touched[name] = addresses
+    if touched:
+        raise RefusedError(_by_hand(edits, touched))
 
 
-def _by_hand(found: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
-    """Say which environments would get the values too, and what to write where that is meant, or where it is not."""
+def _by_hand(edits: Sequence[ManifestEdit], touched: Mapping[str, Sequence[Address]]) -> str:
+    """Return which environments would get the values too, and what to write in either case."""
     lines = [f"nothing was written: {' and '.join(touched)} would get these values too. By hand, write"]
-    for one in found:
-        if any(one.desired.address in addresses for addresses in touched.values()):
-            lines.append(f"  {one.desired.address}   {place_of(one.desired)}")
-            lines += format_mapping(one.changed_fields, 6)
-            lines += [f"      (without {name})" for name in one.removed_fields]
+    for edit in edits:
+        if any(edit.desired.address in addresses for addresses in touched.values()):
+            lines.append(f"  {edit.desired.address}   {place_of(edit.desired)}")
+            lines += format_mapping(edit.changed_fields, 6)
+            lines += [f"      (without {name})" for name in edit.removed_fields]
     lines.append("if that is meant, or give this environment a rule of its own there (`environments`).")
     return "\n".join(lines)
 

@@ -29,31 +29,27 @@ class ExportVerification:
     renamed: int
     other_changes: int
     behaviour: BehaviourChange
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
+    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
 
 
 def verify_export(exported: ExportedManifests, tenant: TenantSnapshot, merged: DesiredState) -> ExportVerification:
-    """Hold what the manifests say, once the exported ones are among them, against what is live.
-
-    Raises ExportMismatchError.
-    """
-    found = compare_rules(merged, classify_by_owner(tenant.rules, merged.owner))
-    changes = {change.address: change for change in found.changes}
-    written = {one.address: one for one in exported.rules}
-    for address, rule in written.items():
-        desired = merged.rules.get(address)
+    """Compare the manifests, the exported ones included, with the live rules. Raises ExportMismatchError."""
+    comparison = compare_rules(merged, classify_by_owner(tenant.rules, merged.owner))
+    changes = {change.address: change for change in comparison.changes}
+    rules = {rule.address: rule for rule in exported.rules}
+    for address, rule in rules.items():
+        desired, change = merged.rules.get(address), changes.get(address)
         if desired is None or desired.rule != rule.rule:
             raise ExportMismatchError(f"{address} would not come back as it is written")
-        change = changes.get(address)
         if rule.live.marker is None and not (isinstance(change, Adopt) and change.live.id == rule.live.id):
             raise ExportMismatchError(f"{address} could not be taken over as it is")
-    adoptions = sum(1 for rule in written.values() if rule.live.marker is None)
-    renamed = sum(1 for rule in written.values() if rule.live.rule.name != rule.rule.name)
-    others = sum(1 for address in changes if address not in written)
     behaviour = compute_export_impact(exported, tenant, merged)
     if behaviour.changed:
         raise ExportMismatchError("conversations would go elsewhere")
     return ExportVerification(
-        adoptions=adoptions, renamed=renamed, other_changes=others, behaviour=behaviour, labels=merged.labels
+        adoptions=sum(rule.live.marker is None for rule in rules.values()),
+        renamed=sum(rule.live.rule.name != rule.rule.name for rule in rules.values()),
+        other_changes=sum(address not in rules for address in changes),
+        behaviour=behaviour,
+        labels=merged.labels,
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from reconciler.export.export import ExportedManifests
     from reconciler.export.names import SkippedRule
-    from reconciler.export.ruleset import ExportedRule, ExportedRuleSet
+    from reconciler.export.ruleset import ExportedRuleSet
 
 
 _API_VERSION_FIELD: Final = {"apiVersion": "routing/v1"}
@@ -22,12 +22,9 @@ _MAX_SKIPPED: Final = 100
 class ManifestHeader(NamedTuple):
     """What stands in every file beside the rules."""
 
-    comment: str
-    """Where and when the rules were read."""
-    environments: tuple[str, ...]
-    """Where the RuleSets apply; none means everywhere."""
-    queues_name: str
-    """The name of the Queues document."""
+    comment: str  # where and when the rules were read
+    environments: tuple[str, ...]  # where the RuleSets apply; none means everywhere
+    queues_name: str  # the name of the Queues document
 
 
 def format_one_file(exported: ExportedManifests, header: ManifestHeader) -> str:
@@ -48,41 +45,32 @@ def format_files(exported: ExportedManifests, header: ManifestHeader) -> dict[st
     }
 
 
-def _queues_documents(exported: ExportedManifests, setting: ManifestHeader) -> list[list[str]]:
-    """Return the Queues document, where one is needed."""
+def _queues_documents(exported: ExportedManifests, header: ManifestHeader) -> list[list[str]]:
     if not exported.queue_aliases:
         return []
-    fields = {**_API_VERSION_FIELD, "kind": "Queues", "name": setting.queues_name}
+    fields = {**_API_VERSION_FIELD, "kind": "Queues", "name": header.queues_name}
     return [[*format_mapping(fields, 0), "queues:", *format_mapping(exported.queue_aliases, 2)]]
 
 
-def _ruleset_lines(group: ExportedRuleSet, setting: ManifestHeader) -> list[str]:
+def _ruleset_lines(group: ExportedRuleSet, header: ManifestHeader) -> list[str]:
     fields: dict[str, object] = {**_API_VERSION_FIELD, "kind": "RuleSet", "name": group.name}
-    fields |= {"environments": setting.environments} if setting.environments else {}
+    fields |= {"environments": header.environments} if header.environments else {}
     fields |= {"defaults": group.defaults} if group.defaults else {}
-    rules = [line for rule in group.rules for line in _rule_lines(rule)]
-    return [f"# {group.title}", *format_mapping(fields, 0), "rules:", *rules]
-
-
-def _rule_lines(rule: ExportedRule) -> list[str]:
-    """Return a rule's lines; what is to be known of it stands above."""
-    first, *others = format_mapping(rule.fields, 4)
-    notes = [f"  # {sanitize(note)}" for note in rule.notes]
-    return [*notes, f"  - {first[4:]}", *others]
+    lines = [f"# {group.title}", *format_mapping(fields, 0), "rules:"]
+    for rule in group.rules:
+        first, *following = format_mapping(rule.fields, 4)
+        lines += [*(f"  # {sanitize(note)}" for note in rule.notes), f"  - {first[4:]}", *following]
+    return lines
 
 
 def _skipped_comments(skipped: Sequence[SkippedRule]) -> list[str]:
-    """Return what a reader is told of live rules that are not here."""
-    if not skipped:
-        return []
-    more = len(skipped) - _MAX_SKIPPED
-    return [
-        "# Not here, and left as they are:",
-        *(f"#   {line}" for line in describe_skipped(skipped[:_MAX_SKIPPED])),
-        *([f"#   and {pluralize(more, 'other')}"] if more > 0 else []),
-    ]
+    lines = [f"#   {line}" for line in describe_skipped(skipped[:_MAX_SKIPPED])]
+    if len(skipped) > _MAX_SKIPPED:
+        lines.append(f"#   and {pluralize(len(skipped) - _MAX_SKIPPED, 'other')}")
+    return ["# Not here, and left as they are:", *lines] if skipped else []
 
 
 def describe_skipped(skipped: Iterable[SkippedRule]) -> list[str]:
-    """Return a line for each rule that is left out: its name, its id and why."""
-    return [f'"{sanitize(one.live.rule.name)}" ({sanitize(one.live.id)}): {sanitize(one.reason)}' for one in skipped]
+    """Return a line for each rule that is left out: its name, its id and the reason."""
+    rules = ((rule.live, rule.reason) for rule in skipped)
+    return [f'"{sanitize(live.rule.name)}" ({sanitize(live.id)}): {sanitize(reason)}' for live, reason in rules]

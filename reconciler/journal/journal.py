@@ -1,6 +1,6 @@
-"""The journal: an append-only record, one JSON object a line, of what was intended and what was done.
+"""The journal: an append-only record, one JSON object a line, of intended writes and their results.
 
-Nothing depends on it: a missing, torn or corrupt journal hurts nobody but who wants to read it.
+No decision depends on it, so a missing, torn or corrupt journal matters only to its readers.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ if TYPE_CHECKING:
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names that cxroute gives to runs; another name in a journal is not a run, nor a word of a command."""
-LARGEST: Final = 256 * MIB
-"""The most bytes of a journal that are read: some hundred thousand changes."""
+LARGEST: Final = 256 * MIB  # the most bytes of a journal that are read: some hundred thousand changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +39,7 @@ class RecordedRun:
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
-    last_entry_at: str = ""
-    """When its last entry was written, as that says."""
+    last_entry_at: str = ""  # when its last entry was written, as that says
     unreadable_lines: int = 0
     """Lines of the journal that could not be read and may be its own: between its first and its last, or, where it has
     no end, anywhere behind its first."""
@@ -65,23 +63,20 @@ class Journal:
         warn: Callable[[str], None],
         redact: Callable[[dict[str, object]], dict[str, object]] = dict,
     ) -> None:
-        """Name the file and the run; the file is opened at the first entry.
-
-        `redact` takes secrets out of an entry; the field `hidden` says that it did.
-        """
+        """Name the file and the run; the file is opened at the first entry."""
+        # `redact` takes secrets out of an entry; the field `hidden` says that it did.
         self.path, self.run_id, self._now, self._warn = path, run_id, now, warn
         self._redact = redact
         self._file: int | None = None
-        self.is_broken = False
-        """Whether it cannot be written: it does not have all of the run."""
+        self.is_broken = False  # whether it cannot be written: it does not have all of the run
 
     def write_entry(self, event: str, **entry: object) -> None:
-        """Append one entry and hand it to the operating system, so that a killed process leaves it behind."""
+        """Append one entry and hand it to the operating system, so that it outlives a killed process."""
         stamp = {"run": self.run_id, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
-        whole = {**entry, **stamp}
-        kept = self._redact(whole)
-        hidden = {} if kept == whole else {"hidden": True}
-        line = CANONICAL_JSON.encode({**kept, **hidden}) + "\n"
+        full_entry = {**entry, **stamp}
+        redacted = self._redact(full_entry)
+        hidden = {} if redacted == full_entry else {"hidden": True}
+        line = CANONICAL_JSON.encode({**redacted, **hidden}) + "\n"
         self._run_safely(lambda: self._append(line.encode()))
 
     def sync(self) -> None:
@@ -124,10 +119,8 @@ class Journal:
 
 
 def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
-    """Return the runs of a journal, oldest first; none if there is no file. Raises UsageError.
-
-    `on_unreadable` gets the number of lines that are not entries.
-    """
+    """Return the runs of a journal, oldest first; none if there is no file. Raises UsageError."""
+    # `on_unreadable` gets the number of lines that are not entries.
     try:
         data = read_file(path, LARGEST)
     except FileNotFoundError:
@@ -148,18 +141,18 @@ def find_run(recorded: Sequence[RecordedRun], name: str, path: Path) -> Recorded
 
 
 def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambda _: None) -> tuple[RecordedRun, ...]:
-    """Read a journal, oldest run first. Lines that are no entries are passed over; `on_skipped` is told how many."""
-    entries: dict[str, list[tuple[int, JournalEntry]]] = {}
-    strange: list[int] = []
+    """Return the runs, oldest first; `on_skipped` gets the number of lines that are not entries."""
+    entries_by_run: dict[str, list[tuple[int, JournalEntry]]] = {}
+    unreadable: list[int] = []
     for number, line in enumerate(lines):
         entry = _parse_entry(line)
         if entry is not None:
-            entries.setdefault(entry["run"], []).append((number, entry))
+            entries_by_run.setdefault(entry["run"], []).append((number, entry))
         elif line.strip():
-            strange.append(number)
-    if strange:
-        on_skipped(len(strange))
-    return tuple(_build_run(name, found, strange) for name, found in entries.items())
+            unreadable.append(number)
+    if unreadable:
+        on_skipped(len(unreadable))
+    return tuple(_build_run(name, entries, unreadable) for name, entries in entries_by_run.items())
 
 
 def _parse_entry(line: str) -> JournalEntry | None:
@@ -167,45 +160,43 @@ def _parse_entry(line: str) -> JournalEntry | None:
         entry = STRICT_DECODER.decode(line)
     except (ValueError, RecursionError):
         return None
-    whole = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
-    return entry if whole else None
+    is_entry = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
+    return entry if is_entry else None
 
 
 def _build_run(name: str, numbered: list[tuple[int, JournalEntry]], unreadable: Iterable[int]) -> RecordedRun:
     entries = [entry for _, entry in numbered]
-    start = next((entry for entry in entries if entry["event"] == "start"), entries[0])
     end = next((entry for entry in reversed(entries) if entry["event"] == "end"), None)
     first, last = numbered[0][0], math.inf if end is None else numbered[-1][0]
-    unread = sum(first < number < last for number in unreadable)
     return RecordedRun(
         id=name,
-        start=start,
+        start=next((entry for entry in entries if entry["event"] == "start"), entries[0]),
         changes=tuple(_join_changes(entries)),
         end=end,
         last_entry_at=entries[-1]["at"],
-        unreadable_lines=unread,
+        unreadable_lines=sum(first < number < last for number in unreadable),
     )
 
 
 def _join_changes(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
-    """Join what was intended with the last thing known of it; a write without an answer stays `unknown`."""
-    found: dict[tuple[str, str, str], JournalEntry] = {}
+    """Join each intended change with its last result; a write without a response stays `unknown`."""
+    changes: dict[tuple[str, str, str], JournalEntry] = {}
     for entry in entries:
         step = entry.get("step", "whole")
         if step in ("drop", "back"):
-            continue  # a temporary copy goes, or a first write is undone: that is no change of the rule
-        # A second copy of a rule can be deleted beside the rule itself: two changes.
-        which = str(entry.get("id")) if entry.get("action") == "delete" else ""
-        key = (str(entry.get("address")), str(entry.get("action")), which)
-        if entry["event"] == "intend" and not (step == "copy" and key in found):
-            found[key] = {**entry, "status": "unknown", **_original_before(found.get(key), entry)}
+            continue  # the removal of a temporary copy, or a reverted first write, is not a change of the rule
+        # A duplicate can be deleted beside the rule itself: two changes.
+        rule_id = str(entry.get("id")) if entry.get("action") == "delete" else ""
+        key = (str(entry.get("address")), str(entry.get("action")), rule_id)
+        if entry["event"] == "intend" and not (step == "copy" and key in changes):
+            changes[key] = {**entry, "status": "unknown", **_original_before(changes.get(key), entry)}
         elif step == "whole" and entry["event"] in ("tried", "outcome"):
-            found[key] = {**found.get(key, {}), **entry}
-    return found.values()
+            changes[key] = {**changes.get(key, {}), **entry}
+    return changes.values()
 
 
 def _original_before(earlier: JournalEntry | None, entry: JournalEntry) -> JournalEntry:
-    """Return what a rule was before it was set aside, where only its name was still to come."""
+    """Return the `before` of the step that set a rule aside, where this step changes only the name."""
     before, after = entry.get("before"), entry.get("after")
     if earlier is None or earlier.get("step") != "aside" or not isinstance(before, dict) or not isinstance(after, dict):
         return {}

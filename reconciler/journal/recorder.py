@@ -30,8 +30,7 @@ _WORDS: Final = {
 }
 
 
-Progress = Callable[[str, int, int], None]
-"""Reports that so many of the named things are done, of how many."""
+Progress = Callable[[str, int, int], None]  # reports that so many of the named things are done, of how many
 
 
 def run_name(plan: Plan, now: datetime) -> str:
@@ -73,10 +72,10 @@ class Recorder:
         self.journal.write_entry("intend", **fields, step=_kind(step))
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
-        """Record what the server said."""
-        said = {"status": _WORDS[result.verdict], "error": result.error, "step": _kind(step)}
-        made = {"id": result.id} if result.id else {}
-        self.journal.write_entry("tried", **{**_about(step.change), **said, **made})
+        """Record the result of the call."""
+        fields = {"status": _WORDS[result.verdict], "error": result.error, "step": _kind(step)}
+        fields |= {"id": result.id} if result.id else {}
+        self.journal.write_entry("tried", **{**_change_fields(step.change), **fields})
         if result.verdict is Verdict.DONE and _kind(step) == "whole":
             self.done.add(f"{step.change.action} {step.change.address}")
         self.progress("changes", len(self.done), len(self.plan.changes))
@@ -86,10 +85,10 @@ class Recorder:
         self.journal.sync()
 
     def end(self, report: ApplyReport) -> None:
-        """Record what a last read showed of every change, and close."""
-        for outcome, form in zip(report.outcomes, outcomes_to_json(report), strict=True):
+        """Record the outcome of every change, and close."""
+        for outcome, fields in zip(report.outcomes, outcomes_to_json(report), strict=True):
             touched = {"touched": outcome.left_partial} if isinstance(outcome, Failed | Skipped) else {}
-            self.journal.write_entry("outcome", **{**_about(outcome.change), **touched, **form})
+            self.journal.write_entry("outcome", **{**_change_fields(outcome.change), **touched, **fields})
         self._close(converged=report.converged, interrupted=report.interrupted, error=report.error)
 
     @property
@@ -110,6 +109,6 @@ def _kind(step: PlanStep) -> str:
     return "drop" if is_copy_removal(step.change) else step.kind
 
 
-def _about(change: Change) -> dict[str, Any]:
-    known = {} if isinstance(change, Create) else {"id": change.live.id}
-    return {"address": str(change.address), "action": change.action, "cause": change.cause, **known}
+def _change_fields(change: Change) -> dict[str, Any]:
+    rule_id = {} if isinstance(change, Create) else {"id": change.live.id}
+    return {"address": str(change.address), "action": change.action, "cause": change.cause, **rule_id}

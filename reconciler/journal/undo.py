@@ -1,7 +1,7 @@
-"""What a run did, and the tenant as it is now -> what is to be live so that the run is undone.
+"""A run, and the tenant as it is now -> the desired rules that undo the run.
 
-Only what is as the run left it is put back: a rule that was changed since is left alone, with who changed it as far as
-that is known. Which rules are ours the live markers say, and never the journal (invariants R1).
+Only a rule that is as the run left it is put back; a rule that was changed since is left alone, and reported. The
+markers of the live rules say which rules are managed, not the journal (invariants R1).
 """
 
 from __future__ import annotations
@@ -32,17 +32,12 @@ def build_undo_state(
     live: LiveState,
     manifests: DesiredState,
 ) -> DesiredState:
-    """Return what is to be live. `later` are the runs after it; of the manifests it takes whose rules are whose."""
-    undoing = _UndoBuilder(run, later, live, manifests)
-    for deed in changes:
-        undoing.undo_change(deed)
-    return replace(
-        manifests,
-        rules=undoing.rules,
-        findings=tuple(undoing.findings),
-        scope=frozenset(undoing.scope),
-        skipped=undoing.skipped,
-    )
+    """Return the desired rules. `later` are the runs after it; the manifests say which rules have which owner."""
+    builder = _UndoBuilder(run, later, live, manifests)
+    for change in changes:
+        builder.undo_change(change)
+    rules, scope, findings = builder.rules, frozenset(builder.scope), tuple(builder.findings)
+    return replace(manifests, rules=rules, findings=findings, scope=scope, skipped=builder.skipped)
 
 
 _AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
@@ -58,26 +53,31 @@ class _UndoBuilder:
         self.by_owner = classify_by_owner(restore_texts(live.rules, manifests)[0], self.owner)
         self.queues = {queue.id for queue in live.queues}
         self.later_runs = _last_runs(later)
-        self.rival_runs = _last_runs(one for one in later if one.start.get("undo") != run.id)
+        self.rival_runs = _last_runs(later_run for later_run in later if later_run.start.get("undo") != run.id)
         self.unmanaged_by_name: dict[str, list[LiveRule]] = defaultdict(list)
-        for one in (*self.by_owner.unmanaged, *self.by_owner.edited_copies):
-            self.unmanaged_by_name[one.rule.name].append(one)
-        self.unmanaged_by_id = {one.id: one for one in self.by_owner.unmanaged}
-        self.copied_addresses = {one.marker.address for one in self.by_owner.temporary_copies if one.marker}
+        for rule in (*self.by_owner.unmanaged, *self.by_owner.edited_copies):
+            self.unmanaged_by_name[rule.rule.name].append(rule)
+        self.unmanaged_by_id = {rule.id: rule for rule in self.by_owner.unmanaged}
+        self.copied_addresses = {rule.marker.address for rule in self.by_owner.temporary_copies if rule.marker}
         self.rules: dict[Address, DesiredRule] = {}
         self.scope: set[Address] = set()
         self.skipped: dict[Address, str] = {}
         self.findings: list[Finding] = []
 
     def undo_change(self, change: RecordedChange) -> None:
-        """Undo one change."""
-        homes = {change.address, *(one.marker.address for one in (change.before, change.after) if one and one.marker)}
-        if homes & self.by_owner.ambiguous.keys():
+        rules = (rule for rule in (change.before, change.after) if rule and rule.marker)
+        addresses = {change.address, *(rule.marker.address for rule in rules if rule.marker)}
+        if addresses & self.by_owner.ambiguous.keys():
             self._warn(change, "several live rules have its marker, and nothing says which is ours", _AMBIGUOUS_HINT)
             return
         now = self.by_owner.managed.get(change.address)
         if change.before is None:
-            self._undo_create(change, now)
+            if now is None:
+                self._keep_current(change.address, None)
+                return
+            self.scope.add(change.address)
+            if not self._is_unchanged(change, now):
+                self.skipped[change.address] = self._describe_change(change, now)
         elif change.before.marker is None:
             self._undo_adopt(change, change.before, now)
         elif change.after is not None and change.after.marker is None:
@@ -85,66 +85,56 @@ class _UndoBuilder:
         else:
             self._undo_update_or_delete(change, change.before, now)
 
-    def _undo_create(self, change: RecordedChange, now: LiveRule | None) -> None:
-        """Undo a create."""
-        if now is None:
-            self._keep_current(change.address, None)
-            return
-        self.scope.add(change.address)
-        if not self._is_unchanged(change, now):
-            self.skipped[change.address] = self._describe_change(change, now)
-
     def _undo_update_or_delete(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
         """Undo an update or a delete; the rule may have come from another address."""
-        home = before.marker.address if before.marker else change.address
-        there = self.by_owner.managed.get(home)
-        if there is not None and there.rule == before.rule and (home == change.address or now is None):
-            self._keep_current(home, there)
+        address = before.marker.address if before.marker else change.address
+        current, has_moved = self.by_owner.managed.get(address), address != change.address
+        if current is not None and current.rule == before.rule and (not has_moved or now is None):
+            self._keep_current(address, current)
             return
         if self._report_name_conflict(change, before.rule, now):
             return
-        self.scope |= {home, change.address}
-        self.rules[home] = self._desired_rule(home, before.rule)
-        moved_in = there is not None and home != change.address
-        as_left = self._is_unchanged(change, now) or (change.after is not None and self._matches(now, before))
-        why = self._describe_change(change, now) if moved_in or not as_left else self._missing_queue_reason(before.rule)
-        if why:
-            self.skipped |= {home: why, change.address: why}
+        self.scope |= {address, change.address}
+        self.rules[address] = self._desired_rule(address, before.rule)
+        is_unchanged = self._is_unchanged(change, now) or (change.after is not None and self._matches(now, before))
+        if (current is not None and has_moved) or not is_unchanged:
+            reason = self._describe_change(change, now)
+        else:
+            reason = self._missing_queue_reason(before.rule)
+        if reason:
+            self.skipped |= {address: reason, change.address: reason}
 
     def _undo_adopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
-        """Undo an adoption: the rule is again as it was made by hand, and ours no longer."""
-        theirs = self.unmanaged_by_id.get(change.id)
-        if now is None and theirs is not None and theirs.marker is None and theirs.rule == before.rule:
+        """Undo an adoption: the rule becomes unmanaged again, as it was made by hand."""
+        rule = self.unmanaged_by_id.get(change.id)
+        if now is None and rule is not None and rule.marker is None and rule.rule == before.rule:
             self._keep_current(change.address, None)
         elif now is None or now.id != change.id:
             self._warn(change, "the rule that was taken over is not ours any more", "it is left as it is")
         elif not self._report_name_conflict(change, before.rule, now):
             self.scope.add(change.address)
             self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), unadopted_id=now.id)
-            as_left = self._is_unchanged(change, now) or self._matches(now, before)
-            why = self._missing_queue_reason(before.rule) if as_left else self._describe_change(change, now)
-            if why:
-                self.skipped[change.address] = why
+            is_unchanged = self._is_unchanged(change, now) or self._matches(now, before)
+            reason = self._missing_queue_reason(before.rule) if is_unchanged else self._describe_change(change, now)
+            if reason:
+                self.skipped[change.address] = reason
 
     def _undo_unadopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
-        """Undo that an adoption was undone: only where the manifests still adopt just this rule, untouched since."""
+        """Undo an undone adoption: only where the manifests still adopt this rule, and nobody changed it."""
         if now is not None and now.rule == before.rule:
             self._keep_current(change.address, now)
             return
-        theirs, wanted = self.unmanaged_by_id.get(change.id), self.manifests.rules.get(change.address)
-        adopt = wanted.adopt if wanted else None
-        alone = theirs is not None and len(self.unmanaged_by_name[theirs.rule.name]) == 1
-        named = theirs is not None and (
-            adopt == theirs.rule.name and alone if isinstance(adopt, str) else adopt and adopt.id == theirs.id
-        )
-        untouched = theirs is not None and theirs.marker is None and self._matches(theirs, change.after)
-        if now is None and named and untouched:
-            if self._report_name_conflict(change, before.rule, theirs):
-                return
+        rule, desired = self.unmanaged_by_id.get(change.id), self.manifests.rules.get(change.address)
+        adopt, is_adopted = desired.adopt if desired else None, False
+        if rule is not None and adopt is not None:
+            is_alone = len(self.unmanaged_by_name[rule.rule.name]) == 1
+            is_adopted = adopt == rule.rule.name and is_alone if isinstance(adopt, str) else adopt.id == rule.id
+        is_untouched = rule is not None and rule.marker is None and self._matches(rule, change.after)
+        if now is not None or not is_adopted or not is_untouched:
+            self._warn(change, "the rule was given back and is not ours", "take it over with `adopt:` in the manifest")
+        elif not self._report_name_conflict(change, before.rule, rule):
             self.scope.add(change.address)
             self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), adopt=adopt)
-        else:
-            self._warn(change, "the rule was given back and is not ours", "take it over with `adopt:` in the manifest")
 
     def _keep_current(self, address: Address, now: LiveRule | None) -> None:
         """Leave what is as it was before the run; a temporary copy that was left there goes."""
@@ -167,45 +157,42 @@ class _UndoBuilder:
         return now.rule.name in (name, f"{name}, renamed") and replace(now.rule, name=then.rule.name) == then.rule
 
     def _report_name_conflict(self, change: RecordedChange, before: Rule, now: LiveRule | None) -> bool:
-        """Say whether a rule that is not ours has the name that the rule had, and tell it."""
-        taken = (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name
-        if taken:
+        """Report an unmanaged rule that has the name that the rule had; return whether there is one."""
+        is_used = (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name
+        if is_used:
             message = f'it is not put back: a rule that is not ours is named "{before.name}" now'
             self._warn(change, message, "rename that one in CXone, and undo the run again")
-        return taken
+        return is_used
 
     def _missing_queue_reason(self, before: Rule) -> str:
-        """Say that a queue is gone to which a rule sent, or nothing."""
-        gone = sorted({one.queue_id for one in before.targets if isinstance(one, Target)} - self.queues)
-        return f"a queue that it sent to is gone ({gone[0]})" if gone else ""
+        queues = {target.queue_id for target in before.targets if isinstance(target, Target)}
+        missing = sorted(queues - self.queues)
+        return f"a queue that it sent to is gone ({missing[0]})" if missing else ""
 
     def _describe_change(self, change: RecordedChange, now: LiveRule | None) -> str:
-        """Say that a rule is not as the run left it, and who did that, as far as it is known."""
-        what = "deleted" if now is None else "made again" if change.after is None else "changed"
-        by = self.later_runs.get(str(change.address))
+        """Return how a rule was changed since the run, and by whom, where that is known."""
+        action = "deleted" if now is None else "made again" if change.after is None else "changed"
+        run = self.later_runs.get(str(change.address))
         if now is not None and was_edited(now):
             when = now.raw.get("dateModified")
-            return f"{what} in CXone since" + (f", last at {when[:40]}" if isinstance(when, str) else "")
-        if by is not None:
-            who, at = (str(by.start.get(name, "unknown"))[:60] for name in ("who", "at"))
-            return f"{what} since by run {by.id[:130]} ({who}, {at}): undo that one first"
+            return f"{action} in CXone since" + (f", last at {when[:40]}" if isinstance(when, str) else "")
+        if run is not None:
+            who, at = (str(run.start.get(name, "unknown"))[:60] for name in ("who", "at"))
+            return f"{action} since by run {run.id[:130]} ({who}, {at}): undo that one first"
         if not change.is_confirmed:
             return f"run {self.run.id} did not get an answer for it, and it is neither as before nor as after"
-        return f"{what} since, and this journal does not say by whom"
+        return f"{action} since, and this journal does not say by whom"
 
     def _desired_rule(self, address: Address, rule: Rule) -> DesiredRule:
-        return DesiredRule(
-            address=address, rule=rule, fingerprint=fingerprint(rule), source=None, hold=None, adopt=None
-        )
+        digest = fingerprint(rule)
+        return DesiredRule(address=address, rule=rule, fingerprint=digest, source=None, hold=None, adopt=None)
 
     def _warn(self, change: RecordedChange, message: str, hint: str) -> None:
-        self.findings.append(
-            Finding(code="CXR311", severity="warning", message=message, source=None, address=change.address, hint=hint)
-        )
+        address = change.address
+        self.findings.append(Finding(code="CXR311", severity="warning", message=message, address=address, hint=hint))
 
 
 def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
-    """Return the last of these runs that wrote, or may have written, a rule of each address."""
     return {
         str(change.get("address")): run
         for run in later

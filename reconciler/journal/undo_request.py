@@ -51,9 +51,10 @@ class UndoRequest:
     ) -> UndoRequest:
         """Return the request to undo one of the recorded runs. Raises UsageError for a run on other rules."""
         _refuse_others(run, environment, tenant)
-        same = ("environment", "owner")
-        later = recorded[recorded.index(run) + 1 :]
-        return cls(run, tuple(one for one in later if all(one.start.get(f) == run.start.get(f) for f in same)), journal)
+        names = ("environment", "owner")
+        following = recorded[recorded.index(run) + 1 :]
+        later = (rival for rival in following if all(rival.start.get(name) == run.start.get(name) for name in names))
+        return cls(run, tuple(later), journal)
 
     @property
     def words(self) -> list[str]:
@@ -80,14 +81,17 @@ class UndoRequest:
     def target(
         self, manifests: Manifests, environment: Environment, options: PlanOptions, live: LiveState
     ) -> tuple[DesiredState, Callable[[Plan], Sequence[Finding]]]:
-        """Return the rules that undo the run, and a function that returns warnings about a plan. Raises RefusedError.
-
-        The warnings are about the manifests: wrong ones do not keep anyone from undoing a run.
-        """
+        """Return the rules that undo the run, and a function that returns a plan's warnings. Raises RefusedError."""
+        # Wrong manifests do not prevent an undo: every live RuleSet counts as defined, and a warning says so.
         changes = read_changes(self.run, environment.owner)
         expanded = _expanded(manifests, environment, live)
-        known = _assumed(environment, live) if isinstance(expanded, ManifestError) else expanded
-        desired = build_undo_state(self.run, changes, self.later, live, known)
+        if isinstance(expanded, ManifestError):
+            managed = classify_by_owner(live.rules, environment.owner).managed
+            rulesets = frozenset(address.ruleset for address in managed)
+            manifest_state = replace(empty_desired_state(environment), rulesets=rulesets)
+        else:
+            manifest_state = expanded
+        desired = build_undo_state(self.run, changes, self.later, live, manifest_state)
         for selector in unmatched_selectors(options.only, [change.address for change in changes]):
             raise UsageError(f"--only {selector}: run {self.run.id} changed no rule at that address")
 
@@ -100,7 +104,6 @@ class UndoRequest:
 
 
 def _expanded(manifests: Manifests, environment: Environment, live: LiveState) -> DesiredState | ManifestError:
-    """Return the rules that the manifests define, or the errors in them."""
     if manifests.errors:
         return ManifestError(manifests.errors)
     try:
@@ -110,35 +113,28 @@ def _expanded(manifests: Manifests, environment: Environment, live: LiveState) -
         return error
 
 
-def _assumed(environment: Environment, live: LiveState) -> DesiredState:
-    """Return a substitute for wrong manifests, in which every live RuleSet is defined."""
-    managed = classify_by_owner(live.rules, environment.owner).managed
-    return replace(empty_desired_state(environment), rulesets=frozenset(address.ruleset for address in managed))
-
-
 def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> None:
-    """Raise UsageError for a run of another environment, tenant or owner: its rules are not those that are read."""
-    start = run.start
+    """Raise UsageError for a run of another environment, tenant or owner."""
+    start, name = run.start, environment.name
     if not RUN_NAME.fullmatch(run.id):
         raise UsageError(f"{sanitize(run.id)} is not what cxroute calls a run")
     if start.get("event") != "start":
-        return  # refused with what else is lacking
-    if start.get("environment") != environment.name:
-        other = sanitize(str(start.get("environment")))
-        raise UsageError(f"run {run.id} was in {other}, and this is {environment.name}: say -e {other}")
+        return  # `read_changes` refuses it
+    if start.get("environment") != name:
+        run_environment = sanitize(str(start.get("environment")))
+        raise UsageError(f"run {run.id} was in {run_environment}, and this is {name}: say -e {run_environment}")
     if start.get("owner") != environment.owner:
         owner = sanitize(str(start.get("owner")))
         raise UsageError(
-            f"run {run.id} was made for owner {owner}, and {environment.name} is now owned by {environment.owner}:"
+            f"run {run.id} was made for owner {owner}, and {name} is now owned by {environment.owner}:"
             " rules of another owner are never written. Check the Environment out as it was then, or undo it there"
         )
     if start.get("tenant", tenant) != tenant:
-        other = sanitize(str(start.get("tenant")) or "the sandbox")
-        raise UsageError(f"run {run.id} was on {other}, and {environment.name} is now {tenant}: other rules")
+        run_tenant = sanitize(str(start.get("tenant")) or "the sandbox")
+        raise UsageError(f"run {run.id} was on {run_tenant}, and {name} is now {tenant}: other rules")
 
 
 def _is_dead(run: RecordedRun) -> bool:
-    """Say whether the process that ran it was on this machine and is no more."""
     process = run.start.get("process")
     pid = process.get("pid") if isinstance(process, dict) and process.get("host") == socket.gethostname() else None
     if os.name != "posix" or type(pid) is not int or not 0 < pid < 1 << 31:

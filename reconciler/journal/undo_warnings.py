@@ -1,4 +1,4 @@
-"""What the manifests make of a run that was undone: whatever they still ask for, the next apply makes again."""
+"""Warnings that the manifests still ask for changes that an undo reverts: the next apply would make them again."""
 
 from __future__ import annotations
 
@@ -20,53 +20,37 @@ if TYPE_CHECKING:
 
 
 REAPPLIED: Final = "CXR310"
-_HOLD_TIME: Final = timedelta(days=8)
-"""How long the hold is that is given to write: a week, and the day that has begun."""
+_HOLD_TIME: Final = timedelta(days=8)  # how long the hold is that is given to write: a week, and the day that has begun
 
 
 def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
-    """Return a warning for each change of an undo that the next apply would make again; all say the same.
-
-    `options` are those of that apply. Each says where the manifests ask for it, and what to write there to wait.
-    """
-    found = _reapplied_changes(plan, manifests, options)
-    count = f"{len(found)} of these changes" if len(found) > 1 else "one of these changes"
+    """Return a warning for each change of an undo that the next apply, with `options`, would make again."""
+    rules = tuple(_rules_after(plan))
+    then = draft_plan(manifests, replace(plan.live, rules=rules), options, plan.generated_at)
+    touched = {address for change in plan.changes for address in _addresses(change)}
+    changes = [change for change in then.changes if change.cause != "duplicate"]
+    changes = [change for change in changes if touched.intersection(_addresses(change))]
+    count = f"{len(changes)} of these changes" if len(changes) > 1 else "one of these changes"
     message = f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again"
-    hint = _hint(plan, found)
-    return tuple(
-        Finding(
-            code=REAPPLIED, severity="warning", message=message, source=change.source, address=change.address, hint=hint
-        )
-        for change in found
-    )
+    finding = Finding(code=REAPPLIED, severity="warning", message=message, hint=_hint(plan, changes))
+    return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
 
 
 def unknown_outcome_warning(error: Exception) -> Finding:
-    """Return the warning that nobody knows what the next apply does, since the manifests are wrong."""
+    """Return the warning that the effect of the next apply is unknown, because the manifests are wrong."""
     message = f"what the next apply would make of it is not known: {error}"
-    return Finding(
-        code=REAPPLIED,
-        severity="warning",
-        message=message,
-        hint="`cxroute validate` lists them; they did not matter here",
-    )
-
-
-def _reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> list[Change]:
-    """Return what a plan of the manifests would do to the same rules once this one is made."""
-    then = draft_plan(manifests, replace(plan.live, rules=tuple(_rules_after(plan))), options, plan.generated_at)
-    touched = {address for change in plan.changes for address in _addresses(change)}
-    return [one for one in then.changes if one.cause != "duplicate" and touched.intersection(_addresses(one))]
+    hint = "`cxroute validate` lists them; they did not matter here"
+    return Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)
 
 
 def _rules_after(plan: Plan) -> Iterator[LiveRule]:
-    """Yield the live rules as they will be."""
-    changed = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
+    changes = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
     for live in plan.live.rules:
-        change = changed.get(live.id)
+        change = changes.get(live.id)
         if not isinstance(change, Delete):
             yield live if change is None else _rule_after(plan, change, live.id)
-    yield from (_rule_after(plan, one, f"new {one.address}") for one in plan.changes if isinstance(one, Create))
+    creates = (change for change in plan.changes if isinstance(change, Create))
+    yield from (_rule_after(plan, create, f"new {create.address}") for create in creates)
 
 
 def _rule_after(plan: Plan, change: Change, rule_id: str) -> LiveRule:
@@ -82,15 +66,12 @@ def _addresses(change: Change) -> Iterator[Address]:
 
 
 def _hint(plan: Plan, changes: Sequence[Change]) -> str:
-    """Say how to keep the next apply from it. A rule that stands in no manifest has no entry to write a hold into."""
+    """Return how to prevent it. A rule that is in no manifest has no entry for a hold."""
     ways = ["revert the commit that asked for it"]
     if not all(isinstance(change, Delete) for change in changes):
-        ways.append(f"write `{_hold_line(plan)}` into each rule")
+        until: datetime = plan.generated_at + _HOLD_TIME
+        hold = f"hold: {{until: {until:%Y-%m-%d}T00:00:00Z, reason: undo of {plan.options.undo}}}"
+        ways.append(f"write `{hold}` into each rule")
     if any(isinstance(change, Delete) for change in changes):
         ways.append("set `prune: false` for rules that stand in no manifest")
     return ", or ".join(ways)
-
-
-def _hold_line(plan: Plan) -> str:
-    until: datetime = plan.generated_at + _HOLD_TIME
-    return f"hold: {{until: {until:%Y-%m-%d}T00:00:00Z, reason: undo of {plan.options.undo}}}"

@@ -27,30 +27,24 @@ if TYPE_CHECKING:
 def behaviour_to_json(
     behaviour: BehaviourChange, queue_names: Mapping[str, str], traffic_impact: TrafficImpact | None = None
 ) -> Document:
-    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id.
-
-    `summary` holds the same conversations in fewer rows, and what each queue gets of the sample (semantics "Rows").
-    """
-    nothing = (None,) * max(len(behaviour.regions), len(behaviour.rows))
+    """Return the difference as the JSON of a plan's `behaviour`; `queue_names` are by id."""
+    # `summary` holds the same conversations in fewer rows, and the share of each queue (semantics "Rows").
+    impact = traffic_impact
+    row_shares = impact.rows if impact else (None,) * len(behaviour.rows)
+    region_shares = impact.regions if impact else (None,) * len(behaviour.regions)
+    rows = zip(behaviour.rows, row_shares, strict=True)
+    regions = zip(behaviour.regions, region_shares, strict=True)
     document: Document = {
         "changed": behaviour.changed,
         "complete": behaviour.complete,
         "summary": {
-            "rows": [
-                _row(row, queue_names) | _share_fields(share)
-                for row, share in zip(behaviour.rows, traffic_impact.rows if traffic_impact else nothing, strict=False)
-            ],
-            "balance": [_balance(one, queue_names) for one in (traffic_impact.balance if traffic_impact else ())],
+            "rows": [_row(row, queue_names) | _share_fields(share) for row, share in rows],
+            "balance": [_balance(share, queue_names) for share in (impact.balance if impact else ())],
         },
-        "regions": [
-            _region(region, queue_names) | _share_fields(share)
-            for region, share in zip(
-                behaviour.regions, traffic_impact.regions if traffic_impact else nothing, strict=False
-            )
-        ],
+        "regions": [_region(region, queue_names) | _share_fields(share) for region, share in regions],
     }
     if behaviour.rests_on:
-        document["restsOn"] = [_type(name, known) for name, known in behaviour.rests_on.items()]
+        document["restsOn"] = [_type(name, value_type) for name, value_type in behaviour.rests_on.items()]
     if behaviour.undecided:
         document["unknown"] = [{"where": _clauses(where)} for where in behaviour.undecided]
     return document
@@ -60,12 +54,8 @@ def destination_to_json(destination: Destination, queue_names: Mapping[str, str]
     """Return a destination: queues with their shares, no queue at all, or the tenant's default routing."""
     if destination is None:
         return {"default": True}
-    return {
-        "queues": [
-            {"queueId": queue, "queueName": queue_names.get(queue), "share": float(share)}
-            for queue, share in destination
-        ]
-    }
+    shares = ((queue, queue_names.get(queue), float(share)) for queue, share in destination)
+    return {"queues": [{"queueId": queue, "queueName": name, "share": share} for queue, name, share in shares]}
 
 
 def _row(row: ImpactRow, queue_names: Mapping[str, str]) -> Document:
@@ -90,12 +80,12 @@ def _type(name: str, value_type: ValueType) -> Document:
 
 
 def _balance(share: QueueShare, queue_names: Mapping[str, str]) -> Document:
-    """Return what a queue gets of the sample, in percent; without an id it is the default routing, or no queue."""
+    """Return a queue's share of the sample, in percent; without an id: the default routing, or no queue."""
     document: Document = {"queueId": share.queue or None, "queueName": queue_names.get(share.queue or "")}
     document |= {} if share.queue else {"default": share.queue is None}
-    for name, one in (("before", share.before), ("after", share.after), ("change", share.change)):
-        document[name] = one.most
-        document |= {} if one.least == one.most else {f"{name}Least": one.least}
+    for name, part in (("before", share.before), ("after", share.after), ("change", share.change)):
+        document[name] = part.most
+        document |= {} if part.least == part.most else {f"{name}Least": part.least}
     return document
 
 
@@ -115,13 +105,11 @@ def _region(region: Region, queue_names: Mapping[str, str]) -> Document:
 
 
 def _assumed(example: Example) -> Document:
-    """Return what an example takes to hold of conditions that are not understood, where there are any."""
-    found = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
-    return {"assumed": found} if found else {}
+    assumed = [{"condition": json.loads(text), "holds": holds} for text, holds in example.assumed.items()]
+    return {"assumed": assumed} if assumed else {}
 
 
 def _share_fields(share: ShareRange | None) -> Document:
-    """Return a share of the traffic sample: the most, and the least where the sample tells no more."""
     if share is None:
         return {"trafficPercent": None}
     least = {} if share.least == share.most else {"trafficPercentLeast": share.least}
@@ -129,26 +117,23 @@ def _share_fields(share: ShareRange | None) -> Document:
 
 
 def region_claims(document: Mapping[str, Any]) -> tuple[RegionClaim, ...]:
-    """Return what each region of a behaviour's JSON says, to hold it against others. Raises KeyError and the like."""
+    """Return the claim of each region of a behaviour's JSON. Raises KeyError and the like."""
     return tuple(
         RegionClaim(
-            _parse_clauses(region["where"]),
-            tuple(_parse_clauses(clauses) for clauses in region["except"]),
+            tuple(map(_parse_clause, region["where"])),
+            tuple(tuple(map(_parse_clause, clauses)) for clauses in region["except"]),
             CANONICAL_JSON.encode([_without_names(region["before"]), _without_names(region["after"])]),
         )
         for region in document["regions"]
     )
 
 
-def _parse_clauses(payloads: Iterable[Mapping[str, Any]]) -> tuple[Clause, ...]:
-    return tuple(_parse_clause(dict(form)) for form in payloads)
-
-
-def _parse_clause(payload: dict[str, Any]) -> Clause:
+def _parse_clause(document: Mapping[str, Any]) -> Clause:
+    payload = dict(document)
     negate = bool(payload.pop("negate", False))
-    known = payload.get("type") == "attribute" and payload.get("operator") in OPERATORS
-    if known and isinstance(payload.get("attributeName"), str):
-        with suppress(ValueError):  # an operator that is known, with a value that it cannot have: not understood
+    is_known = payload.get("type") == "attribute" and payload.get("operator") in OPERATORS
+    if is_known and isinstance(payload.get("attributeName"), str):
+        with suppress(ValueError):  # the operator cannot have this value: an opaque condition
             return Clause(make_condition(payload["attributeName"], payload["operator"], payload.get("value")), negate)
     return Clause(make_opaque(payload), negate)
 
@@ -160,7 +145,7 @@ def _without_names(destination: Mapping[str, Any]) -> object:
 
 
 def _clauses(clauses: Iterable[Clause]) -> list[Document]:
-    return [to_api_json(one) | ({"negate": True} if negate else {}) for one, negate in clauses]
+    return [to_api_json(condition) | ({"negate": True} if negate else {}) for condition, negate in clauses]
 
 
 def _entry_name(entry: RoutingEntry | None) -> str | None:

@@ -1,18 +1,12 @@
-"""Desired x live -> changes. What is not ours has left before anything is compared (see `ownership.classify_by_owner`).
-
-Where two rules differ, in the API's words: `priority`, `targets[0].queueId`.
-
-`==` has already decided whether they differ. deepdiff explains where inside a condition or target (alone it errs: it
-finds [1, 2, 2] equal to [2, 1] without order, and ignores keys that start with `__`).
-"""
+"""Desired x live -> changes, and where two rules differ. `==` decides whether rules differ; deepdiff explains where."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reconciler.model.change import Adopt, Change, Create, Delete, FieldChange, Update
+from reconciler.model.change import Adopt, Cause, Change, Create, Delete, FieldChange, Update
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
@@ -21,7 +15,7 @@ from reconciler.plan.unknown_fields import differing_fields, fields_phrase
 from reconciler.text.escape import join_first, sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from reconciler.desired.desired import DesiredRule, DesiredState
 
@@ -30,59 +24,44 @@ if TYPE_CHECKING:
 
 def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     """Return every field that differs, in the order in which a rule is read."""
-    found = [
+    changes = [
         FieldChange(name, getattr(before, name), getattr(after, name))
         for name in ("name", "description", "priority", "enabled")
-        if getattr(before, name) != getattr(after, name) and not (name == "description" and _same_lines(before, after))
+        if getattr(before, name) != getattr(after, name)
     ]
+    if normalize_line_ends(before.description) == normalize_line_ends(after.description):
+        changes = [change for change in changes if change.path != "description"]
     if before.conditions != after.conditions:
-        found.extend(_diff_parts("conditions", before.conditions, after.conditions))
+        changes.extend(_diff_parts("conditions", before.conditions, after.conditions))
     if before.targets != after.targets:
-        found.extend(_diff_parts("targets", before.targets, after.targets))
-    return tuple(found)
-
-
-def _same_lines(before: Rule, after: Rule) -> bool:
-    """Say whether descriptions are equal but for the kind of their line ends."""
-    return normalize_line_ends(before.description) == normalize_line_ends(after.description)
+        changes.extend(_diff_parts("targets", before.targets, after.targets))
+    return tuple(changes)
 
 
 def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:
-    """Pair the parts that differ, most alike first, and explain each pair; what has no partner came or went."""
-    gone, come = _without_common(before, after), _without_common(after, before)
-    for alike in (_exact_pairing_key, _loose_pairing_key):
-        for old, new in _pair_parts(gone, come, alike):
-            yield from _leaf_changes(f"{name}[{new}]", to_api_json(gone.pop(old)), to_api_json(come.pop(new)))
-    for index, part in gone.items():
-        yield FieldChange(f"{name}[{index}]", to_api_json(part), None)
-    for index, part in come.items():
-        yield FieldChange(f"{name}[{index}]", None, to_api_json(part))
+    """Pair the parts that differ, most alike first, and explain each pair; other parts were removed or added."""
+    removed, added = _without_common(before, after), _without_common(after, before)
+    for pairing_key in (_exact_pairing_key, _loose_pairing_key):
+        waiting: dict[object, deque[int]] = defaultdict(deque)
+        for index, part in added.items():
+            waiting[pairing_key(part)].append(index)
+        keys = [(index, pairing_key(part)) for index, part in removed.items()]
+        for old, new in [(index, waiting[key].popleft()) for index, key in keys if waiting.get(key)]:
+            yield from _leaf_changes(f"{name}[{new}]", to_api_json(removed.pop(old)), to_api_json(added.pop(new)))
+    yield from (FieldChange(f"{name}[{index}]", to_api_json(part), None) for index, part in removed.items())
+    yield from (FieldChange(f"{name}[{index}]", None, to_api_json(part)) for index, part in added.items())
 
 
 def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:
     """Return the parts, by their places, that the others do not hold (as often)."""
     common = Counter(others)
-    left = {}
+    remaining = {}
     for index, part in enumerate(parts):
         if common[part] > 0:
             common[part] -= 1
         else:
-            left[index] = part
-    return left
-
-
-def _pair_parts(
-    removed: dict[int, _Part], added: dict[int, _Part], pairing_key: Callable[[_Part], object]
-) -> list[tuple[int, int]]:
-    """Pair the places of what went and what came, in order, by what `pairing_key` says of them."""
-    waiting: dict[object, deque[int]] = defaultdict(deque)
-    for index, part in added.items():
-        waiting[pairing_key(part)].append(index)
-    return [
-        (index, waiting[pairing_key(part)].popleft())
-        for index, part in removed.items()
-        if waiting.get(pairing_key(part))
-    ]
+            remaining[index] = part
+    return remaining
 
 
 def _exact_pairing_key(part: _Part) -> object:
@@ -133,7 +112,7 @@ def compare_rules(desired: DesiredState, by_owner: LiveRulesByOwner) -> Comparis
 
 
 class _ConflictError(Exception):
-    """A desired rule that cannot be made live, since something that is not ours stands in its way."""
+    """A desired rule that cannot be made live, because an unmanaged rule stands in its way."""
 
     def __init__(self, finding: Finding) -> None:
         super().__init__(finding.message)
@@ -156,12 +135,11 @@ class _RuleComparer:
         self._adopted: dict[str, Address] = {}
 
     def compare(self) -> Comparison:
-        """Match every desired rule with a live one; what is left over is deleted."""
         changes: list[Change] = []
         unchanged: list[Address] = []
-        for address, wanted in self.desired.rules.items():
+        for address, rule in self.desired.rules.items():
             try:
-                change = self._match_rule(wanted, self.by_owner.managed.get(address))
+                change = self._match_rule(rule, self.by_owner.managed.get(address))
             except _ConflictError as conflict:
                 self.findings.append(conflict.finding)
                 continue
@@ -169,223 +147,149 @@ class _RuleComparer:
                 unchanged.append(address)
             else:
                 changes.append(change)
-        changes.extend(
-            Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest")
-            for address, live in self._surplus.items()
-        )
-        changes.extend(self._delete_duplicates())
+        managed, ambiguous = self.by_owner.managed, self.by_owner.ambiguous
+        for address, live in self._surplus.items():
+            changes.append(Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest"))
+        for live in self.by_owner.duplicates:
+            address = _address(live)
+            changes.append(Delete(address=address, live=live, cause="duplicate", original=managed.get(address)))
+        copies = (live for live in self.by_owner.temporary_copies if _address(live) not in ambiguous)
+        changes += [Delete(address=_address(live), live=live, cause="duplicate") for live in copies]
         self._report_leftovers()
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
-    def _delete_duplicates(self) -> Iterator[Delete]:
-        for live in self.by_owner.duplicates:
-            yield Delete(
-                address=_address(live), live=live, cause="duplicate", original=self.by_owner.managed.get(_address(live))
-            )
-        for live in self.by_owner.temporary_copies:
-            if _address(live) not in self.by_owner.ambiguous:
-                yield Delete(address=_address(live), live=live, cause="duplicate")
-
-    def _match_rule(self, desired_rule: DesiredRule, live: LiveRule | None) -> Change | None:
+    def _match_rule(self, desired: DesiredRule, live: LiveRule | None) -> Change | None:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
-        if desired_rule.address in self.by_owner.ambiguous:
-            self._refuse_ambiguous(desired_rule)
+        rule = desired.rule
+        if rules := self.by_owner.ambiguous.get(desired.address):
+            if desired.unadopted_id or any(one.rule != rule or not _has_current_marker(one, desired) for one in rules):
+                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired)
             return None
-        if desired_rule.unadopted_id:
-            return self._unadopt(desired_rule, live)
-        moved = () if live is not None else self._surplus_by_name.get(desired_rule.rule.name, ())
+        if desired.unadopted_id:
+            return self._unadopt(desired, live)
+        moved = () if live is not None else self._surplus_by_name.get(rule.name, ())
         if len(moved) == 1 and _address(moved[0]) in self._surplus:
             live = self._surplus.pop(_address(moved[0]))
         if live is not None:
-            change = self._update(desired_rule, live)
-            if live.rule.name != desired_rule.rule.name or (change is not None and self.desired.names_unique):
-                self._refuse_namesakes(desired_rule, adopted=None)
-            else:
-                self._warn_namesakes(desired_rule, adopted=None)
+            change = self._update(desired, live)
+            must_be_free = live.rule.name != rule.name or (change is not None and self.desired.names_unique)
+            (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, None)
             return change
-        adopted = self._find_adoptable(desired_rule)
-        self._refuse_ambiguous_name(desired_rule)
-        # By id one of several namesakes can be taken over: no rule gets a name that it has not got already.
-        if adopted is None or adopted.rule.name != desired_rule.rule.name or self.desired.names_unique:
-            self._refuse_namesakes(desired_rule, adopted=adopted)
-        else:
-            self._warn_namesakes(desired_rule, adopted=adopted)
+        adopted = self._find_adoptable(desired)
+        for rules in self.by_owner.ambiguous.values():  # the key of one of them may have moved
+            if any(candidate.rule.name == rule.name for candidate in rules):
+                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired)
+        # By id one of several namesakes can be adopted: no rule gets a name that it does not have.
+        must_be_free = adopted is None or adopted.rule.name != rule.name or self.desired.names_unique
+        (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, adopted)
         if adopted is None:
-            return Create(desired_rule.address, desired_rule.rule, desired_rule.source)
+            return Create(desired.address, rule, desired.source)
         if mark := find_foreign_marker(adopted.rule.description):
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
-            self._add_finding("CXR309", "warning", message, desired_rule)
-        return Adopt(
-            address=desired_rule.address,
-            live=adopted,
-            after=desired_rule.rule,
-            fields=diff_fields(adopted.rule, desired_rule.rule),
-            source=desired_rule.source,
-        )
+            self._add_finding("CXR309", "warning", message, desired)
+        fields = diff_fields(adopted.rule, rule)
+        return Adopt(address=desired.address, live=adopted, after=rule, fields=fields, source=desired.source)
 
-    def _update(self, desired_rule: DesiredRule, live: LiveRule) -> Update | None:
-        address = _address(live)
-        if live.rule == desired_rule.rule and address == desired_rule.address:
-            return None if _has_current_marker(live, desired_rule) else self._update_marker(desired_rule, live)
-        found = diff_fields(live.rule, desired_rule.rule)
-        if address != desired_rule.address:
-            found = (FieldChange("address", str(address), str(desired_rule.address)), *found)
-        made_by = find_cause(live, desired_rule.marker_digest)
-        if address != desired_rule.address and made_by == "drift":
-            made_by = "both"
-        return Update(
-            address=desired_rule.address,
-            live=live,
-            after=desired_rule.rule,
-            fields=found,
-            source=desired_rule.source,
-            cause=made_by,
-        )
-
-    def _update_marker(self, desired_rule: DesiredRule, live: LiveRule) -> Update:
-        """Nothing differs but what the marker says was last written."""
-        change = FieldChange("marker", _marker(live).digest, desired_rule.marker_digest)
-        return Update(
-            address=desired_rule.address,
-            live=live,
-            after=desired_rule.rule,
-            fields=(change,),
-            source=desired_rule.source,
-            cause="manifest",
-        )
-
-    def _unadopt(self, desired_rule: DesiredRule, live: LiveRule | None) -> Update | None:
-        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
-        if live is None or live.id != desired_rule.unadopted_id:
-            theirs = self._unmanaged_by_id.get(desired_rule.unadopted_id)
-            if theirs is not None and theirs.marker is None and theirs.rule == desired_rule.rule:
+    def _update(self, desired: DesiredRule, live: LiveRule) -> Update | None:
+        address, cause = _address(live), find_cause(live, desired.marker_digest)
+        fields = diff_fields(live.rule, desired.rule)
+        if address != desired.address:
+            fields = (FieldChange("address", str(address), str(desired.address)), *fields)
+            cause = "both" if cause == "drift" else cause
+        elif live.rule == desired.rule:
+            if _has_current_marker(live, desired):
                 return None
-            raise self._build_conflict("CXR311", "the rule that is to be given back is not ours any more", desired_rule)
-        if live.rule.name != desired_rule.rule.name:
-            self._refuse_namesakes(desired_rule, adopted=None)
-        gone = FieldChange("marker", _marker(live).digest, None)
-        found = (*diff_fields(live.rule, desired_rule.rule), gone)
-        return Update(
-            address=desired_rule.address,
-            live=live,
-            after=desired_rule.rule,
-            fields=found,
-            source=desired_rule.source,
-            cause="manifest",
-            unadopts=True,
-        )
+            fields, cause = (FieldChange("marker", _marker(live).digest, desired.marker_digest),), "manifest"
+        return _build_update(desired, live, fields, cause)
 
-    def _refuse_ambiguous(self, desired_rule: DesiredRule) -> None:
-        """Raise _ConflictError where one of several rules would have to be written, and nothing says which is ours."""
-        rules = self.by_owner.ambiguous[desired_rule.address]
-        if desired_rule.unadopted_id or not all(
-            live.rule == desired_rule.rule and _has_current_marker(live, desired_rule) for live in rules
-        ):
-            raise self._build_conflict("CXR312", _ambiguous_message(rules), desired_rule)
+    def _unadopt(self, desired: DesiredRule, live: LiveRule | None) -> Update | None:
+        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
+        if live is None or live.id != desired.unadopted_id:
+            unmanaged = self._unmanaged_by_id.get(desired.unadopted_id)
+            if unmanaged is not None and unmanaged.marker is None and unmanaged.rule == desired.rule:
+                return None
+            raise self._build_conflict("CXR311", "the rule that is to be given back is not ours any more", desired)
+        if live.rule.name != desired.rule.name:
+            self._refuse_namesakes(desired, None)
+        marker = FieldChange("marker", _marker(live).digest, None)
+        update = _build_update(desired, live, (*diff_fields(live.rule, desired.rule), marker), "manifest")
+        return replace(update, unadopts=True)
 
-    def _refuse_ambiguous_name(self, desired_rule: DesiredRule) -> None:
-        """Raise _ConflictError where one of such rules has the name of a new one: its key may have moved."""
-        for rules in self.by_owner.ambiguous.values():
-            if any(live.rule.name == desired_rule.rule.name for live in rules):
-                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired_rule)
-
-    def _find_adoptable(self, desired_rule: DesiredRule) -> LiveRule | None:
-        """Return the one unmanaged rule that the manifest takes over, if it is there. Raises _ConflictError."""
-        if desired_rule.adopt is None:
+    def _find_adoptable(self, desired: DesiredRule) -> LiveRule | None:
+        """Return the one unmanaged rule that the manifest adopts, if it exists. Raises _ConflictError."""
+        if desired.adopt is None:
             return None
-        if isinstance(desired_rule.adopt, str):
-            shown, found = f'named "{desired_rule.adopt}"', self._unmanaged.get(desired_rule.adopt, [])
+        if isinstance(desired.adopt, str):
+            name, candidates = f'named "{desired.adopt}"', self._unmanaged.get(desired.adopt, [])
         else:
-            live = self._unmanaged_by_id.get(desired_rule.adopt.id)
-            shown, found = f'with id "{desired_rule.adopt.id}"', [live] if live else []
-        if not found:
-            self._add_finding(
-                "CXR305", "info", f"no unmanaged live rule {shown} to adopt, so the rule is created", desired_rule
-            )
+            match = self._unmanaged_by_id.get(desired.adopt.id)
+            name, candidates = f'with id "{desired.adopt.id}"', [match] if match else []
+        if not candidates:
+            message = f"no unmanaged live rule {name} to adopt, so the rule is created"
+            self._add_finding("CXR305", "info", message, desired)
             return None
-        if len(found) > 1:
-            ids = ", ".join(live.id for live in found)
-            raise self._build_conflict(
-                "CXR304", f"{len(found)} live rules {shown} could be adopted ({ids})", desired_rule
-            )
-        if found[0].marker is not None:
-            raise self._build_conflict(
-                "CXR303", f"the live rule {shown} is managed by {found[0].marker.owner}", desired_rule
-            )
-        first = self._adopted.setdefault(found[0].id, desired_rule.address)
-        if first != desired_rule.address:
-            raise self._build_conflict("CXR304", f"the live rule {shown} is already adopted by {first}", desired_rule)
-        return found[0]
+        if len(candidates) > 1:
+            ids = ", ".join(live.id for live in candidates)
+            message = f"{len(candidates)} live rules {name} could be adopted ({ids})"
+            raise self._build_conflict("CXR304", message, desired)
+        (live,) = candidates
+        if live.marker is not None:
+            message = f"the live rule {name} is managed by {live.marker.owner}"
+            raise self._build_conflict("CXR303", message, desired)
+        first = self._adopted.setdefault(live.id, desired.address)
+        if first != desired.address:
+            raise self._build_conflict("CXR304", f"the live rule {name} is already adopted by {first}", desired)
+        return live
 
-    def _refuse_namesakes(self, desired_rule: DesiredRule, adopted: LiveRule | None) -> None:
-        """Raise _ConflictError where a rule that is not ours has the name that ours would get."""
-        name = desired_rule.rule.name
+    def _refuse_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
+        name = desired.rule.name
         for copy in self._edited_copies.get(name, ()):
-            raise self._build_conflict(
-                "CXR302", f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"', desired_rule
-            )
+            message = f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"'
+            raise self._build_conflict("CXR302", message, desired)
         others = [live for live in self._unmanaged.get(name, ()) if live is not adopted]
-        if not others:
-            return
         owner = next((live.marker.owner for live in others if live.marker is not None), None)
         if owner is not None:
-            raise self._build_conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired_rule)
+            raise self._build_conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired)
         if len(others) > 1:
-            raise self._build_conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired_rule)
-        raise self._build_conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired_rule)
+            raise self._build_conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired)
+        if others:
+            raise self._build_conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired)
 
-    def _warn_namesakes(self, desired_rule: DesiredRule, adopted: LiveRule | None) -> None:
-        """Warn where a rule that is not ours has the name that ours has already."""
-        if any(live is not adopted for live in self._unmanaged.get(desired_rule.rule.name, ())):
-            message = f'an unmanaged live rule has the name of ours, "{desired_rule.rule.name}"; it is left alone'
-            self._add_finding("CXR308", "warning", message, desired_rule)
+    def _warn_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
+        if any(live is not adopted for live in self._unmanaged.get(desired.rule.name, ())):
+            message = f'an unmanaged live rule has the name of ours, "{desired.rule.name}"; it is left alone'
+            self._add_finding("CXR308", "warning", message, desired)
 
     def _report_leftovers(self) -> None:
-        told = {finding.address for finding in self.findings if finding.code == "CXR312"}
+        reported = {finding.address for finding in self.findings if finding.code == "CXR312"}
+        add = self.findings.append
         for address, rules in self.by_owner.ambiguous.items():
-            if address not in told:
-                hint = _CONFLICT_HINTS["CXR312"]
-                self.findings.append(
-                    Finding(
-                        code="CXR312", severity="warning", message=_ambiguous_message(rules), address=address, hint=hint
-                    )
-                )
+            if address not in reported:
+                message, hint = _ambiguous_message(rules), _CONFLICT_HINTS["CXR312"]
+                add(Finding(code="CXR312", severity="warning", message=message, address=address, hint=hint))
         for live in self.by_owner.edited_copies:
-            if _address(live) not in self.by_owner.ambiguous or _is_copy(live):
+            if _address(live) not in self.by_owner.ambiguous or _marker(live).copy:
                 message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is left alone'
-                self.findings.append(
-                    Finding(code="CXR302", severity="warning", message=message, address=_address(live))
-                )
+                add(Finding(code="CXR302", severity="warning", message=message, address=_address(live)))
         for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
                 message = f'live rule "{live.rule.name}" ({live.id}) has a part that cxroute does not understand'
-                self.findings.append(Finding(code="CXR306", severity="info", message=message))
+                add(Finding(code="CXR306", severity="info", message=message))
 
     def _describe_copy(self, live: LiveRule) -> str:
-        """Say what a rule with the marker of ours is, which is no duplicate of it."""
-        address, ours = _address(live), self.by_owner.managed.get(_address(live))
-        if was_edited(live) or ours is None:
+        address, managed = _address(live), self.by_owner.managed.get(_address(live))
+        if was_edited(live) or managed is None:
             return f"an edited copy of {address}"
-        return f"a copy of {address} ({ours.id}) with other values in {fields_phrase(differing_fields(ours, live))}"
+        fields = fields_phrase(differing_fields(managed, live))
+        return f"a copy of {address} ({managed.id}) with other values in {fields}"
 
-    def _add_finding(self, code: str, severity: Severity, message: str, desired_rule: DesiredRule) -> None:
-        self.findings.append(
-            Finding(
-                code=code, severity=severity, message=message, source=desired_rule.source, address=desired_rule.address
-            )
-        )
+    def _add_finding(self, code: str, severity: Severity, message: str, desired: DesiredRule) -> None:
+        finding = Finding(code=code, severity=severity, message=message, source=desired.source)
+        self.findings.append(replace(finding, address=desired.address))
 
-    def _build_conflict(self, code: str, message: str, desired_rule: DesiredRule) -> _ConflictError:
-        return _ConflictError(
-            Finding(
-                code=code,
-                severity="error",
-                message=message,
-                source=desired_rule.source,
-                address=desired_rule.address,
-                hint=_CONFLICT_HINTS[code],
-            )
-        )
+    def _build_conflict(self, code: str, message: str, desired: DesiredRule) -> _ConflictError:
+        finding = Finding(code=code, severity="error", message=message, source=desired.source)
+        return _ConflictError(replace(finding, address=desired.address, hint=_CONFLICT_HINTS[code]))
 
 
 _CONFLICT_HINTS = {
@@ -407,12 +311,7 @@ def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
 
 
 def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
-    """Equal rules need no new marker when it tells what was last written, be it in another order of values."""
     return _marker(live).digest in (desired_rule.marker_digest, marker_digest(live.rule))
-
-
-def _is_copy(live: LiveRule) -> bool:
-    return _marker(live).copy
 
 
 def _marker(live: LiveRule) -> Marker:
@@ -424,8 +323,13 @@ def _address(live: LiveRule) -> Address:
     return _marker(live).address
 
 
-def _group_by_name(live: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
-    found: dict[str, list[LiveRule]] = defaultdict(list)
-    for one in live:
-        found[one.rule.name].append(one)
-    return dict(found)
+def _group_by_name(rules: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
+    by_name: dict[str, list[LiveRule]] = defaultdict(list)
+    for live in rules:
+        by_name[live.rule.name].append(live)
+    return dict(by_name)
+
+
+def _build_update(desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause) -> Update:
+    address, rule, source = desired.address, desired.rule, desired.source
+    return Update(address=address, live=live, after=rule, fields=fields, source=source, cause=cause)

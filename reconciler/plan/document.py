@@ -47,12 +47,9 @@ class ReviewedPlan:
     options: PlanOptions
     generated_at: str
     changes: frozenset[str]
-    addresses: frozenset[str]
-    """The addresses of its changes."""
-    claims: tuple[RegionClaim, ...]
-    """What its regions say of conversations."""
-    traffic: Document | None
-    """The traffic sample's path and digest, where it had one."""
+    addresses: frozenset[str]  # the addresses of its changes
+    claims: tuple[RegionClaim, ...]  # what its regions say of conversations
+    traffic: Document | None  # the traffic sample's path and digest, where it had one
 
 
 def plan_to_json(plan: Plan) -> Document:
@@ -71,7 +68,7 @@ def plan_to_json(plan: Plan) -> Document:
         "summary": count_changes(plan),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
-        "behaviour": _behaviour(plan),
+        "behaviour": plan.behaviour and behaviour_to_json(plan.behaviour, plan.queue_names, plan.traffic_impact),
         "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
         "guards": [_guard(result) for result in plan.guards],
@@ -118,28 +115,20 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -
     }
 
 
-def _behaviour(plan: Plan) -> Document | None:
-    if plan.behaviour is None:
-        return None
-    return behaviour_to_json(plan.behaviour, plan.queue_names, plan.traffic_impact)
-
-
 def _steps(plan: Plan) -> dict[int, list[Document]]:
-    """Return each change's calls, each in its wave; `copy` tells those about a temporary copy.
-
-    That a leftover copy goes is a step of its address's change, where there is one.
-    """
-    whose = {change.address: id(change) for change in plan.changes if not is_copy_removal(change)}
-    found: dict[int, list[Document]] = {
-        id(change): [] for change in plan.changes if not is_copy_removal(change) or change.address not in whose
+    """Return each change's calls, each in its wave; `copy` marks those of a temporary copy."""
+    # The removal of a leftover copy is a step of its address's change, if there is one.
+    owners = {change.address: id(change) for change in plan.changes if not is_copy_removal(change)}
+    steps: dict[int, list[Document]] = {
+        id(change): [] for change in plan.changes if not is_copy_removal(change) or change.address not in owners
     }
-    for wave, steps in enumerate(plan.steps, 1):
-        for step in steps:
-            leftover = is_copy_removal(step.change)
-            change = whose.get(step.change.address, id(step.change)) if leftover else id(step.change)
-            about_copy = leftover or step.kind in ("copy", "drop")
-            found[change].append({"wave": wave, "call": step.call, "copy": about_copy})
-    return found
+    for number, wave in enumerate(plan.steps, 1):
+        for step in wave:
+            is_leftover = is_copy_removal(step.change)
+            change = owners.get(step.change.address, id(step.change)) if is_leftover else id(step.change)
+            is_copy = is_leftover or step.kind in ("copy", "drop")
+            steps[change].append({"wave": number, "call": step.call, "copy": is_copy})
+    return steps
 
 
 def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
@@ -182,7 +171,6 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
 
 
 def _require_text(value: object) -> str:
-    """Return a text that is there. ValueError where it is none."""
     if isinstance(value, str) and value:
         return value
     raise ValueError(value)
@@ -190,80 +178,69 @@ def _require_text(value: object) -> str:
 
 def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
     """Return the changes of a fresh plan that the reviewed one does not have, in order."""
-    return tuple(
-        change
-        for change in fresh.changes
-        if not is_copy_removal(change) and _change_identity(change_to_json(fresh, change)) not in reviewed.changes
-    )
+    changes = ((change, change_to_json(fresh, change)) for change in fresh.changes if not is_copy_removal(change))
+    return tuple(change for change, document in changes if _change_identity(document) not in reviewed.changes)
 
 
-def refuse_unreviewed(made: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
+def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
     """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
-    new = unreviewed_changes(made, reviewed)
+    new = unreviewed_changes(fresh, reviewed)
     again = f"Nothing was written. Plan again, review, apply: {plan_again}"
-    moved = unreviewed_impact(made, reviewed)
-    if moved and not new:
-        example = moved[0].example.attributes
+    name = f"plan {reviewed.plan_id} of {reviewed.generated_at}"
+    regions = unreviewed_impact(fresh, reviewed)
+    if regions and not new:
         raise RefusedError(
             "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
-            f" send conversations elsewhere that plan {reviewed.plan_id} of {reviewed.generated_at} does not:"
-            f" {quote(example)}. {again}"
+            f" send conversations elsewhere that {name} does not: {quote(regions[0].example.attributes)}. {again}"
         )
     if new:
-        named = ", ".join(f"{change.action} {change.address}" for change in new[:5])
-        more = f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
-        since = f"plan {reviewed.plan_id} of {reviewed.generated_at} does not have: {named}{more}"
+        phrase = ", ".join(f"{change.action} {change.address}" for change in new[:5])
+        phrase += f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
         raise RefusedError(
             f"manifests or tenant changed since the plan was made. A fresh plan has"
-            f" {pluralize(len(new), 'change')} that"
-            f" {since}. {again}"
+            f" {pluralize(len(new), 'change')} that {name} does not have: {phrase}. {again}"
         )
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
-    """Return a fresh plan with the edits that a reviewed plan is not about held, where they route nobody differently.
-
-    These are edits of managed rules in CXone: the rules stay as they are, and the plan goes on beside them.
-    """
-    names = {wanted.rule.name for wanted in fresh.desired.rules.values()}
-    edits = [one for one in fresh.changes if _is_edit(one, names) and str(one.address) not in reviewed.addresses]
+    """Return a fresh plan whose unreviewed edits are held, where they do not change routing."""
+    # These are edits of managed rules in CXone: the rules stay as they are, and the plan continues beside them.
+    names = {desired.rule.name for desired in fresh.desired.rules.values()}
+    changes = [change for change in fresh.changes if str(change.address) not in reviewed.addresses]
+    edits = [change for change in changes if _is_edit(change, names)]
     if not edits or _reroutes(fresh, edits):
         return fresh
-    held = sorted(
-        (*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)),
-        key=lambda one: one.change.address,
-    )
-    return replace(fresh, changes=tuple(one for one in fresh.changes if one not in edits), held=tuple(held))
+    held = [*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)]
+    held.sort(key=lambda hold: hold.change.address)
+    return replace(fresh, changes=tuple(change for change in fresh.changes if change not in edits), held=tuple(held))
 
 
 def _is_edit(change: Change, names: Collection[str]) -> TypeGuard[Update]:
-    """Say whether somebody edited a managed rule, and did not give it a name that another rule is to have."""
     if not isinstance(change, Update) or change.cause != "drift":
         return False
     return change.live.rule.name == change.after.name or change.live.rule.name not in names
 
 
 def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
-    """Say whether a conversation goes elsewhere by the edited rules, or may do so."""
-    unedited = {one.live.id: one.after for one in edits if any(field.path != "description" for field in one.fields)}
+    decisive = (edit for edit in edits if any(field.path != "description" for field in edit.fields))
+    unedited = {edit.live.id: edit.after for edit in decisive}
     if not unedited:
         return False
     now = live_entries(fresh.live.rules, fresh.desired)
     before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-    found = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
-    return found.changed or not found.complete
+    behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
+    return behaviour.changed or not behaviour.complete
 
 
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
-    """Return the regions of a fresh plan that hold conversations which the reviewed one does not move likewise."""
+    """Return the regions of a fresh plan with conversations that the reviewed one does not move likewise."""
     if fresh.behaviour is None:
         return ()
-    found = region_claims(behaviour_to_json(fresh.behaviour, fresh.queue_names))
-    return tuple(fresh.behaviour.regions[place] for place in find_uncovered(found, reviewed.claims))
+    claims = region_claims(behaviour_to_json(fresh.behaviour, fresh.queue_names))
+    return tuple(fresh.behaviour.regions[place] for place in find_uncovered(claims, reviewed.claims))
 
 
 def _change_identity(change: Mapping[str, Any]) -> str:
-    """Two changes are the same one when they do the same to the same rule in the same state."""
     return CANONICAL_JSON.encode([change[name] for name in ("action", "address", "id", "before", "after")])
 
 

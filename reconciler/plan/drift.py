@@ -59,10 +59,8 @@ class Drift:
     """Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere."""
     temporary_ids: frozenset[str] = frozenset()
     """The ids of those among them that take such conversations only until the plan is applied."""
-    accepted: tuple[LiveRule, ...] = ()
-    """Live rules that the Environment's `unmanaged.accept` names."""
-    acceptances: int = 0
-    """Entries of `unmanaged.accept`, those that match no live rule included."""
+    accepted: tuple[LiveRule, ...] = ()  # live rules that the Environment's `unmanaged.accept` names
+    acceptances: int = 0  # entries of `unmanaged.accept`, those that match no live rule included
     full_impact: Impact = Impact(BehaviourChange(regions=()))
     """From the manifests alone (before) to all live rules (after)."""
     unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
@@ -71,8 +69,7 @@ class Drift:
     """The run of the journal that last wrote a rule, by the rule's address."""
     failed_checks: tuple[Finding, ...] = ()
     """Route tests that fail on the live rules, and an analysis that stopped at its bound."""
-    notes: tuple[Finding, ...] = ()
-    """Entries of `unmanaged.accept` that match no live rule."""
+    notes: tuple[Finding, ...] = ()  # entries of `unmanaged.accept` that match no live rule
 
     @property
     def failed_tests(self) -> int:
@@ -86,37 +83,48 @@ class Drift:
 
     @property
     def has_unfixable_drift(self) -> bool:
-        """Return whether something differs that apply cannot change.
-
-        With --only that is also an edit of another managed rule that takes conversations of those asked about.
-        """
-        astray = bool(self.plan.options.only) and self.unaccepted_impact.behaviour.changed
-        return bool(self.in_the_way or self.failed_checks or (astray and not self.plan.changes))
+        """Return whether something differs that apply cannot change."""
+        # With --only this includes an edit of another managed rule that takes conversations of the selected rules.
+        is_astray = bool(self.plan.options.only) and self.unaccepted_impact.behaviour.changed
+        return bool(self.in_the_way or self.failed_checks or (is_astray and not self.plan.changes))
 
 
 def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None) -> Drift:
     """Return the drift of a plan; the journal's runs and the route tests are added by the caller."""
-    foreign = _unwritten_rules(plan)
-    wanted = {(one.name, one.digest) for one in accept}
-    accepted = tuple(live for live in foreign if (live.rule.name, marker_digest(live.rule)) in wanted)
-    left_alone = {live.id for live in accepted} | _held_rule_ids(plan)
-    reference = tuple(_reference_entries(plan, left_alone)) if left_alone or plan.held else _manifest_entries(plan)
-    alone = _measure_impact(plan, _manifest_entries(plan), (), sample)
-    unwanted = alone
-    if left_alone or plan.held or plan.options.only:
-        unwanted = _measure_impact(plan, reference, plan.options.only, sample)
-    others = {live.id: live for live in foreign if live.id not in left_alone}
-    found = others.keys() & _winner_ids(unwanted.behaviour)
+    unwritten, manifest_entries = _unwritten_rules(plan), _manifest_entries(plan)
+    entries, evaluation, types = (
+        live_entries(plan.live.rules, plan.desired),
+        plan.desired.evaluation,
+        plan.desired.types,
+    )
+    digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
+    accepted = tuple(live for live in unwritten if (live.rule.name, marker_digest(live.rule)) in digests)
+    unchanged_ids = {live.id for live in accepted}
+    unchanged_ids |= {hold.change.live.id for hold in plan.held if not isinstance(hold.change, Create)}
+    reference = manifest_entries
+    if unchanged_ids or plan.held:  # conversations go by held and accepted rules for now
+        held = {hold.change.address for hold in plan.held}
+        reference = tuple(entry for entry in manifest_entries if entry.address not in held)
+        reference += tuple(entry for entry in entries if entry.id in unchanged_ids)
+    full_impact = unaccepted_impact = _measure_impact(plan, manifest_entries, (), sample)
+    if unchanged_ids or plan.held or plan.options.only:
+        unaccepted_impact = _measure_impact(plan, reference, plan.options.only, sample)
+    unaccepted = {live.id: live for live in unwritten if live.id not in unchanged_ids}
+    ids = lasting_ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
+    if plan.changes:
+        remaining = (entry for entry in entries if entry.id in unaccepted)
+        later = compare_behaviour(reference, (*reference, *remaining), evaluation, types=types)
+        lasting_ids = _winner_ids(later) if later.complete else set(unaccepted)
     return Drift(
         plan=plan,
-        in_the_way=_sort_by_evaluation(plan, [others[rule_id] for rule_id in found]),
-        temporary_ids=frozenset(found - _lasting_rule_ids(plan, reference, others)) if plan.changes else frozenset(),
+        in_the_way=tuple(unaccepted[entry.id] for entry in order_entries(entries, evaluation) if entry.id in ids),
+        temporary_ids=frozenset(ids - lasting_ids),
         accepted=accepted,
         acceptances=len(accept),
-        full_impact=alone,
-        unaccepted_impact=unwanted,
-        failed_checks=() if unwanted.behaviour.complete else (_not_analysed_finding(),),
-        notes=tuple(_stale_findings(accept, foreign)),
+        full_impact=full_impact,
+        unaccepted_impact=unaccepted_impact,
+        failed_checks=() if unaccepted_impact.behaviour.complete else (_not_analysed_finding(),),
+        notes=tuple(_stale_findings(accept, unwritten)),
     )
 
 
@@ -132,74 +140,45 @@ def missing_rules(plan: Plan) -> list[Create]:
 
 def unapplied_changes(plan: Plan) -> list[Change]:
     """Return the other changes: the manifests moved on, or an earlier run left a second copy of a rule."""
-    return [
-        change
-        for change in plan.changes
-        if change.cause in ("manifest", "duplicate") and not isinstance(change, Create)
-    ]
+    changes = (change for change in plan.changes if not isinstance(change, Create))
+    return [change for change in changes if change.cause in ("manifest", "duplicate")]
 
 
 def _unwritten_rules(plan: Plan) -> list[LiveRule]:
-    """Return the live rules that apply never writes: unmanaged ones, those of other owners, edited copies of ours.
-
-    A rule that the plan adopts is left out: apply makes it as the manifests say.
-    """
+    """Return the live rules that apply never writes: unmanaged ones, those of other owners, edited copies of ours."""
+    # A rule that the plan adopts is left out: apply makes it as the manifests say.
     owned = classify_live_rules(plan.live.rules, plan.desired)
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
     return [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
 
 
-def _held_rule_ids(plan: Plan) -> set[str]:
-    """Return the ids of the live rules whose change is held: they are to stay as they are for now."""
-    return {held.change.live.id for held in plan.held if not isinstance(held.change, Create)}
-
-
 def _manifest_entries(plan: Plan) -> tuple[RoutingEntry, ...]:
-    """Return the rules of the manifests, each with the id of its live rule, which decides between equal names."""
+    # Each entry has the id of its live rule, which decides between equal names.
     managed = classify_live_rules(plan.live.rules, plan.desired).managed
     ids = {address: live.id for address, live in managed.items()}
-    return tuple(
-        replace(entry, id=ids.get(entry.address, "") if entry.address else "")
-        for entry in desired_entries(plan.desired)
-    )
-
-
-def _reference_entries(plan: Plan, unchanged_ids: set[str]) -> Iterator[RoutingEntry]:
-    """Yield the rules by which conversations are to go for now: those of the manifests, held and accepted ones."""
-    held = {held.change.address for held in plan.held}
-    yield from (entry for entry in _manifest_entries(plan) if entry.address not in held)
-    yield from (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in unchanged_ids)
+    entries = desired_entries(plan.desired)
+    return tuple(replace(entry, id=ids.get(entry.address, "") if entry.address else "") for entry in entries)
 
 
 def _measure_impact(
     plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
 ) -> Impact:
-    """Return the conversations that go elsewhere than by the reference: those that selected rules take, or took."""
-    evaluation = plan.desired.evaluation
-    before, after = (
-        order_entries(reference, evaluation),
-        order_entries(live_entries(plan.live.rules, plan.desired), evaluation),
-    )
-    behaviour = compare_behaviour(before, after, evaluation, types=plan.desired.types)
+    """Return the conversations that selected rules send, or sent, elsewhere than the reference does."""
+    evaluation, types = plan.desired.evaluation, plan.desired.types
+    before = order_entries(reference, evaluation)
+    after = order_entries(live_entries(plan.live.rules, plan.desired), evaluation)
+    behaviour = compare_behaviour(before, after, evaluation, types=types)
     if only:
-        # A row may hold conversations from more origins than the one that is asked about; a region has one.
+        # A row may hold conversations of several origins, selected or not; a region has one.
         regions = tuple(region for region in behaviour.regions if _is_about(region, only))
         behaviour = replace(behaviour, regions=regions, rows=tuple(map(region_to_row, regions)))
     if sample is None:
         return Impact(behaviour, None)
-    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(plan.desired.types, sample)))
+    return Impact(behaviour, measure_traffic(behaviour, before, after, convert_sample(types, sample)))
 
 
 def _winner_ids(behaviour: BehaviourChange) -> set[str]:
-    """Return the ids of the live rules that take conversations which go elsewhere."""
     return {entry.id for region in behaviour.regions for entry in region.after_rules if entry is not None}
-
-
-def _lasting_rule_ids(plan: Plan, reference: Sequence[RoutingEntry], others: Mapping[str, LiveRule]) -> set[str]:
-    """Return the ids of the live rules that may be in the way of the manifests once the plan is applied."""
-    theirs = (entry for entry in live_entries(plan.live.rules, plan.desired) if entry.id in others)
-    found = compare_behaviour(reference, (*reference, *theirs), plan.desired.evaluation, types=plan.desired.types)
-    return _winner_ids(found) if found.complete else set(others)
 
 
 def _is_about(part: Region, only: Sequence[str]) -> bool:
@@ -207,29 +186,20 @@ def _is_about(part: Region, only: Sequence[str]) -> bool:
     return any(entry.address is not None and is_selected(entry.address, only) for entry in entries)
 
 
-def _sort_by_evaluation(plan: Plan, rules: Sequence[LiveRule]) -> tuple[LiveRule, ...]:
-    """Return the rules in the order in which they are tried."""
-    found = {live.id: live for live in rules}
-    ordered = order_entries(live_entries(plan.live.rules, plan.desired), plan.desired.evaluation)
-    return tuple(found[entry.id] for entry in ordered if entry.id in found)
-
-
-def _stale_findings(accept: Sequence[Acceptance], foreign: Sequence[LiveRule]) -> Iterator[Finding]:
-    """Yield a warning for each acceptance that matches no live rule."""
+def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule]) -> Iterator[Finding]:
     digests: dict[str, list[str]] = {}
-    for live in foreign:
+    for live in unwritten:
         digests.setdefault(live.rule.name, []).append(marker_digest(live.rule))
-    for one in accept:
-        now = digests.get(one.name, [])
-        if one.digest in now:
+    for entry in accept:
+        now = digests.get(entry.name, [])
+        if entry.digest in now:
             continue
+        message = f'`unmanaged.accept` names "{entry.name}", and no unmanaged live rule has that name'
+        hint = "remove the entry"
         if now:
-            message = f'the accepted live rule "{one.name}" was edited: its digest is {now[0]}, not {one.digest}'
+            message = f'the accepted live rule "{entry.name}" was edited: its digest is {now[0]}, not {entry.digest}'
             hint = "look at the rule in CXone, then write its new digest, or remove the entry"
-        else:
-            message = f'`unmanaged.accept` names "{one.name}", and no unmanaged live rule has that name'
-            hint = "remove the entry"
-        yield Finding(code=STALE, severity="warning", message=message, source=one.source, hint=hint)
+        yield Finding(code=STALE, severity="warning", message=message, source=entry.source, hint=hint)
 
 
 def _not_analysed_finding() -> Finding:

@@ -1,7 +1,4 @@
-"""Drift as a JSON document: a plan document with the rules in the way, and the manifests compared with all live rules.
-
-The form is that of a plan (plan-json), with the fields that are of `drift` only.
-"""
+"""Drift as a JSON document: a plan (plan-json) with the rules in the way, compared with all live rules."""
 
 from __future__ import annotations
 
@@ -22,20 +19,24 @@ if TYPE_CHECKING:
 
 def drift_to_json(drift: Drift) -> Document:
     """Return the document; the same drift gives the same document."""
-    plan, alone = drift.plan, drift.full_impact
-    form = plan_to_json(plan)
+    plan, impact = drift.plan, drift.full_impact
+    document = plan_to_json(plan)
     since = {str(address): run for address, run in drift.last_runs.items()}
-    form["changes"] = [
-        *(_add_drift_fields(change, since) for change in form["changes"]),
-        *(interfering_rule_to_json(plan, live) for live in drift.in_the_way),
+    changes = [
+        {**change, "cause": "missing", "since": since.get(change["address"])}
+        if change["action"] == Create.action
+        else change
+        for change in document["changes"]
     ]
+    findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
     return with_plan_id(
         {
-            **form,
+            **document,
+            "changes": changes + [_interfering_rule_to_json(plan, live) for live in drift.in_the_way],
             "report": DRIFT_REPORT,
-            "summary": {**form["summary"], **count_sections(drift)},
-            "behaviour": behaviour_to_json(alone.behaviour, plan.queue_names, alone.traffic_impact),
-            "findings": [*form["findings"], *(finding_to_json(one) for one in (*drift.failed_checks, *drift.notes))],
+            "summary": {**document["summary"], **count_sections(drift)},
+            "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
+            "findings": document["findings"] + findings,
         }
     )
 
@@ -52,8 +53,8 @@ def count_sections(drift: Drift) -> dict[str, int]:
     }
 
 
-def interfering_rule_to_json(plan: Plan, live: LiveRule) -> Document:
-    """Return the entry of `changes` for a rule that apply does not write, with what accepts it."""
+def _interfering_rule_to_json(plan: Plan, live: LiveRule) -> Document:
+    """Return the entry of `changes` for a rule that apply does not write, with the entry that accepts it."""
     return {
         "action": "none",
         "address": None,
@@ -67,9 +68,3 @@ def interfering_rule_to_json(plan: Plan, live: LiveRule) -> Document:
         "fields": [],
         "source": None,
     }
-
-
-def _add_drift_fields(change: Document, since: dict[str, str]) -> Document:
-    if change["action"] != Create.action:
-        return change
-    return {**change, "cause": "missing", "since": since.get(change["address"])}

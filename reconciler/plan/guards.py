@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from reconciler.behaviour.diff.regions import Region
-    from reconciler.behaviour.routing_entry import RoutingEntry
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.kinds.guard_limits import Limit
     from reconciler.model.rule import Address
@@ -28,12 +27,9 @@ def check_guards(plan: Plan, environment: Environment) -> Plan:
 
 def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
     """Return the plan with the named guards lifted for the reason given."""
-    lifted = set(names)
-    results = (
-        replace(result, ok=True, allowed=reason) if result.name in lifted and not result.ok else result
-        for result in plan.guards
-    )
-    return replace(plan, guards=tuple(results))
+    lifted = {result.name for result in plan.guards if not result.ok} & set(names)
+    guards = (replace(guard, ok=True, allowed=reason) if guard.name in lifted else guard for guard in plan.guards)
+    return replace(plan, guards=tuple(guards))
 
 
 def freeze_reason(environment: Environment, now: datetime, lifted: Collection[str] = ()) -> str:
@@ -59,7 +55,8 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     limits = environment.guard
     yield _check_deletes(plan, limits.deletes)
     if limits.changes is not None:
-        yield _check_changes(plan, limits.changes)
+        count = sum(isinstance(change, Update | Delete) and not is_copy_removal(change) for change in plan.changes)
+        yield _check_count("changes", f"updates or deletes {count}", count, len(plan.managed), (plan, limits.changes))
     yield _check_emptied(plan)
     if limits.protected:
         yield _check_protected(plan, frozenset(limits.protected))
@@ -71,78 +68,71 @@ def _check_all(plan: Plan, environment: Environment) -> Iterator[GuardResult]:
     yield _check_transient(plan)
 
 
-def _check_deletes(plan: Plan, limit: Limit) -> GuardResult:
-    """Count the rules that would no longer take part: a rule that is switched off serves as few as a deleted one.
+def _result(name: str, value: float, message: str, limit: float = 0) -> GuardResult:
+    return GuardResult(name=name, value=value, limit=limit, ok=value <= limit, message=message)
 
-    A rule that the plan adopts and switches off is counted among the managed ones.
-    """
+
+def _check_deletes(plan: Plan, limit: Limit) -> GuardResult:
+    """Count the rules that would no longer take part: deleted ones, and those that are switched off."""
+    # An adopted rule that is switched off is counted among the managed ones.
     off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
     count = len(off) + sum(isinstance(change, Delete) and not is_copy_removal(change) for change in plan.changes)
     managed = len(plan.managed) + sum(isinstance(change, Adopt) for change in off)
-    does = f"deletes or switches off {count}" if off else f"deletes {count}"
-    return _check_count("deletes", does, count, (managed, plan.environment), limit)
+    action = f"deletes or switches off {count}" if off else f"deletes {count}"
+    return _check_count("deletes", action, count, managed, (plan, limit))
 
 
 def _switches_off(change: Update | Adopt) -> bool:
     return change.live.rule.enabled and not change.after.enabled
 
 
-def _check_changes(plan: Plan, limit: Limit) -> GuardResult:
-    count = sum(isinstance(change, Update | Delete) and not is_copy_removal(change) for change in plan.changes)
-    return _check_count("changes", f"updates or deletes {count}", count, (len(plan.managed), plan.environment), limit)
-
-
-def _check_count(name: str, action: str, count: int, managed_in: tuple[int, str], limit: Limit) -> GuardResult:
-    """Compare a count with its limit; `managed_in` is the number of managed rules and the environment that has them."""
-    managed, environment = managed_in
+def _check_count(name: str, action: str, count: int, managed: int, limits: tuple[Plan, Limit]) -> GuardResult:
+    plan, limit = limits
     most = max(limit.count, int(managed * limit.percent // 100))
     share = f" ({100 * count / managed:.0f} %)" if managed else ""
-    message = f"{action} of {managed} managed rules{share}; the limit for {environment} is {most}"
-    either = f"{limit.count} or {limit.percent:g} %, whichever is more"
-    return GuardResult(name=name, value=count, limit=most, ok=count <= most, message=f"{message} ({either})")
+    message = f"{action} of {managed} managed rules{share}; the limit for {plan.environment} is {most}"
+    return _result(name, count, f"{message} ({limit.count} or {limit.percent:g} %, whichever is more)", most)
 
 
 def _check_emptied(plan: Plan) -> GuardResult:
-    """Look at what would be left: nothing at all, or nothing of a RuleSet that the manifests still have."""
-    left = set(plan.managed)
+    """Check that some managed rule remains, and some rule of each RuleSet that the manifests define."""
+    remaining = set(plan.managed)
     for change in plan.changes:
         match change:
             case Delete(cause="duplicate"):
                 continue
             case Delete():
-                left.discard(change.address)
+                remaining.discard(change.address)
             case Update():
-                left.discard(_address_before(change))
-                left.add(change.address)
+                remaining.discard(_address_before(change))
+                remaining.add(change.address)
             case Create() | Adopt():
-                left.add(change.address)
-    had = {address.ruleset for address in plan.managed}
-    emptied = sorted((had & plan.rulesets) - {address.ruleset for address in left})
-    if plan.managed and not left:
-        return GuardResult(
-            name="emptied", value=len(plan.managed), limit=0, ok=False, message="no managed rule would be left"
-        )
-    named = ", ".join(emptied)
-    message = f"no rule would be left of {named}" if emptied else "something is left of every RuleSet"
-    return GuardResult(name="emptied", value=len(emptied), limit=0, ok=not emptied, message=message)
+                remaining.add(change.address)
+    before = {address.ruleset for address in plan.managed}
+    emptied = sorted((before & plan.rulesets) - {address.ruleset for address in remaining})
+    if plan.managed and not remaining:
+        return _result("emptied", len(plan.managed), "no managed rule would be left")
+    message = f"no rule would be left of {', '.join(emptied)}" if emptied else "something is left of every RuleSet"
+    return _result("emptied", len(emptied), message)
 
 
 def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
-    """Look at the protected rules themselves, and at who is served by one and would not be."""
+    """Check the protected rules, and the conversations that they serve."""
     touched = {str(address) for change in plan.changes for address in _harmed_addresses(change)} & protected
     robbed = {entry.name for region in _regions(plan) for entry in region.before_rules if entry} & protected - touched
-    said = [f"protected rules would change: {', '.join(sorted(touched))}"] if touched else []
-    said += [f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(robbed))}"] * bool(
-        robbed
-    )
+    problems = []
+    if touched:
+        problems.append(f"protected rules would change: {', '.join(sorted(touched))}")
+    if robbed:
+        names = ", ".join(sorted(robbed))
+        problems.append(f"conversations that a protected rule serves would go elsewhere: {names}")
     if _is_incomplete(plan):
-        said.append("it could not be shown within the bound of work that no protected conversation goes elsewhere")
-    message = "; ".join(said) or "no protected rule would change"
-    return GuardResult(name="protected", value=len(touched | robbed), limit=0, ok=not said, message=message)
+        problems.append("it could not be shown within the bound of work that no protected conversation goes elsewhere")
+    message = "; ".join(problems) or "no protected rule would change"
+    return replace(_result("protected", len(touched | robbed), message), ok=not problems)
 
 
 def _is_incomplete(plan: Plan) -> bool:
-    """Say whether it is not known of everybody where they go."""
     return plan.behaviour is not None and not plan.behaviour.complete
 
 
@@ -151,70 +141,52 @@ def _regions(plan: Plan) -> tuple[Region, ...]:
 
 
 def _check_unrouted(plan: Plan) -> GuardResult:
-    """Look for conversations that reach a queue today and would reach none: by default routing, or by no weight."""
+    """Check that conversations which reach a queue still reach one: not default routing, nor a weight of 0."""
     lost = [region for region in _regions(plan) if region.before and not region.after]
-    if lost:
-        rules = dict.fromkeys(_display_name(entry) for region in lost for entry in region.before_rules if entry)
-        today = join_first([*rules], _MAX_LISTED)
-        ways = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
-        message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
-        return GuardResult(name="unrouted", value=len(lost), limit=0, ok=False, message=message)
-    if _is_incomplete(plan):
-        message = "it could not be shown within the bound of work that every conversation still reaches a queue"
-        return GuardResult(name="unrouted", value=0, limit=0, ok=False, message=message)
     message = "every conversation that reaches a queue today still reaches one"
-    return GuardResult(name="unrouted", value=0, limit=0, ok=True, message=message)
+    if lost:
+        entries = (entry for region in lost for entry in region.before_rules if entry)
+        names = dict.fromkeys(entry.name if entry.address else quote(entry.name) for entry in entries)
+        ways = dict.fromkeys(_FALLS_TO_DEFAULT if region.after is None else _REACHES_NO_QUEUE for region in lost)
+        today = join_first([*names], _MAX_LISTED)
+        message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
+    elif _is_incomplete(plan):
+        message = "it could not be shown within the bound of work that every conversation still reaches a queue"
+    return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
 
 
 def _check_traffic(plan: Plan, limit: float) -> GuardResult:
-    """Look at the share of the sample that would go to another queue; without a sample nobody knows it."""
+    """Check the share of the sample that would go to another queue, which is not known without a sample."""
+    bound = f"at most {limit:g} % of the traffic may move, and"
     if plan.traffic_impact is None:
-        message = f"at most {limit:g} % of the traffic may move, and there is no sample to tell (--traffic FILE)"
-        return GuardResult(name="traffic", value=0, limit=limit, ok=False, message=message)
-    if _is_incomplete(plan):
-        message = f"at most {limit:g} % of the traffic may move, and it could not be shown within the bound of work"
-        return GuardResult(name="traffic", value=plan.traffic_impact.total.most, limit=limit, ok=False, message=message)
+        return replace(_result("traffic", 0, f"{bound} there is no sample to tell (--traffic FILE)", limit), ok=False)
     most = plan.traffic_impact.total.most
-    moved = f"{most:.3g} % of the traffic sample would change queue"
-    return GuardResult(
-        name="traffic", value=most, limit=limit, ok=most <= limit, message=f"{moved}; the limit is {limit:g} %"
-    )
+    if _is_incomplete(plan):
+        return replace(
+            _result("traffic", most, f"{bound} it could not be shown within the bound of work", limit), ok=False
+        )
+    message = f"{most:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
+    return _result("traffic", most, message, limit)
 
 
 def _check_transient(plan: Plan) -> GuardResult:
-    """Look at the way there: every conversation must stay at its old or its new destination after each single call."""
-    if not plan.unproven:
-        return GuardResult(
-            name="transient",
-            value=0,
-            limit=0,
-            ok=True,
-            message="each conversation goes to its old or new queue throughout",
-        )
-    named = join_first([str(address) for address in plan.unproven], _MAX_LISTED)
-    message = f"it could not be shown that nobody is sent elsewhere while these are changed: {named}"
-    return GuardResult(name="transient", value=len(plan.unproven), limit=0, ok=False, message=message)
-
-
-def _display_name(entry: RoutingEntry) -> str:
-    """Return what a sentence calls a rule: a live name, which is somebody's text, in quotes."""
-    return entry.name if entry.address else quote(entry.name)
+    """Check that each conversation stays at its old or its new destination after each single call."""
+    message = "each conversation goes to its old or new queue throughout"
+    if plan.unproven:
+        names = join_first([str(address) for address in plan.unproven], _MAX_LISTED)
+        message = f"it could not be shown that nobody is sent elsewhere while these are changed: {names}"
+    return _result("transient", len(plan.unproven), message)
 
 
 def _harmed_addresses(change: Change) -> Iterator[Address]:
-    """Yield the address that would be deleted, disabled, or changed in what decides where conversations go."""
-    match change:
-        case Delete() if change.cause != "duplicate":
-            yield change.address
-        case Update():
-            before, after = change.live.rule, change.after
-            moved = _address_before(change) != change.address
-            decisive = (before.conditions, before.priority, before.targets)
-            rerouted = decisive != (after.conditions, after.priority, after.targets)
-            if moved or rerouted or _switches_off(change):
-                yield _address_before(change)
-        case _:
-            return
+    if isinstance(change, Delete) and change.cause != "duplicate":
+        yield change.address
+    elif isinstance(change, Update):
+        before, after = change.live.rule, change.after
+        decisive = (before.conditions, before.priority, before.targets)
+        is_rerouted = decisive != (after.conditions, after.priority, after.targets)
+        if _address_before(change) != change.address or is_rerouted or _switches_off(change):
+            yield _address_before(change)
 
 
 def _address_before(change: Update) -> Address:
@@ -224,13 +196,13 @@ def _address_before(change: Update) -> Address:
 def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
     window = next((window for window in environment.freeze if window.covers(now)), None)
     if window is None:
-        return GuardResult(name="freeze", value=0, limit=0, ok=True, message="no freeze window is open")
-    why = f": {window.reason}" if window.reason else ""
-    return GuardResult(name="freeze", value=1, limit=0, ok=False, message=f"{environment.name} is frozen now{why}")
+        return _result("freeze", 0, "no freeze window is open")
+    reason = f": {window.reason}" if window.reason else ""
+    return _result("freeze", 1, f"{environment.name} is frozen now{reason}")
 
 
 def _apply_allowance(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
-    """Lift a guard for which the Environment has an entry that still counts; the entry is told either way."""
+    """Lift a guard for which the Environment has an entry in force; the entry is reported either way."""
     for entry in environment.guard.allow:
         if entry.name == result.name and now < entry.until:
             return replace(result, ok=True, allowed=f"{entry.reason} (until {entry.until.isoformat()})")

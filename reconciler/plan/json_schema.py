@@ -54,8 +54,7 @@ def plan_schema() -> Schema:
 
 
 _COUNTS: Final = ("create", "update", "adopt", "delete", "unchanged", "held", "unmanaged")
-_DRIFT_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted")
-"""Of `cxroute drift` alone."""
+_DRIFT_COUNTS: Final = ("changed", "missing", "inTheWay", "notApplied", "accepted")  # of `cxroute drift` alone
 
 
 def _object(fields: Schema, optional: tuple[str, ...] = ()) -> Schema:
@@ -109,7 +108,6 @@ def _change() -> Schema:
 
 
 def _rule() -> Schema:
-    """A rule in the API's form; targets also say their queue's name."""
     fields = {
         "id": _TEXT,
         "name": _TEXT,
@@ -202,12 +200,5 @@ def _finding() -> Schema:
 
 def _guard() -> Schema:
     return _object(
-        {
-            "name": _TEXT,
-            "value": _NUMBER,
-            "limit": _NUMBER,
-            "ok": _FLAG,
-            "message": _TEXT,
-            "allowed": _or_null(_TEXT),
-        }
+        {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": _or_null(_TEXT)}
     )

@@ -16,18 +16,12 @@ if TYPE_CHECKING:
 class PlanOptions:
     """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
 
-    only: tuple[str, ...] = ()
-    """Addresses, or patterns of them such as `cards/*`; none means all."""
-    adopt: bool = False
-    """Take over unmanaged rules that have just the name of a desired one."""
-    keep_drift: bool = False
-    """Leave alone what somebody changed outside."""
-    prune: bool = True
-    """Delete managed rules that no manifest names."""
-    traffic: str | None = None
-    """The traffic sample's path, where one was named beside the manifests' own."""
-    undo: str | None = None
-    """The run of the journal that is to be undone, in place of what the manifests want."""
+    only: tuple[str, ...] = ()  # addresses, or patterns of them such as `cards/*`; none means all
+    adopt: bool = False  # take over unmanaged rules that have just the name of a desired one
+    keep_drift: bool = False  # leave alone what somebody changed outside
+    prune: bool = True  # delete managed rules that no manifest names
+    traffic: str | None = None  # the traffic sample's path, where one was named beside the manifests' own
+    undo: str | None = None  # the run of the journal that is to be undone, in place of what the manifests want
 
 
 def is_selected(address: Address, only: Sequence[str]) -> bool:

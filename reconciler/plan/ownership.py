@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 
 _DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
-_FIRST_YEAR: Final = 2000
-"""An earlier year is what a program writes that knows no date."""
+_FIRST_YEAR: Final = 2000  # an earlier year is what a program writes that knows no date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,68 +40,69 @@ class LiveRulesByOwner:
     unmanaged: tuple[LiveRule, ...]
 
     def restricted_to(self, addresses: Collection[Address]) -> LiveRulesByOwner:
-        """Return ours of these addresses alone, beside all that is not ours."""
-        managed = {address: live for address, live in self.managed.items() if address in addresses}
-        undecided = {address: rules for address, rules in self.ambiguous.items() if address in addresses}
-        groups = (self.duplicates, self.edited_copies, self.temporary_copies)
-        ours = [tuple(one for one in group if _has_address(one, addresses)) for group in groups]
+        """Return the managed rules of these addresses, and all unmanaged ones."""
+
+        def select(group: Iterable[LiveRule]) -> tuple[LiveRule, ...]:
+            return tuple(live for live in group if live.marker is not None and live.marker.address in addresses)
+
         return LiveRulesByOwner(
-            managed=managed,
-            duplicates=ours[0],
-            edited_copies=ours[1],
-            temporary_copies=ours[2],
-            ambiguous=undecided,
+            managed={address: live for address, live in self.managed.items() if address in addresses},
+            duplicates=select(self.duplicates),
+            edited_copies=select(self.edited_copies),
+            temporary_copies=select(self.temporary_copies),
+            ambiguous={address: rules for address, rules in self.ambiguous.items() if address in addresses},
             unmanaged=self.unmanaged,
         )
 
 
 def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
-    """Sort live rules by who manages them, `owner` being us."""
-    ours: dict[Address, list[LiveRule]] = defaultdict(list)
+    """Return the live rules by who manages them; `owner` is the owner of the managed ones."""
+    by_address: dict[Address, list[LiveRule]] = defaultdict(list)
     copies: list[LiveRule] = []
-    clones: list[LiveRule] = []
+    edited_copies: list[LiveRule] = []
     unmanaged: list[LiveRule] = []
-    for rule in sorted(live, key=lambda one: one.id):
+    for rule in sorted(live, key=lambda rule: rule.id):
         if rule.marker is None or rule.marker.owner != owner:
             unmanaged.append(rule)
         elif rule.marker.copy:
-            ours_still = rule.rule.name == copy_name(owner, rule.marker.address) or not was_edited(rule)
-            (copies if ours_still else clones).append(rule)
+            is_own = rule.rule.name == copy_name(owner, rule.marker.address) or not was_edited(rule)
+            (copies if is_own else edited_copies).append(rule)
         else:
-            ours[rule.marker.address].append(rule)
-    originals = {address: rules[0] if len(rules) == 1 else find_original(rules) for address, rules in ours.items()}
+            by_address[rule.marker.address].append(rule)
+    managed: dict[Address, LiveRule] = {}
+    ambiguous: dict[Address, tuple[LiveRule, ...]] = {}
     duplicates: list[LiveRule] = []
-    for address, rules in ours.items():
-        first = originals[address]
-        for other in rules:
-            if other is not first:
-                (duplicates if is_duplicate(other, first) else clones).append(other)
-    managed = {address: first for address, first in originals.items() if first is not None}
-    undecided = {address: tuple(ours[address]) for address, first in originals.items() if first is None}
+    for address, rules in by_address.items():
+        original = rules[0] if len(rules) == 1 else find_original(rules)
+        if original is None:
+            ambiguous[address] = tuple(rules)
+        else:
+            managed[address] = original
+        for rule in rules:
+            if rule is not original:
+                (duplicates if is_duplicate(rule, original) else edited_copies).append(rule)
     return LiveRulesByOwner(
         managed=managed,
         duplicates=tuple(duplicates),
-        edited_copies=tuple(clones),
+        edited_copies=tuple(edited_copies),
         temporary_copies=tuple(copies),
-        ambiguous=undecided,
+        ambiguous=ambiguous,
         unmanaged=tuple(unmanaged),
     )
 
 
 def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
-    """Return which of several rules with one marker is ours; None where nothing says it.
-
-    One that nobody edited comes first. Where all candidates are equal any will do: the oldest, else the smallest id.
-    Where somebody changed one of them, the dates must say which is the oldest: the others are never to be written.
-    """
+    """Return which of several rules with one marker is the original, or None where that is unknown."""
+    # An unedited rule comes first. Of equal candidates the oldest is taken, else the one with the smallest id. Where
+    # one was edited, the dates must show which is the oldest: the others are never to be written.
     candidates = [rule for rule in rules if not was_edited(rule)] or rules
     dates = [_creation_time(rule) for rule in candidates]
-    known = [date for date in dates if date is not None]
-    if len(known) == len(dates) and dates.count(min(known)) == 1:
-        return candidates[dates.index(min(known))]
-    first = min(zip(dates, candidates, strict=True), key=lambda one: (one[0] is None, one[0] or 0, one[1].id))[1]
-    alone = len(candidates) == 1
-    return first if alone or all(is_duplicate(rule, first) for rule in candidates) else None
+    valid_dates = [date for date in dates if date is not None]
+    if len(valid_dates) == len(dates) and dates.count(min(valid_dates)) == 1:
+        return candidates[dates.index(min(valid_dates))]
+    pairs = zip(dates, candidates, strict=True)
+    first = min(pairs, key=lambda pair: (pair[0] is None, pair[0] or 0, pair[1].id))[1]
+    return first if len(candidates) == 1 or all(is_duplicate(rule, first) for rule in candidates) else None
 
 
 def is_duplicate(rule: LiveRule, managed: LiveRule | None) -> bool:
@@ -116,15 +116,10 @@ def was_edited(live: LiveRule) -> bool:
 
 
 def find_cause(live: LiveRule, desired_digest: str) -> Cause:
-    """Say who made a managed rule differ: the manifest moved on, somebody edited the rule, or both."""
-    moved_on = live.marker is None or live.marker.digest != desired_digest
+    """Return why a managed rule differs: the manifest moved on, the rule was edited, or both."""
     if not was_edited(live):
         return "manifest"
-    return "both" if moved_on else "drift"
-
-
-def _has_address(live: LiveRule, addresses: Collection[Address]) -> bool:
-    return live.marker is not None and live.marker.address in addresses
+    return "both" if live.marker is None or live.marker.digest != desired_digest else "drift"
 
 
 def _creation_time(live: LiveRule) -> float | None:

@@ -16,7 +16,7 @@ from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from reconciler.behaviour.diff.difference import BehaviourChange
@@ -55,14 +55,11 @@ class Plan:
     held: tuple[HeldChange, ...]
     findings: tuple[Finding, ...]
     unchanged: int
-    managed: tuple[Address, ...]
-    """Addresses of the managed live rules, before."""
+    managed: tuple[Address, ...]  # addresses of the managed live rules, before
     unmanaged: int
-    rulesets: frozenset[str]
-    """RuleSets that the manifests have in this environment, empty ones included."""
+    rulesets: frozenset[str]  # RuleSets that the manifests have in this environment, empty ones included
     queue_names: Mapping[str, str]
-    labels: Mapping[str, str]
-    """What people call the attributes that the API knows by longer names."""
+    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
     options: PlanOptions
     desired: DesiredState
     live: LiveState
@@ -71,10 +68,8 @@ class Plan:
     """The calls in waves, as `schedule_steps` puts them: those of one wave may be made in any order."""
     unproven: tuple[Address, ...] = ()
     """Changes during which it is not proven that each conversation goes to its old or its new destination."""
-    behaviour: BehaviourChange | None = None
-    """Who goes elsewhere, as `predict_impact` finds it."""
-    traffic_impact: TrafficImpact | None = None
-    """How much of the traffic sample goes elsewhere; None without a sample."""
+    behaviour: BehaviourChange | None = None  # who goes elsewhere, as `predict_impact` finds it
+    traffic_impact: TrafficImpact | None = None  # how much of the traffic sample goes elsewhere; None without a sample
     guards: tuple[GuardResult, ...] = field(default=())
     acknowledged: tuple[Finding, ...] = ()
     """Findings that the manifests accept, each with the reason: counted, and not shown."""
@@ -116,20 +111,21 @@ class Plan:
 
 
 def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime) -> Plan:
-    """Return the plan that makes the live rules the desired ones. `now` decides which holds still stand."""
-    wanted = adopt_namesakes(desired, live) if options.adopt else desired
-    rules, kept = restore_texts(live.rules, wanted)
+    """Return the plan that makes the live rules the desired ones. `now` decides which holds are in force."""
+    target = adopt_namesakes(desired, live) if options.adopt else desired
+    rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
-    found = compare_rules(wanted, owned if desired.scope is None else owned.restricted_to(desired.scope))
-    selected_changes = attach_read_rules(_select_changes(found.changes, options.only), live.rules)
-    changes, held = split_held_changes(selected_changes, wanted, owned, options, now)
+    comparison = compare_rules(target, owned if desired.scope is None else owned.restricted_to(desired.scope))
+    selected = [change for change in comparison.changes if is_selected(change.address, options.only)]
+    changes, held = split_held_changes(attach_read_rules(selected, live.rules), target, owned, options, now)
+    findings = (*desired.findings, *text_findings, *comparison.findings)
     return Plan(
         environment=desired.environment,
         owner=desired.owner,
         changes=tuple(sorted(changes, key=_change_sort_key)),
-        held=tuple(sorted(held, key=lambda one: _change_sort_key(one.change))),
-        findings=tuple(one for one in (*desired.findings, *kept, *found.findings) if _is_relevant(one, options)),
-        unchanged=sum(1 for address in found.unchanged if is_selected(address, options.only)),
+        held=tuple(sorted(held, key=lambda hold: _change_sort_key(hold.change))),
+        findings=tuple(finding for finding in findings if _is_relevant(finding, options)),
+        unchanged=sum(is_selected(address, options.only) for address in comparison.unchanged),
         managed=tuple(sorted(owned.managed)),
         unmanaged=len(owned.unmanaged),
         rulesets=desired.rulesets,
@@ -143,9 +139,9 @@ def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now
 
 
 def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
-    """Return the plan with further findings, but for those of addresses that it is not about."""
-    more = (one for one in findings if _is_relevant(one, plan.options))
-    return replace_findings(plan, (*plan.findings, *more))
+    """Return the plan with further findings, without those of unselected addresses."""
+    relevant = (finding for finding in findings if _is_relevant(finding, plan.options))
+    return replace_findings(plan, (*plan.findings, *relevant))
 
 
 def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
@@ -164,10 +160,6 @@ def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
         for address, rule in desired.rules.items()
     }
     return replace(desired, rules=rules)
-
-
-def _select_changes(changes: Iterable[Change], only: Sequence[str]) -> list[Change]:
-    return [change for change in changes if is_selected(change.address, only)]
 
 
 def _is_relevant(finding: Finding, options: PlanOptions) -> bool:

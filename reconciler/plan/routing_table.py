@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import RoutingEntry
-from reconciler.model.rule import Target
+from reconciler.model.rule import Opaque, Target
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.text.escape import sanitize
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from reconciler.behaviour.space.value_type import Types
     from reconciler.desired.desired import DesiredState
     from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,52 +27,44 @@ class RuleList:
     queues: Mapping[str, str]
 
     def by_name(self) -> RuleList:
-        """Return the list with queues called by their names in place of their ids, where a name means one alone."""
+        """Return the list with the names of queues in place of their ids, where a name is unique."""
         count = Counter(self.queues.values())
         names = {queue: name for queue, name in self.queues.items() if count[name] == 1}
-        queues = {names.get(queue, queue): name for queue, name in self.queues.items()}
-        return RuleList(tuple(_renamed(entry, names) for entry in self.entries), queues)
 
+        def rename(target: Target | Opaque) -> Target | Opaque:
+            return (
+                replace(target, queue_id=names.get(target.queue_id, target.queue_id))
+                if isinstance(target, Target)
+                else target
+            )
 
-def _renamed(entry: RoutingEntry, names: Mapping[str, str]) -> RoutingEntry:
-    targets = tuple(
-        Target(names.get(one.queue_id, one.queue_id), one.weight) if isinstance(one, Target) else one
-        for one in entry.rule.targets
-    )
-    return replace(entry, rule=replace(entry.rule, targets=targets))
+        rules = [replace(entry.rule, targets=tuple(map(rename, entry.rule.targets))) for entry in self.entries]
+        entries = tuple(replace(entry, rule=rule) for entry, rule in zip(self.entries, rules, strict=True))
+        return RuleList(entries, {names.get(queue, queue): name for queue, name in self.queues.items()})
 
 
 def types_phrase(types: Types, labels: Mapping[str, str]) -> str:
-    """Say what is known; `labels` are what people call attributes that the API knows by longer names."""
-    said = [f"{sanitize(labels.get(name, name))} is missing or {known.phrase}" for name, known in types.items()]
-    return f"{' and '.join(said)}, as the endpoint writes it"
+    """Return the known types in words; `labels` are what people call attributes that the API knows by longer names."""
+    phrases = [f"{sanitize(labels.get(name, name))} is missing or {each.phrase}" for name, each in types.items()]
+    return f"{' and '.join(phrases)}, as the endpoint writes it"
 
 
 def desired_entries(desired: DesiredState) -> tuple[RoutingEntry, ...]:
-    """Return what the manifests want, each rule by its address and with its place."""
+    """Return the desired rules, each by its address and with its place."""
     return tuple(
-        RoutingEntry(name=str(address), rule=one.rule, address=address, source=one.source)
-        for address, one in desired.rules.items()
+        RoutingEntry(name=str(address), rule=rule.rule, address=address, source=rule.source)
+        for address, rule in desired.rules.items()
     )
 
 
 def live_entries(live: Iterable[LiveRule], desired: DesiredState) -> tuple[RoutingEntry, ...]:
-    """Return every live rule: a managed one by its address, with its place where the manifests have it.
-
-    All others go by their live names: unmanaged ones, those of other owners, copies that somebody edited.
-    """
+    """Return every live rule: a managed one by its address, with its place in the manifests; others by their names."""
     owned = classify_live_rules(live, desired)
-    ours = [(rule, address) for address, rule in owned.managed.items()]
-    ours += [(rule, rule.marker.address) for rule in owned.duplicates if rule.marker]
-    theirs = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
-    return (
-        *(_managed_entry(rule, address, desired) for rule, address in ours),
-        *(RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in theirs),
-    )
-
-
-def _managed_entry(live: LiveRule, address: Address, desired: DesiredState) -> RoutingEntry:
-    wanted = desired.rules.get(address)
-    return RoutingEntry(
-        name=str(address), rule=live.rule, id=live.id, address=address, source=wanted.source if wanted else None
-    )
+    managed = [(rule, address) for address, rule in owned.managed.items()]
+    managed += [(rule, rule.marker.address) for rule in owned.duplicates if rule.marker]
+    entries = []
+    for rule, address in managed:
+        source = desired.rules[address].source if address in desired.rules else None
+        entries.append(RoutingEntry(name=str(address), rule=rule.rule, id=rule.id, address=address, source=source))
+    others = (*owned.edited_copies, *owned.temporary_copies, *owned.unmanaged)
+    return (*entries, *(RoutingEntry(name=rule.rule.name, rule=rule.rule, id=rule.id) for rule in others))

@@ -1,9 +1,7 @@
-"""Plan -> Plan with its steps: calls in waves, so that each conversation goes to its old or its new queue throughout.
+"""Plan -> Plan with its steps in waves (semantics "Safe order"), and with its impact on conversations.
 
-Held, conflicting and unselected changes are no part of it: what is proven is the way from the live rules to those
-that will stand after this plan (semantics "Safe order").
-
-Plan -> Plan with what it does to conversations: all live rules before, all that will be live after.
+Held, conflicting and unselected changes take no part: the proof is about the way from the live rules to those after
+this plan.
 """
 
 from __future__ import annotations
@@ -13,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.ordering.constraints import Move
-from reconciler.behaviour.ordering.order import MoveOrder, order_moves
+from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_copy_removal, is_unadoption
 from reconciler.model.live import copy_name
@@ -55,83 +53,58 @@ def build_transition(plan: Plan) -> Transition:
 
 
 def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
-    """Return the plan with its steps in waves, and with the changes for which the proof is not whole.
-
-    Of changes that are given up, and of what must come after them, no step is taken: without them it would send
-    conversations elsewhere.
-    """
+    """Return the plan with its steps in waves, and with the changes for which the proof is incomplete."""
+    # No step is planned of abandoned changes, and of steps that must follow them: it would move conversations.
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
     now, leftovers = build_transition(plan), _find_leftovers(plan)
-    found = order_moves(now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers)
-    copied = {step.move for wave in found.waves for step in wave if step.kind == "copy"}
-    twice = {move for _, move in leftovers} & copied & {*found.unproven}
+    ordering = order_moves(now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers)
+    copied = {step.move for wave in ordering.waves for step in wave if step.kind == "copy"}
+    twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
     drops = [plan.changes[drop] for drop, move in leftovers if move in twice]
     if drops and (cleared := _schedule_leftovers_first(plan, now, drops, abandoned)):
         return cleared
-    naming = _TemporaryNames(plan, found)
-    left_out = {id(change) for change in abandoned}
-    never = found.dependents({move for move, change in enumerate(plan.changes) if id(change) in left_out})
-    never |= {step for step in found.graph if step.move in twice and step.kind in ("copy", "drop")}
-    taken = (sorted({*wave} - never) for wave in found.waves)
-    steps = tuple(
-        tuple(PlanStep(plan.changes[step.move], step.kind, naming.name_of(step)) for step in wave)
-        for wave in taken
-        if wave
-    )
-    unproven = {plan.changes[move].address for move in found.unproven}
-    return replace(plan, steps=steps, unproven=tuple(sorted(unproven)))
+    copied_addresses = {change.address for change in plan.changes if is_copy_removal(change)}
+    copied_addresses |= {plan.changes[move].address for move in copied}
+    abandoned_ids = {id(change) for change in abandoned}
+    never = ordering.dependents({move for move, change in enumerate(plan.changes) if id(change) in abandoned_ids})
+    never |= {step for step in ordering.graph if step.move in twice and step.kind in ("copy", "drop")}
+
+    def plan_step(step: OrderStep) -> PlanStep:
+        # A rule that is set aside has the name of a temporary copy, unless there is a copy beside it.
+        change, name = plan.changes[step.move], ""
+        if step.kind in ("copy", "aside"):
+            suffix = ", renamed" if step.kind == "aside" and change.address in copied_addresses else ""
+            name = f"{copy_name(plan.owner, change.address)}{suffix}"
+        return PlanStep(change, step.kind, name)
+
+    waves = (tuple(map(plan_step, sorted({*wave} - never))) for wave in ordering.waves)
+    unproven = {plan.changes[move].address for move in ordering.unproven}
+    return replace(plan, steps=tuple(filter(None, waves)), unproven=tuple(sorted(unproven)))
 
 
 def _build_move(change: Change, live: Mapping[str, RoutingEntry]) -> Move:
     before = None if isinstance(change, Create) else live[change.live.id]
     if isinstance(change, Delete):
         return Move(before, None)
-    if before is not None and is_unadoption(change):
-        return Move(before, RoutingEntry(name=change.after.name, rule=change.after, id=before.id))
-    return Move(
-        before,
-        RoutingEntry(
-            name=str(change.address),
-            rule=change.after,
-            id=before.id if before else "",
-            address=change.address,
-            source=change.source,
-        ),
-    )
-
-
-class _TemporaryNames:
-    """The temporary names of a plan's steps (ownership "Temporary copies")."""
-
-    def __init__(self, plan: Plan, ordering: MoveOrder) -> None:
-        self.plan = plan
-        self.copied_addresses = {change.address for change in plan.changes if is_copy_removal(change)}
-        self.copied_addresses |= {
-            plan.changes[step.move].address for wave in ordering.waves for step in wave if step.kind == "copy"
-        }
-
-    def name_of(self, step: OrderStep) -> str:
-        """Return the name: the copy's own, or, for a rule set aside, the same unless there is a copy beside it."""
-        if step.kind not in ("copy", "aside"):
-            return ""
-        address = self.plan.changes[step.move].address
-        name = copy_name(self.plan.owner, address)
-        return f"{name}, renamed" if step.kind == "aside" and address in self.copied_addresses else name
+    after = RoutingEntry(name=change.after.name, rule=change.after, id=before.id if before else "")
+    if before is None or not is_unadoption(change):
+        after = replace(after, name=str(change.address), address=change.address, source=change.source)
+    return Move(before, after)
 
 
 def _schedule_leftovers_first(
     plan: Plan, transition: Transition, drops: Sequence[Change], abandoned: Collection[Change]
 ) -> Plan | None:
-    """Return the plan with leftover copies deleted first of all, where that moves nobody; else None."""
-    gone = {change.live.id for change in drops if not isinstance(change, Create)}
-    remaining = tuple(entry for entry in transition.before if entry.id not in gone)
-    nobody = compare_behaviour(transition.before, remaining, plan.desired.evaluation)
-    if nobody.changed or not nobody.complete or any(one in abandoned for one in drops):
+    """Return the plan with leftover copies deleted before all else, where that moves no conversation; else None."""
+    dropped_ids = {change.live.id for change in drops if not isinstance(change, Create)}
+    remaining = tuple(entry for entry in transition.before if entry.id not in dropped_ids)
+    behaviour = compare_behaviour(transition.before, remaining, plan.desired.evaluation)
+    if behaviour.changed or not behaviour.complete or any(change in abandoned for change in drops):
         return None
-    live = replace(plan.live, rules=tuple(rule for rule in plan.live.rules if rule.id not in gone))
-    others = tuple(change for change in plan.changes if change not in drops)
-    rest = schedule_steps(replace(plan, live=live, changes=others), abandoned)
+    live = replace(plan.live, rules=tuple(rule for rule in plan.live.rules if rule.id not in dropped_ids))
+    changes = tuple(change for change in plan.changes if change not in drops)
+    rest = schedule_steps(replace(plan, live=live, changes=changes), abandoned)
     return replace(plan, steps=(tuple(map(PlanStep, drops)), *rest.steps), unproven=rest.unproven)
 
 
@@ -146,22 +119,15 @@ def _find_leftovers(plan: Plan) -> frozenset[tuple[int, int]]:
 
 
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:
-    """Return the plan with the conversations that go elsewhere, and their share of a sample.
-
-    Rules that are not managed take part.
-    """
+    """Return the plan with the conversations that go elsewhere, and their share of a sample."""
+    behaviour, evaluation, types = BehaviourChange(regions=()), plan.desired.evaluation, plan.desired.types
     if not plan.changes and sample is None:
-        return replace(plan, behaviour=BehaviourChange(regions=()))
-    evaluation = plan.desired.evaluation
+        return replace(plan, behaviour=behaviour)
     now = build_transition(plan)
-    types = plan.desired.types
-    behaviour = (
-        compare_behaviour(now.before, now.after, evaluation, types=types)
-        if plan.changes
-        else BehaviourChange(regions=())
-    )
+    if plan.changes:
+        behaviour = compare_behaviour(now.before, now.after, evaluation, types=types)
     if sample is None:
         return replace(plan, behaviour=behaviour)
     before, after = order_entries(now.before, evaluation), order_entries(now.after, evaluation)
-    moved = measure_traffic(behaviour, before, after, convert_sample(types, sample))
-    return replace(plan, behaviour=behaviour, traffic_impact=moved, findings=(*plan.findings, *sample.warnings))
+    impact = measure_traffic(behaviour, before, after, convert_sample(types, sample))
+    return replace(plan, behaviour=behaviour, traffic_impact=impact, findings=(*plan.findings, *sample.warnings))

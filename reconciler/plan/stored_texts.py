@@ -29,8 +29,7 @@ if TYPE_CHECKING:
 
 TEXT_ALTERED: Final = "CXR340"
 TEXT_FIELDS: Final = ("name", "description")
-MIN_CUT_TEXTS: Final = 2
-"""Names of one length that tell a tenant that cuts them from a person who shortened one."""
+MIN_CUT_TEXTS: Final = 2  # names of one length that tell a tenant that cuts them from a person who shortened one
 
 
 class TextForm(NamedTuple):
@@ -80,10 +79,8 @@ def is_form_of(stored: str, original: str) -> bool:
 def restore_texts(
     rules: tuple[LiveRule, ...], desired: DesiredState
 ) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
-    """Return the rules, texts that the tenant keeps otherwise as they were written, and a finding for each of these.
-
-    A temporary copy is known by its name, in whatever form the tenant keeps it: that one is told of no rule.
-    """
+    """Return the rules, texts that the tenant keeps otherwise as they were written, and a finding for each of these."""
+    # A temporary copy is known by its name, in whatever form the tenant keeps it: that one is told of no rule.
     restored: dict[str, LiveRule] = {one.id: one for one in _restored_copies(rules, desired)}
     pairs = list(_pair_rules(rules, desired))
     differing = [(pair, written) for pair in pairs if (written := _last_applied_rule(pair)) is not None]
@@ -139,10 +136,8 @@ def _pair_rules(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[_P
 
 
 def _last_applied_rule(pair: _Pair) -> Rule | None:
-    """Return what was last written of a live rule that differs from it in texts alone; None for all others.
-
-    The texts are the manifest's. The digest proves them, whatever else the manifest wants by now.
-    """
+    """Return what was last written of a live rule that differs from it in texts alone; None for all others."""
+    # The texts are the manifest's. The digest proves them, whatever else the manifest wants by now.
     live, rule = pair.live, pair.desired.rule
     if (live.rule.name, live.rule.description) == (rule.name, rule.description):
         return None
@@ -151,7 +146,6 @@ def _last_applied_rule(pair: _Pair) -> Rule | None:
 
 
 def _find_forms(field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_Pair, Rule]]) -> Iterator[TextForm]:
-    """Return the forms that a tenant gives this field: no managed rule has a text that would have become another."""
     texts = [(getattr(pair.live.rule, field), getattr(written, field)) for pair, written in differing]
     changed = [(kept, written) for kept, written in texts if kept != written]
     unchanged = {

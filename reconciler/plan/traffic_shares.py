@@ -13,9 +13,7 @@ from typing import TYPE_CHECKING
 
 from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
-from reconciler.desired.desired import (
-    convert_endpoint_values,
-)
+from reconciler.desired.desired import convert_endpoint_values
 from reconciler.model.rule import Condition, Scalar
 
 if TYPE_CHECKING:
@@ -45,10 +43,9 @@ class ShareRange:
 
 @dataclass(frozen=True, slots=True)
 class QueueShare:
-    """What a queue gets of the sample, before and after. `queue` is its id; None: the default routing, "": no queue.
+    """What a queue gets of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
 
-    `change` is how much more it gets, or less. Where the sample leaves much open, it tells more than the other two.
-    """
+    # `change` is how much more it gets, or less. Where the sample leaves much open, it tells more than the other two.
 
     queue: str | None
     before: ShareRange
@@ -112,7 +109,6 @@ class _TrafficCounter:
         self._region_index, self._row_index = _ConversationIndex(self.regions), _ConversationIndex(self.rows)
 
     def count_row(self, row: SampleRow) -> None:
-        """Count the conversations of one row of the sample."""
         maybe: list[int] = []
         surely = 0.0
         for place, sure in self._region_index.find_matches(row):
@@ -139,7 +135,6 @@ class _TrafficCounter:
 
 
 def _queue_gains(region: Region) -> dict[str | None, float]:
-    """Return which part of a region's conversations each queue gains, or loses."""
     before, after = dict(_split_parts(region.before)), dict(_split_parts(region.after))
     return {queue: float(after.get(queue, 0) - before.get(queue, 0)) for queue in {**before, **after}}
 
@@ -154,10 +149,8 @@ def compute_balance(
     sample: TrafficSample,
     changes: Mapping[str | None, _Sum] | None,
 ) -> tuple[QueueShare, ...]:
-    """Return what each queue gets of the sample by two lists of rules, those that gain or lose most first.
-
-    `changes` are None where it is not known who moves: then a queue may lose all that it had, and gain all it gets.
-    """
+    """Return what each queue gets of the sample by two lists of rules, those that gain or lose most first."""
+    # `changes` are None where it is not known who moves: then a queue may lose all that it had, and gain all it gets.
     sums: dict[str | None, tuple[_Sum, _Sum]] = {}
     for side, filed in enumerate((RuleIndex(before), RuleIndex(after))):
         for row in sample.rows:
@@ -229,7 +222,6 @@ def _lists_values(clause: Clause) -> bool:
 def _contains_row(
     part: Region | Moving, row: SampleRow, canonical_values: Mapping[str, str | int | float]
 ) -> bool | None:
-    """Say whether a row's conversations are in a set; None where some may be."""
     where = [_clause_holds(clause, row.attributes, canonical_values) for clause in part.where]
     if False in where:
         return False

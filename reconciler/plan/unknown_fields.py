@@ -25,15 +25,13 @@ _RULE_FIELDS: Final = frozenset({"name", "description", "priority", "enabled", "
 _PART_FIELDS: Final = {
     "conditions": ("attribute", ("type", "attributeName", "operator", "value")),
     "targets": ("queue", ("type", "queueId", "weight")),
-}
-"""By the list that holds them: the type of the parts that cxroute understands, and the fields that it knows of them."""
+}  # by the list that holds them: the type of the parts that cxroute understands, and the fields that it knows of them
 
 _SERVER_FIELDS: Final = re.compile(
     "version|revision|etag|odataetag|links?|self|selfuri|selflink|href"
     "|(?:date|time)?(?:last)?(?:created|creation|modified|modification|updated|changed)(?:date|time|timestamp|at|on|utc)*"
     "|(?:last)?(?:create|update|change)(?:date|time|timestamp)|last(?:update|change)"
-)
-"""Names, in lower case and without separators, of what a server says of each rule by itself, beside its id."""
+)  # names, in lower case and without separators, of what a server says of each rule by itself, beside its id
 
 _SEPARATORS: Final = str.maketrans("", "", "~_-.@ ")
 _MAX_NAME_LENGTH: Final = 60
@@ -56,7 +54,6 @@ def fields_phrase(names: Sequence[str]) -> str:
 
 
 def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:
-    """Return the unknown fields of a rule, each value as a text that can be compared: True is not 1."""
     return {
         name: CANONICAL_JSON.encode(value)
         for name, value in raw.items()
@@ -65,10 +62,8 @@ def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:
 
 
 def _differing_part_fields(name: str, first: Mapping[str, Json], second: Mapping[str, Json]) -> set[str]:
-    """Return the unknown fields that differ within conditions, or targets.
-
-    An untouched duplicate of another version has other parts, too: of those, fields count that ours has nowhere.
-    """
+    """Return the unknown fields that differ within conditions, or targets."""
+    # An untouched duplicate of another version has other parts, too: of those, fields count that ours has nowhere.
     mine, theirs = (Counter(_part_fields(name, raw.get(name))) for raw in (first, second))
     shared = {part for part, _, _ in mine} & {part for part, _, _ in theirs}
     anywhere = {(field, text) for _, field, text in mine}
@@ -90,7 +85,6 @@ def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]
 
 
 def _sorted_texts(value: Json) -> Json:
-    """Return a list of values as a set: their order says nothing."""
     return sorted(map(CANONICAL_JSON.encode, value)) if isinstance(value, list) else value
 
 

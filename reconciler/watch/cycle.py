@@ -1,4 +1,4 @@
-"""One round of the loop as a value: what was found, what was done, what went wrong, and by what it is known again."""
+"""One cycle of the loop as a value: the plan, the report, the error, and its fingerprint."""
 
 from __future__ import annotations
 
@@ -49,15 +49,15 @@ class CycleResult:
     report: ApplyReport | None = None
     error: CxrouteError | None = None
     may_write: bool = False
-    """It may write."""
-    drift: Drift | None = None
-    """What differs at its end, as far as it was compared; None where it was not."""
+    drift: Drift | None = None  # what differs at its end, as far as it was compared; None where it was not
 
     @property
     def status(self) -> CycleStatus:
-        """Return what it came to."""
+        """Return the result of the cycle."""
         if self.report is not None:
-            return "applied" if self.report.converged else _incomplete_status(self.report)
+            outcomes = self.report.outcomes
+            has_written = any(isinstance(each, Applied | UnknownOutcome) or each.left_partial for each in outcomes)
+            return "applied" if self.report.converged else "partly" if has_written else "failed"
         if self.plan is None or (self.error is not None and not isinstance(self.error, RefusedError)):
             return "failed"
         if self.error is not None or self.plan.failed_tests or (self.may_write and self.is_blocked):
@@ -106,11 +106,21 @@ class CycleResult:
 
     @property
     def fingerprint(self) -> str:
-        """Return what two rounds have in common that found, or did, or failed at, just the same."""
-        said = [self.status, _error_key(self.error), *_plan_key(self)]
+        """Return a digest that is equal for cycles with the same status, error, plan and outcomes."""
+        facts: list[object] = [self.status, _error_key(self.error)]
+        if self.plan is not None:
+            documents = [change_to_json(self.plan, change) for change in self.plan.changes]
+            names = ("action", "address", "id", "before", "after")
+            facts += [[document[name] for name in names] for document in documents]
+            facts += sorted(f"{finding.address} {finding.message}" for finding in self.plan.conflicts)
+            facts += [f"{finding.source} {finding.message}" for finding in self.plan.failed_tests]
+            facts += [guard.name for guard in self.failed_guards if self.may_write]
+            facts += sorted([live.id, live.rule.name, marker_digest(live.rule)] for live in self.in_the_way)
+            facts += sorted(f"{finding.code} {finding.source} {finding.message}" for finding in self.failed_checks)
+            facts.append(self.has_unfixable_drift)
         if self.report is not None:
-            said += [[str(one.change.address), one.status] for one in self.report.outcomes]
-        return sha256(CANONICAL_JSON.encode(said).encode()).hexdigest()
+            facts += [[str(outcome.change.address), outcome.status] for outcome in self.report.outcomes]
+        return sha256(CANONICAL_JSON.encode(facts).encode()).hexdigest()
 
 
 def is_blocked(plan: Plan) -> bool:
@@ -119,48 +129,26 @@ def is_blocked(plan: Plan) -> bool:
 
 
 def count_drifted(plan: Plan) -> int:
-    """Count the managed rules that somebody changed in CXone, held ones too, and the rules that are missing there."""
-    held = sum(one.change.cause in ("drift", "both") for one in plan.held)
+    """Count the managed rules that were edited in CXone, held ones included, and the rules that are missing there."""
+    held = sum(hold.change.cause in ("drift", "both") for hold in plan.held)
     return len(edited_changes(plan)) + len(missing_rules(plan)) + held
 
 
 def count_pending(plan: Plan) -> int:
-    """Count what apply would change, but for the clean-up of what an earlier run left."""
+    """Count the changes that apply would make, without the removal of leftover copies."""
     return sum(not is_copy_removal(change) for change in plan.changes)
 
 
 def applied_outcomes(report: ApplyReport) -> tuple[Outcome, ...]:
-    """Return what was made for certain."""
-    return tuple(one for one in report.outcomes if isinstance(one, Applied))
-
-
-def _incomplete_status(report: ApplyReport) -> CycleStatus:
-    written = any(isinstance(one, Applied | UnknownOutcome) or one.left_partial for one in report.outcomes)
-    return "partly" if written else "failed"
+    """Return the changes that were certainly made."""
+    return tuple(outcome for outcome in report.outcomes if isinstance(outcome, Applied))
 
 
 def _error_key(error: CxrouteError | None) -> list[str]:
-    """An API's error says times and counts that are never the same twice: its kind is what it is known by."""
+    # The message of an ApiError has times and counts that are never the same twice, so its kind identifies it.
     if error is None:
         return []
     if isinstance(error, ManifestError):
-        return sorted(f"{one.code} {one.source.file if one.source else ''} {one.message}" for one in error.findings)
+        findings = ((finding, finding.source.file if finding.source else "") for finding in error.findings)
+        return sorted(f"{finding.code} {file} {finding.message}" for finding, file in findings)
     return [error.kind, "" if isinstance(error, ApiError) else str(error)]
-
-
-def _plan_key(cycle: CycleResult) -> list[object]:
-    if cycle.plan is None:
-        return []
-    found = [change_to_json(cycle.plan, change) for change in cycle.plan.changes]
-    changes: list[object] = [[form[name] for name in ("action", "address", "id", "before", "after")] for form in found]
-    conflicts = sorted(f"{finding.address} {finding.message}" for finding in cycle.plan.conflicts)
-    tests = [f"{finding.source} {finding.message}" for finding in cycle.plan.failed_tests]
-    guards = [guard.name for guard in cycle.failed_guards if cycle.may_write]
-    return [*changes, *conflicts, *tests, *guards, *_drift_key(cycle)]
-
-
-def _drift_key(cycle: CycleResult) -> list[object]:
-    """A rule in the way is known by its id and content, a failing check by what it says."""
-    rules = [[live.id, live.rule.name, marker_digest(live.rule)] for live in cycle.in_the_way]
-    checks = [f"{finding.code} {finding.source} {finding.message}" for finding in cycle.failed_checks]
-    return [*sorted(rules), *sorted(checks), cycle.has_unfixable_drift]

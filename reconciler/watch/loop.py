@@ -12,12 +12,10 @@ if TYPE_CHECKING:
     from reconciler.watch.cycle import CycleResult
 
 
-MAX_BACKOFF: Final = 900.0
-"""Seconds between two rounds that failures may lead to, where the interval is shorter."""
+MAX_BACKOFF: Final = 900.0  # seconds between two rounds that failures may lead to, where the interval is shorter
 _JITTER: Final = 0.1
 """By which part an interval may be shorter or longer: many loops that began together do not stay together."""
-_MIN_PAUSE: Final = 1.0
-"""Seconds of rest behind a round that took longer than the interval."""
+_MIN_PAUSE: Final = 1.0  # seconds of rest behind a round that took longer than the interval
 _MAX_CYCLE_SECONDS: Final = 1800.0
 """Seconds after which a round under way counts as stuck: twice what reading, and so writing, may take at the most."""
 _MAX_DOUBLINGS: Final = 20
@@ -43,8 +41,7 @@ class WatchLoop:
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
-    failures: int = field(default=0, init=False)
-    """Rounds in a row that strained the tenant."""
+    failures: int = field(default=0, init=False)  # rounds in a row that strained the tenant
     _started_at: float = field(default=-math.inf, init=False)
     _due_at: float = field(default=math.inf, init=False)
     _is_running: bool = field(default=False, init=False)
@@ -55,20 +52,16 @@ class WatchLoop:
         on_result: Callable[[CycleResult, float], Awaitable[object]],
         should_stop: Callable[[], bool],
     ) -> CycleResult:
-        """Make rounds, whatever becomes of them, until one is `should_stop`; return that one.
-
-        `on_result` is handed each, and in how many seconds the next is. What `on_result` or `sleep` raise ends the
-        loop, too.
-        """
+        """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
         while True:
             self._started_at, self._is_running = self.clock(), True
-            made = await cycle()
-            self.failures = self.failures + 1 if made.should_back_off else 0
+            result = await cycle()
+            self.failures = self.failures + 1 if result.should_back_off else 0
             due = self._started_at + self.interval.next_delay(self.failures, self.random())
             self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
-            await on_result(made, self._due_at - self.clock())
+            await on_result(result, self._due_at - self.clock())
             if should_stop():
-                return made
+                return result
             await self.sleep(max(self._due_at - self.clock(), 0.0))
 
     @property

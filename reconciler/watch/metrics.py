@@ -11,7 +11,6 @@ from reconciler.watch.cycle import CYCLE_STATUSES, CycleResult, applied_outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import datetime
 
 
 _GAUGE_HELP: Final = {
@@ -43,16 +42,16 @@ class WatchMetrics:
         self._gauges = dict.fromkeys(_GAUGE_HELP, 0)
 
     def record_cycle(self, cycle: CycleResult, failures: int) -> None:
-        """Count a round; `failures` of them in a row strained the tenant. One without a plan leaves what was found."""
+        """Count a cycle; `failures` is the number of failed ones in a row. One without a plan keeps the gauges."""
         self.cycles[cycle.status] += 1
         calls = cycle.calls
         self.calls.update(requests=calls.requests, retries=calls.retries, throttled=calls.throttled)
         self._applied += len(applied_outcomes(cycle.report)) if cycle.report else 0
         self._seconds += cycle.seconds
         self._last_seconds, self._failures = cycle.seconds, failures
-        self._last_end = ended = _end_time(cycle.started_at, cycle.seconds)
+        self._last_end = cycle.started_at.timestamp() + cycle.seconds
         if cycle.status not in ("failed", "partly"):
-            self._last_success_end = ended
+            self._last_success_end = self._last_end
         if cycle.remaining is not None:
             self._gauges = _measure_gauges(cycle)
 
@@ -61,53 +60,46 @@ class WatchMetrics:
         return exposition(self._lines())
 
     def _lines(self) -> Iterator[str]:
-        for name, said in _GAUGE_HELP.items():
-            yield from metric(f"cxroute_{name}", "gauge", said, self._gauges[name])
-        times = "Unix time of the end of the last round"
-        yield from metric(
-            "cxroute_last_round_timestamp_seconds", "gauge", f"{times}; 0 before the first.", self._last_end
+        for name, text in _GAUGE_HELP.items():
+            yield from metric(f"cxroute_{name}", "gauge", text, self._gauges[name])
+        time = "Unix time of the end of the last round"
+        success = f"{time} that neither failed nor was left half done; 0 before the first."
+        gauges = (
+            ("last_round_timestamp_seconds", f"{time}; 0 before the first.", self._last_end),
+            ("last_success_timestamp_seconds", success, self._last_success_end),
+            ("failures_in_a_row", "Failed rounds since the last good one.", self._failures),
+            ("last_round_seconds", "How long the last round took.", self._last_seconds),
         )
-        success = f"{times} that neither failed nor was left half done; 0 before the first."
-        yield from metric("cxroute_last_success_timestamp_seconds", "gauge", success, self._last_success_end)
-        yield from metric(
-            "cxroute_failures_in_a_row", "gauge", "Failed rounds since the last good one.", self._failures
-        )
-        yield from metric("cxroute_last_round_seconds", "gauge", "How long the last round took.", self._last_seconds)
+        for name, text, value in gauges:
+            yield from metric(f"cxroute_{name}", "gauge", text, value)
         yield from metric_header("cxroute_round_seconds", "summary", "How long rounds took.")
         yield sample("cxroute_round_seconds_sum", f"{self._seconds:.6f}")
         yield sample("cxroute_round_seconds_count", self.cycles.total())
         yield from metric_header("cxroute_rounds_total", "counter", "Rounds, by what they came to.")
-        for result in CYCLE_STATUSES:
-            yield sample("cxroute_rounds_total", self.cycles[result], result=result)
+        yield from (sample("cxroute_rounds_total", self.cycles[status], result=status) for status in CYCLE_STATUSES)
         yield from metric("cxroute_applied_changes_total", "counter", "Changes that were made.", self._applied)
         yield from metric("cxroute_api_requests_total", "counter", "Calls to the API.", self.calls["requests"])
         yield from metric("cxroute_api_retries_total", "counter", "Calls that were repeats.", self.calls["retries"])
         throttled = "Answers 429: the tenant said that it was too fast."
         yield from metric("cxroute_api_throttled_total", "counter", throttled, self.calls["throttled"])
-        yield from metric_header(
-            "cxroute_notifications_total", "counter", "Messages to the web hook, by what became of them."
-        )
-        for sent in _DELIVERY_RESULTS:
-            yield sample("cxroute_notifications_total", self.notifications[sent], result=sent)
+        name = "cxroute_notifications_total"
+        yield from metric_header(name, "counter", "Messages to the web hook, by what became of them.")
+        yield from (sample(name, self.notifications[result], result=result) for result in _DELIVERY_RESULTS)
 
 
 def _measure_gauges(cycle: CycleResult) -> dict[str, int]:
-    left = cycle.remaining
-    if left is None or cycle.plan is None:
+    remaining = cycle.remaining
+    if remaining is None or cycle.plan is None:
         return dict.fromkeys(_GAUGE_HELP, 0)
     return {
-        "pending_changes": count_pending(left),
-        "drifted_rules": count_drifted(left),
-        "missing_rules": len(missing_rules(left)),
+        "pending_changes": count_pending(remaining),
+        "drifted_rules": count_drifted(remaining),
+        "missing_rules": len(missing_rules(remaining)),
         "rules_in_the_way": len(cycle.in_the_way),
         "failed_live_tests": cycle.drift.failed_tests if cycle.drift else 0,
-        "held_changes": len(left.held),
-        "conflicts": len(left.conflicts),
-        "refused_guards": len(cycle.failed_guards) if left is cycle.plan else 0,
+        "held_changes": len(remaining.held),
+        "conflicts": len(remaining.conflicts),
+        "refused_guards": len(cycle.failed_guards) if remaining is cycle.plan else 0,
         "failed_tests": len(cycle.plan.failed_tests),
-        "managed_rules": len(left.managed),
+        "managed_rules": len(remaining.managed),
     }
-
-
-def _end_time(began: datetime, seconds: float) -> float:
-    return began.timestamp() + seconds

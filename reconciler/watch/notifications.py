@@ -1,7 +1,4 @@
-"""What is still to be told: in order, a little of it, for as long as nobody takes it.
-
-What of a round is worth telling people who look at something else: each state once, and again when it is another.
-"""
+"""Which states of the loop are notified, each once, and the messages that wait for delivery."""
 
 from __future__ import annotations
 
@@ -32,14 +29,13 @@ _MAX_REMEMBERED: Final = 200
 class NotificationState:
     """Remembers what was told."""
 
-    reported_fingerprint: str = ""
-    """By what the differences are known that were told last and are still there."""
-    is_failing: bool = False
-    """A failure was told, and not yet that it is over."""
+    reported_fingerprint: str = ""  # by what the differences are known that were told last and are still there
+    is_failing: bool = False  # a failure was told, and not yet that it is over
     _reported_at: dict[str, float] = field(default_factory=dict)
 
     def find_due(self, cycle: CycleResult, now: float) -> tuple[NotificationKind, ...]:
-        """Return what to tell of a round; `now` is seconds, monotonic."""
+        """Return the notifications that a cycle causes; `now` is in seconds, monotonic."""
+        reported = self.reported_fingerprint
         match cycle.status:
             case "failed" | "partly":
                 if not self._is_due(cycle.fingerprint, now, REMINDER_SECONDS):
@@ -47,20 +43,17 @@ class NotificationState:
                 self.is_failing = True
                 return ("failed",)
             case "applied":
-                due, open_state = (
-                    self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS),
-                    self.reported_fingerprint,
-                )
+                is_due = self._is_due(cycle.fingerprint, now, _REPEATED_CHANGE_SECONDS)
                 self.reported_fingerprint = ""
-                return (*self._recovered(), *(("applied",) if due or open_state else ()))
+                return (*self._recovered(), *(("applied",) if is_due or reported else ()))
             case "clean":
-                settled = self.reported_fingerprint and not self.is_failing
+                is_settled = reported and not self.is_failing
                 self.reported_fingerprint = ""
-                return self._recovered() or (("recovered",) if settled else ())
+                return self._recovered() or (("recovered",) if is_settled else ())
             case _:
-                before, self.reported_fingerprint = self.reported_fingerprint, cycle.fingerprint
+                self.reported_fingerprint = cycle.fingerprint
                 kind: NotificationKind = "refused" if cycle.status == "refused" else "drift"
-                return (*self._recovered(), *((kind,) if self.reported_fingerprint != before else ()))
+                return (*self._recovered(), *((kind,) if self.reported_fingerprint != reported else ()))
 
     def _recovered(self) -> tuple[NotificationKind, ...]:
         over, self.is_failing = self.is_failing, False
@@ -92,12 +85,11 @@ class Outbox:
         self.waiting.append(message)
 
     async def deliver(self, send: Callable[[Message], Awaitable[str]]) -> tuple[int, str]:
-        """Deliver what waits, until `send` says why one cannot be; return how many were, and why no more."""
-        sent = 0
+        """Deliver the waiting messages until `send` returns an error; return the number delivered and the error."""
+        count = 0
         while self.waiting:
-            why = await send(self.waiting[0])
-            if why:
-                return sent, why
+            if error := await send(self.waiting[0]):
+                return count, error
             self.waiting.popleft()
-            sent += 1
-        return sent, ""
+            count += 1
+        return count, ""

@@ -1,9 +1,8 @@
-"""Delivers messages to a web hook: a few tries each, in order, and nothing that comes back is believed or shown.
+"""Delivers messages to a web hook: a few attempts each, in order; no content of a response is used or shown.
 
-What a manifest may make of it: the address comes from a pull request, the rest does not. So a message is sent by POST
-alone, over TLS that is verified, without credentials; redirects are not followed, and of the answer the status counts.
-An address on this machine, which needs no TLS, is for trying things out: only who works with a tenant on this machine
-may name one.
+The address may come from a pull request. So a message is sent by POST only, over verified TLS, without credentials;
+redirects are not followed, and only the status of the response counts. An address on this machine, for tests, needs no
+TLS and is permitted only for a tenant on this machine.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 _MAX_ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
-ATTEMPT_SECONDS: Final = 5.0
-"""How long one attempt may take."""
+ATTEMPT_SECONDS: Final = 5.0  # how long one attempt may take
 _OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
 
 
@@ -36,8 +34,7 @@ class WebhookAddress(NamedTuple):
 
     url: str
     host: str
-    is_local: bool
-    """It is on this machine."""
+    is_local: bool  # it is on this machine
 
 
 def parse_address(url: str, label: str) -> WebhookAddress:
@@ -58,21 +55,21 @@ class Webhook:
     sleep: Callable[[float], Awaitable[object]]
 
     async def send(self, message: dict[str, Any]) -> str:
-        """Deliver a message; return why it could not be, or nothing. No error leaves this."""
-        why = ""
+        """Deliver a message; return the error, or an empty text. Raises nothing."""
+        error = ""
         for attempt in range(_MAX_ATTEMPTS):
-            answer = await self._send_once(json.dumps(message).encode())
-            if isinstance(answer, str):
-                why = answer
-            elif _OK <= answer.status_code < _MULTIPLE:
+            response = await self._send_once(json.dumps(message).encode())
+            if isinstance(response, str):
+                error = response
+            elif _OK <= response.status_code < _MULTIPLE:
                 return ""
             else:
-                why = f"it answered with status {answer.status_code}"
-                if answer.status_code != _LIMITED and answer.status_code < _SERVER:
+                error = f"it answered with status {response.status_code}"
+                if response.status_code != _LIMITED and response.status_code < _SERVER:
                     break
             if attempt < _MAX_ATTEMPTS - 1:
-                await self.sleep(_retry_delay(answer, attempt))
-        return f"{self.address.host}: {why}"
+                await self.sleep(_retry_delay(response, attempt))
+        return f"{self.address.host}: {error}"
 
     async def _send_once(self, body: bytes) -> httpx.Response | str:
         headers = {"Content-Type": "application/json", "User-Agent": "cxroute", "Accept-Encoding": "identity"}
@@ -89,9 +86,9 @@ class Webhook:
 
 
 def _retry_delay(response: httpx.Response | str, attempt: int) -> float:
-    asked = "" if isinstance(response, str) else response.headers.get("retry-after", "")
-    if asked.isascii() and asked.isdecimal() and len(asked) < 6:  # noqa: PLR2004 - nobody waits longer
-        return min(float(asked), _MAX_WAIT)
+    value = "" if isinstance(response, str) else response.headers.get("retry-after", "")
+    if value.isascii() and value.isdecimal() and len(value) < 6:  # noqa: PLR2004 - longer delays are not obeyed
+        return min(float(value), _MAX_WAIT)
     return _FIRST_WAIT * 2.0**attempt
 
 
