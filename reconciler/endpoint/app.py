@@ -40,8 +40,7 @@ _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-_MARGIN: Final = 0.05
-"""Seconds of each request's that are kept to say that there was no answer."""
+_MARGIN: Final = 0.05  # seconds of each request's that are kept to say that there was no answer
 _UNAUTHORIZED: Final = error_response(
     401, "unauthorized", "no valid key or signature", (b"www-authenticate", b"Bearer")
 )

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 
 
 _KEY_HEADERS: Final = (b"x-api-key", b"authorization")
-_MAX_KEY_HEADER: Final = 4096
-"""Bytes of a header that is looked at."""
+_MAX_KEY_HEADER: Final = 4096  # bytes of a header that is looked at
 
 
 class ApiKeys:
@@ -76,15 +75,13 @@ def _offered_key(name: bytes, value: bytes) -> bytes | None:
     return None
 
 
-CLOCK_TOLERANCE: Final = 300
-"""Seconds that the caller's clock may be wrong, either way."""
+CLOCK_TOLERANCE: Final = 300  # seconds that the caller's clock may be wrong, either way
 
 _ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")
 """No dot: it separates the id from what follows in what is signed."""
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
 _MAX_SIGNATURE_HEADER: Final = 4096
-_MAX_SIGNATURES: Final = 16
-"""Signatures that one request may carry."""
+_MAX_SIGNATURES: Final = 16  # signatures that one request may carry
 _SIGNATURE_HEADERS: Final = (b"webhook-id", b"webhook-timestamp", b"webhook-signature")
 
 

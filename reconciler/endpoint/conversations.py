@@ -101,8 +101,7 @@ def _unpack(conversation: str, packed: bytes) -> LatestEvent:
     return LatestEvent(EventOrder(point, message), event, EndpointResponse(status, outcome, whole))
 
 
-_MAX_WAITING: Final = 16
-"""Requests about one conversation: whoever floods one takes no more of what all have."""
+_MAX_WAITING: Final = 16  # requests about one conversation: whoever floods one takes no more of what all have
 
 
 class LockUnavailableError(Exception):
@@ -129,10 +128,8 @@ class ConversationState:
     """The requests about one conversation, one behind the other."""
 
     latest: LatestEvent | None
-    waiting: int = 0
-    """Requests that are in it: the one whose turn it is, and those behind."""
-    lock: asyncio.Lock | None = None
-    """What those behind wait for; there is none while nobody does."""
+    waiting: int = 0  # requests that are in it: the one whose turn it is, and those behind
+    lock: asyncio.Lock | None = None  # what those behind wait for; there is none while nobody does
 
     def repeated_response(self, event: Event) -> EndpointResponse | None:
         """Return the answer to the very same event, if that was the newest."""

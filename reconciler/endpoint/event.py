@@ -64,10 +64,8 @@ def format_timestamp(now: datetime) -> str:
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 """Not all that cannot be printed: which letters are known hangs on Python's age, and Persian joins by U+200C."""
-_MAX_INTENT: Final = 256
-"""Characters of a text."""
-_MAX_LEVELS: Final = 8
-"""Levels of lists and objects, those too that nobody here looks at."""
+_MAX_INTENT: Final = 256  # characters of a text
+_MAX_LEVELS: Final = 8  # levels of lists and objects, those too that nobody here looks at
 
 
 class InvalidEventError(Exception):

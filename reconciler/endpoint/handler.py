@@ -48,8 +48,7 @@ if TYPE_CHECKING:
     ExplainRoute = Callable[[Mapping[str, Any]], Any]
 
 
-_MIN_WRITE_SECONDS: Final = 0.05
-"""Seconds that a write needs."""
+_MIN_WRITE_SECONDS: Final = 0.05  # seconds that a write needs
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     Headers = Sequence[tuple[bytes, bytes]]
 
 
-_MAX_STORED_BODY: Final = 4096
-"""Bytes of an answer that is kept for who asks again."""
+_MAX_STORED_BODY: Final = 4096  # bytes of an answer that is kept for who asks again
 _WRITTEN_MESSAGE: Final = "context updated for conversation "
 
 
@@ -94,8 +93,7 @@ def encode_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON
 _BODY_PREFIX: Final = encode_json({"success": True, "message": _WRITTEN_MESSAGE}).removesuffix(b'"}')
 
 
-MAX_BODY_BYTES: Final = 64 * 1024
-"""Bytes of a body."""
+MAX_BODY_BYTES: Final = 64 * 1024  # bytes of a body
 _BODY_HEADERS: Final = (b"content-length", b"content-encoding", b"content-type")
 _CHARSETS: Final = (b"", b"charset=utf-8", b'charset="utf-8"')
 
@@ -157,8 +155,7 @@ class ChunkChecker:
 
     def __init__(self) -> None:
         self._partial_line = b""
-        self._remaining = 0
-        """Bytes to come of the chunk, the end of its line among them."""
+        self._remaining = 0  # bytes to come of the chunk, the end of its line among them
         self._is_over = False
 
     def check(self, data: bytes) -> bool:

@@ -33,15 +33,12 @@ if TYPE_CHECKING:
 
 
 MAX_CONNECTIONS: Final = 1000
-_MAX_HEAD_BYTES: Final = 16 * 1024
-"""Bytes of all headers."""
+_MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
 _MAX_HEADERS: Final = 64
 _UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")
 """Headers of which a second one could count for another server."""
-_HEAD_TIMEOUT: Final = 5.0
-"""Seconds from a connection's or request's begin to the end of its headers."""
-_BODY_TIMEOUT: Final = 5.0
-"""Seconds from there to the end of its body."""
+_HEAD_TIMEOUT: Final = 5.0  # seconds from a connection's or request's begin to the end of its headers
+_BODY_TIMEOUT: Final = 5.0  # seconds from there to the end of its body
 
 
 class _StopParsingError(Exception):
@@ -233,17 +230,13 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-_GRACE: Final = 10
-"""Seconds for what was accepted before a signal: twice what a request may take."""
-_IDLE: Final = 20
-"""Seconds that a connection may be kept without a request."""
+_GRACE: Final = 10  # seconds for what was accepted before a signal: twice what a request may take
+_IDLE: Final = 20  # seconds that a connection may be kept without a request
 _BACKLOG: Final = 2048
-_ACCEPTS_PER_TURN: Final = 8
-"""Connections that are taken in one turn of the loop, at the most."""
+_ACCEPTS_PER_TURN: Final = 8  # connections that are taken in one turn of the loop, at the most
 _HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _HEALTHY_PREFIXES: Final = ("HTTP/1.1 200 ", "HTTP/1.1 503 ")
-_HEALTH_TIMEOUT: Final = 5.0
-"""Seconds for the answer to the server's own GET /health."""
+_HEALTH_TIMEOUT: Final = 5.0  # seconds for the answer to the server's own GET /health
 
 
 class _EndpointServer(uvicorn.Server):

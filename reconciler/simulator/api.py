@@ -184,10 +184,7 @@ class SimulatorApi:
         return json_response(status, stored.text, *headers)
 
 
-_RULES: Final = {
-    "GET": ("routing:read", SimulatorApi.list_rules),
-    "POST": ("routing:write", SimulatorApi.create_rule),
-}
+_RULES: Final = {"GET": ("routing:read", SimulatorApi.list_rules), "POST": ("routing:write", SimulatorApi.create_rule)}
 _RULE: Final = {
     "GET": ("routing:read", SimulatorApi.read_rule),
     "PUT": ("routing:write", SimulatorApi.replace_rule),

@@ -138,8 +138,7 @@ class TokenIssuer:
     def __init__(self, settings: SimulatorSettings) -> None:
         self.settings = settings
         self._expiry: dict[str, float] = {}
-        self.issued_count = 0
-        """How many tokens were ever given out."""
+        self.issued_count = 0  # how many tokens were ever given out
 
     def token_response(self, **extra: str) -> SimulatorResponse:
         """Return the answer that gives a new token out."""

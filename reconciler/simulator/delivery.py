@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import SimulatorSettings
 
 
-BREAK_EXTENSION: Final = "cxroute.break"
-"""Holds `Callable[[DeliveryMode], None]`, which breaks the connection."""
+BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
 
 
 class BrokenDeliveryError(Exception):

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 
-Json = Any
-"""Any JSON value."""
+Json = Any  # any JSON value
 
 QueueShares = dict[str, Fraction]
 """Queue id (or the JSON of a target of unknown type) to its share; shares add up to 1. Empty: no positive weight."""

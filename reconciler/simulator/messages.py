@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-Json = Any
-"""Any JSON value."""
+Json = Any  # any JSON value
 
 JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
@@ -49,19 +48,16 @@ class SimulatorRequest:
     """A request, and what became of it: the simulator's log keeps them (`TenantState.requests`)."""
 
     method: str
-    path: str
-    """As it was sent: percent-encoded."""
+    path: str  # as it was sent: percent-encoded
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Names in lower case. Neither they nor the body are shown by repr: secrets stand in both."""
     body: bytes = field(default=b"", repr=False)
-    status: int | None = None
-    """What was answered; None where nothing was."""
+    status: int | None = None  # what was answered; None where nothing was
     window: tuple[int, int] | None = None
     """Of a list: how many entries are left out in front and how many are asked for, where its query is not the
     tutorial's."""
-    changed_state: bool = False
-    """Whether it changed the state, however late."""
+    changed_state: bool = False  # whether it changed the state, however late
 
     @property
     def segments(self) -> tuple[str, ...]:

@@ -32,10 +32,7 @@ class ListLag:
     def hide(self, rule_id: str) -> None:
         """Start to hide a new rule."""
         if self._settings.lag_seconds or self._settings.lag_reads:
-            self._hidden[rule_id] = (
-                self._settings.clock() + self._settings.lag_seconds,
-                self._settings.lag_reads,
-            )
+            self._hidden[rule_id] = (self._settings.clock() + self._settings.lag_seconds, self._settings.lag_reads)
 
     def visible(self, stored_rules: Sequence[StoredRule]) -> Sequence[StoredRule]:
         """Return the rules that one read shows; counts as a read."""

@@ -23,8 +23,7 @@ _DIGITAL: Final = ServedList(
     total="hits",
     next="scrollToken",
 )
-_DEFAULT_PAGE_SIZE: Final = 50
-"""Routing queues of a page where nobody says how many."""
+_DEFAULT_PAGE_SIZE: Final = 50  # routing queues of a page where nobody says how many
 
 
 def skills_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:

@@ -36,21 +36,17 @@ class ServedList:
     """A list as it is served. Empty names: there is no such thing."""
 
     path: str
-    member: str = "entities"
-    """Where the list stands in an answer; a dot: it is the answer."""
+    member: str = "entities"  # where the list stands in an answer; a dot: it is the answer
     style: str = "page-number"
     position: str = "pageNumber"
     """Query parameter: the page, how many are skipped, the token; of a link, whatever it likes."""
     first: int = 1
     size: str = "pageSize"
     total: str = "total"
-    next: str = "nextUri"
-    """Member: the link to the next page, or the token."""
+    next: str = "nextUri"  # member: the link to the next page, or the token
     no_content: bool = False
-    names: Mapping[str, str] = field(default_factory=dict)
-    """Fields of an entry, by the tutorial's names."""
-    numbers: bool = False
-    """Ids are numbers in JSON."""
+    names: Mapping[str, str] = field(default_factory=dict)  # fields of an entry, by the tutorial's names
+    numbers: bool = False  # ids are numbers in JSON
 
     def window(self, query: str, cap: int) -> tuple[int, int]:
         """Return how many entries to leave out and how many to give. Raises ValueError."""
@@ -97,10 +93,8 @@ class TenantProfile:
     single_member: str = "."
     condition: Mapping[str, str] = field(default_factory=dict)
     target: Mapping[str, str] = field(default_factory=dict)
-    words: Mapping[str, str] = field(default_factory=dict)
-    """Types and operators, by the tutorial's."""
-    queue_numbers: bool = False
-    """Ids of a target's queue are numbers in JSON."""
+    words: Mapping[str, str] = field(default_factory=dict)  # types and operators, by the tutorial's
+    queue_numbers: bool = False  # ids of a target's queue are numbers in JSON
     update: str = "PUT"
     message_member: str = "errors[].message"
     message_header: str = ""

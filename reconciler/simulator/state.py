@@ -61,8 +61,7 @@ class TenantState:
         self.stored_rules: dict[str, StoredRule] = {}
         self.requests: list[SimulatorRequest] = []
         self.watchers: list[Callable[[TenantState], object]] = []
-        self.revision = 0
-        """Counts changes."""
+        self.revision = 0  # counts changes
         self._ids_by_name: dict[str, set[str]] = {}
         self._files: StateFiles | None = None
         for rule in rules:

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-_TIMEOUT: Final = 1.0
-"""Seconds for a connection, and for a batch of answers."""
+_TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of answers
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORT: Final = 6379
 

@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
-_MEMORY_MILLISECONDS: Final = 3_600_000
-"""Milliseconds for which a conversation is remembered after its last event."""
+_MEMORY_MILLISECONDS: Final = 3_600_000  # milliseconds for which a conversation is remembered after its last event
 _PUBLISH_TIMEOUT: Final = 0.04
 """Seconds for Redis to note what was written by who is late already; the app keeps a bit more than that."""
-_SECONDS_DIGITS: Final = 12
-"""Digits of a moment's seconds."""
+_SECONDS_DIGITS: Final = 12  # digits of a moment's seconds
 
 
 class _UnconfirmedWrite(NamedTuple):

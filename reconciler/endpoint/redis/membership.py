@@ -25,12 +25,9 @@ if TYPE_CHECKING:
 
 _GRACE_MILLISECONDS: Final = 6_000
 """Milliseconds: a second for all to find Redis again, and five for writes that were under way."""
-_HEARTBEAT_SECONDS: Final = 0.5
-"""Seconds between two beats, and between two attempts to join."""
-_MEMBER_MILLISECONDS: Final = 3_000
-"""Milliseconds after which who was not heard of counts no more."""
-_JOIN_SECONDS: Final = 1.0
-"""Seconds in which all others hear of one more, and take less of the rate."""
+_HEARTBEAT_SECONDS: Final = 0.5  # seconds between two beats, and between two attempts to join
+_MEMBER_MILLISECONDS: Final = 3_000  # milliseconds after which who was not heard of counts no more
+_JOIN_SECONDS: Final = 1.0  # seconds in which all others hear of one more, and take less of the rate
 
 
 class PaceControl(NamedTuple):
@@ -54,8 +51,7 @@ class ClusterMembership:
     ) -> None:
         self._state, self._locks, self._ids, self._pace, self._log = state, locks, ids, pace, log
         self._logged_state = ""
-        self.instances = 1
-        """Processes that are at work, this one too."""
+        self.instances = 1  # processes that are at work, this one too
 
     async def run(self) -> None:
         """Join, beat, and join again, for as long as the process lives."""

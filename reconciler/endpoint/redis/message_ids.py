@@ -33,8 +33,7 @@ class RedisMessageIds:
         self._claims: dict[str, tuple[str, bytes]] = {}
         self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()
         """What was answered here: Redis may forget it."""
-        self._pending_releases: dict[str, str] = {}
-        """Ids that Redis may have given away to nobody, and their holders."""
+        self._pending_releases: dict[str, str] = {}  # ids that Redis may have given away to nobody, and their holders
 
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
         """Look an id up, and wait for whoever processes it."""

@@ -18,11 +18,9 @@ if TYPE_CHECKING:
 
 LOCK_MILLISECONDS: Final = 7_000
 """Milliseconds after which a turn is taken from who has gone: what a request may take, and a bit."""
-_BATCH: Final = 100
-"""Conversations, or ids, that are told in one command."""
+_BATCH: Final = 100  # conversations, or ids, that are told in one command
 _FIRST_PAUSE: Final = 0.005
-_MAX_PAUSE: Final = 0.05
-"""Seconds between two looks at a turn that another machine has."""
+_MAX_PAUSE: Final = 0.05  # seconds between two looks at a turn that another machine has
 
 Item = TypeVar("Item")
 
@@ -44,10 +42,8 @@ class RedisState:
         self.instance = secrets.token_hex(8)
         self._numbers = itertools.count()
         self.generation = b""
-        self.is_joined = False
-        """Redis knows this process, and may be told; others may be about to tell what they know."""
-        self.is_usable = False
-        """All is told that was known, and turns may be taken."""
+        self.is_joined = False  # redis knows this process, and may be told; others may be about to tell what they know
+        self.is_usable = False  # all is told that was known, and turns may be taken
         self.reason = "NotConnected"
         self.lost_event = asyncio.Event()
 

@@ -60,8 +60,7 @@ class FaultInjector:
             maxlen=1 + max(map(_history_depth, self._faults), default=0)
         )
         self._started_at: float | None = None
-        self.fired_faults: list[tuple[str, SimulatorRequest]] = []
-        """Which rule of the SPEC fell on which request."""
+        self.fired_faults: list[tuple[str, SimulatorRequest]] = []  # which rule of the SPEC fell on which request
 
     def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
         """Answer a request, with or without a fault."""

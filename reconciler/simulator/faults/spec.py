@@ -27,8 +27,7 @@ class FaultCall:
     api: SimulatorApi
     argument: str
     random: Random
-    rules_before: Callable[[int], tuple[StoredRule, ...]]
-    """The rules as they were so many changes ago."""
+    rules_before: Callable[[int], tuple[StoredRule, ...]]  # the rules as they were so many changes ago
 
     def run_request(self) -> SimulatorResponse:
         """Do the request."""
