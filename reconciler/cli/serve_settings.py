@@ -25,7 +25,7 @@ from reconciler.cli.files import text_of_variable
 from reconciler.cli.server_log import log
 from reconciler.cxone.context_writers import ignored_conversations
 from reconciler.desired.desired import convert_endpoint_values, desire_offline
-from reconciler.endpoint.app import ContextApp, Dependencies, Limits, Stores, build_context_app
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores, build_context_app
 from reconciler.endpoint.auth import SecretError
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cxone.context_client import ContextClient
 
-    Among = Callable[[Dependencies], Dependencies]
+    Among = Callable[[EndpointDependencies], EndpointDependencies]
     """Makes of the surroundings of one process those of one of several."""
 
 
@@ -61,7 +61,7 @@ def endpoint(
     session: Session,
     admitted: Admitted,
     client: ContextClient,
-    among: Callable[[Dependencies], Dependencies],
+    among: Callable[[EndpointDependencies], EndpointDependencies],
 ) -> ContextApp:
     """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
 
@@ -83,7 +83,7 @@ def endpoint(
             "cxroute_upstream_outages": circuit.opened,
         }
 
-    surroundings = Dependencies(
+    surroundings = EndpointDependencies(
         now=utc_now,
         ready=client.is_ready,
         log=log,
@@ -225,7 +225,7 @@ async def sharing(url: str, environment: str, client: ContextClient) -> AsyncIte
         log,
     )
 
-    def among(alone: Dependencies) -> Dependencies:
+    def among(alone: EndpointDependencies) -> EndpointDependencies:
         async def ready() -> bool:
             return shared.is_usable and await alone.ready()
 

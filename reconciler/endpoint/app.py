@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.handler import HandleEvent, WriteAttributes
 
-
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
@@ -59,7 +58,7 @@ class Stores:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
+class EndpointDependencies:
     """What the endpoint takes from the world around it. `now` is in UTC, `clock` monotonic.
 
     ready: says whether the upstream could be written to. log: is given one line of JSON a request. log_label: what to
@@ -89,14 +88,14 @@ def build_context_app(
     keys: Iterable[str],
     secrets: Iterable[str] = (),
     policy: EventPolicy | None = None,
-    dependencies: Dependencies | None = None,
+    dependencies: EndpointDependencies | None = None,
     limits: Limits | None = None,
 ) -> ContextApp:
     """Return the endpoint over a `write`. Without keys and secrets anybody may post who can reach it.
 
     Raises SecretError where one of `secrets`, which sign as Standard Webhooks says, cannot be one.
     """
-    around, bounds = dependencies or Dependencies(), limits or Limits()
+    around, bounds = dependencies or EndpointDependencies(), limits or Limits()
     memory, metrics = (
         around.stores or Stores(ConversationLocks(around.clock), InMemoryMessageIds(around.clock)),
         Metrics(),
@@ -142,7 +141,7 @@ class ContextApp:
         authenticator: _Authenticator,
         handle: HandleEvent,
         metrics: Metrics,
-        dependencies: Dependencies,
+        dependencies: EndpointDependencies,
         limits: Limits,
     ) -> None:
         self._authenticator, self._handle, self._dependencies, self._limits = (

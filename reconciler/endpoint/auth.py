@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     Headers = Sequence[tuple[bytes, bytes]]
 
-
 _KEY_HEADERS: Final = (b"x-api-key", b"authorization")
 _MAX_KEY_HEADER: Final = 4096  # bytes of a header that is looked at
 

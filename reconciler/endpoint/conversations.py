@@ -158,7 +158,7 @@ class LockProvider(Protocol):
         """Wait for the conversation's line to come to this request. Raises LockUnavailableError."""
 
 
-class _HeldLock:
+class _ConversationLock:
     """One request's turn; a generator in its place would cost the endpoint a fiftieth of its time."""
 
     __slots__ = ("_conversation", "_locks")
@@ -194,9 +194,9 @@ class ConversationLocks:
                 yield conversation, line.latest, 0.0
         yield from self._cache.latest_events()
 
-    def lock(self, conversation: str) -> _HeldLock:
+    def lock(self, conversation: str) -> _ConversationLock:
         """Wait for the conversation's line to come to this request. Raises TooManyWaitingError."""
-        return _HeldLock(self, conversation)
+        return _ConversationLock(self, conversation)
 
     def merge(self, conversation: str, latest: LatestEvent) -> None:
         """Note what others know of a conversation."""

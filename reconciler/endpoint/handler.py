@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     """Answers an event: see Relay.take."""
     ExplainRoute = Callable[[Mapping[str, Any]], Any]
 
-
 _MIN_WRITE_SECONDS: Final = 0.05  # seconds that a write needs
 
 

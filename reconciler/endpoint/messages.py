@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     Headers = Sequence[tuple[bytes, bytes]]
 
-
 _MAX_STORED_BODY: Final = 4096  # bytes of an answer that is kept for who asks again
 _WRITTEN_MESSAGE: Final = "context updated for conversation "
 

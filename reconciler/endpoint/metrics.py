@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.policy import FallbackReason
 
-
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 
 

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.event import Event
 
-
 FallbackReason = Literal["unknown", "unsure"]
 
 

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.app import ContextApp
 
-
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
 _MAX_HEADERS: Final = 64

@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[["SimulatorApi", SimulatorRequest], SimulatorResponse]
 
-
 MAX_BODY_BYTES: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
 _SERVER_FIELDS: Final = ("id", "version", "dateCreated", "dateModified", "selfUri")

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import SimulatorSettings
     from reconciler.simulator.state import TenantState
 
-
 _MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     PublicHandler = Callable[["TokenIssuer", SimulatorRequest], SimulatorResponse]
 
-
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
 

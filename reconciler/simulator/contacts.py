@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import SimulatorSettings
     from reconciler.simulator.state import TenantState
 
-
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{place}" for place in range(1, 10))
 

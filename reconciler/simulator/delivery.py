@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.settings import SimulatorSettings
 
-
 BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-
 Json = Any  # any JSON value
 
 QueueShares = dict[str, Fraction]
@@ -33,7 +32,7 @@ _POSITIVE_OPERATORS: Final = frozenset(
 )
 
 
-class OpaqueConditionError(Exception):
+class SimulatedConditionError(Exception):
     """A condition that is not understood decides, and nobody said whether it holds. `text` is its JSON."""
 
     def __init__(self, text: str) -> None:
@@ -120,7 +119,7 @@ def _matches(
         elif not (opaque[text] if text else condition_holds(condition, attributes)):
             return False
     if unknown:
-        raise OpaqueConditionError(unknown[0])
+        raise SimulatedConditionError(unknown[0])
     return True
 
 

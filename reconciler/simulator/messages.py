@@ -13,7 +13,6 @@ from urllib.parse import parse_qs, unquote
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-
 Json = Any  # any JSON value
 
 JSON_TYPE: Final = ("content-type", "application/json")

@@ -13,7 +13,6 @@ from reconciler.simulator.profile import ServedList
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-
 _DIGITAL: Final = ServedList(
     path="/dfo/3.0/routing-queues",
     member="data",

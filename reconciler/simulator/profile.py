@@ -24,7 +24,6 @@ from reconciler.simulator.messages import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
 _UNKNOWN_PATH: Final = "/nowhere"
 _REFUSAL_STATUSES: Final = (400, 409, 412, 422)
 """Statuses of refusals that a tenant may answer as a success that says `success: false`."""

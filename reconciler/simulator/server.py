@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-
 _GRACE: Final = 10
 _LINGER_ZERO: Final = struct.pack("ii", 1, 0)
 

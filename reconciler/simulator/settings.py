@@ -13,7 +13,6 @@ from reconciler.simulator.profile import TUTORIAL_PROFILE, TenantProfile
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
 
 

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from types import TracebackType
 
-
 JsonObject = dict[str, Any]
 
 _LOG_LIMIT: Final = 20_000

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.state import TenantState
 
-
 MAX_NAME: Final = 256
 MAX_DESCRIPTION: Final = 4096
 DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

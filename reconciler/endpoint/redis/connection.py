@@ -21,7 +21,6 @@ from reconciler.text.files import read_certificates
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
 _TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of answers
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORT: Final = 6379

@@ -25,7 +25,6 @@ from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-
 _MEMORY_MILLISECONDS: Final = 3_600_000  # milliseconds for which a conversation is remembered after its last event
 _PUBLISH_TIMEOUT: Final = 0.04
 """Seconds for Redis to note what was written by who is late already; the app keeps a bit more than that."""

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from reconciler.endpoint.redis.message_ids import RedisMessageIds
     from reconciler.endpoint.redis.state import RedisState
 
-
 _GRACE_MILLISECONDS: Final = 6_000
 """Milliseconds: a second for all to find Redis again, and five for writes that were under way."""
 _HEARTBEAT_SECONDS: Final = 0.5  # seconds between two beats, and between two attempts to join

@@ -15,7 +15,6 @@ from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-
 _MEMORY_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 
 

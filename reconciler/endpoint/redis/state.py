@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.redis.scripts import Script
 
-
 LOCK_MILLISECONDS: Final = 7_000
 """Milliseconds after which a turn is taken from who has gone: what a request may take, and a bit."""
 _BATCH: Final = 100  # conversations, or ids, that are told in one command

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from reconciler.simulator.api import SimulatorApi
     from reconciler.simulator.state import StoredRule, TenantState
 
-
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"
 _REAL_RESPONSE_FAULTS: Final = {**CORRUPTED_RESPONSES, **STATE_CHANGES}

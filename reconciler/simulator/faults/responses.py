@@ -31,7 +31,6 @@ from reconciler.simulator.paging import page_window, rules_page
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
 OTHER_HOST: Final = "https://elsewhere.example.com"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
 _NAN: Final = b'{"entities":[{"id":"nan","priority":NaN}],"id":"nan","priority":NaN,"total":NaN,"expires_in":NaN}'
