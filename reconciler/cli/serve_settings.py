@@ -20,7 +20,7 @@ from reconciler.cli.files import text_of_variable
 from reconciler.cli.server_log import log
 from reconciler.cxone.context_writers import ignored_conversations
 from reconciler.desired.desired import convert_endpoint_values, desire_offline
-from reconciler.endpoint.app import ContextApp, Dependencies, Limits, Stores, build_context_app
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores, build_context_app
 from reconciler.endpoint.auth import SecretError
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.handler import AttributeNames, EventPolicy
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from reconciler.cli.session import Session
     from reconciler.cxone.context_client import ContextClient
 
-    Among = Callable[[Dependencies], Dependencies]
+    Among = Callable[[EndpointDependencies], EndpointDependencies]
     """Makes of the surroundings of one process those of one of several."""
 
 DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up after eight
@@ -52,7 +52,7 @@ def build_endpoint(
     session: Session,
     settings: ServeSettings,
     client: ContextClient,
-    join_cluster: Callable[[Dependencies], Dependencies],
+    join_cluster: Callable[[EndpointDependencies], EndpointDependencies],
 ) -> ContextApp:
     """Return the endpoint over a client. `among` makes of the surroundings of one process those of one of several."""
 
@@ -75,7 +75,7 @@ def build_endpoint(
         }
 
     log_label = hash_conversation if options.hash_conversations else str
-    surroundings = Dependencies(now=utc_now, ready=client.is_ready, log=log, log_label=log_label, gauges=gauges)
+    surroundings = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=log_label, gauges=gauges)
     limits = Limits(max_waiting(session.environment.api.requests_per_second), DEADLINE)
     return build_context_app(
         write, settings.keys, settings.secrets, event_policy(options, session), join_cluster(surroundings), limits
@@ -191,7 +191,7 @@ async def open_cluster(url: str, environment: str, client: ContextClient) -> Asy
     pace = PaceControl(limiter.set_share, limiter.pause, lambda: limiter.pause_seconds)
     keeper = ClusterMembership(shared, turns, ids, pace, log)
 
-    def among(alone: Dependencies) -> Dependencies:
+    def among(alone: EndpointDependencies) -> EndpointDependencies:
         async def ready() -> bool:
             return shared.is_usable and await alone.ready()
 

@@ -1,6 +1,6 @@
-"""The endpoint as an ASGI application: who may, what came, its answer, one line of log (docs/context.md).
+"""The endpoint as an ASGI application: authentication, the response, one log line for each request (docs/context.md).
 
-Bare ASGI: four paths need no router, and a framework's own error pages would be one more thing that could be said.
+Bare ASGI: four paths need no router, and a framework would add error pages of its own.
 """
 
 from __future__ import annotations
@@ -35,13 +35,11 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.handler import HandleEvent, WriteAttributes
 
-
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-_MARGIN: Final = 0.05
-"""Seconds of each request's that are kept to say that there was no answer."""
+_MARGIN: Final = 0.05  # seconds before the deadline, for the response that the request failed
 _UNAUTHORIZED: Final = error_response(
     401, "unauthorized", "no valid key or signature", (b"www-authenticate", b"Bearer")
 )
@@ -53,36 +51,29 @@ async def _always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """What is remembered of events: by this process alone, or by others, too."""
+    """The stores of events: of this process, or shared with other instances."""
 
     locks: LockProvider
     message_ids: MessageIdStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Dependencies:
-    """What the endpoint takes from the world around it. `now` is in UTC, `clock` monotonic.
-
-    ready: says whether the upstream could be written to. log: is given one line of JSON a request. log_label: what to
-    call a conversation in the log. gauges: more values for the metrics. stores: of events; none is this process's own.
-    limit_share: how much of the limits this process has, above 0 and at most 1.
-    """
+class EndpointDependencies:
+    """The endpoint's environment."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     clock: Callable[[], float] = time.monotonic
-    ready: Callable[[], Awaitable[bool]] = _always
-    log: Callable[[str], object] = lambda _line: None
-    log_label: Callable[[str], str] = lambda conversation: conversation
-    gauges: Callable[[], Mapping[str, float]] = dict
-    stores: Stores | None = None
-    limit_share: Callable[[], float] = lambda: 1.0
+    ready: Callable[[], Awaitable[bool]] = _always  # whether a write to the upstream is possible
+    log: Callable[[str], object] = lambda _line: None  # takes one line of JSON for each request
+    log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
+    gauges: Callable[[], Mapping[str, float]] = dict  # additional metrics
+    stores: Stores | None = None  # default: stores of this process
+    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of the limits, above 0 and at most 1
 
 
 @dataclass(slots=True)
 class _RequestRecord:
-    """What the log says of a request beside its answer."""
-
-    conversation: str = ""
+    conversation: str = ""  # for the log
 
 
 def build_context_app(
@@ -90,27 +81,29 @@ def build_context_app(
     keys: Iterable[str],
     secrets: Iterable[str] = (),
     policy: EventPolicy | None = None,
-    dependencies: Dependencies | None = None,
+    dependencies: EndpointDependencies | None = None,
     limits: Limits | None = None,
 ) -> ContextApp:
-    """Return the endpoint over a `write`. Without keys and secrets anybody may post who can reach it.
+    """Return the endpoint over a `write`; without keys and secrets every client may post.
 
-    Raises SecretError where one of `secrets`, which sign as Standard Webhooks says, cannot be one.
+    Raises SecretError for one of the Standard Webhooks `secrets` that is invalid.
     """
-    around, bounds = dependencies or Dependencies(), limits or Limits()
-    memory, metrics = (
-        around.stores or Stores(ConversationLocks(around.clock), InMemoryMessageIds(around.clock)),
+    deps, bounds, rules, metrics = (
+        dependencies or EndpointDependencies(),
+        limits or Limits(),
+        policy or EventPolicy(),
         Metrics(),
     )
-    said = policy or EventPolicy()
-    relay = EventHandler(write, said, memory.locks, metrics, lambda: bounds.max_waiting * around.limit_share())
-    gate = _Authenticator(ApiKeys(keys), SignatureVerifier(secrets), Deduplicator(memory.message_ids))
-    return ContextApp(gate, ignore_conversations(relay.handle, said.ignored_conversations), metrics, around, bounds)
+    stores = deps.stores or Stores(ConversationLocks(deps.clock), InMemoryMessageIds(deps.clock))
+    handler = EventHandler(write, rules, stores.locks, metrics, lambda: bounds.max_waiting * deps.limit_share())
+    authenticator = _Authenticator(ApiKeys(keys), SignatureVerifier(secrets), Deduplicator(stores.message_ids))
+    handle = ignore_conversations(handler.handle, rules.ignored_conversations)
+    return ContextApp(authenticator, handle, metrics, deps, bounds)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How many requests may be under way, and how many seconds each may take."""
+    """The maximum number of concurrent requests, and of seconds for each."""
 
     max_waiting: int = 200
     deadline_seconds: float = 5.0
@@ -118,50 +111,42 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Authenticator:
-    """Who may post."""
-
     keys: ApiKeys
     signatures: SignatureVerifier
     deduplicator: Deduplicator
 
     def is_signed(self, scope: Scope) -> bool:
-        """Say whether the signature decides, which only the whole body can tell."""
+        """Return whether the signature decides, which depends on the whole body."""
         return bool(self.signatures) and is_signed(scope["headers"])
 
     def accepts_key(self, scope: Scope) -> bool:
-        """Say whether a request that is not signed may go on."""
-        if not self.keys:
-            return not self.signatures
-        return self.keys.accepts(scope["headers"])
+        """Return whether a request without a signature is accepted."""
+        return self.keys.accepts(scope["headers"]) if self.keys else not self.signatures
 
 
 class ContextApp:
-    """The ASGI application. `draining` makes /ready say no."""
+    """The ASGI application; while `draining` is set, /ready answers 503."""
 
     def __init__(
         self,
         authenticator: _Authenticator,
         handle: HandleEvent,
         metrics: Metrics,
-        dependencies: Dependencies,
+        dependencies: EndpointDependencies,
         limits: Limits,
     ) -> None:
-        self._authenticator, self._handle, self._dependencies, self._limits = (
-            authenticator,
-            handle,
-            dependencies,
-            limits,
-        )
+        self._authenticator, self._handle = authenticator, handle
+        self._dependencies, self._limits = dependencies, limits
         self.metrics = metrics
         self.draining = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; the server hands over nothing else (endpoint/server.py: `lifespan` and `ws` are off)."""
+        """Answer one request; `lifespan` and `ws` are off in endpoint/server.py."""
         began, record = self._dependencies.clock(), _RequestRecord()
         path = scope.get("raw_path") or scope["path"].encode()
-        answer = await self._respond(path, scope, receive, record)
-        await _send(answer, scope, send)
-        self._record_request(path, scope, answer, record, self._dependencies.clock() - began)
+        response = await self._respond(path, scope, receive, record)
+        await _send(response, scope, send)
+        self._record_request(path, scope, response, record, self._dependencies.clock() - began)
 
     async def _respond(self, path: bytes, scope: Scope, receive: Receive, record: _RequestRecord) -> EndpointResponse:
         try:
@@ -170,14 +155,14 @@ class ContextApp:
             return await self._respond_to_probe(path, scope)
         except messages.RequestRefusedError as refused:
             return refused.response._replace(closes_connection=True)
-        except Exception as bug:  # noqa: BLE001 - whatever it is, the caller gets JSON, and may come again
+        except Exception as bug:  # noqa: BLE001 - the client gets JSON after any error, and may retry
             self._dependencies.log(json.dumps({"event": "bug", "error": type(bug).__name__}))
             return retry_later(503, "bug", "the endpoint failed")
 
     async def _respond_to_probe(self, path: bytes, scope: Scope) -> EndpointResponse:
         if path not in _PROBES:
-            refused = error_response(404, "path", "there is no such path; post to /api/route")
-            return refused._replace(closes_connection=True)
+            unknown = error_response(404, "path", "there is no such path; post to /api/route")
+            return unknown._replace(closes_connection=True)
         if scope["method"] not in ("GET", "HEAD"):
             return error_response(405, "method", "only GET", (b"allow", b"GET, HEAD"))._replace(closes_connection=True)
         if path == b"/health":
@@ -208,42 +193,39 @@ class ContextApp:
         )
 
     async def _handle_body(self, body: bytes, message: str, end: float, record: _RequestRecord) -> EndpointResponse:
-        """Take an event that somebody sent who may."""
         try:
-            found = parse_event(body)
+            event = parse_event(body)
         except InvalidEventError as error:
             return error_response(400, "invalid", str(error))
-        record.conversation = found.conversation
-        return await self._handle(found, message, self._dependencies.now(), end)
+        record.conversation = event.conversation
+        return await self._handle(event, message, self._dependencies.now(), end)
 
     def _record_request(
-        self, path: bytes, scope: Scope, answer: EndpointResponse, record: _RequestRecord, seconds: float
+        self, path: bytes, scope: Scope, response: EndpointResponse, record: _RequestRecord, seconds: float
     ) -> None:
-        """Count and log an answer, but for probes that went well: these come every few seconds for ever."""
         if path == _ROUTE:
-            self.metrics.count_response(answer.status, answer.outcome, seconds)
-        elif answer.status == 200:  # noqa: PLR2004 - well
+            self.metrics.count_response(response.status, response.outcome, seconds)
+        elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: there are too many
             return
         method, name = scope["method"] if scope["method"] in _METHODS else "other", _PATHS.get(path, "other")
-        about = (
-            f', "conversation": "{self._dependencies.log_label(record.conversation)}"' if record.conversation else ""
-        )
-        # No value of these can hold what JSON would escape; to encode a dictionary takes five times as long.
+        label = self._dependencies.log_label(record.conversation) if record.conversation else ""
+        conversation = f', "conversation": "{label}"' if record.conversation else ""
+        # No value needs an escape in JSON; to encode a dictionary takes five times as long.
         self._dependencies.log(
             f'{{"time": "{format_timestamp(self._dependencies.now())}", "event": "request",'
             f' "method": "{method}", "path": "{name}",'
-            f' "status": {answer.status}, "outcome": "{answer.outcome}", "ms": {seconds * 1000:.1f}{about}}}'
+            f' "status": {response.status}, "outcome": "{response.outcome}", "ms": {seconds * 1000:.1f}{conversation}}}'
         )
 
 
-async def _send(answer: EndpointResponse, scope: Scope, send: Send) -> None:
+async def _send(response: EndpointResponse, scope: Scope, send: Send) -> None:
     headers = [
-        (b"content-type", answer.media_type),
-        (b"content-length", b"%d" % len(answer.body)),
+        (b"content-type", response.media_type),
+        (b"content-length", b"%d" % len(response.body)),
         (b"cache-control", b"no-store"),
-        *answer.headers,
+        *response.headers,
     ]
-    if answer.closes_connection:
+    if response.closes_connection:
         headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else answer.body})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if scope["method"] == "HEAD" else response.body})

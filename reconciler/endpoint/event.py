@@ -1,7 +1,4 @@
-"""A request's body -> Event. Strict: what two parsers could read in two ways is refused (invariants W8).
-
-RFC 3339 timestamps as values that order, to the last digit and without a calendar's limits.
-"""
+"""A request's body -> Event. Strict: a body that two parsers could read in two ways is refused (invariants W8)."""
 
 from __future__ import annotations
 
@@ -17,20 +14,20 @@ _TIMESTAMP: Final = re.compile(
     r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
     re.ASCII,
 )
-"""Only the last minute of an hour has a leap second."""
+# Only the last minute of an hour has a leap second.
 _MINUTE_LENGTH: Final = len("2026-02-01T09:00")
 _DAY: Final = 86_400
 
 
 class Timestamp(NamedTuple):
-    """A point of time: whole seconds since the year 1, and the digits of the fraction, which order as text does."""
+    """A point of time: whole seconds since the year 1, and the digits of the fraction, which order as text."""
 
     seconds: int
     fraction: str
 
 
 def parse_timestamp(text: str) -> Timestamp | None:
-    """Read an RFC 3339 timestamp; None where it is none. A leap second comes right before the minute after it."""
+    """Return an RFC 3339 timestamp's value, or None; a leap second is right before the minute after it."""
     match = _TIMESTAMP.fullmatch(text)
     if match is None:
         return None
@@ -47,7 +44,7 @@ def parse_timestamp(text: str) -> Timestamp | None:
 
 
 def timestamp_from_datetime(now: datetime) -> Timestamp:
-    """Return a time in UTC as a moment."""
+    """Return the value of a time in UTC."""
     return Timestamp(_seconds_since_year_one(now), f"{now.microsecond:06}".rstrip("0"))
 
 
@@ -56,29 +53,24 @@ def _seconds_since_year_one(point: datetime) -> int:
 
 
 def format_timestamp(now: datetime) -> str:
-    """Write a time in UTC as RFC 3339, in milliseconds."""
+    """Return a time in UTC as RFC 3339, in milliseconds."""
     parts = (now.year, now.month, now.day, now.hour, now.minute, now.second, now.microsecond // 1000)
     return "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ" % parts  # noqa: UP031 - a third of the time
 
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}", re.ASCII)
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Not all that cannot be printed: which letters are known hangs on Python's age, and Persian joins by U+200C."""
-_MAX_INTENT: Final = 256
-"""Characters of a text."""
-_MAX_LEVELS: Final = 8
-"""Levels of lists and objects, those too that nobody here looks at."""
+# Not every unprintable character: known letters depend on Python's version, and Persian joins by U+200C.
+_MAX_INTENT: Final = 256  # characters
+_MAX_LEVELS: Final = 8  # levels of lists and objects, in unknown fields, too
 
 
 class InvalidEventError(Exception):
-    """A body that is no event. The text names the field and repeats nothing that was sent."""
+    """A body that is not an event. The text names the field and repeats nothing of the body."""
 
 
 class Event(NamedTuple):
-    """What the bot understood in a conversation, and when.
-
-    `timestamp_text` as it was written, None where it was not.
-    """
+    """A bot's intent in a conversation. `timestamp_text` is the timestamp as sent, None without one."""
 
     conversation: str
     intent: str
@@ -88,7 +80,7 @@ class Event(NamedTuple):
 
 
 def parse_event(body: bytes) -> Event:
-    """Read a body. Raises InvalidEventError."""
+    """Return the event of a body. Raises InvalidEventError."""
     form = _object(body)
     timestamp, point = _parse_event_timestamp(form)
     return Event(_conversation(form), _intent(form), _confidence(form), timestamp, point)
@@ -116,54 +108,52 @@ def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
 
 
 def _conversation(form: dict[str, Any]) -> str:
-    """A name of dots alone would be a way out of the path that it is written into."""
-    found = _require_text(form, "conversationId")
-    if not _CONVERSATION.fullmatch(found) or not found.strip("."):
+    text = _require_text(form, "conversationId")
+    if not _CONVERSATION.fullmatch(text) or not text.strip("."):  # dots alone would leave the path of the write
         raise InvalidEventError("conversationId: must have 1 to 128 letters, digits and . _ : - (and not only dots)")
-    return found
+    return text
 
 
 def _intent(form: dict[str, Any]) -> str:
-    found = _require_text(form, "intent")
-    if not found.strip() or len(found) > _MAX_INTENT:
+    text = _require_text(form, "intent")
+    if not text.strip() or len(text) > _MAX_INTENT:
         raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
-    if _CONTROL.search(found):
+    if _CONTROL.search(text):
         raise InvalidEventError("intent: must hold no control characters and no half characters")
-    return found
+    return text
 
 
 def _confidence(form: dict[str, Any]) -> float | None:
-    found = form.get("confidence")
-    if found is None:
+    value = form.get("confidence")
+    if value is None:
         return None
-    if type(found) not in (int, float) or not 0 <= found <= 1:
+    if type(value) not in (int, float) or not 0 <= value <= 1:
         raise InvalidEventError("confidence: must be a number from 0 to 1, or null")
-    return float(abs(found)) if isinstance(found, float) else int(found)  # -0.0 would be written as such
+    return float(abs(value)) if isinstance(value, float) else int(value)  # -0.0 would be written as such
 
 
 def _parse_event_timestamp(form: dict[str, Any]) -> tuple[str | None, Timestamp | None]:
     if "timestamp" not in form:
         return None, None
-    found = form["timestamp"]
-    point = parse_timestamp(found) if isinstance(found, str) else None
+    text = form["timestamp"]
+    point = parse_timestamp(text) if isinstance(text, str) else None
     if point is None:
         raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
-    return found, point
+    return text, point
 
 
 def _require_text(form: dict[str, Any], name: str) -> str:
     if name not in form:
         raise InvalidEventError(f"{name}: is missing")
-    found = form[name]
-    if not isinstance(found, str):
+    text = form[name]
+    if not isinstance(text, str):
         raise InvalidEventError(f"{name}: must be text")
-    return found
+    return text
 
 
 def _reject_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a name that stands twice: which of the two counts is a matter of taste."""
     form = dict(pairs)
-    if len(form) != len(pairs):
+    if len(form) != len(pairs):  # parsers differ in which of two values counts
         raise ValueError
     return form
 

@@ -1,8 +1,6 @@
-"""How a chunked body is cut, read beside the parser: that one passes over extensions and says nothing of them (W7).
+"""Requests and responses of the endpoint: limits of head and body, chunked bodies, JSON responses (invariants W7).
 
-An answer as the endpoint gives it: always JSON of its own words, never an upstream's or an exception's.
-
-A request's head and body, within their limits (invariants W7).
+A response has only the endpoint's own words, never those of an upstream or of an exception.
 """
 
 from __future__ import annotations
@@ -20,17 +18,12 @@ if TYPE_CHECKING:
 
     Headers = Sequence[tuple[bytes, bytes]]
 
-
-_MAX_STORED_BODY: Final = 4096
-"""Bytes of an answer that is kept for who asks again."""
+_MAX_STORED_BODY: Final = 4096  # bytes of a response that is stored for a repeated request
 _WRITTEN_MESSAGE: Final = "context updated for conversation "
 
 
 class EndpointResponse(NamedTuple):
-    """What is sent back; `outcome` is its name in log and metrics.
-
-    `closes_connection`: the connection is closed after it.
-    """
+    """A response; `outcome` is its name in log and metrics."""
 
     status: int
     outcome: str
@@ -41,7 +34,7 @@ class EndpointResponse(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
-        """Say whether the same request may end otherwise when it comes again."""
+        """Return whether a repetition of the request may end otherwise."""
         return self.status in (408, 429) or self.status >= 500  # noqa: PLR2004 - classes of statuses
 
 
@@ -51,25 +44,21 @@ def success_response(outcome: str, message: str, data: Any, **extra: Any) -> End
 
 
 def written_response(conversation: str, data: Any, **extra: Any) -> EndpointResponse:  # noqa: ANN401 - any JSON
-    """Return the answer to a write that went well."""
+    """Return the response to a successful write."""
     return success_response("written", f"{_WRITTEN_MESSAGE}{conversation}", data, **extra)
 
 
 def written_prefix(conversation: str) -> bytes:
-    """Return how the body of a `written` answer begins, whatever the tenant said."""
+    """Return the beginning of the body of a `written` response."""
     return b'%b%b"' % (_BODY_PREFIX, conversation.encode())
 
 
 def truncated(response: EndpointResponse) -> EndpointResponse:
-    """Return what is kept of an answer for who asks again: without the upstream's JSON where that is long.
-
-    A hundred thousand are kept, and an upstream may say megabytes.
-    """
+    """Return the response to store for a repeated request: without the upstream's JSON if that is long."""
     if len(response.body) <= _MAX_STORED_BODY:
         return response
-    return success_response(
-        response.outcome, "answered before; what the tenant said then was too long to be kept", None
-    )
+    message = "answered before; what the tenant said then was too long to be kept"
+    return success_response(response.outcome, message, None)
 
 
 def error_response(status: int, outcome: str, error: str, *headers: tuple[bytes, bytes]) -> EndpointResponse:
@@ -78,13 +67,13 @@ def error_response(status: int, outcome: str, error: str, *headers: tuple[bytes,
 
 
 def retry_later(status: int, outcome: str, error: str, seconds: float = 1) -> EndpointResponse:
-    """Return an error that says when to come again."""
+    """Return an error with Retry-After."""
     wait = min(max(int(seconds + 0.999), 1), 120)
     return error_response(status, outcome, error, (b"retry-after", str(wait).encode()))
 
 
 def encode_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON
-    """Return compact JSON; a half character that an upstream sent is written as the escape that it was."""
+    """Return compact JSON; an upstream's half surrogate pair is written as its escape."""
     try:
         return to_json(value)
     except PydanticSerializationError:
@@ -92,45 +81,40 @@ def encode_json(value: Any) -> bytes:  # noqa: ANN401 - any JSON
 
 
 _BODY_PREFIX: Final = encode_json({"success": True, "message": _WRITTEN_MESSAGE}).removesuffix(b'"}')
-
-
 MAX_BODY_BYTES: Final = 64 * 1024
-"""Bytes of a body."""
 _BODY_HEADERS: Final = (b"content-length", b"content-encoding", b"content-type")
 _CHARSETS: Final = (b"", b"charset=utf-8", b'charset="utf-8"')
 
 
 class RequestRefusedError(Exception):
-    """A request that is answered before its body was read, or because of how it came."""
+    """Ends a request with a response before its body is read, or because of its form."""
 
     def __init__(self, response: EndpointResponse) -> None:
         self.response = response
 
 
 def check_headers(headers: Headers) -> None:
-    """Refuse by what the headers say, before a byte of the body is read. Raises RefusedError."""
-    held = [header for header in headers if header[0] in _BODY_HEADERS]
-    told = dict(held)
-    if len(told) != len(held):
-        raise RequestRefusedError(
-            error_response(415, "media", "a header that says what the body is stands there twice")
-        )
-    length = told.get(b"content-length", b"0")
+    """Check the headers before a byte of the body is read. Raises RequestRefusedError."""
+    pairs = [header for header in headers if header[0] in _BODY_HEADERS]
+    values = dict(pairs)
+    if len(values) != len(pairs):
+        raise _unsupported("a header that says what the body is stands there twice")
+    length = values.get(b"content-length", b"0")
     if not length.isdigit() or len(length) > 15 or int(length) > MAX_BODY_BYTES:  # noqa: PLR2004
         raise _too_large()
-    if told.get(b"content-encoding", b"identity").strip().lower() != b"identity":
-        raise RequestRefusedError(error_response(415, "media", "a compressed body is not taken"))
-    if not _is_json(told.get(b"content-type", b"")):
-        raise RequestRefusedError(error_response(415, "media", "Content-Type: must be application/json"))
+    if values.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise _unsupported("a compressed body is not taken")
+    name, _, rest = values.get(b"content-type", b"").partition(b";")
+    if name.strip().lower() != b"application/json" or rest.strip().lower() not in _CHARSETS:
+        raise _unsupported("Content-Type: must be application/json")
 
 
-def _is_json(media: bytes) -> bool:
-    name, _, rest = media.partition(b";")
-    return name.strip().lower() == b"application/json" and rest.strip().lower() in _CHARSETS
+def _unsupported(error: str) -> RequestRefusedError:
+    return RequestRefusedError(error_response(415, "media", error))
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Return the body. How long it may take to come the connection sees to. Raises RefusedError."""
+    """Return the body; the connection limits the time that it takes. Raises RequestRefusedError."""
     parts, size = [], 0
     while True:
         message = await receive()
@@ -153,16 +137,15 @@ _UNFINISHED: Final = re.compile(rb"[0-9A-Fa-f]{1,8}\r?")
 
 
 class ChunkChecker:
-    """Follows one chunked body through the pieces in which it comes."""
+    """Checks one chunked body piece by piece: the parser silently skips chunk extensions."""
 
     def __init__(self) -> None:
         self._partial_line = b""
-        self._remaining = 0
-        """Bytes to come of the chunk, the end of its line among them."""
+        self._remaining = 0  # bytes of the chunk still to come, with the end of its line
         self._is_over = False
 
     def check(self, data: bytes) -> bool:
-        """Say whether each chunk's size stands alone on its line, so far. What comes behind the last is not read."""
+        """Return whether each chunk's size is alone on its line so far. Data after the last chunk is not read."""
         data, self._partial_line, at = self._partial_line + data, b"", 0
         while at < len(data) and not self._is_over:
             if self._remaining:

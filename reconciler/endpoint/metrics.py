@@ -1,4 +1,4 @@
-"""What the endpoint counts, as Prometheus reads it. No label has a value that a caller could choose."""
+"""The endpoint's metrics for Prometheus. No label has a value that a caller could choose."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.policy import FallbackReason
 
-
-_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds."""
+_BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
 
 
 class Metrics:
-    """Counts requests by status and outcome, doubtful intents, and how long answers took."""
+    """Counts requests by status and outcome, doubtful intents, and response times."""
 
     def __init__(self) -> None:
         self.responses: Counter[tuple[int, str]] = Counter()
@@ -30,19 +28,18 @@ class Metrics:
         self._seconds = 0.0
 
     def count_response(self, status: int, outcome: str, seconds: float) -> None:
-        """Count an answer."""
+        """Count a response."""
         self.responses[status, outcome] += 1
         self._buckets[bisect_left(_BOUNDS, seconds)] += 1
         self._seconds += seconds
 
     def render(self, gauges: Mapping[str, float]) -> bytes:
-        """Return everything in Prometheus' text format; `gauges` are more values of now, by name."""
+        """Return all metrics in Prometheus' text format, with `gauges` by name."""
         return exposition(self._lines({"cxroute_waiting": self.waiting_requests, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
-        yield from metric_header(
-            "cxroute_requests_total", "counter", "Requests to /api/route, by status and what became of them."
-        )
+        requests = "Requests to /api/route, by status and what became of them."
+        yield from metric_header("cxroute_requests_total", "counter", requests)
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
         doubtful = "Intents that are in no Intents document, or unsure."

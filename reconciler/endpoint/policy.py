@@ -1,4 +1,4 @@
-"""What is written where the bot is unsure, or says an intent that no Intents document has (docs/context.md)."""
+"""The fallback for an intent that is unsure, or in no Intents document (docs/context.md)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ if TYPE_CHECKING:
 
     from reconciler.endpoint.event import Event
 
-
 FallbackReason = Literal["unknown", "unsure"]
 
 
 @dataclass(frozen=True, slots=True)
 class FallbackPolicy:
-    """The intent in place of a doubtful one, and how sure the bot must be."""
+    """The intent in place of a doubtful one, and the minimum confidence."""
 
     intent: str
     min_confidence: float = 0.0
@@ -25,10 +24,7 @@ class FallbackPolicy:
 def fallback_reason(
     event: Event, fallback: FallbackPolicy | None, known_intents: AbstractSet[str]
 ) -> FallbackReason | None:
-    """Say what is doubtful.
-
-    Without a floor nobody is unsure; without a catalogue (`known_intents` empty) all is known.
-    """
+    """Return why an intent is doubtful. Without `known_intents`, every intent is known."""
     if known_intents and event.intent not in known_intents:
         return "unknown"
     if fallback is not None and (event.confidence is None or event.confidence < fallback.min_confidence):

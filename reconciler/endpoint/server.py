@@ -1,9 +1,7 @@
-"""Serving the endpoint with uvicorn; without it this module cannot be imported (it comes with the extra `serve`).
+"""Serves the endpoint with uvicorn (the extra `serve`), behind a strict HTTP connection (W7).
 
-A connection that holds against slow and malformed callers, where uvicorn alone would wait for ever (W7).
-
-Whatever two servers on the way could read in two ways ends the connection: before the app hears of it where it is the
-request's own, after the answer where it is what follows a whole request.
+uvicorn alone would wait for slow clients without a limit. Input that two servers on the way could read in two ways ends
+the connection: before the request if it is the request's own, after the response if it follows a whole request.
 """
 
 from __future__ import annotations
@@ -26,22 +24,17 @@ from reconciler.errors import CxrouteError
 from reconciler.text.hosts import url_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator, Sequence
+    from collections.abc import Callable, Coroutine, Iterator
     from types import FrameType
 
     from reconciler.endpoint.app import ContextApp
 
-
 MAX_CONNECTIONS: Final = 1000
-_MAX_HEAD_BYTES: Final = 16 * 1024
-"""Bytes of all headers."""
+_MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers
 _MAX_HEADERS: Final = 64
-_UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")
-"""Headers of which a second one could count for another server."""
-_HEAD_TIMEOUT: Final = 5.0
-"""Seconds from a connection's or request's begin to the end of its headers."""
-_BODY_TIMEOUT: Final = 5.0
-"""Seconds from there to the end of its body."""
+_UNIQUE_HEADERS: Final = (b"host", b"transfer-encoding", b"content-length")  # servers differ in which of two counts
+_HEAD_TIMEOUT: Final = 5.0  # seconds from the begin of a connection or request to the end of its headers
+_BODY_TIMEOUT: Final = 5.0  # seconds from there to the end of the body
 
 
 class _StopParsingError(Exception):
@@ -49,15 +42,14 @@ class _StopParsingError(Exception):
 
 
 class StrictHttpProtocol(HttpToolsProtocol):
-    """One caller's connection."""
+    """One client's connection."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - uvicorn's
         super().__init__(*arguments, **options)
         self._is_over = False
         self._in_head = True
         self._head_bytes = self._header_bytes = 0
-        self._current_data = self._previous_data = b""
-        """What is read at this moment, and the end of what was read of these headers before."""
+        self._current_data = self._previous_data = b""  # the data being parsed, and the end of the headers before it
         self._chunk_checker: ChunkChecker | None = None
         self._error_status = HTTPStatus.BAD_REQUEST
         self._timer: asyncio.TimerHandle | None = None
@@ -65,7 +57,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._idle_since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection while there are not too many, and wait so long for its first headers."""
+        """Accept a connection below the limit, and start the timer for its first headers."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -73,7 +65,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._start_timer(_HEAD_TIMEOUT)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the timer, too."""
+        """Cancel the timers, too."""
         self._stop_timer()
         if self._idle_timer is not None:
             self._idle_timer.cancel()
@@ -81,7 +73,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read what came; headers that never end are bounded before they are whole."""
+        """Parse data; the size of incomplete headers is limited."""
         if self._is_over:
             return
         if self._chunk_checker is not None and not self._chunk_checker.check(data):
@@ -102,12 +94,12 @@ class StrictHttpProtocol(HttpToolsProtocol):
                 self._start_timer(_BODY_TIMEOUT)
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what the parser, or this class in it, would not read."""
+        """Refuse input that the parser, or this class in it, rejects."""
         del msg
         self._refuse(self._error_status)
 
     def on_message_begin(self) -> None:
-        """Begin a request, unless the one before was not answered yet: that one is the last."""
+        """Begin a request; end the connection if the one before has no response yet."""
         before: RequestResponseCycle | None = self.cycle
         if before is not None and not before.response_complete:
             raise _StopParsingError
@@ -115,7 +107,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._in_head, self._header_bytes = True, 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; one that comes behind the body is refused, for it would count like the others."""
+        """Store a header; refuse one behind the body, which would count like the others."""
         if not self._in_head:
             raise _StopParsingError
         name = name.lower()
@@ -125,24 +117,24 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self._header_bytes += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
-        """Check the headers together, and begin to answer."""
+        """Check the headers together, and start the request."""
         if len(self.url) + self._header_bytes > _MAX_HEAD_BYTES or len(self.headers) > _MAX_HEADERS:
             self._error_status = HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
             raise _StopParsingError
         if not self.url.startswith(b"/") or not self._is_unambiguous():
             raise _StopParsingError
         self._chunk_checker = ChunkChecker() if (b"transfer-encoding", b"chunked") in self.headers else None
-        if self._chunk_checker is not None and not self._chunk_checker.check(self._body_start()):
-            raise _StopParsingError
+        if self._chunk_checker is not None:
+            body_start = (self._previous_data + self._current_data).partition(b"\r\n\r\n")[2]
+            if not self._chunk_checker.check(body_start):
+                raise _StopParsingError
         self._stop_timer()
         self._in_head, self._head_bytes, self._previous_data = False, 0, b""
         self._start_request()
 
     def on_response_complete(self) -> None:
-        """Wait for another request, or for the connection to be too old for one.
-
-        uvicorn sets a timer after each answer and stops it at the next request; one that looks again costs nothing.
-        """
+        """Wait for another request until the connection's idle time is over."""
+        # uvicorn sets a timer after each response and stops it at the next request; one that checks again is cheaper.
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
@@ -154,25 +146,25 @@ class StrictHttpProtocol(HttpToolsProtocol):
     def _end_if_idle(self) -> None:
         self._idle_timer = None
         cycle: RequestResponseCycle | None = self.cycle
-        if cycle is None or not cycle.response_complete or self._in_head:  # what is under way has times of its own
+        if cycle is None or not cycle.response_complete or self._in_head:  # a request has its own timers
             return
-        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
-        if left > 0:
-            self._idle_timer = self.loop.call_later(left, self._end_if_idle)
+        remaining = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if remaining > 0:
+            self._idle_timer = self.loop.call_later(remaining, self._end_if_idle)
         else:
             self.transport.close()
 
     def on_message_complete(self) -> None:
-        """End a request: its body has come in time."""
+        """End a request: its body is complete."""
         self._stop_timer()
         super().on_message_complete()
 
     def _start_request(self) -> None:
-        """Hand the request to the app. uvicorn would do so as well, and much that nobody here needs."""
-        listener_url = httptools.parse_url(self.url)
+        # Like uvicorn's own, without the parts that the endpoint does not need.
+        url = httptools.parse_url(self.url)
         self.scope["method"] = self.parser.get_method().decode("ascii")
-        self.scope["path"], self.scope["raw_path"] = listener_url.path.decode("ascii"), listener_url.path
-        self.scope["query_string"] = listener_url.query or b""
+        self.scope["path"], self.scope["raw_path"] = url.path.decode("ascii"), url.path
+        self.scope["query_string"] = url.query or b""
         version = self.parser.get_http_version()
         self.cycle = RequestResponseCycle(
             scope=self.scope,
@@ -189,12 +181,8 @@ class StrictHttpProtocol(HttpToolsProtocol):
         )
         self._start_asgi_task(self.cycle, self.app)
 
-    def _body_start(self) -> bytes:
-        """Return what came in one piece with the end of the headers."""
-        return (self._previous_data + self._current_data).partition(b"\r\n\r\n")[2]
-
     def _is_unambiguous(self) -> bool:
-        """Say whether the headers leave no doubt about host and body."""
+        """Return whether the headers leave no doubt about host and body."""
         version = self.parser.get_http_version()
         names = [name for name, _ in self.headers if name in _UNIQUE_HEADERS]
         values = dict(self.headers)
@@ -207,7 +195,7 @@ class StrictHttpProtocol(HttpToolsProtocol):
         return values.get(b"content-length", b"0").isdigit()
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """End the connection; a request that came whole before is still answered."""
+        """End the connection; a complete request before is still answered."""
         self._stop_timer()
         self._is_over = True
         cycle: RequestResponseCycle | None = self.cycle
@@ -223,7 +211,6 @@ class StrictHttpProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _start_timer(self, seconds: float) -> None:
-        """Wait so long for what is under way; what comes in one piece needs no timer."""
         if self._timer is None:
             self._timer = self.loop.call_later(seconds, self._refuse, HTTPStatus.REQUEST_TIMEOUT)
 
@@ -233,21 +220,17 @@ class StrictHttpProtocol(HttpToolsProtocol):
             self._timer = None
 
 
-_GRACE: Final = 10
-"""Seconds for what was accepted before a signal: twice what a request may take."""
-_IDLE: Final = 20
-"""Seconds that a connection may be kept without a request."""
+_GRACE: Final = 10  # seconds for requests accepted before a signal: twice a request's deadline
+_IDLE: Final = 20  # seconds of a connection without a request
 _BACKLOG: Final = 2048
-_ACCEPTS_PER_TURN: Final = 8
-"""Connections that are taken in one turn of the loop, at the most."""
+_ACCEPTS_PER_TURN: Final = 8  # maximum of connections accepted in one turn of the loop
 _HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _HEALTHY_PREFIXES: Final = ("HTTP/1.1 200 ", "HTTP/1.1 503 ")
 _HEALTH_TIMEOUT: Final = 5.0
-"""Seconds for the answer to the server's own GET /health."""
 
 
 class _EndpointServer(uvicorn.Server):
-    """Ends on a signal by returning, where uvicorn would raise the signal again; /ready says so first."""
+    """Returns after a signal, whereas uvicorn would raise the signal again; /ready answers 503 before."""
 
     def __init__(self, app: ContextApp, announce: Callable[[], object]) -> None:
         super().__init__(
@@ -256,14 +239,16 @@ class _EndpointServer(uvicorn.Server):
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, check that requests are answered, and say so. Raises CxrouteError if they are not.
-
-        uvloop takes one connection from a socket in a turn of its loop, so each is listened to several times: of many
-        callers that come at once under load, the last would wait a fifth of a second before it is heard at all.
-        """
+        """Begin to serve, check the server's own /health, and announce the URL. Raises CxrouteError if that fails."""
+        # uvloop accepts one connection from a socket in a turn of its loop, so each socket is duplicated: the last of
+        # many clients that connect at once under load would wait a fifth of a second to be accepted.
         listeners = sockets or []
-        with _loopback_listener(listeners) as own:
-            await super().startup([*(again for one in listeners for again in (one, *_duplicates(one))), own])
+        copies = _ACCEPTS_PER_TURN - 1 if sys.platform != "win32" else 0
+        # A loopback socket for the server's own request, whatever address the endpoint listens on.
+        is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
+        with _listen("::1" if is_ipv6 else "127.0.0.1", 0) as own:
+            duplicates = [listener.dup() for listener in listeners for _ in range(copies)]
+            await super().startup([*listeners, *duplicates, own])
             answer = await _health_answer(own)
             self.servers.pop().close()
         if not answer.startswith(_HEALTHY_PREFIXES):
@@ -276,35 +261,23 @@ class _EndpointServer(uvicorn.Server):
         self._announce()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to end."""
+        """Begin to shut down."""
         self._app.draining = True
         super().handle_exit(sig, frame)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals of this process for the time of serving."""
-        before = {one: signal.signal(one, self.handle_exit) for one in (signal.SIGINT, signal.SIGTERM)}
+        """Handle this process's signals while the server runs."""
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
-            for one, handler in before.items():
-                signal.signal(one, handler)
-
-
-def _duplicates(listener: socket.socket) -> list[socket.socket]:
-    return [listener.dup() for _ in range(_ACCEPTS_PER_TURN - 1)] if sys.platform != "win32" else []
-
-
-def _loopback_listener(listeners: Sequence[socket.socket]) -> socket.socket:
-    """Return a loopback socket for the server's own request, whatever address the endpoint listens on."""
-    is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
-    made = _bind_socket("::1" if is_ipv6 else "127.0.0.1", 0)
-    made.listen()
-    return made
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 async def _health_answer(listener: socket.socket) -> str:
-    """Return the first line of the answer to GET /health. A plain connection: no proxy, no variable has a say."""
+    """Return the first line of the response to GET /health; a plain connection ignores proxy variables."""
     with contextlib.suppress(OSError):
         async with asyncio.timeout(_HEALTH_TIMEOUT):
             reader, writer = await asyncio.open_connection(*listener.getsockname()[:2])
@@ -317,7 +290,7 @@ async def _health_answer(listener: socket.socket) -> str:
 
 
 async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[str], object]) -> None:
-    """Serve until SIGTERM or SIGINT, then finish what was accepted. `announce` is given the URL.
+    """Serve until SIGTERM or SIGINT, then finish the accepted requests. `announce` gets the URL.
 
     Raises CxrouteError, before that, if the server does not answer.
     """
@@ -325,11 +298,8 @@ async def serve(app: ContextApp, listener: socket.socket, announce: Callable[[st
 
 
 def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
-    """Run a coroutine on the fastest loop that there is.
-
-    What was imported and read by now lives as long as the process: the garbage collector need not look at it again and
-    again, which would be the longest pause that a request meets.
-    """
+    """Run a coroutine on the fastest available loop."""
+    # The objects so far live as long as the process. The collector would cause the longest pauses of all requests.
     gc.collect()
     gc.freeze()
     with asyncio.Runner(loop_factory=uvicorn.Config("").get_loop_factory()) as runner:
@@ -337,37 +307,27 @@ def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
 
 
 def open_listener(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; port 0 takes a free one. Raises OSError."""
-    made = _bind_socket(host, port)
-    made.listen(_BACKLOG)
-    return made
+    """Return a socket that listens; port 0 selects a free port. Raises OSError."""
+    return _listen(host, port, _BACKLOG)
 
 
-def _bind_socket(host: str, port: int) -> socket.socket:
-    """TCP is named: only then does asyncio switch Nagle's algorithm off for what is accepted."""
+def _listen(host: str, port: int, *backlog: int) -> socket.socket:
+    # With TCP by name, asyncio switches Nagle's algorithm off for accepted connections.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         if sys.platform != "win32":
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        made.bind((host, port))
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(*backlog)
     except BaseException:
-        made.close()
+        listener.close()
         raise
-    return made
+    return listener
 
 
 def quiet_config(app: Any, **options: Any) -> uvicorn.Config:  # noqa: ANN401 - an ASGI application, and uvicorn's settings
-    """Return settings of a server that adds nothing of its own to what is said: no log, no banner, no guesses."""
-    return uvicorn.Config(
-        app,
-        http=StrictHttpProtocol,
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        log_level="critical",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        **options,
-    )
+    """Return settings of a server without a log, a banner and proxy headers."""
+    quiet: dict[str, Any] = {"log_config": None, "log_level": "critical", "access_log": False, "server_header": False}
+    quiet |= {"http": StrictHttpProtocol, "ws": "none", "lifespan": "off", "proxy_headers": False}
+    return uvicorn.Config(app, **quiet, **options)

@@ -1,4 +1,4 @@
-"""The API itself: a request in, an answer out, at once and whole. All of api-contract is here."""
+"""The API itself: a request in, a response out, at once and whole. It implements all of api-contract."""
 
 from __future__ import annotations
 
@@ -26,17 +26,20 @@ from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from reconciler.simulator.settings import SimulatorSettings
 
     Handler = Callable[["SimulatorApi", SimulatorRequest], SimulatorResponse]
-
+    Page = Callable[[SimulatorRequest, Sequence[dict[str, Any]], int], SimulatorResponse]
 
 MAX_BODY_BYTES: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
+_READ: Final = "routing:read"
+_WRITE: Final = "routing:write"
+_INTERACT: Final = "interaction:write"
 _SERVER_FIELDS: Final = ("id", "version", "dateCreated", "dateModified", "selfUri")
-_NOT_FOUND: Final = ApiProblem("Rule not found", "not.found")
+
 _NAME_CONFLICT: Final = ApiProblem("A rule with this name may already exist, check for duplicates", "conflict", "name")
 
 
@@ -52,7 +55,7 @@ class SimulatorApi:
         self._idempotent_responses: dict[str, tuple[bytes, SimulatorResponse]] = {}
 
     def handle(self, request: SimulatorRequest) -> SimulatorResponse:
-        """Do what the request asks, and note on it whether that changed the state."""
+        """Return the response, and note on the request whether it changed the state."""
         before = self.state.revision
         try:
             return self._dispatch(request)
@@ -76,29 +79,28 @@ class SimulatorApi:
         return self._rule_response(200, self._find_rule(request))
 
     def create_rule(self, request: SimulatorRequest) -> SimulatorResponse:
-        """POST a rule; the same Idempotency-Key gives the first answer again, where the server has such keys."""
+        """POST a rule; a repeated Idempotency-Key gives the first response again, if the server has such keys."""
         key = request.headers.get("idempotency-key") if self.settings.idempotency_keys else None
         if key is None:
             return self._create_rule(request)
-        body, answer = self._idempotent_responses.get(key) or (request.body, self._create_rule(request))
+        body, response = self._idempotent_responses.get(key) or (request.body, self._create_rule(request))
         if body != request.body:
-            return error_response(
-                422, ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
-            )
-        if answer.status == 201:  # noqa: PLR2004 - created
-            self._idempotent_responses[key] = (body, answer)
-        return answer
+            problem = ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
+            return error_response(422, problem)
+        if response.status == 201:  # noqa: PLR2004 - created
+            self._idempotent_responses[key] = (body, response)
+        return response
 
     def replace_rule(self, request: SimulatorRequest) -> SimulatorResponse:
-        """PUT a rule: what is left out is lost, what is not known is kept."""
+        """PUT a rule: absent fields are removed, unknown ones stored."""
         live = self._find_rule(request).rule
         return self._update_rule(request, live, self._validate_rule(parse_json_body(request)))
 
     def merge_rule(self, request: SimulatorRequest) -> SimulatorResponse:
-        """PATCH a rule: what is left out is kept."""
-        live, sent = self._find_rule(request).rule, parse_json_body(request)
+        """PATCH a rule: absent fields stay."""
+        live, body = self._find_rule(request).rule, parse_json_body(request)
         return self._update_rule(
-            request, live, self._validate_rule({**live, **sent} if isinstance(sent, dict) else sent)
+            request, live, self._validate_rule({**live, **body} if isinstance(body, dict) else body)
         )
 
     def _update_rule(
@@ -108,10 +110,9 @@ class SimulatorApi:
             return error_response(422, ApiProblem("differs from the path's", "invalid.value", "id"))
         self._check_etag(request, live)
         self._check_name_free(body["name"], live["id"])
-        now = format_timestamp(self.settings.clock())
-        kept: dict[str, Any] = {key: live[key] for key in _SERVER_FIELDS if key in live}
-        rule = {**body, **kept, "version": rule_version(live) + 1, "dateModified": now}
-        return self._rule_response(200, self.state.put(rule))
+        stored: dict[str, Any] = {key: live[key] for key in _SERVER_FIELDS if key in live}
+        changed = {"version": rule_version(live) + 1, "dateModified": format_timestamp(self.settings.clock())}
+        return self._rule_response(200, self.state.put({**body, **stored, **changed}))
 
     def delete_rule(self, request: SimulatorRequest) -> SimulatorResponse:
         """DELETE a rule."""
@@ -123,25 +124,25 @@ class SimulatorApi:
     def _dispatch(self, request: SimulatorRequest) -> SimulatorResponse:
         segments = request.segments
         if segments in PUBLIC_ROUTES:
-            method, door = PUBLIC_ROUTES[segments]
-            return door(self.tokens, request) if request.method == method else _wrong_method({method: None})
-        methods = _methods(segments)
+            method, public = PUBLIC_ROUTES[segments]
+            return public(self.tokens, request) if request.method == method else _wrong_method({method})
+        path = "/".join(segment.replace("/", "%2F") for segment in segments)
+        methods = next((methods for shape, methods in _PATHS if shape.fullmatch(path)), None)
         if methods is None:
             return error_response(404, ApiProblem("Not found", "not.found"))
-        unspoken = {"PUT", "PATCH"} - {self.settings.profile.update}
-        if request.method not in methods or request.method in unspoken:
-            return _wrong_method({name: what for name, what in methods.items() if name not in unspoken})
+        supported = methods.keys() - ({"PUT", "PATCH"} - {self.settings.profile.update})
+        if request.method not in supported:
+            return _wrong_method(supported)
         scope, handler = methods[request.method]
         return self._check_access(request, scope) or handler(self, request)
 
     def _check_access(self, request: SimulatorRequest, scope: str) -> SimulatorResponse | None:
-        """Refuse who has no token, is too fast, may not do this, or sends too much."""
         if not self.tokens.accepts(request):
             problem = ApiProblem("The token is invalid or has expired", "bad.credentials")
             return error_response(401, problem, headers=(("www-authenticate", "Bearer"),))
-        too_fast = self._bucket.take_permit()
-        if too_fast is not None:
-            return too_fast
+        rate_limited = self._bucket.take_permit()
+        if rate_limited is not None:
+            return rate_limited
         if scope not in self.settings.scopes:
             return error_response(403, ApiProblem(f"Missing scope: {scope}", "missing.scope"))
         return error_response(413) if len(request.body) > MAX_BODY_BYTES else None
@@ -149,7 +150,7 @@ class SimulatorApi:
     def _find_rule(self, request: SimulatorRequest) -> StoredRule:
         stored = self.state.stored_rules.get(request.segments[-1])
         if stored is None:
-            raise ApiProblemError(error_response(404, _NOT_FOUND))
+            raise ApiProblemError(error_response(404, ApiProblem("Rule not found", "not.found")))
         return stored
 
     def _validate_rule(self, body: Json) -> dict[str, Any]:
@@ -170,8 +171,8 @@ class SimulatorApi:
         return self._rule_response(201, stored)
 
     def _check_etag(self, request: SimulatorRequest, live: Mapping[str, Any]) -> None:
-        wanted = request.headers.get("if-match") if self.settings.etags else None
-        if wanted not in (None, "*", _etag(live)):
+        etag = request.headers.get("if-match") if self.settings.etags else None
+        if etag not in (None, "*", _etag(live)):
             problem = ApiProblem("The rule was changed since it was read", "precondition.failed")
             raise ApiProblemError(error_response(412, problem))
 
@@ -184,56 +185,39 @@ class SimulatorApi:
         return json_response(status, stored.text, *headers)
 
 
-_RULES: Final = {
-    "GET": ("routing:read", SimulatorApi.list_rules),
-    "POST": ("routing:write", SimulatorApi.create_rule),
-}
-_RULE: Final = {
-    "GET": ("routing:read", SimulatorApi.read_rule),
-    "PUT": ("routing:write", SimulatorApi.replace_rule),
-    "PATCH": ("routing:write", SimulatorApi.merge_rule),
-    "DELETE": ("routing:write", SimulatorApi.delete_rule),
-}
-_QUEUES: Final = {"GET": ("routing:read", SimulatorApi.list_queues)}
-_CONTEXT: Final[Mapping[str, tuple[str, Handler]]] = {
-    "POST": ("interaction:write", lambda api, asked: merge_context(api.state, asked))
-}
-_CUSTOM_FIELDS: Final[Mapping[str, tuple[str, Handler]]] = {
-    "PUT": ("interaction:write", lambda api, asked: set_custom_fields(api.state, api.settings, asked))
-}
-_SIGNAL: Final[Mapping[str, tuple[str, Handler]]] = {
-    "POST": ("interaction:write", lambda api, asked: send_signal(api.state, asked))
-}
-
-
-def _platform_methods(
-    page: Callable[[SimulatorRequest, Sequence[dict[str, Any]], int], SimulatorResponse],
-) -> Mapping[str, tuple[str, Handler]]:
-    return {"GET": ("routing:read", lambda api, asked: page(asked, api.state.queues, api.settings.page_cap))}
-
-
-_PATHS: Final[tuple[tuple[re.Pattern[str], Mapping[str, tuple[str, Handler]]], ...]] = (
-    (re.compile("api/v2/routing/rules"), _RULES),
-    (re.compile("api/v2/routing/rules/[^/]*"), _RULE),
-    (re.compile("api/v2/routing/queues"), _QUEUES),
-    (re.compile("api/v2/interactions/interactions/[^/]*/context"), _CONTEXT),
-    (re.compile(r"inContactAPI/services/v[1-9][0-9]?\.0/skills"), _platform_methods(skills_page)),
-    (re.compile("dfo/3[.]0/routing-queues"), _platform_methods(routing_queues_page)),
-    (re.compile("dfo/3[.]0/contacts/[^/]*/custom-fields"), _CUSTOM_FIELDS),
-    (re.compile(r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal"), _SIGNAL),
-)
-"""What can be done at a path: for each method the scope that it needs and who answers."""
-
-
-def _methods(segments: tuple[str, ...]) -> Mapping[str, tuple[str, Handler]] | None:
-    path = "/".join(segment.replace("/", "%2F") for segment in segments)
-    return next((methods for shape, methods in _PATHS if shape.fullmatch(path)), None)
-
-
-def _wrong_method(methods: Mapping[str, object]) -> SimulatorResponse:
+def _wrong_method(methods: Iterable[str]) -> SimulatorResponse:
     problem = ApiProblem("Method not allowed", "method.not.allowed")
     return error_response(405, problem, headers=(("allow", ", ".join(sorted(methods))),))
 
 
 def _etag(rule: Mapping[str, Any]) -> str:
     return f'"{rule_version(rule)}"'
+
+
+def _platform(page: Page) -> Handler:
+    return lambda api, request: page(request, api.state.queues, api.settings.page_cap)
+
+
+_ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
+    "api/v2/routing/rules": {"GET": (_READ, SimulatorApi.list_rules), "POST": (_WRITE, SimulatorApi.create_rule)},
+    "api/v2/routing/rules/[^/]*": {
+        "GET": (_READ, SimulatorApi.read_rule),
+        "PUT": (_WRITE, SimulatorApi.replace_rule),
+        "PATCH": (_WRITE, SimulatorApi.merge_rule),
+        "DELETE": (_WRITE, SimulatorApi.delete_rule),
+    },
+    "api/v2/routing/queues": {"GET": (_READ, SimulatorApi.list_queues)},
+    "api/v2/interactions/interactions/[^/]*/context": {
+        "POST": (_INTERACT, lambda api, request: merge_context(api.state, request))
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/skills": {"GET": (_READ, _platform(skills_page))},
+    "dfo/3[.]0/routing-queues": {"GET": (_READ, _platform(routing_queues_page))},
+    "dfo/3[.]0/contacts/[^/]*/custom-fields": {
+        "PUT": (_INTERACT, lambda api, request: set_custom_fields(api.state, api.settings, request))
+    },
+    r"inContactAPI/services/v[1-9][0-9]?\.0/interactions/[^/]*/signal": {
+        "POST": (_INTERACT, lambda api, request: send_signal(api.state, request))
+    },
+}
+"""The scope and the handler of each method, by path."""
+_PATHS: Final = tuple((re.compile(path), methods) for path, methods in _ROUTES.items())

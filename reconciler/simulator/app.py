@@ -1,7 +1,7 @@
 """The simulator as an ASGI application.
 
-Bare ASGI: six paths need no router, the faults need the raw `send`, and Starlette's import alone costs 0.1 s of CPU,
-more than a whole run against the sandbox.
+Bare ASGI: six paths need no router, the faults need the raw `send`, and the import of Starlette alone costs 0.1 s of
+CPU, more than a whole run against the sandbox.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import SimulatorSettings
     from reconciler.simulator.state import TenantState
 
-
 _MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
 
 
 def build_simulator(state: TenantState, settings: SimulatorSettings, faults: FaultInjector | None = None) -> Simulator:
-    """Return a CXone over `state`: an ASGI application."""
+    """Return an ASGI application that simulates CXone over `state`."""
     return Simulator(SimulatorApi(state, settings), faults)
 
 
 class Simulator:
-    """An ASGI application; `state` and `tokens` can be looked at and meddled with meanwhile."""
+    """An ASGI application; tests may read and change `state` and `tokens` meanwhile."""
 
     def __init__(self, api: SimulatorApi, faults: FaultInjector | None) -> None:
         self.api = api
@@ -43,11 +42,11 @@ class Simulator:
 
     @property
     def tokens(self) -> TokenIssuer:
-        """The tokens that were given out."""
+        """The issuer of the tokens."""
         return self.api.tokens
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, or follow the server's start and end; at its end the state is written and let go."""
+        """Answer one request, or follow the server's start and end; at its end, write and close the state."""
         if scope["type"] == "http":
             settings = self.api.settings
             request = settings.profile.canonical_request(await _read(scope, receive), settings.page_cap)
@@ -60,9 +59,7 @@ class Simulator:
     async def _respond(self, request: SimulatorRequest) -> SimulatorResponse:
         if self.api.settings.latency:
             await self.api.settings.sleep(self.api.settings.latency)
-        if self._faults is None:
-            return self.api.handle(request)
-        return self._faults.handle(request, self.api)
+        return self.api.handle(request) if self._faults is None else self._faults.handle(request, self.api)
 
     async def _run_lifespan(self, receive: Receive, send: Send) -> None:
         while (await receive())["type"] == "lifespan.startup":
@@ -72,14 +69,14 @@ class Simulator:
 
 
 async def _read(scope: Scope, receive: Receive) -> SimulatorRequest:
-    """Read the request; of a body that is far too long only so much that it is known to be."""
-    parts, size, more = [], 0, True
-    while more:
+    # Of a body that is far too long, only enough is kept to refuse it.
+    parts, size, more_body = [], 0, True
+    while more_body:
         message = await receive()
         if size <= _MAX_READ_BYTES:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
-        more = message.get("more_body", False)
+        more_body = message.get("more_body", False)
     return SimulatorRequest(
         method=scope["method"],
         path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),

@@ -1,9 +1,4 @@
-"""The tokens that the simulator gave out.
-
-How to come in: the tutorial's request for a token, and what is known of the real CXone, which has access keys.
-
-There an issuer's two documents say where tokens and the API are, and there are two ways to ask for a token.
-"""
+"""Tokens: the tutorial's token request and, as far as known, the real CXone's, which has discovery and access keys."""
 
 from __future__ import annotations
 
@@ -30,7 +25,6 @@ if TYPE_CHECKING:
 
     PublicHandler = Callable[["TokenIssuer", SimulatorRequest], SimulatorResponse]
 
-
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
 
@@ -40,20 +34,20 @@ def client_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorRes
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
         return oauth_error(400, "unsupported_grant_type", "Only client_credentials is supported")
-    given = (form.get("client_id", [""])[-1], form.get("client_secret", [""])[-1])
-    if not _is_valid_pair(given, tokens.settings.clients):
+    client = (form.get("client_id", [""])[-1], form.get("client_secret", [""])[-1])
+    if not _is_valid_pair(client, tokens.settings.clients):
         return oauth_error(401, "invalid_client", "Client authentication failed")
     return tokens.token_response()
 
 
 def openid_configuration(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
-    """GET the document that says where tokens are issued."""
+    """GET the document with the address of the token endpoint."""
     issuer = _issuer(tokens, request)
     return json_response(200, encode_json({"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH}))
 
 
 def cxone_configuration(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
-    """GET the document that says where a tenant's API is."""
+    """GET the document with the address of a tenant's API."""
     if parse_qs(request.query).get("tenantId") != [tokens.settings.tenant_id]:
         return error_response(404, ApiProblem("No such tenant", "not.found", "tenantId"))
     return json_response(200, encode_json({"api_endpoint": _issuer(tokens, request)}))
@@ -66,8 +60,8 @@ def password_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorR
         return oauth_error(400, "unsupported_grant_type", "Only password is supported")
     if not _is_valid_pair(_basic(request), tokens.settings.clients):
         return oauth_error(401, "invalid_client", "Client authentication failed")
-    key, secret = form.get("username", [""])[-1], form.get("password", [""])[-1]
-    if not _is_valid_pair((key, secret), tokens.settings.access_keys):
+    key = (form.get("username", [""])[-1], form.get("password", [""])[-1])
+    if not _is_valid_pair(key, tokens.settings.access_keys):
         return oauth_error(400, "invalid_grant", "The access key is not valid")
     return tokens.token_response(id_token=_id_token(tokens, request))
 
@@ -90,21 +84,20 @@ PUBLIC_ROUTES: Final[Mapping[tuple[str, ...], tuple[str, PublicHandler]]] = {
     (".well-known", "cxone-configuration"): ("GET", cxone_configuration),
     ("auth", "token"): ("POST", password_token),
     ("authentication", "v1", "token", "access-key"): ("POST", access_key_token),
-}
-"""By path: how to come in without a token."""
+}  # by path: the method and the handler of a request that needs no token
 
 
 def _issuer(tokens: TokenIssuer, request: SimulatorRequest) -> str:
-    """Return the simulator's own address, as whoever asks sees it."""
+    """Return the simulator's own address, as the client sees it."""
     return tokens.settings.issuer or f"http://{request.headers.get('host', 'localhost')}"
 
 
-def _is_valid_pair(pair: tuple[object, object], known: Mapping[str, str] | None) -> bool:
-    """Tell whether an id and its secret are good: any, where none are set, that are not empty."""
+def _is_valid_pair(pair: tuple[object, object], accepted: Mapping[str, str] | None) -> bool:
+    """Return whether an id and its secret are accepted: any that are not empty if `accepted` is None."""
     name, secret = pair
     if not isinstance(name, str) or not isinstance(secret, str) or not name or not secret:
         return False
-    return known is None or known.get(name) == secret
+    return accepted is None or accepted.get(name) == secret
 
 
 def _basic(request: SimulatorRequest) -> tuple[str, str]:
@@ -117,14 +110,10 @@ def _basic(request: SimulatorRequest) -> tuple[str, str]:
 
 
 def _id_token(tokens: TokenIssuer, request: SimulatorRequest) -> str:
-    """Return a JWT whose signature is a word: whoever reads it believes the connection, not the signature."""
+    """Return a JWT without a real signature: a client trusts the connection, not the signature."""
     now = int(tokens.settings.clock())
-    payload = {
-        "iss": _issuer(tokens, request),
-        "tenantId": tokens.settings.tenant_id,
-        "iat": now,
-        "exp": now + _ID_TOKEN_SECONDS,
-    }
+    owner = {"iss": _issuer(tokens, request), "tenantId": tokens.settings.tenant_id}
+    payload = {**owner, "iat": now, "exp": now + _ID_TOKEN_SECONDS}
     return f"{_encode_segment({'alg': 'RS256', 'typ': 'JWT'})}.{_encode_segment(payload)}.simulated"
 
 
@@ -133,32 +122,27 @@ def _encode_segment(form: Mapping[str, Any]) -> str:
 
 
 class TokenIssuer:
-    """Issues tokens, and knows which are good."""
+    """Issues tokens and checks them."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self.settings = settings
         self._expiry: dict[str, float] = {}
         self.issued_count = 0
-        """How many tokens were ever given out."""
 
     def token_response(self, **extra: str) -> SimulatorResponse:
-        """Return the answer that gives a new token out."""
-        form = {"access_token": self._issue(), "token_type": "Bearer", "expires_in": self.settings.token_seconds}
+        """Return a response with a new token."""
+        now, seconds = self.settings.clock(), self.settings.token_seconds
+        token = f"simulated-{self.settings.new_id()}"
+        self._expiry = {name: end for name, end in self._expiry.items() if end > now} | {token: now + seconds}
+        self.issued_count += 1
+        form = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
         return json_response(200, encode_json({**form, **extra}), ("cache-control", "no-store"))
 
     def accepts(self, request: SimulatorRequest) -> bool:
-        """Tell whether the request carries a token that is known and has not expired."""
+        """Return whether the request carries a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self._expiry.get(token, 0) > self.settings.clock()
 
     def revoke(self) -> None:
-        """Make every token worthless, as when an operator rotates the secret."""
+        """Invalidate every token, as when an operator rotates the secret."""
         self._expiry.clear()
-
-    def _issue(self) -> str:
-        now = self.settings.clock()
-        self._expiry = {token: until for token, until in self._expiry.items() if until > now}
-        token = f"simulated-{self.settings.new_id()}"
-        self._expiry[token] = now + self.settings.token_seconds
-        self.issued_count += 1
-        return token

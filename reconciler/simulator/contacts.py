@@ -1,13 +1,12 @@
-"""What is written of a conversation: the tutorial's context; custom fields and signals of the platform, as known.
+"""Writes to a conversation: the tutorial's context, and the platform's custom fields (digital) and signals (voice).
 
-A digital contact has custom fields; a voice contact's script gets signals. All end as attributes of the conversation,
-which rules read: of fields and signals that is our assumption.
+All become attributes of the conversation, which rules read; for fields and signals this is an assumption.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
 from reconciler.simulator.messages import (
@@ -30,9 +29,8 @@ if TYPE_CHECKING:
     from reconciler.simulator.settings import SimulatorSettings
     from reconciler.simulator.state import TenantState
 
-
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_PARAMETERS: Final = tuple(f"p{place}" for place in range(1, 10))
+_PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
 def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
@@ -49,7 +47,7 @@ def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorRes
 
 
 def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimulatorRequest) -> SimulatorResponse:
-    """PUT values of custom fields of a contact; those that are not named keep theirs."""
+    """PUT values of a contact's custom fields; the others stay."""
     contact, defined = request.segments[3], settings.custom_fields
     if not _exists(contact):
         return _digital_error(settings, 404, [ApiProblem("Contact not found", "not.found")])
@@ -60,29 +58,28 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     problems = list(_field_problems(body, defined))
     if problems:
         return _digital_error(settings, 422, problems)
-    state.merge(contact, {one["ident"]: _rule_value(one["value"], defined[one["ident"]]) for one in body})
+    state.merge(contact, {item["ident"]: _rule_value(item["value"], defined[item["ident"]]) for item in body})
     return SimulatorResponse(status=204)
 
 
 def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
-    """POST p1 to p9 to the script that a contact is in; it finds them under these names."""
+    """POST p1 to p9 to a contact's script, which gets them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
         return oauth_error(404, "not_found", "The contact does not exist or has ended")
-    given = parse_qs(request.query, keep_blank_values=True)
-    if "p1" not in given:
+    values = parse_qs(request.query, keep_blank_values=True)
+    if "p1" not in values:
         return oauth_error(400, "invalid_request", "p1 is required")
-    state.merge(contact, {name: given[name][-1] for name in _PARAMETERS if name in given})
+    state.merge(contact, {name: values[name][-1] for name in _PARAMETERS if name in values})
     return SimulatorResponse(status=204)
 
 
 def _exists(conversation: str) -> bool:
-    """Say whether there is such a conversation: any well-formed id exists, unless it begins with `unknown-`."""
+    # Any well-formed id exists, unless it begins with `unknown-`.
     return bool(_CONVERSATION.fullmatch(conversation)) and not conversation.startswith("unknown-")
 
 
 def _attribute_problems(body: Json) -> list[ApiProblem]:
-    """Return everything that is wrong with a context's body."""
     attributes = body.get("attributes") if isinstance(body, dict) else None
     if attributes is None:
         return [ApiProblem("attributes is required", "missing.field", "attributes")]
@@ -99,26 +96,26 @@ def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProbl
     if not isinstance(body, list):
         yield ApiProblem("must be a list of custom fields", "invalid.type")
         return
-    for place, one in enumerate(body):
-        ident, value = (one.get("ident"), one.get("value")) if isinstance(one, dict) else (None, None)
+    for index, item in enumerate(body):
+        ident, value = (item.get("ident"), item.get("value")) if isinstance(item, dict) else (None, None)
         if not isinstance(ident, str):
-            yield ApiProblem("must be text", "invalid.type", f"[{place}].ident")
+            yield ApiProblem("must be text", "invalid.type", f"[{index}].ident")
         elif ident not in defined:
-            yield ApiProblem(f"Custom field {ident} is not defined", "not.defined", f"[{place}].ident")
+            yield ApiProblem(f"Custom field {ident} is not defined", "not.defined", f"[{index}].ident")
         elif not isinstance(value, str):
-            yield ApiProblem("must be text", "invalid.type", f"[{place}].value")
+            yield ApiProblem("must be text", "invalid.type", f"[{index}].value")
 
 
 def _rule_value(value: str, kind: str) -> str | float | None:
-    """Return a field's text as rules see it: an empty one is no value; in a field for numbers a decimal is a number."""
+    """Return a field's value as rules see it: None for an empty text, a number for a decimal in a field for numbers."""
     if not value:
         return None
     return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value
 
 
 def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimulatorResponse:
-    """Return an error as Digital has them: with an id to ask the vendor about."""
-    errors: list[dict[str, Any]] = [
-        {"field": one.field or None, "message": one.message, "errorCode": one.code} for one in problems
+    """Return an error in Digital's form, with an id for the vendor's support."""
+    errors = [
+        {"field": problem.field or None, "message": problem.message, "errorCode": problem.code} for problem in problems
     ]
     return json_response(status, encode_json({"errors": errors, "uid": settings.new_id()}))

@@ -1,10 +1,7 @@
-"""How fast the simulator lets itself be asked: a token bucket, and 429 with Retry-After.
+"""Rate limiting (a token bucket, 429 with Retry-After), and the delivery of a response as ASGI messages.
 
-From an answer to ASGI messages: whole, or in one of the broken manners of `DeliveryMode`.
-
-A broken connection is a `BrokenDeliveryError` in process, for a test's transport to turn into its client's own
-exception. Over a socket the connection is really broken: `server.py` puts the means into the scope under
-`BREAK_EXTENSION`.
+A broken connection is a `BrokenDeliveryError` in process, which a test's transport turns into its client's exception.
+Over a socket the connection really breaks: `server.py` puts the means into the scope under `BREAK_EXTENSION`.
 """
 
 from __future__ import annotations
@@ -22,13 +19,11 @@ if TYPE_CHECKING:
 
     from reconciler.simulator.settings import SimulatorSettings
 
-
-BREAK_EXTENSION: Final = "cxroute.break"
-"""Holds `Callable[[DeliveryMode], None]`, which breaks the connection."""
+BREAK_EXTENSION: Final = "cxroute.break"  # holds `Callable[[DeliveryMode], None]`, which breaks the connection
 
 
 class BrokenDeliveryError(Exception):
-    """In process: the caller gets no whole answer. `delivery` says in which way."""
+    """In process: the caller gets no whole response. `delivery` is the way in which it breaks."""
 
     def __init__(self, delivery: DeliveryMode) -> None:
         self.delivery = delivery
@@ -41,7 +36,7 @@ async def deliver(
     settings: SimulatorSettings,
     asgi: tuple[Scope, Receive, Send],
 ) -> None:
-    """Send the answer in its manner. Raises BrokenDeliveryError in process, where no whole answer comes."""
+    """Send the response in its mode. Raises BrokenDeliveryError in process, if the response is not sent whole."""
     if response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
         return await _break(response, asgi)
     send, body = asgi[2], response.body
@@ -49,23 +44,26 @@ async def deliver(
     await _start(response, send)
     if response.delivery is DeliveryMode.DRIPPING:
         for byte in body:
-            await _send_part(bytes([byte]), send)
+            await send({"type": "http.response.body", "body": bytes([byte]), "more_body": True})
             await settings.sleep(response.byte_pause)
         body = b""
     return await send({"type": "http.response.body", "body": body})
 
 
-async def _break(answer: SimulatorResponse, asgi: tuple[Scope, Receive, Send]) -> None:
+async def _break(response: SimulatorResponse, asgi: tuple[Scope, Receive, Send]) -> None:
     scope, receive, send = asgi
     break_off: Callable[[DeliveryMode], None] | None = (scope.get("extensions") or {}).get(BREAK_EXTENSION)
     if break_off is None:
-        raise BrokenDeliveryError(answer.delivery)
-    if answer.delivery is DeliveryMode.CUT:
-        await _start(answer, send)
-        await _send_part(answer.body[: len(answer.body) // 2], send)
-    if answer.delivery is not DeliveryMode.SILENT:
-        break_off(answer.delivery)
-    await _wait_for_disconnect(receive)
+        raise BrokenDeliveryError(response.delivery)
+    if response.delivery is DeliveryMode.CUT:
+        await _start(response, send)
+        half = response.body[: len(response.body) // 2]
+        await send({"type": "http.response.body", "body": half, "more_body": True})
+    if response.delivery is not DeliveryMode.SILENT:
+        break_off(response.delivery)
+    # The server would answer for an application that returns before the client disconnects.
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _start(answer: SimulatorResponse, send: Send) -> None:
@@ -73,16 +71,6 @@ async def _start(answer: SimulatorResponse, send: Send) -> None:
     if answer.status != 204:  # noqa: PLR2004 - no content
         headers.append((b"content-length", str(len(answer.body)).encode()))
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-
-
-async def _send_part(body: bytes, send: Send) -> None:
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-
-
-async def _wait_for_disconnect(receive: Receive) -> None:
-    """Wait until the caller is gone: a server that returns before would be made to answer after all."""
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 class TokenBucket:
@@ -94,7 +82,7 @@ class TokenBucket:
         self._at = settings.clock()
 
     def take_permit(self) -> SimulatorResponse | None:
-        """Take a permit and return None, or the 429 that says when to come again."""
+        """Take a permit and return None, or return the 429 with its Retry-After."""
         rate = self._settings.rate
         if rate is None:
             return None
@@ -106,6 +94,5 @@ class TokenBucket:
             return None
         wait = max(math.ceil((1 - self._permits) / rate), 1)
         after = str(wait) if self._settings.retry_after == "seconds" else formatdate(now + wait, usegmt=True)
-        return error_response(
-            429, ApiProblem("Rate limit exceeded", "too.many.requests"), headers=(("retry-after", after),)
-        )
+        problem = ApiProblem("Rate limit exceeded", "too.many.requests")
+        return error_response(429, problem, headers=(("retry-after", after),))

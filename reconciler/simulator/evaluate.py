@@ -1,26 +1,24 @@
 """Which queues a conversation goes to: the simulator's own reading of its rules (semantics S1 to S11).
 
-Written to be read beside that page, rule by rule, and to share nothing with the analysis that it checks.
+Read it beside that page, rule by rule. It shares nothing with the analysis that it checks.
 """
 
 from __future__ import annotations
 
 import json
+import operator
 import re
 from fractions import Fraction
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-
-Json = Any
-"""Any JSON value."""
+Json = Any  # any JSON value
 
 QueueShares = dict[str, Fraction]
-"""Queue id (or the JSON of a target of unknown type) to its share; shares add up to 1. Empty: no positive weight."""
-
+"""Shares, which add up to 1, by queue id (or JSON of a target of unknown type). Empty: no positive weight."""
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _NEGATIVE_OPERATORS: Final = {
     "notEquals": "equals",
@@ -29,13 +27,24 @@ _NEGATIVE_OPERATORS: Final = {
     "notStartsWith": "startsWith",
     "notEndsWith": "endsWith",
 }
-_POSITIVE_OPERATORS: Final = frozenset(
-    {*_NEGATIVE_OPERATORS.values(), "greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual", "between"}
+_TEXT_OPERATORS: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "contains": operator.contains,
+    "startsWith": str.startswith,
+    "endsWith": str.endswith,
+}
+_ORDERS: Final[Mapping[str, Callable[[Fraction, Fraction], bool]]] = {
+    "greaterThan": operator.gt,
+    "greaterThanOrEqual": operator.ge,
+    "lessThan": operator.lt,
+    "lessThanOrEqual": operator.le,
+}
+_OPERATORS: Final = frozenset(
+    {*_NEGATIVE_OPERATORS, *_NEGATIVE_OPERATORS.values(), *_ORDERS, "between", "exists", "notExists"}
 )
 
 
-class OpaqueConditionError(Exception):
-    """A condition that is not understood decides, and nobody said whether it holds. `text` is its JSON."""
+class SimulatedConditionError(Exception):
+    """A condition of unknown type decides, and its result is not given. `text` is its JSON."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -48,10 +57,10 @@ def queue_shares(
     evaluation: Literal["lowest-first", "highest-first"] = "lowest-first",
     opaque: Mapping[str, bool] | None = None,
 ) -> QueueShares | None:
-    """Return the split that a conversation with these attributes gets; None for the default routing.
+    """Return the split for a conversation with these attributes, or None for the default routing.
 
-    `opaque` says for each condition that is not understood, by `opaque_text`, whether it holds (S11). Raises
-    OpaqueConditionError where it does not say and that decides.
+    `opaque` has the results of conditions of unknown type, by `opaque_text` (S11). Raises SimulatedConditionError if
+    such a condition decides and has no result.
     """
     rule = find_winner(rules, attributes, evaluation, opaque)
     return None if rule is None else rule_shares(rule)
@@ -63,7 +72,7 @@ def find_winner(
     evaluation: Literal["lowest-first", "highest-first"] = "lowest-first",
     opaque: Mapping[str, bool] | None = None,
 ) -> Mapping[str, Any] | None:
-    """Return the first enabled rule whose conditions all hold (S1, S2); where even names are equal, by id."""
+    """Return the first enabled rule whose conditions all hold (S1, S2); ids order rules of one name."""
     sign = 1 if evaluation == "lowest-first" else -1
     enabled = [rule for rule in rules if rule["enabled"]]
     for rule in sorted(enabled, key=lambda rule: (sign * rule["priority"], rule["name"], rule["id"])):
@@ -73,7 +82,7 @@ def find_winner(
 
 
 def rule_shares(rule: Mapping[str, Any]) -> QueueShares:
-    """Return a rule's split (S10): weights of one queue added, zero ones dropped, the rest over their sum."""
+    """Return a rule's split (S10): add the weights of each queue, drop zeros, divide by their sum."""
     weights: QueueShares = {}
     for target in rule["targets"]:
         queue = target["queueId"] if target.get("type") == "queue" else opaque_text(target)
@@ -83,31 +92,21 @@ def rule_shares(rule: Mapping[str, Any]) -> QueueShares:
 
 
 def condition_holds(condition: Mapping[str, Any], attributes: Mapping[str, Any]) -> bool:
-    """Tell whether a condition that is understood holds."""
+    """Return whether a condition of known type holds."""
     value = _canonical(attributes.get(condition["attributeName"]))
-    operator = condition["operator"]
-    if operator == "notExists":
-        return value is None
+    name: str = condition["operator"]
+    if name in ("exists", "notExists"):
+        return (value is None) == (name == "notExists")
     if value is None:
         return False  # S3: nothing else holds on a missing attribute
-    if operator == "exists":
-        return True
-    if operator in _NEGATIVE_OPERATORS:
-        return not _positive(_NEGATIVE_OPERATORS[operator], value, condition["value"])  # S6
-    return _positive(operator, value, condition["value"])
+    if name in _NEGATIVE_OPERATORS:
+        return not _positive(_NEGATIVE_OPERATORS[name], value, condition["value"])  # S6
+    return _positive(name, value, condition["value"])
 
 
 def opaque_text(opaque: Mapping[str, Any]) -> str:
-    """Return the JSON by which a condition or target that is not understood is known: keys sorted, no spaces."""
+    """Return the JSON that identifies a condition or target of unknown type: keys sorted, no spaces."""
     return json.dumps(opaque, sort_keys=True, separators=(",", ":"))
-
-
-def _is_opaque(condition: Mapping[str, Any]) -> bool:
-    return condition.get("type") != "attribute" or (
-        condition.get("operator") not in _POSITIVE_OPERATORS
-        and condition.get("operator") not in _NEGATIVE_OPERATORS
-        and condition.get("operator") not in ("exists", "notExists")
-    )
 
 
 def _matches(
@@ -115,65 +114,44 @@ def _matches(
 ) -> bool:
     unknown = []
     for condition in conditions:
-        text = opaque_text(condition) if _is_opaque(condition) else ""
+        is_opaque = condition.get("type") != "attribute" or condition.get("operator") not in _OPERATORS
+        text = opaque_text(condition) if is_opaque else ""
         if text and text not in opaque:
             unknown.append(text)
         elif not (opaque[text] if text else condition_holds(condition, attributes)):
             return False
     if unknown:
-        raise OpaqueConditionError(unknown[0])
+        raise SimulatedConditionError(unknown[0])
     return True
 
 
-def _positive(operator: str, value: str | Fraction, wanted: Json) -> bool:
-    if operator == "equals":
-        return _equal(value, wanted)
-    if operator == "in":
-        return any(_equal(value, one) for one in wanted)
-    if operator in ("contains", "startsWith", "endsWith"):
-        return isinstance(value, str) and _pattern(operator, value, wanted)
+def _positive(name: str, value: str | Fraction, operand: Json) -> bool:
+    if name == "equals":
+        return value == _canonical(operand)  # S4: text and numbers never equal each other; 1 equals 1.0
+    if name == "in":
+        return any(value == _canonical(item) for item in operand)
+    if name in _TEXT_OPERATORS:
+        return isinstance(value, str) and _TEXT_OPERATORS[name](value, operand)
     if isinstance(value, str):
         return False  # S5: numeric operators work on numbers alone
-    if operator == "between":
-        low, high = (_number(one) for one in wanted)
+    if name == "between":
+        low, high = map(_number, operand)
         return low <= value <= high  # S7
-    return _ordered(operator, value, _number(wanted))
-
-
-def _pattern(operator: str, value: str, wanted: str) -> bool:
-    if operator == "contains":
-        return wanted in value
-    return value.startswith(wanted) if operator == "startsWith" else value.endswith(wanted)
-
-
-def _ordered(operator: str, value: Fraction, wanted: Fraction) -> bool:
-    if operator == "greaterThan":
-        return value > wanted
-    if operator == "greaterThanOrEqual":
-        return value >= wanted
-    return value < wanted if operator == "lessThan" else value <= wanted
-
-
-def _equal(value: str | Fraction, wanted: object) -> bool:
-    """S4: text and numbers never equal each other; 1 equals 1.0."""
-    return value == _canonical(wanted)
+    return _ORDERS[name](value, _number(operand))
 
 
 def _canonical(value: Json) -> str | Fraction | None:
-    """S4: booleans are the texts true and false; numbers are exact."""
-    if isinstance(value, bool):
+    if isinstance(value, bool):  # S4: booleans are the texts true and false; numbers are exact
         return "true" if value else "false"
     return _exact(value) if isinstance(value, (int, float)) else cast("str | None", value)
 
 
-def _number(wanted: str | float) -> Fraction:
-    """S9: a text that holds a decimal number means that number."""
-    if isinstance(wanted, str) and not _DECIMAL.fullmatch(wanted):
-        raise ValueError(f"{wanted!r} is no decimal number")
-    return _exact(wanted)
+def _number(operand: str | float) -> Fraction:
+    if isinstance(operand, str) and not _DECIMAL.fullmatch(operand):
+        raise ValueError(f"{operand!r} is no decimal number")
+    return _exact(operand)  # S9: the text of a decimal number means that number
 
 
 @lru_cache(4096)
 def _exact(value: str | float) -> Fraction:
-    """Read a number as it is written: 0.7 is seven tenths, whatever binary makes of it."""
-    return Fraction(str(value))
+    return Fraction(str(value))  # as written: 0.7 is seven tenths

@@ -1,4 +1,4 @@
-"""A request as the simulator sees it, and an answer as it gives it; both free of ASGI."""
+"""Requests and responses as the simulator handles them, free of ASGI."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from urllib.parse import parse_qs, unquote
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-
-Json = Any
-"""Any JSON value."""
+Json = Any  # any JSON value
 
 JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
 
 class NotJsonError(Exception):
-    """A request's body that is not JSON, or JSON that no server could store: NaN, half a surrogate pair."""
+    """A body that is not JSON, or JSON that no server can store: NaN, half a surrogate pair."""
 
 
 class ApiProblem(NamedTuple):
-    """One thing that is wrong with a request. `field` is in the API's words: `targets[0].queueId`."""
+    """One problem of a request. `field` is a path in the API's words: `targets[0].queueId`."""
 
     message: str
     code: str = ""
@@ -34,7 +32,7 @@ class ApiProblem(NamedTuple):
 
 
 class DeliveryMode(Enum):
-    """How an answer travels. All but WHOLE are faults."""
+    """How a response is sent. All but COMPLETE are faults."""
 
     COMPLETE = "whole"
     DRIPPING = "a byte at a time, Answer.pause seconds apart"
@@ -46,34 +44,29 @@ class DeliveryMode(Enum):
 
 @dataclass(slots=True, kw_only=True)
 class SimulatorRequest:
-    """A request, and what became of it: the simulator's log keeps them (`TenantState.requests`)."""
+    """A request and its result, as the simulator's log keeps them (`TenantState.requests`)."""
 
+    # Headers and body may hold secrets: repr does not show them.
     method: str
-    path: str
-    """As it was sent: percent-encoded."""
+    path: str  # percent-encoded
     query: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-    """Names in lower case. Neither they nor the body are shown by repr: secrets stand in both."""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # names in lower case
     body: bytes = field(default=b"", repr=False)
-    status: int | None = None
-    """What was answered; None where nothing was."""
-    window: tuple[int, int] | None = None
-    """Of a list: how many entries are left out in front and how many are asked for, where its query is not the
-    tutorial's."""
-    changed_state: bool = False
-    """Whether it changed the state, however late."""
+    status: int | None = None  # None without a response
+    window: tuple[int, int] | None = None  # offset and size of a page, if its query is not the tutorial's
+    changed_state: bool = False  # whether it changed the state, however late
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The path's parts, decoded one by one, so that an encoded slash separates nothing."""
+        """The path's parts, decoded one by one: an encoded slash separates nothing."""
         return tuple(unquote(part) for part in self.path.split("/")[1:])
 
     def positive_number(self, name: str) -> int | None:
-        """Return a query parameter that is a whole number of 1 or more; None where it is absent. Raises ValueError."""
-        given = parse_qs(self.query, keep_blank_values=True).get(name)
-        if given is None:
+        """Return a query parameter that is a whole number of 1 or more, or None if it is absent. Raises ValueError."""
+        values = parse_qs(self.query, keep_blank_values=True).get(name)
+        if values is None:
             return None
-        text = given[-1]
+        text = values[-1]
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - digits
             raise ValueError(name)
         return int(text)
@@ -81,16 +74,16 @@ class SimulatorRequest:
     def json(self) -> Json:
         """Return the body's JSON. Raises NotJsonError."""
         try:
-            found = json.loads(self.body)
-            encode_json(found)
+            value = json.loads(self.body)
+            encode_json(value)
         except (ValueError, RecursionError) as error:
             raise NotJsonError from error
-        return found
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulatorResponse:
-    """What is sent back. Headers have names in lower case; Content-Length is added on the way out."""
+    """A response. Header names are in lower case; the delivery adds Content-Length."""
 
     status: int
     body: bytes = b""
@@ -100,44 +93,43 @@ class SimulatorResponse:
 
 
 class ApiProblemError(Exception):
-    """A request that is answered with an error."""
+    """Ends a request with an error response."""
 
     def __init__(self, response: SimulatorResponse) -> None:
         self.response = response
 
 
 def encode_json(value: Json) -> bytes:
-    """Return compact JSON. Raises ValueError for what JSON cannot say: NaN, infinity, half a surrogate pair."""
+    """Return compact JSON. Raises ValueError for NaN, infinity and half a surrogate pair."""
     return _ENCODER.encode(value).encode()
 
 
 def json_response(status: int, body: bytes, *headers: tuple[str, str]) -> SimulatorResponse:
-    """Return an answer whose body is JSON already."""
+    """Return a response with a body that is JSON already."""
     return SimulatorResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
 
 
 def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimulatorResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
-    found = problems or (ApiProblem(HTTPStatus(status).phrase),)
+    names = ("message", "errorCode", "field")
     errors = [
-        {key: text for key, text in (("message", one.message), ("errorCode", one.code), ("field", one.field)) if text}
-        for one in found
+        {name: text for name, text in zip(names, problem, strict=True) if text}
+        for problem in problems or (ApiProblem(HTTPStatus(status).phrase),)
     ]
     return json_response(status, encode_json({"errors": errors}), *headers)
 
 
 def oauth_error(status: int, error: str, description: str) -> SimulatorResponse:
-    """Return an error in the form of OAuth, which the ACD has too."""
+    """Return an error in the form of OAuth, which the ACD uses, too."""
     return json_response(status, encode_json({"error": error, "error_description": description}))
 
 
 def parse_json_body(request: SimulatorRequest) -> Json:
-    """Return the body's JSON. Raises RefusedError for another media type, and for what is no JSON."""
+    """Return the body's JSON. Raises ApiProblemError for another media type and for invalid JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        raise ApiProblemError(
-            error_response(415, ApiProblem("The body must be application/json", "invalid.media.type"))
-        )
+        problem = ApiProblem("The body must be application/json", "invalid.media.type")
+        raise ApiProblemError(error_response(415, problem))
     try:
         return request.json()
     except NotJsonError:
@@ -145,7 +137,7 @@ def parse_json_body(request: SimulatorRequest) -> Json:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Tell whether a JSON value is a number: true and false are none, though Python says so."""
+    """Return whether a JSON value is a number, which true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -1,7 +1,4 @@
-"""Tenants to start from.
-
-What the simulated tenant holds: queues, rules, and what is known of conversations.
-"""
+"""The state of a simulated tenant: queues, rules and conversations; and tenants to start from."""
 
 from __future__ import annotations
 
@@ -17,16 +14,14 @@ from reconciler.simulator.storage import StateChange, StateError, StateFiles, fi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from types import TracebackType
 
 
 JsonObject = dict[str, Any]
-
 _LOG_LIMIT: Final = 20_000
 
 
 class StoredRule:
-    """A rule and its JSON, encoded once. Never changed: an update stores another one."""
+    """A rule and its JSON, encoded once. It is immutable: an update stores another one."""
 
     __slots__ = ("_text", "rule")
 
@@ -43,11 +38,9 @@ class StoredRule:
 
 
 class TenantState:
-    """The tenant's state, in memory and, where it was loaded from a file, there too before a change is acknowledged.
+    """The tenant's state in memory, and in its file, if it has one, before a change is acknowledged.
 
-    `requests` is the log of what was asked. `watchers` are called with the whole state after each change, before the
-    answer; they should note what they see, since what they raise breaks the request.
-    Everything that it hands out is to be read, not changed in place: `put`, `edit`, `remove` and `merge` change it.
+    Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     """
 
     def __init__(
@@ -60,9 +53,8 @@ class TenantState:
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
         self.stored_rules: dict[str, StoredRule] = {}
         self.requests: list[SimulatorRequest] = []
-        self.watchers: list[Callable[[TenantState], object]] = []
+        self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
         self.revision = 0
-        """Counts changes."""
         self._ids_by_name: dict[str, set[str]] = {}
         self._files: StateFiles | None = None
         for rule in rules:
@@ -77,12 +69,10 @@ class TenantState:
         lock_timeout: float = 10.0,
         read: Callable[[Path], bytes] = Path.read_bytes,
     ) -> Self:
-        """Open the state kept at `path` and lock it until `close`.
+        """Return the state of the file at `path`, or `initial` for a new file; the file is locked until `close`.
 
-        Where there is none yet, begin as `initial`, or empty.
-
-        `queues` are added to those of the file; where an id is there already, its name is replaced. Waits up to
-        `lock_timeout` seconds for another process to let go. `read` returns a file's bytes. Raises StateError.
+        `queues` are added to the file's, or replace their names. It waits `lock_timeout` seconds for the lock. Raises
+        StateError.
         """
         disk = StateFiles(path, lock_timeout, read)
         try:
@@ -92,7 +82,10 @@ class TenantState:
             _check_json(path, state)
             for entry in disk.changes():
                 state._replay(entry)
-            state._add_queues(queues)
+            merged = {queue["id"]: queue for queue in state.queues}
+            for queue in queues:
+                merged[queue["id"]] = {**merged.get(queue["id"], {}), **queue}
+            state.queues = list(merged.values())
             disk.compact(state.to_document)
         except BaseException:
             disk.close()
@@ -112,13 +105,11 @@ class TenantState:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_error: object) -> None:
         self.close()
 
     def to_document(self) -> JsonObject:
-        """Return the state as its file holds it."""
+        """Return the content of the state's file."""
         return {"queues": self.queues, "rules": self.rules(), "contexts": self.contexts}
 
     def rules(self) -> list[JsonObject]:
@@ -130,33 +121,30 @@ class TenantState:
         return frozenset(self._ids_by_name.get(name, ()))
 
     def has_queue(self, queue_id: object) -> bool:
-        """Tell whether the tenant has the queue."""
+        """Return whether the tenant has the queue."""
         return any(queue["id"] == queue_id for queue in self.queues)
 
     def put(self, rule: JsonObject) -> StoredRule:
-        """Store a rule under its `id`, new or in an older one's place. StateError, and then nothing changed."""
+        """Store a rule under its `id`. After a StateError nothing is changed."""
         self._append_change("rule", rule["id"], self._stored_text(rule["id"]), rule)
         stored = self._store(rule)
         self._notify_watchers()
         return stored
 
     def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> StoredRule:
-        """Change fields of a rule behind everybody's back, as a person in the UI does. KeyError where it is gone."""
+        """Change fields of a rule, as a user does in the UI. Raises KeyError if there is none."""
         rule = {**self.stored_rules[rule_id].rule, **fields}
-        rule |= {
-            "version": rule_version(rule) + 1,
-            "dateModified": format_timestamp(time.time() if now is None else now),
-        }
-        return self.put(rule)
+        modified = format_timestamp(time.time() if now is None else now)
+        return self.put({**rule, "version": rule_version(rule) + 1, "dateModified": modified})
 
     def remove(self, rule_id: str) -> None:
-        """Delete a rule. KeyError where there is none; StateError, and then nothing changed."""
+        """Delete a rule. Raises KeyError if there is none; after a StateError nothing is changed."""
         self._append_change("rule", rule_id, self.stored_rules[rule_id].text, None)
         self._drop(rule_id)
         self._notify_watchers()
 
     def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
-        """Merge attributes into a conversation's and return them all. StateError, and then nothing changed."""
+        """Merge attributes into a conversation's and return all. After a StateError nothing is changed."""
         before = self.contexts.get(conversation)
         after = {**(before or {}), **attributes}
         self._append_change("context", conversation, None if before is None else encode_json(before), after)
@@ -165,7 +153,7 @@ class TenantState:
         return after
 
     def record(self, request: SimulatorRequest) -> None:
-        """Append a request to the log; of a long run the oldest half is forgotten."""
+        """Append a request to the log; a full log loses its older half."""
         if len(self.requests) >= _LOG_LIMIT:
             del self.requests[: _LOG_LIMIT // 2]
         self.requests.append(request)
@@ -175,9 +163,9 @@ class TenantState:
         for watcher in self.watchers:
             watcher(self)
 
-    def _append_change(self, kind: str, identity: str, was: bytes | None, now: JsonObject | None) -> None:
+    def _append_change(self, kind: str, identity: str, before: bytes | None, value: JsonObject | None) -> None:
         if self._files is not None:
-            self._files.append(StateChange(kind, identity, None if was is None else fingerprint(was), now))
+            self._files.append(StateChange(kind, identity, None if before is None else fingerprint(before), value))
 
     def _stored_text(self, rule_id: str) -> bytes | None:
         stored = self.stored_rules.get(rule_id)
@@ -198,41 +186,35 @@ class TenantState:
         if before is not None:
             self._ids_by_name[before.rule["name"]].discard(rule_id)
 
-    def _add_queues(self, queues: Iterable[JsonObject]) -> None:
-        known = {queue["id"]: queue for queue in self.queues}
-        for queue in queues:
-            known[queue["id"]] = {**known.get(queue["id"], {}), **queue}
-        self.queues = list(known.values())
-
-    def _replay(self, entry: StateChange) -> None:
-        """Apply an entry of the log where what it replaced still stands (storage.py says why)."""
-        if entry.kind == "context":
-            before = self.contexts.get(entry.id)
-            if entry.previous_fingerprint == (None if before is None else fingerprint(encode_json(before))):
-                self.contexts[entry.id] = entry.value
+    def _replay(self, change: StateChange) -> None:
+        # A change applies only to the version that it replaced (storage.py).
+        if change.kind == "context":
+            context = self.contexts.get(change.id)
+            if change.previous_fingerprint == (None if context is None else fingerprint(encode_json(context))):
+                self.contexts[change.id] = change.value
             return
-        text = self._stored_text(entry.id)
-        if entry.previous_fingerprint != (None if text is None else fingerprint(text)):
+        text = self._stored_text(change.id)
+        if change.previous_fingerprint != (None if text is None else fingerprint(text)):
             return
-        if entry.value is None:
-            self._drop(entry.id)
+        if change.value is None:
+            self._drop(change.id)
         else:
-            self._store(entry.value)
+            self._store(change.value)
 
 
 def rule_version(rule: Mapping[str, Any]) -> int:
-    """Return a rule's version; 0 where a person's edit left none."""
+    """Return a rule's version, or 0 if a manual edit removed it."""
     version = rule.get("version")
     return version if isinstance(version, int) else 0
 
 
 def format_timestamp(seconds: float) -> str:
-    """Return a time as the API writes it: `2026-01-05T09:00:00.000Z`."""
+    """Return a time in the API's format: `2026-01-05T09:00:00.000Z`."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(seconds * 1000) % 1000:03d}Z"
 
 
 def _check_json(path: Path, state: TenantState) -> None:
-    """Encode everything once, which each rule keeps: Python reads more than JSON can say. Raises StateError."""
+    # Python reads more than JSON allows. Each rule keeps its text.
     try:
         encode_json([state.queues, state.contexts])
         for stored in state.stored_rules.values():
@@ -247,6 +229,6 @@ def empty_tenant(queues: Iterable[dict[str, Any]] = ()) -> TenantState:
 
 
 def bank_tenant() -> TenantState:
-    """Return a bank's tenant as found in life: hand-made rules, other owners' rules, unknown fields."""
+    """Return a bank's tenant: hand-made rules, other owners' rules, unknown fields."""
     tenant = json.loads(files("reconciler.simulator").joinpath("tenants/bank.json").read_text(encoding="utf-8"))
     return TenantState(queues=tenant["queues"], rules=tenant["rules"])

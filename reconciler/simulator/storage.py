@@ -1,9 +1,8 @@
-"""The state's file: a snapshot that people can read and edit, and a log of what was changed since.
+"""The state's file: a snapshot that people can read and edit, and a log of the changes since.
 
-FILE holds the snapshot and is only ever replaced whole. FILE.log gets one line for each change, before the change is
-acknowledged, so that a kill at any instant loses nothing that a caller was told. A line says what it replaced and
-applies only where that still stands: a log that is read twice, or that meets a snapshot edited by hand, does no harm.
-The log is also the lock: one process at a time has the state.
+FILE holds the snapshot and is only ever replaced as a whole. FILE.log gets one line for each change, before the change
+is acknowledged: a kill at any instant loses no acknowledged change. A line applies only to the version that it names: a
+log that is read twice, or after a manual edit of the snapshot, does no harm. The log is also the process's lock.
 """
 
 from __future__ import annotations
@@ -32,10 +31,7 @@ class StateError(Exception):
 
 
 class StateChange(NamedTuple):
-    """One change of object `id` of a kind (`rule`, `context`).
-
-    It went from a value with fingerprint `previous_fingerprint` to `value`.
-    """
+    """One change of object `id` of a kind (`rule`, `context`), from the version with that fingerprint to `value`."""
 
     kind: str
     id: str
@@ -52,30 +48,28 @@ class StateFiles:
     """The snapshot and the log of one state, locked for this process."""
 
     def __init__(self, path: Path, lock_timeout: float, read: Callable[[Path], bytes]) -> None:
-        """Lock the state, waiting up to `lock_timeout` seconds for who has it. Raises StateError."""
-        self._path = path
-        self._read = read
+        """Lock the state; wait up to `lock_timeout` seconds for another process. Raises StateError."""
+        self._path, self._read, self._size = path, read, 0
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._log = os.open(f"{path}.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         except OSError as error:
             raise StateError(f"{path}: cannot be opened: {error.strerror}") from error
-        self._size = 0
         try:
             self._lock(lock_timeout)
         except BaseException:
             os.close(self._log)
             raise
 
-    def _lock(self, patience: float) -> None:
-        if sys.platform == "win32":  # has no flock: there nobody is kept out
+    def _lock(self, timeout: float) -> None:
+        if sys.platform == "win32":  # without flock: there is no lock
             return
-        until = time.monotonic() + patience
+        deadline = time.monotonic() + timeout
         while True:
             try:
                 flock(self._log, LOCK_EX | LOCK_NB)
             except OSError:
-                if time.monotonic() > until:
+                if time.monotonic() > deadline:
                     raise StateError(
                         f"{self._path}: another process uses this state; wait for it, or choose another file"
                     ) from None
@@ -84,11 +78,11 @@ class StateFiles:
                 return
 
     def is_new(self) -> bool:
-        """Tell whether neither a snapshot nor a log was there."""
+        """Return whether there is neither a snapshot nor a log."""
         return not self._path.exists() and not os.fstat(self._log).st_size
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the snapshot's queues, rules and contexts; none where there is no file. Raises StateError."""
+        """Return the snapshot's queues, rules and contexts, all empty without a file. Raises StateError."""
         try:
             text = self._read(self._path)
         except FileNotFoundError:
@@ -104,7 +98,7 @@ class StateFiles:
         return _check_snapshot(self._path, document)
 
     def changes(self) -> Iterator[StateChange]:
-        """Read the log. A torn last line was never acknowledged and is dropped. Raises StateError."""
+        """Return the log's changes, without a torn last line: it was never acknowledged. Raises StateError."""
         try:
             lines = self._read(Path(f"{self._path}.log")).split(b"\n")
         except OSError as error:
@@ -119,12 +113,12 @@ class StateFiles:
                 ) from None
 
     def append(self, change: StateChange) -> None:
-        """Write one change to the log. Raises StateError, and then nothing was written."""
+        """Write one change to the log. After a StateError nothing is written."""
         line = json.dumps(change, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
         try:
-            written = os.write(self._log, line)
-            if written == len(line):
-                self._size += written
+            size = os.write(self._log, line)
+            if size == len(line):
+                self._size += size
                 return
             reason = "the disk is full"
         except OSError as error:
@@ -134,7 +128,7 @@ class StateFiles:
         raise StateError(f"{self._path}.log: cannot be written: {reason}")
 
     def compact(self, document: Callable[[], dict[str, Any]]) -> None:
-        """Fold the log into the snapshot; nothing is written where the log is empty. Raises StateError."""
+        """Fold the log into the snapshot, unless the log is empty. Raises StateError."""
         if os.fstat(self._log).st_size:
             self.replace(document())
 
@@ -158,38 +152,37 @@ class StateFiles:
 
 
 def _format_snapshot(document: dict[str, Any]) -> str:
-    """Write one object a line: it can be read, edited and compared, and is not ten times as long as it need be."""
+    """Return the snapshot's text with one object a line, to be read, edited and compared."""
     parts = []
     for key, value in document.items():
+        lines = [
+            json.dumps(item, ensure_ascii=False) for item in (value.values() if isinstance(value, dict) else value)
+        ]
         if isinstance(value, dict):
-            inner = [f"{json.dumps(name)}: {json.dumps(one, ensure_ascii=False)}" for name, one in value.items()]
-            brackets = "{}"
-        else:
-            inner = [json.dumps(one, ensure_ascii=False) for one in value]
-            brackets = "[]"
-        joined = ",\n  ".join(inner)
-        parts.append(f'"{key}": {brackets[0]}' + (f"\n  {joined}\n" if inner else "") + brackets[1])
+            lines = [f"{json.dumps(name)}: {line}" for name, line in zip(value, lines, strict=True)]
+        left, right = "{}" if isinstance(value, dict) else "[]"
+        parts.append(f'"{key}": {left}' + ("\n  " + ",\n  ".join(lines) + "\n" if lines else "") + right)
     return "{" + ",\n".join(parts) + "}\n"
 
 
 def _check_snapshot(path: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Return the known parts of a snapshot in their right shape, since people edit it. Raises StateError."""
+    """Return the known parts of a snapshot, which may have been edited. Raises StateError."""
     contexts = document.get("contexts", {})
-    if not isinstance(contexts, dict) or not all(isinstance(one, dict) for one in contexts.values()):
+    if not isinstance(contexts, dict) or not all(isinstance(context, dict) for context in contexts.values()):
         raise StateError(f"{path}: contexts must be an object of objects")
     parts = {key: document.get(key, []) for key in ("queues", "rules")}
-    for key, found in parts.items():
-        _check_list(path, key, found)
+    for key, items in parts.items():
+        _check_list(path, key, items)
     return {**parts, "contexts": contexts}
 
 
-def _check_list(path: Path, key: str, found: object) -> None:
-    if not isinstance(found, list):
+def _check_list(path: Path, key: str, items: object) -> None:
+    if not isinstance(items, list):
         raise StateError(f"{path}: {key} must be a list")
-    seen = set()
-    for place, one in enumerate(found):
-        if not isinstance(one, dict) or not isinstance(one.get("id"), str) or not isinstance(one.get("name"), str):
-            raise StateError(f"{path}: {key}[{place}] must be an object with an id and a name")
-        if one["id"] in seen:
-            raise StateError(f"{path}: {key}[{place}]: a second one with the id {one['id']}")
-        seen.add(one["id"])
+    ids = set()
+    for index, item in enumerate(items):
+        if not isinstance(item, dict) or not isinstance(item.get("id"), str) or not isinstance(item.get("name"), str):
+            raise StateError(f"{path}: {key}[{index}] must be an object with an id and a name")
+        if item["id"] in ids:
+            raise StateError(f"{path}: {key}[{index}]: a second one with the id {item['id']}")
+        ids.add(item["id"])

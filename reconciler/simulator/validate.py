@@ -1,4 +1,4 @@
-"""What a server finds wrong with a body: every problem, each with its field."""
+"""Validation of a rule's body: every problem, each with its field."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from reconciler.simulator.state import TenantState
-
 
 MAX_NAME: Final = 256
 MAX_DESCRIPTION: Final = 4096
@@ -26,33 +25,28 @@ OPERATORS: Final = EQUALITIES | SETS | EXISTENCE | PATTERNS | ORDERS | {"between
 
 
 def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
-    """Return everything that is wrong with a rule's body; nothing where it can be stored."""
+    """Return everything that is wrong with a rule's body."""
     if not isinstance(body, dict):
         return [ApiProblem("The body must be a rule", "invalid.type")]
     return [
-        *_name_problems(body),
-        *_plain_problems(body),
+        *_scalar_problems(body),
         *_list_problems(body, "conditions", state, least=0),
         *_list_problems(body, "targets", state, least=1),
     ]
 
 
-def _name_problems(body: dict[str, Any]) -> Iterator[ApiProblem]:
-    name = body.get("name")
+def _scalar_problems(body: dict[str, Any]) -> Iterator[ApiProblem]:
+    name, description = body.get("name"), body.get("description", "")
     if name is None:
         yield ApiProblem("name is required", "missing.field", "name")
     elif not isinstance(name, str):
         yield ApiProblem("must be text", "invalid.type", "name")
     elif not name.strip() or len(name) > MAX_NAME:
         yield ApiProblem(f"must have 1 to {MAX_NAME} characters", "invalid.value", "name")
-    description = body.get("description", "")
     if not isinstance(description, str):
         yield ApiProblem("must be text", "invalid.type", "description")
     elif len(description) > MAX_DESCRIPTION:
         yield ApiProblem(f"must have {MAX_DESCRIPTION} characters at most", "invalid.value", "description")
-
-
-def _plain_problems(body: dict[str, Any]) -> Iterator[ApiProblem]:
     if body.get("priority") is None:
         yield ApiProblem("priority is required", "missing.field", "priority")
     elif not is_number(body["priority"]):
@@ -72,33 +66,33 @@ def _list_problems(body: dict[str, Any], key: str, state: TenantState, least: in
     elif len(parts) < least:
         yield ApiProblem(f"must have {least} at least", "invalid.value", key)
     else:
-        for place, part in enumerate(parts):
-            where = f"{key}[{place}]"
+        for index, part in enumerate(parts):
+            path = f"{key}[{index}]"
             if not isinstance(part, dict):
-                yield ApiProblem("must be an object", "invalid.type", where)
+                yield ApiProblem("must be an object", "invalid.type", path)
             elif not _in_use(part, key, state):
-                yield from (_condition_problems if key == "conditions" else _target_problems)(part, where, state)
+                is_condition = key == "conditions"
+                yield from _condition_problems(part, path) if is_condition else _target_problems(part, path, state)
 
 
 def _in_use(part: dict[str, Any], key: str, state: TenantState) -> bool:
-    """Tell whether a part that this file does not know stands in a live rule all the same: the tenant knows it."""
+    # A live rule may have a part of a type that this module does not know: the tenant accepts it.
     if part.get("type") == "queue" or (part.get("type") == "attribute" and _is_operator(part.get("operator"))):
         return False
     return any(part in (rule.get(key) or ()) for rule in state.rules())
 
 
-def _condition_problems(part: dict[str, Any], where: str, state: TenantState) -> Iterator[ApiProblem]:
-    del state
+def _condition_problems(part: dict[str, Any], path: str) -> Iterator[ApiProblem]:
     if part.get("type") != "attribute":
-        yield ApiProblem("Unknown type of condition", "invalid.value", f"{where}.type")
+        yield ApiProblem("Unknown type of condition", "invalid.value", f"{path}.type")
         return
     if not isinstance(part.get("attributeName"), str) or not part["attributeName"]:
-        yield ApiProblem("attributeName is required", "missing.field", f"{where}.attributeName")
+        yield ApiProblem("attributeName is required", "missing.field", f"{path}.attributeName")
     operator = part.get("operator")
     if not _is_operator(operator):
-        yield ApiProblem("Unknown operator", "invalid.value", f"{where}.operator")
+        yield ApiProblem("Unknown operator", "invalid.value", f"{path}.operator")
     elif operator not in EXISTENCE and not _is_comparable(operator, part.get("value")):
-        yield ApiProblem(f"is no value for {operator}", "invalid.value", f"{where}.value")
+        yield ApiProblem(f"is no value for {operator}", "invalid.value", f"{path}.value")
 
 
 def _is_operator(value: object) -> TypeGuard[str]:
@@ -106,7 +100,7 @@ def _is_operator(value: object) -> TypeGuard[str]:
 
 
 def _is_comparable(operator: str, value: object) -> bool:
-    """Tell whether the operator can compare with the value (semantics S5, S7, S9)."""
+    """Return whether the operator can compare with the value (semantics S5, S7, S9)."""
     if operator in EQUALITIES:
         return _is_scalar(value)
     if operator in SETS:
@@ -126,12 +120,12 @@ def _is_numeric(value: object) -> bool:
     return is_number(value) or (isinstance(value, str) and bool(DECIMAL.fullmatch(value)))
 
 
-def _target_problems(part: dict[str, Any], where: str, state: TenantState) -> Iterator[ApiProblem]:
+def _target_problems(part: dict[str, Any], path: str, state: TenantState) -> Iterator[ApiProblem]:
     if part.get("type") != "queue":
-        yield ApiProblem("Unknown type of target", "invalid.value", f"{where}.type")
+        yield ApiProblem("Unknown type of target", "invalid.value", f"{path}.type")
         return
     if not state.has_queue(part.get("queueId")):
-        yield ApiProblem("No such queue", "invalid.value", f"{where}.queueId")
+        yield ApiProblem("No such queue", "invalid.value", f"{path}.queueId")
     weight = part.get("weight")
     if not is_number(weight) or weight < 0:
-        yield ApiProblem("must be a number of 0 or more", "invalid.value", f"{where}.weight")
+        yield ApiProblem("must be a number of 0 or more", "invalid.value", f"{path}.weight")

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from reconciler.simulator.evaluate import OpaqueConditionError, find_winner, rule_shares
+from reconciler.simulator.evaluate import SimulatedConditionError, find_winner, rule_shares
 from tests.campaign.oracle_marks import OPERATORS
 
 if TYPE_CHECKING:
@@ -85,13 +85,13 @@ class Routes:
     def _matches(self, rule: Mapping[str, Json], case: tuple[int, int]) -> bool:
         try:
             return find_winner([rule], self.conversations[case[0]], opaque=_WORLDS[case[1]]) is not None
-        except (OpaqueConditionError, ValueError, KeyError, TypeError):
+        except (SimulatedConditionError, ValueError, KeyError, TypeError):
             return case[1] == 0
 
 
 def _is_unknown(condition: Mapping[str, Json]) -> bool:
     try:
         find_winner([{"enabled": True, "priority": 1, "name": "", "id": "", "conditions": [condition]}], {})
-    except (OpaqueConditionError, ValueError, KeyError, TypeError):
+    except (SimulatedConditionError, ValueError, KeyError, TypeError):
         return True
     return condition.get("operator") not in OPERATORS

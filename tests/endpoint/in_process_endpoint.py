@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from reconciler.endpoint.app import ContextApp, Dependencies, Limits, build_context_app
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, build_context_app
 from tests.support.server_process import KEY
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Endpoint:
         self.upstream = upstream or Upstream()
         self.log: list[dict[str, Any]] = []
         self.seconds = 0.0
-        surroundings = Dependencies(
+        surroundings = EndpointDependencies(
             now=lambda: NOW + timedelta(seconds=self.seconds),
             clock=lambda: self.seconds,
             log=lambda line: self.log.append(json.loads(line)),

@@ -16,7 +16,7 @@ from reconciler.cli.serve_settings import max_calls
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.endpoint.app import Dependencies, Limits, build_context_app
+from reconciler.endpoint.app import EndpointDependencies, Limits, build_context_app
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
@@ -109,7 +109,7 @@ class SteppedEndpoint(Endpoint):
         time = stepping_time(Random(self.seed))
         credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
         self.client = ContextClient(transport_over(self.far), settings, credentials, time, PATH)
-        around = Dependencies(
+        around = EndpointDependencies(
             now=self.around_now,
             clock=clock,
             log=lambda line: self.log.append(json.loads(line)),

@@ -1,7 +1,7 @@
-"""One connection to Redis: what is asked in one turn of the loop goes out together, and nobody waits for a dead one.
+"""One connection to Redis, which sends the commands of one turn of the loop together.
 
-The connection never comes back by itself: a server that was away may have forgotten everything, and whoever asks must
-know. Alone, a command costs more here than Redis takes for twenty.
+A command alone costs more here than Redis takes for twenty. The connection is not reopened by itself: after a restart
+Redis may have lost everything, and the caller must know.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from reconciler.text.files import read_certificates
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-_TIMEOUT: Final = 1.0
-"""Seconds for a connection, and for a batch of answers."""
+_TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of responses
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORT: Final = 6379
 
@@ -31,17 +29,13 @@ Command = tuple[str | bytes | int, ...]
 
 
 class RedisUnavailableError(Exception):
-    """There is no connection, or Redis refused: what was asked was done or not. The text is one harmless word."""
+    """There is no connection, or Redis refused; the command may be done. The text is one harmless word."""
 
 
 class RedisConnection:
-    """The connection, and what waits to go out on it."""
+    """The connection and its queue. `on_lost` gets the reason of a lost connection in one word."""
 
     def __init__(self, new_connection: Callable[[], Connection], on_lost: Callable[[str], object]) -> None:
-        """`new_connection` returns a connection that is not open yet.
-
-        `on_lost` is told, in one word, why one is lost.
-        """
         self._new_connection, self._on_lost = new_connection, on_lost
         self._connection: Connection | None = None
         self._queued_commands: list[tuple[Command, asyncio.Future[Any]]] = []
@@ -51,7 +45,7 @@ class RedisConnection:
         """Connect anew. Raises RedisUnavailableError."""
         await self.close()
         if self._send_task is not None:
-            await asyncio.wait({self._send_task})  # it has something of the old connection's to fail
+            await asyncio.wait({self._send_task})  # it fails the commands of the old connection
         try:
             connection = self._new_connection()
             async with asyncio.timeout(_TIMEOUT):
@@ -61,15 +55,15 @@ class RedisConnection:
         self._connection = connection
 
     async def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
         connection, self._connection = self._connection, None
         if connection is not None:
             with contextlib.suppress(RedisError, OSError):
                 await connection.disconnect(nowait=True)
-            await asyncio.sleep(0)  # the loop lets go of it in its next turn, and may have no other
+            await asyncio.sleep(0)  # the loop closes the transport in its next turn, and may have no other
 
-    async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - whatever Redis answers
-        """Return what a command is answered. Raises RedisUnavailableError."""
+    async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - any response of Redis
+        """Return Redis' response to a command. Raises RedisUnavailableError."""
         if self._connection is None:
             raise RedisUnavailableError("NotConnected")
         future = asyncio.get_running_loop().create_future()
@@ -79,19 +73,19 @@ class RedisConnection:
         return await future
 
     async def _send(self) -> None:
-        """Send what waits, in one batch after the other: while one is under way the next one gathers."""
+        """Send the queued commands in batches: while one is under way, the next one gathers."""
         batch: list[tuple[Command, asyncio.Future[Any]]] = []
         try:
             while self._queued_commands and self._connection is not None:
                 batch, self._queued_commands = self._queued_commands, []
                 async with asyncio.timeout(_TIMEOUT):
                     await self._exchange(self._connection, batch)
-        except Exception as error:  # noqa: BLE001 - what is closed in the midst of reading fails in many ways
+        except Exception as error:  # noqa: BLE001 - a connection that is closed while it is read fails in many ways
             await self.close()
             self._on_lost(type(error).__name__)
         finally:
-            left, self._queued_commands, self._send_task = self._queued_commands, [], None
-            for _, future in (*batch, *left):
+            queued, self._queued_commands, self._send_task = self._queued_commands, [], None
+            for _, future in (*batch, *queued):
                 if not future.done():
                     future.set_exception(RedisUnavailableError("NotConnected"))
 
@@ -110,7 +104,7 @@ class RedisConnection:
 
 
 def split_url(url: str) -> SplitResult:
-    """Return a URL's parts; none where it has none. Python's own error may repeat a password."""
+    """Return a URL's parts, empty for an invalid URL: Python's own error may repeat a password."""
     try:
         return urlsplit(url)
     except ValueError:
@@ -118,7 +112,7 @@ def split_url(url: str) -> SplitResult:
 
 
 def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection]:
-    """Return what makes connections to a redis:// or rediss:// URL. Raises ValueError, which repeats none of it."""
+    """Return a factory of connections to a redis:// or rediss:// URL. Raises ValueError, without the URL."""
     parts = split_url(url)
     try:
         port = parts.port
@@ -138,7 +132,7 @@ def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection
         "username": unquote(parts.username) if parts.username else None,
         "password": unquote(parts.password) if parts.password else None,
         "protocol": 2,
-        "socket_timeout": None,  # one for each batch, in place of one for each answer
+        "socket_timeout": None,  # each batch has one
         "socket_connect_timeout": _TIMEOUT,
         "retry": Retry(NoBackoff(), 0),
     }

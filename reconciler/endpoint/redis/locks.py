@@ -1,6 +1,6 @@
-"""Order among several machines: each conversation's turn is taken in Redis (invariants W3).
+"""The order of events among several instances: each conversation's lock is in Redis (invariants W3).
 
-Within a process the requests about a conversation still stand in one line, so that Redis sees the first of it alone.
+Within a process the requests of a conversation wait for a local lock, so that Redis gets the first of them alone.
 """
 
 from __future__ import annotations
@@ -25,17 +25,13 @@ from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batch
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-
-_MEMORY_MILLISECONDS: Final = 3_600_000
-"""Milliseconds for which a conversation is remembered after its last event."""
-_PUBLISH_TIMEOUT: Final = 0.04
-"""Seconds for Redis to note what was written by who is late already; the app keeps a bit more than that."""
-_SECONDS_DIGITS: Final = 12
-"""Digits of a moment's seconds."""
+_MEMORY_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
+_PUBLISH_TIMEOUT: Final = 0.04  # seconds to publish the write of a late request: less than the margin in app.py
+_SECONDS_DIGITS: Final = 12  # digits of a timestamp's seconds
 
 
 class _UnconfirmedWrite(NamedTuple):
-    """A write that Redis may not know of, and what was known before it."""
+    """A write that Redis may not have, and the newest event before it."""
 
     conversation: str
     before: LatestEvent | None
@@ -43,96 +39,89 @@ class _UnconfirmedWrite(NamedTuple):
 
 
 class RedisLocks:
-    """The turns of all machines. Like ConversationLocks."""
+    """The locks of all instances, as a LockProvider."""
 
     def __init__(self, state: RedisState, local_locks: ConversationLocks) -> None:
-        """`local_locks` are those of this process."""
         self._state, self._local_locks = state, local_locks
         self._release_tasks: set[asyncio.Task[None]] = set()
-        self._pending_releases: dict[str, str] = {}
-        """Turns that Redis may have given, or may still give when it reads what it was asked, and their holders."""
+        self._pending_releases: dict[str, str] = {}  # holders of locks that Redis may have given, or may still give
+        # By key: confirmed with the conversation's next event, or when Redis is joined again.
         self._unconfirmed_writes: dict[str, _UnconfirmedWrite] = {}
-        """Of conversations: settled when they are next heard of, or when Redis is joined again."""
 
     @asynccontextmanager
     async def lock(self, conversation: str) -> AsyncIterator[ConversationState]:
-        """Wait for the conversation's turn, here and among all. Raises LockUnavailableError.
-
-        What was written is told to Redis before anybody hears of it: an answer that says so is true of all machines.
-        """
+        """Lock the conversation, here and in Redis. Raises LockUnavailableError."""
+        # A write is published before its response is sent: the response is then true of all instances.
         self._state.check_usable()
-        async with self._local_locks.lock(conversation) as line:
+        async with self._local_locks.lock(conversation) as state:
             key, holder = self._state.key("c", conversation), self._state.new_holder()
-            line.merge(await self._acquire(conversation, key, holder))
+            state.merge(await self._acquire(conversation, key, holder))
             self._unconfirmed_writes.pop(key, None)
-            before = line.latest
+            before = state.latest
             try:
-                yield line
+                yield state
             finally:
-                if line.latest is before:
+                if state.latest is before:
                     self._release_later(key, holder)
-            if line.latest is not before and line.latest is not None:
-                doubt = self._unconfirmed_writes[key] = _UnconfirmedWrite(conversation, before, line.latest)
-                line.latest = before
-                async with asyncio.timeout(_PUBLISH_TIMEOUT if _is_late() else None):
-                    await self._publish_write(key, holder, doubt)
+            if state.latest is not before and state.latest is not None:
+                write = self._unconfirmed_writes[key] = _UnconfirmedWrite(conversation, before, state.latest)
+                state.latest = before
+                task = asyncio.current_task()
+                is_late = task is not None and task.cancelling() > 0  # no timer ends this request any more
+                async with asyncio.timeout(_PUBLISH_TIMEOUT if is_late else None):
+                    await self._publish_write(key, holder, write)
 
     async def _acquire(self, conversation: str, key: str, holder: str) -> LatestEvent | None:
         try:
-            _, *found = await self._state.acquire(ACQUIRE, key, holder, LOCK_MILLISECONDS, _MEMORY_MILLISECONDS)
+            _, *fields = await self._state.acquire(ACQUIRE, key, holder, LOCK_MILLISECONDS, _MEMORY_MILLISECONDS)
         except asyncio.CancelledError:
-            self._release_later(key, holder)  # too late for this request, but Redis may have given it the turn
+            self._release_later(key, holder)  # Redis may have given the lock, too late for this request
             raise
         except LockUnavailableError:
             self._pending_releases[key] = holder
             raise
-        return _unpack(conversation, *found)
+        return _unpack(conversation, *fields)
 
-    async def _publish_write(self, key: str, holder: str, doubt: _UnconfirmedWrite) -> None:
-        """Give the turn back with what was written.
-
-        Raises LockUnavailableError where it had been taken, or cannot be told. Whoever is told that nobody knows
-        whether it was written is told no more than that: to send it again would do it twice.
-        """
-        if await self._state.publish(RELEASE, (key,), holder, _MEMORY_MILLISECONDS, *_pack(doubt.latest)):
-            self._mark_confirmed(key, doubt)
+    async def _publish_write(self, key: str, holder: str, write: _UnconfirmedWrite) -> None:
+        # Raises LockUnavailableError if the write cannot be published. An ambiguous write gets no such response: a
+        # repetition would write it twice.
+        if await self._state.publish(RELEASE, (key,), holder, _MEMORY_MILLISECONDS, *_pack(write.latest)):
+            self._mark_confirmed(key, write)
             return
-        await self._confirm_write(key, doubt)
-        if not doubt.latest.response.is_retryable:
+        await self._confirm_write(key, write)
+        if not write.latest.response.is_retryable:
             raise LockUnavailableError("it was written, but could not be noted: send it again", "unrecorded", 1.0)
 
-    async def _confirm_write(self, key: str, doubt: _UnconfirmedWrite) -> None:
-        """Tell of a write by who may have lost its turn: it counts unless another machine has written since.
-
-        Where one has, nobody knows which of the two came last: whoever sends it again has it written again.
-        """
-        before = _pack(doubt.before)[0] if doubt.before is not None else ""
-        if await self._state.publish(CONFIRM, (key,), _MEMORY_MILLISECONDS, before, *_pack(doubt.latest)):
-            self._mark_confirmed(key, doubt)
+    async def _confirm_write(self, key: str, write: _UnconfirmedWrite) -> None:
+        # A write whose lock may be lost counts unless another instance has written since: then the order of the two is
+        # unknown, and a repetition of the event is written again.
+        before = _pack(write.before)[0] if write.before is not None else ""
+        if await self._state.publish(CONFIRM, (key,), _MEMORY_MILLISECONDS, before, *_pack(write.latest)):
+            self._mark_confirmed(key, write)
         elif self._state.is_joined:
             self._unconfirmed_writes.pop(key, None)
 
-    def _mark_confirmed(self, key: str, doubt: _UnconfirmedWrite) -> None:
-        self._local_locks.merge(doubt.conversation, doubt.latest)
+    def _mark_confirmed(self, key: str, write: _UnconfirmedWrite) -> None:
+        self._local_locks.merge(write.conversation, write.latest)
         self._unconfirmed_writes.pop(key, None)
 
     async def publish_all(self) -> None:
-        """Tell Redis of every conversation that was written from here, and settle what it may not have heard of."""
-        for some in batches(self._local_locks.latest_events()):
-            keys = tuple(self._state.key("c", conversation) for conversation, _, _ in some)
-            said = [
-                part
-                for _, written, age in some
-                for part in (max(_MEMORY_MILLISECONDS - int(age * 1000), 1), *_pack(written))
+        """Publish the newest events of this process, and confirm its unconfirmed writes."""
+        for batch in batches(self._local_locks.latest_events()):
+            keys = tuple(self._state.key("c", conversation) for conversation, _, _ in batch)
+            lifetimes = (max(_MEMORY_MILLISECONDS - int(age * 1000), 1) for _, _, age in batch)
+            packed = (_pack(latest) for _, latest, _ in batch)
+            arguments = [
+                part for lifetime, fields in zip(lifetimes, packed, strict=True) for part in (lifetime, *fields)
             ]
-            await self._state.publish(RESTORE_EVENTS, keys, *said)
-        for key, doubt in tuple(self._unconfirmed_writes.items()):
-            await self._confirm_write(key, doubt)
+            await self._state.publish(RESTORE_EVENTS, keys, *arguments)
+        for key, write in tuple(self._unconfirmed_writes.items()):
+            await self._confirm_write(key, write)
 
     async def release_pending(self) -> None:
-        """Give back what was asked for and lost before it came: a Redis that hung reads it as it goes on."""
-        owed, self._pending_releases = self._pending_releases, {}
-        for key, holder in owed.items():
+        """Release the locks that Redis may have given: a Redis that hung may still execute the commands."""
+        pending, self._pending_releases = self._pending_releases, {}
+        for key, holder in pending.items():
             await self._release(key, holder)
 
     async def _release(self, key: str, holder: str) -> None:
@@ -140,33 +129,27 @@ class RedisLocks:
             self._pending_releases[key] = holder
 
     def _release_later(self, key: str, holder: str) -> None:
-        """Give a turn back, and wait for nothing."""
         task = asyncio.get_running_loop().create_task(self._release(key, holder))
         self._release_tasks.add(task)
         task.add_done_callback(self._release_tasks.discard)
 
 
-def _is_late() -> bool:
-    """Say whether the time of this request was over before: no timer ends it any more."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _pack(latest: LatestEvent) -> tuple[str, str, bytes]:
+    """Return a position that orders by its bytes, the event's content, and the body of the response."""
+    (seconds, fraction), message = latest.order
+    event, response = latest.event, latest.response
+    failure = [response.status, response.outcome] if response.is_retryable else []
+    content = json.dumps([event.intent, event.confidence, event.timestamp_text, *failure])
+    return f"{seconds:0{_SECONDS_DIGITS}}{fraction} {message}", content, response.body
 
 
-def _pack(written: LatestEvent) -> tuple[str, str, bytes]:
-    """Return a place that orders by its bytes, what was said, and the answer's body."""
-    (seconds, fraction), message = written.order
-    place, event, answer = f"{seconds:0{_SECONDS_DIGITS}}{fraction} {message}", written.event, written.response
-    failed = [answer.status, answer.outcome] if answer.is_retryable else []
-    return place, json.dumps([event.intent, event.confidence, event.timestamp_text, *failed]), answer.body
-
-
-def _unpack(conversation: str, place: bytes | None, what: bytes | None, body: bytes | None) -> LatestEvent | None:
-    if place is None or what is None:
+def _unpack(conversation: str, position: bytes | None, content: bytes | None, body: bytes | None) -> LatestEvent | None:
+    if position is None or content is None:
         return None
-    text = place.decode("ascii")
+    text = position.decode("ascii")
     fraction, _, message = text[_SECONDS_DIGITS:].partition(" ")
-    intent, confidence, timestamp, *failed = json.loads(what)
-    status, outcome = failed or (200, "written")
+    intent, confidence, timestamp, *failure = json.loads(content)
+    status, outcome = failure or (200, "written")
     event = Event(conversation, intent, confidence, timestamp, parse_timestamp(timestamp) if timestamp else None)
-    answer = EndpointResponse(status, outcome, body or b"")
-    return LatestEvent(EventOrder(Timestamp(int(text[:_SECONDS_DIGITS]), fraction), message), event, answer)
+    response = EndpointResponse(status, outcome, body or b"")
+    return LatestEvent(EventOrder(Timestamp(int(text[:_SECONDS_DIGITS]), fraction), message), event, response)

@@ -1,8 +1,7 @@
-"""Joins Redis, and joins it again: tells it what this process knows, and hears how many share the tenant's rate.
+"""Joins Redis, and joins it again: publishes this process's state, and counts the instances that share the rate.
 
-A Redis that was away may have forgotten everything, and what is written at the tenant it cannot know. So whoever joins
-first lets all settle for a while: each machine tells what it knows, and every write that was under way has ended before
-the next one begins.
+Redis may have lost everything in a restart, and cannot know the tenant's writes. So the first instance that joins
+starts a grace period: all publish their state, and every write under way ends before the next one begins.
 """
 
 from __future__ import annotations
@@ -22,19 +21,14 @@ if TYPE_CHECKING:
     from reconciler.endpoint.redis.message_ids import RedisMessageIds
     from reconciler.endpoint.redis.state import RedisState
 
-
-_GRACE_MILLISECONDS: Final = 6_000
-"""Milliseconds: a second for all to find Redis again, and five for writes that were under way."""
-_HEARTBEAT_SECONDS: Final = 0.5
-"""Seconds between two beats, and between two attempts to join."""
-_MEMBER_MILLISECONDS: Final = 3_000
-"""Milliseconds after which who was not heard of counts no more."""
-_JOIN_SECONDS: Final = 1.0
-"""Seconds in which all others hear of one more, and take less of the rate."""
+_GRACE_MILLISECONDS: Final = 6_000  # a second for all to reconnect, and five for writes under way
+_HEARTBEAT_SECONDS: Final = 0.5  # between two heartbeats, and between two attempts to join
+_MEMBER_MILLISECONDS: Final = 3_000  # lifetime of an instance without a heartbeat
+_JOIN_SECONDS: Final = 1.0  # until the other instances count a new one, and reduce their share of the rate
 
 
 class PaceControl(NamedTuple):
-    """The tenant's pace, as the client has it: what part of the rate to take, and for how long it holds all calls."""
+    """The client's rate limiter: its share of the tenant's rate, and the pause of all calls."""
 
     set_share: Callable[[float], object]
     pause: Callable[[float], object]
@@ -42,7 +36,7 @@ class PaceControl(NamedTuple):
 
 
 class ClusterMembership:
-    """Keeps what is shared usable."""
+    """Keeps the shared state usable."""
 
     def __init__(
         self,
@@ -54,28 +48,27 @@ class ClusterMembership:
     ) -> None:
         self._state, self._locks, self._ids, self._pace, self._log = state, locks, ids, pace, log
         self._logged_state = ""
-        self.instances = 1
-        """Processes that are at work, this one too."""
+        self.instances = 1  # with this one
 
     async def run(self) -> None:
-        """Join, beat, and join again, for as long as the process lives."""
+        """Join, send heartbeats, and join again, as long as the process lives."""
         while True:
             try:
                 await self._join()
                 await self._heartbeat_until_lost()
             except RedisUnavailableError as error:
                 self._state.mark_lost(str(error))
-            except Exception as bug:  # noqa: BLE001 - whatever it is, it must not end the only way back
+            except Exception as bug:  # noqa: BLE001 - no error may end this loop
                 self._state.mark_lost(type(bug).__name__)
             self._log_state("away", reason=self._state.reason)
             await asyncio.sleep(_HEARTBEAT_SECONDS)
 
     async def leave(self) -> None:
-        """Take part no more: the others may have this one's part of the rate."""
+        """Leave: the other instances share this one's part of the rate."""
         try:
             await self._state.connection.call("ZREM", self._state.key("instances"), self._state.instance)
         except RedisUnavailableError:
-            return  # it is forgotten in a moment
+            return  # the instance expires soon
         finally:
             await self._state.connection.close()
 
@@ -106,14 +99,12 @@ class ClusterMembership:
         self._log_state("open", instances=self.instances)
 
     async def _heartbeat_for(self, seconds: float) -> None:
-        """Beat for so long. Raises RedisUnavailableError."""
         end = asyncio.get_running_loop().time() + seconds
-        while (left := end - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(min(left, _HEARTBEAT_SECONDS))
+        while (remaining := end - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(remaining, _HEARTBEAT_SECONDS))
             await self._heartbeat()
 
     async def _heartbeat_until_lost(self) -> None:
-        """Beat until Redis is lost. Raises RedisUnavailableError."""
         while not self._state.lost_event.is_set():
             await self._heartbeat()
             try:
@@ -125,26 +116,25 @@ class ClusterMembership:
     async def _heartbeat(self) -> None:
         shared = self._state
         keys = (shared.key("generation"), shared.key("instances"), shared.key("hold"))
-        held = int(self._pace.pause_seconds() * 1000)
-        found = await shared.connection.call(
-            *HEARTBEAT.command(keys, shared.generation, shared.instance, _MEMBER_MILLISECONDS, held)
+        pause = int(self._pace.pause_seconds() * 1000)
+        status, *counts = await shared.connection.call(
+            *HEARTBEAT.command(keys, shared.generation, shared.instance, _MEMBER_MILLISECONDS, pause)
         )
-        if found[0] == b"lost":
+        if status == b"lost":
             raise RedisUnavailableError("Forgotten")
-        self.instances = found[1]
+        self.instances, shared_pause = counts
         self._pace.set_share(1 / self.instances)
-        if found[2] > held:
-            self._pace.pause(found[2] / 1000)
+        if shared_pause > pause:
+            self._pace.pause(shared_pause / 1000)
 
-    def _log_state(self, state: str, **more: float | str) -> None:
-        """Log a state once."""
+    def _log_state(self, state: str, **fields: float | str) -> None:
         if state != self._logged_state:
             self._logged_state = state
-            self._log(json.dumps({"event": "shared", "state": state, **more}))
+            self._log(json.dumps({"event": "shared", "state": state, **fields}))
 
 
 def _run_id(information: bytes) -> str:
-    """Return the name that a server has until it ends. Raises RedisUnavailableError."""
+    """Return the server's id, which changes with a restart. Raises RedisUnavailableError."""
     for line in information.decode("utf-8", "replace").splitlines():
         name, _, value = line.partition(":")
         if name == "run_id" and value:

@@ -1,4 +1,4 @@
-"""Signed messages that come again to another machine: each id is claimed in Redis (invariants W2)."""
+"""Signed messages that several instances receive: each id is claimed in Redis (invariants W2)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reconciler.endpoint.auth import IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, conflict_response
+from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, evict_expired
 from reconciler.endpoint.conversations import LockUnavailableError
 from reconciler.endpoint.messages import EndpointResponse, retry_later
 from reconciler.endpoint.redis.scripts import CLAIM, COMPLETE, RESTORE_IDS
@@ -14,7 +14,6 @@ from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
 
 _MEMORY_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 
@@ -26,22 +25,20 @@ class _CompletedMessage(NamedTuple):
 
 
 class RedisMessageIds:
-    """The register of all machines. Like InMemoryMessageIds."""
+    """The message ids of all instances, as a MessageIdStore."""
 
     def __init__(self, state: RedisState, clock: Callable[[], float], limit: int = 100_000) -> None:
         self._state, self._clock, self._limit = state, clock, limit
         self._claims: dict[str, tuple[str, bytes]] = {}
-        self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()
-        """What was answered here: Redis may forget it."""
-        self._pending_releases: dict[str, str] = {}
-        """Ids that Redis may have given away to nobody, and their holders."""
+        self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()  # of this process: Redis may lose them
+        self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
 
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
-        """Look an id up, and wait for whoever processes it."""
+        """Return an id's response, waiting for it, or None if the caller must process it."""
         holder = self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):
-                found = await self._state.acquire(
+                status, *answer = await self._state.acquire(
                     CLAIM, self._key(message), holder, LOCK_MILLISECONDS, _MEMORY_MILLISECONDS, digest
                 )
         except LockUnavailableError as error:
@@ -49,52 +46,45 @@ class RedisMessageIds:
             return retry_later(503, error.outcome, str(error), error.retry_after)
         except TimeoutError:
             return IN_PROGRESS_RESPONSE
-        if found[0] == b"conflict":
-            return conflict_response()
-        if found[0] == b"known":
-            return _unpack_response(found[1])
+        if status == b"conflict":
+            return CONFLICT_RESPONSE
+        if status == b"known":
+            return _unpack_response(answer[0])
         self._claims[message] = holder, digest
         return None
 
     async def complete(self, message: str, response: EndpointResponse) -> None:
-        """Tell the answer to all machines, unless the id may come again."""
+        """Publish the response to all instances; a retryable one frees the id."""
         holder, digest = self._claims.pop(message)
         if response.is_retryable:
             await self._state.publish(COMPLETE, (self._key(message),), holder, _MEMORY_MILLISECONDS)
             return
-        self._evict_expired()
+        now = self._clock()
+        evict_expired(self._completed, self._limit, now)
         packed = f"{response.status} {response.outcome}\n".encode() + response.body
-        self._completed[message] = _CompletedMessage(digest, packed, self._clock() + MESSAGE_ID_SECONDS)
+        self._completed[message] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
         await self._state.publish(COMPLETE, (self._key(message),), holder, _MEMORY_MILLISECONDS, packed)
 
     async def publish_all(self) -> None:
-        """Tell Redis of every id that was answered here and is not too old."""
+        """Publish every id that was completed here and is not expired."""
         now = self._clock()
-        for some in batches([(name, one) for name, one in self._completed.items() if one.expires_at > now]):
-            keys = tuple(self._key(message) for message, _ in some)
-            said = [
+        for batch in batches([item for item in self._completed.items() if item[1].expires_at > now]):
+            keys = tuple(self._key(message) for message, _ in batch)
+            arguments = [
                 part
-                for _, one in some
-                for part in (int((one.expires_at - now) * 1000) + 1, one.digest, one.packed_response)
+                for _, record in batch
+                for part in (int((record.expires_at - now) * 1000) + 1, record.digest, record.packed_response)
             ]
-            await self._state.publish(RESTORE_IDS, keys, *said)
+            await self._state.publish(RESTORE_IDS, keys, *arguments)
 
     async def release_pending(self) -> None:
-        """Give back what was asked for and lost before it came: a Redis that hung reads it as it goes on."""
-        owed, self._pending_releases = self._pending_releases, {}
-        for message, holder in owed.items():
+        """Release the unconfirmed claims: a Redis that hung may still execute them."""
+        pending, self._pending_releases = self._pending_releases, {}
+        for message, holder in pending.items():
             await self._state.publish(COMPLETE, (self._key(message),), holder, _MEMORY_MILLISECONDS)
 
     def _key(self, message: str) -> str:
         return self._state.key("m", message)
-
-    def _evict_expired(self) -> None:
-        now = self._clock()
-        while self._completed:
-            message, known = next(iter(self._completed.items()))
-            if len(self._completed) < self._limit and known.expires_at > now:
-                return
-            del self._completed[message]
 
 
 def _unpack_response(packed: bytes) -> EndpointResponse:

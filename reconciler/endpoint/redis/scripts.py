@@ -1,8 +1,8 @@
-"""What Redis does in one step, in its own language, Lua.
+"""Lua scripts that Redis runs in one step.
 
-A script that gives a turn says `lost` where the server is not the one, or not in the state, that the caller joined.
-A conversation is a hash: `h` holds its turn until `u` (milliseconds of Redis' clock); `p` is the place of the newest
-event, `w` what it said and `a` its answer. A signed message's id is one, too: `d` is its body's digest.
+A script that gives a lock returns `lost` if the server, or its state, is not the one that the caller joined. A
+conversation is a hash: `h` holds its lock until `u` (milliseconds of Redis' clock); `p` is the position of the newest
+event, `w` its content and `a` its response. A message id is one, too: `d` is the digest of its body.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Final
 
 
 class Script:
-    """A script, and the name that Redis has for it."""
+    """A script, and its name in Redis."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self._name = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def command(self, keys: tuple[str, ...], *arguments: str | bytes | int) -> tuple[str | bytes | int, ...]:
-        """Return the command that runs it."""
+        """Return the command that runs the script."""
         return "EVALSHA", self._name, len(keys), *keys, *arguments
 
 

@@ -1,8 +1,9 @@
-"""Decides for each request whether something goes wrong, and lets it."""
+"""Decides for each request whether a fault applies, and applies it."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections import deque
 from dataclasses import dataclass
 from random import Random
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from reconciler.simulator.api import SimulatorApi
     from reconciler.simulator.state import StoredRule, TenantState
 
-
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"
 _REAL_RESPONSE_FAULTS: Final = {**CORRUPTED_RESPONSES, **STATE_CHANGES}
@@ -39,14 +39,12 @@ _MAX_ARGUMENT: Final = 1e6
 
 @dataclass(slots=True)
 class _DelayedRequest:
-    """A request that is done just before the `remaining_requests`-th one after it."""
-
     request: SimulatorRequest
-    remaining_requests: int
+    remaining_requests: int  # it is processed just before the last of these
 
 
 class FaultInjector:
-    """Faults by a SPEC and a seed: the same requests in the same order give the same faults."""
+    """Faults by a SPEC and a seed: the same requests in the same order get the same faults."""
 
     def __init__(self, spec: str, seed: int = 0) -> None:
         """Read the SPEC. Raises FaultSpecError."""
@@ -60,45 +58,37 @@ class FaultInjector:
             maxlen=1 + max(map(_history_depth, self._faults), default=0)
         )
         self._started_at: float | None = None
-        self.fired_faults: list[tuple[str, SimulatorRequest]] = []
-        """Which rule of the SPEC fell on which request."""
+        self.fired_faults: list[tuple[str, SimulatorRequest]] = []  # which rule of the SPEC fell on which request
 
     def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
-        """Answer a request, with or without a fault."""
-        self._start(api)
+        """Return a request's response, with or without a fault."""
+        started_at = self._start(api)
         self._run_due(api)
-        place = self._choose_fault(request, api.settings.clock())
-        if place is None:
+        index = self._choose_fault(request, api.settings.clock() - started_at)
+        if index is None:
             return api.handle(request)
-        fault = self._faults[place]
+        fault = self._faults[index]
         self.fired_faults.append((fault.text, request))
         if fault.name == DELAYED_FAULT:
             self._delayed.append(_DelayedRequest(request, int(fault.argument or 1)))
             return SimulatorResponse(status=0, delivery=DeliveryMode.SILENT)
-        return _apply_fault(
-            fault,
-            FaultCall(
-                request=request,
-                api=api,
-                argument=fault.argument,
-                random=self._randoms[place],
-                rules_before=self._rules_before,
-            ),
-        )
+        random, argument = self._randoms[index], fault.argument
+        call = FaultCall(request=request, api=api, argument=argument, random=random, rules_before=self._rules_before)
+        return _apply_fault(fault, call)
 
     def run_delayed(self, api: SimulatorApi) -> None:
-        """Do at once all that is still late."""
-        late, self._delayed = self._delayed, []
-        for one in late:
-            api.handle(one.request)
+        """Process all delayed requests now."""
+        delayed, self._delayed = self._delayed, []
+        for entry in delayed:
+            api.handle(entry.request)
 
-    def _start(self, api: SimulatorApi) -> None:
-        if self._started_at is not None:
-            return
-        self._started_at = api.settings.clock()
-        self._record_rules(api.state)
-        if any(map(_history_depth, self._faults)):
-            api.state.watchers.append(self._record_rules)
+    def _start(self, api: SimulatorApi) -> float:
+        if self._started_at is None:
+            self._started_at = api.settings.clock()
+            self._record_rules(api.state)
+            if any(map(_history_depth, self._faults)):
+                api.state.watchers.append(self._record_rules)
+        return self._started_at
 
     def _record_rules(self, state: TenantState) -> None:
         self._history.append(tuple(state.stored_rules.values()))
@@ -107,23 +97,22 @@ class FaultInjector:
         return self._history[max(len(self._history) - 1 - changes, 0)]
 
     def _run_due(self, api: SimulatorApi) -> None:
-        for one in self._delayed:
-            one.remaining_requests -= 1
-        due = [one for one in self._delayed if one.remaining_requests <= 0]
-        self._delayed = [one for one in self._delayed if one.remaining_requests > 0]
-        for one in due:
-            api.handle(one.request)
+        for entry in self._delayed:
+            entry.remaining_requests -= 1
+        due = [entry for entry in self._delayed if entry.remaining_requests <= 0]
+        self._delayed = [entry for entry in self._delayed if entry.remaining_requests > 0]
+        for entry in due:
+            api.handle(entry.request)
 
-    def _choose_fault(self, request: SimulatorRequest, now: float) -> int | None:
-        """Return the place of the first fault that fires; all that match count the request."""
-        found = None
-        for place, fault in enumerate(self._faults):
+    def _choose_fault(self, request: SimulatorRequest, seconds: float) -> int | None:
+        """Return the index of the first fault that applies; every matching fault counts the request."""
+        chosen = None
+        for index, fault in enumerate(self._faults):
             if fault.matches(request):
-                self._counts[place] += 1
-                seconds = now - (self._started_at or 0.0)
-                if fault.timing.applies(self._counts[place], seconds, self._randoms[place]) and found is None:
-                    found = place
-        return found
+                self._counts[index] += 1
+                applies = fault.timing.applies(self._counts[index], seconds, self._randoms[index])
+                chosen = index if applies and chosen is None else chosen
+        return chosen
 
 
 def _apply_fault(fault: Fault, call: FaultCall) -> SimulatorResponse:
@@ -140,7 +129,7 @@ def _history_depth(fault: Fault) -> int:
 
 
 def _check(fault: Fault) -> None:
-    """Look the name up, and the argument that it takes. Raises FaultSpecError."""
+    """Check the name and its argument. Raises FaultSpecError."""
     name = fault.name.removesuffix(APPLIED_SUFFIX)
     if not _is_status(name, 400) and fault.name not in _NAMES:
         near = difflib.get_close_matches(fault.name, _NAMES, 1)
@@ -158,12 +147,6 @@ def _is_argument(name: str, argument: str) -> bool:
     if name in _TAKE_STATUS:
         return _is_status(argument, 200)
     if name in _TAKE_NUMBERS:
-        digits = argument.removeprefix("-") if name == "shift" else argument
-        whole = digits.isascii() and digits.isdigit()
-        return (whole or (name == "drip" and _is_decimal(digits))) and float(digits) <= _MAX_ARGUMENT
+        number = re.compile({"shift": "-?[0-9]+", "drip": r"[0-9]+(\.[0-9]+)?"}.get(name, "[0-9]+"))
+        return number.fullmatch(argument) is not None and abs(float(argument)) <= _MAX_ARGUMENT
     return argument in ALTERED_FIELDS if name == "altered" else name == "429"
-
-
-def _is_decimal(text: str) -> bool:
-    whole, _, fraction = text.partition(".")
-    return whole.isascii() and whole.isdigit() and fraction.isascii() and fraction.isdigit()

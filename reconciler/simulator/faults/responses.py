@@ -1,9 +1,4 @@
-"""Something happens meanwhile, and then the request is answered.
-
-Answers in the place of the real one.
-
-The real answer, spoilt on its way.
-"""
+"""The faults: responses in the place of the real one, real ones that are corrupted, and changes before a request."""
 
 from __future__ import annotations
 
@@ -31,15 +26,17 @@ from reconciler.simulator.paging import page_window, rules_page
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    Respond = Callable[[FaultCall], SimulatorResponse]
 
 OTHER_HOST: Final = "https://elsewhere.example.com"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
+_HTML_TYPE: Final = ("content-type", "text/html; charset=utf-8")
 _NAN: Final = b'{"entities":[{"id":"nan","priority":NaN}],"id":"nan","priority":NaN,"total":NaN,"expires_in":NaN}'
 _MEGABYTE: Final = 1 << 20
 
 
 def status_response(call: FaultCall, status: int) -> SimulatorResponse:
-    """Return an error of that status; of a 429 the argument is its Retry-After."""
+    """Return an error of that status; the argument of a 429 is its Retry-After."""
     problem = ApiProblem(f"Injected {status}", "injected")
     if status != 429:  # noqa: PLR2004 - too many requests
         return error_response(status, problem)
@@ -51,29 +48,14 @@ def _default_status(call: FaultCall) -> int:
     return int(call.number(201 if call.request.method == "POST" and resource_of(call.request) == "rules" else 200))
 
 
-def _html(call: FaultCall) -> SimulatorResponse:
-    return SimulatorResponse(
-        status=int(call.number(200)), body=_HTML, headers=(("content-type", "text/html; charset=utf-8"),)
-    )
-
-
 def _redirect(call: FaultCall) -> SimulatorResponse:
-    return SimulatorResponse(
-        status=int(call.number(302)), body=b"", headers=(("location", OTHER_HOST + call.request.path),)
-    )
+    location = OTHER_HOST + call.request.path
+    return SimulatorResponse(status=int(call.number(302)), headers=(("location", location),))
 
 
 def _deep(call: FaultCall) -> SimulatorResponse:
     levels = int(call.number(100_000))
     return json_response(200, b"[" * levels + b"]" * levels)
-
-
-def _huge(call: FaultCall) -> SimulatorResponse:
-    return json_response(200, b" " * (int(call.number(100)) * _MEGABYTE) + b"{}")
-
-
-def _gzip(call: FaultCall) -> SimulatorResponse:
-    return json_response(200, _bomb(int(call.number(100))), ("content-encoding", "gzip"))
 
 
 @cache
@@ -91,49 +73,41 @@ def _bomb(megabytes: int) -> bytes:
     return head + first * megabytes + last + checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
 
 
-REPLACED_RESPONSES: Final[Mapping[str, Callable[[FaultCall], SimulatorResponse]]] = {
-    "html": _html,
+REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
+    "html": lambda call: SimulatorResponse(status=int(call.number(200)), body=_HTML, headers=(_HTML_TYPE,)),
     "empty": lambda call: SimulatorResponse(status=_default_status(call)),
     "shape": lambda call: json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
     "nan": lambda call: json_response(_default_status(call), _NAN),
     "deep": _deep,
-    "gzip": _gzip,
-    "huge": _huge,
+    "gzip": lambda call: json_response(200, _bomb(int(call.number(100))), ("content-encoding", "gzip")),
+    "huge": lambda call: json_response(200, b" " * (int(call.number(100)) * _MEGABYTE) + b"{}"),
     "redirect": _redirect,
     "reset": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.RESET),
     "timeout": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.SILENT),
     "refuse": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.REFUSED),
 }
-"""Answers in the place of the real one."""
 
 
 def _half(call: FaultCall) -> SimulatorResponse:
-    answer = call.run_request()
-    return replace(answer, body=answer.body[: len(answer.body) // 2])
+    response = call.run_request()
+    return replace(response, body=response.body[: len(response.body) // 2])
 
 
-def _corrupt_page(spoil: Callable[[FaultCall, dict[str, Any]], None]) -> Callable[[FaultCall], SimulatorResponse]:
-    """Make a fault of what spoils a page; other answers stay as they are."""
+def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
+    """Return a fault that corrupts a page; other responses stay as they are."""
 
-    def kind(call: FaultCall) -> SimulatorResponse:
-        answer = call.run_request()
-        if call.request.method != "GET" or answer.status != 200 or resource_of(call.request) not in ("rules", "queues"):  # noqa: PLR2004 - well
-            return answer
-        page = json.loads(answer.body)
+    def respond(call: FaultCall) -> SimulatorResponse:
+        response = call.run_request()
+        is_list = call.request.method == "GET" and resource_of(call.request) in ("rules", "queues")
+        if not is_list or response.status != 200:  # noqa: PLR2004 - success
+            return response
+        page = json.loads(response.body)
         if "entities" not in page:  # the platform's own lists
-            return answer
-        spoil(call, page)
-        return replace(answer, body=encode_json(page))
+            return response
+        corrupt(call, page)
+        return replace(response, body=encode_json(page))
 
-    return kind
-
-
-def _duplicate(_: FaultCall, page: dict[str, Any]) -> None:
-    page["entities"] += page["entities"][:1]
-
-
-def _missing(_: FaultCall, page: dict[str, Any]) -> None:
-    del page["entities"][-1:]
+    return respond
 
 
 def _shift(call: FaultCall, page: dict[str, Any]) -> None:
@@ -141,10 +115,6 @@ def _shift(call: FaultCall, page: dict[str, Any]) -> None:
     start = offset + int(call.number(1))
     if offset > 0 and resource_of(call.request) == "rules":
         page["entities"] = call.api.state.rules()[start : start + size]
-
-
-def _empty_list(_: FaultCall, page: dict[str, Any]) -> None:
-    page |= {"entities": [], "total": 0, "pageCount": 0, "nextUri": None}
 
 
 def _cycle(call: FaultCall, page: dict[str, Any]) -> None:
@@ -155,56 +125,44 @@ def _other_host(call: FaultCall, page: dict[str, Any]) -> None:
     page["nextUri"] = f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}"
 
 
-def _no_id(call: FaultCall) -> SimulatorResponse:
-    return _corrupt_rules(call, lambda rule: rule.pop("id", None))
+def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
+    """Return a fault that corrupts a response's rule, or each rule of a page."""
 
+    def respond(call: FaultCall) -> SimulatorResponse:
+        response = call.run_request()
+        if response.status not in (200, 201):
+            return response
+        form = json.loads(response.body)
+        for rule in form.get("entities", [form]):
+            corrupt(rule)
+        return replace(response, body=encode_json(form))
 
-def _other_priority(call: FaultCall) -> SimulatorResponse:
-    return _corrupt_rules(call, lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None)
-
-
-def _corrupt_rules(call: FaultCall, spoil: Callable[[dict[str, Any]], object]) -> SimulatorResponse:
-    """Spoil what the answer tells of a rule, or of each rule of a page."""
-    answer = call.run_request()
-    if answer.status not in (200, 201):
-        return answer
-    found = json.loads(answer.body)
-    for rule in found.get("entities", [found]):
-        spoil(rule)
-    return replace(answer, body=encode_json(found))
-
-
-def _cut(call: FaultCall) -> SimulatorResponse:
-    return replace(call.run_request(), delivery=DeliveryMode.CUT)
-
-
-def _drip(call: FaultCall) -> SimulatorResponse:
-    return replace(call.run_request(), delivery=DeliveryMode.DRIPPING, byte_pause=call.number(1.0))
+    return respond
 
 
 def _stale(call: FaultCall) -> SimulatorResponse:
-    now = call.run_request()
+    response = call.run_request()
     before = call.rules_before(int(call.number(1)))
-    if call.request.method != "GET" or now.status not in (200, 404):
-        return now
+    if call.request.method != "GET" or response.status not in (200, 404):
+        return response
     if resource_of(call.request) == "rules":
         return rules_page(call.request, before, call.api.settings.page_cap)
     if resource_of(call.request) == "rule":
-        found = [stored for stored in before if stored.rule["id"] == call.request.segments[-1]]
-        return json_response(200, found[0].text) if found else error_response(404)
-    return now
+        texts = [stored.text for stored in before if stored.rule["id"] == call.request.segments[-1]]
+        return json_response(200, texts[0]) if texts else error_response(404)
+    return response
 
 
-CORRUPTED_RESPONSES: Final[Mapping[str, Callable[[FaultCall], SimulatorResponse]]] = {
-    "cut": _cut,
+CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
+    "cut": lambda call: replace(call.run_request(), delivery=DeliveryMode.CUT),
     "half": _half,
-    "drip": _drip,
-    "no-id": _no_id,
-    "other": _other_priority,
-    "duplicate": _corrupt_page(_duplicate),
-    "missing": _corrupt_page(_missing),
+    "drip": lambda call: replace(call.run_request(), delivery=DeliveryMode.DRIPPING, byte_pause=call.number(1.0)),
+    "no-id": _corrupt_rules(lambda rule: rule.pop("id", None)),
+    "other": _corrupt_rules(lambda rule: rule.update(priority=rule["priority"] + 1) if "priority" in rule else None),
+    "duplicate": _corrupt_page(lambda _, page: page["entities"].extend(page["entities"][:1])),
+    "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
     "shift": _corrupt_page(_shift),
-    "empty-list": _corrupt_page(_empty_list),
+    "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
     "cycle": _corrupt_page(_cycle),
     "other-host": _corrupt_page(_other_host),
     "stale": _stale,
@@ -216,27 +174,21 @@ def _revoke(call: FaultCall) -> SimulatorResponse:
     return call.run_request()
 
 
-def _change_rule_first(
-    meddle: Callable[[FaultCall, dict[str, Any]], object],
-) -> Callable[[FaultCall], SimulatorResponse]:
-    """Make a fault of what somebody does to a rule just before the request: to its own, else to one by lot."""
+def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
+    """Return a fault that changes the request's rule, else a random one, just before the request."""
 
-    def kind(call: FaultCall) -> SimulatorResponse:
-        stored = call.api.state.stored_rules
-        own = stored.get(call.request.segments[-1])
-        if own is not None or stored:
-            meddle(call, (own or call.random.choice(list(stored.values()))).rule)
+    def respond(call: FaultCall) -> SimulatorResponse:
+        rules = call.api.state.stored_rules
+        own = rules.get(call.request.segments[-1])
+        if own is not None or rules:
+            change(call, (own or call.random.choice(list(rules.values()))).rule)
         return call.run_request()
 
-    return kind
+    return respond
 
 
 def _edit(call: FaultCall, rule: dict[str, Any]) -> None:
     call.api.state.edit(rule["id"], call.api.settings.clock(), priority=rule.get("priority", 0) + 1)
-
-
-def _remove(call: FaultCall, rule: dict[str, Any]) -> None:
-    call.api.state.remove(rule["id"])
 
 
 def _clone(call: FaultCall, rule: dict[str, Any]) -> None:
@@ -251,7 +203,6 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "priority": lambda _: 1,
     "enabled": lambda enabled: not enabled,
 }
-"""What a server that alters a field makes of it."""
 
 
 def _altered(call: FaultCall) -> SimulatorResponse:
@@ -264,16 +215,16 @@ def _altered(call: FaultCall) -> SimulatorResponse:
         return call.run_request()
     if not isinstance(body, dict):
         return call.run_request()
-    other = replace(call.request, body=encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}))
-    answer = call.api.handle(other)
-    call.request.changed_state = other.changed_state
-    return answer
+    request = replace(call.request, body=encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}))
+    response = call.api.handle(request)
+    call.request.changed_state = request.changed_state
+    return response
 
 
-STATE_CHANGES: Final[Mapping[str, Callable[[FaultCall], SimulatorResponse]]] = {
+STATE_CHANGES: Final[Mapping[str, Respond]] = {
     "revoke": _revoke,
     "edit": _change_rule_first(_edit),
-    "remove": _change_rule_first(_remove),
+    "remove": _change_rule_first(lambda call, rule: call.api.state.remove(rule["id"])),
     "clone": _change_rule_first(_clone),
     "altered": _altered,
 }

@@ -1,7 +1,4 @@
-"""From the text of `--faults` to rules; the package's docstring has the grammar.
-
-What a fault has to work with.
-"""
+"""Parses the text of `--faults` (the package's docstring has the grammar), and decides when a fault applies."""
 
 from __future__ import annotations
 
@@ -21,21 +18,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultCall:
-    """A request that a fault fell on, and the fault's argument."""
+    """A request with a fault, and the fault's argument."""
 
     request: SimulatorRequest
     api: SimulatorApi
     argument: str
     random: Random
-    rules_before: Callable[[int], tuple[StoredRule, ...]]
-    """The rules as they were so many changes ago."""
+    rules_before: Callable[[int], tuple[StoredRule, ...]]  # the rules so many changes ago
 
     def run_request(self) -> SimulatorResponse:
-        """Do the request."""
+        """Return the real response."""
         return self.api.handle(self.request)
 
     def number(self, default: float) -> float:
-        """Return the argument, which the spec has checked to be a number where one is taken."""
+        """Return the argument as a number, which the spec has checked."""
         return float(self.argument) if self.argument else default
 
 
@@ -56,16 +52,15 @@ _RESOURCES: Final = {
     ("api", "v2", "routing", "rules"): "rules",
     ("api", "v2", "routing", "queues"): "queues",
 }
-"""What is always at the same path."""
 
 
 class FaultSpecError(ValueError):
-    """A SPEC that cannot be read. `str(error)` says which part, why, and what is possible."""
+    """An invalid SPEC. `str(error)` names the part, the reason and the possible values."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultTiming:
-    """Which of the matching requests; numbered from 1, seconds since the first request of all."""
+    """When a fault applies: requests are numbered from 1, seconds count from the first request of all."""
 
     chance: float = 1.0
     first: int = 1
@@ -74,7 +69,7 @@ class FaultTiming:
     until: float = math.inf
 
     def applies(self, index: int, seconds: float, random: Random) -> bool:
-        """Tell whether the fault fires now; chance is drawn only where the rest holds."""
+        """Return whether the fault applies now; a random number is drawn only if the rest holds."""
         if not (self.first <= index <= self.last and self.since <= seconds < self.until):
             return False
         return self.chance >= 1 or random.random() < self.chance
@@ -92,12 +87,12 @@ class Fault:
     timing: FaultTiming
 
     def matches(self, request: SimulatorRequest) -> bool:
-        """Tell whether the request is of the kind that the rule is about."""
+        """Return whether the request has the method and resource of the rule."""
         return self.method in ("", "*", request.method) and self.resource in ("", resource_of(request))
 
 
 def resource_of(request: SimulatorRequest) -> str:
-    """Return what a request is about, in the words of a SPEC; nothing for a path that does not exist."""
+    """Return a request's resource in the words of a SPEC, or "" for an unknown path."""
     match request.segments:
         case ("api", "v2", "routing", "rules", _):
             return "rule"
@@ -113,23 +108,17 @@ def resource_of(request: SimulatorRequest) -> str:
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
-    """Return the rules of a SPEC; an empty one has none.
-
-    Raises FaultSpecError; names are looked up by `FaultInjector`.
-    """
-    return tuple(_fault(text) for text in spec.split(",")) if spec.strip() else ()
+    """Return the rules of a SPEC, with names not checked. Raises FaultSpecError."""
+    return tuple(_fault(text.strip()) for text in spec.split(",")) if spec.strip() else ()
 
 
 def _fault(text: str) -> Fault:
-    found = _RULE.fullmatch(text)
-    if found is None:
-        raise FaultSpecError(
-            f'fault "{text.strip()}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
-        )
-    method, what, name, argument, when = (part or "" for part in found.groups())
-    return Fault(
-        text=text.strip(), method=method, resource=what, name=name, argument=argument, timing=_when(text.strip(), when)
-    )
+    match = _RULE.fullmatch(text)
+    if match is None:
+        raise FaultSpecError(f'fault "{text}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3')
+    method, resource, name, argument, when = (part or "" for part in match.groups())
+    timing = _when(text, when)
+    return Fault(text=text, method=method, resource=resource, name=name, argument=argument, timing=timing)
 
 
 def _when(text: str, when: str) -> FaultTiming:
