@@ -50,7 +50,7 @@ def _temporary(path: Path) -> Path:
     # A device, a pipe or a socket would be lost; also a link such as `/dev/stdout`, to a file or not.
     if (path.exists() and not path.is_file()) or path.absolute().parent.resolve() == _DEVICES:
         raise CxrouteError(f"cannot write {path}: it is not a regular file, and would be replaced; name another file")
-    # A name that nobody else has: not another run that writes the same file, nor a link that was put in the way.
+    # An unused name: no other run writes it, and no planted link has it.
     return path.with_name(f".{path.name[:50]}.{token_hex(8)}.tmp")
 
 

@@ -98,7 +98,7 @@ def _run(module: CommandModule, options: argparse.Namespace) -> int:
 
     # Ten thousand rules are a million objects and no cycles: looking for some every 700 costs a third of the time.
     gc.set_threshold(_RARELY, 20, 50)
-    # httpx imports its own command line, and rich with it, wherever click is installed: 40 ms that nobody asked for.
+    # httpx imports its own command line, and rich with it, wherever click is installed: 40 ms without a use.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     REDACTOR.add_from_environment()
     output = Output.of(options)

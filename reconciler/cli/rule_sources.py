@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class RuleSource:
+class DiffSide:
     """One side of a diff: `kind` is live, manifests or file; a file has no session."""
 
     name: str
@@ -45,17 +45,17 @@ class RuleSource:
         return self.kind == "live" and self.session is not None and self.session.simulated
 
 
-def parse_source(name: str, options: argparse.Namespace, output: Output) -> RuleSource:
+def parse_source(name: str, options: argparse.Namespace, output: Output) -> DiffSide:
     """Read one side's name. Raises UsageError and ManifestError."""
     kind, colon, environment = name.partition(":")
     if not colon or kind not in ("live", "manifests"):
-        return RuleSource(name, "file", None)
+        return DiffSide(name, "file", None)
     if not environment:
         raise UsageError(f"{kind}: is of which environment? Say {kind}:prod, for example")
-    return RuleSource(name, kind, open_session(options, output, environment))
+    return DiffSide(name, kind, open_session(options, output, environment))
 
 
-def evaluation(first: RuleSource, second: RuleSource) -> Evaluation:
+def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
     """Return the order in which priorities are tried. Raises UsageError where the sides differ in it."""
     orders = {source.session.environment.api.evaluation for source in (first, second) if source.session}
     if len(orders) > 1:
@@ -64,7 +64,7 @@ def evaluation(first: RuleSource, second: RuleSource) -> Evaluation:
     return orders.pop() if orders else "lowest-first"
 
 
-def labels(first: RuleSource, second: RuleSource) -> dict[str, str]:
+def labels(first: DiffSide, second: DiffSide) -> dict[str, str]:
     """Return the short labels of the attributes that the API knows by longer names; for two files, the defaults."""
     attributes = [source.session.environment.attributes for source in (first, second) if source.session]
     return {
@@ -74,14 +74,14 @@ def labels(first: RuleSource, second: RuleSource) -> dict[str, str]:
     }
 
 
-def types(first: RuleSource, second: RuleSource) -> Types:
+def types(first: DiffSide, second: DiffSide) -> Types:
     """Return the types of attributes on which the Environments of both sources agree; a file has none."""
     environments = [source.session.environment for source in (first, second) if source.session]
     shared, *further = [endpoint_types(environment) for environment in environments] or [{}]
     return {name: type_ for name, type_ in shared.items() if all(known.get(name) == type_ for known in further)}
 
 
-def read_sources(first: RuleSource, second: RuleSource) -> tuple[RuleList, RuleList]:
+def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:
     """Return the rules of both sources. Across environments queues are compared by name or alias, else by id."""
     sources = (first, second)
     tenants: dict[str, LiveState] = {}
@@ -101,7 +101,7 @@ def read_sources(first: RuleSource, second: RuleSource) -> tuple[RuleList, RuleL
     return lists[0], lists[1]
 
 
-def _read_environment(source: RuleSource, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
+def _read_environment(source: DiffSide, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
     manifests, environment, tenant = session.manifests, session.environment, tenants.get(source.environment)
     if tenant is not None and source.kind == "manifests":
         catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
@@ -113,7 +113,7 @@ def _read_environment(source: RuleSource, session: Session, tenants: Mapping[str
     return RuleList(live_entries(tenant.rules, desired), {queue.id: queue.name for queue in tenant.queues})
 
 
-def _read_by_alias(source: RuleSource) -> RuleList:
+def _read_by_alias(source: DiffSide) -> RuleList:
     if source.session is None:
         raise AssertionError(source.name)
     catalogue = OfflineQueueResolver(source.environment, {})

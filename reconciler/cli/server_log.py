@@ -1,4 +1,4 @@
-"""The log of a server on stderr: whole lines, whoever else writes there, and nobody waits for who should read them."""
+"""The log of a server on stderr: whole lines beside those of other processes, and no wait for a slow reader."""
 
 from __future__ import annotations
 

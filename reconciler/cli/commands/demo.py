@@ -75,7 +75,7 @@ def bank_manifests() -> Path:
 
 @contextlib.contextmanager
 def workplace() -> Iterator[None]:
-    """Work in a temporary folder, so that nobody's .cxroute is touched."""
+    """Work in a temporary folder, so that no existing .cxroute is touched."""
     before = Path.cwd()
     with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder:
         os.chdir(folder)

@@ -44,7 +44,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Write the files. Of those that exist, only workflows that nobody edited are written anew."""
+    """Write the files. Existing files are kept, except for unedited workflows, which are updated."""
     check(options)
     directory = Path(options.directory or options.manifests)
     texts = dict(starter())

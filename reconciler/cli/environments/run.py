@@ -59,7 +59,7 @@ class Work(Protocol):
 
 
 Prepare = Callable[["Session"], "Session"]
-"""Completes a session before the tenant is read; it may take long, and waits for nobody."""
+"""Completes a session before the tenant is read; CPU-bound, and may take long."""
 
 
 def run_environments(
