@@ -162,7 +162,9 @@ class _RuleComparer:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
         rule = desired.rule
         if rules := self.by_owner.ambiguous.get(desired.address):
-            if desired.unadopted_id or any(one.rule != rule or not _has_current_marker(one, desired) for one in rules):
+            if desired.unadopted_id or any(
+                each.rule != rule or not _has_current_marker(each, desired) for each in rules
+            ):
                 raise self._build_conflict("CXR312", _ambiguous_message(rules), desired)
             return None
         if desired.unadopted_id:

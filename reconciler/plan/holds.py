@@ -21,18 +21,18 @@ def split_held_changes(
 ) -> tuple[list[Change], list[HeldChange]]:
     """Return the changes to make, and those that are left alone; `now` decides which holds are in force."""
     copied = frozenset(live.marker.address for live in by_owner.edited_copies if live.marker and not live.marker.copy)
-    active, held = [], []
+    active, holds = [], []
     for change in changes:
         reason = _blocked_by_copy(change, copied) or _hold_reason(change, desired, options, now)
         if reason:
-            held.append(HeldChange(change, reason))
+            holds.append(HeldChange(change, reason))
         else:
             active.append(change)
     while waiting := _blocked_by_name(active, by_owner):
-        held += waiting
+        holds += waiting
         waiting_ids = {id(hold.change) for hold in waiting}
         active = [change for change in active if id(change) not in waiting_ids]
-    return active, held
+    return active, holds
 
 
 def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> list[HeldChange]:

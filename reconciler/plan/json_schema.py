@@ -14,41 +14,42 @@ _FLAG: Final[Schema] = {"type": "boolean"}
 
 
 def plan_schema() -> Schema:
-    """Return the schema, draft 2020-12. Fields may be added within format version 1; none is taken away."""
+    """Return the schema, draft 2020-12. Fields may be added within format version 1; none is removed."""
+    text, sample = _or_null(_TEXT), _or_null(_object({"file": _TEXT, "digest": _hex(64)}))
+    options = {"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": text, "traffic": sample}
+    guard = {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": text}
+    queues = _list(_object({"queueId": _TEXT, "queueName": text, "share": _NUMBER}))
+    counts = dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS), _COUNT)
+    accepted = "findings that the manifests accept (`accept:`), each with the reason"
+    fields = {
+        "formatVersion": {"const": "1.0"},
+        "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
+        "environment": _TEXT,
+        "owner": _TEXT,
+        "generatedAt": {"type": "string", "format": "date-time"},
+        "manifestDigest": _hex(64),
+        "liveDigest": _hex(64),
+        "planId": _hex(12),
+        "options": _object(options),
+        "summary": _object(counts, optional=_DRIFT_COUNTS),
+        "changes": _list({"$ref": "#/$defs/change"}),
+        "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
+        "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
+        "findings": _list(_finding()),
+        "acknowledged": {**_list(_finding()), "description": accepted},
+        "guards": _list(_object(guard)),
+        "report": {"const": "drift", "description": "of `cxroute drift` alone: it says what differs now"},
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "cxroute plan",
-        **_object(
-            {
-                "formatVersion": {"const": "1.0"},
-                "tool": _object({"name": {"const": "cxroute"}, "version": _TEXT}),
-                "environment": _TEXT,
-                "owner": _TEXT,
-                "generatedAt": {"type": "string", "format": "date-time"},
-                "manifestDigest": _hex(64),
-                "liveDigest": _hex(64),
-                "planId": _hex(12),
-                "options": _options(),
-                "summary": _object(dict.fromkeys((*_COUNTS, *_DRIFT_COUNTS), _COUNT), optional=_DRIFT_COUNTS),
-                "changes": _list({"$ref": "#/$defs/change"}),
-                "held": _list({"allOf": [{"$ref": "#/$defs/change"}, _object({"reason": _TEXT})]}),
-                "behaviour": _or_null({"$ref": "#/$defs/behaviour"}),
-                "findings": _list(_finding()),
-                "acknowledged": {
-                    **_list(_finding()),
-                    "description": "findings that the manifests accept (`accept:`), each with the reason",
-                },
-                "guards": _list(_guard()),
-                "report": {"const": "drift", "description": "of `cxroute drift` alone: it says what differs now"},
-            },
-            optional=("report",),
-        ),
+        **_object(fields, optional=("report",)),
         "$defs": {
             "change": _change(),
             "rule": _rule(),
-            "source": _source(),
+            "source": _object({"file": _TEXT, "line": _COUNT, "column": _COUNT}),
             "behaviour": behaviour_schema(),
-            "destination": _destination(),
+            "destination": {"anyOf": [_object({"queues": queues}), _object({"default": {"const": True}})]},
         },
     }
 
@@ -73,38 +74,25 @@ def _or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
-def _options() -> Schema:
-    nullable = _or_null(_TEXT)
-    sample = _or_null(_object({"file": _TEXT, "digest": _hex(64)}))
-    return _object({"only": _list(_TEXT), "adopt": _FLAG, "keepDrift": _FLAG, "undo": nullable, "traffic": sample})
-
-
 def _change() -> Schema:
-    return _object(
-        {
-            "action": {"enum": ["create", "update", "adopt", "delete", "none"]},
-            "address": _or_null({"type": "string", "pattern": _ADDRESS}),
-            "id": _or_null(_TEXT),
-            "name": _TEXT,
-            "cause": {"enum": ["manifest", "drift", "both", "duplicate", "missing", "unmanaged"]},
-            "steps": _list(
-                _object(
-                    {
-                        "wave": {"type": "integer", "minimum": 1},
-                        "call": {"enum": ["create", "update", "delete"]},
-                        "copy": {"type": "boolean", "description": "the call is about a temporary copy of the rule"},
-                    }
-                )
-            ),
-            "before": _or_null({"$ref": "#/$defs/rule"}),
-            "after": _or_null({"$ref": "#/$defs/rule"}),
-            "fields": _list(_object({"path": _TEXT, "before": {}, "after": {}})),
-            "source": _or_null({"$ref": "#/$defs/source"}),
-            "since": _or_null({**_TEXT, "description": "of drift: the run that last wrote the missing rule"}),
-            "accept": _object({"name": _TEXT, "digest": _hex(8)}),
-        },
-        optional=("since", "accept"),
-    )
+    about_copy = {"type": "boolean", "description": "the call is about a temporary copy of the rule"}
+    calls = {"enum": ["create", "update", "delete"]}
+    step = {"wave": {"type": "integer", "minimum": 1}, "call": calls, "copy": about_copy}
+    fields = {
+        "action": {"enum": ["create", "update", "adopt", "delete", "none"]},
+        "address": _or_null({"type": "string", "pattern": _ADDRESS}),
+        "id": _or_null(_TEXT),
+        "name": _TEXT,
+        "cause": {"enum": ["manifest", "drift", "both", "duplicate", "missing", "unmanaged"]},
+        "steps": _list(_object(step)),
+        "before": _or_null({"$ref": "#/$defs/rule"}),
+        "after": _or_null({"$ref": "#/$defs/rule"}),
+        "fields": _list(_object({"path": _TEXT, "before": {}, "after": {}})),
+        "source": _or_null({"$ref": "#/$defs/source"}),
+        "since": _or_null({**_TEXT, "description": "of drift: the run that last wrote the missing rule"}),
+        "accept": _object({"name": _TEXT, "digest": _hex(8)}),
+    }
+    return _object(fields, optional=("since", "accept"))
 
 
 def _rule() -> Schema:
@@ -170,15 +158,6 @@ def _balance() -> Schema:
     return _object(fields, optional=("default", "beforeLeast", "afterLeast", "changeLeast"))
 
 
-def _destination() -> Schema:
-    queue = _object({"queueId": _TEXT, "queueName": _or_null(_TEXT), "share": _NUMBER})
-    return {"anyOf": [_object({"queues": _list(queue)}), _object({"default": {"const": True}})]}
-
-
-def _source() -> Schema:
-    return _object({"file": _TEXT, "line": _COUNT, "column": _COUNT})
-
-
 def _finding() -> Schema:
     return _object(
         {
@@ -195,10 +174,4 @@ def _finding() -> Schema:
             "acknowledged": _object({"reason": _TEXT}),
         },
         optional=("addresses", "sources", "acknowledged"),
-    )
-
-
-def _guard() -> Schema:
-    return _object(
-        {"name": _TEXT, "value": _NUMBER, "limit": _NUMBER, "ok": _FLAG, "message": _TEXT, "allowed": _or_null(_TEXT)}
     )

@@ -1,10 +1,8 @@
-"""Names and descriptions that a tenant keeps otherwise than they were written: in lower case, escaped, cut.
+"""Names and descriptions that a tenant stores otherwise than they were written: in lower case, escaped, cut.
 
-Such a text routes nobody, and the next write would end the same way, so it is a finding and not a change. Two things
-have to be told from each other: what the tenant made of a text, and what a person did. First, the marker's digest must
-prove that the live rule is what was last written, but for its texts. Second, a tenant treats all texts alike: each
-differing text is the same form of what was written, and no managed rule has kept a text that has this form otherwise.
-A person's edit fails one or the other; what fails is drift, as any edit is. Nothing else of a rule is ever taken so.
+Such a text does not affect routing, and the next write would end the same way, so it is a finding and not a change. It
+is distinguished from a person's edit: the marker's digest must prove that the rule is otherwise as last written, and
+each differing text must be the same form of the written one, which no other managed rule contradicts.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ from reconciler.model.live import LiveRule, copy_name, marker_digest
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from reconciler.desired.desired import DesiredRule, DesiredState
     from reconciler.model.rule import Rule
@@ -79,107 +77,96 @@ def is_form_of(stored: str, original: str) -> bool:
 def restore_texts(
     rules: tuple[LiveRule, ...], desired: DesiredState
 ) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
-    """Return the rules, texts that the tenant keeps otherwise as they were written, and a finding for each of these."""
-    # A temporary copy is known by its name, in whatever form the tenant keeps it: that one is told of no rule.
-    restored: dict[str, LiveRule] = {one.id: one for one in _restored_copies(rules, desired)}
+    """Return the rules with altered texts as they were written, and a finding for each; none for temporary copies."""
+    restored: dict[str, LiveRule] = {live.id: live for live in _restored_copies(rules, desired)}
     pairs = list(_pair_rules(rules, desired))
-    differing = [(pair, written) for pair in pairs if (written := _last_applied_rule(pair)) is not None]
+    differing = [(pair, rule) for pair in pairs if (rule := _last_applied_rule(pair)) is not None]
     if not differing and not restored:
         return rules, ()
     forms = {field: list(_find_forms(field, pairs, differing)) for field in TEXT_FIELDS}
     findings: list[Finding] = []
-    for (live, wanted), written in differing:
-        fields = [field for field in TEXT_FIELDS if getattr(live.rule, field) != getattr(written, field)]
-        made = [_matching_form(forms[field], getattr(live.rule, field), getattr(written, field)) for field in fields]
-        if all(made):
-            restored[live.id] = replace(live, rule=written)
-            findings += [_finding(field, form, live, wanted) for field, form in zip(fields, made, strict=True) if form]
+    for (live, target), rule in differing:
+        texts = [(field, getattr(live.rule, field), getattr(rule, field)) for field in TEXT_FIELDS]
+        matches = [
+            (field, next((form for form in forms[field] if form.transform(original) == stored), None))
+            for field, stored, original in texts
+            if stored != original
+        ]
+        if all(form for _, form in matches):
+            restored[live.id] = replace(live, rule=rule)
+            findings += [_finding(field, form, live, target) for field, form in matches if form]
     return tuple(restored.get(live.id, live) for live in rules), tuple(findings)
 
 
 def classify_live_rules(rules: Iterable[LiveRule], desired: DesiredState) -> LiveRulesByOwner:
-    """Sort live rules by who manages them; those of ours whose texts the tenant keeps otherwise are as written."""
+    """Return the live rules by who manages them, texts that the tenant altered as they were written."""
     return classify_by_owner(restore_texts(tuple(rules), desired)[0], desired.owner)
 
 
 def attach_read_rules(changes: Sequence[Change], rules: Iterable[LiveRule]) -> list[Change]:
-    """Return changes, each of the live rule as it was read: before a write it is held against a fresh read."""
+    """Return the changes with the live rules as they were read, for the comparison before a write."""
     read = {live.id: live for live in rules}
-    return [_attach_read_rule(change, read) for change in changes]
-
-
-def _attach_read_rule(change: Change, read: Mapping[str, LiveRule]) -> Change:
-    if isinstance(change, Create):
-        return change
-    live = read[change.live.id]
-    if isinstance(change, Delete) and change.original is not None:
-        return replace(change, live=live, original=read[change.original.id])
-    return replace(change, live=live)
+    attached: list[Change] = []
+    for change in changes:
+        if isinstance(change, Delete) and change.original is not None:
+            original = read[change.original.id]
+            attached.append(replace(change, live=read[change.live.id], original=original))
+        else:
+            attached.append(change if isinstance(change, Create) else replace(change, live=read[change.live.id]))
+    return attached
 
 
 def _restored_copies(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[LiveRule]:
-    """Yield each temporary copy of ours whose name the tenant keeps otherwise, under the name that it was given."""
+    """Yield each temporary copy whose name the tenant altered, under its original name."""
     for live in rules:
-        marker, kept = live.marker, live.rule.name
+        marker, stored = live.marker, live.rule.name
         if marker is not None and marker.copy and marker.owner == desired.owner:
             name = copy_name(marker.owner, marker.address)
-            if kept and kept != name and is_form_of(kept, name):
+            if stored and stored != name and is_form_of(stored, name):
                 yield replace(live, rule=replace(live.rule, name=name))
 
 
 def _pair_rules(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[_Pair]:
     for live in rules:
         if live.marker is not None and live.marker.owner == desired.owner and not live.marker.copy:
-            wanted = desired.rules.get(live.marker.address)
-            if wanted is not None:
-                yield _Pair(live, wanted)
+            rule = desired.rules.get(live.marker.address)
+            if rule is not None:
+                yield _Pair(live, rule)
 
 
 def _last_applied_rule(pair: _Pair) -> Rule | None:
-    """Return what was last written of a live rule that differs from it in texts alone; None for all others."""
-    # The texts are the manifest's. The digest proves them, whatever else the manifest wants by now.
+    """Return the last written form of a live rule that differs from it in texts alone; None for all others."""
+    # The texts are those of the manifest; the digest proves them.
     live, rule = pair.live, pair.desired.rule
     if (live.rule.name, live.rule.description) == (rule.name, rule.description):
         return None
-    written = replace(live.rule, name=rule.name, description=rule.description)
-    return written if live.marker is not None and marker_digest(written) == live.marker.digest else None
+    original = replace(live.rule, name=rule.name, description=rule.description)
+    return original if live.marker is not None and marker_digest(original) == live.marker.digest else None
 
 
 def _find_forms(field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_Pair, Rule]]) -> Iterator[TextForm]:
-    texts = [(getattr(pair.live.rule, field), getattr(written, field)) for pair, written in differing]
-    changed = [(kept, written) for kept, written in texts if kept != written]
-    unchanged = {
-        kept for pair in pairs if (kept := getattr(pair.live.rule, field)) == getattr(pair.desired.rule, field)
-    }
-    for form in (*TEXT_FORMS, *_find_cut(changed, unchanged)):
-        explains = any(form.transform(written) == kept for kept, written in changed)
-        if explains and all(form.transform(kept) == kept for kept in unchanged):
+    """Yield the forms that the tenant gives this field, and that no unchanged text contradicts."""
+    texts = [(getattr(pair.live.rule, field), getattr(rule, field)) for pair, rule in differing]
+    changed = [(stored, original) for stored, original in texts if stored != original]
+    both = ((getattr(pair.live.rule, field), getattr(pair.desired.rule, field)) for pair in pairs)
+    unchanged = {stored for stored, original in both if stored == original}
+    forms = [*TEXT_FORMS]
+    cuts = Counter(len(stored) for stored, original in changed if original.startswith(stored))
+    longest = max(cuts, default=0)
+    if cuts[longest] >= MIN_CUT_TEXTS and all(len(stored) <= longest for stored in unchanged):
+        forms.append(TextForm(f"cut at {longest} characters", lambda text: text[:longest]))
+    for form in forms:
+        explains = any(form.transform(original) == stored for stored, original in changed)
+        if explains and all(form.transform(stored) == stored for stored in unchanged):
             yield form
 
 
-def _find_cut(changed: Iterable[tuple[str, str]], unchanged: Iterable[str]) -> Iterator[TextForm]:
-    """Return the one length at which several texts were cut, where no longer one was kept."""
-    cut = Counter(len(kept) for kept, written in changed if written.startswith(kept))
-    longest = max(cut, default=0)
-    if cut[longest] >= MIN_CUT_TEXTS and all(len(kept) <= longest for kept in unchanged):
-        yield TextForm(f"cut at {longest} characters", lambda text: text[:longest])
-
-
-def _matching_form(forms: Iterable[TextForm], stored: str, original: str) -> TextForm | None:
-    return next((form for form in forms if form.transform(original) == stored), None)
-
-
 def _finding(field: str, form: TextForm, live: LiveRule, desired: DesiredRule) -> Finding:
-    """A text that the tenant would change once more is no advice: `&` becomes `&amp;`, and that `&amp;amp;`."""
-    kept = getattr(live.rule, field)
+    stored = getattr(live.rule, field)
     message = f"the tenant keeps the {field} {form.description}, and not as it was written"
-    way = "write it so in the manifest" if form.transform(kept) == kept else "leave out of it what the tenant changes"
+    # A text that the tenant would alter again is not advice: `&` becomes `&amp;`, and that `&amp;amp;`.
+    is_stable = form.transform(stored) == stored
+    way = "write it so in the manifest" if is_stable else "leave out of it what the tenant changes"
     hint = f"{way}, or accept this finding: it is not written again"
-    return Finding(
-        code=TEXT_ALTERED,
-        severity="warning",
-        message=message,
-        source=desired.source,
-        address=desired.address,
-        hint=hint,
-    )
+    finding = Finding(code=TEXT_ALTERED, severity="warning", message=message, source=desired.source, hint=hint)
+    return replace(finding, address=desired.address)

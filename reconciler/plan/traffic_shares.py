@@ -1,8 +1,7 @@
-"""Behaviour x a traffic sample -> how much of the sample moves, and what each queue gets before and after.
+"""Behaviour x a traffic sample -> how much of the sample moves, and the share of each queue before and after.
 
-A row of a sample tells some attributes of a conversation; what it does not tell is unknown, so a share has a least and
-a most (semantics "Traffic shares"). A conversation that goes to another split moves by as much as the two
-splits differ: half the sum of the differences.
+A row of a sample has some attributes of a conversation; the others are unknown, so a share has a least and a most
+(semantics "Traffic shares"). A conversation moves by half the sum of the differences between the two splits.
 """
 
 from __future__ import annotations
@@ -83,15 +82,15 @@ def measure_traffic(
     behaviour: BehaviourChange, before: Sequence[RoutingEntry], after: Sequence[RoutingEntry], sample: TrafficSample
 ) -> TrafficImpact:
     """Return how much of the sample moves between two lists of rules, each in order."""
-    counting = _TrafficCounter(behaviour)
+    counter = _TrafficCounter(behaviour)
     for row in sample.rows:
-        counting.count_row(row)
+        counter.count_row(row)
     return TrafficImpact(
         sample=sample,
-        regions=tuple(one.as_share(sample.total) for one in counting.region_sums),
-        rows=tuple(one.as_share(sample.total) for one in counting.row_sums),
-        total=counting.total.as_share(sample.total),
-        balance=compute_balance(before, after, sample, None if behaviour.undecided else counting.changes),
+        regions=tuple(region_sum.as_share(sample.total) for region_sum in counter.region_sums),
+        rows=tuple(row_sum.as_share(sample.total) for row_sum in counter.row_sums),
+        total=counter.total.as_share(sample.total),
+        balance=_compute_balance(before, after, sample, None if behaviour.undecided else counter.changes),
     )
 
 
@@ -109,29 +108,28 @@ class _TrafficCounter:
         self._region_index, self._row_index = _ConversationIndex(self.regions), _ConversationIndex(self.rows)
 
     def count_row(self, row: SampleRow) -> None:
-        maybe: list[int] = []
-        surely = 0.0
-        for place, sure in self._region_index.find_matches(row):
+        places: list[int] = []
+        certain = 0.0
+        for place, is_certain in self._region_index.find_matches(row):
             moved = row.count * self.distances[place]
-            self.region_sums[place].add(moved if sure else 0.0, moved)
-            surely += moved if sure else 0.0
-            maybe.append(place)
-        self.total.add(surely, max((row.count * self.distances[place] for place in maybe), default=0.0))
-        self._count_changes(row.count, maybe, stays=() if surely else ({},))
-        for place, sure in self._row_index.find_matches(row) if maybe else ():
-            one = self.rows[place]
+            self.region_sums[place].add(moved if is_certain else 0.0, moved)
+            certain += moved if is_certain else 0.0
+            places.append(place)
+        self.total.add(certain, max((row.count * self.distances[place] for place in places), default=0.0))
+        gains = [self._gains[place] for place in places] + ([] if certain else [{}])  # {}: the row may gain nothing
+        for queue in dict.fromkeys(queue for gain in gains for queue in gain):
+            parts = [gain.get(queue, 0.0) for gain in gains]
+            self.changes.setdefault(queue, _Sum()).add(row.count * min(parts), row.count * max(parts))
+        for place, is_certain in self._row_index.find_matches(row) if places else ():
+            moving = self.rows[place]
             # A conversation of this row is in one of its regions, which all lead from its origins to its destination.
-            moved_by = [
-                row.count * self.distances[number] for number in maybe if _belongs_to(self.regions[number], one)
+            regions = [
+                number
+                for number in places
+                if self.regions[number].after == moving.after and self.regions[number].before in moving.origins
             ]
-            self.row_sums[place].add(min(moved_by, default=0.0) if sure else 0.0, max(moved_by, default=0.0))
-
-    def _count_changes(self, count: float, maybe: Sequence[int], stays: Sequence[dict[str | None, float]]) -> None:
-        """Count what each queue gains and loses. `stays`: that the conversations may gain nothing for anybody."""
-        gains = [*(self._gains[place] for place in maybe), *stays]
-        for queue in dict.fromkeys(queue for one in gains for queue in one):
-            parts = [one.get(queue, 0.0) for one in gains]
-            self.changes.setdefault(queue, _Sum()).add(count * min(parts), count * max(parts))
+            moved_by = [row.count * self.distances[number] for number in regions]
+            self.row_sums[place].add(min(moved_by, default=0.0) if is_certain else 0.0, max(moved_by, default=0.0))
 
 
 def _queue_gains(region: Region) -> dict[str | None, float]:
@@ -139,33 +137,29 @@ def _queue_gains(region: Region) -> dict[str | None, float]:
     return {queue: float(after.get(queue, 0) - before.get(queue, 0)) for queue in {**before, **after}}
 
 
-def _belongs_to(region: Region, row: Moving) -> bool:
-    return region.after == row.after and region.before in row.origins
-
-
-def compute_balance(
+def _compute_balance(
     before: Sequence[RoutingEntry],
     after: Sequence[RoutingEntry],
     sample: TrafficSample,
     changes: Mapping[str | None, _Sum] | None,
 ) -> tuple[QueueShare, ...]:
-    """Return what each queue gets of the sample by two lists of rules, those that gain or lose most first."""
-    # `changes` are None where it is not known who moves: then a queue may lose all that it had, and gain all it gets.
+    """Return each queue's share of the sample by two lists of rules, the largest changes first."""
+    # Without `changes` it is unknown which conversations move: a queue may lose all of them, and gain all others.
     sums: dict[str | None, tuple[_Sum, _Sum]] = {}
-    for side, filed in enumerate((RuleIndex(before), RuleIndex(after))):
+    for side, index in enumerate((RuleIndex(before), RuleIndex(after))):
         for row in sample.rows:
-            winners = filed.possible_winners(row.attributes)
+            winners = index.possible_winners(row.attributes)
             splits = {_split_parts(None if entry is None else destination_of(entry.rule.targets)) for entry in winners}
             for queue in {queue: None for split in splits for queue, _ in split}:
                 parts = [float(dict(split).get(queue, 0)) for split in splits]
-                found = sums.setdefault(queue, (_Sum(), _Sum()))[side]
-                found.add(row.count * min(parts), row.count * max(parts))
-    balanced = []
+                total = sums.setdefault(queue, (_Sum(), _Sum()))[side]
+                total.add(row.count * min(parts), row.count * max(parts))
+    shares = []
     for queue, (first, second) in sums.items():
         most = _Sum(second.least - first.most, second.most - first.least)
         change = most if changes is None else changes.get(queue, _Sum())
-        balanced.append(QueueShare(queue, *(one.as_share(sample.total) for one in (first, second, change))))
-    return tuple(sorted(balanced, key=lambda one: (-max(-one.change.least, one.change.most), one.queue or "")))
+        shares.append(QueueShare(queue, *(part.as_share(sample.total) for part in (first, second, change))))
+    return tuple(sorted(shares, key=lambda share: (-max(-share.change.least, share.change.most), share.queue or "")))
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
@@ -181,28 +175,30 @@ def split_distance(before: Destination, after: Destination) -> Fraction:
 
 
 class _ConversationIndex:
-    """Which of several sets of conversations a row may be in: by the values that most of them list of an attribute."""
+    """Finds the sets of conversations that a row may be in, by the listed values of an attribute."""
 
     def __init__(self, parts: Sequence[Region | Moving]) -> None:
         self.parts = parts
         self.by_value: dict[str, dict[object, list[int]]] = {}
         self.unindexed: list[int] = []
         for place, part in enumerate(parts):
-            listed = next((clause.condition for clause in part.where if _lists_values(clause)), None)
-            if not isinstance(listed, Condition):
+            conditions = (clause.condition for clause in part.where if not clause.negate)
+            listing = (each for each in conditions if isinstance(each, Condition) and each.operator in ("equals", "in"))
+            condition = next(listing, None)
+            if condition is None:
                 self.unindexed.append(place)
                 continue
-            values = listed.value if isinstance(listed.value, tuple) else (listed.value,)
+            values = condition.value if isinstance(condition.value, tuple) else (condition.value,)
             for value in values:
-                self.by_value.setdefault(listed.attribute, {}).setdefault(value, []).append(place)
+                self.by_value.setdefault(condition.attribute, {}).setdefault(value, []).append(place)
 
     def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
-        """Yield the places of those that the row may be in, and whether all of its conversations are."""
-        known = canonical_attributes(row.attributes)
+        """Yield the places of the sets that the row may be in, and whether it is certainly in them."""
+        values = canonical_attributes(row.attributes)
         for place in self._candidates(row):
-            inside = _contains_row(self.parts[place], row, known)
-            if inside is not False:
-                yield place, inside is True
+            is_inside = _contains_row(self.parts[place], row, values)
+            if is_inside is not False:
+                yield place, is_inside is True
 
     def _candidates(self, row: SampleRow) -> Iterable[int]:
         yield from self.unindexed
@@ -213,24 +209,18 @@ class _ConversationIndex:
                 yield from sorted({place for several in places.values() for place in several})
 
 
-def _lists_values(clause: Clause) -> bool:
-    return (
-        not clause.negate and isinstance(clause.condition, Condition) and clause.condition.operator in ("equals", "in")
-    )
-
-
 def _contains_row(
     part: Region | Moving, row: SampleRow, canonical_values: Mapping[str, str | int | float]
 ) -> bool | None:
-    where = [_clause_holds(clause, row.attributes, canonical_values) for clause in part.where]
+    """Return whether a row's conversations are in a set; None where some may be."""
+    attributes = row.attributes
+    where = [_clause_holds(clause, attributes, canonical_values) for clause in part.where]
     if False in where:
         return False
-    excepts = [
-        [_clause_holds(clause, row.attributes, canonical_values) for clause in clauses] for clauses in part.excepts
-    ]
-    if any(all(told is True for told in clauses) for clauses in excepts):
+    excepts = [[_clause_holds(clause, attributes, canonical_values) for clause in clauses] for clauses in part.excepts]
+    if any(all(result is True for result in results) for results in excepts):
         return False
-    return True if None not in where and all(False in clauses for clauses in excepts) else None
+    return True if None not in where and all(False in results for results in excepts) else None
 
 
 def _clause_holds(

@@ -1,7 +1,7 @@
-"""Two live rules -> the fields in which they differ and which cxroute does not know: no digest of a marker has them.
+"""The fields in which two live rules differ and which cxroute does not know; no digest of a marker covers them.
 
-A server gives each rule some fields of its own: the id, the dates of its creation and last change, the version, links
-to itself and an ETag. Those say nothing of what the rule does, and are left aside. All other fields count.
+A server gives each rule fields of its own, such as an id, dates and links. They do not describe the rule, and do not
+count. All other fields count.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _MAX_NAMES: Final = 5
 
 def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
     """Return the names of the unknown fields that differ, sorted; `targets[].hint` for a field of a target."""
-    mine, theirs = _unknown_fields(first.raw), _unknown_fields(second.raw)
-    names = {name for name in mine.keys() | theirs.keys() if mine.get(name) != theirs.get(name)}
+    before, after = _unknown_fields(first.raw), _unknown_fields(second.raw)
+    names = {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
     for name in _PART_FIELDS:
         names.update(f"{name}[].{field}" for field in _differing_part_fields(name, first.raw, second.raw))
     return tuple(sorted(names))
@@ -62,26 +62,24 @@ def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:
 
 
 def _differing_part_fields(name: str, first: Mapping[str, Json], second: Mapping[str, Json]) -> set[str]:
-    """Return the unknown fields that differ within conditions, or targets."""
-    # An untouched duplicate of another version has other parts, too: of those, fields count that ours has nowhere.
-    mine, theirs = (Counter(_part_fields(name, raw.get(name))) for raw in (first, second))
-    shared = {part for part, _, _ in mine} & {part for part, _, _ in theirs}
-    anywhere = {(field, text) for _, field, text in mine}
-    odd = (mine - theirs) + (theirs - mine)
-    return {
-        field for part, field, text in odd if field is not None and (part in shared or (field, text) not in anywhere)
-    }
+    # An unedited duplicate of another version has other parts: of those, only fields that `first` has nowhere count.
+    before, after = (Counter(_part_fields(name, raw.get(name))) for raw in (first, second))
+    shared = {part for part, _, _ in before} & {part for part, _, _ in after}
+    anywhere = {(field, text) for _, field, text in before}
+    odd = (before - after) + (after - before)
+    fields = [(part, field, text) for part, field, text in odd if field is not None]
+    return {field for part, field, text in fields if part in shared or (field, text) not in anywhere}
 
 
 def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each part that cxroute understands, by what it knows of it: once, and once for each field beside that."""
-    kind, known = _PART_FIELDS[name]
+    """Yield each part that cxroute knows, by its known fields: once, and once for each unknown field."""
+    kind, known_fields = _PART_FIELDS[name]
     for part in parts if isinstance(parts, list) else ():
-        if not isinstance(part, dict) or part.get("type") != kind:
-            continue  # of a part that is not understood the digest holds all
-        text = CANONICAL_JSON.encode([_sorted_texts(part.get(field)) for field in known])
-        yield text, None, ""
-        yield from ((text, field, value) for field, value in _unknown_fields(part).items() if field not in known)
+        if isinstance(part, dict) and part.get("type") == kind:  # the digest covers an opaque part as a whole
+            text = CANONICAL_JSON.encode([_sorted_texts(part.get(field)) for field in known_fields])
+            yield text, None, ""
+            unknown = _unknown_fields(part).items()
+            yield from ((text, field, value) for field, value in unknown if field not in known_fields)
 
 
 def _sorted_texts(value: Json) -> Json:

@@ -130,8 +130,8 @@ def is_blocked(plan: Plan) -> bool:
 
 def count_drifted(plan: Plan) -> int:
     """Count the managed rules that were edited in CXone, held ones included, and the rules that are missing there."""
-    held = sum(hold.change.cause in ("drift", "both") for hold in plan.held)
-    return len(edited_changes(plan)) + len(missing_rules(plan)) + held
+    edited_holds = sum(hold.change.cause in ("drift", "both") for hold in plan.held)
+    return len(edited_changes(plan)) + len(missing_rules(plan)) + edited_holds
 
 
 def count_pending(plan: Plan) -> int:
