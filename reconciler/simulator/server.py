@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.delivery import BREAK_EXTENSION
 from reconciler.simulator.messages import DeliveryMode
-from reconciler.text.hosts import url_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +35,7 @@ def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object])
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:
-                announce(url_of(listener))
+                announce(_url(listener))
 
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -90,3 +89,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

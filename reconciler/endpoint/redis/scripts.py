@@ -40,7 +40,7 @@ if not known or string.sub(known, 1, #ARGV[1]) ~= ARGV[1] then
 end
 return {known, math.max(redis.call('PTTL', KEYS[2]), 0)}
 """)
-"""KEYS: generation, settling. ARGV: the server's run id, a new word, milliseconds to settle where all is new."""
+"""KEYS: generation, settling. ARGV: the server's run id, a new word, milliseconds of a new grace period."""
 
 HEARTBEAT: Final = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {'lost'} end
@@ -67,7 +67,7 @@ redis.call('PEXPIRE', KEYS[3], ARGV[4])
 return {'yours', state[2], state[3], state[4]}
 """
 )
-"""KEYS: generation, settling, conversation. ARGV: generation, holder, milliseconds of a turn, of memory."""
+"""KEYS: generation, settling, conversation. ARGV: generation, holder, lifetimes of lock and state."""
 
 RELEASE: Final = Script("""
 if redis.call('HGET', KEYS[1], 'h') ~= ARGV[1] then return 0 end
@@ -76,7 +76,7 @@ if ARGV[3] then redis.call('HSET', KEYS[1], 'p', ARGV[3], 'w', ARGV[4], 'a', ARG
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """)
-"""KEYS: conversation. ARGV: holder, milliseconds of memory, and place, what and answer where one was written."""
+"""KEYS: conversation. ARGV: holder, lifetime; and position, content and response of a write."""
 
 CONFIRM: Final = Script("""
 if (redis.call('HGET', KEYS[1], 'p') or '') ~= ARGV[2] then return 0 end
@@ -84,7 +84,7 @@ redis.call('HSET', KEYS[1], 'p', ARGV[3], 'w', ARGV[4], 'a', ARGV[5])
 redis.call('PEXPIRE', KEYS[1], ARGV[1])
 return 1
 """)
-"""KEYS: conversation. ARGV: milliseconds of memory, the place before; place, what and answer of what was written."""
+"""KEYS: conversation. ARGV: lifetime, the position before; position, content and response of the write."""
 
 RESTORE_EVENTS: Final = Script("""
 local function newer(one, other)
@@ -104,7 +104,7 @@ for number, key in ipairs(KEYS) do
 end
 return {'learnt'}
 """)
-"""KEYS: conversations. ARGV, for each: milliseconds of memory, place, what, answer. Texts order by their bytes: Lua's
+"""KEYS: conversations. ARGV, for each: lifetime, position, content, response. Texts order by their bytes: Lua's
 own comparison goes by the server's locale."""
 
 CLAIM: Final = Script(
@@ -119,7 +119,7 @@ redis.call('PEXPIRE', KEYS[3], ARGV[4])
 return {'yours'}
 """
 )
-"""KEYS: generation, settling, id. ARGV: generation, holder, milliseconds of a turn, of memory; digest."""
+"""KEYS: generation, settling, id. ARGV: generation, holder, lifetimes of lock and state; digest."""
 
 COMPLETE: Final = Script("""
 if redis.call('HGET', KEYS[1], 'h') ~= ARGV[1] then return 0 end
@@ -132,7 +132,7 @@ else
 end
 return 1
 """)
-"""KEYS: id. ARGV: holder, milliseconds of memory, and the answer unless the id may come again."""
+"""KEYS: id. ARGV: holder, lifetime, and the response unless it is retryable."""
 
 RESTORE_IDS: Final = Script("""
 for number, key in ipairs(KEYS) do
@@ -144,6 +144,6 @@ for number, key in ipairs(KEYS) do
 end
 return {'recalled'}
 """)
-"""KEYS: ids. ARGV, for each: milliseconds of memory, digest, answer."""
+"""KEYS: ids. ARGV, for each: lifetime, digest, response."""
 
 SCRIPTS: Final = (JOIN, HEARTBEAT, ACQUIRE, RELEASE, CONFIRM, RESTORE_EVENTS, CLAIM, COMPLETE, RESTORE_IDS)
