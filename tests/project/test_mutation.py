@@ -210,7 +210,7 @@ def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
 
     A test that fails in any case tells nothing.
     """
-    text = MODULES["marker"].read_text("utf-8")
+    text = MODULES["model/live"].read_text("utf-8")
     tests = {f"tests/model/test_marker.py::{name}": 0.1 for name in _OF_MARKERS}
     wrong = text.replace("found.start()]", "found.start() - 1]")
     endless = text.replace("return fingerprint(rule)[:8]", "while True: pass")
