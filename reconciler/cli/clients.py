@@ -4,46 +4,33 @@ from __future__ import annotations
 
 import math
 import os
-import uuid
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
-from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
-
-import httpx
+from typing import TYPE_CHECKING
 
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
-from reconciler.cli.files import STATE, ignored_by_git
-from reconciler.cli.output import WaitLog
+from reconciler.cli.terminal import WaitLog
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.connect import has_token, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.context_writers import choose_writer, context_path
 from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.httpx_transport import tls_context_for
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.tls import tls_context_for
 from reconciler.doctor.probe import Probe
-from reconciler.errors import CredentialsError, CxrouteError, ManifestError
-from reconciler.simulator.app import build_simulator
-from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import TenantState
-from reconciler.simulator.storage import StateError
-from reconciler.text.files import MIB, read_file, read_text
+from reconciler.errors import CredentialsError, ManifestError
+from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Iterator
+    from collections.abc import AsyncIterator
 
     from reconciler.cli.session import Session
     from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
     from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.rule import Queue
 
-_LARGEST_STATE: Final = 1024 * MIB
-_QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 _UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this process
 
 
@@ -64,55 +51,6 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
     return value
-
-
-class _Sandbox(httpx.ASGITransport):
-    """The simulator in this process. A full disk does not recover while a run waits, so a run must not retry."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer 501, which ends a run at once, where the state cannot be written."""
-        response = await super().handle_async_request(request)
-        if response.status_code == HTTPStatus.INSUFFICIENT_STORAGE:
-            response.status_code = HTTPStatus.NOT_IMPLEMENTED
-        return response
-
-
-@contextmanager
-def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
-    """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
-    with open_state(STATE) as state:
-        add_queues(state, queues)
-        yield _Sandbox(app=build_simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
-
-
-@contextmanager
-def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
-    """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
-    try:
-        read = partial(read_file, limit=_LARGEST_STATE)
-        with TenantState.load(ignored_by_git(path), initial=start, read=read) as state:
-            yield state
-    except StateError as error:
-        raise CxrouteError(str(error)) from error
-
-
-def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
-    """Return the custom fields that the environment's endpoint writes, and as what rules see their values."""
-    names = environment.attributes
-    if environment.context.writer != "digital-custom-fields":
-        return {}
-    return dict.fromkeys((names.intent, names.confidence, names.updated_at), "text")
-
-
-def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
-    """Add the missing queues to the simulated tenant; a queue without an id gets one derived from its name."""
-    for queue in dict.fromkeys(queues):
-        # A queue of a manifest has its name for an id.
-        unnumbered = queue.id == queue.name
-        field, value = ("name", queue.name) if unnumbered else ("id", queue.id)
-        if all(entry[field] != value for entry in state.queues):
-            queue_id = str(uuid.uuid5(_QUEUE_IDS, queue.name)) if unnumbered else queue.id
-            state.queues.append({"id": queue_id, "name": queue.name})
 
 
 @asynccontextmanager
@@ -200,6 +138,8 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
     from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB that the endpoint does without
 
     if session.simulated:
+        from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
+
         queues = expected_queues(session.manifests, session.environment.name)
         with sandbox(session.environment, queues) as transport:
             yield transport_over(transport)

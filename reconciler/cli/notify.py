@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from reconciler.cli.clients import read_secret
-from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
+from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
 from reconciler.text.hosts import is_loopback

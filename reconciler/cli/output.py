@@ -1,113 +1,29 @@
-"""Output: stdout carries the result alone, stderr everything else: messages, a progress bar, and waits."""
+"""Output: stdout carries the result alone, stderr everything else."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import math
 import sys
-import time
 import traceback
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, Final, Literal
+from typing import IO, TYPE_CHECKING, Any
 
-from reconciler.apply.settings import BlockingRunner, run_inline
 from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_to_json
 from reconciler.render.colour import ansi_style, no_style
-from reconciler.render.impact import ALL_ROWS
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
-from reconciler.render.text.plan import TextLimits
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
-
-    from rich.progress import Progress, TaskID
+    from collections.abc import Sequence
 
     from reconciler.render.colour import Style
 
 _COLOURS = {"warning": "yellow", "error": "red"}
-_PATIENCE: Final = 1.0
-_WORTH: Final = 0.9  # seconds of a wait that is told: the shortest Retry-After is a second
-_EVERY: Final = 5.0  # seconds between two lines of one reason; between those of two reasons it is one
-
-
-class ProgressBar:
-    """A progress bar on a terminal, shown after a second."""
-
-    def __init__(self, output: Output) -> None:
-        self._shown = sys.stderr.isatty() and output.loudness != "quiet" and output.log_format == "text"
-        self._colours: Literal["auto"] | None = "auto" if has_colours(sys.stderr, output.colour) else None
-        self._started = time.monotonic()
-        self._progress: Progress | None = None
-        self._tasks: dict[str, TaskID] = {}
-
-    def step(self, name: str, completed: int, total: int) -> None:
-        """Set the number of completed steps of the named work."""
-        if not self._shown or (self._progress is None and time.monotonic() - self._started < _PATIENCE):
-            return
-        if self._progress is None:
-            from rich.console import Console  # noqa: PLC0415 - only after a second of waiting
-            from rich.progress import Progress  # noqa: PLC0415 - as above
-
-            console = Console(stderr=True, markup=False, color_system=self._colours, no_color=False)
-            self._progress = Progress(console=console, transient=True)
-            self._progress.start()
-        progress = self._progress
-        if name not in self._tasks:
-            self._tasks[name] = progress.add_task(name, total=total)
-        progress.update(self._tasks[name], completed=completed, total=total)
-
-    def end(self) -> None:
-        """Take the bar away."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
-        self._tasks.clear()
-        self._started = time.monotonic()
-
-
-class WaitLog:
-    """Says on stderr what an environment's tenant is waited for, and why, but not each time. A bar stays below it."""
-
-    def __init__(self, output: Output, environment: str) -> None:
-        self._output, self._environment = output, environment
-        self._reason, self._said = "", -math.inf
-
-    def log(self, reason: str, text: str, seconds: float, /) -> None:
-        """Log a wait, unless it is short or the last line is recent."""
-        now = time.monotonic()
-        pause = _EVERY if reason == self._reason else _PATIENCE
-        if seconds < _WORTH or now - self._said < pause:
-            return
-        self._reason, self._said = reason, now
-        form = {"event": "wait", "environment": self._environment, "reason": reason, "seconds": round(seconds, 1)}
-        self._output.event("info", sanitize(text), form)
-
-    @contextmanager
-    def answer(self, name: str) -> Iterator[None]:
-        """Log the wait for the named response while the block runs."""
-        loop = asyncio.get_running_loop()
-        begin = loop.time()
-        timer: asyncio.TimerHandle
-
-        def tell() -> None:
-            nonlocal timer
-            timer = loop.call_later(_PATIENCE, tell)
-            seconds = loop.time() - begin
-            self.log(name, f"waiting for {name} ({math.floor(seconds)} s so far)", seconds)
-
-        timer = loop.call_later(_PATIENCE, tell)
-        try:
-            yield
-        finally:
-            timer.cancel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,31 +137,6 @@ class Output:
 
     def _paint(self, stream: IO[str]) -> Style:
         return ansi_style if has_colours(stream, self.colour) else no_style
-
-
-@dataclass(frozen=True, slots=True)
-class Terminal:
-    """Where a session prints and shows progress, how much it shows, and how it runs work that blocks."""
-
-    output: Output
-    progress: ProgressBar
-    run_blocking: BlockingRunner = run_inline
-
-    @classmethod
-    def of(cls, output: Output) -> Terminal:
-        """Return the terminal of a single environment."""
-        return cls(output, ProgressBar(output))
-
-    @property
-    def limits(self) -> TextLimits:
-        """Return how much of a plan text shows: everything with -v."""
-        verbose = self.output.loudness == "verbose"
-        return TextLimits(ALL_ROWS, ALL_ROWS) if verbose else TextLimits(severities=("warning",))
-
-    def print_banner(self, banner: str) -> None:
-        """Print the line above a text result."""
-        if self.output.form == "text":
-            self.output.result(banner)
 
 
 def error_document(error: CxrouteError) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from reconciler.checks.route_tests import check
 from reconciler.cli.command_line import CommandLine
 from reconciler.cli.environments.choose import SIMULATED, choose_environment, chosen_name, expected_queues, utc_now
-from reconciler.cli.output import Output, Terminal
 from reconciler.cli.route_tests import failure_findings
+from reconciler.cli.terminal import Terminal
 from reconciler.errors import ApiError, ManifestError, UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
@@ -21,6 +21,7 @@ from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traf
 if TYPE_CHECKING:
     import argparse
 
+    from reconciler.cli.output import Output
     from reconciler.cxone.client import ReadingClient
     from reconciler.journal.undo_request import UndoRequest
     from reconciler.model.finding import Finding

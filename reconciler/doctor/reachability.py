@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
 from reconciler.cxone.transport.request import describe_failure
+from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.doctor.check import CheckResult
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize

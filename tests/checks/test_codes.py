@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
+from reconciler.cli.sandbox import open_state
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import QueueResolver
 from reconciler.errors import ManifestError

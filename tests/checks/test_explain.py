@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import Explanation, explain
-from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
+from reconciler.cli.sandbox import open_state
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.model.finding import CODES

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
 from reconciler.cli.main import main
+from reconciler.cli.sandbox import open_state
 from reconciler.journal.journal import read_runs
 from tests.support.program import VARIABLES, Program, write
 

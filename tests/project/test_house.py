@@ -302,6 +302,22 @@ def test_a_flag_that_needs_nothing_loads_nothing(flag: str) -> None:
     assert set() == HEAVY & loaded
 
 
+@pytest.mark.parametrize(
+    ("command", "absent"),
+    [
+        ("validate", {"asyncio", "httpx", "aiohttp", "rich", "reconciler.simulator"}),
+        ("plan", {"httpx", "aiohttp", "rich", "reconciler.simulator"}),
+        ("serve", {"httpx", "aiohttp", "rich", "reconciler.simulator"}),
+    ],
+)
+def test_a_command_loads_http_and_the_simulator_only_when_it_needs_them(command: str, absent: set[str]) -> None:
+    """The module of the command, and the output that every command has, import none of them."""
+    program = f"import reconciler.cli.commands.{command}, reconciler.cli.output, sys; print(*sys.modules)"
+    result = run(sys.executable, "-c", program)
+    assert 0 == result.returncode, result.stderr
+    assert set() == absent & set(result.stdout.split())
+
+
 def build(target: str, source: Path, into: Path) -> Path:
     result = run(sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into), cwd=source)
     assert 0 == result.returncode, result.stderr

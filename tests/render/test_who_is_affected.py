@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from reconciler.cli.clients import open_state
 from reconciler.cli.files import STATE
+from reconciler.cli.sandbox import open_state
 from reconciler.simulator.state import bank_tenant
 from tests.support.brute_force import is_supported, text_of
 from tests.support.brute_force_checks import holds_where

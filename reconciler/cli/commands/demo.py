@@ -15,9 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from reconciler.cli.clients import open_state
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.files import STATE
+from reconciler.cli.sandbox import open_state
 from reconciler.errors import CxrouteError
 from reconciler.render.colour import ansi_style
 from reconciler.simulator.state import bank_tenant

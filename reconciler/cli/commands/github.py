@@ -13,7 +13,7 @@ import httpx
 
 from reconciler.cli.environments.choose import require_single
 from reconciler.cli.files import write_text
-from reconciler.cxone.transport.httpx_transport import load_tls_context, parse_proxy
+from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.github import actions, reviewed_plan
 from reconciler.github import plan_comment as statement

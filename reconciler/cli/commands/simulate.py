@@ -10,8 +10,8 @@ from secrets import randbelow
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from reconciler.cli.arguments import missing_extra
-from reconciler.cli.clients import add_queues, custom_fields, open_state
 from reconciler.cli.environments.choose import choose_environment, expected_queues
+from reconciler.cli.sandbox import add_queues, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.manifest.kinds import profile as profiles

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 from reconciler.cli.clients import read_secret
 from reconciler.cli.environments.choose import choose_environment
-from reconciler.cli.output import BufferedOutput, Output, ProgressBar, Terminal, error_document
+from reconciler.cli.output import BufferedOutput, Output, error_document
 from reconciler.cli.signals import Cancellation, run_interruptibly
+from reconciler.cli.terminal import ProgressBar, Terminal
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
 from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
 from reconciler.text.redact import REDACTOR

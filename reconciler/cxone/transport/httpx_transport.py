@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-import ssl
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
 
 import aiohttp
-import certifi
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
-from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.cxone.transport import request as exchange
-from reconciler.errors import CxrouteError, UsageError
-from reconciler.text.files import read_certificates
+from reconciler.cxone.transport.tls import parse_proxy, tls_context_for
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-def parse_proxy(url: str) -> httpx.Proxy:
-    """Parse the proxy's URL. Raises UsageError, which does not repeat it: it may hold a password."""
-    try:
-        proxy = httpx.Proxy(url)
-    except (httpx.InvalidURL, ValueError):
-        raise UsageError("CXROUTE_PROXY is no URL such as http://proxy.example:3128") from None
-    if proxy.url.scheme not in ("http", "https") or not proxy.url.host or "%20" in proxy.url.host:
-        raise UsageError("CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128")
-    return proxy
-
-
-def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
-    """Return a TLS context with the public authorities and those in the operator's file. Raises CxrouteError."""
-    context = ssl.create_default_context(cafile=certifi.where())
-    if ca_file:
-        try:
-            context.load_verify_locations(cadata=read_certificates(ca_file))
-        except OSError as error:
-            raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
-    return context
-
-
-def tls_context_for(tenant: TenantSettings, ca_file: Path | None) -> ssl.SSLContext:
-    """Return the TLS context, empty for plain HTTP (loading the authorities takes 20 ms). Raises CxrouteError."""
-    https = any(ServerUrl.parse(url).scheme == "https" for url in tenant.known_urls) or bool(tenant.issuer)
-    return load_tls_context(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    from reconciler.cxone.settings import TenantSettings
 
 
 class CertificateConnectError(httpx.ConnectError):

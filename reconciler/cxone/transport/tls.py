@@ -1,0 +1,47 @@
+"""TLS trust and the proxy of a client. Importing it loads neither httpx nor aiohttp."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING
+
+import certifi
+
+from reconciler.cxone.settings import ServerUrl, TenantSettings
+from reconciler.errors import CxrouteError, UsageError
+from reconciler.text.files import read_certificates
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+
+def parse_proxy(url: str) -> httpx.Proxy:
+    """Parse the proxy's URL. Raises UsageError, which does not repeat it: it may hold a password."""
+    import httpx  # noqa: PLC0415 - the endpoint does without, except for a proxy
+
+    try:
+        proxy = httpx.Proxy(url)
+    except (httpx.InvalidURL, ValueError):
+        raise UsageError("CXROUTE_PROXY is no URL such as http://proxy.example:3128") from None
+    if proxy.url.scheme not in ("http", "https") or not proxy.url.host or "%20" in proxy.url.host:
+        raise UsageError("CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128")
+    return proxy
+
+
+def load_tls_context(ca_file: Path | None) -> ssl.SSLContext:
+    """Return a TLS context with the public authorities and those in the operator's file. Raises CxrouteError."""
+    context = ssl.create_default_context(cafile=certifi.where())
+    if ca_file:
+        try:
+            context.load_verify_locations(cadata=read_certificates(ca_file))
+        except OSError as error:
+            raise CxrouteError(f"cannot read the certificates in {ca_file}: {error.strerror or error}") from error
+    return context
+
+
+def tls_context_for(tenant: TenantSettings, ca_file: Path | None) -> ssl.SSLContext:
+    """Return the TLS context, empty for plain HTTP (loading the authorities takes 20 ms). Raises CxrouteError."""
+    https = any(ServerUrl.parse(url).scheme == "https" for url in tenant.known_urls) or bool(tenant.issuer)
+    return load_tls_context(ca_file) if https else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
