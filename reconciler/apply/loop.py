@@ -28,7 +28,7 @@ from reconciler.plan.schedule import schedule_steps
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.apply.settings import ApplySettings, Planner, StepRecorder
+    from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
     from reconciler.model.live import LiveRule
     from reconciler.plan.plan import GuardResult, Plan
 
@@ -43,7 +43,7 @@ EXTRA_CONFIRMATIONS: Final = 1
 
 
 async def apply_changes(
-    plan: Plan, store: RuleStore, planner: Planner, recorder: StepRecorder, settings: ApplySettings
+    plan: Plan, store: RuleStore, planner: Replanner, recorder: StepRecorder, settings: ApplySettings
 ) -> ApplyReport:
     """Make the plan's changes; `planner` plans again from each read. Raises RefusedError.
 
@@ -68,7 +68,7 @@ async def apply_changes(
 class _ApplyRun:
     plan: Plan
     store: RuleStore
-    planner: Planner
+    planner: Replanner
     recorder: StepRecorder
     settings: ApplySettings
     stop_reason: str = ""

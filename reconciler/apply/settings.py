@@ -34,7 +34,7 @@ async def wait(seconds: float) -> None:
     await asyncio.sleep(seconds)
 
 
-class Planner(Protocol):
+class Replanner(Protocol):
     """Plans again from each read."""
 
     def plan(self, live: LiveState, /) -> Plan:

@@ -131,6 +131,10 @@ def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Sh
 
 
 def _is_contained(inner: Mapping[int, ValueSet], outer: Shape) -> bool:
-    return len(outer) <= len(inner) and all(
-        attribute in inner and covers(part, inner[attribute]) for attribute, part in outer
-    )
+    if len(outer) > len(inner):
+        return False
+    for attribute, part in outer:  # the hottest loop of a difference: a generator costs a fifth of it
+        inner_part = inner.get(attribute)
+        if inner_part is None or not covers(part, inner_part):
+            return False
+    return True

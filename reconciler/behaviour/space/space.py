@@ -86,6 +86,21 @@ class Example(NamedTuple):
     assumed: dict[str, bool]
 
 
+def _group_conditions(
+    distinct: Iterable[Conditions], attributes: Iterable[str]
+) -> tuple[dict[str, dict[Condition, None]], dict[Opaque, None]]:
+    """Return the conditions by attribute, the given attributes first, and those of an unknown kind."""
+    grouped: dict[str, dict[Condition, None]] = {attribute: {} for attribute in attributes}
+    unknown: dict[Opaque, None] = {}
+    for conditions in distinct:
+        for part in conditions:
+            if isinstance(part, Condition):
+                grouped.setdefault(part.attribute, {})[part] = None
+            else:
+                unknown[part] = None
+    return grouped, unknown
+
+
 class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
@@ -97,19 +112,12 @@ class Space:
     ) -> None:
         """Cut by every rule of the lists; `texts` are further values of attributes to distinguish."""
         distinct = dict.fromkeys(entry.rule.conditions for entries in lists for entry in entries)
-        by_attribute: dict[str, dict[Condition, None]] = {attribute: {} for attribute in texts or ()}
-        unknown: dict[Opaque, None] = {}
-        for conditions in distinct:
-            for part in conditions:
-                if isinstance(part, Condition):
-                    by_attribute.setdefault(part.attribute, {})[part] = None
-                else:
-                    unknown[part] = None
+        texts, types = texts or {}, types or {}
+        grouped, unknown = _group_conditions(distinct, texts)
         self.domains: list[Domain | OpaqueDomain] = [
-            Domain(attribute, conditions, (texts or {}).get(attribute, ()), (types or {}).get(attribute, ANY_VALUE))
-            for attribute, conditions in by_attribute.items()
+            *(Domain(name, part, texts.get(name, ()), types.get(name, ANY_VALUE)) for name, part in grouped.items()),
+            *map(OpaqueDomain, unknown),
         ]
-        self.domains += [OpaqueDomain(part) for part in unknown]
         # By the condition itself where its kind is unknown: an attribute may be named like that condition's JSON.
         self.domain_index: Final[dict[str | Opaque, int]] = {
             domain.condition if isinstance(domain, OpaqueDomain) else domain.attribute: number
