@@ -193,7 +193,11 @@ def the_digest_leaves_out_the_switch() -> AbstractContextManager[None]:
 
 def every_rule_is_read_as_switched_on() -> AbstractContextManager[None]:
     """`enabled` is not looked at in what the server says."""
-    return patched((rule_json, "_flag", lambda _real: lambda _form, _name: True))
+
+    def switch_on(real: Callable[..., LiveRule]) -> Callable[..., LiveRule]:
+        return lambda id_, rule, marker, data: real(id_, replace(rule, enabled=True), marker, data)
+
+    return patched((rule_json, "LiveRule", switch_on))
 
 
 EXTRAS: Final[dict[str, Callable[[], AbstractContextManager[None]]]] = {

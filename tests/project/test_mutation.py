@@ -212,9 +212,9 @@ def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
     """
     text = MODULES["model/live"].read_text("utf-8")
     tests = {f"tests/model/test_marker.py::{name}": 0.1 for name in _OF_MARKERS}
-    wrong = text.replace("found.start()]", "found.start() - 1]")
+    wrong = text.replace("match.start()]", "match.start() - 1]")
     endless = text.replace("return fingerprint(rule)[:8]", "while True: pass")
-    codes = [marshal.dumps(compile(code, "marker.py", "exec")) for code in (text, wrong, endless)]
+    codes = [marshal.dumps(compile(code, "live.py", "exec")) for code in (text, wrong, endless)]
     with ProcessPoolExecutor(1, get_context("spawn"), trial.preload) as pool:
         tried = [pool.submit(trial.tried, "reconciler.model.live", code, tests).result()[0] for code in codes]
         with pytest.raises(AssertionError, match=r"test_gone\.py::test_x fails without a mutant"):

@@ -26,16 +26,16 @@ EXCEPTIONS = {
     # Files of a package, which nobody but its author writes.
     "cli/commands/init.py: source.joinpath(name).read_text(encoding='utf-8')",
     "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
-    "cxone/transport/httpx_transport.py: ssl.create_default_context(cafile=certifi.where())",
+    "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
     "github/workflow_files.py: files('reconciler').joinpath('github', 'templates', name).read_text(encoding='utf-8')",
     "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
     "render/html.py: (_TEMPLATES / name).read_text(encoding='utf-8')",
     "simulator/state.py: files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')",
     # Files that are appended to, and not read by this.
-    "journal/journal.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _WAITS_FOR_NOBODY, 438)",
+    "journal/journal.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 438)",
     "simulator/storage.py: os.open(f'{path}.log', os.O_RDWR | os.O_CREAT | os.O_APPEND, 384)",
     # The one place.
-    "text/files.py: os.open(path, _FLAGS)",
+    "text/files.py: os.open(path, _OPEN_FLAGS)",
 }
 
 
