@@ -5,19 +5,16 @@ The lists are seeded and the same on every machine. `LISTS` maps a kind to the f
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mix import INTENT, QUEUES, entry, intent_is
 
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.model.rule import Condition, Opaque, make_condition
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from reconciler.behaviour.routing_entry import RoutingEntry
-
-    Conditions = Sequence[Condition | Opaque]
+Conditions = Sequence[Condition | Opaque]
 
 
 def adversarial(kind: str, count: int, seed: int = 1) -> list[RoutingEntry]:

@@ -11,20 +11,15 @@ import json
 import resource
 import sys
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import mix
 from adversarial import LISTS, adversarial
 
-from reconciler.behaviour.routing_entry import order_entries
+from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from reconciler.behaviour.routing_entry import RoutingEntry
-
-    Entries = Sequence[RoutingEntry]
-    Question = Callable[[], tuple[int, int]]
+Entries = Sequence[RoutingEntry]
+Question = Callable[[], tuple[int, int]]
 
 QUERIES = 1_000
 

@@ -18,13 +18,11 @@ import sys
 import time
 import timeit
 import urllib.request
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from typing import Any
 
 PEER = Path(__file__).resolve().parent / "peer"
 KEY = "key-of-the-benchmark"

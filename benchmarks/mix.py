@@ -7,9 +7,10 @@ every height of the list, so wide rules lie above thousands of narrow ones.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.model.rule import (
@@ -22,11 +23,8 @@ from reconciler.model.rule import (
     sorted_targets,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    Entries = Sequence[RoutingEntry]
-    Conditions = list[Condition]
+Entries = Sequence[RoutingEntry]
+Conditions = list[Condition]
 
 INTENT: Final = "cognigyDetectedIntent"
 CONFIDENCE: Final = "cognigyConfidence"

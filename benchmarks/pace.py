@@ -14,15 +14,13 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 AT_ONCE = 16

@@ -15,19 +15,16 @@ import statistics
 import subprocess
 import sys
 import venv
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import endpoint
 import pace
 import tenants
 from adversarial import LISTS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 HERE = Path(__file__).resolve().parent
 WORK = HERE / ".work"

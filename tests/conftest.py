@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 import subprocess
+from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from tests.support import canary_secrets as canary
 from tests.support.measure import measure_children
 from tests.support.program import NO_BACKOFF, VARIABLES, Program
 from tests.tiers import FAST, is_left_out, mark_slow
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
 
 TESTS = Path(__file__).parent
 

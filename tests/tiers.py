@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import pytest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 FULL: Final = os.environ.get("CXROUTE_CAMPAIGN") == "full"
 """Whether everything is to be tried, and not the sample that `make test-all` has time for."""

@@ -6,9 +6,10 @@ only a fresh complete read shows what remains to be done.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 from reconciler.errors import (
     AmbiguousWriteError,
@@ -23,14 +24,10 @@ from reconciler.errors import (
 )
 from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, is_unadoption
 from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
+from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.unknown_fields import differing_fields, fields_phrase
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
-    from reconciler.model.rule import Rule
 
 
 class RuleSource(Protocol):

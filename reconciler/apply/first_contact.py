@@ -7,21 +7,17 @@ where it was altered. A rule that is not provably the run's own work is left alo
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.apply.attempt import Attempt, WritePayload, write_payload
 from reconciler.model.change import Create, Delete, PlanStep, Update
 from reconciler.model.live import LiveRule, Marker, format_description
+from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
 from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from reconciler.model.rule import Rule
-
 
 _MAX_FIELDS: Final = 3
 _SHORT_LENGTH: Final = 200

@@ -7,17 +7,13 @@ decides (invariants F31, F33, F34). A list in which many rules are missing is no
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable
+from typing import Final
 
+from reconciler.apply.attempt import RuleSource, WritePayload
 from reconciler.errors import IncompleteReadError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.apply.attempt import RuleSource, WritePayload
-    from reconciler.model.live import LiveRule, Marker
-    from reconciler.model.rule import Rule
-
+from reconciler.model.live import LiveRule, Marker
+from reconciler.model.rule import Rule
 
 MAX_SINGLE_READS: Final = 50
 """Rules that are read by themselves after one list. Of more that look changed the list is believed."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
 from reconciler.apply.first_contact import (
@@ -20,18 +21,13 @@ from reconciler.apply.first_contact import (
 from reconciler.apply.known_state import KnownState
 from reconciler.apply.progress import ApplyProgress
 from reconciler.apply.report import ApplyReport
+from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, RefusedError
 from reconciler.model.change import Change, Delete, PlanStep
+from reconciler.model.live import LiveRule
 from reconciler.plan.guards import guard_refusals
+from reconciler.plan.plan import GuardResult, Plan
 from reconciler.plan.schedule import schedule_steps
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import GuardResult, Plan
-
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
 

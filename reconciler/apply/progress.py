@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, WritePayload, write_payload
 from reconciler.model.change import (
@@ -19,15 +20,10 @@ from reconciler.model.change import (
     UnknownOutcome,
     is_copy_removal,
 )
+from reconciler.model.live import LiveRule, Marker
+from reconciler.model.rule import Address, Rule
+from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import classify_live_rules, is_form_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reconciler.model.live import LiveRule, Marker
-    from reconciler.model.rule import Address, Rule
-    from reconciler.plan.plan import Plan
-
 
 _DEPENDENCY_FAILED: Final = "what must come first is not done"
 

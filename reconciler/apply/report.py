@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.model.change import Applied, Outcome
-
-if TYPE_CHECKING:
-    from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
-
-    from reconciler.apply.attempt import Attempt
-    from reconciler.model.change import Change, PlanStep
-    from reconciler.plan.plan import LiveState, Plan
-
+from reconciler.apply.attempt import Attempt
+from reconciler.model.change import Change, PlanStep
+from reconciler.plan.plan import LiveState, Plan
 
 Result = TypeVar("Result")
 

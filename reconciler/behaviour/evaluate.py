@@ -6,17 +6,15 @@ and tries fewer rules.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_scalar
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    Attributes = Mapping[str, Scalar | None]
-    Conversation = Mapping[str, str | int | float]
+Attributes = Mapping[str, Scalar | None]
+Conversation = Mapping[str, str | int | float]
 
 # Each negative operator, and the positive operator that it denies (S6).
 POSITIVE_OF_NEGATIVE: Final = {

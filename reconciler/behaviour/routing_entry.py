@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from reconciler.model.rule import Address, Opaque, Rule, Source, Target
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
 
 Evaluation = Literal["lowest-first", "highest-first"]
 

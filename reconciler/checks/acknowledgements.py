@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from reconciler.desired.desired import DesiredState
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
+from reconciler.model.rule import Address, Source
 from reconciler.plan.options import is_selected
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from reconciler.desired.desired import DesiredState
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.rule import Address, Source
-
 
 OFFLINE_CODES: Final = frozenset({"CXR113", "CXR117", "CXR120", "CXR201", "CXR206", "CXR207", "CXR210", "CXR211"})
 """Findings that no live rule can add: without a tenant it is known that they do not exist."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
-from reconciler.behaviour.evaluate import PassedRule, canonical_attributes, holds, route_conversation
+from reconciler.behaviour.evaluate import Attributes, PassedRule, canonical_attributes, holds, route_conversation
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of, order_entries
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
 from reconciler.model.rule import EXISTENCE, Condition, Opaque
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.evaluate import Attributes
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import analyze_slices
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.lint_confidence import check_confidence
 from reconciler.checks.lint_names import check_attributes, check_field_idents, check_intents, check_queues
 from reconciler.checks.lint_rules import check_rules
 from reconciler.checks.lint_view import LintView
+from reconciler.desired.desired import DesiredState
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
+from reconciler.model.finding import Finding
 from reconciler.text.escape import pluralize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from reconciler.behaviour.routing_entry import RoutingEntry
-    from reconciler.desired.desired import DesiredState
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.finding import Finding
-
 
 LINT_WORK_PER_RULE: Final = 1_500
 """How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.evaluate import holds
@@ -12,16 +13,12 @@ from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.domain import Domain, ValueSet, intersect
 from reconciler.behaviour.space.patterns import bits
 from reconciler.checks.lint_view import LintView, list_names
+from reconciler.model.finding import Finding
 from reconciler.model.rule import Condition, Opaque, Rule, Scalar, Target, make_condition
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase, range_phrase
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.model.finding import Finding
-
-    Conditions = tuple[Condition | Opaque, ...]
+Conditions = tuple[Condition | Opaque, ...]
 
 
 _MAX_SEARCHES: Final = 300

@@ -3,31 +3,27 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.evaluate import find_winner
+from reconciler.behaviour.facts.rule_facts import RuleFacts
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.lint_view import LintView, list_names
 from reconciler.desired.expand import list_targets
 from reconciler.desired.queues import resolve_aliases
 from reconciler.desired.substitution import fill_variables
 from reconciler.manifest.documents import QueueRef
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.ruleset import RuleSet
+from reconciler.manifest.load import Manifests
+from reconciler.manifest.source_map import LoadedDocument, PathStep
 from reconciler.model.finding import Finding
 from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reconciler.behaviour.facts.rule_facts import RuleFacts
-    from reconciler.behaviour.routing_entry import RoutingEntry
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.ruleset import RuleSet
-    from reconciler.manifest.load import Manifests
-    from reconciler.manifest.source_map import LoadedDocument, PathStep
-
 
 _MAX_UNKNOWN_INTENTS: Final = 20  # how many unknown intents have a finding of their own: the nearest name costs
 _HIGH_CONFIDENCE: Final = 0.99

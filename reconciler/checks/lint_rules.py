@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING
 
+from reconciler.behaviour.facts.rule_facts import ContradictoryRule, RedundantRule, RuleFacts, ShadowedRule
 from reconciler.behaviour.facts.ties import MAX_TIES_PER_RULE, Tie
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks.lint_view import LintView, list_items, list_rules
+from reconciler.model.finding import Finding
 from reconciler.text.escape import quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.behaviour.facts.rule_facts import ContradictoryRule, RedundantRule, RuleFacts, ShadowedRule
-    from reconciler.model.finding import Finding
 
 
 def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
 from reconciler.behaviour.evaluate import find_winner
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
@@ -11,21 +12,16 @@ from reconciler.behaviour.space.domain import REST, intersect
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
+from reconciler.desired.desired import DesiredState
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.ruleset import RuleSet
+from reconciler.manifest.load import Manifests
+from reconciler.manifest.source_map import LoadedDocument
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Condition, Opaque, Scalar, Source
 from reconciler.plan.routing_table import desired_entries, types_phrase
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queues_phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.desired.desired import DesiredState
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.ruleset import RuleSet
-    from reconciler.manifest.load import Manifests
-    from reconciler.manifest.source_map import LoadedDocument
-
 
 T = TypeVar("T")
 

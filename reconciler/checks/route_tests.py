@@ -5,8 +5,9 @@ Offline, against the rules that the manifests want alone; or against all live ru
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from reconciler.behaviour.evaluate import OpaqueConditionError, RuleIndex, canonical_attributes
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of, order_entries
@@ -14,23 +15,19 @@ from reconciler.desired.desired import DesiredState, convert_endpoint_values, en
 from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import SHARE, WEIGHT, FieldType, TextBudget, TextLimitError, fill_variables
 from reconciler.errors import ManifestError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
+from reconciler.manifest.load import Manifests
+from reconciler.manifest.source_map import LoadedDocument
+from reconciler.model.finding import Finding
 from reconciler.model.rule import Json, Opaque, Source, Target
+from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.text.escape import quote
 from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
-    from reconciler.manifest.load import Manifests
-    from reconciler.manifest.source_map import LoadedDocument
-    from reconciler.model.finding import Finding
-    from reconciler.plan.plan import LiveState
-
-    Conversation = Mapping[str, str | int | float]
+Conversation = Mapping[str, str | int | float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

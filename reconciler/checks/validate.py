@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 from reconciler.checks.acknowledgements import (
     OFFLINE_CODES,
@@ -14,14 +14,10 @@ from reconciler.checks.acknowledgements import (
 from reconciler.checks.lint import is_complete, lint
 from reconciler.checks.lint_names import intents_in_catch_all
 from reconciler.checks.lint_view import LintView
+from reconciler.checks.route_tests import Checked
 from reconciler.desired.desired import find_unaliased_queues
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reconciler.checks.route_tests import Checked
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.finding import Finding
+from reconciler.manifest.load import Manifests
+from reconciler.model.finding import Finding
 
 
 def offline_findings(

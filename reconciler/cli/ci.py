@@ -5,20 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.model.finding import Finding
 from reconciler.plan.document import plan_id
+from reconciler.plan.plan import Plan
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.text.files import MIB, read_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.model.finding import Finding
-    from reconciler.plan.plan import Plan
 
 
 def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:

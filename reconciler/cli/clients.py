@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
+from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.connect import has_token, redacted, tenant_settings
@@ -18,18 +19,13 @@ from reconciler.cxone.context_writers import choose_writer, context_path
 from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.tls import tls_context_for
 from reconciler.doctor.probe import Probe
 from reconciler.errors import CredentialsError, ManifestError
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from reconciler.cli.session import Session
-    from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
-    from reconciler.manifest.kinds.environment import Environment
 
 _UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this process
 

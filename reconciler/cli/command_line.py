@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.journal.undo_request import UndoRequest
 from reconciler.plan.options import PlanOptions
-
-if TYPE_CHECKING:
-    from reconciler.journal.undo_request import UndoRequest
 
 DIRECTORY: Final = "manifests"  # where manifests are unless -m names another directory
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from reconciler.errors import UsageError
+from reconciler.manifest.kinds.environment import Attributes
 from reconciler.model.rule import JSON_NUMBER, parse_number
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Mapping
-
-    from reconciler.manifest.kinds.environment import Attributes
 
 _LONGEST: Final = 60
 

@@ -7,20 +7,20 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from reconciler.apply.report import ApplyReport
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import ignored_by_git, journal_path
+from reconciler.cli.session import Session
+from reconciler.cli.signals import Cancellation
 from reconciler.errors import CxrouteError
 from reconciler.journal.journal import Journal
 from reconciler.journal.recorder import Recorder, run_name
 from reconciler.pipeline import Planner, apply_plan
+from reconciler.plan.plan import Plan
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
-    from reconciler.apply.report import ApplyReport
-    from reconciler.cli.session import Session
-    from reconciler.cli.signals import Cancellation
     from reconciler.cxone.client import WritingClient
-    from reconciler.plan.plan import Plan
 
 _PATIENCE = 900.0  # seconds that a run may take beside the calls that its changes need
 _CALLS = 8  # calls that one change may need at the worst: read and written, four times

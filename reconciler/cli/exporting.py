@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from reconciler.cli.commands.init import SCHEMA
 from reconciler.cli.environments.choose import SIMULATED, utc_now
 from reconciler.cli.files import new_folder, write_all
+from reconciler.desired.desired import DesiredRule
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UsageError
 from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
@@ -21,7 +23,9 @@ from reconciler.export.yaml import ManifestHeader, describe_skipped, format_file
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_with_changes
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
+from reconciler.model.live import LiveRule
 from reconciler.plan.ownership import classify_by_owner, find_cause
+from reconciler.plan.plan import LiveState
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.render.impact import summarize_impact
 from reconciler.render.text.behaviour import impact_lines
@@ -31,12 +35,7 @@ from reconciler.text.redact import REDACTOR
 from reconciler.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from reconciler.cli.session import Session
-    from reconciler.desired.desired import DesiredRule
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import LiveState
 
 _ENDINGS = (".yaml", ".yml")
 _STDOUT = "exported.yaml"

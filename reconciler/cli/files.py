@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.errors import CxrouteError
 from reconciler.text.files import MIB, read_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _DEVICES: Final = Path("/dev")
 

@@ -10,15 +10,13 @@ import re
 import socket
 import struct
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.cli.arguments import find_command
 from reconciler.errors import UsageError
 from reconciler.text.files import MIB, read_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _TIMEOUT: Final = 4
 _LISTENING: Final = "0A"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.session import LiveFile, Session
+from reconciler.cli.signals import Cancellation
 from reconciler.cxone.rules_file import read_rules_file
 from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.plan import LiveState
 from reconciler.text.escape import pluralize, sanitize
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.signals import Cancellation
 
 _UNLISTED: Final = (
     "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name,"

@@ -5,23 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from reconciler.cli.clients import read_secret
+from reconciler.cli.session import Session
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
 from reconciler.render.slack import slack_message
 from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
+from reconciler.watch.cycle import CycleResult
 from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, parse_address
-
-if TYPE_CHECKING:
-    from reconciler.cli.session import Session
-    from reconciler.watch.cycle import CycleResult
 
 
 def webhook_address(session: Session) -> WebhookAddress:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from reconciler.cli.stdio import has_colours, width_of, wrap_for
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.model.finding import Finding, finding_to_json
-from reconciler.render.colour import ansi_style, no_style
+from reconciler.render.colour import Style, ansi_style, no_style
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.findings import findings_text, findings_with_carets
 from reconciler.text.escape import sanitize
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
-    from reconciler.render.colour import Style
 
 _COLOURS = {"warning": "yellow", "error": "red"}
 

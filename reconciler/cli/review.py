@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 from dataclasses import replace
@@ -14,8 +15,6 @@ from reconciler.text.files import MIB, read_text
 from reconciler.traffic.sample import load_traffic
 
 if TYPE_CHECKING:
-    import argparse
-
     from reconciler.cli.session import Session
 
 _LARGEST: Final = 128 * MIB

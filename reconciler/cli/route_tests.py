@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
+from reconciler.checks.route_tests import Checked, RouteTestResult
 from reconciler.cli.command_line import program
 from reconciler.cli.conversation import conversation_words
 from reconciler.cli.environments.choose import choose_environment, split_names
 from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.load import Manifests
+from reconciler.model.finding import Finding
 from reconciler.render.text.route_tests import join_names
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from reconciler.checks.route_tests import Checked, RouteTestResult
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.finding import Finding
 
 
 def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:

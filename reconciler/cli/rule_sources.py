@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.behaviour.space.value_type import Types
 from reconciler.cli.live_file import read_tenant
+from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.cxone.rules_file import read_rules_file
 from reconciler.desired.desired import desire_offline, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import Attributes
+from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import RuleList, desired_entries, live_entries
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping
-
-    from reconciler.behaviour.space.value_type import Types
-    from reconciler.cli.output import Output
-    from reconciler.plan.plan import LiveState
 
 
 @dataclass(frozen=True, slots=True)

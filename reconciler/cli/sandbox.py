@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, Literal
+from pathlib import Path
+from typing import Final, Literal
 
 import httpx
 
 from reconciler.cli.files import STATE, ignored_by_git
 from reconciler.errors import CxrouteError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.model.rule import Queue
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.storage import StateError
 from reconciler.text.files import MIB, read_file
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from pathlib import Path
-
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.rule import Queue
 
 _LARGEST_STATE: Final = 1024 * MIB
 _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")

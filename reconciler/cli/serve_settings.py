@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import hashlib
 import json
 import os
 import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -18,6 +20,7 @@ from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.server_log import log
+from reconciler.cli.session import Session
 from reconciler.cxone.context_writers import ignored_conversations
 from reconciler.desired.desired import convert_endpoint_values, desire_offline
 from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores, build_context_app
@@ -33,14 +36,9 @@ from reconciler.text.hosts import is_loopback
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import AsyncIterator, Callable, Mapping
-
-    from reconciler.cli.session import Session
     from reconciler.cxone.context_client import ContextClient
-
-    Among = Callable[[EndpointDependencies], EndpointDependencies]
-    """Makes of the surroundings of one process those of one of several."""
+Among = Callable[[EndpointDependencies], EndpointDependencies]
+"""Makes of the surroundings of one process those of one of several."""
 
 DEADLINE: Final = 5.0  # seconds for a request; the bot's platform gives up after eight
 _ONCE: Final = 60.0  # seconds between two advices

@@ -11,16 +11,14 @@ import socket
 import stat
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import Final, TextIO
 
 from reconciler.text.redact import REDACTOR
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Put = Callable[[bytes], int]
-    """Writes some bytes, and says how many. Raises BlockingIOError where there is no room, and other OSErrors."""
+Put = Callable[[bytes], int]
+"""Writes some bytes, and says how many. Raises BlockingIOError where there is no room, and other OSErrors."""
 
 _PIECE: Final = getattr(select, "PIPE_BUF", 4096)
 """Bytes that several processes can write to one pipe without mixing them."""

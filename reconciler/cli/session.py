@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,23 +10,21 @@ from typing import TYPE_CHECKING
 from reconciler.checks.route_tests import check
 from reconciler.cli.command_line import CommandLine
 from reconciler.cli.environments.choose import SIMULATED, choose_environment, chosen_name, expected_queues, utc_now
+from reconciler.cli.output import Output
 from reconciler.cli.route_tests import failure_findings
 from reconciler.cli.terminal import Terminal
 from reconciler.errors import ApiError, ManifestError, UsageError
+from reconciler.journal.undo_request import UndoRequest
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.load import Manifests, load_environment, load_manifests
+from reconciler.model.finding import Finding
 from reconciler.pipeline import Planner, expand, read_live
 from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import LiveState
 from reconciler.traffic.sample import TrafficSample, declared_traffic, load_traffic
 
 if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
     from reconciler.cxone.client import ReadingClient
-    from reconciler.journal.undo_request import UndoRequest
-    from reconciler.model.finding import Finding
-    from reconciler.plan.plan import LiveState
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO, TYPE_CHECKING, Any, Final, TextIO, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import IO, Any, Final, TextIO, cast
 
 _NARROWEST: Final = 60
 _USUAL: Final = 80

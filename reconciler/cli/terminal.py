@@ -6,22 +6,20 @@ import asyncio
 import math
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from reconciler.apply.settings import BlockingRunner, run_inline
+from reconciler.cli.output import Output
 from reconciler.cli.stdio import has_colours
 from reconciler.render.impact import ALL_ROWS
 from reconciler.render.text.plan import TextLimits
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.progress import Progress, TaskID
-
-    from reconciler.cli.output import Output
 
 _PATIENCE: Final = 1.0
 _WORTH: Final = 0.9  # seconds of a wait that is told: the shortest Retry-After is a second

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from reconciler.apply.report import ApplyReport
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.environments.selection import is_list
 from reconciler.cli.files import journal_path
+from reconciler.cli.session import Session
 from reconciler.errors import UsageError
 from reconciler.journal.journal import find_run, read_runs
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.journal.undo_warnings import REAPPLIED
 from reconciler.model.change import Applied, UnknownOutcome
 from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import Plan
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
-
-    from reconciler.apply.report import ApplyReport
-    from reconciler.cli.session import Session
-    from reconciler.plan.plan import Plan
 
 
 def options(parser: argparse.ArgumentParser) -> None:

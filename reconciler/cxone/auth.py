@@ -8,20 +8,16 @@ import math
 import re
 from base64 import b64encode
 from collections import deque
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from reconciler import errors
-from reconciler.cxone.discovery import Discovery, parse_identity
+from reconciler.cxone.discovery import Discovery, SendRequest, parse_identity
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import RequestKind
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from reconciler.cxone.discovery import SendRequest
 
 _RENEWAL_MARGIN: Final = 60.0
 _DEFAULT_LIFETIME: Final = 3600.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler import errors
@@ -17,16 +18,12 @@ from reconciler.cxone.auth import TenantLogin
 from reconciler.cxone.listing import read_complete_list
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource, WaitCallback, ignore_wait
 from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.sender import RequestKind, RetryingSender
 from reconciler.model.live import FetchedRule, LiveRule, Marker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from reconciler.cxone.settings import ClientCredentials, TenantSettings
-    from reconciler.model.rule import Json, Queue, Rule
+from reconciler.model.rule import Json, Queue, Rule
 
 
 class IdempotencyKeys:

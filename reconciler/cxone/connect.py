@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from reconciler.cxone.auth import issued_tokens
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -13,14 +14,9 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
 from reconciler.errors import ApiError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
 from reconciler.text.redact import REDACTOR, RotatingTokens
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
 
 
 def tenant_settings(

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import re
 from asyncio import CancelledError
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.context_writers import INTERACTION_WRITER, ContextWriter
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
 from reconciler.cxone.transport.circuit_breaker import FailFastBreaker
+from reconciler.cxone.transport.rate_limiter import TimeSource
+from reconciler.cxone.transport.request import Transport
 from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline, RetryingSender
 from reconciler.errors import ApiError, OverloadedError, RateLimitedError, RejectedError, RetryLaterError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reconciler.cxone.transport.rate_limiter import TimeSource
-    from reconciler.cxone.transport.request import Transport
 
 _PLACEHOLDER: Final = "{conversationId}"
 _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*", re.ASCII)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -9,16 +10,14 @@ from pydantic_core import to_json
 
 from reconciler.behaviour.space.value_type import number_as_text
 from reconciler.errors import RejectedError, UndefinedFieldsError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.profile import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-
     from reconciler.cxone.transport.request import ApiResponse
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.profile import Profile
 
-    Attributes = Mapping[str, str | float | None]
-    CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]  # name, path and query, JSON body or b""
+Attributes = Mapping[str, str | float | None]
+CallTenant = Callable[[str, str, bytes], Awaitable["ApiResponse"]]  # name, path and query, JSON body or b""
 
 TEST_CHATS: Final = frozenset({"100000000000"})  # the contact id of Cognigy's test chat, which does not exist
 

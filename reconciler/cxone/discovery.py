@@ -8,9 +8,10 @@ from __future__ import annotations
 import binascii
 import re
 from base64 import b64decode
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
@@ -20,11 +21,8 @@ from reconciler.errors import CredentialsError, UnexpectedResponseError, UsageEr
 from reconciler.text.hosts import is_loopback
 from reconciler.text.strict_json import STRICT_DECODER
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
-    Explain = Callable[[ApiResponse], str]
+SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
+Explain = Callable[[ApiResponse], str]
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"

@@ -7,18 +7,16 @@ end without a repeated id, and a second reading must show the same ids. No answe
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from reconciler.cxone.paging import ListEndpoint, Page
 from reconciler.errors import IncompleteReadError, UnexpectedResponseError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-
-    from reconciler.cxone.paging import ListEndpoint, Page
     from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
-
-    FetchPage = Callable[[str], Awaitable[object]]
+FetchPage = Callable[[str], Awaitable[object]]
 
 _MAX_TRIES: Final = 3
 _MAX_PARALLEL_PAGES: Final = 64  # bounds the requests for a wrong total

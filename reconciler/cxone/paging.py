@@ -7,20 +7,17 @@ to that address (invariants F32).
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from reconciler.cxone.profile_mapping import ProfileMapper, canonical_queue, id_from_number
 from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.manifest.kinds import profile as kinds
+from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.text.strict_json import find_member
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.manifest.kinds.tenant_api import Api
 
 _MAX_TOTAL: Final = 1_000_000
 _DIGITS: Final = 18

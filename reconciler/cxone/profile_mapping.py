@@ -7,6 +7,7 @@ another field, or that begins with the mark, is kept behind the mark.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.errors import UnexpectedResponseError
@@ -14,11 +15,8 @@ from reconciler.manifest.kinds.profile import ListedQueues, Profile, operator_na
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from reconciler.cxone.transport.request import ApiResponse
-
-    _WordMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
+_WordMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 _MARK: Final = "~"
 _NUMBER: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from reconciler.cxone.discovery import openid_request, parse_token_server
 from reconciler.cxone.settings import ServerUrl, TenantSettings
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.errors import ApiError
 from reconciler.text.strict_json import STRICT_DECODER
-
-if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 
 
 def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transport:

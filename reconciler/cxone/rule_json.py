@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from reconciler.errors import UnexpectedResponseError
 from reconciler.model import rule as model
 from reconciler.model.live import LiveRule, Marker, format_description, parse_marker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
 
 Json = Any
 RulePart = TypeVar("RulePart", model.Condition | model.Opaque, model.Target | model.Opaque)

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.errors import UnexpectedResponseError, UsageError
+from reconciler.model.live import LiveRule
 from reconciler.text.escape import sanitize
 from reconciler.text.files import read_start
 from reconciler.text.strict_json import STRICT_DECODER
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reconciler.model.live import LiveRule
 
 MAX_FILE_BYTES: Final = 64 * 1024 * 1024  # bytes of a file: about 100,000 rules
 _LIST_NAMES: Final = ("entities", "rules", "items")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from reconciler.behaviour.routing_entry import Evaluation
 from reconciler.behaviour.space.value_type import ANY_TEXT, SHARE, Types, number_as_text
 from reconciler.desired.expand import (
     InvalidDefaultError,
@@ -16,20 +18,15 @@ from reconciler.desired.expand import (
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import MAX_FILLED_BYTES_TOTAL, TextBudget
 from reconciler.errors import ManifestError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
+from reconciler.manifest.load import Manifests
+from reconciler.manifest.source_map import LoadedDocument
 from reconciler.manifest.text import MAX_FINDINGS
+from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reconciler.behaviour.routing_entry import Evaluation
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
-    from reconciler.manifest.load import Manifests
-    from reconciler.manifest.source_map import LoadedDocument
-    from reconciler.model.finding import Finding
 
 ValueT = TypeVar("ValueT")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from reconciler.desired.queues import QueueError
 from reconciler.desired.substitution import (
@@ -22,6 +23,8 @@ from reconciler.desired.substitution import (
     text_size,
     unquoted_hint,
 )
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
 from reconciler.model.live import MARKER_OPENING, normalize_line_ends
 from reconciler.model.rule import (
     Condition,
@@ -35,14 +38,8 @@ from reconciler.model.rule import (
 )
 from reconciler.text.suggest import suggest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
-
-    _Path = tuple[str | int, ...]
-    _Test = tuple[str, str, Json, _Path]
+_Path = tuple[str | int, ...]
+_Test = tuple[str, str, Json, _Path]
 
 _KEY_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9-]{0,63}", re.ASCII)
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)

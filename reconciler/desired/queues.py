@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
 
+from reconciler.manifest.documents import QueueRef
+from reconciler.manifest.load import Manifests
 from reconciler.model.rule import Queue
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reconciler.manifest.documents import QueueRef
-    from reconciler.manifest.load import Manifests
 
 
 class QueueError(Exception):

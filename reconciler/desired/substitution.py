@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 from reconciler.model.rule import MAX_WEIGHT, Json, parse_number
 from reconciler.text.escape import quote_name
 from reconciler.text.files import KIB, MIB
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 MAX_NAME_BYTES: Final = KIB
 """Bytes of a rule's name in UTF-8, as all that follow."""

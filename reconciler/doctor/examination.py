@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from reconciler.cxone.context_writers import context_path, custom_fields_hint
+from reconciler.cxone.settings import TenantSettings
 from reconciler.doctor import observations as findings
 from reconciler.doctor.advice import AdviceContext, explain_failure
 from reconciler.doctor.check import CheckResult, CheckStatus, ProbeReply
 from reconciler.errors import ApiError, UnexpectedResponseError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.profile import Profile
+from reconciler.model.live import LiveRule
 from reconciler.text.escape import sanitize
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from reconciler.cxone.settings import TenantSettings
     from reconciler.doctor.probe import FirstPage, Probe
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.profile import Profile
-    from reconciler.model.live import LiveRule
 
 
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from reconciler.cxone import rule_json
@@ -15,18 +15,16 @@ from reconciler.cxone.auth import TenantLogin
 from reconciler.cxone.client import rule_path
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
+from reconciler.cxone.transport.sender import RequestKind
 from reconciler.doctor.check import ProbeReply, ReplyKind
 from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Queue
 from reconciler.text.escape import sanitize
 from reconciler.text.strict_json import STRICT_DECODER
-
-if TYPE_CHECKING:
-    from reconciler.cxone.settings import ClientCredentials, TenantSettings
-    from reconciler.cxone.transport.sender import RequestKind
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Queue
 
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0

@@ -10,16 +10,14 @@ import ssl
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.request import describe_failure
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.doctor.check import CheckResult
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    from reconciler.cxone.settings import ServerUrl
 
 _DAY: Final = 86_400.0
 _EXPIRY_WARNING_DAYS: Final = 14

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -23,17 +24,13 @@ from reconciler.endpoint.auth import (
 )
 from reconciler.endpoint.conversations import ConversationLocks, LockProvider
 from reconciler.endpoint.event import InvalidEventError, format_timestamp, parse_event
-from reconciler.endpoint.handler import EventHandler, EventPolicy, ignore_conversations
+from reconciler.endpoint.handler import EventHandler, EventPolicy, HandleEvent, WriteAttributes, ignore_conversations
 from reconciler.endpoint.messages import EndpointResponse, encode_json, error_response, retry_later
 from reconciler.endpoint.metrics import Metrics
 from reconciler.text.prometheus import CONTENT_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
-
     from starlette.types import Receive, Scope, Send
-
-    from reconciler.endpoint.handler import HandleEvent, WriteAttributes
 
 _ROUTE: Final = b"/api/route"
 _PROBES: Final = (b"/health", b"/ready", b"/metrics")

@@ -9,16 +9,14 @@ import hmac
 import re
 from base64 import b64decode
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from reconciler.endpoint.messages import EndpointResponse, error_response, retry_later, truncated
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
-
-    Headers = Sequence[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 _KEY_HEADERS: Final = (b"x-api-key", b"authorization")
 _MAX_KEY_HEADER: Final = 4096

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
 from reconciler.endpoint.conversations import ConversationState, EventOrder, LockProvider, LockUnavailableError
 from reconciler.endpoint.event import Event, format_timestamp, timestamp_from_datetime
@@ -15,6 +18,7 @@ from reconciler.endpoint.messages import (
     success_response,
     written_response,
 )
+from reconciler.endpoint.metrics import Metrics
 from reconciler.endpoint.policy import FallbackPolicy, fallback_reason
 from reconciler.errors import (
     AmbiguousWriteError,
@@ -25,20 +29,13 @@ from reconciler.errors import (
     UndefinedFieldsError,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-    from collections.abc import Set as AbstractSet
-    from datetime import datetime
-
-    from reconciler.endpoint.metrics import Metrics
-
-    Attributes = Mapping[str, str | float | None]
-    WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
-    # Writes attributes to a conversation's context within so many seconds and returns the upstream's JSON. Raises
-    # RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
-    # TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
-    HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
-    ExplainRoute = Callable[[Mapping[str, Any]], Any]
+Attributes = Mapping[str, str | float | None]
+WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
+# Writes attributes to a conversation's context within so many seconds and returns the upstream's JSON. Raises
+# RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
+# TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
+HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
+ExplainRoute = Callable[[Mapping[str, Any]], Any]
 
 _MIN_WRITE_SECONDS: Final = 0.05
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from pydantic_core import PydanticSerializationError, to_json
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from starlette.types import Receive
-
-    Headers = Sequence[tuple[bytes, bytes]]
+Headers = Sequence[tuple[bytes, bytes]]
 
 _MAX_STORED_BODY: Final = 4096  # bytes of a response that is stored for a repeated request
 _WRITTEN_MESSAGE: Final = "context updated for conversation "

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
-    from reconciler.endpoint.event import Event
+from reconciler.endpoint.event import Event
 
 FallbackReason = Literal["unknown", "unsure"]
 

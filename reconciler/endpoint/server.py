@@ -12,22 +12,19 @@ import gc
 import signal
 import socket
 import sys
+from collections.abc import Callable, Coroutine, Iterator
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from types import FrameType
+from typing import Any, Final
 
 import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from reconciler.endpoint.app import ContextApp
 from reconciler.endpoint.messages import ChunkChecker
 from reconciler.errors import CxrouteError
 from reconciler.text.hosts import url_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
-    from types import FrameType
-
-    from reconciler.endpoint.app import ContextApp
 
 MAX_CONNECTIONS: Final = 1000
 _MAX_HEAD_BYTES: Final = 16 * 1024  # bytes of all headers

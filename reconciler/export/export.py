@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.desired.desired import DesiredState
+from reconciler.desired.queues import QueueResolver
 from reconciler.export.names import QueueNames, RuleNameAllocator, SkippedRule, find_free_name, slugify
 from reconciler.export.ruleset import ExportedRule, ExportedRuleSet, RuleSetBuilder
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
-
-    from reconciler.desired.desired import DesiredState
-    from reconciler.desired.queues import QueueResolver
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.live import LiveRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from unicodedata import combining, normalize
 
 from reconciler.behaviour.routing_entry import Destination, destination_of
 from reconciler.desired.queues import QueueError, QueueResolver
 from reconciler.desired.substitution import MAX_TEXT_BYTES, text_size
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Condition, Queue
 from reconciler.text.files import KIB
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
-
-    from reconciler.model.live import LiveRule
-
 
 MAX_KEY_LENGTH: Final = 64
 _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.desired.expand import InvalidRuleError, RuleExpander
 from reconciler.export.names import (
@@ -17,6 +18,7 @@ from reconciler.export.names import (
     slugify,
 )
 from reconciler.export.sugar import condition_fields, target_fields
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
 from reconciler.model.live import (
     LiveRule,
@@ -28,12 +30,7 @@ from reconciler.model.live import (
 )
 from reconciler.model.rule import Address, Rule
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reconciler.manifest.kinds.environment import Environment
-
-    Fields = dict[str, Any]
+Fields = dict[str, Any]
 
 
 _DEFAULT_PRIORITY: Final = 100

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.export.names import SkippedRule
+from reconciler.model.live import LiveRule
 from reconciler.plan.options import is_selected
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.ownership import LiveRulesByOwner
+from reconciler.plan.ownership import LiveRulesByOwner
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
+from reconciler.manifest.kinds.environment import Attributes
 from reconciler.model.rule import MAX_NUMBER_LENGTH, Condition, Json, Rule, Scalar, Target
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.manifest.kinds.environment import Attributes
-
-    Fields = dict[str, Any]
-    Bounds = dict[str, Callable[[Condition], bool]]
+Fields = dict[str, Any]
+Bounds = dict[str, Callable[[Condition], bool]]
 
 
 def condition_fields(rule: Rule, attributes: Attributes) -> Fields:

@@ -5,35 +5,30 @@ Text that still means the same stays as it is written: aliases, variables, sugar
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-from reconciler.desired.desired import desire_offline
+from reconciler.desired.desired import DesiredRule, DesiredState, desire_offline
 from reconciler.desired.expand import InvalidRuleError, RuleExpander, list_targets
 from reconciler.errors import CxrouteError, ManifestError, RefusedError
+from reconciler.export.export import TenantSnapshot
 from reconciler.export.names import NotRepresentableError, QueueNames, escape_text
 from reconciler.export.ruleset import FIELD_ORDER, integer_priority, manifest_name
 from reconciler.export.sugar import find_sugar_field, manifest_value, understood, when_item
-from reconciler.manifest.kinds.environment import SANDBOX
+from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.ruleset import RuleSet, rule_entry
+from reconciler.manifest.load import Manifests
+from reconciler.manifest.source_map import LoadedDocument
 from reconciler.manifest.yaml_patch import CannotPatchError, TextEdit, apply_edits, compute_edits, find_mapping
 from reconciler.manifest.yaml_writer import format_mapping
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Condition, Queue, Rule, Target
 from reconciler.text.escape import sanitize
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.export.export import TenantSnapshot
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.manifest.source_map import LoadedDocument
-    from reconciler.model.live import LiveRule
-
-    Fields = dict[str, Any]
-    FieldPath = tuple[str | int, ...]
+Fields = dict[str, Any]
+FieldPath = tuple[str | int, ...]
 
 
 def with_field(fields: Fields, name: str, value: object) -> Fields:

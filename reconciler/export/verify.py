@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.desired.desired import DesiredState
 from reconciler.export.export import ExportedManifests, TenantSnapshot, compute_export_impact
 from reconciler.model.change import Adopt
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reconciler.behaviour.diff.difference import BehaviourChange
-    from reconciler.desired.desired import DesiredState
 
 
 class ExportMismatchError(Exception):

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
+from reconciler.export.export import ExportedManifests
+from reconciler.export.names import SkippedRule
+from reconciler.export.ruleset import ExportedRuleSet
 from reconciler.manifest.yaml_writer import format_mapping
 from reconciler.text.escape import pluralize, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reconciler.export.export import ExportedManifests
-    from reconciler.export.names import SkippedRule
-    from reconciler.export.ruleset import ExportedRuleSet
-
 
 _API_VERSION_FIELD: Final = {"apiVersion": "routing/v1"}
 _MAX_SKIPPED: Final = 100

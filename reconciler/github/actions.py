@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import MIB, read_file, read_text
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 MANUAL_EVENT: Final = "workflow_dispatch"
 _API: Final = "https://api.github.com"

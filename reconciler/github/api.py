@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import time as clocks
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
 from reconciler.errors import CxrouteError
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 MAX_PAGES: Final = 100  # ten thousand comments
 _ATTEMPTS: Final = 4

@@ -8,20 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
-from reconciler.github.actions import list_objects
+from reconciler.github.actions import PlanReport, WorkflowRun, list_objects
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
-
-    from reconciler.github.actions import PlanReport, WorkflowRun
-
-    _Decide = Callable[[Iterable["Comment"], "DesiredComment"], "CommentDecision"]
+_Decide = Callable[[Iterable["Comment"], "DesiredComment"], "CommentDecision"]
 
 _MAX_LISTED: Final = 10
 _SENTENCE: Final = re.compile(r"(?<=[.;:]) ")

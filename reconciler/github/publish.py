@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, assert_never
+from typing import Any, Final, assert_never
 
+from reconciler.github import drift_issue, plan_comment
 from reconciler.github.actions import list_objects
 from reconciler.github.api import GitHub, GitHubError, Purpose
 from reconciler.github.drift_issue import LABEL, CloseIssue, EditIssue, Issue, OpenIssue, SkipIssue
 from reconciler.github.plan_comment import Comment, CreateComment, EditComment
-
-if TYPE_CHECKING:
-    from reconciler.github import drift_issue, plan_comment
 
 BOT: Final = "github-actions[bot]"  # the login of a workflow's token
 _NO_ACCESS_STATUSES: Final = (403, 404)

@@ -7,15 +7,13 @@ import io
 import json
 import zipfile
 import zlib
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from reconciler.errors import RefusedError
 from reconciler.github.actions import MANUAL_EVENT, WorkflowRun, list_objects
 from reconciler.github.api import GitHub, Purpose
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED: Final = 0x1

@@ -10,21 +10,18 @@ import io
 import math
 import os
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from reconciler.errors import UsageError
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_file
 from reconciler.text.strict_json import STRICT_DECODER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 """The names that cxroute gives to runs; another name in a journal is not a run, nor a word of a command."""

@@ -6,19 +6,15 @@ import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from datetime import datetime
+from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
 from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.journal.journal import Journal
 from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.plan.document import change_to_json, plan_id
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from reconciler.journal.journal import Journal
-    from reconciler.plan.plan import Plan
-
+from reconciler.plan.plan import Plan
 
 _WORDS: Final = {
     Verdict.DONE: "acknowledged",

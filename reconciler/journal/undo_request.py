@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.desired.desired import DesiredState, empty_desired_state, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
@@ -15,18 +16,13 @@ from reconciler.journal.history import read_changes
 from reconciler.journal.journal import RUN_NAME, RecordedRun
 from reconciler.journal.undo import build_undo_state
 from reconciler.journal.undo_warnings import unknown_outcome_warning, warn_reapplied_changes
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
+from reconciler.model.finding import Finding
 from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.plan import LiveState, Plan
 from reconciler.text.escape import pluralize, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.finding import Finding
-    from reconciler.plan.plan import LiveState, Plan
-
 
 _SILENCE: Final = timedelta(minutes=15)
 """How long a run may write nothing and still be going on: its outage is waited for, its deadline is that long."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker, marker_digest
+from reconciler.model.rule import Address
+from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import Plan, draft_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.rule import Address
-    from reconciler.plan.options import PlanOptions
-
 
 REAPPLIED: Final = "CXR310"
 _HOLD_TIME: Final = timedelta(days=8)  # how long the hold is that is given to write: a week, and the day that has begun

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
+from reconciler.manifest.documents import Queues
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
+from reconciler.manifest.source_map import LoadedDocument, PathStep, SourceMap
 from reconciler.manifest.text import List, Map
 from reconciler.text.escape import quote_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.manifest.documents import Queues
-    from reconciler.manifest.source_map import LoadedDocument, PathStep, SourceMap
 
 _ALL_ENVIRONMENTS: Final = ""
 

@@ -5,7 +5,8 @@ Rules about several fields are in `cross_checks`: a check inside a model runs on
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
@@ -24,9 +25,6 @@ from reconciler.manifest.kinds.fields import (
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class QueueRef(StrictModel):

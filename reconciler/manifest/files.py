@@ -5,18 +5,16 @@ from __future__ import annotations
 import os
 import shlex
 from collections import deque
+from collections.abc import Iterator
 from operator import attrgetter, itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.text.escape import escape_invisible
 from reconciler.text.files import NotRegularFileError, read_start
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _EXTENSIONS: Final = (".yaml", ".yml")
 

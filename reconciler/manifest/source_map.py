@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from reconciler.manifest.text import List, Map, SourceText
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.model.finding import Finding, Severity
-    from reconciler.model.rule import Address, Source
+from reconciler.model.finding import Finding, Severity
+from reconciler.model.rule import Address, Source
 
 T = TypeVar("T")
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _MAX_UNINDEXED_KEYS: Final = 32
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from itertools import groupby, pairwise
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
 from yaml.cyaml import CBaseLoader
 
 from reconciler.manifest.yaml_writer import format_entry, format_flow, format_mapping, format_quoted, format_scalar
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    Json = Any
-    MappingEntry = tuple[str, Json]
+Json = Any
+MappingEntry = tuple[str, Json]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

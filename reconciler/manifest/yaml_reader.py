@@ -7,8 +7,9 @@ No function raises for an invalid file: a file yields its readable values, and i
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from sys import intern
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NamedTuple, NoReturn
 
 from yaml import (
     AliasEvent,
@@ -25,9 +26,6 @@ from reconciler.manifest.text import Document, ErrorCollector, List, Map, Source
 from reconciler.manifest.yaml_error_messages import describe_yaml_error, find_merge_conflict
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 """Bytes of a file."""

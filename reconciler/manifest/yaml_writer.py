@@ -6,14 +6,12 @@ Text is quoted only where our reader or a YAML 1.2 editor would misread it, or w
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from reconciler.manifest.yaml_reader import parse_file
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    Json = Any
+Json = Any
 
 MAX_LINE_WIDTH: Final = 120
 """Characters of a line; a longer list is split."""

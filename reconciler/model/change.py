@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-if TYPE_CHECKING:
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Address, Rule, Source
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Address, Rule, Source
 
 Action = Literal["create", "update", "adopt", "delete"]
 Cause = Literal["manifest", "drift", "both", "duplicate"]

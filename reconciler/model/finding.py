@@ -6,15 +6,13 @@ Codes never change their meaning: CXR0.. YAML, CXR1.. manifests and names, CXR2.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from reconciler.model.rule import Address, Source
 
-    from reconciler.model.rule import Address, Source
-
-    Document = dict[str, Any]
+Document = dict[str, Any]
 
 Severity = Literal["error", "warning", "info"]
 

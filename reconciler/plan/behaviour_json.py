@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.regions import Region
+from reconciler.behaviour.diff.rows import ImpactRow
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.behaviour.space.space import Example
+from reconciler.behaviour.space.value_type import ValueType
 from reconciler.model.rule import CANONICAL_JSON, OPERATORS, make_condition, make_opaque, to_api_json
+from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reconciler.behaviour.diff.difference import BehaviourChange
-    from reconciler.behaviour.diff.regions import Region
-    from reconciler.behaviour.diff.rows import ImpactRow
-    from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-    from reconciler.behaviour.space.space import Example
-    from reconciler.behaviour.space.value_type import ValueType
-    from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact
-
-    Document = dict[str, Any]
+Document = dict[str, Any]
 
 
 def behaviour_to_json(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.model.change import Adopt, Cause, Change, Create, Delete, FieldChange, Update
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
@@ -14,12 +16,7 @@ from reconciler.plan.ownership import LiveRulesByOwner, find_cause, was_edited
 from reconciler.plan.unknown_fields import differing_fields, fields_phrase
 from reconciler.text.escape import join_first, sanitize
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.desired.desired import DesiredRule, DesiredState
-
-    _Part = Condition | Target | Opaque
+_Part = Condition | Target | Opaque
 
 
 def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:

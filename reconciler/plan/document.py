@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard
 
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.regions import Region
 from reconciler.errors import RefusedError, UsageError
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, Update, is_copy_removal, is_unadoption
 from reconciler.model.finding import finding_to_json, source_to_json
@@ -17,16 +19,10 @@ from reconciler.model.live import LiveRule, Marker, format_description, marker_d
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import GuardResult, Plan
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import pluralize, quote
 from reconciler.version import __version__
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from reconciler.behaviour.diff.regions import Region
-    from reconciler.plan.plan import GuardResult, Plan
-
 
 FORMAT_VERSION: Final = "1.0"
 DRIFT_REPORT: Final = "drift"

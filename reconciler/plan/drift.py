@@ -6,28 +6,24 @@ conversations which the manifests send elsewhere, and route tests that fail on t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.diff.rows import region_to_row
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Adopt, Change, Create
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, marker_digest
+from reconciler.model.rule import Address, Source
 from reconciler.plan.options import is_selected
+from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.diff.regions import Region
-    from reconciler.model.rule import Address, Source
-    from reconciler.plan.plan import Plan
-    from reconciler.traffic.sample import TrafficSample
-
+from reconciler.traffic.sample import TrafficSample
 
 STALE: Final = "CXR330"
 NOT_ANALYSED: Final = "CXR331"

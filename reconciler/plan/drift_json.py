@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.model.change import Create
 from reconciler.model.finding import finding_to_json
@@ -10,11 +10,9 @@ from reconciler.model.live import LiveRule, marker_digest
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.document import DRIFT_REPORT, live_rule_to_json, plan_to_json, with_plan_id
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
+from reconciler.plan.plan import Plan
 
-if TYPE_CHECKING:
-    from reconciler.plan.plan import Plan
-
-    Document = dict[str, Any]
+Document = dict[str, Any]
 
 
 def drift_to_json(drift: Drift) -> Document:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from reconciler.behaviour.diff.regions import Region
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.guard_limits import Limit
 from reconciler.model.change import Adopt, Change, Create, Delete, Update, is_copy_removal
+from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.text.escape import join_first, quote
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
-    from datetime import datetime
-
-    from reconciler.behaviour.diff.regions import Region
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.kinds.guard_limits import Limit
-    from reconciler.model.rule import Address
 
 
 def check_guards(plan: Plan, environment: Environment) -> Plan:

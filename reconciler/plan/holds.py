@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from datetime import datetime
 
+from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Change, Create, Delete, HeldChange, Update
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-    from datetime import datetime
-
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.rule import Address
-    from reconciler.plan.options import PlanOptions
-    from reconciler.plan.ownership import LiveRulesByOwner
+from reconciler.model.rule import Address
+from reconciler.plan.options import PlanOptions
+from reconciler.plan.ownership import LiveRulesByOwner
 
 
 def split_held_changes(

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.model.change import Cause
 from reconciler.model.live import LiveRule, copy_name, marker_digest
+from reconciler.model.rule import Address
 from reconciler.plan.unknown_fields import differing_fields
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from reconciler.model.change import Cause
-    from reconciler.model.rule import Address
-
 
 _DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
 _FIRST_YEAR: Final = 2000  # an earlier year is what a program writes that knows no date

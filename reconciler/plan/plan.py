@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
 
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create, Delete, HeldChange, PlanStep, Update
 from reconciler.model.finding import Finding, group_findings
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.holds import split_held_changes
 from reconciler.plan.options import PlanOptions, is_selected
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
-
-    from reconciler.behaviour.diff.difference import BehaviourChange
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.traffic_shares import TrafficImpact
+from reconciler.plan.traffic_shares import TrafficImpact
 
 
 @dataclass(frozen=True, slots=True)

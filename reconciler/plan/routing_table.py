@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.space.value_type import Types
+from reconciler.desired.desired import DesiredState
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Opaque, Target
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reconciler.behaviour.space.value_type import Types
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.live import LiveRule
 
 
 @dataclass(frozen=True, slots=True)

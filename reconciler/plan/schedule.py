@@ -6,24 +6,20 @@ this plan.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.ordering.constraints import Move
+from reconciler.behaviour.ordering.graph import MoveStep as OrderStep
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Change, Create, Delete, PlanStep, is_copy_removal, is_unadoption
 from reconciler.model.live import copy_name
+from reconciler.plan.plan import Plan
 from reconciler.plan.routing_table import live_entries
 from reconciler.plan.traffic_shares import convert_sample, measure_traffic
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
-
-    from reconciler.behaviour.ordering.graph import MoveStep as OrderStep
-    from reconciler.plan.plan import Plan
-    from reconciler.traffic.sample import TrafficSample
+from reconciler.traffic.sample import TrafficSample
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,16 @@ from __future__ import annotations
 import html
 import unicodedata
 from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.model.change import Change, Create, Delete
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, copy_name, marker_digest
+from reconciler.model.rule import Rule
 from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.model.rule import Rule
-
 
 TEXT_ALTERED: Final = "CXR340"
 TEXT_FIELDS: Final = ("name", "description")

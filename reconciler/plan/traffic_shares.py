@@ -6,24 +6,20 @@ A row of a sample has some attributes of a conversation; the others are unknown,
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.regions import Region
+from reconciler.behaviour.diff.rows import ImpactRow as Moving
 from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
+from reconciler.behaviour.space.clauses import Clause
+from reconciler.behaviour.space.value_type import Types
 from reconciler.desired.desired import convert_endpoint_values
 from reconciler.model.rule import Condition, Scalar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.diff.difference import BehaviourChange
-    from reconciler.behaviour.diff.regions import Region
-    from reconciler.behaviour.diff.rows import ImpactRow as Moving
-    from reconciler.behaviour.space.clauses import Clause
-    from reconciler.behaviour.space.value_type import Types
-    from reconciler.traffic.sample import SampleRow, TrafficSample
+from reconciler.traffic.sample import SampleRow, TrafficSample
 
 
 def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:

@@ -8,16 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
 
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.text.escape import join_first, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from reconciler.model.live import LiveRule
-
 
 Json = Any
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.model.change import (
     Action,
@@ -20,17 +21,13 @@ from reconciler.model.change import (
     is_unadoption,
 )
 from reconciler.model.rule import CANONICAL_JSON, Address, Condition, Source, Target, canonical_text
+from reconciler.plan.plan import Plan
 from reconciler.text import phrases
 from reconciler.text.escape import quote, sanitize
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.plan.plan import Plan
-
-    Names = Mapping[str, str]
-    _Edit = Update | Adopt
-    _Leaves = Mapping[str, FieldChange]
+Names = Mapping[str, str]
+_Edit = Update | Adopt
+_Leaves = Mapping[str, FieldChange]
 
 
 class EditSummary(NamedTuple):

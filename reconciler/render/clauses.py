@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, cast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, cast
 
+from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.rule import Condition, Opaque, Value
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import range_phrase
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.space.clauses import Clause
-
-    _SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
-    _Conditions = Sequence[_SignedCondition]
+_SignedCondition = tuple[Condition, bool]  # a condition, and whether its complement is meant
+_Conditions = Sequence[_SignedCondition]
 
 FEW_VALUES: Final = 6  # how many values of a list are shown where not all of them are
 _LOWS: Final = {"greaterThanOrEqual": ">=", "greaterThan": ">"}

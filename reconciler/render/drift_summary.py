@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.manifest.yaml_writer import format_flow, format_quoted
 from reconciler.model.change import Change, Create, is_copy_removal
+from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, marker_digest
+from reconciler.model.rule import Source
 from reconciler.plan.drift import Drift, edited_changes, missing_rules, unapplied_changes
 from reconciler.render.change_summary import FieldRow, sort_for_reading, summarize_change
 from reconciler.render.equal_edits import split_group
@@ -15,12 +18,6 @@ from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT
 from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
 from reconciler.text.phrases import failing_tests_phrase, rule_phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reconciler.model.finding import Finding
-    from reconciler.model.rule import Source
 
 CHANGED: Final = "Changed in CXone"
 MISSING: Final = "Missing in CXone"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import Final, TypeVar
 
+from reconciler.render.change_summary import ChangeSummary, FieldRow
 from reconciler.text.escape import quote
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from reconciler.render.change_summary import ChangeSummary, FieldRow
 
 _Item = TypeVar("_Item")
 MIN_GROUP: Final = 3  # how many equal edits are one line

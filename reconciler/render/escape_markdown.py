@@ -6,12 +6,10 @@ A value in quotes becomes a code span, and so does every word with more than let
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
 from reconciler.text.escape import escape_invisible, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _STANDALONE: Final = r"(?<![^\s(\[]){}(?![^\s)\],.;:])"
 QUOTED_VALUE: Final = "|".join(

@@ -6,15 +6,13 @@ A runner reads commands from a step's stdout and stderr: `::error file=a.yaml::m
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.model.finding import CODES, Finding
 from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.text.escape import join_first, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_ANNOTATIONS: Final = 10  # GitHub drops further errors, and further warnings, of a step in silence
 _MAX_SUMMARY_BYTES: Final = 900_000  # bytes. GitHub drops the whole summary of a step above 1 MiB.

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
@@ -22,14 +23,10 @@ from reconciler.render.change_summary import ACTION_ORDER, sentences, source_loc
 from reconciler.render.equal_edits import common_rows, group_equal_edits
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
+from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import Lane, LaneState, RoutingMap, lanes_by_queue
+from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import escape_invisible, join_first, pluralize, quote, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from reconciler.render.provenance import Provenance
-    from reconciler.render.summary import PlanSummary
 
 MAX_LANES: Final = 24  # unchanged rules that are drawn each by itself; of more, those of one queue are one
 MAX_CHANGED: Final = 80

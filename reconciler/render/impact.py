@@ -6,9 +6,13 @@ A row is exact: it may shorten a list of values, and never leaves a condition ou
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
+from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.rows import ImpactRow
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase
 from reconciler.plan.traffic_shares import ShareRange, TrafficImpact
@@ -16,15 +20,8 @@ from reconciler.render.clauses import FEW_VALUES, clauses_phrase, exception_phra
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import conversation_phrase, queue_phrase, split_phrase
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from reconciler.behaviour.diff.difference import BehaviourChange
-    from reconciler.behaviour.diff.rows import ImpactRow
-    from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-
-    Names = Mapping[str, str]
-    _Pair = tuple[ImpactRow, ShareRange | None]
+Names = Mapping[str, str]
+_Pair = tuple[ImpactRow, ShareRange | None]
 
 DEFAULT_ROUTING: Final = "the tenant's default"
 MAX_SHOWN: Final = 20

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from posixpath import normpath
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-if TYPE_CHECKING:
-    from reconciler.model.rule import Source
+from reconciler.model.rule import Source
 
 
 @dataclass(frozen=True, slots=True)

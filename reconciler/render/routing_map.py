@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.model.rule import Condition, Rule
+from reconciler.plan.plan import Plan
 from reconciler.plan.schedule import build_transition
 from reconciler.render.escape_markdown import unquote
 from reconciler.render.impact import destination_phrase
 from reconciler.text.escape import join_first, quote, sanitize
 from reconciler.text.phrases import conditions_phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reconciler.plan.plan import Plan
 
 LaneState = Literal["same", "new", "gone", "changed", "off"]  # an `off` rule is disabled before and after the plan
 _MAX_INTENTS: Final = 3

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Sequence
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from reconciler.model.finding import CODES, Finding
+from reconciler.model.rule import Source
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.version import __version__
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.model.rule import Source
-
-    Document = dict[str, Any]
+Document = dict[str, Any]
 
 MAX_RESULTS: Final = 5000  # results that GitHub shows of one run
 _SCHEMA: Final = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

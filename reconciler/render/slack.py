@@ -5,22 +5,19 @@ Text from outside stands in code spans without mentions, links or formats; &, < 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.model.change import Applied, Change, Create, Outcome
 from reconciler.plan.drift import Drift, edited_changes
+from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import sort_for_reading
 from reconciler.render.drift_summary import counts_phrase, remaining_phrases, unaffected_text
 from reconciler.render.impact import NO_IMPACT, premise
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.watch.cycle import CycleResult, applied_outcomes
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from reconciler.plan.plan import Plan
-    from reconciler.watch.notifications import NotificationKind
+from reconciler.watch.notifications import NotificationKind
 
 _MAX_NAMED: Final = 10
 _CAUSES: Final = {

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.model.finding import Finding
 from reconciler.plan.document import count_changes
+from reconciler.plan.plan import Plan
 from reconciler.render.change_summary import ChangeSummary, sort_for_reading, source_location, summarize_change
 from reconciler.render.impact import MAX_SHOWN, ImpactSummary, summarize_impact
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import acknowledged_phrase, failing_tests_phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.model.finding import Finding
-    from reconciler.plan.plan import Plan
 
 MAX_NAMED: Final = 3  # how many rules are named where not all of them are
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.auth import PUBLIC_ROUTES, TokenIssuer
@@ -26,12 +27,9 @@ from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-
     from reconciler.simulator.settings import SimulatorSettings
-
-    Handler = Callable[["SimulatorApi", SimulatorRequest], SimulatorResponse]
-    Page = Callable[[SimulatorRequest, Sequence[dict[str, Any]], int], SimulatorResponse]
+Handler = Callable[["SimulatorApi", SimulatorRequest], SimulatorResponse]
+Page = Callable[[SimulatorRequest, Sequence[dict[str, Any]], int], SimulatorResponse]
 
 MAX_BODY_BYTES: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}

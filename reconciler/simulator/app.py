@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
+from reconciler.simulator.auth import TokenIssuer
 from reconciler.simulator.delivery import deliver
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+from reconciler.simulator.state import TenantState
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
-    from reconciler.simulator.auth import TokenIssuer
-    from reconciler.simulator.faults.injector import FaultInjector
     from reconciler.simulator.settings import SimulatorSettings
-    from reconciler.simulator.state import TenantState
 
 _MAX_READ_BYTES: Final = 2 * MAX_BODY_BYTES
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 
@@ -19,11 +20,8 @@ from reconciler.simulator.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from reconciler.simulator.settings import SimulatorSettings
-
-    PublicHandler = Callable[["TokenIssuer", SimulatorRequest], SimulatorResponse]
+PublicHandler = Callable[["TokenIssuer", SimulatorRequest], SimulatorResponse]
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600

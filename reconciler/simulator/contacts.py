@@ -6,6 +6,7 @@ All become attributes of the conversation, which rules read; for fields and sign
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs
 
@@ -21,13 +22,11 @@ from reconciler.simulator.messages import (
     oauth_error,
     parse_json_body,
 )
+from reconciler.simulator.state import TenantState
 from reconciler.simulator.validate import DECIMAL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from reconciler.simulator.settings import SimulatorSettings
-    from reconciler.simulator.state import TenantState
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))

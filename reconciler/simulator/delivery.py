@@ -7,14 +7,13 @@ Over a socket the connection really breaks: `server.py` puts the means into the 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Final
 
 from reconciler.simulator.messages import ApiProblem, DeliveryMode, SimulatorRequest, SimulatorResponse, error_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import Receive, Scope, Send
 
     from reconciler.simulator.settings import SimulatorSettings

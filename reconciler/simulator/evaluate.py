@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import operator
 import re
+from collections.abc import Callable, Iterable, Mapping
 from fractions import Fraction
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final, Literal, cast
 
 Json = Any  # any JSON value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from reconciler.simulator.messages import (
@@ -14,12 +15,10 @@ from reconciler.simulator.messages import (
     error_response,
     json_response,
 )
+from reconciler.simulator.state import StoredRule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from reconciler.simulator.settings import SimulatorSettings
-    from reconciler.simulator.state import StoredRule
 
 
 class ListLag:

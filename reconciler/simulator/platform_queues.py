@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.simulator.messages import ApiProblem, SimulatorRequest, SimulatorResponse, error_response, json_response
 from reconciler.simulator.profile import ServedList
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _DIGITAL: Final = ServedList(
     path="/dfo/3.0/routing-queues",

@@ -6,9 +6,10 @@ The rest of the simulator, with the faults, knows the tutorial's words alone: ea
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 from reconciler.simulator.messages import (
@@ -21,9 +22,6 @@ from reconciler.simulator.messages import (
     SimulatorResponse,
     encode_json,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _UNKNOWN_PATH: Final = "/nowhere"
 _REFUSAL_STATUSES: Final = (400, 409, 412, 422)  # a tenant may answer these with 200 and `success: false`

@@ -8,14 +8,13 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.delivery import BREAK_EXTENSION
 from reconciler.simulator.messages import DeliveryMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from starlette.types import ASGIApp, Receive, Scope, Send
 
 _GRACE: Final = 10

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 from reconciler.simulator.profile import TUTORIAL_PROFILE, TenantProfile
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
 
 SCOPES: Final = frozenset({"routing:read", "routing:write", "interaction:read", "interaction:write"})
 

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Self
 
 from reconciler.simulator.messages import Json, SimulatorRequest, encode_json
 from reconciler.simulator.storage import StateChange, StateError, StateFiles, fingerprint
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
 
 JsonObject = dict[str, Any]
 _LOG_LIMIT: Final = 20_000

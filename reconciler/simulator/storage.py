@@ -13,12 +13,9 @@ import os
 import sys
 import time
 import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
+from typing import Any, Final, NamedTuple
 
 if sys.platform != "win32":
     from fcntl import LOCK_EX, LOCK_NB, flock

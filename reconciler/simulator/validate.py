@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, TypeGuard
+from collections.abc import Iterator
+from typing import Any, Final, TypeGuard
 
 from reconciler.simulator.messages import ApiProblem, Json, is_number
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reconciler.simulator.state import TenantState
+from reconciler.simulator.state import TenantState
 
 MAX_NAME: Final = 256
 MAX_DESCRIPTION: Final = 4096

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fractions import Fraction
+from typing import Final
 
 from reconciler.model.rule import Condition, Opaque, Rule, Target
 from reconciler.text.escape import MOST_ITEMS, join_first, pluralize, quote, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from fractions import Fraction
 
 _VERBS: Final = {
     "equals": "is",

@@ -10,11 +10,9 @@ import html
 import json
 import os
 from base64 import b64encode
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 PLACEHOLDER: Final = "[secret]"
 MIN_RUN_LENGTH: Final = 12  # so many letters and digits in a row are as good as the secret

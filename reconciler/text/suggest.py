@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.text.escape import quote_name
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 _MAX_NAME_LENGTH: Final = 64
 _MAX_CANDIDATES: Final = 300

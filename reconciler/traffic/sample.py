@@ -9,27 +9,24 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.errors import ManifestError, UsageError
+from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.manifest.source_map import LoadedDocument
 from reconciler.manifest.text import ErrorCollector, SourceText
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError
+from reconciler.model.finding import Finding
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import read_start
 from reconciler.text.suggest import suggest
 from reconciler.traffic.table import Record, Table, parse_table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from reconciler.manifest.kinds.environment import Attributes, Environment
-    from reconciler.manifest.source_map import LoadedDocument
-    from reconciler.model.finding import Finding
 
 CellValue = str | int | float | None
 

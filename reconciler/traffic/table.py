@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.manifest.text import ErrorCollector, SourceText
 from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, decode_text, stop_reading
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CSV_ERRORS: Final = {

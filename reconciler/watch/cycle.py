@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import Final, Literal, get_args
 
+from reconciler.apply.report import ApplyReport
 from reconciler.errors import ApiError, CxrouteError, ManifestError, RefusedError
 from reconciler.model.change import Applied, Outcome, UnknownOutcome, is_copy_removal
+from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import CANONICAL_JSON
 from reconciler.plan.document import change_to_json
 from reconciler.plan.drift import Drift, edited_changes, missing_rules
 from reconciler.plan.guards import guard_refusals
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from reconciler.apply.report import ApplyReport
-    from reconciler.model.finding import Finding
-    from reconciler.plan.plan import GuardResult, Plan
-
+from reconciler.plan.plan import GuardResult, Plan
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
 """clean: nothing differs. pending: something does, and nothing was to be written. refused: a guard, a conflict or a

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from reconciler.watch.cycle import CycleResult
-
+from reconciler.watch.cycle import CycleResult
 
 MAX_BACKOFF: Final = 900.0  # seconds between two rounds that failures may lead to, where the interval is shorter
 _JITTER: Final = 0.1

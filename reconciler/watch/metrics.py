@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
 from reconciler.plan.drift import missing_rules
 from reconciler.text.prometheus import exposition, metric, metric_header, sample
 from reconciler.watch.cycle import CYCLE_STATUSES, CycleResult, applied_outcomes, count_drifted, count_pending
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 _GAUGE_HELP: Final = {
     "pending_changes": "Changes that apply would make, by the last round that could tell.",

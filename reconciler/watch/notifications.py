@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+from reconciler.watch.cycle import CycleResult
 
-    from reconciler.watch.cycle import CycleResult
-
-    Message = dict[str, Any]
+Message = dict[str, Any]
 
 
 NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]

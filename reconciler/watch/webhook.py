@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import httpx
 
 from reconciler.errors import UsageError
 from reconciler.text.escape import sanitize
 from reconciler.text.hosts import is_loopback, request_url
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
 
 _MAX_ATTEMPTS: Final = 3
 _FIRST_WAIT: Final = 1.0

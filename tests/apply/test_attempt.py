@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.apply.admission import matches_intent, matches_review
-from reconciler.apply.attempt import Verdict, attempt_step, revert_step
-from reconciler.model.change import Adopt, Create, Delete, PlanStep, Update
+from reconciler.apply.attempt import Attempt, Verdict, attempt_step, revert_step
+from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update
+from reconciler.model.live import LiveRule
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
 from tests.support.in_process_tenant import InProcessTenant
-
-if TYPE_CHECKING:
-    from reconciler.apply.attempt import Attempt
-    from reconciler.model.change import Change
-    from reconciler.model.live import LiveRule
 
 X = address("cards/x")
 LIVE = managed("id-x", "cards/x", rule("x"))

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model.change import Applied, Failed
+from reconciler.plan.document import ReviewedPlan
 from reconciler.plan.options import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
-from tests.campaign.scenario import ROOMY
+from tests.campaign.scenario import ROOMY, Scenario
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs
-from tests.campaign.world import Applier, ObservedTenant, run
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.plan.document import ReviewedPlan
-    from tests.campaign.scenario import Scenario
-    from tests.campaign.world import ApplierResult, Event
+from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant, run
 
 
 def applied(

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from reconciler.apply.report import ApplyReport
 from reconciler.model.change import Failed, Skipped
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.support.builders import desired, rule, unmanaged, wanted
 from tests.support.in_process_tenant import InProcessTenant
-
-if TYPE_CHECKING:
-    from reconciler.apply.report import ApplyReport
 
 NEW = desired(wanted("cards/a", rule("a", description="text")), wanted("cards/b", rule("b", description="")))
 HAND = unmanaged("id-a", rule("a", description="by hand", priority=70))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,10 +12,6 @@ from reconciler.apply.known_state import MAX_SINGLE_READS, KnownState
 from reconciler.errors import IncompleteReadError
 from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 
 A, B, THEIRS = managed("1", "cards/a", rule("a")), managed("2", "cards/b", rule("b")), unmanaged("3", rule("c"))
 A_NOW = managed("1", "cards/a", rule("a", priority=1))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.apply.admission import matches_review
+from reconciler.apply.report import ApplyReport
 from reconciler.errors import ApiError
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
 from reconciler.plan.options import PlanOptions
@@ -16,9 +17,6 @@ from reconciler.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import InProcessTenant, raw
-
-if TYPE_CHECKING:
-    from reconciler.apply.report import ApplyReport
 
 OLD = [managed(f"id-{key}", f"cards/{key}", rule(key)) for key in ("keep", "change", "gone")]
 GOAL = desired(

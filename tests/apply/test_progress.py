@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.apply.attempt import Attempt, Verdict, write_payload
+from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, write_payload
 from reconciler.apply.progress import ApplyProgress
-from reconciler.model.change import Create, Delete, Failed, PlanStep, Skipped, UnknownOutcome, Update
+from reconciler.desired.desired import DesiredState
+from reconciler.model.change import Change, Create, Delete, Failed, Outcome, PlanStep, Skipped, UnknownOutcome, Update
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
+from reconciler.model.rule import Rule
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, Plan, draft_plan
 from tests.support.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from reconciler.apply.attempt import Uncertainty
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.change import Change, Outcome
-    from reconciler.model.rule import Rule
-    from reconciler.plan.plan import Plan
 
 X = address("cards/x")
 WANTED = rule("x", priority=7)

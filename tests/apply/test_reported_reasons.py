@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
 from reconciler.behaviour.ordering.order import order_moves
+from reconciler.desired.desired import DesiredState
 from reconciler.render.colour import no_style
 from reconciler.render.text.apply import report_text
 from reconciler.simulator.faults.injector import FaultInjector
+from tests.campaign.scenario import Json, Scenario
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, ours, scenario, theirs
-from tests.campaign.world import Applier, ObservedTenant, run
+from tests.campaign.world import Applier, Event, ObservedTenant, run
 from tests.support.sentences import missing_sentences
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.desired.desired import DesiredState
-    from tests.campaign.scenario import Json, Scenario
-    from tests.campaign.world import Event
 
 
 def tenant(rules: list[Json], wish: DesiredState, *allow: str) -> Scenario:

@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.change import Applied, Failed
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
-from reconciler.model.rule import Target, make_condition
+from reconciler.model.rule import Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import check_guards
 from reconciler.plan.options import PlanOptions
@@ -25,14 +26,9 @@ from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import plan_text
 from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.settings import PROFILES
+from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import InProcessTenant
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.rule import Rule
-    from reconciler.simulator.settings import SimulatorSettings
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")

@@ -5,8 +5,9 @@ Not decided is neither "no difference", nor "within what was reviewed", nor "a s
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from reconciler.behaviour.diff import containment as within
 from reconciler.behaviour.diff import difference as differing
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
-from reconciler.behaviour.diff.winners import WinnerPairs
+from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
 from reconciler.behaviour.ordering import constraints
 from reconciler.behaviour.ordering.constraints import Constraints, Move
 from reconciler.behaviour.ordering.order import MoveOrder, order_moves
@@ -28,11 +29,6 @@ from reconciler.model.rule import Target, make_condition
 from tests.support.builders import intent_is, rule
 from tests.support.random_rules import a_pair, attribute, entries
 from tests.support.random_rules import rule as a_rule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.behaviour.diff.winners import RankPair
 
 FRAUD = (Target("q-fraud", 1),)
 X, Y = rule("x"), rule("y", conditions=[intent_is("y")], targets=FRAUD)

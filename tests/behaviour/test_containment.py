@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Any
 
 import pytest
 
@@ -15,9 +15,6 @@ from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
 from tests.support.brute_force import inputs_for
 from tests.support.brute_force_checks import QUEUES
 from tests.support.random_rules import a_pair, entries
-
-if TYPE_CHECKING:
-    from typing import Any
 
 
 def clause(attribute: str, operator: str, value: Any, *, negate: bool = False) -> Clause:

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.plan.behaviour_json import behaviour_to_json
+from tests.support.brute_force import Json
 from tests.support.brute_force_checks import QUEUES, check_bounded, check_difference
-from tests.support.random_rules import PAIRS, SKILL, a_list, a_pair, attribute, entries, queue, rule
+from tests.support.random_rules import (
+    PAIRS,
+    SKILL,
+    Evaluation,
+    RulePair,
+    a_list,
+    a_pair,
+    attribute,
+    entries,
+    queue,
+    rule,
+)
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from tests.support.brute_force import Json
-    from tests.support.random_rules import Evaluation, RulePair
 
 BLOCKS = 32
 SIZE = 200 if FULL else 100

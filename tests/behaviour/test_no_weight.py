@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.model.rule import Target
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import draft_plan
+from reconciler.plan.plan import Plan, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.markdown.mermaid import render_mermaid
 from reconciler.render.routing_map import build_routing_map
 from reconciler.render.text.plan import plan_text
 from reconciler.text.phrases import queues_phrase
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
+from tests.support.many_tenants import Tenants, ruleset, tenants
 from tests.support.many_tenants import rule as written
-from tests.support.many_tenants import ruleset, tenants
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reconciler.plan.plan import Plan
-    from tests.support.many_tenants import Tenants
-    from tests.support.program import Program
+from tests.support.program import Program
 
 CATCH_ALL = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}
 NONE = [{"queue": "Cards", "weight": 0}]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 
 from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.order import order_moves
+from tests.support import brute_force as brute
+from tests.support.brute_force import Json
 from tests.support.brute_force_checks import OrderSafety, before_of, check_order, order_without_copies, state_after
-from tests.support.random_rules import PAIRS, RulePair, a_pair, attribute, entries, entry, rule
+from tests.support.random_rules import PAIRS, Evaluation, RulePair, a_pair, attribute, entries, entry, rule
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from tests.support import brute_force as brute
-    from tests.support.brute_force import Json
-    from tests.support.random_rules import Evaluation
 
 BLOCKS = 26
 SIZE = 120 if FULL else 60

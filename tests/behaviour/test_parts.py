@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
@@ -18,6 +18,7 @@ from reconciler.behaviour.ordering.search import search_waves
 from reconciler.behaviour.space.domain import (
     REST,
     Domain,
+    ValueSet,
     _match_substrings,
     covers,
     intersect,
@@ -26,13 +27,9 @@ from reconciler.behaviour.space.domain import (
 )
 from reconciler.behaviour.space.patterns import PatternSet, TextPattern
 from reconciler.behaviour.space.space import Space
-from reconciler.model.rule import make_condition
+from reconciler.model.rule import Scalar, make_condition
+from tests.support.brute_force import Json
 from tests.support.random_rules import attribute, entries, entry, rule
-
-if TYPE_CHECKING:
-    from reconciler.behaviour.space.domain import ValueSet
-    from reconciler.model.rule import Scalar
-    from tests.support.brute_force import Json
 
 
 def test_an_example_of_patterns_is_joined_by_an_unused_character() -> None:

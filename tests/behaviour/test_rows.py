@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from itertools import combinations
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.colour import no_style
 from reconciler.render.impact import ALL_ROWS, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
+from tests.support.brute_force import Destination, Json
 from tests.support.brute_force_checks import (
     QUEUES,
     RoutingDifference,
@@ -27,10 +27,6 @@ from tests.support.grown_pairs import generate_pair, generate_tangled_pair
 from tests.support.random_rules import RulePair, a_pair, attribute, entries, rule
 from tests.support.read_back import parse_rows
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from reconciler.behaviour.diff.difference import BehaviourChange
-    from tests.support.brute_force import Destination, Json
 
 LABELS = {"intent": "intent", "conf": "confidence"}
 BLOCKS = 20

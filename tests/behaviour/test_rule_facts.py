@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import pytest
 from hypothesis import given, settings
 
-from reconciler.behaviour.facts.rule_facts import analyze_rules, analyze_slices
+from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_rules, analyze_slices
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.model.rule import Condition, to_api_json
-from tests.support.brute_force import destination, in_routing_order, inputs_for, matches
+from tests.support.brute_force import Json, Universe, destination, in_routing_order, inputs_for, matches
 from tests.support.brute_force_checks import completions, rules_text
-from tests.support.random_rules import LISTS, a_list, attribute, entries, rule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.behaviour.facts.rule_facts import RuleFacts
-    from tests.support.brute_force import Json, Universe
-    from tests.support.random_rules import Evaluation
+from tests.support.random_rules import LISTS, Evaluation, a_list, attribute, entries, rule
 
 BLOCKS, SIZE = 26, 120
 Key = TypeVar("Key")

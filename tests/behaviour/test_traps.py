@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,13 +14,9 @@ from reconciler.behaviour.routing_entry import order_entries
 from reconciler.model.rule import Target
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.simulator.evaluate import queue_shares
-from tests.support.brute_force import destination, holds, inputs_for, winner
+from tests.support.brute_force import Json, destination, holds, inputs_for, winner
 from tests.support.brute_force_checks import QUEUES, check_difference, entry_name
-from tests.support.random_rules import UNKNOWN, a_list, attribute, entries, queue, rule
-
-if TYPE_CHECKING:
-    from tests.support.brute_force import Json
-    from tests.support.random_rules import Evaluation
+from tests.support.random_rules import UNKNOWN, Evaluation, a_list, attribute, entries, queue, rule
 
 GONE = object()
 

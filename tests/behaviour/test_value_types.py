@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -15,23 +16,16 @@ from reconciler.behaviour.space import space
 from reconciler.behaviour.space.domain import Domain
 from reconciler.behaviour.space.value_type import ANY_TEXT, ANY_VALUE, EVERY_NUMBER, SHARE, ValueType
 from reconciler.desired.desired import endpoint_types
-from reconciler.model.rule import RANGES
+from reconciler.model.rule import RANGES, Condition
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.routing_table import types_phrase
 from reconciler.render.impact import ALL_ROWS, summarize_impact
-from tests.support.brute_force import is_number, is_supported, positive
+from tests.support.brute_force import Json, is_number, is_supported, positive
 from tests.support.brute_force_checks import QUEUES, RoutingDifference, check_difference
-from tests.support.program import write
+from tests.support.program import Program, write
 from tests.support.random_rules import RulePair, a_pair, attribute, entries, queue, rule
 from tests.support.written_manifests import loaded
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from reconciler.model.rule import Condition
-    from tests.support.brute_force import Json
-    from tests.support.program import Program
 
 BLOCKS = 25
 SIZE = 200 if FULL else 40

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser
 
+from reconciler.plan.plan import Plan
 from reconciler.render.markdown.mermaid import label, render_mermaid
 from reconciler.render.routing_map import build_routing_map
-from tests.browser.machine import MERMAID, seen
+from tests.browser.machine import MERMAID, Sight, seen
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import hostile_plan, large_plan, plan_of_everything, plan_with_names
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from playwright.sync_api import Browser
-
-    from reconciler.plan.plan import Plan
-    from tests.browser.machine import Sight
 
 NAMES = HOSTILE_NAMES | MARKDOWN_NAMES
 DRAW = """

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
+from playwright.sync_api import Browser, Page
 
+from reconciler.plan.plan import Plan
 from tests.browser.machine import PHONE, seen, violations
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_html
 from tests.support.plans import empty_plan, large_plan, plan_of_everything, plan_of_many, plan_with_names
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from playwright.sync_api import Browser, Page
-
-    from reconciler.plan.plan import Plan
 
 PLANS: dict[str, Callable[[], Plan]] = {
     "everything": plan_of_everything,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from random import Random
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tests.campaign.cases import Case, run_case
 from tests.campaign.exhaustive import single_faults
 from tests.campaign.mutants import TWELVE
 from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.scenarios import SCENARIOS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 MOST: Final = 2000
 """Cases that one bug is hunted with at the most."""

@@ -8,17 +8,14 @@ of `schedules.py`; DROPPED are ids and addresses that the scenario goes without.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+from tests.campaign.oracle import Violation
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios import scenario, without
-
-if TYPE_CHECKING:
-    from collections import Counter
-
-    from tests.campaign.oracle import Violation
-    from tests.campaign.scenario import Scenario
-    from tests.campaign.world import ApplierResult
+from tests.campaign.world import ApplierResult
 
 
 @dataclass(frozen=True, slots=True)

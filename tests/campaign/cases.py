@@ -5,25 +5,21 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
+from collections.abc import Mapping
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.desired.desired import DesiredState
+from reconciler.plan.document import ReviewedPlan
 from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.messages import SimulatorRequest
 from tests.campaign.case import Case, CaseResult
 from tests.campaign.faults import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint
 from tests.campaign.profiles import PROFILES
 from tests.campaign.scenarios import is_refused, with_names_apart
 from tests.campaign.schedules import Scheduler, manifests
-from tests.campaign.world import Applier, Killed, ObservedTenant
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reconciler.desired.desired import DesiredState
-    from reconciler.plan.document import ReviewedPlan
-    from reconciler.simulator.messages import SimulatorRequest
-    from tests.campaign.world import ApplierResult
+from tests.campaign.world import Applier, ApplierResult, Killed, ObservedTenant
 
 __all__ = ["Case", "CaseResult", "Running", "repeated", "run_case"]
 

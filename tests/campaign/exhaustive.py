@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from zlib import crc32
 
 from reconciler.simulator.faults.spec import resource_of
 from tests.campaign.cases import Case, Running
 from tests.campaign.faults import PEOPLE
 from tests.campaign.scenarios import GENERATED, SCENARIOS, is_refused, scenario
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 BEYOND: Final = 3
 """Requests after those of the run without faults: an accident makes more of them."""

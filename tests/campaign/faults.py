@@ -15,20 +15,16 @@ clock=SECONDS          the time of day jumps, the server's and the tool's
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
 from reconciler.model.live import parse_marker
 from tests.campaign.oracle_copies import changed, original
-from tests.campaign.world import Killed
+from tests.campaign.scenario import Json
+from tests.campaign.world import Event, Killed, ObservedTenant
 from tests.support.builders import OWNER
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-    from random import Random
-
-    from tests.campaign.scenario import Json
-    from tests.campaign.world import Event, ObservedTenant
 
 _ACCIDENT: Final = re.compile(r"(?P<name>[a-z-]+)@#(?P<at>[1-9][0-9]*)(?:=(?P<argument>[+-]?[0-9]+))?")
 _QUEUES: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}

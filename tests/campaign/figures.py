@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from tests.campaign.cases import repeated, run_case
+from tests.campaign.cases import Case, CaseResult, repeated, run_case
 from tests.campaign.exhaustive import is_transient, kind
 from tests.campaign.scenarios import is_refused, scenario
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from tests.campaign.cases import Case, CaseResult
 
 MOST_KEPT: Final = 200
 """Violations that are kept by one batch; the others are counted."""

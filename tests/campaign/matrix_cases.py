@@ -7,20 +7,15 @@ first DELETE, and the TOKEN that is asked for because the first one was refused;
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING
 
+from reconciler.simulator.messages import SimulatorRequest
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_tenant import TENANT
-from tests.campaign.matrix_vocabulary import CALLS, WRITES
+from tests.campaign.matrix_vocabulary import CALLS, WRITES, MatrixRow, Way
 from tests.campaign.world import Applier, ObservedTenant, run
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reconciler.simulator.messages import SimulatorRequest
-    from tests.campaign.matrix_vocabulary import MatrixRow, Way
 
 REFUSED = "POST rules:revoke@#1"
 """What makes a run ask for a second token: its first write is refused, and nothing was done."""

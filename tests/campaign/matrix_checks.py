@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
-from reconciler.model.change import Applied, Delete, Failed, Skipped, UnknownOutcome
+from reconciler.model.change import Applied, Delete, Failed, Outcome, Skipped, UnknownOutcome
 from tests.campaign.matrix_cases import clean, content, is_call, is_write
+from tests.campaign.matrix_run import MatrixRun
 from tests.campaign.matrix_tenant import COVERED, FOREIGN, TENANT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from reconciler.model.change import Outcome
-    from tests.campaign.matrix_run import MatrixRun
-    from tests.campaign.world import ApplierResult, Event
+from tests.campaign.world import ApplierResult, Event
 
 MOST_ATTEMPTS: Final = 4
 PROBES: Final = 12

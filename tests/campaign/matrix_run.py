@@ -5,24 +5,20 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reconciler.cxone import rule_json
+from reconciler.model.change import Change
 from reconciler.plan.plan import LiveState
 from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.state import TenantState
 from tests.campaign.matrix_actions import ACTS
-from tests.campaign.matrix_cases import REFUSED, is_call, is_write
+from tests.campaign.matrix_cases import REFUSED, MatrixCase, is_call, is_write
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.oracle import Oracle
 from tests.campaign.oracle_copies import changed
-from tests.campaign.world import Applier, ObservedTenant, run
+from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant, run
 from tests.support.builders import OWNER, QUEUES
-
-if TYPE_CHECKING:
-    from reconciler.model.change import Change
-    from reconciler.simulator.state import TenantState
-    from tests.campaign.matrix_cases import MatrixCase
-    from tests.campaign.world import ApplierResult, Event
 
 MARKER = re.compile(rf"\n\[cxroute:({OWNER}/[a-z0-9/~-]+)#[0-9a-f]{{8}}\]\Z")
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from reconciler.model.rule import Target
+from reconciler.model.rule import Rule, Target
 from tests.campaign.scenario import Scenario
 from tests.support.builders import OWNER, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import raw
-
-if TYPE_CHECKING:
-    from reconciler.model.rule import Rule
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 CATCH_ALL: Final = rule("All", priority=900, conditions=[], targets=GENERAL)

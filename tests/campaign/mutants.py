@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler import pipeline
 from reconciler.apply import attempt
@@ -17,19 +19,12 @@ from reconciler.apply import loop as apply
 from reconciler.cxone import client, rule_json
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError
-from reconciler.model.change import Delete, Update
-from reconciler.model.live import Marker
+from reconciler.model.change import Delete, PlanStep, Update
+from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address
 from reconciler.plan import plan
+from reconciler.plan.plan import Plan
 from tests.campaign.mutants_patches import again, page_of, patched
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from reconciler.model.change import PlanStep
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import Plan
 
 
 def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...], ...]]) -> AbstractContextManager[None]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.apply import attempt
 from reconciler.apply import loop as apply
@@ -12,17 +14,11 @@ from reconciler.cxone import auth, rule_json
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import AmbiguousWriteError, RejectedError
 from reconciler.model import live as marker
-from reconciler.model.live import FetchedRule, Marker
+from reconciler.model.live import FetchedRule, LiveRule, Marker
 from reconciler.plan import guards as guard
 from reconciler.plan import ownership, plan
 from tests.campaign import world
 from tests.campaign.mutants_patches import again, patched
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from reconciler.model.live import LiveRule
 
 
 def no_if_match() -> AbstractContextManager[None]:

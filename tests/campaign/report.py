@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from os import cpu_count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from tests.campaign.bug_search import BugRow
-    from tests.campaign.cases import CaseResult, Running
-    from tests.campaign.figures import Figures
-    from tests.campaign.world import Event
+from tests.campaign.bug_search import BugRow
+from tests.campaign.cases import CaseResult, Running
+from tests.campaign.figures import Figures
+from tests.campaign.world import Event
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "campaign.md"
 BEGIN, END = "<!-- figures: begin -->\n", "<!-- figures: end -->\n"

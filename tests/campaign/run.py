@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 from multiprocessing import get_context
+from multiprocessing.pool import Pool
 from os import cpu_count
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tests.campaign.bug_search import MOST, BugRow, hunt, interleaved
 from tests.campaign.cases import Case, Running
@@ -31,10 +33,6 @@ from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.oracle import Violation
 from tests.campaign.report import bugs, detailed, table, write
 from tests.campaign.shrink import cause, keep, shrunk
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from multiprocessing.pool import Pool
 
 CHUNK: Final = 40
 """Cases that a process takes at one time."""

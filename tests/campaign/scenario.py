@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.plan.options import PlanOptions
 from tests.support.builders import OWNER, QUEUES
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredState
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}
 """Guards that let a scenario empty half of a tenant."""

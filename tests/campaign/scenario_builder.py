@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from random import Random
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reconciler.model.rule import Rule, Target
+from tests.campaign.scenario import Json
 from tests.campaign.scenario_rules import CARDS, CATCH_ALL, FRAUD, GENERAL, ours
 from tests.support.builders import at_least, intent_is, rule
-
-if TYPE_CHECKING:
-    from reconciler.model.rule import Rule, Target
-    from tests.campaign.scenario import Json
 
 INTENTS: Final = ("u", "v", "w", "x", "y", "z")
 QUEUES: Final = (CARDS, FRAUD, GENERAL)

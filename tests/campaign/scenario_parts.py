@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.model.live import Marker, format_description, marker_digest
-from reconciler.model.rule import make_opaque
+from reconciler.model.rule import Rule, make_opaque
+from tests.campaign.scenario import Json
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, live, theirs
 from tests.support.builders import OWNER, address
-
-if TYPE_CHECKING:
-    from reconciler.model.rule import Rule
-    from tests.campaign.scenario import Json
 
 BEFORE: Final = live(x=at("x"), all=CATCH_ALL)
 AFTER: Final = goal(x=at("x", targets=FRAUD), y=at("y"), all=CATCH_ALL)

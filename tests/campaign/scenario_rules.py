@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.model.rule import Target, to_api_json
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Rule, Target, to_api_json
 from reconciler.plan.options import PlanOptions
-from tests.campaign.scenario import ROOMY, Scenario
+from tests.campaign.scenario import ROOMY, Json, Scenario
 from tests.support.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import raw
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Rule
-    from tests.campaign.scenario import Json
 
 CARDS, FRAUD, GENERAL = (Target("q-cards", 1),), (Target("q-fraud", 1),), (Target("q-general", 1),)
 CATCH_ALL: Final = rule("all", priority=900, conditions=[], targets=GENERAL)

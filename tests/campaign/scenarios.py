@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios_foreign import FOREIGN
 from tests.campaign.scenarios_moves import MOVES
 from tests.campaign.scenarios_parts import PARTS
 from tests.campaign.scenarios_reviewed import REVIEWED
 from tests.campaign.scenarios_sizes import REFUSED, SIZES
-
-if TYPE_CHECKING:
-    from collections.abc import Collection
-
-    from tests.campaign.scenario import Scenario
 
 SCENARIOS: Final[dict[str, Scenario]] = {
     one.name: one for one in (*MOVES, *FOREIGN, *PARTS, *SIZES, *REFUSED, *REVIEWED)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_parts import (
     AFTER,
     BEFORE,
@@ -25,9 +26,6 @@ from tests.campaign.scenario_rules import (
     theirs,
 )
 from tests.support.builders import OWNER
-
-if TYPE_CHECKING:
-    from tests.campaign.scenario import Scenario
 
 _NO_DATE: Final = {"dateCreated": None}
 _OTHER: Final = {"division": {"id": "other"}}

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import Marker, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition, make_opaque
 from tests.campaign.profiles import TENANT
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_builder import INTENTS, Making
 from tests.campaign.scenario_rules import goals, ours, scenario, theirs
 from tests.support.builders import OWNER, address, at_least, intent_is, rule
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.campaign.scenario import Scenario
 
 _LATER: Final = "2026-02-01T09:00:00.000Z"
 _MOST_KINDS: Final = 5

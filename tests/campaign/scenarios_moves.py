@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.model.rule import Target, make_condition
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_rules import (
     CATCH_ALL,
     FRAUD,
@@ -19,9 +20,6 @@ from tests.campaign.scenario_rules import (
     sure,
 )
 from tests.support.builders import at_least, rule
-
-if TYPE_CHECKING:
-    from tests.campaign.scenario import Scenario
 
 _BOTH: Final = rule("both", conditions=[make_condition("cognigyDetectedIntent", "in", ["x", "y"])])
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import unicodedata
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.rule import make_condition
 from reconciler.plan.options import PlanOptions
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_parts import (
     AFTER,
     BEFORE,
@@ -33,9 +34,6 @@ from tests.campaign.scenario_rules import (
     theirs,
 )
 from tests.support.builders import at_least, intent_is, rule
-
-if TYPE_CHECKING:
-    from tests.campaign.scenario import Scenario
 
 PARTS: Final[tuple[Scenario, ...]] = (
     scenario(

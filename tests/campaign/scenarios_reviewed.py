@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.desired.desired import DesiredState
+from tests.campaign.scenario import Json
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, live, ours, scenario, theirs
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredState
-    from tests.campaign.scenario import Json
 
 _BEFORE: Final = live(a=at("a"), b=at("b"), c=at("c"), gone=at("gone"), all=CATCH_ALL)
 _AFTER: Final = goal(a=at("a", targets=FRAUD), b=at("b", priority=20), c=at("c"), new=at("new"), all=CATCH_ALL)

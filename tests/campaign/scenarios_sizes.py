@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from reconciler.model.rule import Target
+from reconciler.model.rule import Rule, Target
 from tests.campaign.profiles import TENANT
+from tests.campaign.scenario import Json, Scenario
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, at, goal, goals, live, ours, scenario, theirs
-
-if TYPE_CHECKING:
-    from reconciler.model.rule import Rule
-    from tests.campaign.scenario import Json, Scenario
 
 _PAGE: Final = TENANT.page_size
 _GUARDED: Final = {"deletes": {"count": 1, "percent": 10}}

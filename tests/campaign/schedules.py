@@ -8,20 +8,17 @@ applier, `a`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Target
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine, Mapping
-
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from tests.campaign.faults import Accidents
-    from tests.campaign.scenario import Scenario
-    from tests.campaign.world import ApplierResult, Event, Hook
+from tests.campaign.faults import Accidents
+from tests.campaign.scenario import Scenario
+from tests.campaign.world import ApplierResult, Event, Hook
 
 _TURNED: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
 _PATIENCE: Final = 6

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tests.campaign.cases import Case, Running, run_case
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.campaign.oracle import Violation
+from tests.campaign.oracle import Violation
 
 REGRESSIONS: Final = Path(__file__).parent / "regressions"
 MOST_RUNS: Final = 400

@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from itertools import islice
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
@@ -27,10 +29,6 @@ from tests.campaign.exhaustive import (
 from tests.campaign.scenarios import SCENARIOS, is_refused, scenario
 from tests.campaign.scenarios_generated import KINDS, generated
 from tests.campaign.shrink import REGRESSIONS, kept, pinned
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 PARTS: Final = 8
 """Tests that share the cases, so that several cores can."""

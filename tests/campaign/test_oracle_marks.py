@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
@@ -13,14 +14,10 @@ from reconciler.model.live import marker_digest as package_digest
 from reconciler.plan.ownership import was_edited
 from tests.campaign.oracle_facts import as_json, mark, text_of
 from tests.campaign.oracle_marks import digest, is_edited
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios import SCENARIOS
 from tests.campaign.scenarios_generated import generated
 from tests.support.imports import imported
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.campaign.scenario import Scenario
 
 SHARED: Final = {
     "reconciler.model.change": "the kinds of what a run reports: the report itself is what the oracle judges",

@@ -12,19 +12,23 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from random import Random
-from typing import TYPE_CHECKING
 
 import httpx
 
 from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
+from reconciler.apply.report import ApplyReport
 from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.desired.desired import DesiredState
 from reconciler.errors import CxrouteError, RefusedError
+from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
+from reconciler.model.change import PlanStep
 from reconciler.pipeline import Planner
 from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, refuse_unreviewed, unreviewed_impact
 from reconciler.plan.guards import guard_refusals
@@ -32,21 +36,14 @@ from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, Plan
 from reconciler.plan.schedule import predict_impact
 from reconciler.simulator.api import SimulatorApi
+from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
 from reconciler.simulator.state import TenantState
 from tests.campaign.profiles import PROFILES
+from tests.campaign.scenario import Scenario
 from tests.support.builders import NOW
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import AS_HTTPX
-
-if TYPE_CHECKING:
-    from reconciler.apply.attempt import Attempt
-    from reconciler.apply.report import ApplyReport
-    from reconciler.desired.desired import DesiredState
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.model.change import PlanStep
-    from reconciler.simulator.faults.injector import FaultInjector
-    from tests.campaign.scenario import Scenario
 
 SECRET = "canary-s3cret/+="
 

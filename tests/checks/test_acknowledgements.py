@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,11 +18,8 @@ from tests.support.github_runner import workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
 from tests.support.plan_formats import FORMS
 from tests.support.plans import plan_of_everything
-from tests.support.program import write
+from tests.support.program import Program, write
 from tests.support.sarif_form import run_of
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
 
 AGAIN = "{key: again, intents: [intent-3, intent-7], queue: Q0, priority: 99%s}"
 """A rule that others hide: CXR202."""

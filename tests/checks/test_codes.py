@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
@@ -16,16 +17,12 @@ from reconciler.errors import ManifestError
 from reconciler.journal.journal import read_runs
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import CODES
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, make_opaque
 from tests.support.builders import QUEUES, intent_is, managed, rule, unmanaged
 from tests.support.in_process_tenant import raw
+from tests.support.program import Program
 from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from reconciler.model.live import LiveRule
-    from tests.support.program import Program
 
 SANDBOX: Final = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
 VIP: Final = "{key: vip, name: vip, description: Routes vip, intent: vip, queue: Card Services}"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,17 +18,12 @@ from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver
 from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.model.finding import Finding
 from reconciler.model.rule import Target, make_condition
 from tests.support.builders import QUEUES, address, intent_is, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
 from tests.support.random_rules import a_list, entries
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
-    from reconciler.model.finding import Finding
 
 HEAD = """\
 apiVersion: routing/v1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.behaviour.budget import WorkBudget
 from reconciler.behaviour.diff.difference import compare_behaviour
-from reconciler.behaviour.facts.rule_facts import analyze_rules, analyze_slices
+from reconciler.behaviour.facts.rule_facts import RuleFacts, analyze_rules, analyze_slices
 from reconciler.behaviour.ordering.constraints import Move
 from reconciler.behaviour.ordering.order import order_moves
 from reconciler.behaviour.routing_entry import order_entries
@@ -17,15 +17,9 @@ from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
 from reconciler.checks import lint as lint_module
 from reconciler.checks.lint import is_complete, lint_work, plan_lint_work
-from tests.support.program import write
+from tests.support.brute_force import Json
+from tests.support.program import Program, write
 from tests.support.random_rules import a_list, attribute, entries, rule
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.behaviour.facts.rule_facts import RuleFacts
-    from tests.support.brute_force import Json
-    from tests.support.program import Program
 
 
 def patterns(count: int, each: int = 1) -> list[Json]:

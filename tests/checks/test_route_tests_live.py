@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.checks.route_tests import run_route_tests, run_route_tests_live
+from reconciler.checks.route_tests import RouteTestResult, run_route_tests, run_route_tests_live
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
-from reconciler.manifest.load import load_manifests
-from reconciler.model.rule import Queue, make_opaque
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Queue, Rule, make_opaque
 from reconciler.plan.routing_table import live_entries
 from tests.support.builders import QUEUES, desired, intent_is, rule, unmanaged, wanted
 from tests.support.program import write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.checks.route_tests import RouteTestResult
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Rule
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ODD = make_opaque({"type": "attribute", "attributeName": "mood", "operator": "soundsLike", "value": "cross"})

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.github.drift_issue import difference_digest
 from tests.support import canary_secrets as canary
-from tests.support.watch_process import watch_setup
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.program import Program
-    from tests.support.watch_process import WatchSetup
+from tests.support.program import Program
+from tests.support.watch_process import WatchSetup, watch_setup
 
 HAND = "IVR | after hours"
 TESTS = """\

@@ -10,8 +10,9 @@ import pty
 import re
 import subprocess
 import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from reconciler.cli.environments import run as several
 from reconciler.cli.environments.run import EnvironmentResult, run_list, worst_exit_code
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.output import Output
+from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation
 from reconciler.errors import ApiError
 from reconciler.plan.guards import check_guards
@@ -32,12 +34,6 @@ from tests.support import canary_secrets as canary
 from tests.support.command import Command, run_command
 from tests.support.many_tenants import ONE_BY_ONE, Tenants, environment, rule, ruleset, tenants
 from tests.support.program import Program, write
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from reconciler.cli.session import Session
-
 
 ROOT = Path(__file__).resolve().parents[2]
 TWO = [rule("lost"), rule("stolen", "Fraud")]

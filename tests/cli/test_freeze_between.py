@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.cli import session
 from reconciler.simulator.evaluate import queue_shares
 from tests.support.many_tenants import Tenants, rule, ruleset, tenants
+from tests.support.program import Program
 from tests.support.watch_process import RULESET, watch_setup
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.program import Program
 
 CATCH_ALL = {"key": "all", "when": [], "queue": "General", "priority": 900, "name": "all"}
 BEGINS = datetime(2026, 12, 20, tzinfo=UTC)

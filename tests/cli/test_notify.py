@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -19,27 +21,19 @@ from reconciler.errors import CxrouteError, RefusedError, UsageError
 from reconciler.model.change import Applied, Failed, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.drift import Impact, find_drift
-from reconciler.plan.plan import GuardResult
+from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.slack import slack_code, slack_message
 from reconciler.text.hosts import is_loopback
 from reconciler.watch.cycle import CycleResult
-from reconciler.watch.notifications import Outbox
+from reconciler.watch.notifications import NotificationKind, Outbox
 from reconciler.watch.webhook import Webhook, parse_address
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, intent_is
 from tests.support.fake_clock import FakeClock
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import empty_plan, hostile_plan, plan_of_everything
-from tests.support.watch_process import watch_setup, webhook_server
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from reconciler.plan.plan import Plan
-    from reconciler.watch.notifications import NotificationKind
-    from tests.support.program import Program
-    from tests.support.watch_process import WatchSetup, WebhookServer
+from tests.support.program import Program
+from tests.support.watch_process import WatchSetup, WebhookServer, watch_setup, webhook_server
 
 MEANING = re.compile(r"[<>&*_~`@#\[\]]|://|\n")
 """What could be markup, a mention, a link, an entity or another line for anybody who reads the message."""

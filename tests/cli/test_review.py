@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
 from tests.support.command import Command, process_environment
-from tests.support.many_tenants import QUEUES, Tenants, environment, rule, ruleset, tenants
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.support.many_tenants import Rule
-    from tests.support.program import Program
+from tests.support.many_tenants import QUEUES, Rule, Tenants, environment, rule, ruleset, tenants
+from tests.support.program import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 KEYS: Final = [f"k{number}" for number in range(9)]

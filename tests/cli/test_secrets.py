@@ -8,8 +8,9 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote, quote_plus
 
 import httpx
@@ -20,20 +21,14 @@ from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, ServerUrl
 from reconciler.cxone.transport.httpx_transport import network_transport, transport_over
 from reconciler.cxone.transport.request import ApiRequest
-from tests.hostile.tenant import HostileTenant, page, response, serving, whole
+from tests.hostile.command import Workspace
+from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
-from tests.support.program import name_tenant
+from tests.support.program import Program, name_tenant
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.hostile.command import Workspace
-    from tests.hostile.tenant import Turn
-    from tests.support.program import Program
-
-    Echo = Callable[[str], bytes]
+Echo = Callable[[str], bytes]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 

@@ -11,8 +11,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 import pytest
 
@@ -20,9 +21,6 @@ from reconciler.cli.server_log import Log
 from tests.endpoint.instances import fleet, flood
 from tests.support.command import Command, serving
 from tests.support.server_process import server_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LINES = 20_000
 TEXT = "x" * 150

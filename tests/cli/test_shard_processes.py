@@ -6,8 +6,9 @@ import asyncio
 import json
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
@@ -16,13 +17,8 @@ from tests.crash.gate import is_write
 from tests.crash.killer import Killer
 from tests.support import canary_secrets as canary
 from tests.support.command import Command
-from tests.support.many_tenants import ONE_BY_ONE, rule, ruleset, tenants
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.many_tenants import Tenants
-    from tests.support.program import Program
+from tests.support.many_tenants import ONE_BY_ONE, Tenants, rule, ruleset, tenants
+from tests.support.program import Program
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COUNT: Final = 4

@@ -6,9 +6,11 @@ import json
 import re
 import shutil
 import signal
+import subprocess
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -22,10 +24,6 @@ from tests.support.bank_workspace import BankWorkspace
 from tests.support.command import serving
 from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN
-
-if TYPE_CHECKING:
-    import subprocess
-    from pathlib import Path
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -20,10 +19,8 @@ from reconciler.simulator.settings import PROFILES
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
 from tests.support.many_tenants import rule, ruleset, tenants
+from tests.support.program import Program
 from tests.support.terminal import STYLE, run_on_terminal
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).resolve().parents[2]

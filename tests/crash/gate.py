@@ -6,10 +6,9 @@ import asyncio
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from tests.support.loopback_server import App
+from tests.support.loopback_server import App
 
 _PATIENCE: Final = 30
 _UNSEEN: Final = 0.3

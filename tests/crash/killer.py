@@ -6,10 +6,9 @@ import os
 import signal
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import Any, Final, Literal
 
-if TYPE_CHECKING:
-    from tests.support.loopback_server import App
+from tests.support.loopback_server import App
 
 Side = Literal["before", "after"]
 SIDES: Final[tuple[Side, ...]] = ("before", "after")

@@ -8,26 +8,22 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from unittest import mock
 
 from reconciler.cli.main import main
 from reconciler.simulator.app import build_simulator
+from reconciler.simulator.messages import SimulatorRequest
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.crash import scene
-from tests.crash.killer import Killer, RequestTimes
+from tests.crash.killer import Killer, RequestTimes, Side
 from tests.crash.oracle import Watch, Ways, by_address, reached, ways
 from tests.support.command import Command, RunResult, process_environment
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.simulator.messages import SimulatorRequest
-    from tests.crash.killer import Side
-    from tests.support.loopback_server import LoopbackServer
+from tests.support.loopback_server import LoopbackServer
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LONGEST: Final = 60

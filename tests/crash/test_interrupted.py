@@ -5,19 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from tests.crash import scene
 from tests.crash.gate import Gate, wait_until_heard
 from tests.crash.stage import LONGEST, CrashRun, CrashSetup, finish
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tests.support.command import RunResult
+from tests.support.command import RunResult
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
 WRITES: Final = 33

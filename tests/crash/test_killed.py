@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import random
 import signal
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
-from tests.crash.killer import SIDES
-from tests.crash.stage import CrashRun
+from tests.crash.killer import SIDES, Side
+from tests.crash.stage import CrashRun, CrashSetup
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from tests.crash.killer import Side
-    from tests.crash.stage import CrashSetup
 
 SHARES: Final = 12 if FULL else 8
 """Parts into which the requests of an apply are divided, for several processes to try; the sample has one of each."""

@@ -8,18 +8,14 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import pytest
 
 from reconciler.cli.main import main
-from tests.crash.stage import CrashRun
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.crash.stage import CrashSetup
+from tests.crash.stage import CrashRun, CrashSetup
 
 ROOT: Final = Path(__file__).parents[2]
 JOURNAL: Final = Path(".cxroute/journal.jsonl")

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.journal.journal import read_runs
 from tests.crash.killer import Killer
-from tests.crash.stage import CrashRun, finish
+from tests.crash.stage import CrashRun, CrashSetup, finish
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tests.crash.stage import CrashSetup
 
 POINTS: Final = tuple(range(12, 100, 3)) if FULL else (12, 30, 55)
 """Requests at which the process is killed; the first writes are behind it."""

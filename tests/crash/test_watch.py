@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.simulator.state import TenantState
-    from tests.crash.stage import CrashRun
+from reconciler.simulator.state import TenantState
+from tests.crash.stage import CrashRun
 
 
 def the(state: TenantState, name: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import re
 from base64 import b64encode
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, quote_plus
 
 import pytest
@@ -15,10 +15,12 @@ import yaml
 
 from reconciler import errors
 from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.discovery import Identity, parse_identity
 from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, ServerUrl
-from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest
+from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse
+from reconciler.cxone.transport.sender import RequestKind
 from reconciler.manifest.kinds.environment import Environment
 from tests.support import canary_secrets as canary
 from tests.support.access_key_tenant import (
@@ -39,11 +41,6 @@ from tests.support.access_key_tenant import (
 )
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from reconciler.cxone.client import ReadingClient
-    from reconciler.cxone.transport.request import ApiResponse
-    from reconciler.cxone.transport.sender import RequestKind
 
 GONE = (404, {"message": "Not found"})
 TENANT_ID = "11111111-2222-4333-8444-555555555555"

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
 from reconciler import errors
 from reconciler.cxone.settings import check_host
-from tests.hostile.tenant import HostileTenant, page, response, serving, whole
+from tests.hostile.command import Workspace
+from tests.hostile.tenant import HostileTenant, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.access_key_tenant import (
     API,
@@ -27,12 +29,6 @@ from tests.support.access_key_tenant import (
     jwt,
     token,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from tests.hostile.command import Workspace
-    from tests.hostile.tenant import Turn
 
 NOWHERE: Final = {
     "another host": "https://evil.example/auth/token",

@@ -6,7 +6,8 @@ import asyncio
 import json
 import ssl
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,6 @@ from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from tests.support import canary_secrets as canary
 from tests.support.bank_workspace import BankWorkspace
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 AREA = "area: na1, baseUrl: '{url}', tokenUrl: '{url}/authentication/v1/token/access-key'"
 ENVIRONMENT = """\

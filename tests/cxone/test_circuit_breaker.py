@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -21,10 +22,7 @@ from tests.support.builders import MARKER, rule
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time
 
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    Away = Callable[[httpx.Request], httpx.Response]
+Away = Callable[[httpx.Request], httpx.Response]
 
 MOST_PROBES = 12
 """At 1.5, 3, 6 and then 11 seconds, the shortest that they are apart, as many as 90 seconds hold."""

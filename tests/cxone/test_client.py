@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -18,15 +19,11 @@ from reconciler import errors
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, check_host
 from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.cxone.transport.request import Transport
 from reconciler.model.live import FetchedRule
 from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import START, FakeClock
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from reconciler.cxone.transport.request import Transport
 
 RULES = "http://localhost/api/v2/routing/rules"
 ONE = "http://localhost/api/v2/routing/rules/1"

@@ -7,7 +7,7 @@ import json
 from base64 import b64decode
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
@@ -16,12 +16,9 @@ from reconciler import errors
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.request import ApiResponse
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import ApiRequest
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))

@@ -8,17 +8,13 @@ from __future__ import annotations
 import asyncio
 import gzip
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.request import ApiRequest, NoResponseError, NotSentError
 from reconciler.errors import UnexpectedResponseError
-from tests.support.http_server import OK, ScriptedServer, answer_and_close, answer_with, run
-
-if TYPE_CHECKING:
-    from tests.support.http_server import Run, Script
+from tests.support.http_server import OK, Run, Script, ScriptedServer, answer_and_close, answer_with, run
 
 __all__ = ["run"]
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -16,12 +17,7 @@ from reconciler.cxone.transport import fast_transport as module
 from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, NotSentError, UntrustedCertificateError, send_with_timeout
-from tests.support.http_server import OK, ScriptedServer, answer_with, run
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.support.http_server import Run
+from tests.support.http_server import OK, Run, ScriptedServer, answer_with, run
 
 __all__ = ["run"]
 PEM = Path(__file__).parents[1] / "self_signed.pem"

@@ -7,10 +7,10 @@ import gzip
 import json
 import ssl
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -28,10 +28,7 @@ from tests.support.builders import MARKER, rule, unmanaged
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    Script = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+Script = Callable[[bytes, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 TOKEN = json.dumps({"access_token": "t", "expires_in": 3600}).encode()
 

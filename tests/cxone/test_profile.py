@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -28,14 +29,9 @@ from reconciler.simulator.state import TenantState
 from tests.support.builders import MARKER, QUEUES, rule
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT, InProcessTenant
-from tests.support.program import write
+from tests.support.program import Program, write
 from tests.support.simulated import stored
 from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.program import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 

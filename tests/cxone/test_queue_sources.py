@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler import errors
 from reconciler.cxone.paging import ROUTING_QUEUES, skills_list
 from reconciler.desired.queues import QueueError, QueueResolver
+from reconciler.manifest.kinds.profile import ListedQueues
 from reconciler.model.rule import Queue
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
@@ -22,11 +24,6 @@ from tests.support.in_process_tenant import TENANT, InProcessTenant
 from tests.support.program import Program, write
 from tests.support.tenant_profiles import ERRORS, OTHER_NAMES, PAGING
 from tests.support.written_manifests import yaml_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from reconciler.manifest.kinds.profile import ListedQueues
 
 ROOT = Path(__file__).resolve().parents[2]
 SKILLS, DIGITAL = skills_list(30), ROUTING_QUEUES

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,10 +14,7 @@ from reconciler.cxone.transport.rate_limiter import AdaptiveRate, RateLimiter
 from tests.support.rate_limited_tenant import LIMIT, create_rules, lowered_rate
 from tests.support.stepping_clock import run, stepping_time
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Odds = Callable[[float], float]
+Odds = Callable[[float], float]
 
 AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
 """Of the stated rate: limits that are learnt from the first 429s. Elsewhere a first guess is too high by a little."""

@@ -11,19 +11,15 @@ import asyncio
 import math
 import time
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.cxone.transport.rate_limiter import AdaptiveRate
-from tests.support.rate_limited_tenant import BURST, LATENCY, create_rules
+from tests.support.program import Program
+from tests.support.rate_limited_tenant import BURST, LATENCY, Odds, create_rules
 from tests.support.slow_tenant import SlowTenant, slow_tenant
 from tests.support.stepping_clock import run
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
-    from tests.support.rate_limited_tenant import Odds
 
 TOLD, COUNT, AT_ONCE, RETRY_AFTER = 50.0, 500, 16, 1.0
 SEEDS = range(8 if FULL else 1)

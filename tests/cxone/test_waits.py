@@ -8,7 +8,7 @@ import os
 import pty
 import re
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,15 +19,10 @@ from reconciler.cxone.transport.httpx_transport import transport_over
 from tests.support.command import Command
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
+from tests.support.program import Program
 from tests.support.server_process import server_environment
 from tests.support.simulated import RULES
 from tests.support.slow_tenant import slow_tenant
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.program import Program
-
 
 TOKEN = "/oauth/token"
 LONG = 1.3

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
 
 import kubernetes_validate  # type: ignore[import-untyped]
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 VERSIONS: Final = ("1.29", "1.37")
 """The oldest that the examples are meant for, and the newest whose schemas there are."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import httpx
+import pytest
 
 from reconciler.cli.commands import serve
 from reconciler.cli.parsing import command_parser
@@ -19,9 +20,6 @@ from tests.endpoint.redis_server import redis_server
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY
-
-if TYPE_CHECKING:
-    import pytest
 
 FILE: Final = Path(__file__).parents[2] / "deploy" / "kubernetes" / "context-endpoint.yaml"
 PARTS: Final = {document["kind"]: document for document in documents(FILE)}

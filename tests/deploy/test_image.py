@@ -9,9 +9,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
@@ -21,9 +22,6 @@ from tests.endpoint.processes import MANIFEST
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import server_environment, server_process
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 DOCKERFILE: Final = instructions((ROOT / "Dockerfile").read_text(encoding="utf-8"))
 DEFAULT, BUILD, FINAL = stages(DOCKERFILE)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shlex
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import yaml
 
@@ -17,9 +18,6 @@ from reconciler.cli.environments.selection import parse_shard
 from reconciler.cli.parsing import command_parser
 from tests.deploy.manifests import documents, pods, problems
 from tests.support.requirements import skip_or_fail
-
-if TYPE_CHECKING:
-    import argparse
 
 ROOT: Final = Path(__file__).parents[2]
 DEPLOY: Final = ROOT / "deploy"

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
-from reconciler.desired.desired import expand_manifests
+from reconciler.desired.desired import DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.text.phrases import condition_phrase
 from tests.support.written_manifests import ENVIRONMENT, HEAD
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from reconciler.desired.desired import DesiredState
 
 STAGING = ENVIRONMENT.replace("name: prod", "name: staging").replace("tenant: acme", "tenant: acme-test")
 CARDS = "{intent: lost, queue: Cards}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -10,9 +11,6 @@ from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueRes
 from reconciler.manifest.documents import QueueRef
 from reconciler.model.rule import Queue
 from tests.support.written_manifests import loaded
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 CARDS, FRAUD, OTHER_FRAUD = Queue("1", "Cards"), Queue("2", "Fraud"), Queue("3", "Fraud")
 ALIASES: Final[dict[str, str | QueueRef | None]] = {

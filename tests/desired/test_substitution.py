@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -17,12 +18,8 @@ from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import ManifestError
 from reconciler.manifest.json_schema import manifest_schema
 from reconciler.manifest.load import load_manifests
+from reconciler.model.rule import Rule
 from tests.support.program import Program, write
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.model.rule import Rule
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 HEAD = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\nvars: {}\n---\n"

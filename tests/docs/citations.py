@@ -7,14 +7,12 @@ import io
 import re
 import subprocess
 import tokenize
+from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from tests.docs.page import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 REFERENCE: Final = ROOT / "docs/reference"
 NAMES: Final = sorted(path.stem for path in REFERENCE.glob("*.md") if path.stem != "README")

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Iterable
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.cli.arguments import COMMANDS
 from reconciler.cli.parsing import Parser, add_common_options, command_parser
 from reconciler.model.finding import CODES
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable
 
 _HEAD: Final = """\
 # Commands

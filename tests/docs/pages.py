@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import groupby
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from tests.docs.page import GAP, ROOT, Run, continued, steps
 from tests.docs.session import Session, alike
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
 
 
 def before(page: Path) -> list[Path]:

@@ -14,10 +14,11 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from unittest.mock import patch
 
 from reconciler.cli.main import main
@@ -25,9 +26,6 @@ from tests.docs.page import GAP, ROOT, Edit, Run, Step, Told, Write
 from tests.support.command import Command
 from tests.support.ports import free_ports
 from tests.support.program import VARIABLES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PORTS: Final = ("8099", "8098", "8097", "3000", "9090")
 LATER: Final = "2026-12-01"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +11,7 @@ from reconciler.errors import CxrouteError
 from tests.docs.generated import MADE
 from tests.docs.manifests import EXAMPLES
 from tests.docs.page import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.program import Program
+from tests.support.program import Program
 
 
 @pytest.mark.parametrize("page", MADE, ids=lambda page: page.name)

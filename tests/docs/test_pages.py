@@ -6,22 +6,17 @@ import re
 import shlex
 import shutil
 from importlib import import_module
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from reconciler.cli.arguments import COMMANDS, find_command
-from reconciler.cli.parsing import command_parser
+from reconciler.cli.parsing import Parser, command_parser
 from tests.docs.citations import anchors
 from tests.docs.page import PAGES, ROOT, Run, Told, Write, inline, steps
 from tests.docs.pages import before, followed, shortened
 from tests.docs.session import alike, session
 from tests.support.requirements import skip_or_fail
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from reconciler.cli.parsing import Parser
 
 TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
 RUN = [name for name, text in TEXTS.items() if any(isinstance(step, Run) for step in steps(text))]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli.arguments import COMMANDS
@@ -17,9 +18,6 @@ from tests.campaign.matrix_vocabulary import OPERATIONS
 from tests.campaign.profiles import PROFILES
 from tests.docs.citations import REFERENCE
 from tests.support.builders import address, rule
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def test_the_page_of_plans_has_just_the_fields_of_the_schema() -> None:

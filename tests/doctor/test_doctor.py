@@ -5,35 +5,31 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NotSentError
 from reconciler.doctor import observations as findings
+from reconciler.doctor.check import CheckResult, ProbeReply
 from reconciler.doctor.probe import Probe
 from reconciler.doctor.reachability import check_network_settings
 from reconciler.errors import UnreachableError
 from reconciler.model.rule import Opaque
-from tests.hostile.tenant import HostileTenant, page, response, serving, whole
+from tests.hostile.tenant import HostileTenant, Script, Turn, page, response, serving, whole
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule, unmanaged
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
+from tests.support.program import Program
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from reconciler.doctor.check import CheckResult, ProbeReply
-    from tests.hostile.tenant import Script, Turn
-    from tests.support.program import Program
-
-    Start = Callable[..., HostileTenant]
+Start = Callable[..., HostileTenant]
 
 PEM = Path(__file__).parents[1] / "self_signed.pem"
 MANIFESTS = """

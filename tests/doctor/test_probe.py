@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import pytest
 
@@ -14,9 +14,6 @@ from reconciler.doctor.probe import Probe
 from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 TOKEN = json.dumps({"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}).encode()
 GIVEN = (200, {"content-type": "application/json"}, TOKEN)

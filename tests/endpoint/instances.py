@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack, contextmanager
+from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -18,10 +20,6 @@ from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY, server_process
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 EVENTS = 12
 """Of each conversation."""

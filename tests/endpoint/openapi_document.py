@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from jsonschema import Draft202012Validator
 
-if TYPE_CHECKING:
-    from tests.endpoint.in_process_endpoint import Reply
+from tests.endpoint.in_process_endpoint import Reply
 
 FILE = Path(__file__).parents[2] / "schema" / "context-endpoint.openapi.yaml"
 DOCUMENT: dict[str, Any] = yaml.safe_load(FILE.read_text("utf-8"))

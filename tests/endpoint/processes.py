@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
 from reconciler.simulator.state import TenantState
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import KEY, server_process
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = """

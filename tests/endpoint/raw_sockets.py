@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from reconciler.endpoint.server import _EndpointServer, open_listener
-from tests.endpoint.in_process_endpoint import EVENT
+from tests.endpoint.in_process_endpoint import EVENT, Endpoint
 from tests.support.server_process import KEY
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    from tests.endpoint.in_process_endpoint import Endpoint
 
 BODY = json.dumps(dict(EVENT)).encode()
 

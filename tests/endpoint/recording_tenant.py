@@ -9,16 +9,15 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
 
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.server import serve
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-
-if TYPE_CHECKING:
-    from starlette.types import Receive, Scope, Send
 
 
 def main() -> None:

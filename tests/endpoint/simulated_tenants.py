@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import choose_writer, context_path
+from reconciler.cxone.context_writers import ContextWriter, choose_writer, context_path
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.errors import (
@@ -33,11 +33,6 @@ from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
 from tests.support.simulated import SimulatorTransport
-
-if TYPE_CHECKING:
-    import httpx
-
-    from reconciler.cxone.context_writers import ContextWriter
 
 SAID: dict[str, str | float | None] = {
     "cognigyDetectedIntent": "billing",

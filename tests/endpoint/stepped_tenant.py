@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -21,18 +22,12 @@ from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.endpoint.in_process_endpoint import Endpoint, event
+from tests.endpoint.in_process_endpoint import Endpoint, Reply, event
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import START
 from tests.support.in_process_tenant import TENANT
 from tests.support.simulated import SimulatorTransport
 from tests.support.stepping_clock import stepping_time
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from datetime import datetime
-
-    from tests.endpoint.in_process_endpoint import Reply
 
 PATH = "/api/v2/interactions/interactions/{conversationId}/context"
 

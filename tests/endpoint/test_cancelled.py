@@ -5,24 +5,20 @@ from __future__ import annotations
 import asyncio
 from contextvars import copy_context
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import ApiResponse
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import CURRENT_DEADLINE
 from reconciler.endpoint.app import Limits
 from reconciler.errors import RateLimitedError
-from tests.endpoint.in_process_endpoint import Endpoint, event
+from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.simulated_tenants import SAID, WAYS, ways
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import ApiRequest
-    from tests.endpoint.in_process_endpoint import Upstream
 
 STEPS = 3
 """Turns of the loop that each call takes."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.cli.commands.cognigy import PAYLOAD, code
 from reconciler.endpoint.event import parse_event
+from tests.support.program import Program
 from tests.support.requirements import skip_or_fail
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
 
 NODE = shutil.which("node")
 RUN = """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import httpx
 import pytest
@@ -15,13 +15,8 @@ from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
-from tests.support.program import write
+from tests.support.program import Program, write
 from tests.support.server_process import KEY, server_process
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.program import Program
 
 
 def test_from_a_post_to_the_tenant_and_back(tmp_path: Path) -> None:

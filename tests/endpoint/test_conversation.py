@@ -6,8 +6,10 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import httpx
 import pytest
@@ -23,10 +25,6 @@ from tests.support.plain_http import PLAIN
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import KEY, server_environment, server_process
 from tests.support.written_manifests import yaml_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
 
 NODE = shutil.which("node")
 BOT = """

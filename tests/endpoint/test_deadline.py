@@ -7,33 +7,29 @@ import json
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import pytest
 
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-from reconciler.cxone.transport.request import ApiResponse
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.endpoint.app import Limits
-from reconciler.endpoint.auth import Deduplicator, InMemoryMessageIds
+from reconciler.endpoint.auth import Deduplicator, InMemoryMessageIds, MessageIdStore
 from reconciler.endpoint.conversations import ConversationLocks
 from reconciler.endpoint.event import parse_event as parsed
 from reconciler.endpoint.handler import EventHandler, EventPolicy
+from reconciler.endpoint.messages import EndpointResponse as Answered
 from reconciler.endpoint.metrics import Metrics
 from reconciler.endpoint.redis.locks import RedisLocks
 from reconciler.endpoint.redis.message_ids import RedisMessageIds
+from reconciler.endpoint.redis.state import RedisState
 from reconciler.errors import AmbiguousWriteError, RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.stepped_tenant import PATH
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run
-
-if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import ApiRequest, Transport
-    from reconciler.endpoint.auth import MessageIdStore
-    from reconciler.endpoint.messages import EndpointResponse as Answered
-    from reconciler.endpoint.redis.state import RedisState
 
 
 def in_seconds(seconds: float) -> float:

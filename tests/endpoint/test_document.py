@@ -8,7 +8,8 @@ import re
 import subprocess
 import sys
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,9 +23,6 @@ from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.processes import ROOT, log, served
 from tests.support.server_process import KEY
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SOURCES = sorted((ROOT / "reconciler" / "endpoint").rglob("*.py"))
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,11 +22,6 @@ from tests.endpoint.instances import until
 from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
 from tests.support.server_process import server_process
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator
-    from pathlib import Path
 
 TERMS, KILLS = (100, 50) if FULL else (1, 1)
 TOGETHER = 50

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,9 +15,6 @@ from tests.endpoint.openapi_document import STATUSES, fault
 from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.raw_sockets import BODY, listening, request, talk
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 TEXTS = (
     "",

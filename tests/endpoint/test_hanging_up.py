@@ -7,15 +7,10 @@ import json
 import socket
 import struct
 import time
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from tests.endpoint.instances import EVENTS, caller, fleet, form, until
+from tests.endpoint.instances import EVENTS, Fleet, Key, caller, fleet, form, until
 from tests.support.server_process import KEY
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.endpoint.instances import Fleet, Key
 
 EACH = [(f"c-{number}", 0.0) for number in range(20)]
 ONE = [("same", second / EVENTS) for second in range(5)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
+
+import pytest
 
 from reconciler.endpoint.messages import MAX_BODY_BYTES
 from reconciler.endpoint.server import StrictHttpProtocol
@@ -12,11 +15,6 @@ from tests.endpoint.in_process_endpoint import Endpoint
 from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.raw_sockets import listening, request
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import pytest
 
 ROUNDS = 20 if FULL else 2
 PART = b" " * MAX_BODY_BYTES

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
 
 import pytest
 
 from reconciler.endpoint import server as serve
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.raw_sockets import Caller, listening, request
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
 
 IDLE = 0.8
 AWHILE = 0.6 * IDLE

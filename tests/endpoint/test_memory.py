@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.signing import WRITTEN, signed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 LONG = 64 * 1024
 

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from typing import TYPE_CHECKING
 
 import pytest
 import uvicorn
 
 from reconciler.endpoint import server as serve
+from reconciler.endpoint.app import ContextApp
 from reconciler.endpoint.server import StrictHttpProtocol
 from reconciler.errors import CxrouteError
 from tests.endpoint.in_process_endpoint import Endpoint
-
-if TYPE_CHECKING:
-    from reconciler.endpoint.app import ContextApp
 
 
 class Broken(StrictHttpProtocol):

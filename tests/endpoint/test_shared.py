@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -17,13 +17,9 @@ from tests.endpoint.instances import EVENTS, FLOOD, Callers, Fleet, caller, flee
 from tests.endpoint.redis_server import PREFIX, RedisServer, redis_server
 from tests.endpoint.signing import WRITTEN, signed
 from tests.support.plain_http import PLAIN
+from tests.support.program import Program
 from tests.support.server_process import KEY
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.program import Program
 
 CONVERSATIONS = 500 if FULL else 20
 NEWEST = {f"c-{one}": (EVENTS - 1) / EVENTS for one in range(CONVERSATIONS)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,12 +19,7 @@ from reconciler.endpoint.redis.locks import RedisLocks, _pack, _unpack
 from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl
 from reconciler.endpoint.redis.message_ids import RedisMessageIds
 from reconciler.endpoint.redis.state import RedisState
-from tests.endpoint.redis_server import redis_server
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from tests.endpoint.redis_server import RedisServer
+from tests.endpoint.redis_server import RedisServer, redis_server
 
 ANSWER = success_response("written", "written", {"id": "c-1"})
 

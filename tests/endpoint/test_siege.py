@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import served
 from tests.endpoint.raw_sockets import Caller, request, talk
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 HEADS, BODIES, SECONDS, CALM = (500, 200, 120, 30) if FULL else (100, 40, 4, 1)
 JITTER = 0.01 if FULL else 0.5

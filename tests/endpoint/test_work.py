@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,9 +16,6 @@ from tests.endpoint.process_memory import MIB, resident
 from tests.endpoint.processes import MANIFEST, contexts, served
 from tests.endpoint.raw_sockets import Caller
 from tests.tiers import FULL
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SOAK = 240 if FULL else 4
 """Seconds."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import NoneType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -25,6 +26,7 @@ from reconciler.cxone.context_writers import (
 )
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from reconciler.endpoint.conversations import EventOrder, LatestEvent
 from reconciler.endpoint.event import Event, Timestamp, parse_event
 from reconciler.endpoint.handler import EventPolicy
@@ -47,11 +49,6 @@ from tests.endpoint.in_process_endpoint import Endpoint, Upstream
 from tests.endpoint.simulated_tenants import FAULTS, FIELDS, SAID, WAYS, ContextTenant
 from tests.support import canary_secrets as canary
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 FIELDS_WAY, SIGNAL_WAY = "digital-custom-fields", "voice-signal"

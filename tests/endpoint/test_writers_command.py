@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from reconciler.cli.serve_settings import Advice
 from tests.endpoint.in_process_endpoint import event
 from tests.endpoint.processes import MANIFEST, caller, contexts, log, served
-from tests.support.program import write
+from tests.support.program import Program, write
 from tests.support.server_process import server_process
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.support.program import Program
 
 
 def manifest(writer: str, more: str = "") -> str:

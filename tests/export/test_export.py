@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.simulator import state as tenants
 from reconciler.simulator.state import TenantState
 from reconciler.text.redact import REDACTOR
-from tests.support.program import write
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
+from tests.support.program import Program, write
 
 STATE = Path(".cxroute/sandbox.json")
 ENVIRONMENT = "{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: acme}\n"

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -24,12 +24,8 @@ from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
 from reconciler.simulator.evaluate import opaque_text, queue_shares
 from reconciler.simulator.state import TenantState
-from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, generate_tenant
-from tests.support.program import write
-
-if TYPE_CHECKING:
-    from tests.support.grown_tenants import GeneratedTenant
-    from tests.support.program import Program
+from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, GeneratedTenant, generate_tenant
+from tests.support.program import Program, write
 
 STATE = Path(".cxroute/sandbox.json")
 ENVIRONMENT = f"{{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: {OWNER}}}\n"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.desired.desired import DesiredState
 from reconciler.export.selection import match_rules, select_rules
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.plan.ownership import classify_by_owner
 from tests.support.builders import OWNER, address, desired, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredState
 
 WANTED = wanted("cards/vip", rule("vip"))
 OURS = managed("id-vip", "cards/vip", rule("vip"))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from shutil import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from reconciler.desired.desired import expand_manifests
+from reconciler.desired.desired import DesiredRule, DesiredState, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.export.export import TenantSnapshot
 from reconciler.export.update_manifest import build_manifest_edit, edit_texts, find_unintended_changes
@@ -18,13 +19,7 @@ from reconciler.model.live import LiveRule, Marker, marker_digest
 from reconciler.model.rule import Condition, Queue, Rule, Target, make_condition, normalized_conditions, sorted_targets
 from reconciler.simulator.state import TenantState
 from reconciler.text.files import read_file
-from tests.support.program import write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from tests.support.program import Program
+from tests.support.program import Program, write
 
 BANK = Path(__file__).parents[2] / "manifests"
 RULESETS = sorted(path.stem for path in BANK.glob("*.yaml") if "kind: RuleSet" in path.read_text(encoding="utf-8"))

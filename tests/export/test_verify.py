@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import QueueResolver
 from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
 from reconciler.export.verify import ExportMismatchError, verify_export
-from reconciler.model.rule import Target
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Rule, Target
 from tests.support.builders import QUEUES, desired, managed, rule, unmanaged, wanted
 from tests.support.plans import environment
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Rule
 
 BY_HAND = unmanaged("7", rule("by hand"))
 FRAUD = (Target("q-fraud", 1),)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import yaml
 
@@ -13,10 +15,6 @@ from tests.github.fake import REPOSITORY, FakeGitHub
 from tests.github.machine import ROOT, Machine
 from tests.github.runs import Job, Ran, WorkflowEvent, archive
 from tests.support import canary_secrets as canary
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 ACTION: Final = f"acme/cxroute@{'9' * 40}"
 _NOTHING: Final = ("actions/checkout@", "actions/setup-python@", "actions/cache@")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,11 +16,7 @@ from tests.github.fake import MERGE, REPOSITORY, TOKEN, FakeGitHub
 from tests.github.fake_server import serving
 from tests.github.machine import Machine, machine
 from tests.github.scene import RepositoryDriver, TenantProcess, tenant_process
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.program import Program
+from tests.support.program import Program
 
 
 @pytest.fixture

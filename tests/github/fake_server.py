@@ -5,16 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
+from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
-from tests.github.fake import FakeReply
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from tests.github.fake import FakeGitHub
+from tests.github.fake import FakeGitHub, FakeReply
 
 
 def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 import httpx
 
 from reconciler.github.workflow_files import WorkflowSettings, build_workflows
 from tests.github.actions import ACTION, Actions
 from tests.github.fake import BOT, REPOSITORY, FakeGitHub
+from tests.github.machine import Machine
 from tests.github.runs import Ran, WorkflowEvent
 from tests.support import canary_secrets as canary
 from tests.support.command import Command, process_environment, serving
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.github.machine import Machine
 
 VARIABLES: Final = ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
 _SECRETS: Final = dict(zip(VARIABLES, (canary.CLIENT, canary.SECRET), strict=True))

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.github.conftest import plan, write_report
+from tests.github.conftest import Stage, plan, write_report
 from tests.github.fake import BOT, HEAD, TOKEN, FakeGitHub, FakeReply
-
-if TYPE_CHECKING:
-    from tests.github.conftest import Stage
 
 APPLIED = {"outcomes": [{"address": "cards/r0", "status": "applied"}], "converged": True}
 

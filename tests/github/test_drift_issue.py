@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -18,11 +18,8 @@ from reconciler.github.drift_issue import (
     decide_issues,
     difference_digest,
 )
-from tests.github.conftest import plan
+from tests.github.conftest import Stage, plan
 from tests.github.fake import BOT, FakeGitHub, FakeReply
-
-if TYPE_CHECKING:
-    from tests.github.conftest import Stage
 
 BODY = '<!-- cxroute:drift env=prod -->\n<!-- cxroute:state {{"difference":"{}"}} -->\n\ntext\n'
 SEEN = DriftObservation(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
 
 import httpx
 import pytest
@@ -11,9 +12,6 @@ import pytest
 from reconciler.github.api import MAX_PAGES, GitHub, GitHubClock, GitHubError, Purpose
 from tests.github.fake import REPOSITORY, TOKEN
 from tests.support.fake_clock import FakeClock
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 API = "https://api.github.example"
 NEEDED = "`permissions: pull-requests: write`"

@@ -5,18 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from tests.github.conftest import plan
+from tests.github.conftest import Stage, plan
 from tests.github.fake import HEAD, MERGE, FakeGitHub, FakeReply, zipped
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.github.conftest import Stage
 
 PLAN = json.dumps(plan())
 BY_HAND = "Run the workflow that applies by hand"

@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import yaml
@@ -27,9 +27,7 @@ from tests.campaign.shrink import REGRESSIONS
 from tests.github.actions import ACTION
 from tests.github.expressions import filled
 from tests.github.machine import ROOT
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
+from tests.support.program import Program
 
 OWN = [ROOT / ".github/workflows" / name for name in WORKFLOW_FILES]
 CI, WEEKLY = ROOT / ".github/workflows/ci.yml", ROOT / ".github/workflows/weekly.yml"

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from tests.github.fake import FakeGitHub
 from tests.github.fake_server import serving
+from tests.github.machine import Machine
 from tests.github.runs import WorkflowEvent
 from tests.github.scene import RepositoryDriver, rules, tenant_process
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.github.machine import Machine
 
 CARDS = "manifests/cards.yaml"
 THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from tests.hostile.scripts import MEGABYTE
+from tests.hostile.tenant import HostileTenant
 from tests.support import canary_secrets as canary
-from tests.support.command import process_environment, run_measured
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from tests.hostile.tenant import HostileTenant
-    from tests.support.command import RunResult
+from tests.support.command import RunResult, process_environment, run_measured
 
 ENVIRONMENT = """\
 apiVersion: routing/v1

@@ -6,15 +6,11 @@ import asyncio
 import gzip
 import json
 import zlib
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from tests.hostile.tenant import response
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.hostile.tenant import Script, Turn
+from tests.hostile.tenant import Script, Turn, response
 
 MEGABYTE: Final = 1 << 20
 OK: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

@@ -5,17 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import ssl
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
 from tests.support import canary_secrets as canary
-
-if TYPE_CHECKING:
-    import ssl
-    from collections.abc import Iterator
 
 RULES: Final = "/api/v2/routing/rules"
 QUEUES: Final = [{"id": "q-billing", "name": "Billing"}, {"id": "q-general", "name": "General"}]

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
-from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK, assert_refused
+from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK, Workspace, assert_refused
 from tests.hostile.scripts import BROKEN, LARGE, MEGABYTE, NO_JSON, SLOW, body, deep, rule_page
-from tests.hostile.tenant import RULES, HostileTenant, serving
+from tests.hostile.tenant import RULES, HostileTenant, Script, serving
+from tests.support.command import RunResult
 from tests.support.odd_rules import odd_rules
-
-if TYPE_CHECKING:
-    from tests.hostile.command import Workspace
-    from tests.hostile.tenant import Script
-    from tests.support.command import RunResult
 
 ATTEMPTS: Final = 20
 """More than a read is ever tried: four times, and then the probes of a server that is away."""

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
-from tests.hostile.tenant import QUEUES, HostileTenant, page, serving, whole
+from tests.hostile.command import Workspace
+from tests.hostile.tenant import QUEUES, HostileTenant, Turn, page, serving, whole
+from tests.support.command import RunResult
 from tests.support.loopback_server import loopback_server
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.hostile.command import Workspace
-    from tests.hostile.tenant import Turn
-    from tests.support.command import RunResult
 
 Rule = dict[str, Any]
 

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import html
 import json
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from tests.hostile.command import Workspace
 from tests.hostile.scripts import body
-from tests.hostile.tenant import HostileTenant, alter_description, alter_texts, serving
+from tests.hostile.tenant import HostileTenant, Quirk, alter_description, alter_texts, serving
 from tests.support import canary_secrets as canary
+from tests.support.command import RunResult
 from tests.support.watch_process import watch_setup
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from tests.hostile.command import Workspace
-    from tests.hostile.tenant import Quirk
-    from tests.support.command import RunResult
-
-    Rules = dict[str, dict[str, Any]]
+Rules = dict[str, dict[str, Any]]
 
 MANY: Final = tuple(f"intent_{number:03d}" for number in range(120))
 OPENING: Final = "[cxroute:acme/"

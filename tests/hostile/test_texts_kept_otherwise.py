@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
-from tests.hostile.command import MANIFEST
-from tests.hostile.tenant import HostileTenant, alter_description, alter_texts, serving
-
-if TYPE_CHECKING:
-    from tests.hostile.command import Workspace
-    from tests.hostile.tenant import Quirk
+from tests.hostile.command import MANIFEST, Workspace
+from tests.hostile.tenant import HostileTenant, Quirk, alter_description, alter_texts, serving
 
 QUIRKS: Final[dict[str, Quirk]] = {
     "as sent": dict,

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.hostile.command import SLACK, assert_refused
+from tests.hostile.command import SLACK, Workspace, assert_refused
 from tests.hostile.tenant import HostileTenant, serving
-
-if TYPE_CHECKING:
-    from tests.hostile.command import Workspace
-    from tests.support.command import RunResult
+from tests.support.command import RunResult
 
 FOLDER = Path(__file__).parent / "tls"
 SELF_SIGNED = FOLDER.parent.parent / "self_signed.pem"

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
-from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK
+from tests.hostile.command import DEADLINE, MOST_MEMORY, SLACK, Workspace
 from tests.hostile.scripts import BROKEN, LARGE, NO_JSON, SLOW, altered, body, bomb, packed
-from tests.hostile.tenant import RULES, HostileTenant, page, serving, whole
-
-if TYPE_CHECKING:
-    from tests.hostile.command import Workspace
-    from tests.hostile.tenant import Script, Turn
-    from tests.support.command import RunResult
+from tests.hostile.tenant import RULES, HostileTenant, Script, Turn, page, serving, whole
+from tests.support.command import RunResult
 
 KINDS: Final = ("POST", "PUT", "DELETE")
 MOST_WRITES: Final = 4

@@ -8,9 +8,10 @@ import os
 import shlex
 import shutil
 import socket
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import pytest
 
@@ -19,9 +20,6 @@ from reconciler.cli.main import main
 from reconciler.cli.sandbox import open_state
 from reconciler.journal.journal import read_runs
 from tests.support.program import VARIABLES, Program, write
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 JOURNAL: Final = Path(".cxroute/journal.jsonl")
 HEAD: Final = """\

@@ -3,43 +3,38 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from pathlib import Path
+from typing import Any, Final, cast
 
 import pytest
 
+from reconciler.apply.report import ApplyReport
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.cxone.rule_json import parse_live_rule
+from reconciler.desired.desired import DesiredState
 from reconciler.errors import ApiError, RefusedError
 from reconciler.journal.history import read_changes
-from reconciler.journal.journal import Journal, parse_runs
+from reconciler.journal.journal import Journal, RecordedRun, parse_runs
 from reconciler.journal.recorder import Recorder, run_name
 from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Address, Rule
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, Plan, draft_plan
 from reconciler.plan.routing_table import live_entries
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
+from tests.campaign.scenario import Scenario
 from tests.campaign.scenarios import SCENARIOS, is_refused
 from tests.campaign.scenarios_generated import generated
 from tests.support.builders import NOW, OWNER, QUEUES
 from tests.support.in_process_tenant import InProcessTenant
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from reconciler.apply.report import ApplyReport
-    from reconciler.desired.desired import DesiredState
-    from reconciler.journal.journal import RecordedRun
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Address, Rule
-    from reconciler.plan.plan import Plan
-    from tests.campaign.scenario import Scenario
 
 SEEDS: Final = 40
 SMALL: Final = {name: one for name, one in SCENARIOS.items() if len(one.rules) < 20 and not is_refused(one)}

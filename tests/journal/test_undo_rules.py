@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.journal.history import RecordedChange
 from reconciler.journal.journal import RecordedRun
 from reconciler.journal.undo import build_undo_state
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
-from reconciler.model.rule import Target
+from reconciler.model.rule import Queue, Rule, Target
 from reconciler.plan.plan import LiveState
 from tests.support.builders import OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.model.rule import Queue, Rule
 
 X, Y = address("cards/x"), address("cards/y")
 RUN = RecordedRun(id="the-run", start={}, changes=(), end={})

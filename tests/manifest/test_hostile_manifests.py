@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema
 import pytest
@@ -20,9 +21,6 @@ from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import CODES
 from tests.support.work_bounds import takes_at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, MANIFESTS, yaml_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 SIZE = 5 * 1024 * 1024
 RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n"

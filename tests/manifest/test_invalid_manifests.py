@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from reconciler.model.finding import CODES
 from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, lines
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 INVALID = sorted(path for path in (MANIFESTS / "invalid").iterdir() if path.suffix != ".expected")
 

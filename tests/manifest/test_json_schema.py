@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jsonschema
 import pytest
 
 from reconciler.manifest.json_schema import manifest_schema
 from reconciler.manifest.yaml_reader import parse_file
+from tests.support.program import Program
 from tests.support.written_manifests import MANIFESTS, findings, yaml_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.program import Program
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMITTED = ROOT / "schema" / "manifest.v1.json"

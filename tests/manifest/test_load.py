@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -21,9 +21,6 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_everything_that_a_manifest_may_say(room: Path) -> None:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
 
 from reconciler.manifest.yaml_reader import parse_file
 from reconciler.manifest.yaml_writer import format_entry, format_flow, format_mapping, format_scalar
 from tests.support.grown_tenants import LIKE_YAML
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
-
-if TYPE_CHECKING:
-    from hypothesis.strategies import SearchStrategy
 
 NAMES = sorted({*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), *LIKE_YAML} - {"a\ud800b\udfff", "caf\udce9.yaml"})
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30) | st.sampled_from(NAMES)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tests.mutation.mutants import Mutant
+from tests.mutation.mutants import Mutant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

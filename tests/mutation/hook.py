@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import marshal
 import sys
+from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from types import CodeType
+from types import CodeType
 
 
 class _Loader(SourceFileLoader):

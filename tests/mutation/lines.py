@@ -7,20 +7,17 @@ import os
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 from coverage import CoverageData
 
 from tests.mutation.modules import MODULES
+from tests.mutation.mutants import Mutant
 from tests.tiers import FAST
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from tests.mutation.mutants import Mutant
 
 ROOT: Final = Path(__file__).parents[2]
 OPTIONS: Final = ("-q", "-p", "no:cacheprovider", "-m", FAST)

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import ast
 import copy
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final
+from types import CodeType
+from typing import Final
 
 from tests.mutation.operators import Site, replacements
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from types import CodeType
 
 _SKIPPED_FIELDS: Final = {"annotation", "returns", "decorator_list"}
 _TYPE_CALLS: Final = ("TypeVar", "cast", "Literal", "Callable", "AssertionError", "TYPE_CHECKING")

@@ -8,16 +8,14 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import ClassVar, Final
 
 import coverage
 import pytest
 
 from tests.mutation.modules import MODULES
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
 
 _FOLDER: Final = Path(os.environ["CXROUTE_MUTATION_MAP"])
 _SECONDS: Final[dict[str, float]] = {}

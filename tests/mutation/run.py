@@ -10,25 +10,19 @@ import marshal
 import os
 import sys
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from tests.mutation.equal import known
+from tests.mutation.equal import Equal, known
 from tests.mutation.lines import Lines, current
 from tests.mutation.modules import MODULES
-from tests.mutation.mutants import Source
+from tests.mutation.mutants import Mutant, Source
 from tests.mutation.trial import preload, tried
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
-
-    from tests.mutation.equal import Equal
-    from tests.mutation.mutants import Mutant
 
 LEAST: Final = 0.95
 STATUSES: Final = ("caught", "endless", "survived", "not run", "equal")

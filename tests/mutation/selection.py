@@ -11,10 +11,9 @@ import os
 import resource
 import signal
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    import pytest
+import pytest
 
 _FAILED: Final = Path(os.environ["CXROUTE_MUTATION_FAILED"])
 _SECONDS: Final[dict[str, float]] = json.loads(Path(os.environ["CXROUTE_MUTATION_TESTS"]).read_text("utf-8"))

@@ -10,17 +10,15 @@ import signal
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
 from tests.mutation.hook import install
 from tests.mutation.lines import OPTIONS, ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _FIRST: Final = 10.0
 """Seconds of tests in the first process of a mutant; most mutants need no other."""

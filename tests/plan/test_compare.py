@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from reconciler.desired.desired import DesiredRule
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.change import Adopt, Create, Delete, FieldChange, Update
-from reconciler.model.rule import Condition, Target, make_condition, make_opaque
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Condition, Rule, Target, make_condition, make_opaque
 from reconciler.plan.compare import Comparison, compare_rules
 from reconciler.plan.ownership import classify_by_owner
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredRule
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Rule
 
 
 def compared(rules: list[DesiredRule], *live: object) -> Comparison:

@@ -6,23 +6,24 @@ import json
 import re
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.value_type import SHARE
+from reconciler.desired.desired import DesiredRule
 from reconciler.journal.history import find_last_runs
 from reconciler.journal.journal import RecordedRun
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import Finding
-from reconciler.model.live import format_description, marker_digest
+from reconciler.model.live import LiveRule, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.document import read_saved_plan as read_plan
-from reconciler.plan.drift import Acceptance, Impact, find_drift
+from reconciler.plan.drift import Acceptance, Drift, Impact, find_drift
 from reconciler.plan.drift_json import drift_to_json
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import add_findings, draft_plan
@@ -33,19 +34,13 @@ from reconciler.render.slack import slack_message
 from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.render.text.environments import drift_row
 from reconciler.watch.cycle import CycleResult, count_drifted
+from tests.support.brute_force import Json
 from tests.support.brute_force_checks import RoutingDifference
 from tests.support.builders import NOW, address, desired, intent_is, live, managed, rule, unmanaged, wanted
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plan_formats import as_drift, as_drift_markdown, drift_as_text
 from tests.support.plans import FACTS, FRAUD, GENERAL, TENANT
-from tests.support.random_rules import a_list, chance, edited, entry
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredRule
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.drift import Drift
-    from tests.support.brute_force import Json
-    from tests.support.random_rules import Evaluation
+from tests.support.random_rules import Evaluation, a_list, chance, edited, entry
 
 BLOCKS, SIZE = 8, 100
 EVERYTHING = rule("everybody", priority=1, conditions=[], targets=GENERAL)

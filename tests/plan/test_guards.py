@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Attributes, Environment
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Target
 from reconciler.plan.guards import check_guards, freeze_reason, guard_refusals, lift_guards
 from reconciler.plan.options import PlanOptions
@@ -18,10 +20,6 @@ from reconciler.plan.plan import Plan, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.live import LiveRule
 
 
 def environment(**said: Any) -> Environment:

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.cli.output import Output
+from reconciler.errors import CxrouteError
 from tests.support.odd_rules import UNKNOWN, UNKNOWN_TEXT, asks, odd_rules, rule
 from tests.support.program import Program, write
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.errors import CxrouteError
 
 MANIFESTS = """\
 apiVersion: routing/v1

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from reconciler.model.live import marker_digest
+from reconciler.model.live import LiveRule, marker_digest
 from reconciler.plan.ownership import classify_by_owner, find_cause
 from tests.support.builders import OWNER, address, managed, rule, unmanaged
-
-if TYPE_CHECKING:
-    from reconciler.model.live import LiveRule
 
 
 def test_only_an_exact_marker_of_ours_makes_a_rule_ours() -> None:

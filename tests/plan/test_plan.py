@@ -6,7 +6,6 @@ import json
 import random
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
@@ -15,16 +14,13 @@ from reconciler.errors import RefusedError, UsageError
 from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.change import Adopt, Create, Delete, Update
 from reconciler.model.finding import Finding
-from reconciler.model.rule import Source
+from reconciler.model.rule import Rule, Source
 from reconciler.plan.document import plan_id, plan_to_json, read_saved_plan, unreviewed_changes
 from reconciler.plan.json_schema import plan_schema
 from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.plan import LiveState, Plan, adopt_namesakes, draft_plan, replace_findings
 from reconciler.plan.schedule import schedule_steps
 from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from reconciler.model.rule import Rule
 
 HOLD = Hold(until=NOW + timedelta(hours=1), reason="incident 42")
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
 from reconciler.cli.main import main
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
+from tests.support.program import Program
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 REAL = httpx.AsyncClient

@@ -5,21 +5,15 @@ from __future__ import annotations
 import html
 import unicodedata
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model.rule import Target
+from reconciler.model.live import LiveRule
+from reconciler.model.rule import Rule, Target
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import draft_plan
-from reconciler.plan.stored_texts import TEXT_FORMS, is_form_of, restore_texts
+from reconciler.plan.plan import Plan, draft_plan
+from reconciler.plan.stored_texts import TEXT_FORMS, TextForm, is_form_of, restore_texts
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from reconciler.model.live import LiveRule
-    from reconciler.model.rule import Rule
-    from reconciler.plan.plan import Plan
-    from reconciler.plan.stored_texts import TextForm
 
 NAMES = ("Cards & more", '  Fraud\'s "desk"  ', "Cafe\u0301 All", "All of the others at the Caf\u00e9")
 

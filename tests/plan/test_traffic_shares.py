@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.manifest.kinds.environment import Attributes
-from reconciler.model.rule import Target, make_condition
-from reconciler.plan.traffic_shares import QueueShare, ShareRange, measure_traffic, split_distance
+from reconciler.model.rule import Rule, Target, make_condition
+from reconciler.plan.traffic_shares import QueueShare, ShareRange, TrafficImpact, measure_traffic, split_distance
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import at_least, intent_is, rule
-
-if TYPE_CHECKING:
-    from reconciler.model.rule import Rule
-    from reconciler.plan.traffic_shares import TrafficImpact
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 SURE = rule("sure", priority=1, conditions=[intent_is("x"), at_least(0.7)])

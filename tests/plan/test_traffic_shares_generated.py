@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import product
 from math import prod
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,16 +16,10 @@ from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.plan.traffic_shares import measure_traffic
 from reconciler.traffic.sample import SampleRow, TrafficSample
-from tests.support.brute_force import destination, inputs_for, is_supported, winner
+from tests.support.brute_force import Destination, destination, inputs_for, is_supported, winner
 from tests.support.brute_force_checks import QUEUES, holds_where
 from tests.support.grown_pairs import generate_pair
-from tests.support.random_rules import a_pair, entries
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.brute_force import Destination
-    from tests.support.random_rules import RulePair
+from tests.support.random_rules import RulePair, a_pair, entries
 
 PAIRS = 60
 """In each block. Lists with conditions that are not understood are left out: nobody can count their callers."""

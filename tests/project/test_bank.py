@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -15,9 +16,6 @@ from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.manifest.load import load_manifests
 from reconciler.model import live as marker
 from reconciler.model.rule import OPERATORS, Condition, Queue
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 ROOT = Path(__file__).parents[2]
 MANIFESTS = load_manifests(ROOT / "manifests")

@@ -5,14 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from coverage import CoverageData
 
 from tests.support.measure import ROOT, entry_of, never_imported, pure_modules
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 LINES: Final = """\
 def forked():

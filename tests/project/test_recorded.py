@@ -15,11 +15,12 @@ import re
 import shutil
 import signal
 import tempfile
+from collections.abc import Callable, Iterator
 from difflib import unified_diff
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import httpx
 
@@ -38,11 +39,8 @@ from tests.support.recording import SCHEMA_TEXTS, OutputRecorder, cxroute, json_
 from tests.support.server_process import KEY, server_process
 from tests.support.watch_process import WatchProcess, tenant_user, webhook_server
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    Rule = dict[str, Any]
-    """A rule in the API's form."""
+Rule = dict[str, Any]
+"""A rule in the API's form."""
 
 HERE: Final = Path(__file__).parents[1] / "recorded"
 ROOT: Final = Path(__file__).resolve().parents[2]

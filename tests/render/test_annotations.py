@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from reconciler.model.finding import CODES, Finding
+from reconciler.model.finding import CODES, Finding, Severity
 from reconciler.model.rule import Source
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
 from reconciler.text.escape import sanitize
 from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
-from tests.support.program import name_tenant, write
-
-if TYPE_CHECKING:
-    from reconciler.model.finding import Severity
-    from tests.support.program import Program
+from tests.support.program import Program, name_tenant, write
 
 TOKEN = "0123456789abcdef0123456789abcdef"
 HOSTILE = pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)

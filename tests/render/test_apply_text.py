@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, get_args
+from typing import Final, get_args
 
 import pytest
 
@@ -24,15 +24,13 @@ from reconciler.model.change import (
 )
 from reconciler.model.finding import Finding
 from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
 from tests.support.builders import address, managed, rule, unmanaged
 from tests.support.plans import empty_plan
 from tests.support.sentences import missing_sentences
-
-if TYPE_CHECKING:
-    from reconciler.plan.plan import Plan
 
 CREATE: Final = Create(address("cards/new"), rule("new"), None)
 UPDATE: Final = Update(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 from unittest.mock import patch
 
 import pytest
@@ -12,18 +11,15 @@ from reconciler.behaviour.space.clauses import Clause
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Condition, make_condition
 from reconciler.render.markdown import plan as comment
-from reconciler.render.markdown.plan import DETAIL_LEVELS, MAX_BYTES, MAX_CHARACTERS, render_markdown
+from reconciler.render.markdown.plan import DETAIL_LEVELS, MAX_BYTES, MAX_CHARACTERS, DetailLevel, render_markdown
+from reconciler.render.provenance import Provenance
+from reconciler.render.routing_map import RoutingMap
+from reconciler.render.summary import PlanSummary
 from tests.support.builders import address, rule
 from tests.support.parsed_html import parse_as_github
 from tests.support.plan_formats import as_markdown
 from tests.support.plans import large_plan, summary_of, with_unproven_regions
 from tests.support.work_bounds import takes_at_most
-
-if TYPE_CHECKING:
-    from reconciler.render.markdown.plan import DetailLevel
-    from reconciler.render.provenance import Provenance
-    from reconciler.render.routing_map import RoutingMap
-    from reconciler.render.summary import PlanSummary
 
 WIDE = "\U0001f600" * 40
 LADEN = pytest.mark.parametrize("name", ["", "| `a` [b] ", WIDE], ids=["plain", "hostile", "wide"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, get_args
+from typing import get_args
 
 import pytest
 
 from reconciler.apply.report import ApplyReport
-from reconciler.model.change import Applied, Delete, Failed
+from reconciler.model.change import Applied, Delete, Failed, Outcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.render.colour import ansi_style, no_style
@@ -23,9 +23,6 @@ from reconciler.render.text.environments import (
 )
 from tests.support.builders import address, managed, rule
 from tests.support.plans import empty_plan, plan_of_everything, with_unproven_regions
-
-if TYPE_CHECKING:
-    from reconciler.model.change import Outcome
 
 FREEZE = GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now")
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as some
 from reconciler.model.change import Update
 from reconciler.model.rule import Queue, Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
+from reconciler.plan.plan import Plan
 from reconciler.render.equal_edits import MIN_GROUP, group_equal_edits
 from reconciler.render.summary import summarize_plan
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
@@ -20,11 +22,6 @@ from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
 from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import as_drift_markdown, as_html, as_markdown, as_text
 from tests.support.plans import assessed_plan
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.plan.plan import Plan
 
 LONG = [f"value {n}" for n in range(12)]
 

@@ -7,7 +7,6 @@ import re
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
@@ -33,9 +32,7 @@ from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES
 from tests.support.parsed_html import parse_as_github, parse_html
 from tests.support.plan_formats import as_drift_markdown, as_html, as_json, as_markdown, as_text
 from tests.support.plans import empty_plan, plan_of_everything
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
+from tests.support.program import Program
 
 FINDINGS = some.lists(
     some.builds(

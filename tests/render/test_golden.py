@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from unittest.mock import patch
 
 import pytest
 
 from reconciler.plan import document as saved_plan
+from reconciler.plan.plan import Plan
 from reconciler.render.impact import OTHERS_UNCHANGED
-from tests.support.parsed_html import parse_as_github, parse_html
+from tests.support.parsed_html import Page, parse_as_github, parse_html
 from tests.support.plan_formats import FORMS, as_html, as_json, as_markdown, as_text
 from tests.support.plans import empty_plan, plan_of_everything, plan_of_many, summary_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.plan.plan import Plan
-    from tests.support.parsed_html import Page
 
 GOLDEN: Final = Path(__file__).parents[1] / "golden"
 PLANS: Final[dict[str, Callable[[], Plan]]] = {

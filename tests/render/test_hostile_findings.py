@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from tests.support.github_runner import WorkflowCommand, workflow_commands
 from tests.support.hostile_names import HOSTILE_NAMES
-from tests.support.program import write
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
+from tests.support.program import Program, write
 
 WRITABLE = {why: name for why, name in HOSTILE_NAMES.items() if name.encode("utf-8", "replace").decode() == name}
 """A manifest is UTF-8, which has no half characters."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-from reconciler.behaviour.diff.difference import compare_behaviour
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.routing_entry import order_entries
 from reconciler.plan.traffic_shares import measure_traffic
 from reconciler.render.impact import ALL_ROWS, summarize_impact
@@ -16,9 +16,6 @@ from reconciler.traffic.sample import SampleRow, TrafficSample
 from tests.support.brute_force_checks import QUEUES
 from tests.support.grown_pairs import generate_pair
 from tests.support.random_rules import attribute, entries, queue, rule
-
-if TYPE_CHECKING:
-    from reconciler.behaviour.diff.difference import BehaviourChange
 
 LABELS = {"intent": "intent", "conf": "confidence"}
 

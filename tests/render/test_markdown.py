@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model.rule import Source
+from reconciler.plan.plan import Plan
 from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.provenance import Provenance, SourceLinks
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.parsed_html import Page, parse_as_github
 from tests.support.plan_formats import as_drift_markdown, as_markdown
 from tests.support.plans import ORIGIN, empty_plan, hostile_plan, plan_of_everything, summary_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.plan.plan import Plan
 
 NAMES = pytest.mark.parametrize("name", (HOSTILE_NAMES | MARKDOWN_NAMES).values(), ids=HOSTILE_NAMES | MARKDOWN_NAMES)
 MARKDOWN = pytest.mark.parametrize("form", [as_markdown, as_drift_markdown])

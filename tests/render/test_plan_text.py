@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
+from reconciler.desired.desired import DesiredState
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target, make_condition
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, draft_plan
@@ -20,10 +21,6 @@ from tests.support.builders import LABELS, NOW, QUEUES, at_least, desired, inten
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.plan_formats import as_drift, as_text
 from tests.support.plans import empty_plan, plan_of_everything
-
-if TYPE_CHECKING:
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.live import LiveRule
 
 
 def test_a_plan_reads_like_this() -> None:

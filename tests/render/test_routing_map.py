@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.model.rule import Target, make_condition
 from reconciler.render.html import MAX_CHANGED, WIDTH, draw_map
-from reconciler.render.routing_map import build_routing_map, lanes_by_queue
+from reconciler.render.routing_map import Lane, RoutingMap, build_routing_map, lanes_by_queue
 from tests.support.builders import at_least, intent_is, managed, rule, unmanaged, wanted
 from tests.support.plans import FRAUD, GENERAL, assessed_plan, large_plan, plan_of_everything
-
-if TYPE_CHECKING:
-    from reconciler.render.routing_map import Lane, RoutingMap
 
 
 def lanes(routing: RoutingMap) -> dict[str, Lane]:

@@ -10,7 +10,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -20,11 +20,8 @@ from reconciler.model.rule import Address, Source
 from reconciler.render.sarif import failure_to_sarif, findings_to_sarif
 from reconciler.text.escape import sanitize
 from tests.support.hostile_names import HOSTILE_NAMES
-from tests.support.program import write
+from tests.support.program import Program, write
 from tests.support.sarif_form import run_of
-
-if TYPE_CHECKING:
-    from tests.support.program import Program
 
 HOSTILE = pytest.mark.parametrize("name", HOSTILE_NAMES.values(), ids=HOSTILE_NAMES)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
 from reconciler.apply.report import ApplyReport
 from reconciler.errors import ManifestError, RefusedError, UnreachableError
-from reconciler.model.change import Applied, Create, Failed
+from reconciler.model.change import Applied, Change, Create, Failed
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.plan.drift import Drift
@@ -20,9 +20,6 @@ from reconciler.watch.cycle import CYCLE_STATUSES, ApiCallCounts, CycleResult
 from tests.support.builders import NOW, rule, unmanaged
 from tests.support.plans import empty_plan, plan_of_everything
 from tests.support.sentences import missing_sentences
-
-if TYPE_CHECKING:
-    from reconciler.model.change import Change
 
 BROKEN: Final = ManifestError(
     [Finding(code="CXR101", severity="error", message="no such kind", source=Source("m.yaml", 2, 7))]

@@ -6,20 +6,16 @@ import itertools
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
 from reconciler.simulator.state import bank_tenant
-from tests.support.brute_force import is_supported, text_of
+from tests.support.brute_force import Json, is_supported, text_of
 from tests.support.brute_force_checks import holds_where
-from tests.support.program import write
-
-if TYPE_CHECKING:
-    from tests.support.brute_force import Json
-    from tests.support.program import Program
+from tests.support.program import Program, write
 
 INTENTS = [
     *("boarding_pass", "book_flight", "cancel_flight", "change_seat", "check_in", "delayed_bag", "extra_bag"),

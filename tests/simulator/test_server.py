@@ -8,10 +8,11 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -26,9 +27,6 @@ from tests.support.command import serving
 from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
 from tests.support.plain_http import PLAIN
 from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
 
 SERVER = """
 import sys

@@ -6,8 +6,9 @@ import asyncio
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 import pytest
 from hypothesis import given, settings, strategies
 
@@ -17,9 +18,6 @@ from reconciler.simulator.state import TenantState, bank_tenant, empty_tenant
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, run, sign_in, stored
 from tests.support.work_bounds import takes_at_most
-
-if TYPE_CHECKING:
-    import httpx
 
 CONTEXT = "/api/v2/interactions/interactions/{}/context"
 

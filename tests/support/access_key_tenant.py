@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64encode
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.read_only import read_only_transport
-from reconciler.cxone.settings import ClientCredentials
-from reconciler.cxone.transport.request import ApiResponse
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from tests.support import canary_secrets as canary
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.cxone.settings import TenantSettings
-    from reconciler.cxone.transport.request import ApiRequest
 
 ISSUER: Final = "https://cxone.niceincontact.com"
 API: Final = "https://api-na1.niceincontact.com"

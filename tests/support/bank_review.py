@@ -7,22 +7,18 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from unittest.mock import patch
 
 from reconciler.cli.commands.demo import bank_manifests
 from reconciler.cli.main import main
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import PROFILES
-from reconciler.simulator.state import bank_tenant
+from reconciler.simulator.state import TenantState, bank_tenant
 from tests.support.loopback_server import loopback_server
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reconciler.simulator.state import TenantState
 
 GOLD: Final = """\
   - key: gold-accounts

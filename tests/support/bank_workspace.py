@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import re
 import subprocess
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support import canary_secrets as canary
-from tests.support.command import Command, process_environment, run_measured, serving
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.command import RunResult
+from tests.support.command import Command, RunResult, process_environment, run_measured, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = """\

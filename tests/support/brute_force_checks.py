@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import chain, combinations, product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.brute_force import (
+    Destination,
+    Input,
+    Json,
+    Known,
+    Move,
     Universe,
     destination,
     holds,
@@ -16,15 +22,10 @@ from tests.support.brute_force import (
     winner,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from tests.support.brute_force import Destination, Input, Json, Known, Move
-
-    State = dict[tuple[str, int], Json]
-    """The live rules by what they are: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary copy."""
-    Steps = Sequence[tuple[int, str]]
-    """Calls: index of the move, and `whole`, `copy`, `aside` or `drop`."""
+State = dict[tuple[str, int], Json]
+"""The live rules by what they are: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary copy."""
+Steps = Sequence[tuple[int, str]]
+"""Calls: index of the move, and `whole`, `copy`, `aside` or `drop`."""
 
 QUEUES = {"A": "Queue A", "B": "Queue B", "C": "Queue C"}
 

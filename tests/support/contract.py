@@ -5,15 +5,14 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import httpx
 
 from reconciler.cli.commands.simulate import tenant_profile
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-
-if TYPE_CHECKING:
-    import httpx
 
 CONTRACT = Path(__file__).parents[1] / "contract"
 CREDENTIALS = {"grant_type": "client_credentials", "client_id": "example-id", "client_secret": "example-secret"}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
 
 from reconciler.cxone.transport.rate_limiter import TimeSource
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
 
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

@@ -8,10 +8,8 @@ A line is a command where it begins with `::name ...::` once white space before 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import NamedTuple
 
 KNOWN = {
     *("error", "warning", "notice", "debug", "add-mask", "add-path", "set-env", "set-output", "save-state", "echo"),

@@ -6,15 +6,11 @@ RuleSet, the last rule, several rules deleted, a language or a tier split off, a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
-from tests.support.random_rules import RulePair, attribute, queue, rule
-
-if TYPE_CHECKING:
-    from random import Random
-
-    from tests.support.brute_force import Json
-    from tests.support.random_rules import Evaluation
+from tests.support.brute_force import Json
+from tests.support.random_rules import Evaluation, RulePair, attribute, queue, rule
 
 LANGUAGES: Final = ("de", "fr", "it")
 TIERS: Final = ("gold", "platinum", "standard")

@@ -7,17 +7,15 @@ Each rule is made to be written in a manifest, or not to be; `Grown` says which.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from random import Random
+from typing import Any, Final
 
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.model.live import Marker, format_description, marker_digest
 from reconciler.model.rule import Address
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 
-if TYPE_CHECKING:
-    from random import Random
-
-    Json = dict[str, Any]
+Json = dict[str, Any]
 
 OWNER: Final = "acme"
 INTENT: Final = "cognigyDetectedIntent"

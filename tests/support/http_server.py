@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import gc
 import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import uvloop
@@ -18,11 +19,8 @@ from reconciler.cxone.transport.fast_transport import Direct
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, send_with_timeout
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-
-    Script = Callable[[asyncio.StreamWriter], Awaitable[object]]
-    Run = Callable[[Coroutine[Any, Any, Any]], Any]
+Script = Callable[[asyncio.StreamWriter], Awaitable[object]]
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 

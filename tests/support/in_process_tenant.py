@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from reconciler.apply.admission import matches_intent
+from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
+from reconciler.apply.report import ApplyReport
 from reconciler.apply.settings import ApplySettings
 from reconciler.cxone.client import WritingClient
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.desired.desired import DesiredState
+from reconciler.model.change import Change, PlanStep
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import to_api_json
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, Plan, draft_plan
 from reconciler.simulator.app import Simulator, build_simulator
-from reconciler.simulator.settings import PROFILES
+from reconciler.simulator.faults.injector import FaultInjector
+from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.simulator.state import TenantState
 from tests.support import canary_secrets as canary
 from tests.support.builders import NOW, QUEUES
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import SimulatorTransport
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
-
-    from reconciler.apply.attempt import Attempt
-    from reconciler.apply.report import ApplyReport
-    from reconciler.desired.desired import DesiredState
-    from reconciler.model.change import Change, PlanStep
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import Plan
-    from reconciler.simulator.faults.injector import FaultInjector
-    from reconciler.simulator.settings import SimulatorSettings
 
 Result = TypeVar("Result")
 TENANT = TenantSettings(

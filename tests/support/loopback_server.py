@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import uvicorn
 
 from reconciler.simulator.server import allow_breaking, listening_socket
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 App = Any
 """An ASGI application."""

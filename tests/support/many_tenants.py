@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import uvicorn
 
@@ -15,9 +16,6 @@ from reconciler.simulator.app import build_simulator
 from reconciler.simulator.server import allow_breaking, listening_socket
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 App = Any
 """An ASGI application."""

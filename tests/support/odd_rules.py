@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator
+from typing import Any, Final
 
 from tests.support.hostile_names import HOSTILE_NAMES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HUGE: Final = 10**400
 LONG_NUMBER: Final = int("7" * 500)

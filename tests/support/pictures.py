@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cmarkgfm import github_flavored_markdown_to_html  # type: ignore[import-untyped]
 from cmarkgfm.cmark import Options  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page
 
 from tests.browser.machine import MERMAID, chromium, missing, seen
 from tests.support.bank_review import review
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
 
 INTO: Final = Path(__file__).resolve().parents[2] / ".github"
 STYLE: Final = """

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 from unittest.mock import patch
 
 from reconciler.cli.commands import plan as plan_command
+from reconciler.cli.session import Session
 from reconciler.plan.document import plan_to_json
-from reconciler.plan.drift import find_drift
+from reconciler.plan.drift import Drift, find_drift
+from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.html import render_html
 from reconciler.render.markdown.drift import drift_markdown
@@ -17,13 +20,6 @@ from reconciler.render.markdown.plan import render_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
 from reconciler.render.text.plan import TextLimits, plan_text
 from tests.support.plans import FACTS, TENANT, summary_of
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from reconciler.cli.session import Session
-    from reconciler.plan.drift import Drift
-    from reconciler.plan.plan import Plan
 
 TOKEN: Final = "0123456789abcdef0123456789abcdef"
 

@@ -15,15 +15,13 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from types import CodeType, FrameType
+from typing import Final
 
 from reconciler.cli.commands import plan as command
 from reconciler.cli.output import Output
 from reconciler.cli.session import open_session
 from reconciler.plan.plan import Plan
-
-if TYPE_CHECKING:
-    from types import CodeType, FrameType
 
 CALLS: Final = 25
 PACKAGES: Final = 8

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
+from reconciler.desired.desired import DesiredRule
 from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.manifest.kinds.ruleset import Hold
 from reconciler.model.finding import Finding
+from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Source, Target, make_condition
 from reconciler.plan.guards import check_guards, lift_guards
 from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, add_findings, draft_plan
+from reconciler.plan.plan import LiveState, Plan, add_findings, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.routing_map import build_routing_map
-from reconciler.render.summary import summarize_plan
+from reconciler.render.routing_map import RoutingMap, build_routing_map
+from reconciler.render.summary import PlanSummary, summarize_plan
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, QUEUES, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.desired.desired import DesiredRule
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import Plan
-    from reconciler.render.routing_map import RoutingMap
-    from reconciler.render.summary import PlanSummary
 
 COMMIT: Final = "4be1c0d9a2f74be1c0d9a2f74be1c0d9a2f74be1"
 ORIGIN: Final = SourceLinks(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
+
+import pytest
 
 from reconciler.cli.main import main
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
-
-if TYPE_CHECKING:
-    import pytest
 
 VARIABLES = (
     "CI",

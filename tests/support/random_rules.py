@@ -5,9 +5,11 @@ Whatever is drawn comes from a `random.Random`: a seeded one, or hypothesis's, w
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any, Final, Literal
+from random import Random
+from typing import Any, Final, Literal
 
 from hypothesis import strategies as st
 
@@ -23,12 +25,7 @@ from reconciler.model.rule import (
     normalized_conditions,
     sorted_targets,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from random import Random
-
-    from tests.support.brute_force import Json, Move
+from tests.support.brute_force import Json, Move
 
 Evaluation = Literal["lowest-first", "highest-first"]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
@@ -23,10 +24,7 @@ from tests.support.fake_clock import START
 from tests.support.in_process_tenant import TENANT
 from tests.support.stepping_clock import run, stepping_time
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Odds = Callable[[float], float]
+Odds = Callable[[float], float]
 
 REFUSED = ApiProblem("Rate limit exceeded", "too.many.requests")
 

@@ -7,18 +7,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+from tests.support.brute_force import Destination, Universe
 
-    from tests.support.brute_force import Destination, Universe
-
-    Test = Callable[[Any], bool]
-    """Takes a value; None is a missing one."""
+Test = Callable[[Any], bool]
+"""Takes a value; None is a missing one."""
 
 DEFAULT: Final = "the tenant's default"
 _VALUE: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)'

@@ -7,19 +7,17 @@ import io
 import json
 import os
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from unittest.mock import patch
 
 from reconciler import __version__
 from reconciler.cli.main import main
 from tests.support import canary_secrets as canary
 from tests.support.program import NO_BACKOFF, VARIABLES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CLOCK: Final = "reconciler.cli.clients.REAL_TIME"
 """The clock of retries. It is replaced, so that retries do not wait."""

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from tests.support import canary_secrets as canary
 from tests.support.command import Command, process_environment, serving
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from pathlib import Path
 
 KEY: Final = "key-of-the-bot"
 """The endpoint's newer key."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.delivery import BrokenDeliveryError
 from reconciler.simulator.messages import DeliveryMode
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
-
-    from reconciler.simulator.app import Simulator
 
 RULES = "/api/v2/routing/rules"
 QUEUES = [{"id": "q1", "name": "Billing"}, {"id": "q2", "name": "Support"}]

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from reconciler.simulator.app import build_simulator
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
-from tests.support.loopback_server import loopback_server
+from tests.support.loopback_server import App, loopback_server
 from tests.support.program import write
 from tests.support.simulated import QUEUES
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from tests.support.loopback_server import App
 
 Kind = TypeVar("Kind", bound="SlowTenant")
 MANIFEST = """

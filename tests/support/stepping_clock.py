@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+from collections.abc import Coroutine
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, TypeVar
+from random import Random
+from typing import Any, TypeVar
 
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.rate_limiter import REAL_TIME, TimeSource
 from tests.support.fake_clock import START
-
-if TYPE_CHECKING:
-    from collections.abc import Coroutine
-    from random import Random
-
-    from reconciler.cxone.transport.rate_limiter import TimeSource
 
 Result = TypeVar("Result")
 

@@ -10,14 +10,11 @@ import re
 import struct
 import termios
 import threading
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple, TextIO
 from unittest.mock import patch
 
 from reconciler.cli.main import main
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import TextIO
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _DECIDE = ("COLUMNS", "NO_COLOR", "FORCE_COLOR")

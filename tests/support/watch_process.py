@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -22,11 +25,6 @@ from tests.support.loopback_server import loopback_server
 from tests.support.plain_http import PLAIN
 from tests.support.server_process import server_process
 from tests.support.simulated import QUEUES, RULES
-
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Iterator
-    from pathlib import Path
 
 PATIENCE = 20
 ENVIRONMENT = """

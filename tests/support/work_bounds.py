@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
 from reconciler.manifest.load import load_manifests
 from tests.support.written_manifests import HEAD
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _RULES = 2_500
 

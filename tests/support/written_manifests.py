@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import Manifests, load_manifests
-
-if TYPE_CHECKING:
-    from reconciler.model.finding import Finding
+from reconciler.model.finding import Finding
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 ENVIRONMENT = "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n"

@@ -7,18 +7,14 @@ import os
 import re
 import socket
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.text.files import KIB, MIB, read_file, read_start, read_text
 from tests.support.command import run_measured
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 SECONDS = 20
 PACKAGE = Path(__file__).parents[2] / "reconciler"

@@ -7,7 +7,9 @@ import re
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,15 +18,9 @@ from reconciler.endpoint.server import open_listener
 from tests.support import canary_secrets as canary
 from tests.support.plain_http import PLAIN
 from tests.support.ports import free_ports
+from tests.support.program import Program
 from tests.support.simulated import RULES
-from tests.support.watch_process import PATIENCE, watch_setup
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from tests.support.program import Program
-    from tests.support.watch_process import WatchSetup
+from tests.support.watch_process import PATIENCE, WatchSetup, watch_setup
 
 FROZEN = 'freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin, reason: "peak season"}]'
 

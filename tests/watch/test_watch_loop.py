@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import pytest
 
 from reconciler.apply.report import ApplyReport
 from reconciler.errors import CxrouteError, ManifestError, RefusedError, UnreachableError
-from reconciler.model.change import Applied, Create, Failed, UnknownOutcome
+from reconciler.model.change import Applied, Create, Failed, Outcome, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult
 from reconciler.watch.cycle import ApiCallCounts, CycleResult
@@ -21,11 +21,6 @@ from reconciler.watch.notifications import REMINDER_SECONDS, NotificationState
 from tests.support.builders import NOW, address, rule
 from tests.support.fake_clock import FakeClock
 from tests.support.plans import empty_plan, plan_of_everything
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.model.change import Outcome
 
 AWAY = UnreachableError("the tenant cannot be reached")
 BROKEN = ManifestError([Finding(code="CXR101", severity="error", message="no such key")])

@@ -5,19 +5,16 @@ Regions compare as sets of conversations with equal destinations before and afte
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.routing_entry import RoutingEntry
+from reconciler.behaviour.space.boxes import Shape
+from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.domain import ValueSet, intersect, subtract
 from reconciler.behaviour.space.space import FAILS, HOLDS, Space
 from reconciler.model.rule import Condition, Rule
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.behaviour.space.boxes import Shape
-    from reconciler.behaviour.space.clauses import Clause
 
 
 class RegionClaim(NamedTuple):

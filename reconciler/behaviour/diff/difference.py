@@ -6,8 +6,8 @@ destinations differ is a region. Rules with equal conditions whose order is kept
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
 from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, common_box, merge_regions
@@ -15,14 +15,10 @@ from reconciler.behaviour.diff.rows import ImpactRow, build_rows
 from reconciler.behaviour.diff.winners import WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
+from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.behaviour.space.clauses import Clause
-    from reconciler.behaviour.space.value_type import Types
+from reconciler.behaviour.space.value_type import Types
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
+from reconciler.behaviour.space.boxes import Shape
 from reconciler.behaviour.space.clauses import unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
-
-if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterator, Sequence
-
-    from reconciler.behaviour.diff.winners import RankPair, WinnerPairs
-    from reconciler.behaviour.space.boxes import Shape
 
 _ValuesByKey = dict["Hashable", "ValueSet"]
 MAX_NAMED_VALUES: Final = 64

@@ -6,29 +6,25 @@ that differ in one attribute only become one region.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING
 
 from reconciler.behaviour.diff.exceptions import PatternExceptions, RunningExceptions
+from reconciler.behaviour.diff.winners import NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
+from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
 from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.simplify import simplify
+from reconciler.behaviour.space.space import Example, Space
 from reconciler.model.rule import Condition
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
-
-    from reconciler.behaviour.diff.winners import NarrowPair, RankPair, WinnerPairs
-    from reconciler.behaviour.routing_entry import Destination, RoutingEntry
-    from reconciler.behaviour.space.space import Example, Space
-
-    # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
-    Key = tuple[tuple[Destination, Destination], int, int, int]
+# Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
+Key = tuple[tuple[Destination, Destination], int, int, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,9 @@ than the rule's regions, the regions are the rows.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.diff.exceptions import RunningExceptions
@@ -19,11 +20,7 @@ from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
 from reconciler.behaviour.space.clauses import Clause, is_expressible
 from reconciler.behaviour.space.domain import intersect, subtract
 from reconciler.behaviour.space.simplify import simplify
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.behaviour.space.space import Example
+from reconciler.behaviour.space.space import Example
 
 _MOST_PIECES: Final = 6  # boxes of one rule's unchanged conversations; with more, its regions are shorter
 _MAX_CHECKS: Final = 100_000  # checks of an earlier rule, over all rows; a thousand ordinary rules need a few thousand

@@ -7,20 +7,17 @@ rules with most values of the pivot take the same in most slices, so their runs 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from sys import maxsize
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import first_ranks, pair_equal_rules
+from reconciler.behaviour.routing_entry import Destination
+from reconciler.behaviour.space.boxes import Box
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-
-    from reconciler.behaviour.routing_entry import Destination
-    from reconciler.behaviour.space.boxes import Box
 
 DEFAULT_RANK: Final = maxsize  # the rank of the default routing: after all rules
 _ORDINARY_SLICE: Final = -1

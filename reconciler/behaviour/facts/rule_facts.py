@@ -6,23 +6,19 @@ A rule that could not be decided within the work budget is in `undecided`. Also 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
 from reconciler.behaviour.facts.ties import Tie, find_ties
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
+from reconciler.behaviour.space.boxes import Box
 from reconciler.behaviour.space.domain import REST, covers
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
 from reconciler.behaviour.space.space import Space, find_contradiction
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.space.boxes import Box
-    from reconciler.model.rule import Condition, Opaque
+from reconciler.model.rule import Condition, Opaque
 
 
 @dataclass(frozen=True, slots=True)

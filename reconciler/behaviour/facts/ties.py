@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from heapq import merge
 from itertools import chain, groupby, islice
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.domain import REST
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.behaviour.routing_entry import RoutingEntry
-    from reconciler.behaviour.space.space import Example
+from reconciler.behaviour.space.space import Example
 
 MAX_TIES_PER_RULE: Final = 20
 

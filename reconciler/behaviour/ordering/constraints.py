@@ -7,17 +7,15 @@ conversation in common.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.ordering.graph import Dependencies
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.slices import PivotSlices
 from reconciler.behaviour.space.space import Space
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
 
 MAX_PAIR_CHECKS: Final = 4_000_000  # pairs of versions, and common values of the pivot, before the search ends
 MAX_DEPENDENCIES: Final = 500_000  # links between changes before the search ends, to bound their memory

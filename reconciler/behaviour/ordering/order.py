@@ -9,9 +9,10 @@ temporary copy of the new rule, the rule itself, the deletion of the copy.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
 from reconciler.behaviour.ordering.constraints import Constraints, Move
@@ -26,11 +27,7 @@ from reconciler.behaviour.ordering.graph import (
     find_cycles,
 )
 from reconciler.behaviour.ordering.search import search_waves
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
-
-    from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
+from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
 
 MAX_SEARCHED_MOVES: Final = 6  # up to so many changes, every order of all of them is searched
 MAX_SEARCHED_DEPENDENT_MOVES: Final = 8  # up to so many linked changes, every order of them is searched

@@ -7,13 +7,11 @@ that may win before all changes, or after them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.ordering.constraints import Constraints, RuleVersion
+from reconciler.behaviour.ordering.constraints import Constraints, RuleVersion
 
 MAX_CLASSES: Final = 20_000
 MAX_SLICES: Final = 1_000  # values of the pivot, before the search is given up

@@ -7,17 +7,14 @@ are added before the first question.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from operator import or_
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.behaviour.budget import WorkBudget
 from reconciler.behaviour.space.domain import REST, Domain, ValueSet
 from reconciler.behaviour.space.patterns import bits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.budget import WorkBudget
 
 _MOST_REMEMBERED: Final = 20_000
 

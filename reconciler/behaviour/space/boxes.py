@@ -7,16 +7,14 @@ It is coNP-hard in the number of attributes, so all searches spend from a budget
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import UndecidedError, WorkBudget
 from reconciler.behaviour.space.attribute_index import AttributeIndex, MaskLayers
 from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 Shape = tuple[tuple[int, "ValueSet"], ...]  # the values of each restricted attribute, by its number, ascending
 Box = dict[int, "ValueSet"]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.space import HOLDS, OpaqueDomain
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 _MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
 

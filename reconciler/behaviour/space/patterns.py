@@ -9,11 +9,9 @@ contradict each other exactly when they have a bit in common.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 _MOST_REMEMBERED: Final = 2_000
 _LONG_MASK: Final = 500

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Final
 
+from reconciler.behaviour.space.boxes import Box, Shape
 from reconciler.behaviour.space.clauses import is_expressible
 from reconciler.behaviour.space.domain import REST, Domain, ValueSet, covers, intersect, subtract
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
-
-    from reconciler.behaviour.space.boxes import Box, Shape
-    from reconciler.behaviour.space.space import Space
+from reconciler.behaviour.space.space import Space
 
 MAX_COMPARISONS: Final = 10_000
 

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from sys import maxsize
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
+from reconciler.behaviour.space.boxes import Box, Shapes
 from reconciler.behaviour.space.domain import REST
 from reconciler.behaviour.space.patterns import bits
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-
-    from reconciler.behaviour.space.boxes import Box, Shapes
-    from reconciler.behaviour.space.space import CompiledRule, Space
+from reconciler.behaviour.space.space import CompiledRule, Space
 
 NO_RANK: Final = maxsize  # the rank of a shape that is not in a slice
 UNNAMED_SLICE: Final = REST.bit_length() - 1  # the slice of texts of the pivot that no rule names

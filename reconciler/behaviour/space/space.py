@@ -6,19 +6,16 @@ pivot a rule is only its shape on the other attributes, and few rules have that 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_SEARCH, WorkBudget
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, Shapes
 from reconciler.behaviour.space.domain import MISSING, NOTHING, REST, Domain, ValueSet, intersect
 from reconciler.behaviour.space.patterns import PatternSet, bits
 from reconciler.behaviour.space.value_type import ANY_VALUE, Types
 from reconciler.model.rule import Condition, Opaque, Scalar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from reconciler.behaviour.routing_entry import RoutingEntry
 
 Conditions = tuple[Condition | Opaque, ...]
 

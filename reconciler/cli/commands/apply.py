@@ -8,9 +8,10 @@ import contextlib
 import select
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli import undo as undoing
@@ -30,27 +31,23 @@ from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
 from reconciler.cli.review import bind_to_review, read_saved_plans
+from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation, abort_on_signal
 from reconciler.cli.stdio import wrap_for
+from reconciler.cxone.client import ReadingClient
 from reconciler.errors import ApiError, CxrouteError, InterruptedRunError, ManifestError, RefusedError, UsageError
 from reconciler.model.change import Applied, UnknownOutcome
+from reconciler.pipeline import Planner
 from reconciler.plan.document import ReviewedPlan, count_changes, plan_to_json, read_saved_plan, refuse_unreviewed
 from reconciler.plan.guards import GUARD_NAMES, guard_refusals
+from reconciler.plan.plan import Plan
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.environments import applied_row, planned_row
 from reconciler.render.text.plan import plan_text
 from reconciler.text.escape import pluralize
 from reconciler.watch.cycle import CycleResult
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from reconciler.cli.session import Session
-    from reconciler.cxone.client import ReadingClient
-    from reconciler.pipeline import Planner
-    from reconciler.plan.plan import Plan
-
-    Plans = Mapping[str, ReviewedPlan | str]
+Plans = Mapping[str, ReviewedPlan | str]
 
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import json
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.cli.output import Output
 from reconciler.errors import UsageError
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
 
 _LONGEST: Final = 256
 

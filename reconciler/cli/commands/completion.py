@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from reconciler.cli.arguments import COMMANDS
+from reconciler.cli.output import Output
 from reconciler.cli.parsing import CommandModule, Parser, add_common_options
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")
 

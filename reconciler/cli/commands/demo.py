@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import io
 import json
@@ -10,23 +11,19 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.cli.environments.choose import SIMULATED
 from reconciler.cli.files import STATE
+from reconciler.cli.output import Output
 from reconciler.cli.sandbox import open_state
 from reconciler.errors import CxrouteError
 from reconciler.render.colour import ansi_style
 from reconciler.simulator.state import bank_tenant
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
-
-    from reconciler.cli.output import Output
 
 _MOST_LINES: Final = 30
 _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.cli.commands.plan import PENDING
 from reconciler.cli.environments.choose import SIMULATED
+from reconciler.cli.output import Output
 from reconciler.cli.rule_sources import evaluation, labels, parse_source, read_sources, types
 from reconciler.plan.behaviour_json import behaviour_to_json
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, summarize_impact
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping
-
-    from reconciler.cli.output import Output
 
 _HELP: Final = (
     "A side is live:ENV (the tenant's live rules), manifests:ENV (what the manifests want there), or a JSON file in\n"

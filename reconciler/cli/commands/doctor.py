@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.cli.clients import credential_variables, open_probe, read_secret, read_tenant_settings
 from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
@@ -19,11 +21,6 @@ from reconciler.doctor.reachability import check_network_settings, check_reachab
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
 
 _SECONDS: Final = 120.0
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import check_live
 from reconciler.cli.ci import plan_provenance
@@ -13,31 +15,24 @@ from reconciler.cli.environments.report import print_list, write_table
 from reconciler.cli.environments.run import EnvironmentResult, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.files import journal_path, new_folder, write_text
+from reconciler.cli.output import Output
 from reconciler.cli.route_tests import failure_findings
+from reconciler.cli.session import Session
+from reconciler.cli.signals import Cancellation
 from reconciler.errors import UsageError
 from reconciler.journal.history import find_last_runs
 from reconciler.journal.journal import read_runs
+from reconciler.model.rule import Address
 from reconciler.plan.drift import Acceptance, Drift, find_drift
 from reconciler.plan.drift_json import drift_to_json
 from reconciler.plan.options import PlanOptions
-from reconciler.render.colour import no_style
+from reconciler.plan.plan import Plan
+from reconciler.render.colour import Style, no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.drift import drift_markdown
 from reconciler.render.text.drift import DriftCommands, drift_brief, drift_text
 from reconciler.render.text.environments import drift_row
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping, Sequence
-    from pathlib import Path
-
-    from reconciler.cli.output import Output
-    from reconciler.cli.session import Session
-    from reconciler.cli.signals import Cancellation
-    from reconciler.model.rule import Address
-    from reconciler.plan.plan import Plan
-    from reconciler.render.colour import Style
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import argparse
+from typing import Final
 
+from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import explain, misspellings
 from reconciler.cli import conversation
 from reconciler.cli.live_file import read_tenant
+from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.desired.desired import convert_endpoint_values, desire_offline, endpoint_types
 from reconciler.errors import UsageError
 from reconciler.model.finding import CODES
+from reconciler.plan.plan import LiveState
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.render.text.explain import DisplayNames, explain_document, explain_full_text, explain_text
 from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.behaviour.routing_entry import RoutingEntry
-    from reconciler.cli.output import Output
-    from reconciler.plan.plan import LiveState
 
 _USAGE: Final = (
     "say a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or a code of a"

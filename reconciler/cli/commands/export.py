@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.cli import live_file
 from reconciler.cli.exporting import export_new, parse_target, take_snapshot, update_all, update_named
+from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import RefusedError, UsageError
 from reconciler.export.selection import match_rules
+from reconciler.model.live import LiveRule
 from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.plan import LiveState
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.suggest import suggest
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
-    from reconciler.model.live import LiveRule
-    from reconciler.plan.plan import LiveState
 
 _HELP: Final = (
     "Without --into the manifests go to stdout. FILE must not be there yet, and end in .yaml; where --into is a\n"

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import httpx
 
 from reconciler.cli.environments.choose import require_single
 from reconciler.cli.files import write_text
+from reconciler.cli.output import Output
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.github import actions, reviewed_plan
 from reconciler.github import plan_comment as statement
 from reconciler.github.api import GitHub, GitHubError
 from reconciler.github.drift_issue import DriftObservation, decide_issues, difference_digest
+from reconciler.github.plan_comment import CommentRequest
 from reconciler.github.publish import fetch_login, list_comments, list_open_issues, write_comment, write_issue
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator
-
-    from reconciler.cli.output import Output
-    from reconciler.github.plan_comment import CommentRequest
 
 TASKS: Final = ("outputs", "comment", "reviewed-plan", "drift-issue")
 _SECONDS: Final = 15.0

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Final, cast
+from typing import Final, cast
 
 from reconciler.cli.arguments import COMMANDS, unknown_command, usage
+from reconciler.cli.output import Output
 from reconciler.cli.parsing import CommandModule, Parser, add_common_options, command_parser
 from reconciler.cli.stdio import wrap_for
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
 
 OPTIONS: Final = "options"  # the page of the options that every command takes
 _TOPICS: Final = (*COMMANDS, OPTIONS)

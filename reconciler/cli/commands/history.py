@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reconciler.cli.command_line import program
 from reconciler.cli.files import journal_path
+from reconciler.cli.output import Output
 from reconciler.journal.journal import RUN_NAME, RecordedRun, find_run, read_runs
 from reconciler.render.text.history import run_document, run_text, runs_text
 from reconciler.text.escape import pluralize
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
 
 
 def options(parser: argparse.ArgumentParser) -> None:

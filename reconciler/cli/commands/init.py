@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import shlex
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from reconciler.cli.files import write_text
+from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import MIB, read_file
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterator, Mapping
-
-    from reconciler.cli.output import Output
 
 SCHEMA: Final = ".schema/manifest.v1.json"
 WORKFLOWS: Final = Path(".github/workflows")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.cli import live_file
 from reconciler.cli import undo as undoing
@@ -15,28 +17,23 @@ from reconciler.cli.environments.report import join_documents, print_list, write
 from reconciler.cli.environments.run import EnvironmentResult, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
 from reconciler.cli.files import new_folder, write_text
+from reconciler.cli.output import Output
 from reconciler.cli.session import Session
+from reconciler.cli.signals import Cancellation
 from reconciler.errors import ApiError, ManifestError, RefusedError, UsageError
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import guard_refusals
+from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
+from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import RoutingMap, build_routing_map
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import brief_plan_text, plan_text
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR, dump_indented
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Callable
-
-    from reconciler.cli.output import Output
-    from reconciler.cli.signals import Cancellation
-    from reconciler.plan.plan import Plan
-    from reconciler.render.provenance import Provenance
 
 PENDING = 2
 REFUSED = 4

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
+from reconciler.cli.output import Output
 
 
 def options(parser: argparse.ArgumentParser) -> None:

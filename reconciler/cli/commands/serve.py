@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import socket
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.environments.choose import expected_queues
+from reconciler.cli.output import Output
 from reconciler.cli.serve_settings import (
     DEADLINE,
     ServeSettings,
@@ -20,12 +23,6 @@ from reconciler.cli.serve_settings import (
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import CxrouteError
-
-if TYPE_CHECKING:
-    import argparse
-    import socket
-
-    from reconciler.cli.output import Output
 
 HELP: Final = """\
 Keys stand in $CXROUTE_API_KEYS, several with commas between, so that one can be exchanged for another; secrets that

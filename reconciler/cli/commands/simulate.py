@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from secrets import randbelow
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import choose_environment, expected_queues
+from reconciler.cli.output import Output
 from reconciler.cli.sandbox import add_queues, custom_fields, open_state
 from reconciler.cxone.paging import choose_queue_list
 from reconciler.errors import CxrouteError, ManifestError, UsageError
@@ -27,12 +30,6 @@ from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.server import serve
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.text.hosts import is_loopback
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Iterable, Mapping
-
-    from reconciler.cli.output import Output
 
 _FIRST_NUMBER: Final = 4001
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from reconciler.checks.route_tests import Checked, check, check_live
 from reconciler.cli.environments.choose import choose_environment, split_names, utc_now
 from reconciler.cli.files import write_text
 from reconciler.cli.live_file import read_tenant
+from reconciler.cli.output import Output
 from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
 from reconciler.cli.session import open_session
 from reconciler.errors import ManifestError
 from reconciler.manifest.load import load_manifests
 from reconciler.render.text.route_tests import junit_document, tests_document, tests_line
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
 
 
 def options(parser: argparse.ArgumentParser) -> None:

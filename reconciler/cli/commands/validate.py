@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from secrets import token_hex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from reconciler.checks.route_tests import Checked, check
+from reconciler.checks.route_tests import Checked, RouteTestResult, check
 from reconciler.checks.validate import left_to_catch_alls, offline_findings
 from reconciler.cli.ci import relative_to_root, summary_file
 from reconciler.cli.environments.choose import choose_environment, unset_tenant
+from reconciler.cli.output import Output
 from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
 from reconciler.errors import CxrouteError, ManifestError
 from reconciler.manifest.load import Manifests, load_manifests
@@ -24,13 +27,6 @@ from reconciler.render.text.route_tests import tests_line
 from reconciler.text.escape import pluralize
 from reconciler.text.phrases import acknowledged_phrase
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Sequence
-
-    from reconciler.checks.route_tests import RouteTestResult
-    from reconciler.cli.output import Output
 
 
 class _Validation(NamedTuple):

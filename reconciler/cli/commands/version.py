@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import argparse
 
+from reconciler.cli.output import Output
 from reconciler.version import __version__
-
-if TYPE_CHECKING:
-    import argparse
-
-    from reconciler.cli.output import Output
 
 
 def options(parser: argparse.ArgumentParser) -> None:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import contextlib
 import random
 import re
 import signal
+import socket
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reconciler.apply.report import ApplyReport
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.commands import drift, plan
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import build_message, deliver_messages
+from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import Cancellation, run_interruptibly
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -29,13 +33,6 @@ from reconciler.watch.cycle import ApiCallCounts, CycleResult, is_blocked
 from reconciler.watch.loop import Interval, WatchLoop
 from reconciler.watch.metrics import WatchMetrics
 from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
-
-if TYPE_CHECKING:
-    import argparse
-    import socket
-
-    from reconciler.apply.report import ApplyReport
-    from reconciler.cli.output import Output
 
 _INTERVAL: Final = re.compile(r"([1-9][0-9]{0,5})([smh])", re.ASCII)
 _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.desired.desired import desire_offline
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-
-if TYPE_CHECKING:
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.finding import Finding
-    from reconciler.model.rule import Queue
+from reconciler.manifest.load import Manifests
+from reconciler.model.finding import Finding
+from reconciler.model.rule import Queue
 
 SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contacted.\n"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import error_document
+from reconciler.errors import CxrouteError
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.plan import MAX_CHARACTERS
@@ -16,11 +18,8 @@ from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from reconciler.cli.environments.run import EnvironmentReport
     from reconciler.cli.environments.selection import EnvironmentSelection
-    from reconciler.errors import CxrouteError
 
 SUMMARY: Final = "environments.md"  # what `--report` calls the table beside the folders, one for each environment
 

@@ -5,27 +5,23 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from typing import Final, Literal, Protocol
 
+from reconciler.apply.settings import Result
 from reconciler.cli.clients import read_secret
 from reconciler.cli.environments.choose import choose_environment
+from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.output import BufferedOutput, Output, error_document
+from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation, run_interruptibly
 from reconciler.cli.terminal import ProgressBar, Terminal
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
 from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
 from reconciler.text.redact import REDACTOR
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from reconciler.apply.settings import Result
-    from reconciler.cli.environments.selection import EnvironmentSelection
-    from reconciler.cli.session import Session
 
 AT_ONCE: Final = 8
 """Environments that are read or written at the same time. Each has its own pace, and may have 16 calls under way."""

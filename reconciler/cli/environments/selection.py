@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.cli.command_line import CommandLine
 from reconciler.cli.environments.choose import choose_environment, split_names
+from reconciler.cli.output import Output
 from reconciler.cli.session import Session, build_session, load_selected_manifests
 from reconciler.errors import UsageError
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.plan.document import ReviewedPlan
 from reconciler.text.escape import pluralize
-
-if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Mapping, Sequence
-
-    from reconciler.cli.command_line import CommandLine
-    from reconciler.cli.output import Output
-    from reconciler.plan.document import ReviewedPlan
 
 INDEX: Final = "JOB_COMPLETION_INDEX"  # Kubernetes says in it which of an Indexed Job's pods this is, from 0
 _SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)

@@ -5,16 +5,13 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 from reconciler.errors import ApiError, OverloadedError, RetryLaterError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
 MOST_FAILURES: Final = 4  # consecutive failures of any requests that open the circuit of a command
 MOST_FAST_FAILURES: Final = 5  # consecutive failures that open the circuit of the endpoint

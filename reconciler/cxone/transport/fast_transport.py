@@ -10,11 +10,12 @@ import asyncio
 import socket
 import ssl
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiohappyeyeballs
 import httptools
 
+from reconciler.cxone.settings import ServerUrl
 from reconciler.cxone.transport.request import (
     MAX_RESPONSE_BYTES,
     ApiRequest,
@@ -27,10 +28,6 @@ from reconciler.cxone.transport.request import (
     too_large_error,
 )
 from reconciler.errors import UnexpectedResponseError
-
-if TYPE_CHECKING:
-    from reconciler.cxone.settings import ServerUrl
-
 
 _LARGEST_HEAD: Final = 64 * 1024
 """Bytes of an answer's headers, and of all else in it that is no body."""

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import aiohttp
 import httpx
 from httpx_aiohttp import AiohttpTransport
 
+from reconciler.cxone.settings import TenantSettings
 from reconciler.cxone.transport import request as exchange
 from reconciler.cxone.transport.tls import parse_proxy, tls_context_for
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from reconciler.cxone.settings import TenantSettings
 
 
 class CertificateConnectError(httpx.ConnectError):

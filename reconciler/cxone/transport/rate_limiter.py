@@ -22,17 +22,14 @@ import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.errors import OverloadedError
-
-if TYPE_CHECKING:
-    from collections.abc import Awaitable
-    from contextlib import AbstractAsyncContextManager
 
 _BUCKET: Final = 10  # guess of the requests that a tenant accepts at once
 _RATE_MARGIN: Final = 0.995  # of the configured rate: late timers cause bursts

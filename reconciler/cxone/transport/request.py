@@ -8,14 +8,14 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from reconciler.cxone.settings import ServerUrl
 from reconciler.errors import UnexpectedResponseError, UnsupportedCallError
+from reconciler.manifest.kinds.profile import Errors
 from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_members, refuse_constant
 
 if TYPE_CHECKING:
-    from reconciler.cxone.settings import ServerUrl
     from reconciler.cxone.transport.rate_limiter import TimeSource
-    from reconciler.manifest.kinds.profile import Errors
 
 MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024  # bytes, decoded; a page of 100 rules has about 50,000
 

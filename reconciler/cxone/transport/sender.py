@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import math
 from asyncio import CancelledError
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from enum import Enum, auto
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.cxone.settings import TenantSettings
 from reconciler.cxone.transport import request as http
 from reconciler.cxone.transport.circuit_breaker import Admission, Cause, CircuitBreaker, FailedAttempt, WaitingBreaker
+from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 from reconciler.errors import AmbiguousWriteError, ApiError, OverloadedError, UnexpectedResponseError, UnreachableError
 from reconciler.text.strict_json import STRICT_DECODER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.cxone.settings import TenantSettings
-    from reconciler.cxone.transport.rate_limiter import RateLimiter, TimeSource
 
 
 class RequestKind(Enum):

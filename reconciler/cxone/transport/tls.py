@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import certifi
@@ -12,8 +13,6 @@ from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import read_certificates
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import httpx
 
 

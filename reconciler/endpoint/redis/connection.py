@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from redis.asyncio.connection import Connection, SSLConnection
@@ -17,9 +18,6 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from reconciler.text.files import read_certificates
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
 
 _TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of responses
 _LAST_PORT: Final = 65_535

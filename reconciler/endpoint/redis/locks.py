@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from reconciler.endpoint.conversations import (
     ConversationLocks,
@@ -21,9 +22,6 @@ from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import EndpointResponse
 from reconciler.endpoint.redis.scripts import ACQUIRE, CONFIRM, RELEASE, RESTORE_EVENTS
 from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batches
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
 
 _MEMORY_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
 _PUBLISH_TIMEOUT: Final = 0.04  # seconds to publish the write of a late request: less than the margin in app.py

@@ -9,17 +9,14 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from reconciler.endpoint.redis.connection import RedisUnavailableError
+from reconciler.endpoint.redis.locks import RedisLocks
+from reconciler.endpoint.redis.message_ids import RedisMessageIds
 from reconciler.endpoint.redis.scripts import HEARTBEAT, JOIN, SCRIPTS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from reconciler.endpoint.redis.locks import RedisLocks
-    from reconciler.endpoint.redis.message_ids import RedisMessageIds
-    from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.state import RedisState
 
 _GRACE_MILLISECONDS: Final = 6_000  # a second for all to reconnect, and five for writes under way
 _HEARTBEAT_SECONDS: Final = 0.5  # between two heartbeats, and between two attempts to join

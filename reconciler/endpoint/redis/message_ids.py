@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable
+from typing import Final, NamedTuple
 
 from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, evict_expired
 from reconciler.endpoint.conversations import LockUnavailableError
 from reconciler.endpoint.messages import EndpointResponse, retry_later
 from reconciler.endpoint.redis.scripts import CLAIM, COMPLETE, RESTORE_IDS
 from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batches
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 _MEMORY_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 

@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, TypeVar
 
 from reconciler.endpoint.conversations import LockUnavailableError
 from reconciler.endpoint.redis.connection import RedisConnection, RedisUnavailableError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
-    from reconciler.endpoint.redis.scripts import Script
+from reconciler.endpoint.redis.scripts import Script
 
 LOCK_MILLISECONDS: Final = 7_000  # lifetime of a lock: a request's deadline, and a reserve for dead instances
 _BATCH: Final = 100  # conversations, or ids, in one command

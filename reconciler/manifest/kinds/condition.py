@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,8 +16,6 @@ from reconciler.text.escape import is_visible
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 
 EXAMPLE_CONDITION: Final = "{attribute: language, equals: fr}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, ValidationError
 
@@ -27,9 +28,6 @@ from reconciler.manifest.kinds.fields import (
     optional,
     text_or_mapping_of,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class TargetEntry(StrictModel):

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
+from reconciler.model.finding import Finding
+from reconciler.plan.drift import Drift
 from reconciler.render import drift_summary as words
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftRule, DriftSection
 from reconciler.render.escape_markdown import code_block, code_span, escape_markdown, table_cell
 from reconciler.render.impact import summarize_impact
 from reconciler.render.markdown.plan import address_prefix, finding_text, names_details, source_link
+from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.render.text.drift import IMPACT_TITLE
 from reconciler.text.escape import pluralize, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.model.finding import Finding
-    from reconciler.plan.drift import Drift
-    from reconciler.render.provenance import Provenance, SourceLinks
 
 _MAX_ITEMS: Final = 100  # rules of a section, and findings, that are shown: an issue has a bound
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from reconciler.render.escape_markdown import unquote_values
+from reconciler.render.routing_map import Lane, RoutingMap
 from reconciler.text.escape import sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.render.routing_map import Lane, RoutingMap
 
 MAX_LANES: Final = 30  # two lines each; GitHub draws more, but nobody reads them
 _MAX_LABEL: Final = 60

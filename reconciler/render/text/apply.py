@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Sequence
+from typing import Final
 
+from reconciler.apply.report import ApplyReport
 from reconciler.model.change import Applied, Failed, Outcome, Skipped, UnknownOutcome
+from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import TEXT_ALTERED
+from reconciler.render.colour import Style
 from reconciler.render.text.plan import SYMBOLS
 from reconciler.text.escape import pluralize, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.apply.report import ApplyReport
-    from reconciler.plan.plan import Plan
-    from reconciler.render.colour import Style
 
 _ACTION_PAST: Final = {"create": "created", "update": "updated", "adopt": "adopted", "delete": "deleted"}
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterator
+from typing import Final
 
+from reconciler.render.colour import Style
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, ImpactCase, ImpactSummary
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from reconciler.render.colour import Style
 
 _ONE_LINE: Final = 100  # characters of who, from where to where, that stand on one line
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.doctor.check import CheckResult
-    from reconciler.render.colour import Style
+from reconciler.doctor.check import CheckResult
+from reconciler.render.colour import Style
 
 _COLOURS: Final = {"ok": "green", "warn": "yellow", "fail": "red"}
 

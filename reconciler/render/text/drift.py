@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
 from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import source_location
+from reconciler.render.colour import Style
 from reconciler.render.drift_summary import LIVE, MANIFESTS, DriftField, DriftRule, DriftSection
 from reconciler.render.impact import ALL_ROWS, MAX_SHOWN, UNKNOWN_NOTE, ImpactCase, summarize_impact
 from reconciler.render.summary import MAX_NAMED
 from reconciler.render.text.plan import finding_lines
 from reconciler.text.escape import join_first, pluralize
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from reconciler.render.colour import Style
-
-    BuildCommand = Callable[[Sequence[str]], str]
+BuildCommand = Callable[[Sequence[str]], str]
 
 IMPACT_TITLE: Final = "Conversations that do not go where the manifests say"
 _MAX_NAMED: Final = 5

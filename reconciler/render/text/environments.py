@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
+from reconciler.apply.report import ApplyReport
+from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.model.change import Applied
 from reconciler.plan.document import count_changes
+from reconciler.plan.drift import Drift
 from reconciler.plan.drift_json import count_sections
 from reconciler.plan.guards import guard_refusals
+from reconciler.plan.plan import Plan
+from reconciler.plan.traffic_shares import TrafficImpact
+from reconciler.render.colour import Style
 from reconciler.render.escape_markdown import code_span, escape_markdown, table_cell
 from reconciler.render.impact import summarize_impact
 from reconciler.render.summary import failed_tests_title
 from reconciler.text.escape import pluralize, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from reconciler.apply.report import ApplyReport
-    from reconciler.behaviour.diff.difference import BehaviourChange
-    from reconciler.plan.drift import Drift
-    from reconciler.plan.plan import Plan
-    from reconciler.plan.traffic_shares import TrafficImpact
-    from reconciler.render.colour import Style
 
 EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
+from reconciler.checks.explain import Explanation, NonMatch
 from reconciler.model.rule import Condition, to_api_json
 from reconciler.plan.behaviour_json import destination_to_json
 from reconciler.render.change_summary import source_location
+from reconciler.render.colour import Style
 from reconciler.text.escape import pluralize, quote, sanitize
 from reconciler.text.phrases import condition_phrase, conditions_phrase, conversation_phrase, queues_phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from reconciler.checks.explain import Explanation, NonMatch
-    from reconciler.render.colour import Style
 
 _MAX_SHOWN: Final = 20
 _MAX_WIDTH: Final = 60

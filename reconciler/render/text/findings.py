@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.model.finding import Finding
+from reconciler.render.colour import Style
 from reconciler.render.summary import MAX_NAMED, finding_members, subject_prefix
 from reconciler.render.text.wrap import columns
 from reconciler.text.escape import join_first, pluralize, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from reconciler.model.finding import Finding
-    from reconciler.render.colour import Style
 
 _MARGIN: Final = 8  # columns before the line that is meant: its number, and a bar
 

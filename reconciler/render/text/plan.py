@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.model.finding import Finding, Severity
+from reconciler.model.rule import Address, Source
+from reconciler.plan.plan import Plan
 from reconciler.render import summary as texts
 from reconciler.render.change_summary import ChangeSummary, FieldRow, source_location
+from reconciler.render.colour import Style
 from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
 from reconciler.render.impact import MAX_SHOWN, WAITING_NOTE
 from reconciler.render.summary import MAX_NAMED, PlanSummary
 from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import join_first, pluralize, sanitize
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from reconciler.model.finding import Finding, Severity
-    from reconciler.model.rule import Address, Source
-    from reconciler.plan.plan import Plan
-    from reconciler.render.colour import Style
 
 SYMBOLS: Final = {"create": ("+", "green"), "update": ("~", "yellow"), "adopt": (">", "blue"), "delete": ("-", "red")}
 

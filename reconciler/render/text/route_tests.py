@@ -6,19 +6,16 @@ The XML is valid by the schemas of Jenkins and of Ant (windyroad/JUnit-Schema): 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from xml.etree import ElementTree as ET
 
+from reconciler.checks.route_tests import RouteTestResult
 from reconciler.render.change_summary import source_location
 from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.phrases import conversation_phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
-    from reconciler.checks.route_tests import RouteTestResult
 
 
 def tests_line(results: Sequence[RouteTestResult]) -> str:

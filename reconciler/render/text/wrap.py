@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING, Final, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
 
 _STYLE: Final = re.compile(r"\x1b\[[0-9;]*m")
 _INDENT_IN_STYLE: Final = re.compile(r"^(\x1b\[[0-9;]*m)( +)")

@@ -7,8 +7,9 @@ import re
 from collections import deque
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.faults.responses import (
     ALTERED_FIELDS,
     CORRUPTED_RESPONSES,
@@ -18,10 +19,7 @@ from reconciler.simulator.faults.responses import (
 )
 from reconciler.simulator.faults.spec import Fault, FaultCall, FaultSpecError, parse_faults
 from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
-
-if TYPE_CHECKING:
-    from reconciler.simulator.api import SimulatorApi
-    from reconciler.simulator.state import StoredRule, TenantState
+from reconciler.simulator.state import StoredRule, TenantState
 
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"

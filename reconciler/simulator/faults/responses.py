@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from email.utils import formatdate
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from reconciler.simulator.faults.spec import FaultCall, resource_of
 from reconciler.simulator.messages import (
@@ -23,10 +24,7 @@ from reconciler.simulator.messages import (
 )
 from reconciler.simulator.paging import page_window, rules_page
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    Respond = Callable[[FaultCall], SimulatorResponse]
+Respond = Callable[[FaultCall], SimulatorResponse]
 
 OTHER_HOST: Final = "https://elsewhere.example.com"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from random import Random
+from reconciler.simulator.api import SimulatorApi
+from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+from reconciler.simulator.state import StoredRule
 
-    from reconciler.simulator.api import SimulatorApi
-    from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
-    from reconciler.simulator.state import StoredRule
+if TYPE_CHECKING:
+    from random import Random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
