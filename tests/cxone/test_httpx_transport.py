@@ -109,6 +109,30 @@ def test_a_put_goes_out_once_when_a_kept_connection_is_dropped() -> None:
     assert [b"GET", b"PUT", b"DELETE", b"POST"] == [request.split(b" ")[0] for request in asyncio.run(run())]
 
 
+def test_unrequested_response_does_not_answer_the_next_request() -> None:
+    """A response that arrives on an idle connection closes it; the next request gets its own response."""
+    names = iter(("first", "second"))
+
+    def rule_response(name: str) -> bytes:
+        return response(json.dumps({"id": "1", "name": name, "priority": 1}).encode())
+
+    async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(rule_response(next(names)))
+        await writer.drain()
+        await asyncio.sleep(0.05)  # the client has read the response and keeps the connection
+        writer.write(rule_response("unrequested"))
+        await writer.drain()
+
+    async def run() -> list[str]:
+        async with served(script) as (client, _):
+            rules = [await client.rule("1")]
+            await asyncio.sleep(0.2)
+            rules.append(await client.rule("1"))
+            return [fetched.live.rule.name for fetched in rules if fetched]
+
+    assert ["first", "second"] == asyncio.run(run())
+
+
 def test_a_connection_that_cannot_be_made_is_certain() -> None:
     """Nothing was sent, so even a create may be tried again; in the end the error says so."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import httpx
@@ -88,12 +89,24 @@ async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: 
     return exchange.ApiResponse(call, response.status_code, response.headers, body.content())
 
 
+class _CleanConnector(aiohttp.TCPConnector):
+    """Reuses a connection only if it is idle: aiohttp takes an unrequested response for the next request's."""
+
+    async def connect(self, *arguments: Any, **options: Any) -> aiohttp.connector.Connection:  # noqa: ANN401 - as the base
+        """Return a connection without unread data."""
+        while True:
+            connection = await super().connect(*arguments, **options)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+
+
 def network_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path | None) -> httpx.AsyncBaseTransport:
     """Return the transport to a real network."""
     verify = tls_context_for(tenant, ca_file)
 
     def session() -> aiohttp.ClientSession:
-        connector = aiohttp.TCPConnector(limit=tenant.concurrency, ssl=verify)
+        connector = _CleanConnector(limit=tenant.concurrency, ssl=verify)
         client = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False)
         # aiohttp sends PUT and DELETE again by itself when a kept connection was closed; only a fresh read may (R6).
         client._retry_connection = False  # noqa: SLF001 - there is no public way
