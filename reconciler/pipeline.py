@@ -33,7 +33,7 @@ from reconciler.checks.acknowledgements import (
 from reconciler.checks.explain import Explanation
 from reconciler.checks.explain import explain as explain_entries
 from reconciler.checks.lint import is_complete, lint, plan_lint_work
-from reconciler.cxone.rules_file import read_rules_file
+from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import DesiredState, convert_endpoint_values, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import UsageError

@@ -13,10 +13,8 @@ from reconciler.cli.environments.choose import expected_queues, unset_tenant
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.connect import has_token, redacted, tenant_settings
-from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import choose_writer, context_path
-from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.connect import has_token, read_only_transport, redacted, tenant_settings
+from reconciler.cxone.context_client import ContextClient, choose_writer, context_path
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport

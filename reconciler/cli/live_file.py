@@ -10,7 +10,7 @@ from typing import Final
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.session import LiveFile, Session
 from reconciler.cli.signals import Cancellation
-from reconciler.cxone.rules_file import read_rules_file
+from reconciler.cxone.rule_json import read_rules_file
 from reconciler.errors import UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue

@@ -12,7 +12,7 @@ from reconciler.behaviour.space.value_type import Types
 from reconciler.cli.live_file import read_tenant
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, open_session
-from reconciler.cxone.rules_file import read_rules_file
+from reconciler.cxone.rule_json import read_rules_file
 from reconciler.desired.desired import desire_offline, endpoint_types, expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, QueueResolver, resolve_aliases
 from reconciler.errors import UsageError

@@ -21,7 +21,7 @@ from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import text_of_variable
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session
-from reconciler.cxone.context_writers import ignored_conversations
+from reconciler.cxone.context_client import ignored_conversations
 from reconciler.desired.desired import convert_endpoint_values, desire_offline
 from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, Stores, build_context_app
 from reconciler.endpoint.auth import SecretError

@@ -9,6 +9,7 @@ import re
 from base64 import b64encode
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -24,9 +25,9 @@ _DEFAULT_LIFETIME: Final = 3600.0
 _MAX_LIFETIME: Final = 86_400.0
 _MAX_TOKEN: Final = 64 * 1024  # characters; servers refuse longer headers
 _TOKEN: Final = re.compile(f"[!-~]{{1,{_MAX_TOKEN}}}", re.ASCII)
-_FORM: Final = {"Content-Type": "application/x-www-form-urlencoded"}
-_ANY_VARIABLES: Final = "the credentials' variables"
-_KEY: Final = ("accessKeyId", "accessKeySecret")
+_REJECTED_STATUSES: Final = (400, 401, 403)
+_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # the address does not issue tokens
+_MAX_REMEMBERED_TOKENS: Final = 1000  # an endpoint runs for months
 
 
 class _Outcome(NamedTuple):
@@ -58,17 +59,14 @@ class TokenCache:
                 raise newest.failure
             if newest.token not in ("", rejected) and (shared or self._clock() < newest.expires):
                 return newest.token
-            return await self._renew()
-
-    async def _renew(self) -> str:
-        requested_at = self._clock()
-        try:
-            token, lifetime = _parse_token(await self._fetch())
-        except errors.ApiError as failure:
-            self._latest = self._latest._replace(failure=failure)
-            raise
-        self._latest = _Outcome(token, requested_at + lifetime)
-        return token
+            requested_at = self._clock()
+            try:
+                token, lifetime = _parse_token(await self._fetch())
+            except errors.ApiError as failure:
+                self._latest = newest._replace(failure=failure)
+                raise
+            self._latest = _Outcome(token, requested_at + lifetime)
+            return token
 
 
 def issued_tokens(data: object) -> list[str]:
@@ -79,51 +77,40 @@ def issued_tokens(data: object) -> list[str]:
 
 
 def _parse_token(payload: object) -> tuple[str, float]:
+    """Return a token and the seconds to use it; with 0 it serves only the call that requested it."""
     fields = payload if isinstance(payload, dict) else {}
-    token = fields.get("access_token")
+    token, seconds = fields.get("access_token"), fields.get("expires_in")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise errors.UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
-    return token, _token_lifetime(fields.get("expires_in"))
-
-
-def _token_lifetime(seconds: object) -> float:
-    """Return the seconds to use a token; one that expires at once serves only the call that requested it."""
-    try:
-        lifetime = float(seconds) if isinstance(seconds, int | float | str) else _DEFAULT_LIFETIME
-    except (ValueError, OverflowError):
-        lifetime = math.nan
+    lifetime = math.nan
+    with suppress(ValueError, OverflowError):
+        lifetime = float(seconds) if isinstance(seconds, int | float | str) else math.nan
     lifetime = _DEFAULT_LIFETIME if math.isnan(lifetime) else lifetime
-    return max(min(lifetime, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
+    return token, max(min(lifetime, _MAX_LIFETIME) - _RENEWAL_MARGIN, 0.0)
 
 
 def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiRequest:
     """Return the request for a token: with a client's id and secret, an access key, or both (docs/access.md)."""
-    if not credentials.key_id:
-        form = {"grant_type": "client_credentials"}
-        form |= {"client_id": credentials.client_id, "client_secret": credentials.client_secret}
-        return _request(server, _FORM, urlencode(form))
-    key = (credentials.key_id, credentials.key_secret)
-    if not credentials.client_id:
-        return _request(server, {"Content-Type": "application/json"}, json.dumps(dict(zip(_KEY, key, strict=True))))
-    pair = b64encode(f"{credentials.client_id}:{credentials.client_secret}".encode()).decode()
-    form = {"grant_type": "password", "username": key[0], "password": key[1]}
-    return _request(server, {**_FORM, "Authorization": f"Basic {pair}"}, urlencode(form))
-
-
-def _request(server: ServerUrl, headers: dict[str, str], text: str) -> ApiRequest:
-    return ApiRequest("POST", server, server.path, {**ACCEPT_HEADERS, **headers}, text.encode())
+    client_id, secret = credentials.client_id, credentials.client_secret
+    key_id, key = credentials.key_id, credentials.key_secret
+    headers = {**ACCEPT_HEADERS, "Content-Type": "application/x-www-form-urlencoded"}
+    if not key_id:
+        text = urlencode({"grant_type": "client_credentials", "client_id": client_id, "client_secret": secret})
+    elif client_id:
+        headers["Authorization"] = f"Basic {b64encode(f'{client_id}:{secret}'.encode()).decode()}"
+        text = urlencode({"grant_type": "password", "username": key_id, "password": key})
+    else:
+        headers["Content-Type"] = "application/json"
+        text = json.dumps({"accessKeyId": key_id, "accessKeySecret": key})
+    return ApiRequest("POST", server, server.path, headers, text.encode())
 
 
 def credentials_error(credentials: ClientCredentials, explanation: str) -> errors.CredentialsError:
     """Return the error for refused credentials; it names their variables and no value."""
     names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
     text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation})"
-    return errors.CredentialsError(f"{text}; check {', '.join(credentials.variables) or _ANY_VARIABLES}")
-
-
-_REJECTED_STATUSES: Final = (400, 401, 403)
-_WRONG_ADDRESS_STATUSES: Final = (404, 405, 410, 421, 501)  # the address does not issue tokens
-_MAX_REMEMBERED_TOKENS: Final = 1000  # an endpoint runs for months
+    variables = ", ".join(credentials.variables) or "the credentials' variables"
+    return errors.CredentialsError(f"{text}; check {variables}")
 
 
 class TenantLogin:
@@ -157,7 +144,7 @@ class TenantLogin:
         return response.error_text((*self._credentials.secret_encodings(), *self.issued_tokens), self._errors)
 
     async def _fetch_token(self) -> object:
-        payload, self._response_without_api = self._response_without_api or await self._request_token_data(), {}
+        payload, self._response_without_api = self._response_without_api or await self._request_token(), {}
         if self._api_server is None and self._discovery is not None and payload.get("access_token"):
             identity = parse_identity(payload.get("id_token"))
             self._response_without_api = payload
@@ -165,22 +152,16 @@ class TenantLogin:
             self._response_without_api = {}
         return payload
 
-    async def _request_token_data(self) -> dict[str, object]:
+    async def _request_token(self) -> dict[str, object]:
         try:
-            answer = await self._request_token()
+            server = await self._discovery.token_server() if self._discovery else self._token_server
+            if server is None:
+                raise AssertionError("a tenant has an address for tokens, or an issuer that knows it")
+            answer = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:
                 self._discovery.forget_token_server()
             raise
-        payload = answer.payload if isinstance(answer.payload, dict) else {}
-        self.issued_tokens += issued_tokens(payload)
-        return payload
-
-    async def _request_token(self) -> ApiResponse:
-        server = await self._discovery.token_server() if self._discovery else self._token_server
-        if server is None:
-            raise AssertionError("a tenant has an address for tokens, or an issuer that knows it")
-        answer = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         if answer.status in _REJECTED_STATUSES:
             raise credentials_error(self._credentials, self.explain_error(answer))
         if answer.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
@@ -188,4 +169,6 @@ class TenantLogin:
         if answer.status != HTTPStatus.OK:
             where = f"{answer.call} at {server.host}"
             raise errors.CredentialsError(f"no token: {where}: status {answer.status} ({self.explain_error(answer)})")
-        return answer
+        payload = answer.payload if isinstance(answer.payload, dict) else {}
+        self.issued_tokens += issued_tokens(payload)
+        return payload

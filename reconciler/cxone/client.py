@@ -15,6 +15,7 @@ from urllib.parse import quote
 from reconciler import errors
 from reconciler.cxone import rule_json
 from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.discovery import SendRequest
 from reconciler.cxone.listing import read_complete_list
 from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
 from reconciler.cxone.profile_mapping import ProfileMapper
@@ -24,25 +25,6 @@ from reconciler.cxone.transport.request import ACCEPT_HEADERS, ApiRequest, ApiRe
 from reconciler.cxone.transport.sender import RequestKind, RetryingSender
 from reconciler.model.live import FetchedRule, LiveRule, Marker
 from reconciler.model.rule import Json, Queue, Rule
-
-
-class IdempotencyKeys:
-    """The Idempotency-Key values of one client: constant for one body until its create is acknowledged."""
-
-    def __init__(self, random: Callable[[], float]) -> None:
-        """`random` returns a number in [0, 1): it separates the keys of two runs."""
-        self._run = repr(random())
-        self._completed: Counter[str] = Counter()
-
-    def key_for(self, body: object) -> str:
-        """Return the key for a create, so that a delayed request is not executed twice."""
-        text = json.dumps(body, sort_keys=True)
-        return sha256(f"{self._run} {self._completed[text]} {text}".encode()).hexdigest()[:32]
-
-    def mark_completed(self, body: object) -> None:
-        """Record that the create was done: an equal create after this gets another key."""
-        self._completed[json.dumps(body, sort_keys=True)] += 1
-
 
 _JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
 _CONTACT_CALLS: Final = ("context", "custom fields", "signal")
@@ -94,26 +76,24 @@ class ReadingClient:
         self._mapper = ProfileMapper(tenant.profile)
         rate, concurrency = tenant.requests_per_second, tenant.concurrency
         self.rate_limiter = RateLimiter(rate, concurrency, time, tenant.run_seconds, tenant.patience_seconds, on_wait)
-        self._login = TenantLogin(tenant, credentials, self._send, time.clock)
+        send: SendRequest = lambda request, kind: self._sender.send(request, kind)  # noqa: E731, PLW0108 - set below
+        self._login = TenantLogin(tenant, credentials, send, time.clock)
         self._sender = RetryingSender(transport, tenant, self.rate_limiter, time, self._login.explain_error)
-
-    async def _send(self, request: ApiRequest, kind: RequestKind) -> ApiResponse:
-        return await self._sender.send(request, kind)
 
     async def rules(self) -> tuple[LiveRule, ...]:
         """Return every live rule, in no particular order. Raises IncompleteReadError for an unproven list."""
-        endpoint = rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server)
-        return tuple(map(rule_json.parse_live_rule, await self._read_list(endpoint)))
+        entries = await self._read_list(rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server))
+        return tuple(map(rule_json.parse_live_rule, entries))
 
     async def queues(self) -> tuple[Queue, ...]:
         """Return every queue."""
-        endpoint = queues_endpoint(self._tenant, lambda: self._login.api_server)
-        return tuple(map(rule_json.parse_queue, await self._read_list(endpoint)))
+        entries = await self._read_list(queues_endpoint(self._tenant, lambda: self._login.api_server))
+        return tuple(map(rule_json.parse_queue, entries))
 
     async def rule(self, rule_id: str) -> FetchedRule | None:
         """Return one rule, or None if it does not exist."""
         try:
-            response = await self._call("read", self._rule_path(rule_id))
+            response = await self._call("read", rule_path(self._tenant.rules_path, rule_id))
         except errors.RuleNotFoundError:
             return None
         rule = rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
@@ -130,9 +110,6 @@ class ReadingClient:
 
         return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
 
-    def _rule_path(self, rule_id: str) -> str:
-        return rule_path(self._tenant.rules_path, rule_id)
-
     async def _call(
         self, call: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
     ) -> ApiResponse:
@@ -146,33 +123,31 @@ class ReadingClient:
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
             response = await self._sender.send(request, _REQUEST_KINDS.get(call, RequestKind.WRITE))
             if response.status != HTTPStatus.UNAUTHORIZED:
-                return self._check_response(call, response)
+                if response.is_success and not self._mapper.is_refusal(response):
+                    return response
+                text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
+                raise _refusal_error(call, response.status, text)
             if attempt == 1:
                 token = await self._login.token(rejected=token)
         raise errors.CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
-
-    def _check_response(self, call: str, response: ApiResponse) -> ApiResponse:
-        if response.is_success and not self._mapper.is_refusal(response):
-            return response
-        why = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
-        if response.status == HTTPStatus.FORBIDDEN:
-            raise errors.ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({why})")
-        raise _refusal_error(call, response.status, why)
 
 
 class WritingClient(ReadingClient):
     """Reads, creates, updates and deletes rules."""
 
     @cached_property
-    def _idempotency_keys(self) -> IdempotencyKeys:
-        return IdempotencyKeys(self._time.random)
+    def _completed_creates(self) -> tuple[str, Counter[str]]:
+        """A text that separates the Idempotency-Keys of two runs, and the acknowledged creates of each body."""
+        return repr(self._time.random()), Counter()
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
-        """Create a rule and return it from the response."""
+        """Create a rule and return it from the response. An equal create has another Idempotency-Key only after it."""
         body = rule_json.rule_body(rule, marker)
-        headers = {"Idempotency-Key": self._idempotency_keys.key_for(body)} if self._tenant.idempotency_keys else {}
+        (run, completed), text = self._completed_creates, json.dumps(body, sort_keys=True)
+        key = sha256(f"{run} {completed[text]} {text}".encode()).hexdigest()[:32]
+        headers = {"Idempotency-Key": key} if self._tenant.idempotency_keys else {}
         created = await self._write("create", self._tenant.rules_path, self._mapper.tenant_body(body), headers)
-        self._idempotency_keys.mark_completed(body)
+        completed[text] += 1
         return created
 
     async def update(self, read: FetchedRule, rule: Rule, marker: Marker | None) -> LiveRule:
@@ -188,20 +163,21 @@ class WritingClient(ReadingClient):
     async def delete(self, read: FetchedRule) -> None:
         """Delete a rule that was just read; a missing rule is a success."""
         with suppress(errors.RuleNotFoundError):
-            await self._call("delete", self._rule_path(read.live.id), headers=_if_match(read))
+            path = rule_path(self._tenant.rules_path, read.live.id)
+            await self._call("delete", path, headers=_if_match(read))
 
     async def _replace(self, read: FetchedRule, body: dict[str, Json]) -> LiveRule:
-        return await self._write(
-            "update", self._rule_path(read.live.id), self._mapper.update_body(body), _if_match(read)
-        )
+        path = rule_path(self._tenant.rules_path, read.live.id)
+        return await self._write("update", path, self._mapper.update_body(body), _if_match(read))
 
     async def _write(self, call: str, path: str, body: dict[str, Json], headers: dict[str, str]) -> LiveRule:
         response = await self._call(call, path, json.dumps(body, allow_nan=False).encode(), headers)
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
         except errors.UnexpectedResponseError as error:  # so it is open what was written
-            text = f"the write was answered with status {response.status}, but {error}"
-            raise errors.AmbiguousWriteError(text) from error
+            raise errors.AmbiguousWriteError(
+                f"the write was answered with status {response.status}, but {error}"
+            ) from error
 
 
 def _if_match(read: FetchedRule) -> dict[str, str]:
@@ -217,6 +193,8 @@ def rule_path(rules_path: str, rule_id: str) -> str:
 
 def _refusal_error(call: str, status: int, text: str) -> errors.ApiError:
     """Return the error for a 4xx or a 501 (invariants F14, F18 to F22)."""
+    if status == HTTPStatus.FORBIDDEN:
+        return errors.ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({text})")
     if status in _GONE_STATUSES.get(call, ()):
         return errors.RuleNotFoundError(text, status)
     if call in _READ_KINDS or status in _UNSUPPORTED_STATUSES[call]:

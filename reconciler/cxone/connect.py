@@ -8,15 +8,16 @@ from pathlib import Path
 
 from reconciler.cxone.auth import issued_tokens
 from reconciler.cxone.client import ReadingClient, WritingClient
+from reconciler.cxone.discovery import openid_request, parse_token_server
 from reconciler.cxone.paging import choose_queue_list
-from reconciler.cxone.read_only import read_only_transport
-from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse, Transport
 from reconciler.errors import ApiError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.text.redact import REDACTOR, RotatingTokens
+from reconciler.text.strict_json import STRICT_DECODER
 
 
 def tenant_settings(
@@ -43,15 +44,20 @@ def tenant_settings(
 
 
 @asynccontextmanager
+async def _open_transport(tenant: TenantSettings, proxy: str | None, ca_file: Path | None) -> AsyncIterator[Transport]:
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
+
+    async with network_transport(tenant, proxy, ca_file) as http_transport:
+        yield redacted(transport_over(http_transport))
+
+
+@asynccontextmanager
 async def open_client(
     tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
 ) -> AsyncIterator[ReadingClient]:
     """Connect to a tenant with a client that cannot write."""
-    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
-
-    async with network_transport(tenant, proxy, ca_file) as http_transport:
-        fence = read_only_transport(redacted(transport_over(http_transport)), tenant)
-        yield ReadingClient(fence, tenant, credentials, REAL_TIME)
+    async with _open_transport(tenant, proxy, ca_file) as transport:
+        yield ReadingClient(read_only_transport(transport, tenant), tenant, credentials, REAL_TIME)
 
 
 @asynccontextmanager
@@ -59,10 +65,8 @@ async def open_writing_client(
     tenant: TenantSettings, credentials: ClientCredentials, proxy: str | None = None, ca_file: Path | None = None
 ) -> AsyncIterator[WritingClient]:
     """Connect to a tenant with a client that writes."""
-    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB
-
-    async with network_transport(tenant, proxy, ca_file) as http_transport:
-        yield WritingClient(redacted(transport_over(http_transport)), tenant, credentials, REAL_TIME)
+    async with _open_transport(tenant, proxy, ca_file) as transport:
+        yield WritingClient(transport, tenant, credentials, REAL_TIME)
 
 
 def has_token(request: ApiRequest) -> bool:
@@ -85,6 +89,26 @@ def redacted(transport: Transport) -> Transport:
             with suppress(ApiError):
                 tokens.add(*issued_tokens(response.json(LENIENT_DECODER)))
             newest = ""  # the tokens may have displaced the one in use
+        return response
+
+    return send
+
+
+def read_only_transport(transport: Transport, tenant: TenantSettings) -> Transport:
+    """Return a transport for GETs and token requests; others fail before a byte is sent (R10)."""
+    discovery = openid_request(ServerUrl.parse(tenant.issuer)) if tenant.issuer else None
+    server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
+
+    async def send(request: ApiRequest) -> ApiResponse:
+        nonlocal server
+        is_login = server and (request.method, request.server, request.target) == ("POST", server, server.path)
+        if request.method != "GET" and not is_login:
+            raise AssertionError(f"a reading client was about to send {request.method}")
+        response = await transport(request)
+        if discovery is not None and (request.server, request.target) == (discovery.server, discovery.target):
+            server = None  # the fence reads the token server itself, from the response that passes through it
+            with suppress(ApiError):
+                server = parse_token_server(response.json(STRICT_DECODER), tenant)
         return response
 
     return send

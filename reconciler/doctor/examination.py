@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reconciler.cxone.context_writers import context_path, custom_fields_hint
+from reconciler.cxone.context_client import context_path, custom_fields_hint
 from reconciler.cxone.settings import TenantSettings
 from reconciler.doctor import observations as findings
 from reconciler.doctor.advice import AdviceContext, explain_failure

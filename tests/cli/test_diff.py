@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.rules_file import parse_rules_file
+from reconciler.cxone.rule_json import parse_rules_file
 from reconciler.errors import UsageError
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
@@ -213,7 +213,7 @@ def test_a_side_that_is_none_is_one_sentence(cxroute: Program, side: str, why: s
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before anything is made of it."""
-    monkeypatch.setattr("reconciler.cxone.rules_file.MAX_FILE_BYTES", 1024 * 1024)
+    monkeypatch.setattr("reconciler.cxone.rule_json.MAX_FILE_BYTES", 1024 * 1024)
     with pytest.raises(UsageError, match=r"big\.json: larger than 1 MiB"):
         parse_rules_file(b" " * (1024 * 1024 + 1), "big.json")
 

@@ -16,8 +16,8 @@ import yaml
 from reconciler import errors
 from reconciler.cxone.auth import TenantLogin
 from reconciler.cxone.client import ReadingClient
+from reconciler.cxone.connect import read_only_transport
 from reconciler.cxone.discovery import Identity, parse_identity
-from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, ServerUrl
 from reconciler.cxone.transport.request import LENIENT_DECODER, ApiRequest, ApiResponse
 from reconciler.cxone.transport.sender import RequestKind

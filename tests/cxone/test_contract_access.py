@@ -14,7 +14,7 @@ import pytest
 
 from reconciler import errors
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.connect import read_only_transport
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from tests.support.fake_clock import FakeClock

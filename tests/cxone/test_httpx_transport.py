@@ -18,7 +18,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from reconciler import errors
 from reconciler.cxone.client import ReadingClient, WritingClient
-from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.connect import read_only_transport
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import StrictAiohttpTransport, network_transport, transport_over
 from reconciler.cxone.transport.rate_limiter import REAL_TIME

@@ -9,8 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import ContextWriter, choose_writer, context_path
+from reconciler.cxone.context_client import ContextClient, ContextWriter, choose_writer, context_path
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.errors import (

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cxone.context_writers import INTERACTION_WRITER, CustomFieldsWriter
+from reconciler.cxone.context_client import INTERACTION_WRITER, CustomFieldsWriter
 from reconciler.endpoint.messages import encode_json, written_prefix, written_response
 from reconciler.text.strict_json import STRICT_DECODER
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.cxone.context_client import ContextClient
-from reconciler.cxone.context_writers import (
+from reconciler.cxone.context_client import (
     TEST_CHATS,
+    ContextClient,
     SignalWriter,
     choose_writer,
     context_path,

@@ -131,7 +131,7 @@ READS = {"os", "pathlib", "reconciler.text.files"}
 REACHED = {
     "export/names.py": {"reconciler.text.files"},
     "apply/first_contact.py": {"reconciler.apply.attempt"},
-    "pipeline.py": {"reconciler.apply.loop", "reconciler.apply.settings", "reconciler.cxone.rules_file"},
+    "pipeline.py": {"reconciler.apply.loop", "reconciler.apply.settings", "reconciler.cxone.rule_json"},
     "manifest/files.py": READS,
     "journal/history.py": {"reconciler.cxone.rule_json"},
     "render/text/history.py": {"reconciler.cxone.rule_json"},

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.read_only import read_only_transport
+from reconciler.cxone.connect import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
 from tests.support import canary_secrets as canary
