@@ -22,7 +22,6 @@ from reconciler.text.hosts import is_loopback
 from reconciler.text.strict_json import STRICT_DECODER
 
 SendRequest = Callable[[ApiRequest, RequestKind], Awaitable[ApiResponse]]
-Explain = Callable[[ApiResponse], str]
 
 _OPENID: Final = "/.well-known/openid-configuration"
 _CXONE: Final = "/.well-known/cxone-configuration"
@@ -43,7 +42,7 @@ class Identity(NamedTuple):
 class Discovery:
     """Reads the documents, each once; the first again after `forget_token_server`."""
 
-    def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Explain) -> None:
+    def __init__(self, tenant: TenantSettings, send: SendRequest, explain: Callable[[ApiResponse], str]) -> None:
         """`explain` returns a displayable text for an error response."""
         self._tenant, self._send, self._explain = tenant, send, explain
         self._issuer = ServerUrl.parse(tenant.issuer)
@@ -63,8 +62,7 @@ class Discovery:
     async def api_server(self, identity: Identity) -> ServerUrl:
         """Return the API server of a tenant. Raises ApiErrors, as above."""
         issuer = _check_server(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
-        target = f"{issuer.path}{_CXONE}?{urlencode({'tenantId': identity.tenant})}"
-        request = ApiRequest("GET", issuer, target, ACCEPT_HEADERS)
+        request = openid_request(issuer, f"{_CXONE}?{urlencode({'tenantId': identity.tenant})}")
         document = await self._fetch_document(request, "give api.baseUrl to do without it")
         url = _require_text(document, "api_endpoint", _CXONE).rstrip("/")
         return _check_server(url, _CXONE, "api_endpoint", self._tenant)
@@ -79,9 +77,9 @@ class Discovery:
         return answer.payload
 
 
-def openid_request(issuer: ServerUrl) -> ApiRequest:
-    """Return the request for the document that names the token server."""
-    return ApiRequest("GET", issuer, f"{issuer.path}{_OPENID}", ACCEPT_HEADERS)
+def openid_request(issuer: ServerUrl, path: str = _OPENID) -> ApiRequest:
+    """Return the request for an issuer's document, by default for that which names the token server."""
+    return ApiRequest("GET", issuer, f"{issuer.path}{path}", ACCEPT_HEADERS)
 
 
 def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:

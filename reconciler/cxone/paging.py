@@ -46,32 +46,20 @@ class ListEndpoint:
 
     def __init__(
         self,
-        noun: str,
-        path: str,
+        names: tuple[str, str],
         list_profile: kinds.ListSettings,
         page_size: int,
         server: Callable[[], ServerUrl],
-        to_canonical: Callable[[Any], Any] = lambda entry: entry,
+        to_canonical: Callable[[Any], Any],
     ) -> None:
-        """`server` returns the API server, once known; `to_canonical` renames the fields of an entry."""
-        self.noun, self.path, self.paging = noun, path, list_profile.paging
+        """`names`: a noun, and the path. `server`: the API server, once known. `to_canonical` renames fields."""
+        self.noun, self.path = names
+        self.paging: Final = list_profile.paging
         self._list_profile, self._page_size = list_profile, page_size
         self._server, self._to_canonical = server, to_canonical
-
-    @property
-    def call(self) -> str:
-        """Return the name of the call for a page."""
-        return "list or nothing" if self._list_profile.no_content else "list"
-
-    @property
-    def has_total(self) -> bool:
-        """Return whether responses hold a total."""
-        return self.paging.total is not None
-
-    @property
-    def is_numbered(self) -> bool:
-        """Return whether any page can be requested once the first is known."""
-        return isinstance(self.paging, kinds.PageNumber | kinds.SkipTop)
+        self.call = "list or nothing" if list_profile.no_content else "list"  # name of the call for a page
+        self.has_total = self.paging.total is not None  # in each response
+        self.is_numbered = isinstance(self.paging, kinds.PageNumber | kinds.SkipTop)  # any page can be requested
 
     def page_query(self, index: int = 0, length: int = 0) -> str:
         """Return the query for the first page, or for a page paging its index and the pages' length."""
@@ -93,12 +81,6 @@ class ListEndpoint:
         if not isinstance(entities, list):
             where = "is no list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
             raise UnexpectedResponseError(f"a page of {self.noun} {where}")
-        entities, total = self._check_entities(entities), self._total(data)
-        next_query, token = self._next_query(data, query)
-        link = self._unknown_link(data)
-        return Page(entities=entities, total=total, next_query=next_query, token=token, unknown_link=link)
-
-    def _check_entities(self, entities: list[Any]) -> list[dict[str, Any]]:
         name, numbers = self._list_profile.id, self._list_profile.ids == "number"
         for entity in entities:
             value = entity.get(name) if isinstance(entity, dict) else None
@@ -106,15 +88,14 @@ class ListEndpoint:
             if not (is_number if numbers else isinstance(value, str)):
                 kind = "number" if numbers else "text"
                 raise UnexpectedResponseError(f"a page of {self.noun} has an entry without a {kind} `{name}`")
-        return list(map(self._to_canonical, entities))
-
-    def _total(self, payload: object) -> int | None:
-        if self.paging.total is None:
-            return None
-        total = find_member(payload, self.paging.total)
-        if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MAX_TOTAL:
-            raise UnexpectedResponseError(f"a page of {self.noun} has no usable `{self.paging.total}`")
-        return total
+        entities, total = list(map(self._to_canonical, entities)), None
+        if self.paging.total is not None:
+            total = find_member(data, self.paging.total)
+            if not isinstance(total, int) or isinstance(total, bool) or not 0 <= total <= _MAX_TOTAL:
+                raise UnexpectedResponseError(f"a page of {self.noun} has no usable `{self.paging.total}`")
+        next_query, token = self._next_query(data, query)
+        link = self._unknown_link(data)
+        return Page(entities=entities, total=total, next_query=next_query, token=token, unknown_link=link)
 
     def _next_query(self, payload: object, query: str) -> tuple[str, str]:
         """Return the query of the next page, and the token in it, if any."""
@@ -124,7 +105,8 @@ class ListEndpoint:
             case kinds.SkipTop() as paging:
                 self._check_position(find_member(payload, paging.next), paging.skip, query)
             case kinds.NextLink() as paging:
-                return self._link_query(self._member_text(payload, paging.next), paging.next), ""
+                link = self._member_text(payload, paging.next)
+                return self._link_query(link, paging.next) if link else "", ""
             case kinds.ScrollToken() as paging:
                 token = self._member_text(payload, paging.token)
                 size = {paging.size: self._page_size} if paging.size else {}
@@ -153,8 +135,6 @@ class ListEndpoint:
         return max((fields[name] for name in _TOTAL_NAMES if type(fields.get(name)) is int), default=0)
 
     def _link_query(self, link: str, name: str) -> str:
-        if not link:
-            return ""
         path, query = self._split_link(link, name)
         paths = [own.rstrip("/") for own in (self.path, f"{self._server().path}{self.path}")]
         if path.rstrip("/") not in paths or not _QUERY.fullmatch(query) or not query:
@@ -167,13 +147,13 @@ class ListEndpoint:
             parts = urlsplit(link)
         except ValueError:
             raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is none") from None
-        origin = self._server().origin
+        origin = own = self._server().origin
         if parts.scheme or parts.netloc:
             try:
                 origin = ServerUrl.parse(f"{parts.scheme}://{parts.netloc}").origin
             except UsageError:
                 origin = ""
-        if origin != self._server().origin:
+        if origin != own:
             raise UnexpectedResponseError(f"a page of {self.noun} links to another host for the next one; not followed")
         return parts.path, parts.query
 
@@ -191,49 +171,30 @@ class ListEndpoint:
 
 def rules_endpoint(tenant: TenantSettings, mapper: ProfileMapper, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of rules."""
-    path, profile = tenant.rules_path, tenant.profile.rules
-    return ListEndpoint("rules", path, profile, tenant.page_size, server, mapper.canonical_rule)
+    names = ("rules", tenant.rules_path)
+    return ListEndpoint(names, tenant.profile.rules, tenant.page_size, server, mapper.canonical_rule)
 
 
 def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> ListEndpoint:
     """Return the list of queues."""
-    profile, size = tenant.queues, tenant.page_size
-    return ListEndpoint(
-        "queues", tenant.queues_path, profile, size, server, lambda entry: canonical_queue(entry, profile)
-    )
+    names, profile = ("queues", tenant.queues_path), tenant.queues
+    return ListEndpoint(names, profile, tenant.page_size, server, lambda entry: canonical_queue(entry, profile))
 
 
 def choose_queue_list(api: Api, default: kinds.ListedQueues) -> kinds.ListedQueues:
     """Return the environment's list of queues; `default` is the profile's list beside the rules."""
-    match api.queues:
-        case "acd-skills":
-            return skills_list(api.skills_version)
-        case "digital":
-            return ROUTING_QUEUES
-    return default
+    digital = ROUTING_QUEUES if api.queues == "digital" else default
+    return skills_list(api.skills_version) if api.queues == "acd-skills" else digital
 
 
 def skills_list(version: int) -> kinds.ListedQueues:
     """Return the list of ACD skills: numeric ids, 204 for an empty list."""
-    return kinds.ListedQueues.model_validate(
-        {
-            "path": f"/inContactAPI/services/v{version}.0/skills",
-            "paging": {"style": "skip-top"},
-            "list": "skills",
-            "id": "skillId",
-            "ids": "number",
-            "name": "skillName",
-            "active": "isActive",
-            "noContent": True,
-        }
-    )
+    path, paging = f"/inContactAPI/services/v{version}.0/skills", {"style": "skip-top"}
+    names = {"list": "skills", "id": "skillId", "ids": "number", "name": "skillName", "active": "isActive"}
+    return kinds.ListedQueues.model_validate({"path": path, "paging": paging, **names, "noContent": True})
 
 
+_DIGITAL_PAGING: Final = {"style": "scroll-token", "size": "size", "total": "hits"}
 ROUTING_QUEUES: Final = kinds.ListedQueues.model_validate(
-    {
-        "path": "/dfo/3.0/routing-queues",
-        "paging": {"style": "scroll-token", "size": "size", "total": "hits"},
-        "list": "data",
-        "noContent": True,
-    }
+    {"path": "/dfo/3.0/routing-queues", "paging": _DIGITAL_PAGING, "list": "data", "noContent": True}
 )

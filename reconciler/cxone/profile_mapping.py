@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
+from reconciler.cxone.transport.request import ApiResponse
 from reconciler.errors import UnexpectedResponseError
 from reconciler.manifest.kinds.profile import ListedQueues, Profile, operator_names
 from reconciler.text.strict_json import STRICT_DECODER, find_member, find_members
 
-if TYPE_CHECKING:
-    from reconciler.cxone.transport.request import ApiResponse
+Json = Any
 _WordMapping = tuple[Callable[[Any], Any], Callable[[Any], Any]]
 
 _MARK: Final = "~"
 _NUMBER: Final = re.compile(r"0|-?[1-9][0-9]*", re.ASCII)
 _MAX_DIGITS: Final = 18  # digits of a numeric id
+_MANAGED_FIELDS: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
+"""Managed fields of a rule; a tenant with PATCH keeps all others."""
 
 
 class FieldNames:
@@ -49,13 +51,12 @@ class FieldNames:
         """Return an object with the tenant's names."""
         return {self.tenant_name(name): value for name, value in data.items()}
 
-    def canonical_word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return the canonical word for a text; other values stay as they are."""
-        return self.canonical_name(value) if isinstance(value, str) else value
-
-    def tenant_word(self, value: Any) -> Any:  # noqa: ANN401 - any JSON
-        """Return the tenant's word for a text; other values stay as they are."""
-        return self.tenant_name(value) if isinstance(value, str) else value
+    def word_mapping(self) -> _WordMapping:
+        """Return how to map a text to the canonical word and back; other values stay as they are."""
+        return (
+            lambda value: self.canonical_name(value) if isinstance(value, str) else value,
+            lambda value: self.tenant_name(value) if isinstance(value, str) else value,
+        )
 
 
 def id_from_number(number: Any) -> Any:  # noqa: ANN401 - any JSON
@@ -75,31 +76,24 @@ def number_from_id(identifier: Any) -> Any:  # noqa: ANN401 - any JSON
     return int(identifier) if is_number else identifier
 
 
-Json = Any
-_MANAGED_FIELDS: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
-"""Managed fields of a rule; a tenant with PATCH keeps all others."""
-
-
 class ProfileMapper:
     """Mapping of rules and errors by one profile."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
         self._rule_names = FieldNames({"id": profile.rules.id, **profile.rule.tenant_names()})
-        self._condition_mapper = _PartMapper(
-            FieldNames(profile.condition.tenant_names()),
-            {
-                "type": _word_mapping(FieldNames({"attribute": profile.condition.attribute})),
-                "operator": _word_mapping(FieldNames(operator_names(profile.operators))),
-            },
-        )
-        numbers = {"queueId": (id_from_number, number_from_id)} if profile.target.queue_ids == "number" else {}
-        queue = {"type": _word_mapping(FieldNames({"queue": profile.target.queue}))}
-        self._target_mapper = _PartMapper(FieldNames(profile.target.tenant_names()), {**queue, **numbers})
+        condition, target = profile.condition, profile.target
+        operators = FieldNames(operator_names(profile.operators))
+        words = {"type": FieldNames({"attribute": condition.attribute}), "operator": operators}
+        queue, ids = FieldNames({"queue": target.queue}), (id_from_number, number_from_id)
+        numbers: dict[str, _WordMapping] = {"queueId": ids} if target.queue_ids == "number" else {}
+        self._part_mappers = {
+            "conditions": _PartMapper(FieldNames(condition.tenant_names()), words, {}),
+            "targets": _PartMapper(FieldNames(target.tenant_names()), {"type": queue}, numbers),
+        }
         self._ids_are_numbers = profile.rules.ids == "number"
-        mappings = (self._rule_names, self._condition_mapper, self._target_mapper)
-        self._is_plain = not self._ids_are_numbers and all(mapping.is_plain for mapping in mappings)
-        self._part_mappers = {"conditions": self._condition_mapper, "targets": self._target_mapper}
+        are_parts_plain = all(mapper.is_plain for mapper in self._part_mappers.values())
+        self._is_plain = not self._ids_are_numbers and self._rule_names.is_plain and are_parts_plain
 
     def canonical_rule(self, data: Json) -> Json:
         """Return a rule in the form of api-contract; other data stays as it is, for `rule_json` to reject."""
@@ -150,29 +144,22 @@ class ProfileMapper:
 class _PartMapper:
     """Mapping of conditions, or of targets: their fields, and the words in some of them."""
 
-    def __init__(self, names: FieldNames, words: dict[str, _WordMapping]) -> None:
-        self._names, self._word_mappings = names, words
-        self.is_plain: Final = names.is_plain and all(to_canonical is _unchanged for to_canonical, _ in words.values())
+    def __init__(self, names: FieldNames, words: dict[str, FieldNames], others: dict[str, _WordMapping]) -> None:
+        self._names = names
+        self._mappings = {name: word.word_mapping() for name, word in words.items() if not word.is_plain} | others
+        self.is_plain: Final = names.is_plain and not self._mappings
 
     def to_canonical(self, data: Json) -> Json:
         if not isinstance(data, dict):
             return data
         part = self._names.canonical_fields(data)
-        return part | {name: to(part[name]) for name, (to, _) in self._word_mappings.items() if name in part}
+        return part | {name: to(part[name]) for name, (to, _) in self._mappings.items() if name in part}
 
     def to_tenant(self, data: Json) -> Json:
         if not isinstance(data, dict):
             return data
-        part = data | {name: to(data[name]) for name, (_, to) in self._word_mappings.items() if name in data}
+        part = data | {name: to(data[name]) for name, (_, to) in self._mappings.items() if name in data}
         return self._names.tenant_fields(part)
-
-
-def _unchanged(word: Json) -> Json:
-    return word
-
-
-def _word_mapping(names: FieldNames) -> _WordMapping:
-    return (_unchanged, _unchanged) if names.is_plain else (names.canonical_word, names.tenant_word)
 
 
 def canonical_queue(data: dict[str, Json], list_profile: ListedQueues) -> dict[str, Json]:

@@ -37,8 +37,10 @@ def parse_live_rule(data: Json) -> LiveRule:
         raise _field_error(data, "name", "text")
     if not isinstance(priority, int | float) or isinstance(priority, bool):
         raise _field_error(data, "priority", "a number")
-    description, marker = parse_marker(_text(data, "description"))
-    enabled = data.get("enabled", True)
+    text, enabled = data.get("description"), data.get("enabled", True)
+    if text is not None and not isinstance(text, str):
+        raise _field_error(data, "description", "text")
+    description, marker = parse_marker(text or "")
     if not isinstance(enabled, bool):
         raise _field_error(data, "enabled", "true or false")
     rule = model.Rule(
@@ -113,13 +115,6 @@ def _target(form: Json) -> model.Target | model.Opaque:
     return model.make_opaque(form)
 
 
-def _text(form: dict[str, Json], name: str) -> str:
-    text = form.get(name)
-    if text is not None and not isinstance(text, str):
-        raise _field_error(form, name, "text")
-    return text or ""
-
-
 def _list(form: dict[str, Json], name: str) -> list[Json]:
     parts = form.get(name)
     if parts is None:
@@ -143,16 +138,12 @@ class RulesFile:
 
 
 def read_rules_file(path: str) -> RulesFile:
-    """Read a file of rules. Raises UsageError."""
+    """Return the rules in a file. Raises UsageError that names the file and the problem."""
+    name = sanitize(path)
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise UsageError(f"cannot read {sanitize(path)}: {error.strerror}") from None
-    return parse_rules_file(data, sanitize(path))
-
-
-def parse_rules_file(data: bytes, name: str) -> RulesFile:
-    """Return the rules in a file's bytes. Raises UsageError that names the file and the problem."""
+        raise UsageError(f"cannot read {name}: {error.strerror}") from None
     if len(data) > MAX_FILE_BYTES:
         raise UsageError(f"{name}: larger than {MAX_FILE_BYTES // 2**20} MiB")
     try:

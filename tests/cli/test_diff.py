@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.cxone.rule_json import parse_rules_file
+from reconciler.cxone.rule_json import read_rules_file
 from reconciler.errors import UsageError
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_TEXTS
 from tests.support.program import Program, name_tenant, write
@@ -211,11 +211,13 @@ def test_a_side_that_is_none_is_one_sentence(cxroute: Program, side: str, why: s
     assert ("", 1) == (cxroute.out, len(cxroute.err.splitlines()))
 
 
-def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Before anything is made of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("big.json").write_bytes(b" " * (1024 * 1024 + 1))
     monkeypatch.setattr("reconciler.cxone.rule_json.MAX_FILE_BYTES", 1024 * 1024)
     with pytest.raises(UsageError, match=r"big\.json: larger than 1 MiB"):
-        parse_rules_file(b" " * (1024 * 1024 + 1), "big.json")
+        read_rules_file("big.json")
 
 
 def test_live_needs_credentials(cxroute: Program) -> None:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from reconciler.cxone.client import ReadingClient
-from reconciler.cxone.listing import _read_consistently, _ReadResult
-from reconciler.cxone.settings import ClientCredentials
+from reconciler.cxone.listing import read_complete_list
+from reconciler.cxone.paging import ListEndpoint
+from reconciler.cxone.settings import ClientCredentials, ServerUrl
 from reconciler.cxone.transport.httpx_transport import transport_over
+from reconciler.cxone.transport.rate_limiter import RateLimiter
+from reconciler.manifest.kinds.profile import ListedQueues
 from tests.support import canary_secrets as canary
 from tests.support.builders import managed, rule
 from tests.support.fake_clock import FakeClock
@@ -57,16 +58,22 @@ def test_each_page_that_came_is_told_and_of_how_many(rules: int, page_size: int,
 
 def test_a_list_that_nobody_counts_is_read_twice_without_a_wait_between() -> None:
     """To read again is no second attempt: nothing went wrong."""
-    readings = iter([_ReadResult({"1": {}}), _ReadResult({"1": {}})])
+    profile = ListedQueues.model_validate({"path": "/rules", "paging": {"style": "all-at-once"}, "list": "."})
+    endpoint = ListEndpoint(("rules", "/rules"), profile, 100, lambda: ServerUrl.parse(TENANT.base_url), dict)
     waits: list[float] = []
+    requests: list[str] = []
 
-    async def read() -> _ReadResult:
-        return next(readings)
+    async def fetch_page(query: str) -> object:
+        requests.append(query)
+        return [{"id": "1"}]
 
     async def sleep(seconds: float) -> None:
         waits.append(seconds)
 
-    book: Any = SimpleNamespace(has_total=False, noun="rules")
-    pacer: Any = SimpleNamespace(backoff=float)
-    assert [{}] == asyncio.run(_read_consistently(read, book, replace(FakeClock().time, sleep=sleep), pacer))
+    time = replace(FakeClock().time, sleep=sleep)
+    limiter = RateLimiter(1.0, 1, time, 1.0)
+    progress: list[object] = []
+    entries = asyncio.run(read_complete_list(fetch_page, endpoint, time, limiter, lambda *page: progress.append(page)))
+    assert [{"id": "1"}] == entries
+    assert 2 == len(requests)
     assert [] == waits
