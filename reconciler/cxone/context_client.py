@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pydantic_core import to_json
 
+from reconciler import errors
 from reconciler.behaviour.space.value_type import number_as_text
 from reconciler.cxone.client import ReadingClient
 from reconciler.cxone.settings import ClientCredentials, ServerUrl, TenantSettings
@@ -18,15 +19,6 @@ from reconciler.cxone.transport.circuit_breaker import FailFastBreaker
 from reconciler.cxone.transport.rate_limiter import TimeSource
 from reconciler.cxone.transport.request import ApiResponse, Transport
 from reconciler.cxone.transport.sender import CURRENT_DEADLINE, Deadline, RetryingSender
-from reconciler.errors import (
-    ApiError,
-    OverloadedError,
-    RateLimitedError,
-    RejectedError,
-    RetryLaterError,
-    UndefinedFieldsError,
-    UsageError,
-)
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import Profile
 
@@ -35,7 +27,6 @@ _PATH: Final = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-Fa-f]{2})*"
 _DOT_SEGMENTS: Final = frozenset(first + second for first in (".", "%2e", "") for second in (".", "%2e"))
 _MIN_WRITE_SECONDS: Final = 0.05  # seconds that a call needs at the least
 _READY_SECONDS: Final = 2.0  # seconds between requests for a token that failed
-
 
 Attributes = Mapping[str, str | float | None]
 CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]  # name, path and query, JSON body or b""
@@ -65,11 +56,11 @@ class CustomFieldsWriter:
         fields = [{"ident": name, "value": value_text(value)} for name, value in attributes.items()]
         try:
             return await call("custom fields", path, to_json(fields, ensure_ascii=True))
-        except RejectedError as error:
+        except errors.RejectedError as error:
             if error.status not in _FIELD_ERROR_STATUSES:
                 raise
             hint = f"{custom_fields_hint(attributes)} (status {error.status})"
-            raise UndefinedFieldsError(hint, error.status) from error
+            raise errors.UndefinedFieldsError(hint, error.status) from error
 
 
 class SignalWriter:
@@ -106,18 +97,15 @@ def custom_fields_hint(names: Iterable[str]) -> str:
 
 def choose_writer(environment: Environment) -> ContextWriter:
     """Return the environment's writer."""
-    names, signal = environment.attributes, environment.context.signal
-    match environment.context.writer:
-        case "digital-custom-fields":
-            return CustomFieldsWriter()
-        case "voice-signal":
-            numbers = (signal.intent, signal.confidence, signal.updated_at)
-            return SignalWriter(dict(zip((names.intent, names.confidence, names.updated_at), numbers, strict=True)))
-    return INTERACTION_WRITER
+    names, signal, writer = environment.attributes, environment.context.signal, environment.context.writer
+    if writer == "voice-signal":
+        numbers = {names.intent: signal.intent, names.confidence: signal.confidence}
+        return SignalWriter({**numbers, names.updated_at: signal.updated_at})
+    return CustomFieldsWriter() if writer == "digital-custom-fields" else INTERACTION_WRITER
 
 
 def context_path(environment: Environment, profile: Profile) -> str:
-    """Return the path to write to: the environment's, the profile's, or the publicly public_path one."""
+    """Return the path to write to: the environment's, the profile's, or the public one of its writer."""
     public_path = None if "context_path" in profile.model_fields_set else _PATHS.get(environment.context.writer)
     return environment.api.context_path or public_path or profile.context_path
 
@@ -150,10 +138,8 @@ class ContextClient(ReadingClient):
         base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
         path = f"{base}{self._conversation_path('conversation')}"
         if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(path.lower().split("/")):
-            raise UsageError(
-                f"{path_template[:100]!r} is no path that can be asked for as it stands: it has . or .. in it, or signs"
-                " that no URL has"
-            )
+            text = "is no path that can be asked for as it stands: it has . or .. in it, or signs that no URL has"
+            raise errors.UsageError(f"{path_template[:100]!r} {text}")
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
         """Write a conversation's attributes within `seconds` and return the response's JSON.
@@ -162,21 +148,20 @@ class ContextClient(ReadingClient):
         caller cancels it, AmbiguousWriteError for a write that may have been done and must not be repeated, and other
         ApiErrors. A failed call is repeated if writing the same values twice changes nothing.
         """
-        path = self._conversation_path(conversation)
-        pause = self.rate_limiter.pause_seconds
+        path, pause = self._conversation_path(conversation), self.rate_limiter.pause_seconds
         if max(pause, _MIN_WRITE_SECONDS) > seconds:
-            raise RateLimitedError("no call fits into the time that there is", max(pause, 1.0))
+            raise errors.RateLimitedError("no call fits into the time that there is", max(pause, 1.0))
         budget = Deadline(self._time.clock() + seconds)
         token = CURRENT_DEADLINE.set(budget)
         try:
             answer = await self._writer.write(self._call, path, attributes)
         except CancelledError:
             raise self._deadline_error(budget) from None
-        except RetryLaterError as error:
+        except errors.RetryLaterError as error:
             if budget.request_sent:  # before the circuit opened: it may have been done
-                raise OverloadedError(str(error)) from error
+                raise errors.OverloadedError(str(error)) from error
             raise
-        except OverloadedError as error:
+        except errors.OverloadedError as error:
             if self._time.clock() < budget.expires_at and self.rate_limiter.pause_seconds <= 0:
                 raise
             raise self._deadline_error(budget) from error
@@ -192,7 +177,7 @@ class ContextClient(ReadingClient):
         try:
             async with self._time.deadline(_READY_SECONDS):
                 await self._login.token()
-        except (ApiError, TimeoutError):
+        except (errors.ApiError, TimeoutError):
             self._unready_until = self._time.clock() + _READY_SECONDS
             return False
         finally:
@@ -202,11 +187,11 @@ class ContextClient(ReadingClient):
     def _deadline_error(self, budget: Deadline) -> Exception:
         if self.rate_limiter.pause_seconds > 0 or not budget.request_sent:
             pause = max(self.rate_limiter.pause_seconds, 1.0)
-            return RateLimitedError("no more calls fit into the time that there is", pause)
+            return errors.RateLimitedError("no more calls fit into the time that there is", pause)
         return TimeoutError()
 
     def _conversation_path(self, conversation: str) -> str:
         quoted = quote(conversation, safe="")
         if self._placeholder_segment.replace(_PLACEHOLDER, quoted).lower() in _DOT_SEGMENTS:
-            raise RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
+            raise errors.RejectedError("a conversation's id would lead to another path", HTTPStatus.BAD_REQUEST)
         return self._path_template.replace(_PLACEHOLDER, quoted)

@@ -26,7 +26,7 @@ _ReadResult = tuple[Entities, str]
 """Entries of one reading of all pages, and the reason why they are incomplete."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _ListReader:
     fetch_page: Callable[[str], Awaitable[object]]
     endpoint: ListEndpoint
@@ -108,7 +108,8 @@ async def read_complete_list(
         before: Entities | None = None
         failures = 0
         while True:
-            entities, reason = await _ListReader(fetch_page, endpoint, progress).read_all()
+            reader = _ListReader(fetch_page=fetch_page, endpoint=endpoint, progress=progress)
+            entities, reason = await reader.read_all()
             is_first = before is None and not reason
             if not reason and (endpoint.has_total or (before is not None and before.keys() == entities.keys())):
                 return list(entities.values())

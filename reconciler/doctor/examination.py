@@ -4,41 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Final
 
 from reconciler.cxone.context_client import context_path, custom_fields_hint
 from reconciler.cxone.settings import TenantSettings
 from reconciler.doctor import observations as findings
-from reconciler.doctor.advice import AdviceContext, explain_failure
-from reconciler.doctor.check import CheckResult, CheckStatus, ProbeReply
+from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, explain_failure
+from reconciler.doctor.probe import FirstPage, Probe
 from reconciler.errors import ApiError, UnexpectedResponseError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import LiveRule
 from reconciler.text.escape import sanitize
 
-if TYPE_CHECKING:
-    from reconciler.doctor.probe import FirstPage, Probe
+_RETRIED_ADVICE: Final = "Look at it if it happens often"
 
 
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:
     """Yield the aspects that only a write can check, and the prerequisites of `cxroute serve`."""
     path = sanitize(context_path(environment, profile))
-    names, signal = environment.attributes, environment.context.signal
-    match environment.context.writer:
-        case "digital-custom-fields":
-            hint = sanitize(custom_fields_hint((names.intent, names.confidence, names.updated_at)))
-            text = (
-                "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
-            )
-            yield CheckResult("context", "ok", text, hint)
-        case "voice-signal":
-            text = (
-                f"cxroute serve signals voice contacts: intent in p{signal.intent}, confidence in p{signal.confidence},"
-                f" time in p{signal.updated_at}; whether their script has an OnSignal that reads them, only a call can"
-                " tell"
-            )
-            yield CheckResult("context", "ok", text)
+    names, signal, writer = environment.attributes, environment.context.signal, environment.context.writer
+    if writer == "digital-custom-fields":
+        hint = sanitize(custom_fields_hint((names.intent, names.confidence, names.updated_at)))
+        text = "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
+        yield CheckResult("context", "ok", text, hint)
+    elif writer == "voice-signal":
+        text = (
+            f"cxroute serve signals voice contacts: intent in p{signal.intent}, confidence in p{signal.confidence},"
+            f" time in p{signal.updated_at}; whether their script has an OnSignal that reads them, only a call can tell"
+        )
+        yield CheckResult("context", "ok", text)
     text = (
         "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
         f" ({path}), and which of two priorities comes first (api.evaluation: {environment.api.evaluation}):"
@@ -49,8 +44,9 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
 
 def lacking(requirement: str) -> CheckResult:
     """Return the line that the tenant was not checked, for lack of a prerequisite."""
-    text = f"token, clock, rules and queues were not looked at, for lack of {requirement}"
-    return CheckResult("tenant", "warn", text)
+    return CheckResult(
+        "tenant", "warn", f"token, clock, rules and queues were not looked at, for lack of {requirement}"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,31 +64,28 @@ class Examination:
 
     async def answers(self, probe: Probe, expected: Callable[[], Sequence[str]]) -> None:
         """Check token, rules and queues; `expected` returns the names of the manifests' queues."""
-        token = await self._request_token(probe)
-        if token is None:
+        if not await self._has_token(probe):
             self._check_clock(probe)
             self.lines.append(lacking("a token"))
             return
-        self.lines.append(findings.check_token(token.payload))
         rules = self._check_page("rules", *await probe.rules())
         queues = self._check_page("queues", *await probe.queues())
         self._check_clock(probe)
         self._check_queues(await self._check_rules(probe, rules), queues, expected)
 
-    async def _request_token(self, probe: Probe) -> ProbeReply | None:
-        """Request a token; None, with advice, if there is none."""
+    async def _has_token(self, probe: Probe) -> bool:
         context = self._context_for("token")
         try:
             reply = await probe.request_token()
         except ApiError as error:
-            last = probe.replies[-1] if probe.replies else None
-            if last is not None and not last.is_good:
-                self.lines.append(explain_failure(last, context))
+            if probe.replies and not probe.replies[-1].is_good:
+                self.lines.append(explain_failure(probe.replies[-1], context))
             else:
                 self._add("token", "fail", str(error), f"{context.setting} may be of something else")
-            return None
+            return False
         self._check_reply(reply, context)
-        return reply
+        self.lines.append(findings.check_token(reply.payload))
+        return True
 
     def _context_for(self, name: str) -> AdviceContext:
         api = self.environment.api
@@ -105,8 +98,7 @@ class Examination:
         if not reply.is_good:
             self.lines.append(explain_failure(reply, context))
         elif reply.attempts > 1:
-            text = f"{reply.call}: answered only when asked again"
-            self._add(context.name, "warn", text, "Look at it if it happens often")
+            self._add(context.name, "warn", f"{reply.call}: answered only when asked again", _RETRIED_ADVICE)
         return reply.is_good
 
     def _check_page(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
@@ -139,10 +131,8 @@ class Examination:
 
     def _check_queues(self, rules: list[LiveRule], page: FirstPage | None, names: Callable[[], Sequence[str]]) -> None:
         """Add lines on missing queues, if all queues are in one page."""
-        if page is not None and page.is_complete:
-            try:
-                queues = page.queues
-            except UnexpectedResponseError as error:
-                self._add("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
-            else:
-                self.lines.extend(findings.check_queues(rules, queues, names()))
+        try:
+            if page is not None and page.is_complete:
+                self.lines.extend(findings.check_queues(rules, page.queues, names()))
+        except UnexpectedResponseError as error:
+            self._add("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")

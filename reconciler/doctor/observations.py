@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from reconciler.doctor.check import CheckResult
@@ -88,12 +89,11 @@ def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], s
     parts += [part for rule in rules for part in rule.rule.targets]
     used = Counter(part.operator for part in parts if isinstance(part, Condition))
     missing = sorted(set(used) - set(known_operators))
+    operators = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
+    lines = [CheckResult("operators", "ok", f"live rules use {operators}{scope}")]
     if missing:
         text = f"live rules use {', '.join(missing)}, which api.operators of the Environment leaves out{scope}"
         lines = [CheckResult("operators", "warn", text, "Add them to api.operators, if the tenant understands them")]
-    else:
-        operators = ", ".join(f"{name} {count:,}" for name, count in used.most_common()) or "none"
-        lines = [CheckResult("operators", "ok", f"live rules use {operators}{scope}")]
     opaque = Counter(_describe_opaque(part) for part in parts if isinstance(part, Opaque))
     if opaque:
         names = ", ".join(f"{name} ({count:,})" for name, count in opaque.most_common(_MAX_NAMED))
@@ -108,11 +108,9 @@ _OPAQUE_ADVICE: Final = (
 
 
 def _describe_opaque(part: Opaque) -> str:
-    """Return a short name for a condition or target that is not understood."""
-    try:
+    part_json = None
+    with suppress(ValueError):
         part_json = json.loads(part.text)
-    except ValueError:
-        part_json = None
     if not isinstance(part_json, dict):
         return "something without a type"
     operator = part_json.get("operator")
@@ -126,10 +124,9 @@ def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> Check
     repeated = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
     if not repeated:
         return CheckResult("names", "ok", f"no two rules have one name{scope}")
-    names = ", ".join(quote(name) for name in repeated[:_MAX_NAMED])
-    text = f"several rules are named {names}{'' if len(repeated) <= _MAX_NAMED else ' and others'}"
+    names = ", ".join(map(quote, repeated[:_MAX_NAMED])) + (" and others" if len(repeated) > _MAX_NAMED else "")
+    text = f"several rules are named {names}; the tenant does not keep names unique"
     advice = "The Environment says api.namesUnique: true, and that is not so: take it out" if unique else ""
-    text = f"{text}; the tenant does not keep names unique"
     return CheckResult("names", "fail" if unique else "ok", text, advice)
 
 
@@ -141,8 +138,8 @@ def check_queues(
     used = {part.queue_id for rule in rules for part in rule.rule.targets if isinstance(part, Target)}
     lines = []
     if unlisted := used - ids:
-        queue_count = pluralize(len(unlisted), "queue")
-        text = f"live rules send conversations to {queue_count} that the list of queues does not have"
+        count = pluralize(len(unlisted), "queue")
+        text = f"live rules send conversations to {count} that the list of queues does not have"
         advice = "Deleted queues, or api.queuesPath lists others than routing uses"
         lines.append(CheckResult("queues", "warn", text, advice))
     if missing := sorted(set(manifest_queues) - names - ids):

@@ -155,12 +155,11 @@ class Probe:
         skew = None
         with suppress(ValueError, TypeError, OverflowError):
             skew = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - middle.timestamp()
-        return self._parse_reply(answer, skew, attempt)
+        reply = ProbeReply(call=request.call, kind=_reply_kind(answer), status=answer.status, attempts=attempt)
+        return self._parse_body(replace(reply, headers=answer.headers, clock_skew=skew), answer)
 
-    def _parse_reply(
-        self, answer: http.ApiResponse, skew: float | None, attempt: int
-    ) -> tuple[ProbeReply, http.ApiResponse]:
-        text, kind = "", _reply_kind(answer)
+    def _parse_body(self, reply: ProbeReply, answer: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
+        text, kind = "", reply.kind
         if kind == "redirect":
             with suppress(ValueError):  # of the location only the host: the rest may hold a session
                 text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
@@ -172,16 +171,7 @@ class Probe:
                 kind = "garbled"
         if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
             text = self._login.explain_error(answer)
-        return ProbeReply(
-            call=answer.call,
-            kind=kind,
-            status=answer.status,
-            error_text=text,
-            payload=answer.payload,
-            headers=answer.headers,
-            clock_skew=skew,
-            attempts=attempt,
-        ), answer
+        return replace(reply, kind=kind, error_text=text, payload=answer.payload), answer
 
 
 def _reply_kind(answer: http.ApiResponse) -> ReplyKind:

@@ -14,8 +14,6 @@ from reconciler.errors import CxrouteError, UsageError
 from reconciler.text.files import MIB, read_file, read_text
 
 MANUAL_EVENT: Final = "workflow_dispatch"
-_API: Final = "https://api.github.com"
-_SERVER: Final = "https://github.com"
 _REPOSITORY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,38}/[A-Za-z0-9._-]{1,100}")
 _NUMBER: Final = re.compile(r"[1-9][0-9]{0,17}")
 _SHA: Final = re.compile(r"[0-9a-f]{7,64}")
@@ -52,8 +50,7 @@ class WorkflowRun:
 
 def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) -> WorkflowRun:
     """Return the run from the step's variables and the event. Raises UsageError outside of a workflow."""
-    pull = event.get("pull_request")
-    pull = pull if isinstance(pull, dict) else {}
+    pull = as_object(event.get("pull_request"))
     head = pull.get("head")
     sha = head.get("sha") if isinstance(head, dict) else variables.get("GITHUB_SHA")
     ref = _PULL.fullmatch(variables.get("GITHUB_REF", ""))
@@ -65,8 +62,8 @@ def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) ->
         sha=_matching_variable({"GITHUB_SHA": str(sha or "")}, "GITHUB_SHA", _SHA),
         event=variables.get("GITHUB_EVENT_NAME", ""),
         actor=_matching_variable({"GITHUB_ACTOR": variables.get("GITHUB_ACTOR") or "nobody"}, "GITHUB_ACTOR", _ACTOR),
-        api=_address(variables, "GITHUB_API_URL", _API),
-        server=_address(variables, "GITHUB_SERVER_URL", _SERVER),
+        api=_address(variables, "GITHUB_API_URL", "https://api.github.com"),
+        server=_address(variables, "GITHUB_SERVER_URL", "https://github.com"),
         pull_request=number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else None,
     )
 
@@ -188,4 +185,9 @@ def read_json_object(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    return content if isinstance(content, dict) else {}
+    return as_object(content)
+
+
+def as_object(value: object) -> dict[str, Any]:
+    """Return a JSON object; an empty one in place of another value."""
+    return value if isinstance(value, dict) else {}

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time as clocks
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 import httpx
 
 from reconciler.errors import CxrouteError
+from reconciler.github.actions import as_object
 from reconciler.text.escape import sanitize
 
 MAX_PAGES: Final = 100  # ten thousand comments
@@ -74,23 +75,24 @@ class GitHub:
         """Return the JSON at a path of the API."""
         return _payload(self._request("GET", self.base + path, purpose), purpose)
 
-    def get_from_repository(self, path: str, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
-        """Return the JSON at a path of the repository."""
-        return self.get(f"/repos/{self.repository}{path}", purpose)
+    def get_object(self, path: str, purpose: Purpose) -> dict[str, Any]:
+        """Return the JSON object at a path of the repository."""
+        return as_object(self.get(f"/repos/{self.repository}{path}", purpose))
 
     def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
         """Yield every object of a list, page after page."""
-        url: str | None = self._repository_url(path)
+        url, base = self._repository_url(path), httpx.URL(self.base)
         for _ in range(MAX_PAGES):
-            answer = self._request("GET", str(url), purpose)
+            answer = self._request("GET", url, purpose)
             items = _payload(answer, purpose)
             if not isinstance(items, list):
                 raise GitHubError(f"cannot {purpose.task}: what GitHub answers is no list")
             yield from (item for item in items if isinstance(item, dict))
-            url = answer.next_page
-            if url is None:
+            if answer.next_page is None:
                 return
-            if not self._is_same_server(url):
+            url, next_page = answer.next_page, _parse_url(answer.next_page)
+            is_same_server = all(getattr(next_page, name) == getattr(base, name) for name in ("scheme", "host", "port"))
+            if not is_same_server or next_page.userinfo:
                 raise GitHubError(f"cannot {purpose.task}: the next page is said to be on another host")
         raise GitHubError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
@@ -110,8 +112,10 @@ class GitHub:
         redirect = self._request("GET", self._repository_url(path), purpose)
         if redirect.status < _MULTIPLE:
             raise GitHubError(f"cannot {purpose.task}: GitHub does not say where it is")
-        url = self._download_url(redirect.headers.get("location", ""))
-        if url is None:
+        # The location is fetched without the token: over https, or from the API's host if that is plain http.
+        url, base = _parse_url(redirect.headers.get("location", "")), httpx.URL(self.base)
+        is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
+        if not url.host or not (url.scheme == "https" or is_local):
             raise GitHubError(f"cannot {purpose.task}: it is said to be where nothing of GitHub's is kept")
         request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
         answer = self._send_with_retries(request, purpose, max_bytes)
@@ -119,26 +123,9 @@ class GitHub:
             raise GitHubError(f"cannot {purpose.task}: HTTP {answer.status} where GitHub keeps it", answer.status)
         return answer.body
 
-    def _download_url(self, location: str) -> httpx.URL | None:
-        """Return an address to fetch without a token: https, or the API's host if that is plain http; else None."""
-        try:
-            url, base = httpx.URL(location), httpx.URL(self.base)
-        except (httpx.InvalidURL, ValueError):
-            return None
-        is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
-        return url if url.host and (url.scheme == "https" or is_local) else None
-
-    def _is_same_server(self, text: str) -> bool:
-        try:
-            url, base = httpx.URL(text), httpx.URL(self.base)
-        except (httpx.InvalidURL, ValueError):
-            return False
-        return (url.scheme, url.host, url.port) == (base.scheme, base.host, base.port) and not url.userinfo
-
     def _send_json(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        content = json.dumps(payload).encode()
-        result = _payload(self._request(method, self._repository_url(path), purpose, content), purpose)
-        return result if isinstance(result, dict) else {}
+        response = self._request(method, self._repository_url(path), purpose, json.dumps(payload).encode())
+        return as_object(_payload(response, purpose))
 
     def _request(self, method: str, url: str, purpose: Purpose, content: bytes | None = None) -> GitHubResponse:
         headers = {
@@ -207,6 +194,14 @@ def _rate_limit_wait(answer: GitHubResponse, now: float) -> float | None:
     return _MINUTE if answer.status == _LIMITED or b"rate limit" in answer.body[:4096].lower() else None
 
 
+def _parse_url(text: str) -> httpx.URL:
+    """Return a URL; an empty one in place of an invalid one."""
+    try:
+        return httpx.URL(text)
+    except (httpx.InvalidURL, ValueError):
+        return httpx.URL()
+
+
 def _payload(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 - any JSON
     try:
         return json.loads(answer.body or b"null")
@@ -215,11 +210,9 @@ def _payload(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 -
 
 
 def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
-    try:
-        payload = json.loads(answer.body)
-        text = sanitize(str(payload.get("message", "")))[:_MAX_MESSAGE] if isinstance(payload, dict) else ""
-    except (ValueError, RecursionError):
-        text = ""
+    text = ""
+    with suppress(ValueError, RecursionError):
+        text = sanitize(str(as_object(json.loads(answer.body)).get("message", "")))[:_MAX_MESSAGE]
     text = f"HTTP {answer.status}{f' {text}' if text else ''}"
     if _rate_limit_wait(answer, 0.0) is not None and answer.status in (_FORBIDDEN, _LIMITED):
         return f"cannot {purpose.task}: GitHub's rate limit asks for a longer wait than a step may take ({text})"

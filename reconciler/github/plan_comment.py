@@ -42,8 +42,9 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
     if report.get("converged") is True and not missing:
         text = "**Applied**" if total else "**Nothing was left to apply**"
         return _header("NOTE", f"{text} {_when(run, now)}")._replace(applied=True)
-    listed = [(code_span(str(outcome.get("address"))), _outcome_text(outcome)) for outcome in missing[:_MAX_LISTED]]
-    lines = [f"- {address} {text}" for address, text in listed]
+    lines = [
+        f"- {code_span(str(outcome.get('address')))} {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]
+    ]
     lines += [f"- and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
     lines = lines or ["Read again, the tenant still differs from the manifests."]
     advice = "What is left is part of the reviewed plan: run it again to go on."
@@ -53,8 +54,8 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
 
 def unreported_header(run: WorkflowRun, now: datetime) -> CommentHeader:
     """Return a header for an apply without a report."""
-    text = f"**Apply ended without a report** {_when(run, now)} What was done stands in its log and its journal."
-    return _header("CAUTION", text)
+    text = "What was done stands in its log and its journal."
+    return _header("CAUTION", f"**Apply ended without a report** {_when(run, now)} {text}")
 
 
 def outdated_header(reason: str, run: WorkflowRun, now: datetime) -> CommentHeader:
@@ -161,27 +162,6 @@ def compose_comment(desired: DesiredComment) -> str:
     return f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n"
 
 
-def decide_plan(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide on a plan that needs a comment."""
-    return _decide(comments, desired, _plan_body, CreateComment(compose_comment(desired)))
-
-
-def decide_refresh(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide on a plan without changes: it edits a comment, but does not create one."""
-    default = SkipComment("there is nothing to say, and no comment that says otherwise")
-    return _decide(comments, desired, _plan_body, default)
-
-
-def decide_header(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide on a new header over an existing comment: the outcome of its plan."""
-    return _decide(comments, desired, _headed_body, SkipComment("there is no comment that this could stand in"))
-
-
-def decide_outdated(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
-    """Decide on the header of a newer commit without a plan; an older run does not overwrite a newer one."""
-    return _decide(comments, desired, _outdated_body, SkipComment("there is no comment that could be out of date"))
-
-
 def parse_state(body: str) -> CommentState | None:
     """Return the state in a comment's second line; None if it does not hold one."""
     marker = _STATE.fullmatch("".join(_normalize_lines(body).split("\n", 2)[1:2]))
@@ -198,31 +178,29 @@ def parse_state(body: str) -> CommentState | None:
     return CommentState(run=state["run"], attempt=state["attempt"], sha=str(sha), plan=str(plan), applied=applied)
 
 
-def _decide(
-    comments: Iterable[Comment],
-    desired: DesiredComment,
-    new_body: Callable[[Comment, DesiredComment], str | None],
-    default: CommentDecision,
-) -> CommentDecision:
-    """Return the decision on the author's comment of the environment; without one, the default."""
-    for comment in comments:
-        body = _normalize_lines(comment.body)
-        if comment.author == desired.author and _belongs_to(desired.environment, body):
-            text = new_body(comment, desired)
-            if text is None:
-                return SkipComment("a newer run was here, or the plan was applied since")
-            is_equal = text.strip() == body.strip()
-            return SkipComment("it says that already") if is_equal else EditComment(comment.id, text)
-    return default
+def _decider(new_body: Callable[[Comment, DesiredComment], str | None], reason: str = "") -> _Decide:
+    """Return a function that decides on the author's comment of the environment; without `reason` it creates one."""
+
+    def decide(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
+        for comment in comments:
+            body = _normalize_lines(comment.body)
+            if comment.author == desired.author and _belongs_to(desired.environment, body):
+                text = new_body(comment, desired)
+                if text is None:
+                    return SkipComment("a newer run was here, or the plan was applied since")
+                is_equal = text.strip() == body.strip()
+                return SkipComment("it says that already") if is_equal else EditComment(comment.id, text)
+        return SkipComment(reason) if reason else CreateComment(compose_comment(desired))
+
+    return decide
 
 
 def _plan_body(comment: Comment, desired: DesiredComment) -> str | None:
-    return None if _is_newer(parse_state(comment.body), desired.state) else compose_comment(desired)
+    return None if _is_newer(comment, desired) else compose_comment(desired)
 
 
 def _outdated_body(comment: Comment, desired: DesiredComment) -> str | None:
-    is_newer = _is_newer(parse_state(comment.body), desired.state)
-    return None if is_newer else _replace_header(comment, desired.state, desired.text)
+    return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired.text)
 
 
 def _headed_body(comment: Comment, desired: DesiredComment) -> str | None:
@@ -233,7 +211,15 @@ def _headed_body(comment: Comment, desired: DesiredComment) -> str | None:
     return _replace_header(comment, replace(state or desired.state, applied=applied), desired.text)
 
 
-def _is_newer(state: CommentState | None, own: CommentState) -> bool:
+decide_plan: Final = _decider(_plan_body)  # a plan that needs a comment
+decide_refresh: Final = _decider(_plan_body, "there is nothing to say, and no comment that says otherwise")
+decide_header: Final = _decider(_headed_body, "there is no comment that this could stand in")  # a plan's outcome
+# A newer commit without a plan:
+decide_outdated: Final = _decider(_outdated_body, "there is no comment that could be out of date")
+
+
+def _is_newer(comment: Comment, desired: DesiredComment) -> bool:
+    state, own = parse_state(comment.body), desired.state
     return state is not None and (state.applied or (state.run, state.attempt) > (own.run, own.attempt))
 
 

@@ -53,12 +53,9 @@ def list_open_issues(github: GitHub) -> list[Issue]:
     """Return the open issues on drift, by any author."""
     purpose = Purpose("list the issues about drift", _ISSUES)
     listed = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
-    issues = [issue for issue in listed if "pull_request" not in issue]
-    return [
-        Issue(int(issue.get("number") or 0), *_author_and_body(issue))
-        for issue in issues
-        if any(label.get("name") == LABEL for label in list_objects(issue, "labels"))
-    ]
+    labelled = (issue for issue in listed if any(label.get("name") == LABEL for label in list_objects(issue, "labels")))
+    issues = [issue for issue in labelled if "pull_request" not in issue]
+    return [Issue(int(issue.get("number") or 0), *_author_and_body(issue)) for issue in issues]
 
 
 def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:

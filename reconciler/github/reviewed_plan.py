@@ -8,11 +8,12 @@ import json
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from reconciler.errors import RefusedError
-from reconciler.github.actions import MANUAL_EVENT, WorkflowRun, list_objects
+from reconciler.github.actions import MANUAL_EVENT, WorkflowRun, as_object, list_objects
 from reconciler.github.api import GitHub, Purpose
 
 _METHODS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -44,11 +45,11 @@ PLAN_FILE: Final = "plan.json"
 _PAUSES: Final = (2.0, 8.0)  # seconds
 MAX_ARCHIVE_BYTES: Final = 128 << 20
 MAX_PLAN_BYTES: Final = 128 << 20
-_MANUAL_ADVICE: Final = (
-    "Run the workflow that applies by hand (Actions, Run workflow): it plans, waits for approval, and applies."
-)
 _REVIEW_ADVICE: Final = (
     "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
+)
+_MANUAL_ADVICE: Final = (
+    "Run the workflow that applies by hand (Actions, Run workflow): it plans, waits for approval, and applies."
 )
 
 
@@ -74,9 +75,9 @@ def artifact_name(environment: str) -> str:
 def fetch_branch_tip(github: GitHub) -> BranchTip:
     """Return the tip of the default branch."""
     purpose = Purpose("find the tip of the default branch", "contents: read")
-    branch = str(_mapping(github.get_from_repository("", purpose)).get("default_branch"))
-    ref = _mapping(github.get_from_repository(f"/git/ref/heads/{quote(branch)}", purpose))
-    return BranchTip(branch, str(_mapping(ref.get("object")).get("sha")))
+    branch = str(github.get_object("", purpose).get("default_branch"))
+    ref = github.get_object(f"/git/ref/heads/{quote(branch)}", purpose)
+    return BranchTip(branch, str(as_object(ref.get("object")).get("sha")))
 
 
 def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -> MergedPullRequest | None:
@@ -91,8 +92,8 @@ def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -
             return None
         github.time.sleep(pause)
     pull = max(pulls, key=lambda pull: str(pull["merged_at"]))
-    head = _mapping(pull.get("head"))
-    if _mapping(head.get("repo")).get("full_name") != run.repository:
+    head = as_object(pull.get("head"))
+    if as_object(head.get("repo")).get("full_name") != run.repository:
         text = f"pull request {pull['number']} came from a fork, which gets no credentials, so nobody saw a plan."
         raise RefusedError(f"{text} {_MANUAL_ADVICE}")
     return MergedPullRequest(int(pull["number"]), str(head.get("sha")))
@@ -114,23 +115,21 @@ def fetch_reviewed_plan(
     if run.event == MANUAL_EVENT:
         return _fetch_plan(github, run.id, environment, f"this run has no plan for {environment}")
     if source is None:
-        raise RefusedError(
-            f"commit {run.sha[:8]} came without a pull request, so nobody reviewed its plan. {_MANUAL_ADVICE}"
-        )
+        text = f"commit {run.sha[:8]} came without a pull request, so nobody reviewed its plan."
+        raise RefusedError(f"{text} {_MANUAL_ADVICE}")
     plan_run = _latest_run(github, run, workflow, source.head)
     if plan_run is None or plan_run.get("conclusion") != "success":
         state = "has no run" if plan_run is None else "did not succeed in its last run"
         where = f"{source.head[:8]}, the head of pull request {source.number}"
-        raise RefusedError(
-            f"{workflow} {state} for {where}. {_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
-        )
+        advice = f"{_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
+        raise RefusedError(f"{workflow} {state} for {where}. {advice}")
     missing_text = f"the plan for {environment} of pull request {source.number} is not kept (any more)"
     return _fetch_plan(github, int(plan_run["id"]), environment, missing_text)
 
 
 def _is_merge_of(pull: Mapping[str, Any], run: WorkflowRun, tip: BranchTip) -> bool:
-    base = _mapping(pull.get("base"))
-    target = (_mapping(base.get("repo")).get("full_name"), base.get("ref"))
+    base = as_object(pull.get("base"))
+    target = (as_object(base.get("repo")).get("full_name"), base.get("ref"))
     is_merged = bool(pull.get("merged_at")) and pull.get("merge_commit_sha") == run.sha
     return is_merged and target == (run.repository, tip.branch)
 
@@ -138,11 +137,11 @@ def _is_merge_of(pull: Mapping[str, Any], run: WorkflowRun, tip: BranchTip) -> b
 def _latest_run(github: GitHub, run: WorkflowRun, workflow: str, head: str) -> dict[str, Any] | None:
     """Return the newest finished run. A fork's run is its owner's, workflow file and artifact included."""
     path = f"/actions/workflows/{quote(workflow, safe='')}/runs?event=pull_request&head_sha={quote(head)}&per_page=100"
-    payload = github.get_from_repository(path, Purpose(f"list the runs of {workflow}", "actions: read"))
+    payload = github.get_object(path, Purpose(f"list the runs of {workflow}", "actions: read"))
     finished = [
         candidate
-        for candidate in list_objects(_mapping(payload), "workflow_runs")
-        if _mapping(candidate.get("head_repository")).get("full_name") == run.repository
+        for candidate in list_objects(payload, "workflow_runs")
+        if as_object(candidate.get("head_repository")).get("full_name") == run.repository
         and (candidate.get("event"), candidate.get("head_sha")) == ("pull_request", head)
         and str(candidate.get("path", "")).split("@")[0] == f".github/workflows/{workflow}"
         and candidate.get("conclusion") not in (None, "cancelled", "skipped")
@@ -153,8 +152,8 @@ def _latest_run(github: GitHub, run: WorkflowRun, workflow: str, head: str) -> d
 def _fetch_plan(github: GitHub, run: int, environment: str, missing_text: str) -> str:
     purpose = Purpose("fetch the reviewed plan", "actions: read")
     name = artifact_name(environment)
-    payload = github.get_from_repository(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose)
-    artifacts = list_objects(_mapping(payload), "artifacts")
+    payload = github.get_object(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose)
+    artifacts = list_objects(payload, "artifacts")
     valid = [entry for entry in artifacts if entry.get("name") == name and entry.get("expired") is False]
     if not valid:
         raise RefusedError(f"{missing_text}. {_MANUAL_ADVICE}")
@@ -163,18 +162,13 @@ def _fetch_plan(github: GitHub, run: int, environment: str, missing_text: str) -
     digest = artifact.get("digest")
     if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
         raise RefusedError("the artifact that came is not the one that the run left; try again")
-    try:
+    document: Mapping[str, Any] = {}
+    with suppress(ValueError, RecursionError):
         plan = read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES).decode("utf-8")
-        document = _mapping(json.loads(plan))
-    except (ValueError, RecursionError):
-        plan, document = "", {}
+        document = as_object(json.loads(plan))
     if document.get("environment") != environment:
         raise RefusedError(f"the artifact holds no plan for {environment}; plan again")
-    if _mapping(document.get("options")).get("undo") is not None:
+    if as_object(document.get("options")).get("undo") is not None:
         # Who pushes a branch can make its artifact; what it may choose must be in the manifests, and a run is not.
         raise RefusedError(f"the artifact undoes a run, which no pull request asks for. {_MANUAL_ADVICE}")
     return plan
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}

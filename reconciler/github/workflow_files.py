@@ -68,9 +68,8 @@ def check_settings(settings: WorkflowSettings) -> None:
         )
     parts = settings.manifests.split("/")
     if not _FOLDER.fullmatch(settings.manifests) or ".." in parts or settings.manifests.startswith("-"):
-        raise UsageError(
-            f"-m {settings.manifests}: for workflows, name a folder below this one, of letters, digits, . _ -"
-        )
+        text = "for workflows, name a folder below this one, of letters, digits, . _ -"
+        raise UsageError(f"-m {settings.manifests}: {text}")
     wrong = [name for name in settings.variables if not _VARIABLE.fullmatch(name)]
     if wrong:
         raise UsageError(f"the variable {wrong[0]} cannot be a secret of GitHub: use A-Z, 0-9 and _, without GITHUB_")

@@ -132,15 +132,15 @@ def test_waits_end() -> None:
     """After four attempts, after two minutes in all, and at once where a longer wait is asked for."""
     world = ScriptedGitHub([httpx.Response(500)] * 4)
     with pytest.raises(GitHubError, match="HTTP 500"):
-        world.github.get_from_repository("", PURPOSE)
+        world.github.get_object("", PURPOSE)
     assert [1.0, 2.0, 4.0] == world.clock.slept
     world = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "3600"})])
     with pytest.raises(GitHubError, match="asks for a longer wait than a step may take"):
-        world.github.get_from_repository("", PURPOSE)
+        world.github.get_object("", PURPOSE)
     assert [] == world.clock.slept
     world = ScriptedGitHub([httpx.Response(429, headers={"Retry-After": "50"})] * 3)
     with pytest.raises(GitHubError, match="longer wait"):
-        world.github.get_from_repository("", PURPOSE)
+        world.github.get_object("", PURPOSE)
     assert [50.0, 50.0] == world.clock.slept
 
 
@@ -179,10 +179,10 @@ def test_an_answer_is_bounded_in_size_and_time() -> None:
                 yield b" " * (1 << 20)
 
     with pytest.raises(GitHubError, match="larger than 16 MiB"):
-        ScriptedGitHub([httpx.Response(200, stream=Flood())]).github.get_from_repository("", PURPOSE)
+        ScriptedGitHub([httpx.Response(200, stream=Flood())]).github.get_object("", PURPOSE)
     drips = [httpx.Response(200, stream=Flood()) for _ in range(4)]
     with pytest.raises(GitHubError, match="took too long"):
-        ScriptedGitHub(drips, pause=30.0).github.get_from_repository("", PURPOSE)
+        ScriptedGitHub(drips, pause=30.0).github.get_object("", PURPOSE)
 
 
 def test_a_file_is_fetched_from_elsewhere_without_the_token() -> None:

@@ -106,11 +106,11 @@ class WaitingBreaker:
 
     async def _pause(self) -> None:
         """Wait before a probe. Raises OverloadedError once patience is over, and for each request after that."""
-        self._raise_if_ended()
         remaining = self._since + self._patience - self._time.clock()
         if remaining <= 0:
-            self._end = OverloadedError(f"{self._why}; waited {self._patience:g} seconds for it to come back")
-            self._raise_if_ended()
+            text = f"{self._why}; waited {self._patience:g} seconds for it to come back"
+            self._end = self._end or OverloadedError(text)
+        self._raise_if_ended()
         wait = min(_WAITS[min(self._pauses, len(_WAITS) - 1)] * (0.75 + self._time.random() / 2), remaining)
         self._pauses += 1
         text = f"waiting for the tenant: {self._brief}, next attempt in {math.ceil(wait)} s"

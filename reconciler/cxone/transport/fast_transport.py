@@ -10,6 +10,7 @@ import asyncio
 import socket
 import ssl
 from collections import defaultdict
+from itertools import chain
 from typing import Any, Final
 
 import aiohappyeyeballs
@@ -29,14 +30,11 @@ from reconciler.cxone.transport.request import (
 )
 from reconciler.errors import UnexpectedResponseError
 
-_LARGEST_HEAD: Final = 64 * 1024
-"""Bytes of an answer's headers, and of all else in it that is no body."""
-_IDLE: Final = 15.0
-"""Seconds after which a connection is not used again: the other side may be about to close it."""
-_SECOND_TRY: Final = 0.25
-"""Seconds until the next address of a name is tried beside the first."""
-_EARLY: Final = range(100, 200)
-"""Statuses of answers that the real one follows."""
+_LARGEST_HEAD: Final = 64 * 1024  # bytes of a response's headers, and of its chunk sizes and trailers
+_LONG_HEAD: Final = f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB"
+_IDLE: Final = 15.0  # seconds after which a connection is not used again: the server may be about to close it
+_SECOND_TRY: Final = 0.25  # seconds until the next address of a name is tried in parallel
+_EARLY: Final = range(100, 200)  # statuses of interim responses
 
 
 class Direct:
@@ -50,7 +48,9 @@ class Direct:
     async def carry(self, request: ApiRequest) -> ApiResponse:
         """Send one request and read its answer (`request.Transport`)."""
         idle = self._idle[request.server]
-        connection = _kept(idle) or await self._connected(request.server)
+        while idle and not idle[-1].is_fresh:  # the last one was used last
+            idle.pop().close()
+        connection = idle.pop() if idle else await self._connected(request.server)
         try:
             answer = await connection.ask(request)
         except BaseException:
@@ -64,36 +64,22 @@ class Direct:
 
     def close(self) -> None:
         """Close what is kept."""
-        for connections in self._idle.values():
-            for connection in connections:
-                connection.close()
+        for connection in chain.from_iterable(self._idle.values()):
+            connection.close()
         self._idle.clear()
 
     async def _connected(self, server: ServerUrl) -> _Connection:
         """Connect, to whichever address of the name answers first. Raises NotSentError."""
         loop = asyncio.get_running_loop()
-        options: dict[str, Any] = {}
-        if server.scheme == "https":
-            options = {"ssl": self._trusted, "server_hostname": server.host}
+        options: Any = {"ssl": self._trusted, "server_hostname": server.host} if server.scheme == "https" else {}
         try:
             found = await _addresses(server)
             made = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
-            _, connection = await loop.create_connection(_Connection, sock=made, **options)
+            return (await loop.create_connection(_Connection, sock=made, **options))[1]
         except ssl.CertificateError as failure:
             raise UntrustedCertificateError(describe_failure(failure)) from failure
         except (OSError, UnicodeError) as failure:  # no name that could be looked up is the latter
             raise NotSentError(describe_failure(failure)) from failure
-        return connection
-
-
-def _kept(idle: list[_Connection]) -> _Connection | None:
-    """Return the connection that was used last: the others may grow old, and be let go of."""
-    while idle:
-        connection = idle.pop()
-        if connection.is_fresh:
-            return connection
-        connection.close()
-    return None
 
 
 async def _addresses(server: ServerUrl) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so
@@ -115,16 +101,14 @@ class _Connection(asyncio.Protocol):
 
     @property
     def is_clean(self) -> bool:
-        """Say whether another request may follow: the answer was whole, and nothing came behind it."""
+        # The response was complete, and nothing came after it.
         return self._is_kept and not self._is_over
 
     @property
     def is_fresh(self) -> bool:
-        """Say whether the other side is likely to be there still."""
         return not self._is_over and self._loop.time() - self._used < _IDLE
 
     async def ask(self, request: ApiRequest) -> ApiResponse:
-        """Send a request and wait for its answer. Raises NotSentError, NoResponseError and UnexpectedResponseError."""
         written = _written(request)
         if self._is_over:
             raise NotSentError("the server ended the connection before anything was asked")
@@ -139,7 +123,6 @@ class _Connection(asyncio.Protocol):
             self._used = self._loop.time()
 
     def close(self) -> None:
-        """End it at once: what is still to be sent is not."""
         self._is_over = True
         self._transport.abort()
 
@@ -150,12 +133,10 @@ class _Connection(asyncio.Protocol):
         self._is_read = self._is_kept = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Keep where to write."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Read some of the answer; what nobody asked for ends the connection."""
-        if self._answer is None:
+        if self._answer is None:  # nobody asked for it
             self.close()
             return
         self._size += len(data)
@@ -163,58 +144,47 @@ class _Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__  # what one of the methods below raised
-            self._fail(
-                cause if isinstance(cause, UnexpectedResponseError) else NoResponseError("the answer is no HTTP")
-            )
+            known = cause if isinstance(cause, UnexpectedResponseError) else None
+            self._fail(known or NoResponseError("the answer is no HTTP"))
         if self._body is None and self._size > _LARGEST_HEAD:
-            self._fail(_long_head())
+            self._fail(UnexpectedResponseError(_LONG_HEAD))
         elif self._size > MAX_RESPONSE_BYTES + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
             self._fail(too_large_error())
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End; the end is also that of an answer that says nothing of its length."""
         self._is_over = True
         if self._answer is None or self._answer.done():
             return
-        is_open = not self._headers.keys() & {"content-length", "transfer-encoding"}
-        if exc is None and self._body is not None and is_open:
+        has_length = bool(self._headers.keys() & {"content-length", "transfer-encoding"})
+        if exc is None and self._body is not None and not has_length:  # it ends with the connection
             self.on_message_complete()
         else:
-            self._fail(
-                NoResponseError(
-                    describe_failure(exc) if exc else "the connection was closed before the answer was whole"
-                )
-            )
+            text = describe_failure(exc) if exc else "the connection was closed before the answer was whole"
+            self._fail(NoResponseError(text))
 
     def on_message_begin(self) -> None:
-        """Begin an answer, unless there was one: a second one belongs to no request."""
-        if self._is_read:
-            self._is_over = True
+        self._is_over |= self._is_read  # a second response belongs to no request
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header; one that comes behind the body says nothing that would still count."""
-        if self._body is None:
+        if self._body is None:  # a trailer has no effect
             self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
-        """Know what the body will be."""
         status = self._parser.get_status_code()
         if status in _EARLY:
             self._headers = {}
         elif status < _EARLY.start:
             raise NoResponseError
         elif sum(map(len, self._headers.values())) > _LARGEST_HEAD:
-            raise _long_head()
+            raise UnexpectedResponseError(_LONG_HEAD)
         elif self._body is None:
             self._body = ResponseBody(self._headers.get("content-encoding", ""))
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
         if self._body is not None and not self._is_read:
             self._body.add(body)
 
     def on_message_complete(self) -> None:
-        """Answer who waits."""
         if self._body is None or self._is_read:
             return
         self._is_read = True
@@ -227,10 +197,6 @@ class _Connection(asyncio.Protocol):
         self._is_over = True
         if self._answer is not None and not self._answer.done():
             self._answer.set_exception(error)
-
-
-def _long_head() -> UnexpectedResponseError:
-    return UnexpectedResponseError(f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB")
 
 
 def _written(request: ApiRequest) -> bytes:

@@ -23,7 +23,7 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -240,8 +240,17 @@ class RateLimiter:
         Raises OverloadedError as soon as a 429 is known to hold all calls beyond `deadline`.
         """
         arrived_at = now = self._time.clock()
-        if self._waiting_calls or not self._free_slots or now < self._due_at() - _TIMER_TOLERANCE:
-            arrived_at, now = await self._wait_for_slot(arrived_at, deadline)
+        if self._waiting_calls or not self._free_slots or now < self._due_at():
+            self._waiting_calls += 1
+            try:
+                async with self._queue_lock:
+                    while not self._free_slots:
+                        self._slot_released.clear()
+                        await self._slot_released.wait()
+                    # From this time on, only the permit was missing.
+                    arrived_at, now = max(arrived_at, self._slot_free_since), await self._wait_until_due(deadline)
+            finally:
+                self._waiting_calls -= 1
         self._free_slots -= 1
         self._schedule_next(arrived_at, now)
         return now
@@ -253,27 +262,15 @@ class RateLimiter:
         self._free_slots += 1
         self._slot_released.set()
 
-    async def _wait_for_slot(self, arrived_at: float, end: float) -> tuple[float, float]:
-        """Wait in the queue; return the time from which only the permit was missing, and the time of the call."""
-        self._waiting_calls += 1
-        try:
-            async with self._queue_lock:
-                while not self._free_slots:
-                    self._slot_released.clear()
-                    await self._slot_released.wait()
-                return max(arrived_at, self._slot_free_since), await self._wait_until_due(end)
-        finally:
-            self._waiting_calls -= 1
-
     def _due_at(self) -> float:
-        return max(self._next_send_at, self._paused_until)
+        return max(self._next_send_at, self._paused_until) - _TIMER_TOLERANCE
 
     async def _wait_until_due(self, end: float) -> float:
         """Wait until a call may be sent; one call waits at a time, so a 429 meanwhile holds for all behind it."""
-        while (now := self._time.clock()) < (due := self._due_at()) - _TIMER_TOLERANCE:
+        while (now := self._time.clock()) < self._due_at():
             if self._paused_until > end:
                 raise OverloadedError("the tenant says that this is too fast (429), for longer than there is time")
-            await self._time.sleep(due - now)
+            await self._time.sleep(max(self._next_send_at, self._paused_until) - now)
         return now
 
     def _schedule_next(self, arrived_at: float, now: float) -> None:
@@ -303,15 +300,14 @@ class RateLimiter:
         self.throttled += 1
         self._throttled_since = min(self._throttled_since, self._time.clock())
         self._rate.on_throttle(sent_at)
-        seconds = self.retry_after(header)
+        seconds = self._parse_retry_after(header) or self.backoff(max(self._rate.empty_windows, 1))  # a guess
         self.pause(seconds)
         self.on_wait("429", f"the tenant asks for slower calls (429): next call in {math.ceil(seconds)} s", seconds)
 
     def on_retry_after(self, header: str | None, failure_summary: str) -> None:
         """Pause every call for the Retry-After of a failure, if it has one."""
-        seconds = _parse_retry_after(header or "", self._time)
-        if seconds is not None and 0 < seconds < _MAX_RETRY_AFTER:
-            self.pause(min(seconds, MAX_WAIT))
+        if seconds := self._parse_retry_after(header):
+            self.pause(seconds)
             text = f"waiting for the tenant: {failure_summary}, which asks for {math.ceil(self.pause_seconds)} s"
             self.on_wait(failure_summary, text, self.pause_seconds)
 
@@ -334,24 +330,17 @@ class RateLimiter:
         now = self._time.clock()
         return now < self._run_deadline and (refusals < MAX_ATTEMPTS or now - self._throttled_since < self._patience)
 
-    def retry_after(self, header: str | None) -> float:
-        """Return the Retry-After of a 429, at most two minutes; a guess for an absurd one."""
-        seconds = _parse_retry_after(header or "", self._time)
-        if seconds is None or not 0 < seconds < _MAX_RETRY_AFTER:
-            return self.backoff(max(self._rate.empty_windows, 1))
-        return min(seconds, MAX_WAIT)
-
     def check_time_limit(self) -> None:
         """Raise OverloadedError after the time limit of the run."""
         if self._time.clock() >= self._run_deadline:
             raise OverloadedError("the time for this run is over")
 
-
-def _parse_retry_after(header: str, time: TimeSource) -> float | None:
-    text = header.strip()
-    if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 16:  # noqa: PLR2004 - no number is longer
-        return float(text)
-    try:
-        return (parsedate_to_datetime(text) - time.now()).total_seconds()
-    except (ValueError, TypeError, OverflowError):
-        return None
+    def _parse_retry_after(self, header: str | None) -> float:
+        """Return the seconds of a Retry-After, at most two minutes; 0 if it is missing or absurd."""
+        text, seconds = (header or "").strip(), 0.0
+        if text.isascii() and text.replace(".", "", 1).isdigit() and len(text) < 16:  # noqa: PLR2004 - no number is longer
+            seconds = float(text)
+        else:
+            with suppress(ValueError, TypeError, OverflowError):
+                seconds = (parsedate_to_datetime(text) - self._time.now()).total_seconds()
+        return min(seconds, MAX_WAIT) if 0 < seconds < _MAX_RETRY_AFTER else 0.0

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from contextlib import nullcontext
+from typing import Any, Final, NamedTuple
 
 from reconciler.cxone.settings import ServerUrl
+from reconciler.cxone.transport.rate_limiter import TimeSource
 from reconciler.errors import UnexpectedResponseError, UnsupportedCallError
 from reconciler.manifest.kinds.profile import Errors
 from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_members, refuse_constant
-
-if TYPE_CHECKING:
-    from reconciler.cxone.transport.rate_limiter import TimeSource
 
 MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024  # bytes, decoded; a page of 100 rules has about 50,000
 
@@ -91,10 +91,6 @@ class ApiResponse(NamedTuple):
         except (ValueError, RecursionError):  # NaN, infinity, 5,000 digits, 100,000 brackets
             raise UnexpectedResponseError(self._mismatch_text()) from None
 
-    def starts_like_object(self) -> bool:
-        """Return whether the body begins like an object."""
-        return self.content.lstrip().startswith(b"{")
-
     def error_text(self, secrets: Iterable[str], errors: Errors) -> str:
         """Return the server's error text in one harmless line, without a secret that it may repeat."""
         try:
@@ -104,9 +100,7 @@ class ApiResponse(NamedTuple):
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
         # A token server may be another's, with the usual members instead of the profile's.
         text = _join_messages(payload, errors.messages) or header or _join_messages(payload, _DEFAULT_MESSAGE_PATHS)
-        text = escape_invisible(_LINE_BREAKS.sub(" ", text))
-        if not text and self.is_html():
-            return "it is HTML"
+        text = escape_invisible(_LINE_BREAKS.sub(" ", text)) or ("it is HTML" if self.is_html() else "")
         for secret in secrets:
             text = text.replace(secret, "[secret]")
         return text[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: the half of a secret is one too
@@ -137,13 +131,12 @@ LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: float, time: TimeSource) -> ApiResponse:
-    """Send one request within so many seconds. Raises the transport's errors, TimeoutError, UnsupportedCallError."""
-    async with time.deadline(seconds):
-        return reject_redirect(await transport(request))
+    """Send one request within so many seconds, or without a limit. Raises the transport's errors and TimeoutError.
 
-
-def reject_redirect(response: ApiResponse) -> ApiResponse:
-    """Return the response. Raises UnsupportedCallError for a redirect: a write was not executed."""
+    Raises UnsupportedCallError for a redirect, which is not followed: a write was not executed.
+    """
+    async with nullcontext() if seconds == math.inf else time.deadline(seconds):
+        response = await transport(request)
     if response.status in _REDIRECTS and "location" in response.headers:
         text = f"the server redirects to another place (status {response.status}); not followed"
         raise UnsupportedCallError(f"{response.call}: {text}")

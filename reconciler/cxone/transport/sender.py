@@ -73,8 +73,7 @@ class RetryingSender:
     ) -> None:
         """`explain` returns a displayable text for an error response."""
         self._transport, self._timeout_seconds = transport, tenant.timeout_seconds
-        self._rate_limiter, self._time = rate_limiter, time
-        self._explain = explain
+        self._rate_limiter, self._time, self._explain = rate_limiter, time, explain
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
     async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
@@ -143,11 +142,7 @@ class RetryingSender:
         call, host = request.call, request.server.host
         self._rate_limiter.requests += 1
         try:
-            seconds = self._attempt_timeout()
-            if seconds == math.inf:
-                response = http.reject_redirect(await self._transport(request))
-            else:
-                response = await http.send_with_timeout(self._transport, request, seconds, self._time)
+            response = await http.send_with_timeout(self._transport, request, self._attempt_timeout(), self._time)
         except http.NotSentError as failure:
             unreachable = UnreachableError(f"{host} cannot be reached: {http.describe_failure(failure)}")
             cause = Cause.UNTRUSTED if isinstance(failure, http.UntrustedCertificateError) else Cause.NO_ANSWER
@@ -203,7 +198,9 @@ class RetryingSender:
             if reply.is_success and not _may_be_empty(kind, reply):
                 reply = reply._replace(payload=reply.json(http.LENIENT_DECODER if is_token else STRICT_DECODER))
         except UnexpectedResponseError as error:
-            is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (is_token and reply.starts_like_object())
+            is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (
+                is_token and reply.content.lstrip().startswith(b"{")
+            )
             if isinstance(error, http.MalformedResponseError) and is_read:
                 return _Failure(error, f"an unusable answer to {reply.call}")
             raise _unusable_response_error(str(error), kind) from error
