@@ -19,7 +19,7 @@ from reconciler.cxone.settings import ClientCredentials, TenantSettings
 from reconciler.cxone.transport.rate_limiter import REAL_TIME
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.tls import tls_context_for
-from reconciler.doctor.probe import Probe
+from reconciler.doctor.examination import Probe
 from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.text.files import MIB, read_text

@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import cached_property
 from hashlib import sha256
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from reconciler import errors
@@ -27,35 +27,35 @@ from reconciler.model.live import FetchedRule, LiveRule, Marker
 from reconciler.model.rule import Json, Queue, Rule
 
 _JSON_HEADERS: Final = {**ACCEPT_HEADERS, "Content-Type": "application/json"}
-_CONTACT_CALLS: Final = ("context", "custom fields", "signal")
-_READ_KINDS: Final = {"list": RequestKind.READ, "list or nothing": RequestKind.PAGE, "read": RequestKind.READ}
-_METHODS: Final = {
-    **dict.fromkeys(_READ_KINDS, "GET"),
-    **dict.fromkeys(("create", "context", "signal"), "POST"),
-    "custom fields": "PUT",
-    "delete": "DELETE",
-}
-_REQUEST_KINDS: Final = {
-    **_READ_KINDS,
-    **dict.fromkeys(("context", "custom fields"), RequestKind.MERGE),
-    "delete": RequestKind.DELETE,
-    "signal": RequestKind.SIGNAL,
-}
-_REQUIRED_RIGHTS: Final = {
-    **dict.fromkeys(_READ_KINDS, "scope routing:read"),
-    "context": "scope interaction:write",
-    "custom fields": "right to change contacts, which its employee's role gives",
-    "signal": "right to signal contacts, which its employee's role gives",
+_NONE: Final[Mapping[str, str]] = {}
+_GONE: Final = frozenset({404, 410})
+_UNSUPPORTED: Final = frozenset({405, 501})
+
+
+class _Call(NamedTuple):
+    """A call: statuses of an object that does not exist, and statuses that concern the API and not one write."""
+
+    method: str
+    kind: RequestKind
+    right: str = "scope routing:write"
+    gone: frozenset[int] = frozenset()
+    unsupported: frozenset[int] = frozenset()  # for a read, all others
+
+
+_CONTACTS_RIGHT: Final = "right to change contacts, which its employee's role gives"
+_SIGNAL_RIGHT: Final = "right to signal contacts, which its employee's role gives"
+_CALLS: Final = {
+    "list": _Call("GET", RequestKind.READ, "scope routing:read"),
+    "list or nothing": _Call("GET", RequestKind.PAGE, "scope routing:read"),
+    "read": _Call("GET", RequestKind.READ, "scope routing:read", _GONE),
+    "create": _Call("POST", RequestKind.WRITE, unsupported=_GONE | _UNSUPPORTED),
+    "update": _Call("PUT", RequestKind.WRITE, gone=frozenset({404}), unsupported=_UNSUPPORTED | {410}),
+    "delete": _Call("DELETE", RequestKind.DELETE, gone=_GONE, unsupported=_UNSUPPORTED | {413, 414, 431}),
+    "context": _Call("POST", RequestKind.MERGE, "scope interaction:write", _GONE, _UNSUPPORTED),
+    "custom fields": _Call("PUT", RequestKind.MERGE, _CONTACTS_RIGHT, _GONE, _UNSUPPORTED),
+    "signal": _Call("POST", RequestKind.SIGNAL, _SIGNAL_RIGHT, _GONE, _UNSUPPORTED),
 }
 _REJECTION_ERRORS: Final = {409: errors.NameTakenError, 412: errors.ConcurrentChangeError}
-_GONE_STATUSES: Final = {**dict.fromkeys(("read", "delete", *_CONTACT_CALLS), frozenset({404, 410})), "update": {404}}
-# Statuses that concern the API and not one write. For a read, all others do.
-_UNSUPPORTED_STATUSES: Final = {
-    "create": {404, 405, 410, 501},
-    "update": {405, 410, 501},
-    "delete": {405, 413, 414, 431, 501},
-    **dict.fromkeys(_CONTACT_CALLS, frozenset({405, 501})),
-}
 
 
 class ReadingClient:
@@ -111,22 +111,22 @@ class ReadingClient:
         return await read_complete_list(fetch_page, endpoint, self._time, self.rate_limiter, self._progress)
 
     async def _call(
-        self, call: str, path: str, content: bytes = b"", headers: Mapping[str, str] | None = None
+        self, name: str, path: str, content: bytes = b"", headers: Mapping[str, str] = _NONE
     ) -> ApiResponse:
         """Make one call; a refused token is renewed once. `path` may have a query; `content` is JSON."""
-        method = self._tenant.profile.update if call == "update" else _METHODS[call]
+        method = self._tenant.profile.update if name == "update" else _CALLS[name].method
         token = await self._login.token()
         server = self._login.api_server
         for attempt in (1, 2):
             fields = _JSON_HEADERS if content else ACCEPT_HEADERS
-            fields = {"Authorization": f"Bearer {token}", **fields, **(headers or {})}
+            fields = {"Authorization": f"Bearer {token}", **fields, **headers}
             request = ApiRequest(method, server, f"{server.path}{path}", fields, content)
-            response = await self._sender.send(request, _REQUEST_KINDS.get(call, RequestKind.WRITE))
+            response = await self._sender.send(request, _CALLS[name].kind)
             if response.status != HTTPStatus.UNAUTHORIZED:
                 if response.is_success and not self._mapper.is_refusal(response):
                     return response
                 text = f"{response.call}: status {response.status}, {self._login.explain_error(response)}"
-                raise _refusal_error(call, response.status, text)
+                raise _refusal_error(_CALLS[name], response.status, text)
             if attempt == 1:
                 token = await self._login.token(rejected=token)
         raise errors.CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
@@ -174,10 +174,9 @@ class WritingClient(ReadingClient):
         response = await self._call(call, path, json.dumps(body, allow_nan=False).encode(), headers)
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
-        except errors.UnexpectedResponseError as error:  # so it is open what was written
-            raise errors.AmbiguousWriteError(
-                f"the write was answered with status {response.status}, but {error}"
-            ) from error
+        except errors.UnexpectedResponseError as failure:  # so it is open what was written
+            text = f"the write was answered with status {response.status}, but {failure}"
+            raise errors.AmbiguousWriteError(text) from failure
 
 
 def _if_match(read: FetchedRule) -> dict[str, str]:
@@ -191,12 +190,12 @@ def rule_path(rules_path: str, rule_id: str) -> str:
     return f"{rules_path}/{quote(rule_id, safe='')}"
 
 
-def _refusal_error(call: str, status: int, text: str) -> errors.ApiError:
+def _refusal_error(call: _Call, status: int, text: str) -> errors.ApiError:
     """Return the error for a 4xx or a 501 (invariants F14, F18 to F22)."""
     if status == HTTPStatus.FORBIDDEN:
-        return errors.ScopeError(f"the client lacks the {_REQUIRED_RIGHTS.get(call, 'scope routing:write')} ({text})")
-    if status in _GONE_STATUSES.get(call, ()):
+        return errors.ScopeError(f"the client lacks the {call.right} ({text})")
+    if status in call.gone:
         return errors.RuleNotFoundError(text, status)
-    if call in _READ_KINDS or status in _UNSUPPORTED_STATUSES[call]:
+    if call.kind in (RequestKind.READ, RequestKind.PAGE) or status in call.unsupported:
         return errors.UnsupportedCallError(text)
     return _REJECTION_ERRORS.get(status, errors.RejectedError)(text, status)

@@ -32,7 +32,6 @@ Attributes = Mapping[str, str | float | None]
 CallTenant = Callable[[str, str, bytes], Awaitable[ApiResponse]]  # name, path and query, JSON body or b""
 
 TEST_CHATS: Final = frozenset({"100000000000"})  # the contact id of Cognigy's test chat, which does not exist
-
 _PATHS: Final = {
     "digital-custom-fields": "/dfo/3.0/contacts/{conversationId}/custom-fields",
     "voice-signal": "/inContactAPI/services/v30.0/interactions/{conversationId}/signal",

@@ -1,23 +1,180 @@
-"""Calls to a tenant, one after the other: a token, one page of rules and of queues, one rule, the clock."""
+"""Calls to a tenant without the client's retries: a token, one page of rules and of queues, one rule, the clock."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final, NamedTuple
+from urllib.parse import urlsplit
 
+from reconciler.cxone import rule_json
+from reconciler.cxone.auth import TenantLogin
+from reconciler.cxone.client import rule_path
 from reconciler.cxone.context_client import context_path, custom_fields_hint
-from reconciler.cxone.settings import TenantSettings
+from reconciler.cxone.paging import ListEndpoint, queues_endpoint, rules_endpoint
+from reconciler.cxone.profile_mapping import ProfileMapper
+from reconciler.cxone.settings import ClientCredentials, TenantSettings
+from reconciler.cxone.transport import request as http
+from reconciler.cxone.transport.rate_limiter import TimeSource, WaitCallback, ignore_wait
+from reconciler.cxone.transport.sender import RequestKind
 from reconciler.doctor import observations as findings
-from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, explain_failure
-from reconciler.doctor.probe import FirstPage, Probe
-from reconciler.errors import ApiError, UnexpectedResponseError
+from reconciler.doctor.check import AdviceContext, CheckResult, CheckStatus, ProbeReply, ReplyKind, explain_failure
+from reconciler.errors import ApiError, UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.model.live import LiveRule
 from reconciler.text.escape import sanitize
+from reconciler.text.strict_json import STRICT_DECODER
 
 _RETRIED_ADVICE: Final = "Look at it if it happens often"
+_TRIES: Final = 2
+_DEFAULT_WAIT: Final = 1.0
+_MAX_WAIT: Final = 5.0
+MAX_CALL_SECONDS: Final = 10.0  # seconds for one call, unless the settings allow less
+_REDIRECTS: Final = (301, 302, 303, 307, 308)
+_FAILURE_KINDS: Final[dict[type[Exception], ReplyKind]] = {
+    UnexpectedResponseError: "too-large",
+    http.UntrustedCertificateError: "untrusted",
+    http.NotSentError: "unreachable",
+    http.NoResponseError: "broken",
+}
+_RETRYABLE_STATUSES: Final = (408, 429, 500, 502, 503, 504)
+
+
+class FirstPage(NamedTuple):
+    """The first page of a list. `total` is None if the response does not hold one."""
+
+    entries: list[dict[str, object]]
+    total: int | None
+    is_complete: bool  # there is no other page
+
+
+class Probe:
+    """Makes single calls, twice if a retry may help."""
+
+    def __init__(
+        self,
+        transport: http.Transport,
+        tenant: TenantSettings,
+        credentials: ClientCredentials,
+        time: TimeSource,
+        on_wait: WaitCallback = ignore_wait,
+    ) -> None:
+        """`transport` lets only reads through; `on_wait` gets each wait."""
+        self._transport, self._tenant, self._time, self._on_wait = transport, tenant, time, on_wait
+        self._login = TenantLogin(tenant, credentials, self._send_for_login, time.clock)
+        self._mapper = ProfileMapper(tenant.profile)
+        self.replies: list[ProbeReply] = []
+
+    async def request_token(self) -> ProbeReply:
+        """Request a token; return the reply. Raises ApiError; the last reply has the details."""
+        await self._login.token()
+        return next(reply for reply in reversed(self.replies) if reply.call.startswith("POST"))
+
+    async def rules(self) -> tuple[ProbeReply, FirstPage | None]:
+        """Request the first page of rules."""
+        return await self._read_first_page(rules_endpoint(self._tenant, self._mapper, lambda: self._login.api_server))
+
+    async def queues(self) -> tuple[ProbeReply, FirstPage | None]:
+        """Request the first page of queues."""
+        return await self._read_first_page(queues_endpoint(self._tenant, lambda: self._login.api_server))
+
+    async def rule(self, rule_id: str) -> ProbeReply:
+        """Request one rule. Raises UnexpectedResponseError for an invalid id."""
+        return await self._get(rule_path(self._tenant.rules_path, rule_id))
+
+    async def _read_first_page(self, endpoint: ListEndpoint) -> tuple[ProbeReply, FirstPage | None]:
+        query = endpoint.page_query()
+        reply = await self._get(f"{endpoint.path}?{query}" if query else endpoint.path)
+        if reply.status == HTTPStatus.NO_CONTENT and endpoint.call == "list or nothing":
+            reply = replace(reply, kind="json")
+        if not reply.is_good:
+            return reply, None
+        try:
+            page = endpoint.parse_page(reply.payload, query)
+        except UnexpectedResponseError as error:
+            return replace(reply, kind="strange", error_text=str(error)), None
+        total = endpoint.largest_total(reply.payload) if page.total is None else page.total
+        is_complete = len(page.entities) >= total and not page.next_query and not page.unknown_link
+        return reply, FirstPage(page.entities, page.total, is_complete)
+
+    async def _get(self, path: str) -> ProbeReply:
+        base = self._login.api_server
+        headers = {"Authorization": f"Bearer {await self._login.token()}", **http.ACCEPT_HEADERS}
+        reply, answer = await self._send(http.ApiRequest("GET", base, f"{base.path}{path}", headers))
+        if reply.is_good and answer is not None and self._mapper.is_refusal(answer):
+            return replace(reply, kind="denied", error_text=self._login.explain_error(answer))
+        return reply
+
+    async def _send_for_login(self, request: http.ApiRequest, _call: RequestKind) -> http.ApiResponse:
+        reply, answer = await self._send(request)
+        if answer is None:
+            raise UnreachableError(f"{reply.call}: {reply.error_text}")
+        if reply.kind == "redirect":
+            raise UnsupportedCallError(f"{reply.call}: the server redirects to another place")
+        if answer.is_success and reply.kind != "json":
+            raise UnexpectedResponseError(f"{reply.call}: the answer is no JSON")
+        return answer
+
+    async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
+        for attempt in range(1, _TRIES + 1):
+            reply, answer = await self._send_once(request, attempt)
+            may_retry = reply.status in _RETRYABLE_STATUSES or reply.kind in ("silent", "broken", "unreachable")
+            if not may_retry or attempt == _TRIES:
+                self.replies.append(reply)
+                return reply, answer
+            header, wait = reply.headers.get("retry-after", ""), _DEFAULT_WAIT
+            if header.isascii() and header.isdecimal() and len(header) < 6:  # noqa: PLR2004 - longer than any wait
+                wait = min(float(header), _MAX_WAIT)
+            brief = f"HTTP {reply.status} from {reply.call}" if reply.status else reply.call
+            self._on_wait(brief, f"waiting for the tenant: {brief}, attempt {attempt + 1} in {math.ceil(wait)} s", wait)
+            await self._time.sleep(wait)
+        raise AssertionError("the last try returns")
+
+    async def _send_once(self, request: http.ApiRequest, attempt: int) -> tuple[ProbeReply, http.ApiResponse | None]:
+        before = self._time.now()
+        try:
+            async with self._time.deadline(min(self._tenant.timeout_seconds, MAX_CALL_SECONDS)):
+                answer = await self._transport(request)
+        except TimeoutError:
+            return ProbeReply(call=request.call, kind="silent", attempts=attempt), None
+        except (http.NoResponseError, UnexpectedResponseError) as error:
+            kind = next(kind for cause, kind in _FAILURE_KINDS.items() if isinstance(error, cause))
+            text = http.describe_failure(error)
+            return ProbeReply(call=request.call, kind=kind, error_text=text, attempts=attempt), None
+        middle = before + (self._time.now() - before) / 2
+        skew = None
+        with suppress(ValueError, TypeError, OverflowError):
+            skew = parsedate_to_datetime(answer.headers.get("date", "")).timestamp() - middle.timestamp()
+        reply = ProbeReply(call=request.call, kind=_reply_kind(answer), status=answer.status, attempts=attempt)
+        return self._parse_body(replace(reply, headers=answer.headers, clock_skew=skew), answer)
+
+    def _parse_body(self, reply: ProbeReply, answer: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
+        text, kind = "", reply.kind
+        if kind == "redirect":
+            with suppress(ValueError):  # of the location only the host: the rest may hold a session
+                text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
+        elif kind == "json":
+            decoder = http.LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
+            try:
+                answer = answer._replace(payload=answer.json(decoder))
+            except UnexpectedResponseError:
+                kind = "garbled"
+        if answer.status >= HTTPStatus.BAD_REQUEST and kind == "json":
+            text = self._login.explain_error(answer)
+        return replace(reply, kind=kind, error_text=text, payload=answer.payload), answer
+
+
+def _reply_kind(answer: http.ApiResponse) -> ReplyKind:
+    if answer.status in _REDIRECTS:
+        return "redirect"
+    if not answer.content.strip():
+        return "nothing"
+    return "page" if answer.is_html() else "json"
 
 
 def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResult]:
@@ -42,11 +199,9 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
     yield CheckResult("untried", "ok", text)
 
 
-def lacking(requirement: str) -> CheckResult:
+def lacking(need: str) -> CheckResult:
     """Return the line that the tenant was not checked, for lack of a prerequisite."""
-    return CheckResult(
-        "tenant", "warn", f"token, clock, rules and queues were not looked at, for lack of {requirement}"
-    )
+    return CheckResult("tenant", "warn", f"token, clock, rules and queues were not looked at, for lack of {need}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +270,7 @@ class Examination:
         """Add lines on the first page's rules, read one of them by itself, and return them."""
         environment = self.environment
         try:
-            rules = page.rules if page else []
+            rules = list(map(rule_json.parse_live_rule, page.entries)) if page else []
             reply = await probe.rule(rules[0].id) if rules else None
         except UnexpectedResponseError as error:
             self._add("rules", "fail", sanitize(str(error)), "api.profile says how this tenant writes rules")
@@ -133,6 +288,6 @@ class Examination:
         """Add lines on missing queues, if all queues are in one page."""
         try:
             if page is not None and page.is_complete:
-                self.lines.extend(findings.check_queues(rules, page.queues, names()))
+                self.lines.extend(findings.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names()))
         except UnexpectedResponseError as error:
             self._add("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")

@@ -130,9 +130,7 @@ def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> Check
     return CheckResult("names", "fail" if unique else "ok", text, advice)
 
 
-def check_queues(
-    rules: Sequence[LiveRule], queues: Sequence[Queue], manifest_queues: Iterable[str]
-) -> list[CheckResult]:
+def check_queues(rules: Sequence[LiveRule], queues: Sequence[Queue], expected: Iterable[str]) -> list[CheckResult]:
     """Return the queues in rules or manifests that are missing in the tenant; `queues` must be complete."""
     ids, names = {queue.id for queue in queues}, {queue.name for queue in queues}
     used = {part.queue_id for rule in rules for part in rule.rule.targets if isinstance(part, Target)}
@@ -142,7 +140,7 @@ def check_queues(
         text = f"live rules send conversations to {count} that the list of queues does not have"
         advice = "Deleted queues, or api.queuesPath lists others than routing uses"
         lines.append(CheckResult("queues", "warn", text, advice))
-    if missing := sorted(set(manifest_queues) - names - ids):
+    if missing := sorted(set(expected) - names - ids):
         text = f"the manifests name queues that are not there: {join_first(missing, _MAX_NAMED, quote)}"
         advice = "Make them in CXone, or mend the names: plan refuses until then"
         lines.append(CheckResult("queues", "fail", text, advice))

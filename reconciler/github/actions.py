@@ -38,14 +38,9 @@ class WorkflowRun:
     pull_request: int | None
 
     @property
-    def url(self) -> str:
-        """Return the run's page."""
-        return f"{self.server}/{self.repository}/actions/runs/{self.id}/attempts/{self.attempt}"
-
-    @property
     def link(self) -> str:
         """Return a link to this run, in Markdown."""
-        return f"[run]({self.url})"
+        return f"[run]({self.server}/{self.repository}/actions/runs/{self.id}/attempts/{self.attempt})"
 
 
 def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) -> WorkflowRun:
@@ -141,11 +136,6 @@ class PlanReport:
     has_changes: bool
     is_refused: bool  # by a conflict or a guard
     text: str
-
-    @property
-    def needs_comment(self) -> bool:
-        """Return whether the plan needs a comment of its own."""
-        return self.has_changes or self.is_refused
 
 
 def read_plan_report(directory: Path) -> PlanReport | None:

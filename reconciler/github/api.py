@@ -81,7 +81,7 @@ class GitHub:
 
     def pages(self, path: str, purpose: Purpose) -> Iterator[dict[str, Any]]:
         """Yield every object of a list, page after page."""
-        url, base = self._repository_url(path), httpx.URL(self.base)
+        url, base = f"{self.base}/repos/{self.repository}{path}", httpx.URL(self.base)
         for _ in range(MAX_PAGES):
             answer = self._request("GET", url, purpose)
             items = _payload(answer, purpose)
@@ -96,20 +96,14 @@ class GitHub:
                 raise GitHubError(f"cannot {purpose.task}: the next page is said to be on another host")
         raise GitHubError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
-    def _repository_url(self, path: str) -> str:
-        return f"{self.base}/repos/{self.repository}{path}"
-
-    def post(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        """Create an object. A request that may have been executed is not repeated."""
-        return self._send_json("POST", path, payload, purpose)
-
-    def patch(self, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        """Change an object."""
-        return self._send_json("PATCH", path, payload, purpose)
+    def send(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
+        """Create an object (POST) or change it (PATCH). A POST that may have been executed is not repeated."""
+        url, content = f"{self.base}/repos/{self.repository}{path}", json.dumps(payload).encode()
+        return as_object(_payload(self._request(method, url, purpose, content), purpose))
 
     def download(self, path: str, max_bytes: int, purpose: Purpose) -> bytes:
         """Return a file from the location that GitHub names; the token is not sent there."""
-        redirect = self._request("GET", self._repository_url(path), purpose)
+        redirect = self._request("GET", f"{self.base}/repos/{self.repository}{path}", purpose)
         if redirect.status < _MULTIPLE:
             raise GitHubError(f"cannot {purpose.task}: GitHub does not say where it is")
         # The location is fetched without the token: over https, or from the API's host if that is plain http.
@@ -122,10 +116,6 @@ class GitHub:
         if answer.status != _OK:
             raise GitHubError(f"cannot {purpose.task}: HTTP {answer.status} where GitHub keeps it", answer.status)
         return answer.body
-
-    def _send_json(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
-        response = self._request(method, self._repository_url(path), purpose, json.dumps(payload).encode())
-        return as_object(_payload(response, purpose))
 
     def _request(self, method: str, url: str, purpose: Purpose, content: bytes | None = None) -> GitHubResponse:
         headers = {

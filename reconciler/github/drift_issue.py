@@ -70,9 +70,8 @@ class DriftObservation:
 def difference_digest(plan: Mapping[str, Any]) -> str:
     """Return a digest of the difference; empty if live rules and manifests agree."""
     findings = list_objects(plan, "findings")
-    parts: list[object] = [
-        {name: change.get(name) for name in _COMPARED_FIELDS} for change in list_objects(plan, "changes")
-    ]
+    changes = list_objects(plan, "changes")
+    parts: list[object] = [{name: change.get(name) for name in _COMPARED_FIELDS} for change in changes]
     parts += [finding.get("message") for finding in findings if finding.get("severity") == "error"]
     lines = sorted(json.dumps(part, sort_keys=True) for part in parts)
     return sha256("\n".join(lines).encode()).hexdigest()[:16] if parts else ""

@@ -52,24 +52,6 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
     return _header("CAUTION", title, "", *lines, "", advice)
 
 
-def unreported_header(run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Return a header for an apply without a report."""
-    text = "What was done stands in its log and its journal."
-    return _header("CAUTION", f"**Apply ended without a report** {_when(run, now)} {text}")
-
-
-def outdated_header(reason: str, run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Return a header for a plan that was not applied; without a reason, one that is out of date."""
-    text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
-    return _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
-
-
-def planless_header(run: WorkflowRun, now: datetime) -> CommentHeader:
-    """Return a header for a later commit without a plan."""
-    text = f"**No plan for {code_span(run.sha[:8])}**: what is below is of an earlier commit. Why stands in the checks."
-    return _header("CAUTION", f"{text} {_when(run, now)}")
-
-
 def _header(kind: str, *lines: str) -> CommentHeader:
     return CommentHeader(alert(kind, lines))
 
@@ -156,8 +138,7 @@ class DesiredComment:
 
 def compose_comment(desired: DesiredComment) -> str:
     """Return the comment of a plan: its Markdown, with the state under its first line."""
-    text = _normalize_lines(desired.text)
-    first = comment_marker(desired.environment)
+    text, first = _normalize_lines(desired.text), comment_marker(desired.environment)
     rest = text[len(first) :].lstrip("\n") if _belongs_to(desired.environment, text) else text
     return f"{first}\n{desired.state.marker_line}\n{rest.rstrip()}\n"
 
@@ -252,23 +233,27 @@ def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
     """Return the request for a plan. One without changes edits a comment, but does not create one."""
     state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan=report.plan_id)
     desired = DesiredComment(report.environment, "", state, report.text)
-    return CommentRequest(desired, decide_plan if report.needs_comment else decide_refresh)
+    return CommentRequest(desired, decide_plan if report.has_changes or report.is_refused else decide_refresh)
 
 
 def request_planless(environment: str, run: WorkflowRun, now: datetime) -> CommentRequest:
     """Return the request for a commit without a plan."""
-    return _request_header(environment, run, planless_header(run, now), decide_outdated)
+    text = f"**No plan for {code_span(run.sha[:8])}**: what is below is of an earlier commit. Why stands in the checks."
+    return _request_header(environment, run, _header("CAUTION", f"{text} {_when(run, now)}"), decide_outdated)
 
 
 def request_applied(environment: str, report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentRequest:
     """Return the request for the outcome of a plan; an empty report stands for a missing one."""
-    header = applied_header(report, run, now) if report else unreported_header(run, now)
+    text = f"**Apply ended without a report** {_when(run, now)} What was done stands in its log and its journal."
+    header = applied_header(report, run, now) if report else _header("CAUTION", text)
     return _request_header(environment, run, header, decide_header)
 
 
 def request_outdated(environment: str, reason: str, run: WorkflowRun, now: datetime) -> CommentRequest:
-    """Return the request for a plan that is out of date."""
-    return _request_header(environment, run, outdated_header(reason, run, now), decide_header)
+    """Return the request for a plan that was not applied; without a reason, for one that is out of date."""
+    text = "**Not applied**" if reason.strip() else "**Out of date, not applied**"
+    header = _header("WARNING", f"{text} {_when(run, now)}", *_reason_lines(reason))
+    return _request_header(environment, run, header, decide_header)
 
 
 def _request_header(environment: str, run: WorkflowRun, header: CommentHeader, decide: _Decide) -> CommentRequest:

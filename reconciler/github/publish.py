@@ -40,10 +40,10 @@ def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDec
     purpose = Purpose(f"write the comment of pull request {number}", _COMMENTS)
     match decision:
         case CreateComment():
-            github.post(f"/issues/{number}/comments", {"body": decision.body}, purpose)
+            github.send("POST", f"/issues/{number}/comments", {"body": decision.body}, purpose)
             return f"wrote a comment on pull request {number}"
         case EditComment():
-            github.patch(f"/issues/comments/{decision.id}", {"body": decision.body}, purpose)
+            github.send("PATCH", f"/issues/comments/{decision.id}", {"body": decision.body}, purpose)
             return f"edited the comment on pull request {number}"
         case _:
             return f"left the comments of pull request {number} as they are: {decision.reason}"
@@ -65,7 +65,7 @@ def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:
         case OpenIssue():
             _ensure_label(github)
             payload = {"title": decision.title, "body": decision.body, "labels": [LABEL]}
-            issue = github.post("/issues", payload, purpose)
+            issue = github.send("POST", "/issues", payload, purpose)
             return f"opened issue {int(issue.get('number') or 0)}"
         case EditIssue():
             fields, verb = {"body": decision.body}, "edited"
@@ -75,8 +75,8 @@ def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:
             return f"left the issues as they are: {decision.reason}"
         case _:
             assert_never(decision)
-    github.patch(f"/issues/{decision.number}", fields, purpose)
-    github.post(f"/issues/{decision.number}/comments", {"body": decision.remark}, purpose)
+    github.send("PATCH", f"/issues/{decision.number}", fields, purpose)
+    github.send("POST", f"/issues/{decision.number}/comments", {"body": decision.remark}, purpose)
     return f"{verb} issue {decision.number}"
 
 
@@ -84,7 +84,7 @@ def _ensure_label(github: GitHub) -> None:
     """Create the label if it is missing. Without it, the next run would not find the issue."""
     label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
     try:
-        github.post("/labels", label, Purpose(f"make the label {LABEL}", _ISSUES))
+        github.send("POST", "/labels", label, Purpose(f"make the label {LABEL}", _ISSUES))
     except GitHubError as error:
         if error.status != _EXISTS:
             raise

@@ -41,10 +41,8 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
     return content
 
 
-PLAN_FILE: Final = "plan.json"
 _PAUSES: Final = (2.0, 8.0)  # seconds
-MAX_ARCHIVE_BYTES: Final = 128 << 20
-MAX_PLAN_BYTES: Final = 128 << 20
+_MAX_BYTES: Final = 128 << 20  # of an archive, and of a plan
 _REVIEW_ADVICE: Final = (
     "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
 )
@@ -65,11 +63,6 @@ class BranchTip(NamedTuple):
 
     branch: str
     sha: str
-
-
-def artifact_name(environment: str) -> str:
-    """Return the name of the artifact with an environment's plan."""
-    return f"routing-plan-{environment}"
 
 
 def fetch_branch_tip(github: GitHub) -> BranchTip:
@@ -129,9 +122,8 @@ def fetch_reviewed_plan(
 
 def _is_merge_of(pull: Mapping[str, Any], run: WorkflowRun, tip: BranchTip) -> bool:
     base = as_object(pull.get("base"))
-    target = (as_object(base.get("repo")).get("full_name"), base.get("ref"))
-    is_merged = bool(pull.get("merged_at")) and pull.get("merge_commit_sha") == run.sha
-    return is_merged and target == (run.repository, tip.branch)
+    target = (as_object(base.get("repo")).get("full_name"), base.get("ref"), pull.get("merge_commit_sha"))
+    return bool(pull.get("merged_at")) and target == (run.repository, tip.branch, run.sha)
 
 
 def _latest_run(github: GitHub, run: WorkflowRun, workflow: str, head: str) -> dict[str, Any] | None:
@@ -151,20 +143,20 @@ def _latest_run(github: GitHub, run: WorkflowRun, workflow: str, head: str) -> d
 
 def _fetch_plan(github: GitHub, run: int, environment: str, missing_text: str) -> str:
     purpose = Purpose("fetch the reviewed plan", "actions: read")
-    name = artifact_name(environment)
+    name = f"routing-plan-{environment}"
     payload = github.get_object(f"/actions/runs/{run}/artifacts?name={name}&per_page=100", purpose)
     artifacts = list_objects(payload, "artifacts")
     valid = [entry for entry in artifacts if entry.get("name") == name and entry.get("expired") is False]
     if not valid:
         raise RefusedError(f"{missing_text}. {_MANUAL_ADVICE}")
     artifact = max(valid, key=lambda entry: int(entry["id"]))
-    archive = github.download(f"/actions/artifacts/{int(artifact['id'])}/zip", MAX_ARCHIVE_BYTES, purpose)
+    archive = github.download(f"/actions/artifacts/{int(artifact['id'])}/zip", _MAX_BYTES, purpose)
     digest = artifact.get("digest")
     if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
         raise RefusedError("the artifact that came is not the one that the run left; try again")
     document: Mapping[str, Any] = {}
     with suppress(ValueError, RecursionError):
-        plan = read_archive_file(archive, PLAN_FILE, MAX_PLAN_BYTES).decode("utf-8")
+        plan = read_archive_file(archive, "plan.json", _MAX_BYTES).decode("utf-8")
         document = as_object(json.loads(plan))
     if document.get("environment") != environment:
         raise RefusedError(f"the artifact holds no plan for {environment}; plan again")

@@ -18,7 +18,7 @@ from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, NotSentError
 from reconciler.doctor import observations as findings
 from reconciler.doctor.check import CheckResult, ProbeReply
-from reconciler.doctor.probe import Probe
+from reconciler.doctor.examination import Probe
 from reconciler.doctor.reachability import check_network_settings
 from reconciler.errors import UnreachableError
 from reconciler.model.rule import Opaque

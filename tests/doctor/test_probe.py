@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse
-from reconciler.doctor.probe import Probe
+from reconciler.doctor.examination import Probe
 from reconciler.errors import UnexpectedResponseError, UnreachableError, UnsupportedCallError
 from tests.support.fake_clock import FakeClock
 from tests.support.in_process_tenant import TENANT

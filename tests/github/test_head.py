@@ -11,9 +11,9 @@ from reconciler.github.actions import read_workflow_run
 from reconciler.github.plan_comment import (
     CommentHeader,
     applied_header,
-    outdated_header,
-    planless_header,
-    unreported_header,
+    request_applied,
+    request_outdated,
+    request_planless,
 )
 
 NOW = datetime(2026, 11, 24, 10, 31, tzinfo=UTC)
@@ -93,17 +93,20 @@ def test_a_run_that_wrote_nothing_says_why(code: int | None, word: str) -> None:
 
 def test_the_other_heads() -> None:
     """Out of date, without a plan, without a report."""
-    assert f"> [!WARNING]\n> **Not applied** {BY}\n>\n> main moved" == outdated_header("main moved", RUN, NOW).text
-    assert f"> [!WARNING]\n> **Out of date, not applied** {BY}" == outdated_header("", RUN, NOW).text
-    assert "**No plan for `bbbbbbbb`**" in planless_header(RUN, NOW).text
-    assert f"**Apply ended without a report** {BY}" in unreported_header(RUN, NOW).text
+    assert (
+        f"> [!WARNING]\n> **Not applied** {BY}\n>\n> main moved"
+        == request_outdated("prod", "main moved", RUN, NOW).desired.text
+    )
+    assert f"> [!WARNING]\n> **Out of date, not applied** {BY}" == request_outdated("prod", "", RUN, NOW).desired.text
+    assert "**No plan for `bbbbbbbb`**" in request_planless("prod", RUN, NOW).desired.text
+    assert f"**Apply ended without a report** {BY}" in request_applied("prod", {}, RUN, NOW).desired.text
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`", "``", " ` ", "x" * 10_000, "\n\n", "\u2028", "```\n```"])
 def test_text_from_outside_stands_in_code_spans(text: str) -> None:
     """Nothing in it has a meaning: no mention, no link, no HTML, no end of the head."""
     form = {"outcomes": [outcome(text, "failed", text)], "converged": False}
-    for head in (applied_header(form, RUN, NOW).text, outdated_header(text, RUN, NOW).text):
+    for head in (applied_header(form, RUN, NOW).text, request_outdated("prod", text, RUN, NOW).desired.text):
         for line in head.split("\n"):
             assert line.startswith(">")
             outside = without_code(line.replace("<br>", " "))

@@ -115,16 +115,16 @@ def test_what_may_have_been_made_is_not_made_again(answer: Any) -> None:
     """A comment whose answer is lost may be there: a second one would stay for ever."""
     world = ScriptedGitHub([answer])
     with pytest.raises(GitHubError):
-        world.github.post("/issues/7/comments", {"body": "x"}, PURPOSE)
+        world.github.send("POST", "/issues/7/comments", {"body": "x"}, PURPOSE)
     assert 1 == len(world.asked)
 
 
 def test_a_post_is_retried_after_a_limit_and_an_edit_after_any_fault() -> None:
     """The first was surely not done; the second may be done twice."""
     limited = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "1"}), ok({"id": 1})])
-    assert {"id": 1} == limited.github.post("/issues/7/comments", {"body": "x"}, PURPOSE)
+    assert {"id": 1} == limited.github.send("POST", "/issues/7/comments", {"body": "x"}, PURPOSE)
     broken = ScriptedGitHub([httpx.Response(500), httpx.ReadTimeout("slow"), ok({"id": 1})])
-    assert {"id": 1} == broken.github.patch("/issues/comments/1", {"body": "x"}, PURPOSE)
+    assert {"id": 1} == broken.github.send("PATCH", "/issues/comments/1", {"body": "x"}, PURPOSE)
     assert [1.0, 2.0] == broken.clock.slept
 
 

@@ -25,7 +25,7 @@ _PURE: Final = (
 PURE: Final = tuple(_PURE.split())
 """What decides: no network, no clock, no process; of files only those that it is told to read."""
 _IMPURE: Final = (
-    "__init__ __main__ apply cli cxone doctor/examination doctor/probe doctor/reachability endpoint github journal"
+    "__init__ __main__ apply cli cxone doctor/examination doctor/reachability endpoint github journal"
     " simulator text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())

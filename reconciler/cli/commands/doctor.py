@@ -15,8 +15,7 @@ from reconciler.cli.session import Session, open_session
 from reconciler.cli.signals import run_interruptibly
 from reconciler.cxone.settings import ServerUrl, TenantSettings, check_host
 from reconciler.doctor.check import CheckResult, CheckStatus
-from reconciler.doctor.examination import Examination, lacking, unchecked
-from reconciler.doctor.probe import MAX_CALL_SECONDS
+from reconciler.doctor.examination import MAX_CALL_SECONDS, Examination, lacking, unchecked
 from reconciler.doctor.reachability import check_network_settings, check_reachability
 from reconciler.errors import CredentialsError, CxrouteError, ManifestError
 from reconciler.render.text.doctor import doctor_document, doctor_text, is_healthy

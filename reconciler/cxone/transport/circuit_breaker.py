@@ -35,10 +35,12 @@ class Cause(Enum):
     NO_ANSWER = auto()
     ERROR_STATUS = auto()
     UNTRUSTED = auto()
+    THROTTLED = auto()  # a 429; the circuit does not count it
+    UNUSABLE = auto()  # the body is not JSON; the circuit does not count it
 
 
 class FailedAttempt(NamedTuple):
-    """A request without a response, or with a 5xx; `brief` holds none of the server's words."""
+    """A request without a usable response. It may be repeated if it was not executed; `brief` is not the server's."""
 
     host: str
     error: ApiError

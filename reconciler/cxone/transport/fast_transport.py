@@ -17,17 +17,7 @@ import aiohappyeyeballs
 import httptools
 
 from reconciler.cxone.settings import ServerUrl
-from reconciler.cxone.transport.request import (
-    MAX_RESPONSE_BYTES,
-    ApiRequest,
-    ApiResponse,
-    NoResponseError,
-    NotSentError,
-    ResponseBody,
-    UntrustedCertificateError,
-    describe_failure,
-    too_large_error,
-)
+from reconciler.cxone.transport import request as http
 from reconciler.errors import UnexpectedResponseError
 
 _LARGEST_HEAD: Final = 64 * 1024  # bytes of a response's headers, and of its chunk sizes and trailers
@@ -45,7 +35,7 @@ class Direct:
         self._trusted = trusted
         self._idle: defaultdict[ServerUrl, list[_Connection]] = defaultdict(list)
 
-    async def carry(self, request: ApiRequest) -> ApiResponse:
+    async def carry(self, request: http.ApiRequest) -> http.ApiResponse:
         """Send one request and read its answer (`request.Transport`)."""
         idle = self._idle[request.server]
         while idle and not idle[-1].is_fresh:  # the last one was used last
@@ -77,9 +67,9 @@ class Direct:
             made = await aiohappyeyeballs.start_connection(found, happy_eyeballs_delay=_SECOND_TRY, loop=loop)
             return (await loop.create_connection(_Connection, sock=made, **options))[1]
         except ssl.CertificateError as failure:
-            raise UntrustedCertificateError(describe_failure(failure)) from failure
+            raise http.UntrustedCertificateError(http.describe_failure(failure)) from failure
         except (OSError, UnicodeError) as failure:  # no name that could be looked up is the latter
-            raise NotSentError(describe_failure(failure)) from failure
+            raise http.NotSentError(http.describe_failure(failure)) from failure
 
 
 async def _addresses(server: ServerUrl) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so
@@ -93,7 +83,7 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpResponseParser(self)
         self._transport: asyncio.Transport
-        self._answer: asyncio.Future[ApiResponse] | None = None
+        self._answer: asyncio.Future[http.ApiResponse] | None = None
         self._call = ""
         self._used = self._loop.time()
         self._is_over = False
@@ -108,10 +98,10 @@ class _Connection(asyncio.Protocol):
     def is_fresh(self) -> bool:
         return not self._is_over and self._loop.time() - self._used < _IDLE
 
-    async def ask(self, request: ApiRequest) -> ApiResponse:
+    async def ask(self, request: http.ApiRequest) -> http.ApiResponse:
         written = _written(request)
         if self._is_over:
-            raise NotSentError("the server ended the connection before anything was asked")
+            raise http.NotSentError("the server ended the connection before anything was asked")
         self._begin()
         self._call = request.call
         self._answer = self._loop.create_future()
@@ -129,7 +119,7 @@ class _Connection(asyncio.Protocol):
     def _begin(self) -> None:
         self._headers: dict[str, str] = {}
         self._size = 0
-        self._body: ResponseBody | None = None
+        self._body: http.ResponseBody | None = None
         self._is_read = self._is_kept = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -145,11 +135,11 @@ class _Connection(asyncio.Protocol):
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             cause = error.__context__  # what one of the methods below raised
             known = cause if isinstance(cause, UnexpectedResponseError) else None
-            self._fail(known or NoResponseError("the answer is no HTTP"))
+            self._fail(known or http.NoResponseError("the answer is no HTTP"))
         if self._body is None and self._size > _LARGEST_HEAD:
             self._fail(UnexpectedResponseError(_LONG_HEAD))
-        elif self._size > MAX_RESPONSE_BYTES + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
-            self._fail(too_large_error())
+        elif self._size > http.MAX_RESPONSE_BYTES + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
+            self._fail(http.too_large_error())
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._is_over = True
@@ -159,8 +149,8 @@ class _Connection(asyncio.Protocol):
         if exc is None and self._body is not None and not has_length:  # it ends with the connection
             self.on_message_complete()
         else:
-            text = describe_failure(exc) if exc else "the connection was closed before the answer was whole"
-            self._fail(NoResponseError(text))
+            text = http.describe_failure(exc) if exc else "the connection was closed before the answer was whole"
+            self._fail(http.NoResponseError(text))
 
     def on_message_begin(self) -> None:
         self._is_over |= self._is_read  # a second response belongs to no request
@@ -174,11 +164,11 @@ class _Connection(asyncio.Protocol):
         if status in _EARLY:
             self._headers = {}
         elif status < _EARLY.start:
-            raise NoResponseError
+            raise http.NoResponseError
         elif sum(map(len, self._headers.values())) > _LARGEST_HEAD:
             raise UnexpectedResponseError(_LONG_HEAD)
         elif self._body is None:
-            self._body = ResponseBody(self._headers.get("content-encoding", ""))
+            self._body = http.ResponseBody(self._headers.get("content-encoding", ""))
 
     def on_body(self, body: bytes) -> None:
         if self._body is not None and not self._is_read:
@@ -191,7 +181,7 @@ class _Connection(asyncio.Protocol):
         self._is_kept = self._parser.should_keep_alive()
         if self._answer is not None and not self._answer.done():
             status = self._parser.get_status_code()
-            self._answer.set_result(ApiResponse(self._call, status, self._headers, self._body.content()))
+            self._answer.set_result(http.ApiResponse(self._call, status, self._headers, self._body.content()))
 
     def _fail(self, error: Exception) -> None:
         self._is_over = True
@@ -199,7 +189,7 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error)
 
 
-def _written(request: ApiRequest) -> bytes:
+def _written(request: http.ApiRequest) -> bytes:
     """Return a request as bytes. No part of it comes from a caller unchecked; a line end in one would be a second."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.server.authority}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]

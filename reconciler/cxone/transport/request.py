@@ -18,9 +18,9 @@ from reconciler.text.escape import escape_invisible, sanitize
 from reconciler.text.strict_json import STRICT_DECODER, find_members, refuse_constant
 
 MAX_RESPONSE_BYTES: Final = 16 * 1024 * 1024  # bytes, decoded; a page of 100 rules has about 50,000
-
 ACCEPT_HEADERS: Final = {"Accept": "application/json", "Accept-Encoding": "gzip"}
-
+_DEFAULT_MESSAGE_PATHS: Final = ("errors[].message", "error", "error_description", "message")
+_MAX_MESSAGES: Final = 3
 _MAX_ERROR_TEXT: Final = 200
 _LINE_BREAKS: Final = re.compile(r"[\t-\r]")
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
@@ -116,9 +116,6 @@ class ApiResponse(NamedTuple):
 
 Transport = Callable[[ApiRequest], Awaitable[ApiResponse]]
 """Sends one request, without redirects, retries and time-outs; raises NoResponseError and UnexpectedResponseError."""
-
-_DEFAULT_MESSAGE_PATHS: Final = ("errors[].message", "error", "error_description", "message")
-_MAX_MESSAGES: Final = 3
 
 
 def _join_messages(payload: object, paths: Iterable[str]) -> str:

@@ -47,16 +47,7 @@ class Deadline:
 CURRENT_DEADLINE: Final[ContextVar[Deadline | None]] = ContextVar("budget", default=None)  # of this task
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    """An attempt that may be repeated if it was not executed. `summary` holds none of the server's words."""
-
-    error: ApiError
-    summary: str
-    throttled: bool = False
-
-
-_Result = http.ApiResponse | _Failure
+_Result = http.ApiResponse | FailedAttempt
 
 
 class RetryingSender:
@@ -82,7 +73,7 @@ class RetryingSender:
         A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
         OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
         """
-        times, since = {True: 0, False: 0}, math.inf
+        attempts, since = [0, 0], math.inf  # not throttled, and throttled
         while True:
             self._rate_limiter.check_time_limit()
             result = await self._send_when_admitted(request, kind)
@@ -90,26 +81,26 @@ class RetryingSender:
                 return result
             if result is not None:
                 since = min(since, self._time.clock())
-                times[result.throttled] += not self.circuit.is_open  # else another request failed
-                await self._wait_before_retry(result, times[result.throttled], since)
+                attempts[result.cause is Cause.THROTTLED] += not self.circuit.is_open  # else another request failed
+                await self._wait_before_retry(result, attempts[result.cause is Cause.THROTTLED], since)
 
-    async def _wait_before_retry(self, failure: _Failure, attempt: int, since: float) -> None:
+    async def _wait_before_retry(self, failure: FailedAttempt, attempt: int, since: float) -> None:
         """Wait before another attempt; the first failed at `since`. Raises the last error if there is no retry."""
-        limiter = self._rate_limiter
-        may_retry = limiter.may_retry_throttled if failure.throttled else limiter.may_retry
+        limiter, throttled = self._rate_limiter, failure.cause is Cause.THROTTLED
+        may_retry = limiter.may_retry_throttled if throttled else limiter.may_retry
         if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not may_retry(attempt):
             raise failure.error
-        wait = limiter.pause_seconds if failure.throttled else limiter.backoff(attempt)
+        wait = limiter.pause_seconds if throttled else limiter.backoff(attempt)
         budget = CURRENT_DEADLINE.get()
         if budget is not None and self._time.clock() + wait >= budget.expires_at:
             raise failure.error
         limiter.retries += 1
-        limiter.throttled_retries += failure.throttled
-        if failure.throttled:
+        limiter.throttled_retries += throttled
+        if throttled:
             return
         if not self.circuit.is_open:  # it reports its own waits
-            text = f"waiting for the tenant: {failure.summary}, attempt {attempt + 1} in {math.ceil(wait)} s"
-            limiter.on_wait(failure.summary, text, self._time.clock() - since + wait)
+            text = f"waiting for the tenant: {failure.brief}, attempt {attempt + 1} in {math.ceil(wait)} s"
+            limiter.on_wait(failure.brief, text, self._time.clock() - since + wait)
         await self._time.sleep(wait)
 
     async def _send_when_admitted(self, request: http.ApiRequest, kind: RequestKind) -> _Result | None:
@@ -146,41 +137,38 @@ class RetryingSender:
         except http.NotSentError as failure:
             unreachable = UnreachableError(f"{host} cannot be reached: {http.describe_failure(failure)}")
             cause = Cause.UNTRUSTED if isinstance(failure, http.UntrustedCertificateError) else Cause.NO_ANSWER
-            return self._failed(host, unreachable, f"{host} cannot be reached", cause)
+            return self._failed(FailedAttempt(host, unreachable, f"{host} cannot be reached", cause))
         except (http.NoResponseError, TimeoutError) as failure:
             error = _no_response_error(call, http.describe_failure(failure), kind)
-            return self._failed(host, error, f"no answer to {call}", Cause.NO_ANSWER)
+            return self._failed(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
         except CancelledError:
             if CURRENT_DEADLINE.get() is not None:  # so the server exceeded the deadline
                 error = _no_response_error(call, "no answer in time", kind)
-                self._failed(host, error, f"no answer to {call}", Cause.NO_ANSWER)
+                self._failed(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
                 if not kind.is_repeatable:  # the owner of the deadline must learn that it may have been done
                     raise error from None
             raise
         except UnexpectedResponseError as failure:
             raise _unusable_response_error(f"{call}: {failure}", kind) from failure
-        failed = None if response.is_success else self._classify_failure(response, host, kind, sent_at)
+        failed = None if response.is_success else self._failure_of(response, host, kind, sent_at)
         return failed or self._parse_response(response, kind, host, sent_at)
 
-    def _failed(
-        self, host: str, error: ApiError, summary: str, cause: Cause, retry_after: str | None = None
-    ) -> _Failure:
-        self.circuit.record_failure(FailedAttempt(host, error, summary, cause, retry_after))
-        return _Failure(error, summary)
+    def _failed(self, attempt: FailedAttempt) -> FailedAttempt:
+        self.circuit.record_failure(attempt)
+        return attempt
 
-    def _classify_failure(
-        self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float
-    ) -> _Failure | None:
-        call, retry_after = reply.call, reply.headers.get("retry-after")
-        if reply.status == HTTPStatus.TOO_MANY_REQUESTS:
+    def _failure_of(self, reply: http.ApiResponse, host: str, kind: RequestKind, sent_at: float) -> _Result | None:
+        call, status, retry_after = reply.call, reply.status, reply.headers.get("retry-after")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
             self._rate_limiter.on_throttle(sent_at, retry_after)
             error = OverloadedError(f"{call}: the tenant says that this is too fast (429)")
-            return _Failure(error, "429", throttled=True)
-        if not _is_server_failure(reply.status):
-            return None
-        failure = _no_response_error(call, f"status {reply.status}, {self._explain(reply)}", kind)
-        return self._failed(host, failure, f"HTTP {reply.status} from {call}", Cause.ERROR_STATUS, retry_after)
+            return FailedAttempt(host, error, "429", Cause.THROTTLED)
+        is_server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
+        if not is_server_error and status != HTTPStatus.REQUEST_TIMEOUT:
+            return None  # the outcome is known
+        failure = _no_response_error(call, f"status {status}, {self._explain(reply)}", kind)
+        return self._failed(FailedAttempt(host, failure, f"HTTP {status} from {call}", Cause.ERROR_STATUS, retry_after))
 
     def _attempt_timeout(self) -> float:
         """Return the time-out of one attempt; infinite if its task ends earlier."""
@@ -191,29 +179,21 @@ class RetryingSender:
         return self._timeout_seconds if self._time.clock() + self._timeout_seconds < budget.expires_at else math.inf
 
     def _parse_response(self, reply: http.ApiResponse, kind: RequestKind, host: str, sent_at: float) -> _Result:
-        is_token = kind is RequestKind.TOKEN
+        is_token, is_read = kind is RequestKind.TOKEN, kind in (RequestKind.READ, RequestKind.PAGE)
         if reply.is_success and kind is RequestKind.DELETE and reply.is_html():
             raise _unusable_response_error(f"{reply.call}: a web page (status {reply.status})", kind)
         try:
             if reply.is_success and not _may_be_empty(kind, reply):
                 reply = reply._replace(payload=reply.json(http.LENIENT_DECODER if is_token else STRICT_DECODER))
         except UnexpectedResponseError as error:
-            is_read = kind in (RequestKind.READ, RequestKind.PAGE) or (
-                is_token and reply.content.lstrip().startswith(b"{")
-            )
-            if isinstance(error, http.MalformedResponseError) and is_read:
-                return _Failure(error, f"an unusable answer to {reply.call}")
+            may_recover = is_read or (is_token and reply.content.lstrip().startswith(b"{"))
+            if isinstance(error, http.MalformedResponseError) and may_recover:
+                return FailedAttempt(host, error, f"an unusable answer to {reply.call}", Cause.UNUSABLE)
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
         if not is_token:  # tenants count tokens apart, if at all
             self._rate_limiter.on_accepted(sent_at)
         return reply
-
-
-def _is_server_failure(status: int) -> bool:
-    """Return whether a status leaves the outcome open: 5xx, or a server that timed out waiting for the request."""
-    failed = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
-    return failed or status == HTTPStatus.REQUEST_TIMEOUT
 
 
 def _may_be_empty(kind: RequestKind, answer: http.ApiResponse) -> bool:
@@ -223,9 +203,8 @@ def _may_be_empty(kind: RequestKind, answer: http.ApiResponse) -> bool:
 
 
 def _no_response_error(call: str, why: str, kind: RequestKind) -> ApiError:
-    if kind.is_repeatable:
-        return OverloadedError(f"{call}: no usable answer: {why}")
-    return AmbiguousWriteError(f"{call}: nobody knows whether it was done: {why}")
+    text = "no usable answer" if kind.is_repeatable else "nobody knows whether it was done"
+    return (OverloadedError if kind.is_repeatable else AmbiguousWriteError)(f"{call}: {text}: {why}")
 
 
 def _unusable_response_error(why: str, kind: RequestKind) -> ApiError:
