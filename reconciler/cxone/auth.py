@@ -81,7 +81,7 @@ def _parse_token(payload: object) -> tuple[str, float]:
     fields = payload if isinstance(payload, dict) else {}
     token, seconds = fields.get("access_token"), fields.get("expires_in")
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-        raise errors.UnexpectedResponseError("the answer to the request for a token holds no usable access_token")
+        raise errors.UnexpectedResponseError("the token response has no usable access_token")
     lifetime = math.nan
     with suppress(ValueError, OverflowError):
         lifetime = float(seconds) if isinstance(seconds, int | float | str) else math.nan
@@ -123,7 +123,7 @@ class TenantLogin:
         self._credentials, self._send, self._errors = credentials, send, tenant.profile.errors
         self._tokens = TokenCache(self._fetch_token, clock)
         self.issued_tokens: deque[str] = deque(maxlen=_MAX_REMEMBERED_TOKENS)  # messages must not repeat them
-        self._response_without_api: dict[str, object] = {}  # a token whose API is not found yet
+        self._response_without_api: dict[str, object] = {}  # a token of which the API is still unknown
         self._discovery = Discovery(tenant, send, self.explain_error) if tenant.issuer else None
         self._token_server = ServerUrl.parse(tenant.token_url) if tenant.token_url else None
         self._api_server = ServerUrl.parse(tenant.base_url) if tenant.base_url else None
@@ -136,7 +136,7 @@ class TenantLogin:
     def api_server(self) -> ServerUrl:
         """Return the API's server, known once there was a token."""
         if self._api_server is None:
-            raise AssertionError("a call was about to be made before anybody knows where the API is")
+            raise AssertionError("a call needs the API's address, which is not known yet")
         return self._api_server
 
     def explain_error(self, response: ApiResponse) -> str:
@@ -156,7 +156,7 @@ class TenantLogin:
         try:
             server = await self._discovery.token_server() if self._discovery else self._token_server
             if server is None:
-                raise AssertionError("a tenant has an address for tokens, or an issuer that knows it")
+                raise AssertionError("a tenant has a token URL or an issuer")
             answer = await self._send(token_request(server, self._credentials), RequestKind.TOKEN)
         except (errors.UnreachableError, errors.UnsupportedCallError):
             if self._discovery is not None:

@@ -98,7 +98,9 @@ class ReadingClient:
             return None
         rule = rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
         if rule.id != rule_id:
-            raise errors.UnexpectedResponseError(f"{response.call}: another rule came, {rule.id[:64]!r}")
+            raise errors.UnexpectedResponseError(
+                f"{response.call}: the server returned rule {rule.id[:64]!r} instead of {rule_id[:64]!r}"
+            )
         etag = response.headers.get("etag") or ""
         # A rule without an ETag that fits into a header is compared before it is written.
         return FetchedRule(rule, etag if etag.isascii() and etag.isprintable() and etag else None)
@@ -129,7 +131,7 @@ class ReadingClient:
                 raise _refusal_error(_CALLS[name], response.status, text)
             if attempt == 1:
                 token = await self._login.token(rejected=token)
-        raise errors.CredentialsError("the tenant refuses a token that it has just given; check the client's rights")
+        raise errors.CredentialsError("the tenant refuses a token that it has just issued; check the client's rights")
 
 
 class WritingClient(ReadingClient):
@@ -141,7 +143,7 @@ class WritingClient(ReadingClient):
         return repr(self._time.random()), Counter()
 
     async def create(self, rule: Rule, marker: Marker) -> LiveRule:
-        """Create a rule and return it from the response. An equal create has another Idempotency-Key only after it."""
+        """Create a rule and return it from the response. An equal create gets another Idempotency-Key only later."""
         body = rule_json.rule_body(rule, marker)
         (run, completed), text = self._completed_creates, json.dumps(body, sort_keys=True)
         key = sha256(f"{run} {completed[text]} {text}".encode()).hexdigest()[:32]
@@ -174,7 +176,7 @@ class WritingClient(ReadingClient):
         response = await self._call(call, path, json.dumps(body, allow_nan=False).encode(), headers)
         try:
             return rule_json.parse_live_rule(self._mapper.single_rule(response.payload))
-        except errors.UnexpectedResponseError as failure:  # so it is open what was written
+        except errors.UnexpectedResponseError as failure:  # the write may have been done
             text = f"the write was answered with status {response.status}, but {failure}"
             raise errors.AmbiguousWriteError(text) from failure
 

@@ -115,7 +115,7 @@ def ignored_conversations(environment: Environment) -> frozenset[str]:
 
 
 class ContextClient(ReadingClient):
-    """Writes contexts through its writer. The client has no time limit of its own; each call has one."""
+    """Writes contexts through its writer. Each call has a time limit; the client has none."""
 
     def __init__(
         self,
@@ -137,7 +137,7 @@ class ContextClient(ReadingClient):
         base = ServerUrl.parse(tenant.base_url).path if tenant.base_url else ""
         path = f"{base}{self._conversation_path('conversation')}"
         if not _PATH.fullmatch(path) or _DOT_SEGMENTS.intersection(path.lower().split("/")):
-            text = "is no path that can be asked for as it stands: it has . or .. in it, or signs that no URL has"
+            text = "is not a path that can be requested unchanged: it has . or .. in it, or characters that no URL has"
             raise errors.UsageError(f"{path_template[:100]!r} {text}")
 
     async def write(self, conversation: str, attributes: Mapping[str, str | float | None], seconds: float) -> Any:  # noqa: ANN401 - any JSON
@@ -149,7 +149,7 @@ class ContextClient(ReadingClient):
         """
         path, pause = self._conversation_path(conversation), self.rate_limiter.pause_seconds
         if max(pause, _MIN_WRITE_SECONDS) > seconds:
-            raise errors.RateLimitedError("no call fits into the time that there is", max(pause, 1.0))
+            raise errors.RateLimitedError("no time remains for a call", max(pause, 1.0))
         budget = Deadline(self._time.clock() + seconds)
         token = CURRENT_DEADLINE.set(budget)
         try:
@@ -186,7 +186,7 @@ class ContextClient(ReadingClient):
     def _deadline_error(self, budget: Deadline) -> Exception:
         if self.rate_limiter.pause_seconds > 0 or not budget.request_sent:
             pause = max(self.rate_limiter.pause_seconds, 1.0)
-            return errors.RateLimitedError("no more calls fit into the time that there is", pause)
+            return errors.RateLimitedError("no time remains for another call", pause)
         return TimeoutError()
 
     def _conversation_path(self, conversation: str) -> str:

@@ -63,7 +63,7 @@ class Discovery:
         """Return the API server of a tenant. Raises ApiErrors, as above."""
         issuer = _check_server(identity.issuer.rstrip("/"), "the id token", "iss", self._tenant)
         request = openid_request(issuer, f"{_CXONE}?{urlencode({'tenantId': identity.tenant})}")
-        document = await self._fetch_document(request, "give api.baseUrl to do without it")
+        document = await self._fetch_document(request, "set api.baseUrl to do without it")
         url = _require_text(document, "api_endpoint", _CXONE).rstrip("/")
         return _check_server(url, _CXONE, "api_endpoint", self._tenant)
 
@@ -73,7 +73,7 @@ class Discovery:
         if answer.status != HTTPStatus.OK:
             raise CredentialsError(f"{where}: status {answer.status}, {self._explain(answer)}; {advice}")
         if len(answer.content) > _MAX_DOCUMENT:
-            raise UnexpectedResponseError(f"{where}: more than {_MAX_DOCUMENT // 1024} KiB, which is no such document")
+            raise UnexpectedResponseError(f"{where}: more than {_MAX_DOCUMENT // 1024} KiB; not a discovery document")
         return answer.payload
 
 
@@ -90,7 +90,7 @@ def parse_token_server(data: object, tenant: TenantSettings) -> ServerUrl:
 def _require_text(document: Any, name: str, where: str) -> str:  # noqa: ANN401 - any JSON
     text = document.get(name) if isinstance(document, dict) else None
     if not isinstance(text, str) or not text:
-        raise UnexpectedResponseError(f"{where} holds no {name}")
+        raise UnexpectedResponseError(f"{where} has no {name}")
     return text
 
 
@@ -101,7 +101,7 @@ def _check_server(url: str, where: str, name: str, tenant: TenantSettings) -> Se
     except (CredentialsError, UsageError) as refusal:
         why = str(refusal)
     if why:
-        raise CredentialsError(f"{where}: its {name} is not believed, and nothing was sent there: {why}")
+        raise CredentialsError(f"{where}: its {name} is not trusted, and nothing was sent to it: {why}")
     return ServerUrl.parse(url)
 
 
@@ -114,14 +114,14 @@ def _server_objection(url: str, tenant: TenantSettings) -> str:
     check_host(url, tenant.allowed_hosts)
     ports = (_HTTPS, issuer.port) if server.host == issuer.host else (_HTTPS,)
     if not is_loopback(server.host) and server.port not in ports:
-        return f"{server.authority} has a port of its own; only {issuer.host} may, the port of api.issuer"
+        return f"{server.authority} has another port than 443; only {issuer.host} may, with the port of api.issuer"
     path = server.path
-    return "" if _PATH.fullmatch(path) else f"{path[:100]!r} is no path that can be asked for as it stands"
+    return "" if _PATH.fullmatch(path) else f"{path[:100]!r} is not a path that can be requested unchanged"
 
 
 def parse_identity(id_token: object) -> Identity:
     """Return the identity in an id token. Raises UnexpectedResponseError."""
-    # The signature is not verified: the token came from the issuer over TLS, and only names the next server.
+    # The signature is not verified: the issuer sent the token over TLS, and it only names the next server.
     parts = id_token.split(".") if isinstance(id_token, str) and len(id_token) <= _MAX_DOCUMENT else []
     payload: object = None
     if len(parts) == 3:  # noqa: PLR2004 - header, payload, signature
@@ -131,7 +131,7 @@ def parse_identity(id_token: object) -> Identity:
     issuer, tenant = (payload.get("iss"), payload.get("tenantId")) if isinstance(payload, dict) else (None, None)
     if not isinstance(issuer, str) or not isinstance(tenant, str) or not _TENANT_ID.fullmatch(tenant):
         raise UnexpectedResponseError(
-            "the answer to the request for a token holds no id_token that says the tenant's iss and tenantId, so nobody"
-            " knows where its API is; give api.baseUrl"
+            "the token response has no id_token with the tenant's iss and tenantId, so the API's address is unknown;"
+            " set api.baseUrl"
         )
     return Identity(issuer, tenant)

@@ -64,7 +64,7 @@ class _ListReader:
             for page in batch:
                 entities |= _by_id(page)
             if len(entities) == before:
-                break  # whatever the total is
+                break  # even if the total promises more
         return entities, _unknown_link_reason(last)
 
     async def _read_chain(self, first: Page) -> _ReadResult:
@@ -72,7 +72,7 @@ class _ListReader:
         while page.next_query and not (page.token and not page.entities):
             query, before = page.next_query, len(entities)
             if query in queries and (idle or not page.token):
-                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} leads in a circle")
+                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} links back to an earlier page")
             queries.add(query)
             page = await self._page(query)
             if page.total not in (None, first.total):
@@ -80,17 +80,17 @@ class _ListReader:
             entities |= _by_id(page)
             idle = 0 if len(entities) > before else idle + 1
             if idle > _MAX_IDLE_PAGES or len(entities) > _MAX_ENTITIES:
-                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} has no end")
+                raise UnexpectedResponseError(f"the list of {self.endpoint.noun} does not end")
         return entities, _unknown_link_reason(page)
 
     def _missing_reason(self, first: Page, entities: Entities) -> str:
         total, count = first.total or 0, len(entities)
         if self.endpoint.has_total and count != total:
-            return f"{f'{count:,}' if entities else 'none'} of {total:,} came"
+            return f"{f'{count:,}' if entities else 'none'} of {total:,} arrived"
         if not self.endpoint.has_total and self.received != count:
-            return "an entry came twice"
+            return "an entry arrived twice"
         if self.largest_total > count:
-            return f"{count:,} came, and an answer tells of {self.largest_total:,}"
+            return f"{count:,} arrived, but a response has the total {self.largest_total:,}"
         return ""
 
 
@@ -124,7 +124,7 @@ async def read_complete_list(
             await time.sleep(limiter.backoff(failures))
 
     entries = await read_consistently()
-    if not entries:  # to believe that wrongly would be to create everything anew (invariants F31)
+    if not entries:  # a wrong empty list would cause a second copy of every rule (invariants F31)
         await time.sleep(limiter.backoff(1))
         entries = await read_consistently()
     return entries
@@ -148,4 +148,4 @@ def _by_id(page: Page) -> Entities:
 
 def _unknown_link_reason(last: Page) -> str:
     link = last.unknown_link
-    return f"an answer has a `{link}`, of which the profile says nothing: there is more" if link else ""
+    return f"a response has a `{link}`, which the profile does not name: the list continues" if link else ""

@@ -62,7 +62,7 @@ class ListEndpoint:
         self.is_numbered = isinstance(self.paging, kinds.PageNumber | kinds.SkipTop)  # any page can be requested
 
     def page_query(self, index: int = 0, length: int = 0) -> str:
-        """Return the query for the first page, or for a page paging its index and the pages' length."""
+        """Return the query for the first page, or for the page with an index, given the pages' length."""
         match self.paging:
             case kinds.PageNumber() as paging:
                 return urlencode({paging.page: paging.first + index, paging.size: self._page_size})
@@ -74,12 +74,12 @@ class ListEndpoint:
                 return ""
 
     def parse_page(self, data: object, query: str) -> Page:
-        """Parse the response to a query; None stands for status 204. Raises UnexpectedResponseError."""
+        """Parse the response to a query; None means status 204. Raises UnexpectedResponseError."""
         if data is None and self._list_profile.no_content:
             return Page(entities=[])
         entities = find_member(data, self._list_profile.list)
         if not isinstance(entities, list):
-            where = "is no list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
+            where = "is not a list" if self._list_profile.list == "." else f"has no list `{self._list_profile.list}`"
             raise UnexpectedResponseError(f"a page of {self.noun} {where}")
         name, numbers = self._list_profile.id, self._list_profile.ids == "number"
         for entity in entities:
@@ -118,7 +118,7 @@ class ListEndpoint:
     def _member_text(self, payload: object, name: str) -> str:
         text = find_member(payload, name)
         if text is not None and not isinstance(text, str):
-            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is no text")
+            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is not text")
         return text or ""
 
     def _unknown_link(self, payload: object) -> str:
@@ -146,7 +146,7 @@ class ListEndpoint:
         try:
             parts = urlsplit(link)
         except ValueError:
-            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is none") from None
+            raise UnexpectedResponseError(f"a page of {self.noun} has a `{name}` that is not a URL") from None
         origin = own = self._server().origin
         if parts.scheme or parts.netloc:
             try:
@@ -182,7 +182,7 @@ def queues_endpoint(tenant: TenantSettings, server: Callable[[], ServerUrl]) -> 
 
 
 def choose_queue_list(api: Api, default: kinds.ListedQueues) -> kinds.ListedQueues:
-    """Return the environment's list of queues; `default` is the profile's list beside the rules."""
+    """Return the environment's list of queues; `default` is the profile's list."""
     digital = ROUTING_QUEUES if api.queues == "digital" else default
     return skills_list(api.skills_version) if api.queues == "acd-skills" else digital
 

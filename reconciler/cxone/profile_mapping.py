@@ -96,7 +96,7 @@ class ProfileMapper:
         self._is_plain = not self._ids_are_numbers and self._rule_names.is_plain and are_parts_plain
 
     def canonical_rule(self, data: Json) -> Json:
-        """Return a rule in the form of api-contract; other data stays as it is, for `rule_json` to reject."""
+        """Return a rule in the form of api-contract; other data stays unchanged, for `rule_json` to reject."""
         if self._is_plain or not isinstance(data, dict):
             return data
         rule = self._rule_names.canonical_fields(data)

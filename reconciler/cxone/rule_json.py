@@ -1,6 +1,6 @@
 """Mapping between JSON and the model. The only module that knows the API's form of a rule or queue.
 
-A file holds a list of rules, or one page with all rules, and beside it queues with id and name.
+A file holds a list of rules, or one page with all rules and, optionally, queues with id and name.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LIST_NAMES: Final = ("entities", "rules", "items")
 def parse_live_rule(data: Json) -> LiveRule:
     """Return the rule in the data. Raises UnexpectedResponseError that names the invalid field."""
     if not isinstance(data, dict):
-        raise UnexpectedResponseError("a rule in the answer is no JSON object")
+        raise UnexpectedResponseError("a rule in the answer is not a JSON object")
     if _is_deep(data):
         raise UnexpectedResponseError(f"rule {str(data.get('id'))[:64]!r} in the answer is nested too deeply")
     rule_id, name, priority = data.get("id"), data.get("name"), data.get("priority")
@@ -134,7 +134,7 @@ class RulesFile:
 
     rules: tuple[LiveRule, ...]
     queues: Mapping[str, str]
-    lists_queues: bool  # whether queues are listed beside the rules; else only targets may name them
+    lists_queues: bool  # whether the file lists queues; otherwise only targets may name them
 
 
 def read_rules_file(path: str) -> RulesFile:
@@ -149,7 +149,9 @@ def read_rules_file(path: str) -> RulesFile:
     try:
         content = STRICT_DECODER.decode(data.decode("utf-8-sig"))
     except (ValueError, RecursionError):
-        raise UsageError(f"{name}: not JSON; a list of rules is wanted, or a page, as the API answers it") from None
+        raise UsageError(
+            f"{name}: not valid JSON; expected a list of rules, or one page as the API returns it"
+        ) from None
     try:
         rules = tuple(parse_live_rule(rule) for rule in _find_rules(content, name))
     except UnexpectedResponseError as error:
@@ -173,10 +175,10 @@ def _find_rules(content: Any, name: str) -> list[Any]:  # noqa: ANN401 - any JSO
         rules = next((page[key] for key in _LIST_NAMES if isinstance(page.get(key), list)), None)
         total = page.get("total")
     if rules is None:
-        raise UsageError(f"{name}: no list of rules, and no page with `entities`, `rules` or `items`")
+        raise UsageError(f"{name}: neither a list of rules nor a page with `entities`, `rules` or `items`")
     if isinstance(total, int) and total != len(rules):
         raise UsageError(f"{name}: a page with {len(rules):,} of {total:,} rules; put all rules into one list")
-    # The position is the id of a rule that was written by hand.
+    # A handwritten rule may have no id: its position replaces it.
     return [
         {**rule, "id": f"#{number}"} if isinstance(rule, dict) and rule.get("id") is None else rule
         for number, rule in enumerate(rules, start=1)

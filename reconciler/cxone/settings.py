@@ -27,7 +27,7 @@ _ISSUERS: Final = frozenset({"nicecxone-sov1.au", "nicecxone-sov1.eu"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientCredentials:
-    """A client's id and secret, an access key, or both; none is ever shown. The pairs present decide the grant."""
+    """A client's id and secret, an access key, or both; none is shown. The pairs present decide the grant."""
 
     client_id: str = field(repr=False)
     client_secret: str = field(repr=False)
@@ -61,7 +61,7 @@ class ServerUrl:
         scheme = parts[1].lower() if parts else ""
         port = int(parts[3] or _PORTS[scheme]) if parts else 0
         if parts is None or port > _LAST_PORT:
-            raise UsageError(f"{url[:100]!r} is no plain http(s) URL")
+            raise UsageError(f"{url[:100]!r} is not a plain http(s) URL")
         return cls(scheme, parts[2].lower().strip("[]"), port, parts[4] or "")
 
     @property
@@ -107,7 +107,9 @@ class TenantSettings:
             check_host(url, self.allowed_hosts)
         for path in (self.rules_path, self.queues_path):
             if not path.startswith("/"):
-                raise UsageError(f"{path[:100]!r} is no path: it must begin with /, or it could change the host")
+                raise UsageError(
+                    f"{path[:100]!r} is not a path: it must begin with /, otherwise it could change the host"
+                )
 
 
 def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
@@ -121,6 +123,6 @@ def check_host(url: str, allowed_hosts: frozenset[str]) -> None:
     is_cxone = host in _ISSUERS or any(host.endswith(domain) and len(host) > len(domain) for domain in _CXONE_DOMAINS)
     if not is_cxone and host not in map(str.lower, allowed_hosts):
         raise CredentialsError(
-            f"credentials are not sent to {host}, which is none of CXone's hosts; whoever runs this can allow it with"
+            f"credentials are not sent to {host}, which is not a CXone host; the operator can allow it with"
             f" CXROUTE_HOSTS={host}"
         )

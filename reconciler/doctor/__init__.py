@@ -1,1 +1,1 @@
-"""Diagnosis of a tenant: single calls, what the responses show, and advice."""
+"""Diagnosis of a tenant: single calls, findings in the responses, and advice."""

@@ -54,31 +54,43 @@ class AdviceContext(NamedTuple):
 
 
 NO_RULES_API: Final = (
-    "No public NICE document describes an API for routing rules: this path is that of the tutorial which cxroute grew"
-    " from. If your tenant has such a resource at another place, set {setting}. If it has none, cxroute cannot manage"
-    " its rules; validate, test and explain work without it, and so do, on a file of rules,"
-    " `cxroute plan --live FILE.json` and `cxroute export --live FILE.json`"
+    "No public NICE document describes an API for routing rules: this path is from the tutorial that cxroute is based"
+    " on. If your tenant has the resource at another path, set {setting}. If it has none, cxroute cannot manage its"
+    " rules; validate, test and explain work without it, and `cxroute plan --live FILE.json` and"
+    " `cxroute export --live FILE.json` work on a file of rules"
 )
 _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
     "page": (
-        "a web page came in place of JSON",
-        "A page to sign in, or a proxy's: {base} must be the API's address. Behind a proxy set CXROUTE_PROXY",
+        "a web page instead of JSON",
+        "It may be a sign-in page or a proxy's: {base} must be the API's address. Behind a proxy, set CXROUTE_PROXY",
     ),
-    "nothing": ("the answer is empty", "{base} may be the address of something else"),
-    "garbled": ("the answer is no JSON", "{base} may be the address of something else, or a proxy cuts answers"),
-    "strange": ("this is not what was asked for", "{setting} may be of something else, or api.profile of others"),
-    "denied": ("the answer says that it refuses this", "See what the profile's `errors` say, and the client's rights"),
+    "nothing": ("the answer is empty", "{base} may be the address of another service"),
+    "garbled": (
+        "the response is not JSON",
+        "{base} may be the address of another service, or a proxy cuts off responses",
+    ),
+    "strange": (
+        "the response is not the requested list",
+        "{setting} may be wrong, or api.profile may be that of another tenant",
+    ),
+    "denied": ("the response refuses the request", "Check the profile's `errors` and the client's rights"),
     "redirect": (
-        "the server says that it is elsewhere",
-        "Redirects are not followed, for the credentials would go along: if you trust that place, set {base} to it",
+        "the server redirects to another address",
+        "Redirects are not followed, because the target would get the credentials: if you trust it, set {base} to it",
     ),
-    "too-large": ("the answer is larger or otherwise encoded than any CXone answer", "See what is at {base}"),
-    "silent": ("no answer in time", "Raise api.timeoutSeconds if the tenant is slow; look for a firewall that drops"),
+    "too-large": (
+        "the response is larger than any CXone response, or has another encoding",
+        "Check which server is at {base}",
+    ),
+    "silent": (
+        "no answer in time",
+        "Raise api.timeoutSeconds if the tenant is slow; check for a firewall that drops packets",
+    ),
     "broken": ("the connection broke", "Try again; a proxy or firewall may end connections"),
-    "unreachable": ("no connection", "Look at the address in {base}, at the network, and at CXROUTE_PROXY"),
+    "unreachable": ("no connection", "Check the address in {base}, the network, and CXROUTE_PROXY"),
     "untrusted": (
         "the server's certificate is not trusted, and nothing was sent to it",
-        "A private authority goes into the file that CXROUTE_CA_FILE names; else this is not the server you mean",
+        "Add a private authority to the file that CXROUTE_CA_FILE names; otherwise this is not the intended server",
     ),
 }
 
@@ -86,7 +98,7 @@ _KIND_TEXTS: Final[dict[ReplyKind, tuple[str, str]]] = {
 def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
     """Return the finding for a failed call."""
     server_text = sanitize(reply.error_text)
-    if reply.kind == "json" or (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error, whatever its body
+    if reply.kind == "json" or (reply.kind in ("page", "nothing", "garbled") and reply.status >= 400):  # noqa: PLR2004 - an error with any body
         attempts = "" if reply.attempts == 1 else f", {reply.attempts} times"
         text = f"{reply.call}: status {reply.status}{attempts}{f': {server_text}' if reply.error_text else ''}"
         return CheckResult(context.name, "fail", text, _status_advice(reply.status, context))
@@ -103,25 +115,24 @@ def explain_failure(reply: ProbeReply, context: AdviceContext) -> CheckResult:
 
 def _status_advice(status: int, context: AdviceContext) -> str:
     if status == 429:  # noqa: PLR2004 - too many requests
-        return f"Slower: set api.requestsPerSecond below {context.rate:g}, and look at who else uses this client"
+        return f"Set api.requestsPerSecond below {context.rate:g}, and check which other programs use this client"
     if status >= 500 and status != 501:  # noqa: PLR2004 - a server error; not implemented
-        return "The tenant, or a proxy before it, failed: try again in a while; if it lasts, it is for its support"
+        return "The tenant, or a proxy in front of it, failed: try again later; if it persists, contact its support"
     if context.name != "token":
-        default = "The tenant does not take this request: {setting} or api.pageSize may be wrong for it"
+        default = "The tenant does not accept this request: {setting} or api.pageSize may be wrong for it"
         return _LIST_ADVICE.get(status, default).format(setting=context.setting)
     if status not in (400, 401, 403):
-        return f"Tokens are not given there: set {context.setting}"
+        return f"Tokens are not issued there: set {context.setting}"
     return _CREDENTIALS_ADVICE.format(credentials=context.credentials)
 
 
 _CREDENTIALS_ADVICE: Final = (
     "The id or secret is wrong, of another tenant, or disabled: check {credentials} (a space or line break at an end"
-    " counts). Some tenants give tokens in another way than by client_credentials, and then not here"
+    " counts). Some tenants do not issue tokens for client_credentials, or not at this address"
 )
 _UNSUPPORTED: Final = (404, 405, 410, 501)
 _LIST_ADVICE: Final = {
-    401: "The token that was just given is not accepted here: are api.tokenUrl and api.baseUrl of one tenant?",
-    403: "The client lacks the scope routing:read: give it that (for access keys, the role of the employee who owns the"
-    " key decides)",
+    401: "The token that was just issued is not accepted here: api.tokenUrl and api.baseUrl must be of one tenant",
+    403: "The client lacks the scope routing:read: grant it (for access keys, the role of the key's owner decides)",
     **dict.fromkeys(_UNSUPPORTED, NO_RULES_API),
 }

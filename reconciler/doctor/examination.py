@@ -30,7 +30,7 @@ from reconciler.model.live import LiveRule
 from reconciler.text.escape import sanitize
 from reconciler.text.strict_json import STRICT_DECODER
 
-_RETRIED_ADVICE: Final = "Look at it if it happens often"
+_RETRIED_ADVICE: Final = "Investigate if it happens often"
 _TRIES: Final = 2
 _DEFAULT_WAIT: Final = 1.0
 _MAX_WAIT: Final = 5.0
@@ -50,7 +50,7 @@ class FirstPage(NamedTuple):
 
     entries: list[dict[str, object]]
     total: int | None
-    is_complete: bool  # there is no other page
+    is_complete: bool  # the list has no second page
 
 
 class Probe:
@@ -117,7 +117,7 @@ class Probe:
         if reply.kind == "redirect":
             raise UnsupportedCallError(f"{reply.call}: the server redirects to another place")
         if answer.is_success and reply.kind != "json":
-            raise UnexpectedResponseError(f"{reply.call}: the answer is no JSON")
+            raise UnexpectedResponseError(f"{reply.call}: the response is not JSON")
         return answer
 
     async def _send(self, request: http.ApiRequest) -> tuple[ProbeReply, http.ApiResponse | None]:
@@ -156,7 +156,7 @@ class Probe:
     def _parse_body(self, reply: ProbeReply, answer: http.ApiResponse) -> tuple[ProbeReply, http.ApiResponse]:
         text, kind = "", reply.kind
         if kind == "redirect":
-            with suppress(ValueError):  # of the location only the host: the rest may hold a session
+            with suppress(ValueError):  # only the host of the location: the rest may hold a session
                 text = sanitize(urlsplit(answer.headers.get("location", "")).hostname or "", 100)
         elif kind == "json":
             decoder = http.LENIENT_DECODER if answer.call.startswith("POST") else STRICT_DECODER
@@ -183,25 +183,25 @@ def unchecked(environment: Environment, profile: Profile) -> Iterator[CheckResul
     names, signal, writer = environment.attributes, environment.context.signal, environment.context.writer
     if writer == "digital-custom-fields":
         hint = sanitize(custom_fields_hint((names.intent, names.confidence, names.updated_at)))
-        text = "cxroute serve sets custom fields of digital contacts; whether they are defined, only a write can tell"
+        text = "cxroute serve sets custom fields of digital contacts; only a write can show whether they are defined"
         yield CheckResult("context", "ok", text, hint)
     elif writer == "voice-signal":
         text = (
             f"cxroute serve signals voice contacts: intent in p{signal.intent}, confidence in p{signal.confidence},"
-            f" time in p{signal.updated_at}; whether their script has an OnSignal that reads them, only a call can tell"
+            f" time in p{signal.updated_at}; only a call can show whether their script has an OnSignal that reads them"
         )
         yield CheckResult("context", "ok", text)
     text = (
         "writing (scopes routing:write, interaction:write), the path of conversations' contexts"
         f" ({path}), and which of two priorities comes first (api.evaluation: {environment.api.evaluation}):"
-        " to try these would be to write"
+        " a test of these would be a write"
     )
     yield CheckResult("untried", "ok", text)
 
 
 def lacking(need: str) -> CheckResult:
     """Return the line that the tenant was not checked, for lack of a prerequisite."""
-    return CheckResult("tenant", "warn", f"token, clock, rules and queues were not looked at, for lack of {need}")
+    return CheckResult("tenant", "warn", f"token, clock, rules and queues were not checked, for lack of {need}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,7 +236,7 @@ class Examination:
             if probe.replies and not probe.replies[-1].is_good:
                 self.lines.append(explain_failure(probe.replies[-1], context))
             else:
-                self._add("token", "fail", str(error), f"{context.setting} may be of something else")
+                self._add("token", "fail", str(error), f"{context.setting} may be wrong")
             return False
         self._check_reply(reply, context)
         self.lines.append(findings.check_token(reply.payload))
@@ -253,7 +253,7 @@ class Examination:
         if not reply.is_good:
             self.lines.append(explain_failure(reply, context))
         elif reply.attempts > 1:
-            self._add(context.name, "warn", f"{reply.call}: answered only when asked again", _RETRIED_ADVICE)
+            self._add(context.name, "warn", f"{reply.call}: answered only the second request", _RETRIED_ADVICE)
         return reply.is_good
 
     def _check_page(self, name: str, reply: ProbeReply, page: FirstPage | None) -> FirstPage | None:
@@ -273,7 +273,7 @@ class Examination:
             rules = list(map(rule_json.parse_live_rule, page.entries)) if page else []
             reply = await probe.rule(rules[0].id) if rules else None
         except UnexpectedResponseError as error:
-            self._add("rules", "fail", sanitize(str(error)), "api.profile says how this tenant writes rules")
+            self._add("rules", "fail", sanitize(str(error)), "api.profile must describe the tenant's form of rules")
             return []
         if page and rules:
             scope = "" if page.is_complete else f" (of the first {len(rules):,})"
@@ -290,4 +290,6 @@ class Examination:
             if page is not None and page.is_complete:
                 self.lines.extend(findings.check_queues(rules, list(map(rule_json.parse_queue, page.entries)), names()))
         except UnexpectedResponseError as error:
-            self._add("queues", "fail", sanitize(str(error)), "api.queues and api.profile say how queues are read")
+            self._add(
+                "queues", "fail", sanitize(str(error)), "api.queues and api.profile must describe the list of queues"
+            )

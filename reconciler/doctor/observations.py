@@ -25,14 +25,14 @@ def check_token(payload: Mapping[str, Any]) -> CheckResult:
     lifetime = None
     if isinstance(expires_in, int | float) and not isinstance(expires_in, bool) and 0 <= expires_in < _MAX_LIFETIME:
         lifetime = int(expires_in)
-    text = f"given: {sanitize(str(kind)) if kind else 'of no stated type'}, for "
-    text += "no stated time" if lifetime is None else pluralize(lifetime, "second")
+    text = f"issued: {sanitize(str(kind)) if kind else 'without a type'}, "
+    text += "without a lifetime" if lifetime is None else f"for {pluralize(lifetime, 'second')}"
     if str(kind).lower() != "bearer":
-        return CheckResult("token", "warn", text, "It is sent as a Bearer token; the tenant may expect another way")
+        return CheckResult("token", "warn", text, "It is sent as a Bearer token; the tenant may expect another type")
     if lifetime is None:
         return CheckResult("token", "warn", text, "It is used for an hour, and renewed when it is refused")
     if lifetime < _SHORT_LIFETIME:
-        return CheckResult("token", "warn", text, "It lives so short that nearly every call asks for a new one")
+        return CheckResult("token", "warn", text, "Its lifetime is so short that nearly every call requests a new one")
     return CheckResult("token", "ok", text)
 
 
@@ -40,23 +40,23 @@ def check_clock(skews: Iterable[float]) -> CheckResult:
     """Return the difference between this machine's clock and the tenant's."""
     skew = min(skews, key=abs, default=None)
     if skew is None:
-        advice = "Freezes and holds go by this machine's clock"
-        return CheckResult("clock", "warn", "the tenant does not say its time", advice)
+        advice = "Freezes and holds use this machine's clock"
+        return CheckResult("clock", "warn", "the tenant does not send its time", advice)
     if abs(skew) <= _MAX_SKEW:
         return CheckResult("clock", "ok", "this machine's clock and the tenant's agree within a minute")
     direction = "behind" if skew > 0 else "ahead of"
     text = f"this machine's clock is {pluralize(int(abs(skew)), 'second')} {direction} the tenant's"
-    return CheckResult("clock", "warn", text, "Set it by NTP: freezes and holds go by this machine's clock")
+    return CheckResult("clock", "warn", text, "Set it by NTP: freezes and holds use this machine's clock")
 
 
 def check_pages(name: str, received: int, total: int | None, requested: int) -> CheckResult:
     """Return the number of entries and pages, and whether a page holds as many as requested."""
     if total is None:
-        text = f"{received:,} {name} in the first page; the tenant does not say how many there are"
+        text = f"{received:,} {name} in the first page; the tenant does not send a total"
         return CheckResult(name, "ok", text)
     pages = max(1, -(-total // received)) if received else 1
     text = f"{total:,} {name} in {pluralize(pages, 'page')}"
-    uneven = f"{text}: {received:,} came where {requested:,} were asked for"
+    uneven = f"{text}: {received:,} received, {requested:,} requested"
     if received < min(total, requested):
         return CheckResult(name, "warn", uneven, f"Set api.pageSize to {received}")
     if received > requested:
@@ -64,14 +64,14 @@ def check_pages(name: str, received: int, total: int | None, requested: int) -> 
     return CheckResult(name, "ok", text)
 
 
-_UNPAGED_ADVICE: Final = "The tenant seems to know no pageSize; all is read nevertheless, as long as its totals add up"
+_UNPAGED_ADVICE: Final = "The tenant seems to ignore pageSize; all entries are still read if its totals are right"
 
 
 def check_etag(etag: str | None) -> CheckResult:
     """Return whether ETags protect a rule from concurrent edits."""
     if etag:
-        return CheckResult("etags", "ok", "a rule comes with an ETag: no edit is overwritten unseen")
-    text = "a rule comes without an ETag: each is read again just before its write, which leaves a gap of one request"
+        return CheckResult("etags", "ok", "a rule has an ETag: no concurrent edit is overwritten")
+    text = "a rule has no ETag: each is read again just before its write, which leaves a gap of one request"
     return CheckResult("etags", "ok", text)
 
 
@@ -102,8 +102,7 @@ def check_operators(rules: Sequence[LiveRule], known_operators: Iterable[str], s
 
 
 _OPAQUE_ADVICE: Final = (
-    "Such rules are kept as they are and changed only where they are managed; a plan counts what they ask as something"
-    " that may hold or not"
+    "Rules with these parts are changed only if they are managed; a plan assumes that such a condition may match or not"
 )
 
 
@@ -112,7 +111,7 @@ def _describe_opaque(part: Opaque) -> str:
     with suppress(ValueError):
         part_json = json.loads(part.text)
     if not isinstance(part_json, dict):
-        return "something without a type"
+        return "a part without a type"
     operator = part_json.get("operator")
     if part_json.get("type") == "attribute" and isinstance(operator, str):
         return f"a value of {operator}" if operator in OPERATORS else f"operator {quote(operator)}"
@@ -123,10 +122,10 @@ def check_names(rules: Sequence[LiveRule], scope: str, *, unique: bool) -> Check
     """Return whether live names are unique."""
     repeated = sorted(name for name, count in Counter(rule.rule.name for rule in rules).items() if count > 1)
     if not repeated:
-        return CheckResult("names", "ok", f"no two rules have one name{scope}")
+        return CheckResult("names", "ok", f"rule names are unique{scope}")
     names = ", ".join(map(quote, repeated[:_MAX_NAMED])) + (" and others" if len(repeated) > _MAX_NAMED else "")
     text = f"several rules are named {names}; the tenant does not keep names unique"
-    advice = "The Environment says api.namesUnique: true, and that is not so: take it out" if unique else ""
+    advice = "The Environment sets api.namesUnique: true, which is wrong: remove it" if unique else ""
     return CheckResult("names", "fail" if unique else "ok", text, advice)
 
 
@@ -137,11 +136,11 @@ def check_queues(rules: Sequence[LiveRule], queues: Sequence[Queue], expected: I
     lines = []
     if unlisted := used - ids:
         count = pluralize(len(unlisted), "queue")
-        text = f"live rules send conversations to {count} that the list of queues does not have"
-        advice = "Deleted queues, or api.queuesPath lists others than routing uses"
+        text = f"live rules send conversations to {count} missing from the list of queues"
+        advice = "They may be deleted, or api.queuesPath may list other queues than routing uses"
         lines.append(CheckResult("queues", "warn", text, advice))
     if missing := sorted(set(expected) - names - ids):
-        text = f"the manifests name queues that are not there: {join_first(missing, _MAX_NAMED, quote)}"
-        advice = "Make them in CXone, or mend the names: plan refuses until then"
+        text = f"the manifests name queues that do not exist: {join_first(missing, _MAX_NAMED, quote)}"
+        advice = "Create them in CXone, or correct the names. Until then, plan refuses"
         lines.append(CheckResult("queues", "fail", text, advice))
     return lines

@@ -29,14 +29,14 @@ def check_network_settings() -> list[CheckResult]:
     try:
         if url := os.environ.get("CXROUTE_PROXY"):
             proxy = parse_proxy(url).url
-            text = f"everything goes by {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)"
+            text = f"all requests go through {proxy.host}:{proxy.port or 80} (CXROUTE_PROXY)"
             lines.append(CheckResult("proxy", "ok", text))
     except CxrouteError as error:
-        lines.append(CheckResult("proxy", "fail", str(error), "Mend or unset CXROUTE_PROXY"))
+        lines.append(CheckResult("proxy", "fail", str(error), "Correct or unset CXROUTE_PROXY"))
     try:
         if file := os.environ.get("CXROUTE_CA_FILE"):
             load_tls_context(Path(file))
-            text = "the public ones, and those in the file that CXROUTE_CA_FILE names"
+            text = "the public authorities, and those in the file that CXROUTE_CA_FILE names"
             lines.append(CheckResult("authorities", "ok", text))
     except CxrouteError as error:
         advice = "CXROUTE_CA_FILE must name a file of PEM certificates"
@@ -51,15 +51,15 @@ async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
         async with asyncio.timeout(seconds):
             await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
     except (OSError, TimeoutError, UnicodeError) as error:
-        text = f"the name {server.host} leads nowhere: {describe_failure(error)}"
-        return CheckResult(name, "fail", text, "Look at the address in the Environment, and at this machine's DNS")
+        text = f"the name {server.host} cannot be resolved: {describe_failure(error)}"
+        return CheckResult(name, "fail", text, "Check the address in the Environment, and this machine's DNS")
     try:
         await _connect(server, None, seconds)
     except (OSError, TimeoutError) as error:
         text = f"no connection to {server.authority}: {describe_failure(error)}"
-        return CheckResult(name, "fail", text, "A firewall, or another port? Behind a proxy set CXROUTE_PROXY")
+        return CheckResult(name, "fail", text, "Check the port, and any firewall. Behind a proxy, set CXROUTE_PROXY")
     if server.scheme == "http":
-        return CheckResult(name, "ok", f"{server.authority} is there, without TLS")
+        return CheckResult(name, "ok", f"{server.authority} can be reached, without TLS")
     file = os.environ.get("CXROUTE_CA_FILE")
     try:
         context = load_tls_context(Path(file) if file else None)
@@ -71,9 +71,9 @@ async def check_reachability(server: ServerUrl, seconds: float) -> CheckResult:
         reason = sanitize(str(getattr(error, "verify_message", "") or describe_failure(error)))
         return CheckResult(name, "fail", f"no TLS with {server.authority}: {reason}", _CERTIFICATE)
     if days < _EXPIRY_WARNING_DAYS:
-        text = f"{server.authority} is there; its certificate ends in {days:.0f} days"
-        return CheckResult(name, "warn", text, "It has to be renewed by whoever runs that server")
-    return CheckResult(name, "ok", f"{server.authority} is there, over TLS that is trusted")
+        text = f"{server.authority} can be reached; its certificate expires in {days:.0f} days"
+        return CheckResult(name, "warn", text, "The operator of that server must renew it")
+    return CheckResult(name, "ok", f"{server.authority} can be reached, over trusted TLS")
 
 
 async def _connect(server: ServerUrl, context: ssl.SSLContext | None, seconds: float) -> float:
@@ -92,6 +92,6 @@ async def _connect(server: ServerUrl, context: ssl.SSLContext | None, seconds: f
 
 
 _CERTIFICATE: Final = (
-    "A private authority goes into the file that CXROUTE_CA_FILE names; else this is not the server you mean, or it"
-    " speaks no TLS"
+    "Add a private authority to the file that CXROUTE_CA_FILE names; otherwise this is not the intended server, or it"
+    " does not use TLS"
 )

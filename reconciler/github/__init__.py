@@ -1,1 +1,1 @@
-"""What cxroute does on GitHub: one comment on a pull request, one issue of drift, the plan that was reviewed."""
+"""cxroute on GitHub: one comment on a pull request, one issue about drift, the reviewed plan."""

@@ -66,12 +66,12 @@ def read_workflow_run(variables: Mapping[str, str], event: Mapping[str, Any]) ->
 def _matching_variable(variables: Mapping[str, str], name: str, pattern: re.Pattern[str]) -> str:
     value = variables.get(name, "")
     if not pattern.fullmatch(value):
-        raise UsageError(f"{name} is not set, or not as GitHub sets it: this is for a step of a GitHub workflow")
+        raise UsageError(f"{name} is not set as GitHub sets it: run this in a step of a GitHub workflow")
     return value
 
 
 def _address(variables: Mapping[str, str], name: str, default: str) -> str:
-    """Return a base address without a slash at its end. The token goes there: it is https, or loopback."""
+    """Return a base address without a slash at its end. The token is sent there: it must be https, or loopback."""
     address = (variables.get(name) or default).rstrip("/")
     try:
         parts = urlsplit(address)
@@ -80,7 +80,7 @@ def _address(variables: Mapping[str, str], name: str, default: str) -> str:
     except ValueError:
         is_safe = is_plain = False
     if not is_safe or not is_plain:
-        raise UsageError(f"{name} is no https:// address: the token is not sent there")
+        raise UsageError(f"{name} is not an https:// address: the token is not sent there")
     return address
 
 

@@ -30,7 +30,7 @@ class GitHubError(CxrouteError):
     kind = "GitHub"
 
     def __init__(self, message: str, status: int = 0) -> None:
-        """Keep the HTTP status beside the message."""
+        """Store the HTTP status with the message."""
         self.status = status
         super().__init__(message)
 
@@ -61,7 +61,7 @@ class GitHubResponse(NamedTuple):
 
 @dataclass(kw_only=True)
 class GitHub:
-    """A repository on GitHub, through one token that goes to `base` alone."""
+    """A repository on GitHub, through one token that is sent only to `base`."""
 
     http: httpx.Client
     base: str
@@ -86,14 +86,14 @@ class GitHub:
             answer = self._request("GET", url, purpose)
             items = _payload(answer, purpose)
             if not isinstance(items, list):
-                raise GitHubError(f"cannot {purpose.task}: what GitHub answers is no list")
+                raise GitHubError(f"cannot {purpose.task}: GitHub's response is not a list")
             yield from (item for item in items if isinstance(item, dict))
             if answer.next_page is None:
                 return
             url, next_page = answer.next_page, _parse_url(answer.next_page)
             is_same_server = all(getattr(next_page, name) == getattr(base, name) for name in ("scheme", "host", "port"))
             if not is_same_server or next_page.userinfo:
-                raise GitHubError(f"cannot {purpose.task}: the next page is said to be on another host")
+                raise GitHubError(f"cannot {purpose.task}: the link to the next page leads to another host")
         raise GitHubError(f"cannot {purpose.task}: there are more than {MAX_PAGES} pages")
 
     def send(self, method: str, path: str, payload: object, purpose: Purpose) -> dict[str, Any]:
@@ -105,16 +105,16 @@ class GitHub:
         """Return a file from the location that GitHub names; the token is not sent there."""
         redirect = self._request("GET", f"{self.base}/repos/{self.repository}{path}", purpose)
         if redirect.status < _MULTIPLE:
-            raise GitHubError(f"cannot {purpose.task}: GitHub does not say where it is")
+            raise GitHubError(f"cannot {purpose.task}: GitHub sends no link to it")
         # The location is fetched without the token: over https, or from the API's host if that is plain http.
         url, base = _parse_url(redirect.headers.get("location", "")), httpx.URL(self.base)
         is_local = base.scheme == "http" and url.scheme == "http" and url.host == base.host
         if not url.host or not (url.scheme == "https" or is_local):
-            raise GitHubError(f"cannot {purpose.task}: it is said to be where nothing of GitHub's is kept")
+            raise GitHubError(f"cannot {purpose.task}: GitHub's link to it is not an https:// address")
         request = self.http.build_request("GET", url, headers={"Accept-Encoding": "identity"})
         answer = self._send_with_retries(request, purpose, max_bytes)
         if answer.status != _OK:
-            raise GitHubError(f"cannot {purpose.task}: HTTP {answer.status} where GitHub keeps it", answer.status)
+            raise GitHubError(f"cannot {purpose.task}: HTTP {answer.status} from GitHub's link to it", answer.status)
         return answer.body
 
     def _request(self, method: str, url: str, purpose: Purpose, content: bytes | None = None) -> GitHubResponse:
@@ -196,7 +196,7 @@ def _payload(answer: GitHubResponse, purpose: Purpose) -> Any:  # noqa: ANN401 -
     try:
         return json.loads(answer.body or b"null")
     except (ValueError, RecursionError):
-        raise GitHubError(f"cannot {purpose.task}: what GitHub answers is no JSON", answer.status) from None
+        raise GitHubError(f"cannot {purpose.task}: GitHub's response is not JSON", answer.status) from None
 
 
 def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
@@ -209,6 +209,6 @@ def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
     advice = {
         _UNAUTHORIZED: "GITHUB_TOKEN is not valid (any more)",
         _FORBIDDEN: f"the job needs `permissions: {purpose.permission}`",
-        _MISSING: f"it is not there, or the job lacks `permissions: {purpose.permission}`",
+        _MISSING: f"it does not exist, or the job lacks `permissions: {purpose.permission}`",
     }.get(answer.status, "")
     return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"

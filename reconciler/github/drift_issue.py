@@ -84,22 +84,22 @@ def decide_issues(issues: Iterable[Issue], observation: DriftObservation) -> Seq
     mine = sorted(issue for issue in own if _lines(issue.body)[0] == first_line)
     if not observation.difference:
         closed = [CloseIssue(issue.number, f"No drift since {observation.when}.") for issue in mine]
-        return closed or [SkipIssue("there is no drift, and no open issue that says otherwise")]
+        return closed or [SkipIssue("there is no drift, and no open issue")]
     if not mine:
         title = f"Routing of {observation.environment} differs from the manifests"
         return [OpenIssue(title, _body(observation, "First seen"))]
     state = _STATE.fullmatch("".join(_lines(mine[0].body)[1:2]))
     if state and state[1] == observation.difference:
-        return [SkipIssue(f"issue {mine[0].number} says that already")]
-    remark = f"What differs has changed, seen {observation.when}. The text above is as it is now."
-    return [EditIssue(mine[0].number, _body(observation, "As it is since"), remark)]
+        return [SkipIssue(f"issue {mine[0].number} is up to date")]
+    remark = f"The difference has changed, seen {observation.when}. The text above shows the current state."
+    return [EditIssue(mine[0].number, _body(observation, "Unchanged since"), remark)]
 
 
 def _body(observation: DriftObservation, since: str) -> str:
     state = f'<!-- cxroute:state {{"difference":"{observation.difference}"}} -->'
     text = observation.text.replace("\r\n", "\n").strip()
     if len(text) > _MAX_BODY:
-        text = "What differs is too long for an issue: it stands in the run's summary."
+        text = "The difference is too long for an issue: see the run's summary."
     return f"{_first_line(observation.environment)}\n{state}\n\n{text}\n\n<sub>{since} {observation.when}</sub>\n"
 
 

@@ -46,8 +46,8 @@ def applied_header(report: Mapping[str, Any], run: WorkflowRun, now: datetime) -
         f"- {code_span(str(outcome.get('address')))} {_outcome_text(outcome)}" for outcome in missing[:_MAX_LISTED]
     ]
     lines += [f"- and {len(missing) - _MAX_LISTED} more"] if len(missing) > _MAX_LISTED else []
-    lines = lines or ["Read again, the tenant still differs from the manifests."]
-    advice = "What is left is part of the reviewed plan: run it again to go on."
+    lines = lines or ["After another read, the tenant still differs from the manifests."]
+    advice = "The remaining changes are part of the reviewed plan: run it again to continue."
     title = f"**Applied {total - len(missing)} of {total}** {_when(run, now)}"
     return _header("CAUTION", title, "", *lines, "", advice)
 
@@ -168,9 +168,9 @@ def _decider(new_body: Callable[[Comment, DesiredComment], str | None], reason: 
             if comment.author == desired.author and _belongs_to(desired.environment, body):
                 text = new_body(comment, desired)
                 if text is None:
-                    return SkipComment("a newer run was here, or the plan was applied since")
+                    return SkipComment("a newer run wrote it, or the plan was applied since")
                 is_equal = text.strip() == body.strip()
-                return SkipComment("it says that already") if is_equal else EditComment(comment.id, text)
+                return SkipComment("it is up to date") if is_equal else EditComment(comment.id, text)
         return SkipComment(reason) if reason else CreateComment(compose_comment(desired))
 
     return decide
@@ -193,8 +193,8 @@ def _headed_body(comment: Comment, desired: DesiredComment) -> str | None:
 
 
 decide_plan: Final = _decider(_plan_body)  # a plan that needs a comment
-decide_refresh: Final = _decider(_plan_body, "there is nothing to say, and no comment that says otherwise")
-decide_header: Final = _decider(_headed_body, "there is no comment that this could stand in")  # a plan's outcome
+decide_refresh: Final = _decider(_plan_body, "there is nothing to report, and no comment to update")
+decide_header: Final = _decider(_headed_body, "there is no comment to update")  # a plan's outcome
 # A newer commit without a plan:
 decide_outdated: Final = _decider(_outdated_body, "there is no comment that could be out of date")
 
@@ -238,13 +238,13 @@ def request_plan(report: PlanReport, run: WorkflowRun) -> CommentRequest:
 
 def request_planless(environment: str, run: WorkflowRun, now: datetime) -> CommentRequest:
     """Return the request for a commit without a plan."""
-    text = f"**No plan for {code_span(run.sha[:8])}**: what is below is of an earlier commit. Why stands in the checks."
+    text = f"**No plan for {code_span(run.sha[:8])}**: the text below is for an earlier commit. The checks show why."
     return _request_header(environment, run, _header("CAUTION", f"{text} {_when(run, now)}"), decide_outdated)
 
 
 def request_applied(environment: str, report: Mapping[str, Any], run: WorkflowRun, now: datetime) -> CommentRequest:
-    """Return the request for the outcome of a plan; an empty report stands for a missing one."""
-    text = f"**Apply ended without a report** {_when(run, now)} What was done stands in its log and its journal."
+    """Return the request for the outcome of a plan; an empty report means a missing one."""
+    text = f"**Apply ended without a report** {_when(run, now)} Its log and its journal show what was done."
     header = applied_header(report, run, now) if report else _header("CAUTION", text)
     return _request_header(environment, run, header, decide_header)
 

@@ -20,7 +20,7 @@ _ISSUES: Final = "issues: write"
 def fetch_login(github: GitHub) -> str:
     """Return the login of the token. A workflow's token has no permission to read it."""
     try:
-        login = github.get("/user", Purpose("ask whose token this is", "none"))
+        login = github.get("/user", Purpose("read the token's account", "none"))
     except GitHubError as error:
         if error.status in _NO_ACCESS_STATUSES:
             return BOT
@@ -46,7 +46,7 @@ def write_comment(github: GitHub, number: int, decision: plan_comment.CommentDec
             github.send("PATCH", f"/issues/comments/{decision.id}", {"body": decision.body}, purpose)
             return f"edited the comment on pull request {number}"
         case _:
-            return f"left the comments of pull request {number} as they are: {decision.reason}"
+            return f"did not change the comments of pull request {number}: {decision.reason}"
 
 
 def list_open_issues(github: GitHub) -> list[Issue]:
@@ -72,7 +72,7 @@ def write_issue(github: GitHub, decision: drift_issue.IssueDecision) -> str:
         case CloseIssue():
             fields, verb = {"state": "closed", "state_reason": "completed"}, "closed"
         case SkipIssue():
-            return f"left the issues as they are: {decision.reason}"
+            return f"did not change the issues: {decision.reason}"
         case _:
             assert_never(decision)
     github.send("PATCH", f"/issues/{decision.number}", fields, purpose)
@@ -84,7 +84,7 @@ def _ensure_label(github: GitHub) -> None:
     """Create the label if it is missing. Without it, the next run would not find the issue."""
     label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
     try:
-        github.send("POST", "/labels", label, Purpose(f"make the label {LABEL}", _ISSUES))
+        github.send("POST", "/labels", label, Purpose(f"create the label {LABEL}", _ISSUES))
     except GitHubError as error:
         if error.status != _EXISTS:
             raise

@@ -28,16 +28,16 @@ def read_archive_file(archive: bytes, name: str, max_bytes: int) -> bytes:
         with zipfile.ZipFile(io.BytesIO(archive)) as opened:
             entries = [entry for entry in opened.infolist()[: _MAX_ENTRIES + 1] if entry.filename == name]
             if len(opened.infolist()) > _MAX_ENTRIES or len(entries) != 1:
-                raise RefusedError(f"the artifact is not as a plan's run leaves it: it needs one {name}")
+                raise RefusedError(f"the artifact must contain exactly one {name}")
             (entry,) = entries
             if entry.compress_type not in _METHODS or entry.flag_bits & _ENCRYPTED:
-                raise RefusedError(f"{name} in the artifact is packed in a way that no plan's run uses")
+                raise RefusedError(f"{name} in the artifact has an unexpected compression or is encrypted")
             with opened.open(entry) as file:
                 content = file.read(max_bytes + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, NotImplementedError, OSError):
-        raise RefusedError("the artifact is no archive, or a broken one; plan again") from None
+        raise RefusedError("the artifact is not a valid archive; plan again") from None
     if len(content) > max_bytes:
-        raise RefusedError(f"{name} in the artifact is larger than {max_bytes >> 20} MiB: no plan is")
+        raise RefusedError(f"{name} in the artifact is larger than {max_bytes >> 20} MiB, the limit for a plan")
     return content
 
 
@@ -47,7 +47,7 @@ _REVIEW_ADVICE: Final = (
     "Open a pull request from the tip of the default branch, have its plan reviewed, and merge that. Or:"
 )
 _MANUAL_ADVICE: Final = (
-    "Run the workflow that applies by hand (Actions, Run workflow): it plans, waits for approval, and applies."
+    "Start the apply workflow manually (Actions, Run workflow): it plans, waits for approval, and applies."
 )
 
 
@@ -87,7 +87,7 @@ def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -
     pull = max(pulls, key=lambda pull: str(pull["merged_at"]))
     head = as_object(pull.get("head"))
     if as_object(head.get("repo")).get("full_name") != run.repository:
-        text = f"pull request {pull['number']} came from a fork, which gets no credentials, so nobody saw a plan."
+        text = f"pull request {pull['number']} is from a fork, which gets no credentials, so its plan was not reviewed."
         raise RefusedError(f"{text} {_MANUAL_ADVICE}")
     return MergedPullRequest(int(pull["number"]), str(head.get("sha")))
 
@@ -95,10 +95,8 @@ def find_merged_pull_request(github: GitHub, run: WorkflowRun, tip: BranchTip) -
 def check_is_tip(run: WorkflowRun, tip: BranchTip) -> None:
     """Raise RefusedError if the commit is not the tip of the default branch."""
     if tip.sha != run.sha:
-        raise RefusedError(
-            f"commit {run.sha[:8]} is not the tip of {tip.branch}, {tip.sha[:8]} is: its own run applies what is left."
-            " To go back, merge a revert; an old run is not run again."
-        )
+        text = f"commit {run.sha[:8]} is not the tip of {tip.branch}: the run of {tip.sha[:8]} applies what remains."
+        raise RefusedError(f"{text} To go back, merge a revert; old runs are not applied again.")
 
 
 def fetch_reviewed_plan(
@@ -108,7 +106,7 @@ def fetch_reviewed_plan(
     if run.event == MANUAL_EVENT:
         return _fetch_plan(github, run.id, environment, f"this run has no plan for {environment}")
     if source is None:
-        text = f"commit {run.sha[:8]} came without a pull request, so nobody reviewed its plan."
+        text = f"commit {run.sha[:8]} has no pull request, so its plan was not reviewed."
         raise RefusedError(f"{text} {_MANUAL_ADVICE}")
     plan_run = _latest_run(github, run, workflow, source.head)
     if plan_run is None or plan_run.get("conclusion") != "success":
@@ -116,7 +114,7 @@ def fetch_reviewed_plan(
         where = f"{source.head[:8]}, the head of pull request {source.number}"
         advice = f"{_REVIEW_ADVICE} {_MANUAL_ADVICE[0].lower()}{_MANUAL_ADVICE[1:]}"
         raise RefusedError(f"{workflow} {state} for {where}. {advice}")
-    missing_text = f"the plan for {environment} of pull request {source.number} is not kept (any more)"
+    missing_text = f"the plan for {environment} of pull request {source.number} is not kept, or no longer kept"
     return _fetch_plan(github, int(plan_run["id"]), environment, missing_text)
 
 
@@ -153,14 +151,14 @@ def _fetch_plan(github: GitHub, run: int, environment: str, missing_text: str) -
     archive = github.download(f"/actions/artifacts/{int(artifact['id'])}/zip", _MAX_BYTES, purpose)
     digest = artifact.get("digest")
     if digest and digest != f"sha256:{hashlib.sha256(archive).hexdigest()}":
-        raise RefusedError("the artifact that came is not the one that the run left; try again")
+        raise RefusedError("the downloaded artifact does not have the run's digest; try again")
     document: Mapping[str, Any] = {}
     with suppress(ValueError, RecursionError):
         plan = read_archive_file(archive, "plan.json", _MAX_BYTES).decode("utf-8")
         document = as_object(json.loads(plan))
     if document.get("environment") != environment:
-        raise RefusedError(f"the artifact holds no plan for {environment}; plan again")
+        raise RefusedError(f"the artifact contains no plan for {environment}; plan again")
     if as_object(document.get("options")).get("undo") is not None:
-        # Who pushes a branch can make its artifact; what it may choose must be in the manifests, and a run is not.
-        raise RefusedError(f"the artifact undoes a run, which no pull request asks for. {_MANUAL_ADVICE}")
+        # The author of a branch can create its artifact, but their choices must be in the manifests; an undo is not.
+        raise RefusedError(f"the artifact contains an undo, which a pull request cannot request. {_MANUAL_ADVICE}")
     return plan

@@ -54,7 +54,7 @@ def current_action(text: str) -> str | None:
 
 
 def is_edited(text: str) -> bool:
-    """Return whether a workflow was edited or written by hand; another commit of cxroute is not an edit."""
+    """Return whether a workflow was edited or written manually; another commit of cxroute is not an edit."""
     signed = _SIGNED.match(text)
     return signed is None or signed[1] != _digest(text[signed.end() :])
 
@@ -63,12 +63,12 @@ def check_settings(settings: WorkflowSettings) -> None:
     """Raise UsageError for text that could have another meaning in a workflow, and for an action that is not pinned."""
     if settings.action != OWN_ACTION and not _ACTION.fullmatch(settings.action):
         raise UsageError(
-            f"--action {settings.action}: say where cxroute comes from as OWNER/REPOSITORY@COMMIT,"
-            " with a commit's whole hash: a tag can be moved to other code"
+            f"--action {settings.action}: specify where cxroute comes from as OWNER/REPOSITORY@COMMIT,"
+            " with a commit's full hash: a tag can be moved to other code"
         )
     parts = settings.manifests.split("/")
     if not _FOLDER.fullmatch(settings.manifests) or ".." in parts or settings.manifests.startswith("-"):
-        text = "for workflows, name a folder below this one, of letters, digits, . _ -"
+        text = "for workflows, specify a folder below this one, of letters, digits, . _ -"
         raise UsageError(f"-m {settings.manifests}: {text}")
     wrong = [name for name in settings.variables if not _VARIABLE.fullmatch(name)]
     if wrong:

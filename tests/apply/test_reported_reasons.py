@@ -203,7 +203,7 @@ What is left: cxroute plan
     ),
     "no answer": Situation(
         """\
-  + cards/n  unknown   POST /api/v2/routing/rules: nobody knows whether it was done: the connection is reset instead
+  + cards/n  unknown   POST /api/v2/routing/rules: it is unknown whether it was done: the connection is reset instead
   ~ cards/x  updated
   - cards/y  not tried: kept, since another change is not done
 

@@ -164,14 +164,14 @@ def test_environments_that_try_rules_in_another_order(cxroute: Program) -> None:
 @pytest.mark.parametrize(
     ("content", "why"),
     [
-        ("{", "bad.json: not JSON; a list of rules is wanted, or a page"),
-        ("[NaN]", "bad.json: not JSON"),
-        ("[" * 100_000, "bad.json: not JSON"),
-        ("\udc80", "bad.json: not JSON"),
-        ("3", "bad.json: no list of rules, and no page with `entities`, `rules` or `items`"),
-        ('{"rules": {}}', "bad.json: no list of rules"),
+        ("{", "bad.json: not valid JSON; expected a list of rules, or one page"),
+        ("[NaN]", "bad.json: not valid JSON"),
+        ("[" * 100_000, "bad.json: not valid JSON"),
+        ("\udc80", "bad.json: not valid JSON"),
+        ("3", "bad.json: neither a list of rules nor a page with `entities`, `rules` or `items`"),
+        ('{"rules": {}}', "bad.json: neither a list of rules nor"),
         ('{"entities": [], "total": 7}', "bad.json: a page with 0 of 7 rules; put all rules into one list"),
-        ("[3]", "bad.json: a rule is no JSON object"),
+        ("[3]", "bad.json: a rule is not a JSON object"),
         ('[{"id": "x", "name": "y"}]', "bad.json: rule 'x': `priority` is not a number"),
         ('[{"name": "y", "priority": 1, "targets": [3]}]', "bad.json: rule '#1': `targets` is not a list of objects"),
         (

@@ -1,4 +1,4 @@
-"""Access by key: the way in, what is asked once, what is asked anew, and odd documents and id tokens."""
+"""Access by key: discovery of the servers, caching, rediscovery, and invalid documents and id tokens."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def read(world: ScriptedIssuer, tenant: Any = AT_ISSUER) -> None:
 
 
 def failing(client: ReadingClient) -> Any:
-    """Return what reading raises, or nothing."""
+    """Return the error of reading the rules, or None."""
 
     async def run() -> BaseException | None:
         try:
@@ -64,8 +64,8 @@ def failing(client: ReadingClient) -> Any:
     return run()
 
 
-def test_the_way_in_at_an_issuer() -> None:
-    """Two documents and a token, each asked once; a secret goes to the token's address, and the token to the API."""
+def test_login_at_an_issuer() -> None:
+    """Two documents and a token, each requested once; the secret goes to the token server, and the token to the API."""
     world = ScriptedIssuer()
     read(world)
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}", f"GET {RULES}", f"GET {RULES}"] == world.calls
@@ -82,8 +82,8 @@ def test_the_way_in_at_an_issuer() -> None:
     assert {"application/json"} == {one.headers["Accept"] for one in world.asked}
 
 
-def test_an_address_of_the_api_that_is_given_is_taken() -> None:
-    """Then nobody asks where the API is, and no id token is needed."""
+def test_a_configured_api_address_is_used() -> None:
+    """Then there is no request for the API's address, and no id token is needed."""
     world = ScriptedIssuer(token=token(id_token="none"))
     world.answers[f"{API}/rules/api/v2/routing/rules"] = EMPTY
     read(world, replace(AT_ISSUER, base_url=f"{API}/rules"))
@@ -91,7 +91,7 @@ def test_an_address_of_the_api_that_is_given_is_taken() -> None:
     assert {f"GET {API}/rules/api/v2/routing/rules"} == set(world.calls[2:])
 
 
-def test_the_simpler_call_of_an_area() -> None:
+def test_an_area_needs_one_request() -> None:
     """One request with the access key as JSON; no client, no document."""
     address = "https://na1.nice-incontact.com/authentication/v1/token/access-key"
     world = ScriptedIssuer()
@@ -106,8 +106,8 @@ def test_the_simpler_call_of_an_area() -> None:
     assert "Authorization" not in world.asked[0].headers
 
 
-def test_a_thousand_callers_find_the_way_once() -> None:
-    """Each document and the token are asked for once, however many wait."""
+def test_a_thousand_callers_share_one_login() -> None:
+    """Each document and the token are requested once, for any number of waiting callers."""
     world = ScriptedIssuer()
     client = world.client(replace(AT_ISSUER, concurrency=1000))
 
@@ -118,8 +118,8 @@ def test_a_thousand_callers_find_the_way_once() -> None:
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}"] == world.calls
 
 
-def test_an_old_token_is_renewed_and_nothing_is_discovered_again() -> None:
-    """A minute before its end, by the monotonic clock."""
+def test_an_expiring_token_is_renewed_without_discovery() -> None:
+    """A minute before it expires, by the monotonic clock."""
     world, virtual = ScriptedIssuer(), FakeClock()
     client = world.client(clock=virtual)
 
@@ -136,7 +136,7 @@ def test_an_old_token_is_renewed_and_nothing_is_discovered_again() -> None:
 
 
 def test_a_refused_token_is_renewed_once() -> None:
-    """The second 401 is an error; where the API is has not changed."""
+    """The second 401 is an error; the API's address stays known."""
     world = ScriptedIssuer(
         token=answers_in_turn(token(), token(access_token=canary.RENEWED)), rules=answers_in_turn((401, {}), EMPTY)
     )
@@ -149,8 +149,8 @@ def test_a_refused_token_is_renewed_once() -> None:
 
 
 @pytest.mark.parametrize("moved", [GONE, (405, {}), (410, {}), (421, {}), (501, {}), (302, {}), (307, {})])
-def test_a_token_s_address_that_is_none_any_more_is_discovered_anew(moved: Any) -> None:
-    """By whoever asks next; where the API is stays as it was, so that a plan never changes hosts midway."""
+def test_a_token_address_that_stops_working_is_discovered_again(moved: Any) -> None:
+    """By the next caller; the API's address stays the same, so that a plan never changes hosts midway."""
     other = f"{ISSUER}/new/token"
     world = ScriptedIssuer(
         openid=answers_in_turn({"token_endpoint": TOKEN}, {"token_endpoint": other}),
@@ -172,8 +172,8 @@ def test_a_token_s_address_that_is_none_any_more_is_discovered_anew(moved: Any) 
     assert f"GET {RULES}" == world.calls[-1]
 
 
-def test_a_token_s_address_that_cannot_be_reached_is_discovered_anew() -> None:
-    """By the endpoint, which goes on for months; a command gives up."""
+def test_an_unreachable_token_address_is_discovered_again() -> None:
+    """By the endpoint, which runs for months; a command gives up."""
     world = ScriptedIssuer()
 
     async def send(request: ApiRequest, _kind: RequestKind) -> ApiResponse:
@@ -193,8 +193,8 @@ def test_a_token_s_address_that_cannot_be_reached_is_discovered_anew() -> None:
 
 
 @pytest.mark.parametrize("refused", [(400, {}), (401, {}), (403, {}), (500, {}), (429, {})])
-def test_a_refused_key_or_a_busy_issuer_is_no_reason_to_discover_anew(refused: Any) -> None:
-    """The address is right; it was the key, or it is not the time."""
+def test_a_refused_key_or_a_busy_issuer_causes_no_discovery(refused: Any) -> None:
+    """The address is right: the key is wrong, or the issuer is overloaded."""
     world = ScriptedIssuer(token=refused)
     client = world.client()
 
@@ -206,8 +206,8 @@ def test_a_refused_key_or_a_busy_issuer_is_no_reason_to_discover_anew(refused: A
     assert 1 == world.count(OPENID)
 
 
-def test_where_the_api_is_can_be_asked_again_without_another_token() -> None:
-    """An issuer whose second document is missing for a while is not asked for tokens meanwhile."""
+def test_a_missing_api_document_is_read_again_with_the_same_token() -> None:
+    """An issuer whose second document is missing for a while gets no further requests for tokens."""
     world = ScriptedIssuer(cxone=answers_in_turn(GONE, GONE, {"api_endpoint": API}))
     client = world.client()
 
@@ -215,14 +215,14 @@ def test_where_the_api_is_can_be_asked_again_without_another_token() -> None:
         return [await failing(client) for _ in range(3)]
 
     first, second, third = asyncio.run(run())
-    assert "status 404, Not found; give api.baseUrl" in str(first)
+    assert "status 404, Not found; set api.baseUrl" in str(first)
     assert str(first) == str(second)
     assert third is None
     assert (1, 3) == (world.count(TOKEN), world.count(CXONE))
 
 
-def test_a_document_that_was_cut_is_asked_for_again() -> None:
-    """As everything that is read; a broken one stays broken."""
+def test_a_truncated_document_is_requested_again() -> None:
+    """As for every read; a document that stays broken is an error."""
     world = ScriptedIssuer(openid=answers_in_turn(b'{"token_end', {"token_endpoint": TOKEN}))
     read(world)
     assert 2 == world.count(OPENID)
@@ -248,8 +248,8 @@ ODD: dict[str, Any] = {
 
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("which", ["openid", "cxone"])
-def test_a_document_that_is_none_is_one_sentence(which: str, odd: str) -> None:
-    """It names the document; no secret goes out because of the first, no token because of the second."""
+def test_an_invalid_document_is_one_sentence(which: str, odd: str) -> None:
+    """It names the document; the first one sends no secret, and the second one no token."""
     world = ScriptedIssuer(**{which: ODD[odd]})
     with pytest.raises(errors.UnexpectedResponseError, match="well-known") as refused:
         read(world)
@@ -292,32 +292,32 @@ IDENTITIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("odd", IDENTITIES)
-def test_an_id_token_that_says_nothing_ends_in_one_sentence(odd: str) -> None:
-    """It says what can be done without one; the token goes nowhere."""
+def test_an_id_token_without_claims_is_one_sentence(odd: str) -> None:
+    """The message says how to do without one; the token is sent nowhere."""
     world = ScriptedIssuer(token=token(id_token=IDENTITIES[odd]))
-    with pytest.raises(errors.UnexpectedResponseError, match=r"no id_token that says .* give api\.baseUrl"):
+    with pytest.raises(errors.UnexpectedResponseError, match=r"no id_token with .* set api\.baseUrl"):
         read(world)
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
 
 
 @pytest.mark.parametrize("length", range(4))
-def test_an_id_token_is_read_however_it_is_padded(length: int) -> None:
-    """JWTs have no padding; some have it all the same."""
+def test_an_id_token_is_read_with_and_without_padding(length: int) -> None:
+    """JWTs have no padding, but some issuers add it."""
     form = {**GOOD, "x": "ÿ?>" + "x" * length}
     head, payload, signature = jwt(form).split(".")
     assert Identity(ISSUER, TENANT_ID) == parse_identity(jwt(form))
     assert Identity(ISSUER, TENANT_ID) == parse_identity(f"{head}.{payload}{'=' * (-len(payload) % 4)}.{signature}")
 
 
-def test_an_answer_without_a_token_says_so_first() -> None:
-    """Before anybody asks what it says of the tenant."""
+def test_a_missing_token_is_reported_before_the_id_token() -> None:
+    """The missing access_token is reported, and not the missing claims about the tenant."""
     with pytest.raises(errors.UnexpectedResponseError, match="no usable access_token"):
         read(ScriptedIssuer(token={"id_token": "x"}))
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
 def test_a_refusal_names_the_variables_and_no_value(status: int) -> None:
-    """Whatever the issuer repeats of what it was sent, and of the client that it knows."""
+    """The issuer repeats its request and the client that it knows; the message repeats neither."""
 
     def echo(request: ApiRequest) -> Any:
         return status, {"error": "bad", "error_description": f"{request.content.decode()} {request.headers}"}
@@ -330,7 +330,7 @@ def test_a_refusal_names_the_variables_and_no_value(status: int) -> None:
 
 
 def test_the_issuer_s_second_document_repeats_no_token() -> None:
-    """It may know the tokens that were just given out, and an error of its own may name them."""
+    """Its error text may name the tokens that the issuer has just issued."""
     identity = jwt({**GOOD, "nonce": canary.RENEWED})
     world = ScriptedIssuer(token=token(id_token=identity), cxone=(400, {"message": f"{canary.TOKEN} {identity}"}))
     with pytest.raises(errors.CredentialsError) as refused:
@@ -339,8 +339,8 @@ def test_the_issuer_s_second_document_repeats_no_token() -> None:
     assert identity not in str(refused.value)
 
 
-def test_a_fence_lets_nothing_through_but_reads_and_the_token() -> None:
-    """Where tokens are is read from the issuer's own document; before that, nothing may be posted anywhere."""
+def test_a_fence_admits_only_reads_and_token_requests() -> None:
+    """The token server is read from the issuer's own document; before that, no POST is allowed."""
     world = ScriptedIssuer()
     carry = read_only_transport(world.carry, AT_ISSUER)
     opening = ApiRequest("GET", ServerUrl.parse(ISSUER), "/.well-known/openid-configuration", {})
@@ -368,8 +368,8 @@ def test_a_fence_lets_nothing_through_but_reads_and_the_token() -> None:
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {OPENID}"] == world.calls
 
 
-def test_nothing_that_holds_a_key_shows_it() -> None:
-    """Neither credentials, nor requests, nor what they are kept in."""
+def test_no_value_that_holds_a_key_shows_it() -> None:
+    """Neither credentials, nor requests, nor the values that hold them."""
     world = ScriptedIssuer()
     client = world.client()
     asyncio.run(client.rules())
@@ -378,7 +378,7 @@ def test_nothing_that_holds_a_key_shows_it() -> None:
 
 
 def test_the_environments_of_the_documentation_are_valid() -> None:
-    """Each block of docs/access.md; one that is `api:` alone is that of an environment."""
+    """Each block of docs/access.md; a block with only `api:` belongs to an environment."""
     text = (Path(__file__).parents[2] / "docs/access.md").read_text(encoding="utf-8")
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     blocks += [yaml.safe_load(line) for line in re.findall(r"`(api: \{[^`]*\})`", text)]

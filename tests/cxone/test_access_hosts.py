@@ -1,4 +1,4 @@
-"""An issuer's documents that point elsewhere get no credential and no token: looked for with canaries (W15, R13)."""
+"""An issuer's documents with other hosts get no credential and no token (W15, R13); canaries show a leak."""
 
 from __future__ import annotations
 
@@ -84,10 +84,10 @@ NOWHERE: Final = {
 
 
 @pytest.mark.parametrize("where", NOWHERE)
-def test_no_secret_goes_where_a_document_says_that_tokens_are(where: str) -> None:
-    """The first document is read, and nothing else is sent to anybody."""
+def test_no_secret_is_sent_to_an_untrusted_token_endpoint(where: str) -> None:
+    """The first document is read, and no other request is sent."""
     world = ScriptedIssuer(openid={"issuer": ISSUER, "token_endpoint": NOWHERE[where]})
-    with pytest.raises(errors.CredentialsError, match="token_endpoint is not believed, and nothing was sent") as said:
+    with pytest.raises(errors.CredentialsError, match="token_endpoint is not trusted, and nothing was sent") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}"] == world.calls
     assert [] == canary.find_leaks(f"{said.value}{world.sent()}")
@@ -95,10 +95,10 @@ def test_no_secret_goes_where_a_document_says_that_tokens_are(where: str) -> Non
 
 
 @pytest.mark.parametrize("where", NOWHERE)
-def test_no_token_goes_where_a_document_says_that_the_api_is(where: str) -> None:
-    """The issuer is asked, and nobody else; the token stays here."""
+def test_no_token_is_sent_to_an_untrusted_api_endpoint(where: str) -> None:
+    """Only the issuer gets requests; the token is not sent."""
     world = ScriptedIssuer(cxone={"api_endpoint": NOWHERE[where]})
-    with pytest.raises(errors.CredentialsError, match="api_endpoint is not believed, and nothing was sent") as said:
+    with pytest.raises(errors.CredentialsError, match="api_endpoint is not trusted, and nothing was sent") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}", f"GET {CXONE}"] == world.calls
     assert [] == canary.find_leaks(f"{said.value}{world.sent('cxone.niceincontact.com')}")
@@ -106,16 +106,16 @@ def test_no_token_goes_where_a_document_says_that_the_api_is(where: str) -> None
 
 
 @pytest.mark.parametrize("where", NOWHERE)
-def test_nobody_is_asked_whom_an_id_token_calls_the_issuer(where: str) -> None:
-    """Not even for a document, which would be believed next."""
+def test_an_untrusted_issuer_in_an_id_token_gets_no_request(where: str) -> None:
+    """Not even for a document, which the client would trust next."""
     world = ScriptedIssuer(token=token(id_token=jwt({"iss": NOWHERE[where], "tenantId": "t"})))
-    with pytest.raises(errors.CredentialsError, match="the id token: its iss is not believed") as said:
+    with pytest.raises(errors.CredentialsError, match="the id token: its iss is not trusted") as said:
         asyncio.run(world.client().rules())
     assert [f"GET {OPENID}", f"POST {TOKEN}"] == world.calls
     assert [] == canary.find_leaks(str(said.value))
 
 
-def test_an_operator_is_told_what_to_do_about_a_host() -> None:
+def test_the_message_tells_an_operator_how_to_allow_a_host() -> None:
     """The variable and its value, in one sentence."""
     world = ScriptedIssuer(cxone={"api_endpoint": "https://api.nicecxone-sov1.eu"})
     with pytest.raises(errors.CredentialsError, match=r"allow it with CXROUTE_HOSTS=api\.nicecxone-sov1\.eu$"):
@@ -136,16 +136,16 @@ BELIEVED: Final = {
 
 
 @pytest.mark.parametrize("where", BELIEVED)
-def test_what_is_one_of_cxone_s_hosts_or_allowed_is_believed(where: str) -> None:
-    """However it is written."""
+def test_cxone_hosts_and_allowed_hosts_are_trusted(where: str) -> None:
+    """In every spelling."""
     url, rules = BELIEVED[where]
     world = ScriptedIssuer(cxone={"api_endpoint": url})
     asyncio.run(world.client(replace(AT_ISSUER, allowed_hosts=frozenset({"gate.example"}))).rules())
     assert f"GET {rules}" == world.calls[-1]
 
 
-def test_an_allowed_issuer_may_have_a_port_of_its_own() -> None:
-    """An operator who runs a gateway on 8443 finds tokens there too; another host's port is another matter."""
+def test_an_allowed_issuer_may_have_its_own_port() -> None:
+    """The token server of a gateway on port 8443 may use that port; other hosts may not."""
     gate = "https://gate.example:8443"
     tenant = replace(AT_ISSUER, issuer=gate, allowed_hosts=frozenset({"gate.example", "other.example"}))
     world = ScriptedIssuer()
@@ -156,7 +156,7 @@ def test_an_allowed_issuer_may_have_a_port_of_its_own() -> None:
     asyncio.run(world.client(tenant).rules())
     assert f"GET {gate}/api/api/v2/routing/rules" == world.calls[-1]
     world.answers[f"{gate}/.well-known/cxone-configuration"] = {"api_endpoint": "https://other.example:8443"}
-    with pytest.raises(errors.CredentialsError, match="a port of its own"):
+    with pytest.raises(errors.CredentialsError, match="another port than 443"):
         asyncio.run(world.client(tenant).rules())
 
 
@@ -176,8 +176,8 @@ def test_an_allowed_issuer_may_have_a_port_of_its_own() -> None:
         ("http://nicecxone-sov1.eu", False),
     ],
 )
-def test_the_published_issuers_are_known_and_nothing_beside_them(issuer: str, known: bool) -> None:  # noqa: FBT001 - a value
-    """The sovereign ones are two hosts; what else may be below them is published nowhere."""
+def test_only_the_published_issuers_are_known(issuer: str, known: bool) -> None:  # noqa: FBT001 - a value
+    """The sovereign issuers are two hosts; no hosts below them are published."""
     if known:
         check_host(issuer, frozenset())
     else:
@@ -201,7 +201,7 @@ STEPS: Final = {
 
 
 class Keyed(HostileTenant):
-    """A tenant on a real socket that opens to access keys, but for one step, which a function answers."""
+    """A tenant on a real socket with access keys, and one step that a function answers."""
 
     def __init__(self, step: str = "", instead: Callable[[Turn, Keyed], bytes] | None = None) -> None:
         super().__init__()
@@ -225,7 +225,7 @@ class Keyed(HostileTenant):
 
 @pytest.fixture
 def keyed(place: Workspace) -> Iterator[Callable[..., int]]:
-    """Run a command against such a tenant; nothing that is printed or left in a file holds a secret."""
+    """Run a command against this tenant; no output and no file contains a secret."""
     with ExitStack() as stack:
 
         def run(tenant: Keyed, *arguments: str) -> int:
@@ -243,8 +243,8 @@ def keyed(place: Workspace) -> Iterator[Callable[..., int]]:
         yield run
 
 
-def test_a_tenant_on_a_real_socket_opens_to_an_access_key(keyed: Callable[..., int]) -> None:
-    """Or the tests below would show nothing."""
+def test_an_access_key_works_on_a_real_socket(keyed: Callable[..., int]) -> None:
+    """Otherwise the tests below would prove nothing."""
     tenant = Keyed()
     assert 0 == keyed(tenant, "plan")
     assert list(STEPS.values()) == list(dict.fromkeys(one.path.partition("?")[0] for one in tenant.asked))[:4]
@@ -252,8 +252,8 @@ def test_a_tenant_on_a_real_socket_opens_to_an_access_key(keyed: Callable[..., i
 
 @pytest.mark.parametrize("status", [b"301 Moved", b"302 Found", b"303 See Other", b"307 Temporary", b"308 Permanent"])
 @pytest.mark.parametrize("step", STEPS)
-def test_no_step_of_the_way_in_follows_a_redirect(keyed: Callable[..., int], step: str, status: bytes) -> None:
-    """To another server, a real one: not one connection is made to it."""
+def test_no_step_of_the_login_follows_a_redirect(keyed: Callable[..., int], step: str, status: bytes) -> None:
+    """To another, real server: it gets no connection."""
     with serving(HostileTenant()) as elsewhere:
 
         def redirect(turn: Turn, _tenant: Keyed) -> bytes:
@@ -271,8 +271,8 @@ def test_no_step_of_the_way_in_follows_a_redirect(keyed: Callable[..., int], ste
     "where", ["http://evil.example/x", "https://evil.example/x", "https://203.0.113.7", "http://a@localhost/"]
 )
 @pytest.mark.parametrize("name", ["token_endpoint", "api_endpoint"])
-def test_an_issuer_on_this_machine_cannot_send_a_secret_away(keyed: Callable[..., int], name: str, where: str) -> None:
-    """It is as little believed as any other."""
+def test_an_issuer_on_loopback_cannot_redirect_a_secret(keyed: Callable[..., int], name: str, where: str) -> None:
+    """It is trusted no more than any other issuer."""
     step = "openid" if name == "token_endpoint" else "cxone"
     tenant = Keyed(step, lambda _turn, _tenant: whole({name: where}))
     assert 1 == keyed(tenant, "-v", "plan")
@@ -300,7 +300,7 @@ SAID: Final[dict[str, Callable[[str], bytes]]] = {
 
 BEFORE: Final = [what for what in REPEATED if not what.startswith("the token")]
 KNOWN: Final = {"openid": BEFORE, "token": BEFORE, "cxone": list(REPEATED), "rules": list(REPEATED)}
-"""What a step can repeat: before there is a token, nobody knows it."""
+"""The secrets that a step can repeat: no step before the token knows it."""
 CASES: Final = [
     *((step, what, list(SAID)[place % len(SAID)]) for step in STEPS for place, what in enumerate(KNOWN[step])),
     *((step, "the whole request", how) for step in STEPS for how in SAID),
@@ -308,10 +308,10 @@ CASES: Final = [
 
 
 @pytest.mark.parametrize(("step", "what", "how"), sorted(set(CASES)))
-def test_whatever_is_repeated_on_the_way_in_is_not_shown(
+def test_secrets_that_a_login_step_repeats_are_not_shown(
     keyed: Callable[..., int], step: str, what: str, how: str
 ) -> None:
-    """By whichever step, in an error, an address or an id token."""
+    """Each step, in an error, an address or an id token."""
     tenant = Keyed(step, lambda turn, _tenant: SAID[how](REPEATED[what](turn)))
     form = ["--format", "json"] if len(what) % 2 else ["-v"]
     assert 1 == keyed(tenant, "plan", *form)

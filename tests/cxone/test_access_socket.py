@@ -1,4 +1,4 @@
-"""Access by key over real sockets: the simulator's issuer and area, commands, and the endpoint's carrier."""
+"""Access by key over real sockets: the simulator's issuer and area, commands, and the endpoint's transport."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> BankWorkspace:
 
 
 def keyed(place: BankWorkspace, url: str, way: str) -> None:
-    """Let the bank be entered with an access key."""
+    """Configure the bank's tenant for an access key."""
     place.manifests(url)
     path = place.path / "manifests/environments/bank.yaml"
     path.write_text(ENVIRONMENT.format(how=WAYS[way].format(url=url)), "utf-8")
@@ -48,7 +48,7 @@ def keyed(place: BankWorkspace, url: str, way: str) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_an_access_key_plans_and_applies(place: BankWorkspace, way: str) -> None:
-    """From rules found to nothing left to do, with the key that the simulator was started with."""
+    """From a plan with changes to a plan without, with the simulator's key."""
     place.environment |= KEYS
     with place.simulated("--tenant", "bank") as url:
         keyed(place, url, way)
@@ -70,7 +70,7 @@ def test_an_access_key_plans_and_applies(place: BankWorkspace, way: str) -> None
     ("name", "said"), [("CXONE_ACCESS_KEY_SECRET", "access key"), ("CXONE_CLIENT_SECRET", "client")]
 )
 def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankWorkspace, name: str, said: str) -> None:
-    """Which of them it is nobody is told by a 401; no value is shown."""
+    """A 401 does not tell which one; no value is shown."""
     place.environment |= KEYS
     with place.simulated() as url:
         keyed(place, url, "issuer")
@@ -84,8 +84,8 @@ def test_a_wrong_key_names_every_variable_that_may_be_wrong(place: BankWorkspace
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_key_that_is_not_there_is_asked_for_by_name(place: BankWorkspace, way: str) -> None:
-    """The first that is missing; with an area the client's id and secret are not needed."""
+def test_a_missing_key_is_requested_by_the_name_of_its_variable(place: BankWorkspace, way: str) -> None:
+    """The first missing one; with an area, the client's id and secret are not required."""
     for name in OF_CLIENT:
         del place.environment[name]
     keyed(place, "http://127.0.0.1:9", way)
@@ -95,16 +95,16 @@ def test_a_key_that_is_not_there_is_asked_for_by_name(place: BankWorkspace, way:
 
 
 @pytest.mark.parametrize("name", [*OF_CLIENT, *KEYS])
-def test_what_is_no_text_is_said_by_name(place: BankWorkspace, name: str) -> None:
-    """A variable may hold any bytes; they are no bug of the program, and are not shown."""
+def test_a_variable_with_other_bytes_than_text_is_named(place: BankWorkspace, name: str) -> None:
+    """A variable may hold any bytes; they cause no bug report, and are not shown."""
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
     refused = place.run_without_waits("-e", "bank", "plan")
     assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
 
 
-def test_keys_come_from_files_too(place: BankWorkspace) -> None:
-    """NAME_FILE, as everywhere."""
+def test_keys_can_come_from_files(place: BankWorkspace) -> None:
+    """NAME_FILE, as for all secrets."""
     for name, value in KEYS.items():
         canary.mark_as_secret(place.path / name).write_text(value + "\n", "utf-8")
         place.environment[f"{name}_FILE"] = name
@@ -113,15 +113,15 @@ def test_keys_come_from_files_too(place: BankWorkspace) -> None:
         assert 0 == place.run_without_waits("-e", "bank", "plan").code
 
 
-def test_a_busy_issuer_is_waited_for(place: BankWorkspace) -> None:
-    """Documents and token are read again as everything is."""
+def test_a_busy_issuer_is_retried(place: BankWorkspace) -> None:
+    """Documents and token are requested again like every read."""
     with place.simulated("--faults", "discovery:503@#1,token:429=0@#1,discovery:cut@#3") as url:
         place.environment |= KEYS
         keyed(place, url, "issuer")
         assert 0 == place.run_without_waits("-e", "bank", "plan").code
 
 
-def test_the_endpoint_s_own_carrier_finds_the_way_in(place: BankWorkspace) -> None:
+def test_the_fast_transport_logs_in(place: BankWorkspace) -> None:
     """Documents, token and context on kept connections, without httpx; a refused token is renewed once."""
     credentials = ClientCredentials(
         client_id=canary.CLIENT, client_secret=canary.SECRET, key_id=canary.KEY, key_secret=canary.KEY_SECRET

@@ -1,4 +1,4 @@
-"""A server that goes away: who waits, who asks whether it is back, what is never sent twice, and when it is enough."""
+"""A server that becomes unavailable: waits, probes, writes that are sent once, and the limits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ MOST_PROBES = 12
 
 @dataclass
 class Server(httpx.AsyncBaseTransport):
-    """Answers every call after 50 ms; from second `since` to second `until` as `away` says instead."""
+    """Answers every call after 50 ms; from second `since` to second `until` with `away` instead."""
 
     away: Away
     since: float = 1.0
@@ -50,7 +50,7 @@ class Server(httpx.AsyncBaseTransport):
         return httpx.Response(200, json=one)
 
     def sent_from(self, second: float) -> list[str]:
-        """Return what was asked from that second on."""
+        """Return the requests from that second on."""
         return [call for at, call in self.asked if at >= second]
 
 
@@ -69,7 +69,7 @@ AWAY = {"503": broken(503), "refused": lost(httpx.ConnectError), "reset": lost(h
 
 
 def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **tenant: Any) -> tuple[Any, WritingClient]:
-    """Make calls with a client of the server, by a clock that steps; return what came of them, and the client."""
+    """Make calls with a client of the server, with a stepping clock; return their results, and the client."""
 
     async def go() -> tuple[Any, WritingClient]:
         settings = replace(TENANT, requests_per_second=100, **tenant)
@@ -85,7 +85,7 @@ def using(server: Server, calls: Callable[[WritingClient], Awaitable[Any]], **te
 
 
 async def reads(client: WritingClient, count: int = 300) -> list[Any]:
-    """Read so many rules, sixteen at a time; what failed is among the answers."""
+    """Read so many rules, sixteen in parallel; failures are among the results."""
     return await asyncio.gather(*(client.rule(f"r{n}") for n in range(count)), return_exceptions=True)
 
 
@@ -96,18 +96,18 @@ async def creates(client: WritingClient, count: int = 300) -> list[Any]:
 
 @pytest.mark.parametrize("away", AWAY)
 def test_reads_survive_an_outage_of_a_minute(away: str) -> None:
-    """Every one is answered in the end, and while it lasts one asks at a time, less and less often (F26)."""
+    """All of them succeed; during the outage one probe at a time is sent, at growing intervals (F26)."""
     server = Server(AWAY[away], until=61.0)
     found, client = using(server, reads)
     assert {FetchedRule} == {type(one) for one in found}
-    meanwhile = [call for at, call in server.asked if 1.06 <= at < 61.0]  # what was under way is answered by then
+    meanwhile = [call for at, call in server.asked if 1.06 <= at < 61.0]  # the calls in progress are answered by then
     assert 1 <= len(meanwhile) <= MOST_PROBES + TENANT.concurrency
     assert len([at for at, _ in server.asked if 2.0 <= at < 61.0]) <= MOST_PROBES
     assert client.rate_limiter.retries <= 20 + client.rate_limiter.requests / 10
 
 
-def test_a_failure_that_says_when_to_come_back_is_believed() -> None:
-    """After a 503 with Retry-After no call is sent before that time; without one the usual back-off holds."""
+def test_the_retry_after_of_a_failure_is_respected() -> None:
+    """After a 503 with Retry-After no call is sent before that time; without it the usual back-off applies."""
     server = Server(lambda _request: httpx.Response(503, headers={"Retry-After": "20"}), until=1.2)
     found, _ = using(server, reads)
     assert {FetchedRule} == {type(one) for one in found}
@@ -115,8 +115,8 @@ def test_a_failure_that_says_when_to_come_back_is_believed() -> None:
     assert [] == [at for at, _ in server.asked if refused < at < refused + 19.9]
 
 
-def test_a_lone_read_survives_it_too() -> None:
-    """Its four attempts, and then probes, of which the last one is its answer."""
+def test_a_single_read_survives_an_outage() -> None:
+    """Four attempts, then probes, the last of which is its response."""
     server = Server(broken(503), since=0.06, until=61.0)
     found, client = using(server, lambda client: client.rule("1"))
     assert isinstance(found, FetchedRule)
@@ -126,7 +126,7 @@ def test_a_lone_read_survives_it_too() -> None:
 
 @pytest.mark.parametrize("away", AWAY)
 def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
-    """What was under way, probes for as long as patience lasts, and then nothing any more (F27)."""
+    """The calls in progress, probes for the time of the patience, and then no more requests (F27)."""
     server = Server(AWAY[away])
 
     async def both(client: WritingClient) -> tuple[list[Any], int]:
@@ -144,8 +144,8 @@ def test_a_total_outage_ends_in_bounded_time_and_requests(away: str) -> None:
     assert 0 == sent_later
 
 
-def test_writes_wait_at_the_gate_and_are_sent_once() -> None:
-    """Those that were under way are unknown; a read asks for the others, which are then made, each once (R6)."""
+def test_writes_wait_for_the_circuit_and_are_sent_once() -> None:
+    """Writes in progress are unknown; a read probes for the others, which are then sent once each (R6)."""
     server = Server(broken(503), until=61.0)
     found, _ = using(server, creates)
     unknown = [one for one in found if isinstance(one, errors.AmbiguousWriteError)]
@@ -158,14 +158,14 @@ def test_writes_wait_at_the_gate_and_are_sent_once() -> None:
 
 
 def test_a_write_with_a_refused_connection_is_sent_after_the_outage() -> None:
-    """It is certain that it was not done."""
+    """It was certainly not done."""
     server = Server(lost(httpx.ConnectError), until=61.0)
     found, _ = using(server, creates)
     assert not [one for one in found if isinstance(one, Exception)]
 
 
-def test_patience_is_what_the_tenant_says() -> None:
-    """Without any, the fourth failure is the last."""
+def test_patience_is_a_setting_of_the_tenant() -> None:
+    """Without patience, the fourth failure is the last."""
     server = Server(broken(503), since=0.06)
     with pytest.raises(errors.OverloadedError, match="503"):
         using(server, lambda client: client.rule("1"), patience_seconds=0.0)
@@ -173,8 +173,8 @@ def test_patience_is_what_the_tenant_says() -> None:
 
 
 @pytest.mark.parametrize("failure", [httpx.ConnectError, httpx.ReadError])
-def test_who_was_never_there_is_not_waited_for(failure: type[httpx.TransportError]) -> None:
-    """A wrong host is a matter of seconds: four attempts, whoever makes them."""
+def test_a_server_that_never_answered_gets_no_patience(failure: type[httpx.TransportError]) -> None:
+    """A wrong host fails within seconds: four attempts by all requests together."""
     server = Server(lost(failure), since=0.0)
     found, _ = using(server, reads)
     assert {errors.OverloadedError, errors.UnreachableError} >= {type(one) for one in found}
@@ -183,7 +183,7 @@ def test_who_was_never_there_is_not_waited_for(failure: type[httpx.TransportErro
 
 
 def test_a_token_does_not_make_the_client_wait_for_an_absent_api() -> None:
-    """The two may be on different hosts, of which one is wrong."""
+    """The token server and the API may have different hosts, and one of them may be wrong."""
 
     def away(request: httpx.Request) -> httpx.Response:
         if request.url.host == "localhost":
@@ -196,23 +196,23 @@ def test_a_token_does_not_make_the_client_wait_for_an_absent_api() -> None:
     assert server.asked[-1][0] < 10
 
 
-def test_a_token_is_waited_for_too() -> None:
-    """A 5xx says that somebody is there."""
+def test_a_token_request_waits_too() -> None:
+    """A 5xx shows that the server exists."""
     server = Server(broken(503), since=0.0, until=30.0)
     found, _ = using(server, reads)
     assert {FetchedRule} == {type(one) for one in found}
 
 
-def test_a_certificate_that_is_not_trusted_is_looked_at_once() -> None:
-    """It does not get better (F37), and nobody else needs to look."""
+def test_an_untrusted_certificate_is_tried_once() -> None:
+    """A second attempt would not change it (F37), for any request."""
     server = Server(lost(CertificateConnectError), since=0.0)
     found, _ = using(server, reads)
     assert {errors.UnreachableError} == {type(one) for one in found}
     assert 1 == len(server.asked)
 
 
-def test_a_server_that_fails_now_and_then_opens_nothing() -> None:
-    """Any good answer in between ends the count."""
+def test_occasional_failures_do_not_open_the_circuit() -> None:
+    """Any good response restarts the count."""
     turns = iter(range(10_000))
     server = Server(lambda request: httpx.Response(503 if next(turns) % 12 == 0 else 200, json=body(request)))
     found, client = using(server, reads)
@@ -227,7 +227,7 @@ def body(request: httpx.Request) -> dict[str, Any]:
 
 @pytest.mark.parametrize("sleeps", [0.0, 0.5, 1.0])
 def test_retries_have_a_budget(sleeps: float) -> None:
-    """At most four attempts each, and in all no more than a tenth of the requests and twenty (R21)."""
+    """At most four attempts for each request, and at most 20 retries plus a tenth of the requests in all (R21)."""
     chance = Random(int(sleeps * 2))
     server = Server(lambda request: httpx.Response(503 if chance.random() < 0.3 else 200, json=body(request)))
     _, client = using(server, lambda one: reads(one, 1000))

@@ -1,4 +1,4 @@
-"""Tokens, pace, retries, listings and hosts: each against a server that is scripted answer by answer."""
+"""Tokens, rate, retries, lists and hosts: each against a server with scripted responses."""
 
 from __future__ import annotations
 
@@ -32,15 +32,12 @@ EMPTY = {"entities": [], "total": 0}
 
 
 def over_http() -> Transport:
-    """Return what carries requests where respx stands in for the network."""
+    """Return a transport whose network is respx."""
     return transport_over(httpx.AsyncHTTPTransport())
 
 
 def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingClient:
-    """Return a client; without patience an outage is one at once.
-
-    test_circuit_breaker.py has those that are waited for.
-    """
+    """Return a client; by default it does not wait for an outage to end (test_circuit_breaker.py has tests of that)."""
     tenant = replace(TENANT, patience_seconds=patience)
     time = (virtual or FakeClock()).time
     return WritingClient(over_http(), tenant, ClientCredentials(client_id="id", client_secret="canary-secret"), time)
@@ -48,7 +45,7 @@ def client(virtual: FakeClock | None = None, patience: float = 0.0) -> WritingCl
 
 @pytest.fixture
 def server() -> Any:
-    """A CXone that knows nothing but tokens, until a test says more."""
+    """A CXone that only issues tokens, until a test adds routes."""
     with respx.mock(assert_all_called=False) as routes:
         token = {"access_token": "t1", "token_type": "Bearer", "expires_in": 3600}
         routes.post("http://localhost/oauth/token", name="token").respond(json=token)
@@ -56,7 +53,7 @@ def server() -> Any:
 
 
 def slowly(*answers: httpx.Response) -> Callable[[httpx.Request], Awaitable[httpx.Response]]:
-    """Answer after a pause, so that all who ask at one time are waiting by then; the last answer is kept on."""
+    """Answer after a pause, so that all concurrent requests are waiting by then; the last response repeats."""
     left = list(answers)
 
     async def answer(_request: httpx.Request) -> httpx.Response:
@@ -67,7 +64,7 @@ def slowly(*answers: httpx.Response) -> Callable[[httpx.Request], Awaitable[http
 
 
 def at_once(calls: int) -> list[Any]:
-    """Read a rule so many times at the same time, with one client; what failed is among the answers."""
+    """Read a rule so many times in parallel, with one client; failures are among the results."""
 
     async def run() -> list[Any]:
         one = client()
@@ -113,7 +110,7 @@ ATTEMPTS = {401: 2, 429: 4}
 @pytest.mark.parametrize("status", TABLE)
 @pytest.mark.parametrize("call", [*READS, *WRITES])
 def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
-    """api-contract "Errors": what each status means for a read and a write, and how often it is asked."""
+    """api-contract "Errors": the meaning of each status for a read and a write, and the number of attempts."""
     expected = TABLE[status][0 if call in READS else [*READS, *WRITES].index(call) - 1]
     route = server.route(url__startswith=RULES).respond(status, json={"errors": [{"message": "no\x1b[31m\nway"}]})
     with pytest.raises(errors.ApiError) as refused:
@@ -126,10 +123,8 @@ def test_the_table_of_errors(server: Any, call: str, status: int) -> None:
 
 @pytest.mark.parametrize("failure", [httpx.ReadError, httpx.ReadTimeout, httpx.RemoteProtocolError, httpx.WriteError])
 @pytest.mark.parametrize("call", [*READS, *WRITES])
-def test_a_lost_answer_is_asked_again_only_when_nothing_can_have_changed(
-    server: Any, call: str, failure: type[Exception]
-) -> None:
-    """A read four times; a write once, and then nobody knows."""
+def test_a_lost_response_is_retried_only_for_a_read(server: Any, call: str, failure: type[Exception]) -> None:
+    """A read four times; a write once, and then its outcome is unknown."""
     route = server.route(url__startswith=RULES).mock(side_effect=failure)
     expected = errors.OverloadedError if call in READS else errors.AmbiguousWriteError
     with pytest.raises(expected):
@@ -141,7 +136,7 @@ def test_a_lost_answer_is_asked_again_only_when_nothing_can_have_changed(
     ("status", "of_an_update"), [(404, errors.RuleNotFoundError), (410, errors.UnsupportedCallError)]
 )
 def test_404_and_410_mean_gone(server: Any, status: int, of_an_update: type[Exception]) -> None:
-    """Of one rule: None; of a delete: a success; of the list or a create: there is no such API."""
+    """A single rule: None; a delete: a success; the list or a create: the API does not exist."""
     server.route(url__startswith=RULES).respond(status)
     assert asyncio.run(client().rule("1")) is None
     asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
@@ -155,7 +150,7 @@ def test_404_and_410_mean_gone(server: Any, status: int, of_an_update: type[Exce
 
 
 def test_a_refused_token_is_renewed_once_and_the_call_repeated(server: Any) -> None:
-    """It was revoked: one new token, one repeat."""
+    """It was revoked: one new token, one retry."""
     server["token"].side_effect = [
         httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
     ]
@@ -173,7 +168,7 @@ def test_a_thousand_calls_share_one_token(server: Any) -> None:
 
 
 def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
-    """Single flight too when the token was revoked under all of them at once."""
+    """One request also if the token was revoked under all of them."""
     server["token"].side_effect = [
         httpx.Response(200, json={"access_token": name, "expires_in": 3600}) for name in "ab"
     ]
@@ -189,8 +184,8 @@ def test_a_thousand_refused_calls_share_one_new_token(server: Any) -> None:
 
 
 @pytest.mark.parametrize("expires_in", [0, -5, 1, 30, "soon", None])
-def test_a_thousand_calls_share_a_token_however_short_its_life(server: Any, expires_in: object) -> None:
-    """Those who waited for one request take its token, though it may be used by nobody after them."""
+def test_a_thousand_calls_share_a_token_with_any_lifetime(server: Any, expires_in: object) -> None:
+    """Callers that waited for one request use its token, even if it expires for later callers."""
     server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": expires_in}))
     server.get(url__startswith=RULES).respond(json=STORED)
     assert {FetchedRule} == {type(one) for one in at_once(1_000)}
@@ -199,14 +194,14 @@ def test_a_thousand_calls_share_a_token_however_short_its_life(server: Any, expi
 
 @pytest.mark.parametrize(("status", "requests"), [(401, 1), (404, 1), (429, 4), (503, 4)])
 def test_a_thousand_calls_share_a_refusal(server: Any, status: int, requests: int) -> None:
-    """A wrong secret is tried once, not once for each call: that could lock the account. An outage likewise."""
+    """A wrong secret is tried once and not once for each call, which could lock the account. So is an outage."""
     server["token"].side_effect = slowly(httpx.Response(status))
     assert all(isinstance(one, errors.ApiError) for one in at_once(1_000))
     assert requests == server["token"].call_count
 
 
-def test_a_wrong_secret_is_asked_about_again_by_the_next_call(server: Any) -> None:
-    """Only those who waited share the refusal; a secret may have been put right since."""
+def test_the_next_call_tries_a_refused_secret_again(server: Any) -> None:
+    """Only concurrent callers share the refusal; the secret may have been corrected since."""
     good = httpx.Response(200, json={"access_token": "t", "expires_in": 3600})
     server["token"].side_effect = [httpx.Response(401), good]
     server.get(url__startswith=RULES).respond(json=STORED)
@@ -220,8 +215,8 @@ def test_a_wrong_secret_is_asked_about_again_by_the_next_call(server: Any) -> No
     assert asyncio.run(run()) is not None
 
 
-def test_who_gives_up_waiting_takes_nobody_s_token_away(server: Any) -> None:
-    """The call that was asking is cancelled; the next one asks in its place."""
+def test_a_cancelled_token_request_does_not_affect_other_callers(server: Any) -> None:
+    """The requesting call is cancelled; the next one sends the request in its place."""
     server.get(url__startswith=RULES).respond(json=STORED)
     server["token"].side_effect = slowly(httpx.Response(200, json={"access_token": "t", "expires_in": 3600}))
 
@@ -252,7 +247,7 @@ def test_who_gives_up_waiting_takes_nobody_s_token_away(server: Any) -> None:
     ],
 )
 def test_a_token_is_used_until_a_minute_before_its_end(server: Any, expires_in: object, tokens: int) -> None:
-    """By a monotonic clock: five calls, 900 seconds apart. Odd lives are survived."""
+    """By a monotonic clock: five calls, 900 seconds apart. Unusual lifetimes are accepted."""
     body = json.dumps({"access_token": "t", "expires_in": expires_in}).replace("Infinity", "1e999")
     server["token"].respond(content=body)
     server.get(url__startswith=RULES).respond(json=STORED)
@@ -269,8 +264,8 @@ def test_a_token_is_used_until_a_minute_before_its_end(server: Any, expires_in: 
 
 
 @pytest.mark.parametrize("status", [400, 401, 403])
-def test_a_wrong_secret_is_said_without_it(server: Any, status: int) -> None:
-    """One request; neither id nor secret is repeated, even where the server echoes them."""
+def test_the_error_for_a_wrong_secret_does_not_contain_it(server: Any, status: int) -> None:
+    """One request; neither id nor secret is repeated, even if the server repeats them."""
     server["token"].respond(status, json={"error": "invalid_client", "error_description": "bad"})
     with pytest.raises(errors.CredentialsError, match="client id or secret") as refused:
         asyncio.run(client().rules())
@@ -293,8 +288,8 @@ def test_a_wrong_secret_is_said_without_it(server: Any, status: int) -> None:
         ("Wed, 99 Nov 2026 99:00:00 GMT", 0.5),
     ],
 )
-def test_retry_after_is_honoured_where_it_makes_sense(server: Any, header: str | None, waited: float) -> None:
-    """Seconds or a date, at most two minutes; anything else is a short wait with jitter."""
+def test_a_plausible_retry_after_is_respected(server: Any, header: str | None, waited: float) -> None:
+    """Seconds or a date, at most two minutes; any other value means a short wait with jitter."""
     headers = {} if header is None else {"Retry-After": header}
     server.get(ONE).side_effect = [httpx.Response(429, headers=headers), httpx.Response(200, json=STORED)]
     virtual = FakeClock(chance=0.5)
@@ -302,8 +297,8 @@ def test_retry_after_is_honoured_where_it_makes_sense(server: Any, header: str |
     assert pytest.approx(waited, abs=1) == virtual.seconds - 1000
 
 
-def test_a_429_holds_every_call_of_the_client(server: Any) -> None:
-    """Not only the one that was refused."""
+def test_a_429_delays_every_call_of_the_client(server: Any) -> None:
+    """Not only the refused one."""
     first = iter([httpx.Response(429, headers={"Retry-After": "50"})])
     seen: list[float] = []
     virtual = FakeClock()
@@ -324,7 +319,7 @@ def test_a_429_holds_every_call_of_the_client(server: Any) -> None:
     assert all(at >= 50 for at in seen[1:])
 
 
-def test_the_stated_rate_is_kept(server: Any) -> None:
+def test_the_configured_rate_is_kept(server: Any) -> None:
     """A hundred calls at ten a second: one each 100 ms, by absolute deadlines."""
     at: list[float] = []
     virtual = FakeClock()
@@ -351,15 +346,15 @@ def test_the_stated_rate_is_kept(server: Any) -> None:
 
 
 def test_a_total_outage_ends_after_a_few_requests(server: Any) -> None:
-    """The first call tries four times; whoever comes after it does not try at all."""
+    """The first call tries four times; later calls send no request."""
     server["token"].mock(side_effect=httpx.ConnectError)
     assert {errors.UnreachableError, errors.OverloadedError} >= {type(one) for one in at_once(50)}
     assert 4 == server["token"].call_count
 
 
 @pytest.mark.parametrize("padding", range(150, 201, 5))
-def test_half_a_secret_is_not_repeated_either(server: Any, padding: int) -> None:
-    """What a server says is cut to one line, but only once the secrets are out of it."""
+def test_a_truncated_secret_is_not_repeated(server: Any, padding: int) -> None:
+    """A server's text is cut to one line after the secrets are removed from it."""
     server.post(RULES).respond(400, json={"message": "x" * padding + "canary-secret"})
     with pytest.raises(errors.RejectedError) as refused:
         asyncio.run(client().create(rule(), MARKER))
@@ -372,8 +367,8 @@ def page(ids: list[str], total: int, pages: int = 1) -> httpx.Response:
     )
 
 
-def test_a_listing_is_read_page_by_page_at_the_same_time(server: Any) -> None:
-    """As many pages as the first one's own size asks for, whatever was asked."""
+def test_the_pages_of_a_list_are_read_in_parallel(server: Any) -> None:
+    """The size of the first page decides the number of pages, not the requested size."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         number = int(request.url.params["pageNumber"])
@@ -393,26 +388,24 @@ def test_a_listing_is_read_page_by_page_at_the_same_time(server: Any) -> None:
         [page(["a", "b"], 1)],
     ],
 )
-def test_a_listing_that_does_not_add_up_is_read_again_and_then_refused(
-    server: Any, pages: list[httpx.Response]
-) -> None:
-    """Doubled, missing, shifted, or a total that changes: no plan is made from it."""
+def test_an_inconsistent_list_is_read_again_and_then_refused(server: Any, pages: list[httpx.Response]) -> None:
+    """Doubled, missing or shifted entries, or a total that changes: there is no plan."""
     route = server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=pages * 3)
     with pytest.raises(errors.IncompleteReadError, match="No plan was made"):
         asyncio.run(client().queues())
     assert 3 * len(pages) == route.call_count
 
 
-def test_an_empty_page_that_claims_rules_sends_no_flood(server: Any) -> None:
-    """Nobody knows how many pages there are, so none is asked for: three tries, three requests."""
+def test_an_empty_page_with_a_total_causes_few_requests(server: Any) -> None:
+    """The number of pages is unknown, so no further page is requested: three attempts, three requests."""
     route = server.get(url__startswith=RULES).respond(json={"entities": [], "total": 1_000_000})
-    with pytest.raises(errors.IncompleteReadError, match="none of 1,000,000 came"):
+    with pytest.raises(errors.IncompleteReadError, match="none of 1,000,000 arrived"):
         asyncio.run(client().rules())
     assert 3 == route.call_count
 
 
-def test_a_listing_that_adds_up_the_second_time_is_believed(server: Any) -> None:
-    """Somebody made a rule while it was read."""
+def test_a_list_that_is_consistent_at_the_second_read_is_accepted(server: Any) -> None:
+    """A rule was created during the first read."""
     answers = [page(["a", "b"], 3), page(["b"], 3), page(["a", "b"], 3), page(["c"], 3)]
     server.get(url__startswith="http://localhost/api/v2/routing/queues").mock(side_effect=answers)
     assert ["a", "b", "c"] == sorted(queue.id for queue in asyncio.run(client().queues()))
@@ -433,8 +426,8 @@ def test_a_listing_that_adds_up_the_second_time_is_believed(server: Any) -> None
         {"entities": [], "total": 0, "nextUri": "//evil.example/rules"},
     ],
 )
-def test_a_page_of_a_wrong_shape_is_no_page(server: Any, form: object) -> None:
-    """A listing that leads to another host is none of ours either."""
+def test_a_page_of_a_wrong_shape_is_an_error(server: Any, form: object) -> None:
+    """So is a list that links to another host."""
     server.get(url__startswith="http://localhost/api/v2/routing/queues").respond(json=form)
     with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(client().queues())
@@ -455,8 +448,8 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("body", GARBLED)
-def test_a_read_whose_answer_is_no_json_is_asked_again(server: Any, body: str) -> None:
-    """It may have been cut on its way (F7 to F9, F12)."""
+def test_a_read_without_json_is_retried(server: Any, body: str) -> None:
+    """The response may have been truncated (F7 to F9, F12)."""
     garbled = httpx.Response(200, content=GARBLED[body])
     server.get(ONE).side_effect = [*[garbled] * 3, httpx.Response(200, json=STORED)]
     assert asyncio.run(client().rule("1")) is not None
@@ -464,8 +457,8 @@ def test_a_read_whose_answer_is_no_json_is_asked_again(server: Any, body: str) -
 
 @pytest.mark.parametrize("call", READS)
 @pytest.mark.parametrize(("body", "attempts"), [*((one, 4) for one in GARBLED), *((one, 1) for one in HOSTILE)])
-def test_answers_to_a_read_that_stay_unusable_end_the_run(server: Any, call: str, body: str, attempts: int) -> None:
-    """After four attempts what may be bad luck, at once what is not (F10, F36)."""
+def test_unusable_responses_to_a_read_end_the_run(server: Any, call: str, body: str, attempts: int) -> None:
+    """After four attempts if a retry may help, otherwise after one (F10, F36)."""
     route = server.get(url__startswith=RULES).respond(200, content={**GARBLED, **HOSTILE}[body])
     with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(READS[call](client()))  # type: ignore[arg-type]
@@ -474,7 +467,7 @@ def test_answers_to_a_read_that_stay_unusable_end_the_run(server: Any, call: str
 
 @pytest.mark.parametrize("call", ["POST", "PUT"])
 @pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
-def test_an_unusable_answer_to_a_write_leaves_it_open(server: Any, call: str, body: str) -> None:
+def test_an_unusable_response_to_a_write_leaves_its_outcome_unknown(server: Any, call: str, body: str) -> None:
     """It may have been done: only a read can tell."""
     route = server.route(url__startswith=RULES).respond(201, content={**GARBLED, **HOSTILE}[body])
     with pytest.raises(errors.AmbiguousWriteError):
@@ -483,8 +476,8 @@ def test_an_unusable_answer_to_a_write_leaves_it_open(server: Any, call: str, bo
 
 
 @pytest.mark.parametrize("body", [*GARBLED, *HOSTILE])
-def test_what_a_delete_is_answered_does_not_matter_unless_it_is_a_web_page(server: Any, body: str) -> None:
-    """Its status says all; but a proxy or a login may answer 200 in the server's place."""
+def test_the_body_of_a_delete_is_ignored_unless_it_is_a_web_page(server: Any, body: str) -> None:
+    """The status is enough; but a proxy or a login page may answer 200 in the server's place."""
     server.delete(ONE).respond(200, content={**GARBLED, **HOSTILE}[body])
     with pytest.raises(errors.AmbiguousWriteError) if body == "HTML" else nullcontext():
         asyncio.run(WRITES["DELETE"](client()))  # type: ignore[arg-type]
@@ -493,8 +486,8 @@ def test_what_a_delete_is_answered_does_not_matter_unless_it_is_a_web_page(serve
 @pytest.mark.parametrize(
     ("status", "body", "attempts"), [(200, b'{"access_tok', 4), (200, b"<html>", 1), (204, b"", 1)]
 )
-def test_a_token_that_was_cut_is_asked_for_again(server: Any, status: int, body: bytes, attempts: int) -> None:
-    """A page to sign in at, or nothing at all, is a wrong address."""
+def test_a_truncated_token_response_is_retried(server: Any, status: int, body: bytes, attempts: int) -> None:
+    """A sign-in page, or an empty response, means a wrong address."""
     server["token"].respond(status, content=body)
     with pytest.raises(errors.UnexpectedResponseError):
         asyncio.run(client().rule("1"))
@@ -502,7 +495,7 @@ def test_a_token_that_was_cut_is_asked_for_again(server: Any, status: int, body:
 
 
 def test_an_empty_list_is_read_once_more(server: Any) -> None:
-    """To believe it wrongly would be to create everything anew (F31); the second reading counts."""
+    """A wrong empty list would cause a second copy of every rule (F31); the second read counts."""
     route = server.get(url__startswith=RULES)
     route.side_effect = [httpx.Response(200, json=EMPTY), httpx.Response(200, json={"entities": [STORED], "total": 1})]
     virtual = FakeClock()
@@ -525,8 +518,8 @@ def test_an_empty_list_is_read_once_more(server: Any) -> None:
         (7, False),
     ],
 )
-def test_a_list_that_leads_back_is_none(server: Any, link: object, is_cycle: bool) -> None:  # noqa: FBT001 - a value
-    """The link is never followed; one to a page that was read says that the server is not the expected one (F32)."""
+def test_a_list_that_links_back_is_an_error(server: Any, link: object, is_cycle: bool) -> None:  # noqa: FBT001 - a value
+    """The link is never followed; a link to an earlier page shows that this is not the expected server (F32)."""
     form = {"entities": [STORED], "total": 1, "nextUri": link}
     route = server.get(url__startswith=RULES).respond(json=form)
     if is_cycle:
@@ -552,8 +545,8 @@ def test_a_list_that_leads_back_is_none(server: Any, link: object, is_cycle: boo
         "HTTPS://acme.my.cxone.com",
     ],
 )
-def test_credentials_go_to_these_hosts(url: str) -> None:
-    """CXone's own, loopback, and what the operator allows."""
+def test_credentials_are_sent_to_these_hosts(url: str) -> None:
+    """CXone's own, loopback, and hosts that the operator allows."""
     check_host(url, frozenset({"Gateway.internal"}))
 
 
@@ -590,15 +583,15 @@ def test_credentials_go_to_these_hosts(url: str) -> None:
         "",
     ],
 )
-def test_credentials_go_nowhere_else(url: str) -> None:
-    """Look-alikes, user names, other schemes, and http:// to anything but this machine."""
+def test_credentials_are_sent_to_no_other_host(url: str) -> None:
+    """Look-alikes, user names, other schemes, and http:// to other machines."""
     with pytest.raises((errors.CredentialsError, errors.UsageError)):
         check_host(url, frozenset({"gateway.internal"}))
 
 
 @pytest.mark.parametrize("path", ["@evil.example/rules", ".evil.example/rules", ":1@evil.example/rules", ""])
 def test_no_path_changes_the_host(path: str) -> None:
-    """A path is put behind the address, so it must begin where the host has ended."""
+    """A path is appended to the address, so it must begin where the host has ended."""
     for tenant in (replace(TENANT, rules_path=path), replace(TENANT, queues_path=path)):
         with pytest.raises(errors.UsageError, match="begin with /"):
             WritingClient(over_http(), tenant, ClientCredentials(client_id="i", client_secret="s"), FakeClock().time)
@@ -606,8 +599,8 @@ def test_no_path_changes_the_host(path: str) -> None:
 
 @pytest.mark.parametrize("rule_id", ["", ".", "..", "\ud800"])
 @pytest.mark.parametrize("call", ["GET", "PUT", "DELETE"])
-def test_an_id_that_would_lead_out_of_the_rules_is_never_sent(server: Any, call: str, rule_id: str) -> None:
-    """`..` stays `..` however it is quoted: a delete of it would be one of the path above."""
+def test_an_id_that_leads_out_of_the_rules_path_is_never_sent(server: Any, call: str, rule_id: str) -> None:
+    """`..` stays `..` in every quoting: a delete of it would delete the path above."""
     everything = server.route(url__startswith="http://localhost/api/").respond(404)
     read = FetchedRule(unmanaged(rule_id, rule()))
     one = client()
@@ -617,16 +610,16 @@ def test_an_id_that_would_lead_out_of_the_rules_is_never_sent(server: Any, call:
     assert 0 == everything.call_count
 
 
-def test_a_rule_that_was_not_asked_for_is_not_taken_for_it(server: Any) -> None:
-    """A cache or proxy may mix answers up; a write would then go to the wrong rule."""
+def test_another_rule_than_the_requested_one_is_an_error(server: Any) -> None:
+    """A cache or proxy may mix up responses; the next write would then change the wrong rule."""
     server.get(ONE).respond(json={**STORED, "id": "2"})
-    with pytest.raises(errors.UnexpectedResponseError, match="another rule came, '2'"):
+    with pytest.raises(errors.UnexpectedResponseError, match="the server returned rule '2' instead of '1'"):
         asyncio.run(client().rule("1"))
 
 
 @pytest.mark.parametrize(("etag", "sent"), [(b'"7"', '"7"'), (b'W/"7"', 'W/"7"'), (b'"\xc3\xbc"', None), (b"", None)])
-def test_an_etag_goes_back_where_a_header_can_hold_it(server: Any, etag: bytes, sent: str | None) -> None:
-    """Without one the rule is compared before it is written, as on servers that have none."""
+def test_an_etag_is_returned_if_it_fits_into_a_header(server: Any, etag: bytes, sent: str | None) -> None:
+    """Without one the rule is compared before it is written, as on servers without ETags."""
     server.get(ONE).mock(return_value=httpx.Response(200, json=STORED, headers=[(b"etag", etag)]))
     written = server.put(ONE).respond(json=STORED)
 
@@ -650,8 +643,8 @@ def test_an_etag_goes_back_where_a_header_can_hold_it(server: Any, etag: bytes, 
         ('"priority": 1, "conditions": [{"type": ' + "[" * 600 + "]" * 600 + "}]", "nested too deeply"),
     ],
 )
-def test_a_rule_that_could_not_be_shown_is_refused_with_its_id(server: Any, fields: str, said: str) -> None:
-    """Infinity, entries that are no objects, nesting: each ends in a sentence, none in a traceback later on."""
+def test_a_rule_that_cannot_be_displayed_is_refused_with_its_id(server: Any, fields: str, said: str) -> None:
+    """Infinity, entries that are not objects, nesting: each ends in a sentence, not in a traceback."""
     server.get(url__startswith=RULES).respond(
         content=f'{{"total": 1, "entities": [{{"id": "r-1", "name": "n", {fields}}}]}}'
     )
@@ -660,8 +653,8 @@ def test_a_rule_that_could_not_be_shown_is_refused_with_its_id(server: Any, fiel
     assert ("r-1" in str(refused.value)) == (said != "instead of JSON")
 
 
-def test_nesting_is_counted_so_that_every_python_refuses_the_same(server: Any) -> None:
-    """Rule, list, condition and 61 lists are 64 levels, which are read; one more is refused."""
+def test_the_nesting_limit_is_the_same_on_every_python(server: Any) -> None:
+    """Rule, list, condition and 61 lists are 64 levels, which are accepted; one more is refused."""
     server.get(url__startswith=RULES).mock(
         side_effect=[
             httpx.Response(
@@ -682,19 +675,19 @@ def test_nesting_is_counted_so_that_every_python_refuses_the_same(server: Any) -
 
 
 def test_ids_from_the_server_cannot_leave_their_path(server: Any) -> None:
-    """They are quoted, whatever they are."""
+    """Every id is quoted."""
     route = server.get(url__startswith="http://localhost/").respond(404)
     asyncio.run(client().rule("../../queues?x=#"))
     assert "/api/v2/routing/rules/..%2F..%2Fqueues%3Fx%3D%23" == route.calls[0].request.url.raw_path.decode()
 
 
 def test_neither_credentials_nor_client_show_a_secret() -> None:
-    """Not even to a debugger's repr."""
+    """Not even in a debugger's repr."""
     assert "canary" not in repr(ClientCredentials(client_id="canary-id", client_secret="canary-secret"))
 
 
 @pytest.mark.parametrize("form", ["{}", "echo {} end", "client_secret={}&x"])
-def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, form: str) -> None:
+def test_a_secret_that_the_server_repeats_is_not_shown(server: Any, form: str) -> None:
     """Neither the client's secret, in any form, nor a token."""
     one = WritingClient(
         over_http(), TENANT, ClientCredentials(client_id="id", client_secret='canary /"+ü'), FakeClock().time
@@ -713,8 +706,8 @@ def test_a_secret_that_the_server_repeats_is_not_repeated_by_us(server: Any, for
     assert "canary" not in str(denied.value)
 
 
-def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any) -> None:
-    """No call goes out after the run's time; `restart_time_limit` gives it more."""
+def test_a_run_has_a_time_limit_that_a_confirmation_restarts(server: Any) -> None:
+    """No call is sent after the run's time limit; `restart_time_limit` restarts it."""
     server.get(url__startswith=RULES).respond(json=STORED)
     virtual = FakeClock()
 
@@ -727,7 +720,7 @@ def test_a_run_has_an_end_and_a_yes_that_took_an_hour_begins_it_anew(server: Any
         )
         await one.rule("1")
         virtual.seconds += 3600
-        with pytest.raises(errors.OverloadedError, match="the time for this run is over"):
+        with pytest.raises(errors.OverloadedError, match="the run exceeded its time limit"):
             await one.rule("1")
         one.rate_limiter.restart_time_limit(900)
         await one.rule("1")

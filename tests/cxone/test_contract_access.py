@@ -1,4 +1,4 @@
-"""The client against `contract/access.json`: what it asks on its way in, and what it makes of each answer."""
+"""The client against `contract/access.json`: the requests of its login, and its reading of each response."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ EXAMPLES = json.loads((CONTRACT / "access.json").read_text(encoding="utf-8"))
 CLIENTS = [example for example in EXAMPLES if "client" in example["sides"]]
 RULES = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "pageCount": 0, "nextUri": None}
 EXPECTED: dict[str, tuple[type[Exception], str]] = {
-    "openid-configuration-silent": (errors.UnexpectedResponseError, "holds no token_endpoint"),
+    "openid-configuration-silent": (errors.UnexpectedResponseError, "has no token_endpoint"),
     "openid-configuration-missing": (errors.CredentialsError, "status 404, Not found; check api.issuer"),
     "openid-configuration-page": (errors.UnexpectedResponseError, "HTML"),
     "password-token-wrong-key": (errors.CredentialsError, "refuses the access key or the client id or secret"),
@@ -33,16 +33,16 @@ EXPECTED: dict[str, tuple[type[Exception], str]] = {
         errors.CredentialsError,
         "Client authentication failed.*; check THE_KEY, THE_SECRET",
     ),
-    "password-token-without-identity": (errors.UnexpectedResponseError, "no id_token .* give api.baseUrl"),
-    "cxone-configuration-silent": (errors.UnexpectedResponseError, "holds no api_endpoint"),
-    "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; give api.baseUrl"),
+    "password-token-without-identity": (errors.UnexpectedResponseError, "no id_token .* set api.baseUrl"),
+    "cxone-configuration-silent": (errors.UnexpectedResponseError, "has no api_endpoint"),
+    "cxone-configuration-missing": (errors.CredentialsError, "status 404, Not found; set api.baseUrl"),
     "access-key-token-wrong": (errors.CredentialsError, "refuses the access key [(]The access key is not valid"),
 }
-"""What is an error, and what it says. All else is understood."""
+"""Examples that cause an error, and its text. All others are understood."""
 
 
 class Server:
-    """Answers with the first example of each path, but for one that stands in its place; keeps what it was asked."""
+    """Answers with the first example of each path, with one replacement; records the requests."""
 
     def __init__(self, example: Any) -> None:
         self.answers: dict[str, Any] = {}
@@ -59,7 +59,7 @@ class Server:
 
 
 def credentials(example: Any) -> ClientCredentials:
-    """Return the credentials that the example's request is made with."""
+    """Return the credentials of the example's request."""
     request = example["request"]
     body = request.get("json") or request.get("form") or dict(parse_qsl(request.get("text", "")))
     key = (
@@ -80,8 +80,8 @@ def credentials(example: Any) -> ClientCredentials:
 
 
 @pytest.mark.parametrize("example", CLIENTS, ids=lambda example: str(example["name"]))
-def test_the_client_comes_in_as_the_contract_says(example: Any) -> None:
-    """The request is the example's, to the letter; the answer is understood, or an error that says what to do."""
+def test_the_client_logs_in_as_the_contract_specifies(example: Any) -> None:
+    """The request equals the example's; the response is understood, or causes an error that says what to do."""
     server = Server(example)
     at_issuer = not example["name"].startswith("access-key")
     path = example["request"]["path"]
@@ -104,7 +104,7 @@ def test_the_client_comes_in_as_the_contract_says(example: Any) -> None:
 
 
 def same(expected: Any, asked: ApiRequest) -> None:
-    """Compare a request with what the contract has: to the letter, where it has the letters."""
+    """Compare a request with the contract's: exactly, unless the contract has a placeholder."""
     assert (expected["method"], expected["query"]) == (asked.method, dict(parse_qsl(urlsplit(asked.target).query)))
     assert {**expected["headers"], "Accept-Encoding": "gzip"} == asked.headers
     body = asked.content.decode()
@@ -117,7 +117,7 @@ def same(expected: Any, asked: ApiRequest) -> None:
     )
 
 
-def test_every_example_says_how_sure_it_is() -> None:
+def test_every_example_states_its_source() -> None:
     """In one way or the other; names are unique over all files."""
     every = [one for file in CONTRACT.glob("*.json") for one in json.loads(file.read_text(encoding="utf-8"))]
     assert [] == [

@@ -1,4 +1,4 @@
-"""The client against `contract/*.json`: what it asks is what the contract says, and what it is told is understood."""
+"""The client against `contract/*.json`: its requests match the contract, and it understands the responses."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ NOT_ASKED = {
     "rules-page-number-bad",
     "token-wrong-grant",
 }
-"""What this client never asks."""
+"""Calls that this client never makes."""
 
 
 def examples() -> list[Json]:
-    """Return the examples of the tutorial's contract that a client answers to, and that this one could ask."""
+    """Return the examples of the default profile's contract that this client could request."""
     files = sorted(CONTRACT.glob("*.json"))
     every = [example for file in files for example in json.loads(file.read_text(encoding="utf-8"))]
     found = [example for example in every if "source" in example]
@@ -61,7 +61,7 @@ def examples() -> list[Json]:
 
 
 class Server:
-    """Answers every call with the example, the token's aside, and keeps what it was asked."""
+    """Answers every call except the token's with the example, and records the requests."""
 
     def __init__(self, example: Json) -> None:
         self.example = example
@@ -103,12 +103,12 @@ def calls(client: WritingClient, example: Json) -> Any:
 
 
 async def page(client: WritingClient, path: str, query: dict[str, str]) -> Any:
-    """Ask for one page, as a listing does."""
+    """Request one page, as a list does."""
     return (await client._call("list", f"{path}?{urlencode(query)}")).payload
 
 
 def stored(path: str) -> Any:
-    """Return the rule of the example's tenant that the path is of."""
+    """Return the rule of the example's tenant at the path."""
     tenant = json.loads((CONTRACT / "tenant/example.json").read_text(encoding="utf-8"))
     rule_id = path.rsplit("/", 1)[1]
     rules = {rule["id"]: rule for rule in tenant["rules"]}
@@ -116,7 +116,7 @@ def stored(path: str) -> Any:
 
 
 def expectation(example: Json) -> type[Exception] | None:
-    """Return the error that api-contract "Errors" makes of the answer, or None where there is none."""
+    """Return the error for the response by api-contract "Errors", or None."""
     status, method = example["response"]["status"], example["request"]["method"]
     if status == 404 and (method == "DELETE" or (method == "GET" and not example["request"]["query"])):
         return None
@@ -131,8 +131,8 @@ def expectation(example: Json) -> type[Exception] | None:
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in examples()])
-def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> None:
-    """The request is the example's; the answer becomes a value or the error of the table."""
+def test_the_client_requests_and_understands_as_the_contract_specifies(example: Json) -> None:
+    """The request is the example's; the response becomes a value or the error of the table."""
     server = Server(example)
 
     async def run() -> None:
@@ -164,8 +164,8 @@ def test_the_client_asks_and_understands_as_the_contract_says(example: Json) -> 
 
 
 @pytest.mark.parametrize("name", ["page-is-a-list", "page-without-total", "entity-without-id"])
-def test_a_page_of_a_wrong_shape_is_no_page(name: str) -> None:
-    """A listing is not believed: the error says what is wrong with it."""
+def test_a_page_of_a_wrong_shape_is_an_error(name: str) -> None:
+    """The list is not accepted: the error names the problem."""
     example = next(one for one in examples() if one["name"] == name)
 
     async def run() -> None:

@@ -1,4 +1,4 @@
-"""The client against what public documents tell of queues, and against other profiles: what it asks and understands.
+"""The client against public documents on queues, and against other profiles: requests, and reading of responses.
 
 The simulator's side of the same examples is in test_contract_simulator.
 """
@@ -32,7 +32,7 @@ EXAMPLES = [one for name in FILES for one in json.loads((CONTRACT / name).read_t
 
 
 def tenant(given: dict[str, Any]) -> TenantSettings:
-    """Return what an example's client is told."""
+    """Return the settings of an example's client."""
     made = Profile.model_validate({"name": "x", **given.get("profile", {})})
     known = {"acd-skills": skills_list(given.get("version", 30)), "digital": ROUTING_QUEUES}
     queues = known.get(given.get("queues", ""), made.queues)
@@ -40,7 +40,7 @@ def tenant(given: dict[str, Any]) -> TenantSettings:
 
 
 class Server:
-    """Answers with the example, to begin with; keeps what it was asked."""
+    """Answers with the example first; records the requests."""
 
     def __init__(self, example: dict[str, Any]) -> None:
         self.example, self.asked = example, list[httpx.Request]()
@@ -56,7 +56,7 @@ class Server:
 
 
 async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
-    """Make the call that the example is of, and return what it means."""
+    """Make the example's call, and return its meaning."""
     request = example["request"]
     match example["of"]:
         case "queues":
@@ -74,8 +74,8 @@ async def made_of(client: WritingClient, example: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=one["name"]) for one in EXAMPLES if "client" in one["sides"]])
-def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: dict[str, Any]) -> None:
-    """The first request is the example's; a page that is not all is asked on for, or not believed."""
+def test_the_client_requests_and_understands_as_the_platform_documents(example: dict[str, Any]) -> None:
+    """The first request is the example's; an incomplete page causes a further request, or an error."""
     server = Server(example)
 
     async def run() -> Any:
@@ -107,6 +107,6 @@ def test_the_client_asks_and_understands_as_is_known_of_the_platform(example: di
         assert {**request["json"], "description": "x"} == {**json.loads(asked.content), "description": "x"}
 
 
-def test_every_example_says_how_sure_it_is() -> None:
-    """O: an official document or a vendor's code; T: third parties; ?: nobody knows."""
+def test_every_example_states_its_source() -> None:
+    """O: an official document or a vendor's code; T: third parties; ?: unknown."""
     assert {"O", "T", "?"} == {one["sure"] for one in EXAMPLES}

@@ -1,4 +1,4 @@
-"""The endpoint's own HTTP client on real sockets: whatever a server answers, and when; whatever becomes of connections.
+"""The endpoint's HTTP client on real sockets: all kinds of responses and connections.
 
 Each test runs on both loops that `serve` may run on, and fails where something was left to the loop to complain of.
 """
@@ -26,13 +26,13 @@ GZIP_BOMB = b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(bytes(40_000_000),
 
 
 async def twice(script: Script) -> tuple[list[tuple[int, bytes]], int]:
-    """Return two answers, and how many connections they took."""
+    """Return two responses, and the number of their connections."""
     async with ScriptedServer(script).open() as tenant:
         return [await tenant.ask(), await tenant.ask()], len(tenant.connections)
 
 
 async def refused(script: Script) -> Exception:
-    """Return what is raised; the connection must not be used again."""
+    """Return the error; the connection must not be used again."""
     async with ScriptedServer(script).open() as tenant:
         try:
             answer = await tenant.ask()
@@ -70,12 +70,12 @@ ZIPPED = gzip.compress(b"{}")
 def test_bytes_after_a_response_do_not_answer_the_next_request(
     run: Run, script: Script, expected: tuple[int, bytes], connections: int
 ) -> None:
-    """Two requests get the same answer; a connection is used again only where the answer was whole and the last."""
+    """Two requests get equal responses; a connection is reused only after a complete response without further bytes."""
     assert ([expected, expected], connections) == run(twice(script))
 
 
-def test_an_answer_may_be_cut_anywhere(run: Run) -> None:
-    """In two pieces, parted at any byte, it is the same answer; where it ends early, it is lost."""
+def test_a_response_may_arrive_in_two_parts(run: Run) -> None:
+    """Split at any byte, it is the same response; if it ends early, it is lost."""
     answer = CONTINUE + CHUNKED + b"2\r\n{}\r\n0\r\n\r\n"
 
     async def all_cuts() -> None:
@@ -122,13 +122,13 @@ HEADERS = b"".join(b"X-%d: y\r\n" % number for number in range(20_000))
     ],
     ids=range(17),
 )  # fmt: skip
-def test_what_is_no_answer_is_said_to_be_none(run: Run, script: Script, error: type[Exception]) -> None:
-    """Garbage, and more than is believed, end the connection with one of the errors that `Transport` names."""
+def test_an_invalid_response_is_an_error(run: Run, script: Script, error: type[Exception]) -> None:
+    """Garbage, and too long responses, end the connection with one of the errors of `Transport`."""
     assert error is type(run(refused(script)))
 
 
-def test_what_comes_before_a_request_answers_none(run: Run) -> None:
-    """A kept connection on which a server says something unasked is not used again, and so is one that it closed."""
+def test_bytes_before_a_request_do_not_answer_it(run: Run) -> None:
+    """A kept connection is not used again if the server sent data on it or closed it."""
 
     async def unasked(late: bytes) -> tuple[tuple[int, bytes], int]:
         async with ScriptedServer(answer_with(OK)).open() as tenant:
@@ -143,8 +143,8 @@ def test_what_comes_before_a_request_answers_none(run: Run) -> None:
         assert ((200, b"{}"), 2) == run(unasked(late))
 
 
-def test_a_connection_that_is_over_before_anything_was_asked_sent_nothing(run: Run) -> None:
-    """A server that closes at once, or speaks first, gets no request, or one whose fate is unknown; nobody hangs."""
+def test_a_connection_that_ends_before_the_request_sends_nothing(run: Run) -> None:
+    """A server that closes, or sends first, gets no request, or one with an unknown outcome; no call hangs."""
 
     async def greeted() -> None:
         async with ScriptedServer(answer_with(OK), greeting=b"220 mail\r\n").open() as tenant:
@@ -155,8 +155,8 @@ def test_a_connection_that_is_over_before_anything_was_asked_sent_nothing(run: R
     run(greeted())
 
 
-def test_who_gives_up_leaves_no_answer_to_the_next(run: Run) -> None:
-    """A request that is cancelled ends its connection, whether it was sent or half answered; the next has its own."""
+def test_a_cancelled_request_leaves_no_response_to_the_next(run: Run) -> None:
+    """Cancellation closes the connection, before or during the response; the next request gets its own response."""
 
     async def given_up(begun: bytes) -> None:
         async def script(writer: asyncio.StreamWriter) -> None:
@@ -180,7 +180,7 @@ def _files() -> int:
 
 
 def test_thousands_of_requests_and_failures_leave_no_file_open(run: Run) -> None:
-    """Answers, lost connections and refused ones: in the end there are as many files as before."""
+    """Responses, lost connections and refused ones: the number of open files stays the same."""
 
     async def many() -> tuple[int, int]:
         async def script(writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""Where the endpoint's own HTTP client connects to, and whom it trusts; nothing is sent to anybody else."""
+"""Connections and trust of the endpoint's HTTP client; no other server gets a byte."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PEM = Path(__file__).parents[1] / "self_signed.pem"
 
 
 async def asked(direct: Direct, url: str, seconds: float = 2.0) -> int:
-    """Return the status of an answer."""
+    """Return the status of a response."""
     answer = await send_with_timeout(
         direct.carry, ApiRequest("GET", ServerUrl.parse(url), "/", {}, b"{}"), seconds, REAL_TIME
     )
@@ -50,8 +50,8 @@ def trusting() -> Direct:
     return Direct(ssl.create_default_context(cafile=PEM))
 
 
-def test_tls_is_spoken_to_who_is_trusted_for_the_name(run: Run) -> None:
-    """A certificate that the operator trusts is good for its name alone, and one that nobody signed for none."""
+def test_tls_needs_a_trusted_certificate_for_the_name(run: Run) -> None:
+    """A certificate that the operator trusts is valid for its name only; one that no authority signed is invalid."""
 
     async def three() -> list[Any]:
         async with secure() as (port, tenant):
@@ -66,8 +66,8 @@ def test_tls_is_spoken_to_who_is_trusted_for_the_name(run: Run) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-def test_what_is_no_tls_of_today_is_sent_nothing(run: Run) -> None:
-    """A server that speaks TLS 1.1 at the most, or none, or ends at once."""
+def test_a_server_without_current_tls_gets_no_request(run: Run) -> None:
+    """A server with TLS 1.1 at the most, without TLS, or one that closes the connection."""
 
     async def old() -> int:
         async with secure(ssl.TLSVersion.TLSv1_1) as (port, tenant):
@@ -86,8 +86,8 @@ def test_what_is_no_tls_of_today_is_sent_nothing(run: Run) -> None:
 
 @pytest.mark.parametrize("host", ["a..b", ".b", "b" * 64, "nowhere.invalid", "127.0.0.1:9", "[::1]:9"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_what_cannot_be_reached_was_not_sent(run: Run, scheme: str, host: str) -> None:
-    """Names that no name can be, that nobody has, and ports where nobody listens."""
+def test_a_request_to_an_unreachable_server_was_not_sent(run: Run, scheme: str, host: str) -> None:
+    """Invalid names, names without an address, and ports without a server."""
 
     async def reach() -> None:
         with pytest.raises(NotSentError):
@@ -98,7 +98,7 @@ def test_what_cannot_be_reached_was_not_sent(run: Run, scheme: str, host: str) -
 
 @asynccontextmanager
 async def deaf() -> AsyncIterator[tuple[str, int]]:
-    """Yield an address to which no connection comes about: what listens there has no place for one more."""
+    """Yield an address that accepts no connection: the queue of its listener is full."""
     with socket.socket() as listener, socket.socket() as one, socket.socket() as another:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -108,8 +108,8 @@ async def deaf() -> AsyncIterator[tuple[str, int]]:
         yield listener.getsockname()
 
 
-def test_a_dead_address_costs_a_moment_where_the_name_has_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second address of a name is tried a quarter of a second later, and answers; alone, the first is given up."""
+def test_a_dead_address_costs_little_if_the_name_has_another(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second address of a name is tried 0.25 seconds later, and answers; without it the first one fails."""
 
     async def both() -> list[Any]:
         loop = asyncio.get_running_loop()
@@ -131,8 +131,8 @@ def test_a_dead_address_costs_a_moment_where_the_name_has_another(run: Run, monk
     assert [200, True] == run(both())
 
 
-def test_a_connection_that_grew_old_is_not_used_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The other side may be about to close it."""
+def test_an_old_connection_is_not_used_again(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server may be about to close it."""
     monkeypatch.setattr(module, "_IDLE", 0.05)
 
     async def three() -> int:
@@ -156,8 +156,8 @@ def test_a_connection_that_grew_old_is_not_used_again(run: Run, monkeypatch: pyt
     ],
     ids=range(4),
 )
-def test_a_line_end_is_never_sent_where_none_may_be(run: Run, request_: ApiRequest) -> None:
-    """Whatever failed to check it before: the request is not sent at all."""
+def test_a_line_end_inside_a_request_is_never_sent(run: Run, request_: ApiRequest) -> None:
+    """The request is not sent at all, even if no earlier check found the line end."""
 
     async def one() -> int:
         async with ScriptedServer(answer_with(OK)).open() as tenant:

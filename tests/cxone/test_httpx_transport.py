@@ -1,4 +1,4 @@
-"""The transport on real sockets: what a hostile, broken or slow server can do to the client, and what it cannot."""
+"""The transport on real sockets: the effects of a hostile, broken or slow server on the client."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def response(body: bytes, head: bytes = b"HTTP/1.1 200 OK") -> bytes:
 
 
 async def _request(reader: asyncio.StreamReader) -> bytes:
-    """Read one whole request; nothing when the peer has gone."""
+    """Read a full request; nothing if the peer has closed the connection."""
     try:
         head = await reader.readuntil(b"\r\n\r\n")
     except (asyncio.IncompleteReadError, ConnectionError):
@@ -51,7 +51,7 @@ async def _request(reader: asyncio.StreamReader) -> bytes:
 
 @asynccontextmanager
 async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[WritingClient, list[bytes]]]:
-    """Serve a script for everything but the token; yield a client of it, and the requests that came."""
+    """Serve a script for everything except the token; yield a client of it, and the received requests."""
     asked: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,8 +84,8 @@ async def served(script: Script, seconds: float = 2.0) -> AsyncIterator[tuple[Wr
         )
 
 
-def test_a_put_goes_out_once_when_a_kept_connection_is_dropped() -> None:
-    """Whether it was done nobody knows; only a fresh read may decide (R6). aiohttp alone would send it again."""
+def test_a_put_is_sent_once_if_a_kept_connection_breaks() -> None:
+    """Its outcome is unknown; only a fresh read may decide (R6). aiohttp alone would send it again."""
 
     async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if request.startswith(b"GET"):
@@ -133,8 +133,8 @@ def test_unrequested_response_does_not_answer_the_next_request() -> None:
     assert ["first", "second"] == asyncio.run(run())
 
 
-def test_a_connection_that_cannot_be_made_is_certain() -> None:
-    """Nothing was sent, so even a create may be tried again; in the end the error says so."""
+def test_a_failed_connection_is_certain() -> None:
+    """Nothing was sent, so that even a create may be retried; the final error says so."""
 
     async def run() -> None:
         tenant = replace(TENANT, base_url="http://127.0.0.1:9", token_url="http://127.0.0.1:9/oauth/token")
@@ -149,7 +149,7 @@ def test_a_connection_that_cannot_be_made_is_certain() -> None:
 
 
 def test_a_slow_drip_is_bounded_by_one_deadline() -> None:
-    """However regularly a byte comes."""
+    """Even if a byte arrives regularly."""
 
     async def script(_request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
@@ -175,8 +175,8 @@ def bomb() -> bytes:
 HOSTILE: dict[str, tuple[bytes | Callable[[], bytes], bytes, str]] = {
     "a gzip bomb": (bomb, b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "more than 16 MiB"),
     "a large body": (b" " * 17_000_000, b"HTTP/1.1 200 OK", "more than 16 MiB"),
-    "an encoding nobody asked for": (b"x", b"HTTP/1.1 200 OK\r\nContent-Encoding: br", "nobody asked for"),
-    "broken gzip": (b"no gzip", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "compression is broken"),
+    "an unrequested encoding": (b"x", b"HTTP/1.1 200 OK\r\nContent-Encoding: br", "not requested"),
+    "broken gzip": (b"no gzip", b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip", "compression is invalid"),
     "deep JSON": (b"[" * 100_000, b"HTTP/1.1 200 OK", "instead of JSON"),
     "NaN": (b'{"entities": [], "total": NaN}', b"HTTP/1.1 200 OK", "instead of JSON"),
     "a number of 5,000 digits": (b"9" * 5000, b"HTTP/1.1 200 OK", "instead of JSON"),
@@ -188,7 +188,7 @@ HOSTILE: dict[str, tuple[bytes | Callable[[], bytes], bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_answers_end_in_one_sentence(case: str) -> None:
+def test_hostile_responses_end_in_one_sentence(case: str) -> None:
     """In bounded time and memory; a redirect is not followed."""
     made, head, said = HOSTILE[case]
     body = made if isinstance(made, bytes) else made()
@@ -207,8 +207,8 @@ def test_hostile_answers_end_in_one_sentence(case: str) -> None:
     assert "canary" not in str(refused.value)
 
 
-def test_compressed_answers_are_read() -> None:
-    """The client asks for gzip, and for nothing else."""
+def test_compressed_responses_are_read() -> None:
+    """The client requests gzip and no other encoding."""
 
     async def script(request: bytes, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         assert b"accept-encoding: gzip\r\n" in request.lower()
@@ -224,8 +224,8 @@ def test_compressed_answers_are_read() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["https", "HTTPS", "http"])
-def test_tls_is_verified_however_the_scheme_is_written(scheme: str) -> None:
-    """URLs come from manifests, so from pull requests; none of them may switch the check of certificates off."""
+def test_tls_is_verified_with_every_spelling_of_the_scheme(scheme: str) -> None:
+    """URLs are in manifests, so in pull requests; no URL may disable the check of certificates."""
     tenant = replace(TENANT, base_url=f"{scheme}://localhost", token_url=f"{scheme}://localhost/oauth/token")
 
     async def run() -> tuple[bool, ssl.VerifyMode]:
@@ -241,8 +241,8 @@ def test_tls_is_verified_however_the_scheme_is_written(scheme: str) -> None:
     assert (True, ssl.CERT_REQUIRED) == asyncio.run(run())
 
 
-def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
-    """The handshake fails, so neither id nor secret is sent; and once each, for a certificate does not get better."""
+def test_a_server_with_an_untrusted_certificate_gets_no_secret() -> None:
+    """The handshake fails, so neither id nor secret is sent; there is one attempt, because a retry would not help."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(Path(__file__).parents[1] / "self_signed.pem")
     seen: list[bytes] = []
@@ -273,8 +273,8 @@ def test_a_certificate_that_nobody_vouches_for_gets_no_secret() -> None:
     assert [1, 1] == tried
 
 
-def test_cookies_proxies_and_netrc_are_nobody_s_business(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    """A server's cookie does not come back, and no variable sends the credentials elsewhere."""
+def test_cookies_proxy_variables_and_netrc_are_ignored(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    """A server's cookie is not sent back, and no variable sends the credentials to another host."""
     for name in ("HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     netrc = f"{tmp_path}/netrc"
@@ -299,7 +299,7 @@ def test_cookies_proxies_and_netrc_are_nobody_s_business(monkeypatch: pytest.Mon
     assert all(b"Bearer t\r\n" in request for request in asked)
 
 
-def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
+def test_a_reading_client_cannot_write() -> None:
     """Its transport refuses before a byte is sent (R10)."""
 
     async def run() -> None:
@@ -328,8 +328,8 @@ def test_a_reading_client_cannot_write_whatever_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("base", ["https://ACME.my.cxone.com", "https://acme.my.cxone.com:443", "HTTP://localhost:80"])
-def test_a_reading_client_gets_its_token_however_the_address_is_written(base: str) -> None:
-    """One address has several spellings; the token's is let through in each."""
+def test_a_reading_client_gets_its_token_with_every_spelling(base: str) -> None:
+    """One address has several spellings; the fence admits the token request in each."""
     tenant = replace(TENANT, base_url=base, token_url=f"{base}/oauth/token")
 
     def answer(_request: httpx.Request) -> httpx.Response:
@@ -344,8 +344,8 @@ def test_a_reading_client_gets_its_token_however_the_address_is_written(base: st
 @pytest.mark.parametrize(
     "proxy", ["proxy.example:3128", "http://[::1", "http://a b", "socks5://u:canary@h:1", "ftp://u:canary@h:1"]
 )
-def test_a_proxy_that_is_none_is_said_without_its_password(proxy: str) -> None:
-    """SOCKS would be spoken to as if it were HTTP; an odd URL would end in a traceback."""
+def test_an_invalid_proxy_is_reported_without_its_password(proxy: str) -> None:
+    """SOCKS would get HTTP requests; an invalid URL would end in a traceback."""
     with pytest.raises(errors.UsageError, match="CXROUTE_PROXY") as refused:
         network_transport(TENANT, proxy, None)
     assert "canary" not in str(refused.value)

@@ -1,4 +1,4 @@
-"""Complete lists: what is told of their progress, page by page."""
+"""Complete lists: the reported progress, page by page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Told = list[tuple[str, int, int]]
 
 
 def told(rules: int, page_size: int) -> Told:
-    """Read so many rules in pages of such a size; return what the progress was told, in order."""
+    """Read so many rules in pages of this size; return the reported progress, in order."""
     world = InProcessTenant(managed(f"id-{n}", f"cards/r{n}", rule(f"r{n}")) for n in range(rules))
     found: Told = []
 
@@ -51,13 +51,13 @@ def told(rules: int, page_size: int) -> Told:
         (0, 2, [("rules", 1, 1), ("rules", 1, 1)]),
     ],
 )
-def test_each_page_that_came_is_told_and_of_how_many(rules: int, page_size: int, expected: Told) -> None:
-    """From the first one on, and never of more than are done; an empty list is read twice."""
+def test_each_page_is_reported_with_the_number_of_pages(rules: int, page_size: int, expected: Told) -> None:
+    """From the first one on, and never fewer in all than read; an empty list is read twice."""
     assert expected == told(rules, page_size)
 
 
-def test_a_list_that_nobody_counts_is_read_twice_without_a_wait_between() -> None:
-    """To read again is no second attempt: nothing went wrong."""
+def test_a_list_without_a_total_is_read_twice_without_a_wait() -> None:
+    """The second read is not a retry: no read failed."""
     profile = ListedQueues.model_validate({"path": "/rules", "paging": {"style": "all-at-once"}, "list": "."})
     endpoint = ListEndpoint(("rules", "/rules"), profile, 100, lambda: ServerUrl.parse(TENANT.base_url), dict)
     waits: list[float] = []

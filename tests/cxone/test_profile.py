@@ -1,4 +1,4 @@
-"""Profiles: five styles of paging, errors and names by a manifest alone; the same client, the simulator of each."""
+"""Profiles: five styles of paging, errors and names by a manifest; one client, and a simulator of each."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def tenant_of(made: Profile) -> TenantSettings:
 
 
 class Spoken(InProcessTenant):
-    """A simulated tenant that speaks a profile, and a client that is told of it."""
+    """A simulated tenant with a profile, and a client with the same one."""
 
     def __init__(self, made: Profile, rules: int = 0, faults: str = "", cap: int = 3, **said: Any) -> None:
         profile = tenant_profile(made, made.rules.path, made.queues.path)
@@ -59,12 +59,12 @@ class Spoken(InProcessTenant):
         )
 
     def ids(self) -> list[str]:
-        """Return the ids of what the client reads."""
+        """Return the ids that the client reads."""
         return sorted(live.id for live in self.talk(lambda client: client.rules()))
 
 
 def unknown() -> dict[str, Any]:
-    """Fields of the tenant's own: some have names that we use for something else under another profile."""
+    """Fields of the tenant: some have names that another profile uses for known fields."""
     targets = [{"type": "queue", "queueId": "q-cards", "weight": 1, "hint": {"x": 1}}]
     return {"targets": targets, "division": {"id": "d"}, "~odd": 1}
 
@@ -72,14 +72,14 @@ def unknown() -> dict[str, Any]:
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 7])
 @pytest.mark.parametrize("style", PAGING)
 def test_every_style_is_read_to_its_end(style: str, count: int) -> None:
-    """Nothing, one page, a full one, several: each rule once."""
+    """Empty, one page, a full one, several: each rule once."""
     spoken = Spoken(profile(rules=PAGING[style]), count)
     assert sorted(f"r{number}" for number in range(count)) == spoken.ids()
 
 
 @pytest.mark.parametrize("style", PAGING)
-def test_a_rule_is_made_changed_and_deleted_in_every_style(style: str) -> None:
-    """And read again, by itself too."""
+def test_a_rule_is_created_updated_and_deleted_in_every_style(style: str) -> None:
+    """And read again, also by its id."""
     spoken = Spoken(profile(rules=PAGING[style]), 4)
 
     async def work(client: WritingClient) -> None:
@@ -101,8 +101,8 @@ FAULTS = ("duplicate", "missing", "shift", "shift=-1", "empty-list", "stale")
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("style", [style for style in PAGING if style != "all-at-once"])
-def test_a_fault_while_paging_is_read_past(style: str, fault: str) -> None:
-    """F28 to F31, F33: once, on the second page, and every rule is there all the same, after another reading."""
+def test_a_fault_while_paging_is_retried(style: str, fault: str) -> None:
+    """F28 to F31, F33: once, on the second page; after another read every rule is there."""
     spoken = Spoken(profile(rules=PAGING[style]), 7, f"GET rules:{fault}@#2")
     assert [f"r{number}" for number in range(7)] == spoken.ids()
 
@@ -111,24 +111,24 @@ def test_a_fault_while_paging_is_read_past(style: str, fault: str) -> None:
     "style", [style for style, said in PAGING.items() if "total" in str(said) or style == "skip-top"]
 )
 @pytest.mark.parametrize("fault", ["missing", "shift"])
-def test_a_counted_list_that_stays_short_is_not_believed(style: str, fault: str) -> None:
-    """F29, F30: the total says that there is more."""
+def test_a_list_shorter_than_its_total_is_not_accepted(style: str, fault: str) -> None:
+    """F29, F30: the total shows that entries are missing."""
     spoken = Spoken(profile(rules=PAGING[style]), 7, f"GET rules:{fault}")
-    with pytest.raises(errors.IncompleteReadError, match="of 7 came"):
+    with pytest.raises(errors.IncompleteReadError, match="of 7 arrived"):
         spoken.ids()
 
 
 @pytest.mark.parametrize("style", ["next-link", "scroll-token-uncounted"])
-def test_an_uncounted_list_with_an_id_twice_is_not_believed(style: str) -> None:
-    """F28, F30: where nobody counts, an entry that comes twice says that the pages moved."""
+def test_a_list_without_a_total_and_with_a_repeated_id_is_refused(style: str) -> None:
+    """F28, F30: without a total, a repeated entry shows that the pages moved."""
     spoken = Spoken(profile(rules=PAGING[style]), 7, "GET rules:shift=-1")
-    with pytest.raises(errors.IncompleteReadError, match="came twice"):
+    with pytest.raises(errors.IncompleteReadError, match="arrived twice"):
         spoken.ids()
 
 
 @pytest.mark.parametrize("style", ["next-link", "scroll-token-uncounted", "all-at-once"])
-def test_an_uncounted_list_is_believed_when_two_readings_agree(style: str) -> None:
-    """One that lacks an entry once differs from the next; a server that never says the same is not believed."""
+def test_a_list_without_a_total_is_accepted_if_two_reads_agree(style: str) -> None:
+    """A read that lacks an entry differs from the next; a server that always differs is not accepted."""
     once = Spoken(profile(rules=PAGING[style]), 7, "GET rules:missing@#1", cap=10)
     assert 7 == len(once.ids())
     with pytest.raises(errors.IncompleteReadError, match="do not show the same"):
@@ -136,7 +136,7 @@ def test_an_uncounted_list_is_believed_when_two_readings_agree(style: str) -> No
 
 
 @pytest.mark.parametrize("style", [style for style in PAGING if style != "all-at-once"])
-def test_a_list_that_leads_in_a_circle_ends(style: str) -> None:
+def test_a_circular_list_ends(style: str) -> None:
     """F32: a link or token back to the start, on the last page or on each."""
     for when in ("", "@#2-"):
         with pytest.raises(errors.UnexpectedResponseError, match=r"circle|links back"):
@@ -144,8 +144,8 @@ def test_a_list_that_leads_in_a_circle_ends(style: str) -> None:
 
 
 @pytest.mark.parametrize("style", [style for style in PAGING if "scroll" not in style and style != "all-at-once"])
-def test_a_link_to_another_host_is_refused_before_a_token_goes_there(style: str) -> None:
-    """F32: whatever the link says, no request leaves for another host."""
+def test_a_link_to_another_host_is_refused_before_a_request(style: str) -> None:
+    """F32: no form of the link causes a request to another host."""
     spoken = Spoken(profile(rules=PAGING[style]), 7, "GET rules:other-host@#1")
     with pytest.raises(errors.UnexpectedResponseError, match="another host"):
         spoken.ids()
@@ -153,7 +153,7 @@ def test_a_link_to_another_host_is_refused_before_a_token_goes_there(style: str)
 
 
 class Scripted:
-    """Answers each page by a script, and keeps every address that a token went to."""
+    """Answers each page by a script, and records every address that got a token."""
 
     def __init__(self, *answers: Any) -> None:
         self.answers, self.asked = list(answers), list[str]()
@@ -207,7 +207,7 @@ def entry(name: str) -> dict[str, Any]:
     ],
 )
 def test_a_hostile_link_is_not_followed(link: object) -> None:
-    """Only the query of a link to the list itself, on the very server, is; all else ends the read with a reason."""
+    """Only the query of a link to the same list on the same server is used; other links end the read with a reason."""
     server = Scripted({"entities": [entry("a")], "_links": {"next": link}})
     with pytest.raises(errors.UnexpectedResponseError, match="page of rules"):
         server.rules(profile(rules={"paging": {"style": "next-link"}}))
@@ -219,7 +219,7 @@ def test_a_hostile_link_is_not_followed(link: object) -> None:
     ["http://localhost/api/v2/routing/rules?c=1", "/api/v2/routing/rules?c=1", "//localhost/api/v2/routing/rules?c=1"],
 )
 def test_a_link_to_the_list_itself_is_followed(link: str) -> None:
-    """Whole or as a path."""
+    """As a full URL or as a path."""
     page, last = {"entities": [entry("a")], "_links": {"next": link}}, {"entities": [entry("b")], "_links": {}}
     server = Scripted(page, last, page, last)
     if link.startswith("//"):
@@ -244,15 +244,15 @@ def test_a_link_to_the_list_itself_is_followed(link: str) -> None:
         ({"style": "scroll-token", "total": "count"}, {"count": 1, "hits": 3}),
     ],
 )
-def test_no_profile_makes_a_part_of_a_list_look_whole(made: dict[str, Any], answer: dict[str, Any]) -> None:
-    """R11: a profile comes from a pull request; whatever it names, an answer that tells of more is not the whole."""
+def test_no_profile_makes_a_partial_list_look_complete(made: dict[str, Any], answer: dict[str, Any]) -> None:
+    """R11: a profile comes from a pull request; with any profile, a response that shows more entries is an error."""
     server = Scripted({"entities": [entry("a")], **answer})
-    with pytest.raises(errors.IncompleteReadError, match=r"there is more|tells of 3"):
+    with pytest.raises(errors.IncompleteReadError, match=r"the list continues|has the total 3"):
         server.rules(profile(rules={"paging": made}))
 
 
-def test_a_chain_that_never_ends_is_given_up() -> None:
-    """New tokens for ever, and nothing new behind them."""
+def test_an_endless_chain_of_pages_is_an_error() -> None:
+    """New tokens without end, and no new entry."""
     count = iter(range(10**6))
 
     class Endless(Scripted):
@@ -261,13 +261,13 @@ def test_a_chain_that_never_ends_is_given_up() -> None:
             return super().__call__(request)
 
     server = Endless({})
-    with pytest.raises(errors.UnexpectedResponseError, match="no end"):
+    with pytest.raises(errors.UnexpectedResponseError, match="does not end"):
         server.rules(profile(rules={"paging": {"style": "scroll-token"}}))
     assert len(server.asked) < 20
 
 
-def test_a_server_that_gives_one_token_until_nothing_is_left_is_read() -> None:
-    """Some keep the place for themselves: the same token, other entries."""
+def test_a_server_that_repeats_one_token_until_the_end_is_read() -> None:
+    """Some servers keep the position: the same token, other entries."""
     pages = [{"data": [entry(name)] if name else [], "scrollToken": "same", "hits": 2} for name in ("a", "b", "")]
     made = profile(rules={"list": "data", "paging": {"style": "scroll-token", "total": "hits"}})
     assert 2 == len(Scripted(*pages).rules(made))
@@ -275,8 +275,8 @@ def test_a_server_that_gives_one_token_until_nothing_is_left_is_read() -> None:
 
 @pytest.mark.parametrize("names", [{}, OTHER_NAMES], ids=["the tutorial's names", "other names"])
 @pytest.mark.parametrize("style", ERRORS)
-def test_the_reason_of_a_refusal_is_told_from_every_kind_of_body(style: str, names: dict[str, Any]) -> None:
-    """The change fails alone, with the tenant's words."""
+def test_the_reason_of_a_refusal_is_read_from_every_form_of_body(style: str, names: dict[str, Any]) -> None:
+    """Only that change fails, with the tenant's text."""
     spoken = Spoken(profile(**names, errors=ERRORS[style]), names_unique=True)
 
     async def work(client: WritingClient) -> None:
@@ -289,8 +289,8 @@ def test_the_reason_of_a_refusal_is_told_from_every_kind_of_body(style: str, nam
 
 @pytest.mark.parametrize("update", ["PUT", "PATCH"])
 @pytest.mark.parametrize("names", [{}, OTHER_NAMES], ids=["the tutorial's names", "other names"])
-def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], update: str) -> None:
-    """R2: by both verbs, also inside of conditions and targets, and under names that we use for something else."""
+def test_unknown_fields_survive_an_update(names: dict[str, Any], update: str) -> None:
+    """R2: with both verbs, also inside conditions and targets, and under names that cxroute uses for other fields."""
     spoken = Spoken(profile(**names, update=update), 1)
     before = spoken.state.rules()[0]
 
@@ -310,7 +310,7 @@ def test_fields_that_nobody_here_knows_survive_an_update(names: dict[str, Any], 
 
 
 def test_the_verb_that_a_profile_does_not_name_is_never_sent() -> None:
-    """And the simulator of the profile would refuse it."""
+    """The simulator of the profile would refuse it."""
     spoken = Spoken(profile(update="PATCH"), 1)
     spoken.tenant = tenant_of(DEFAULT_PROFILE)
 
@@ -349,8 +349,8 @@ FORMS = st.dictionaries(NAMES, st.integers() | st.text(max_size=3) | PARTS)
 
 @settings(max_examples=200, deadline=None)
 @given(FORMS, st.sampled_from(["text", "number"]), st.sampled_from(["text", "number"]))
-def test_whatever_is_read_is_written_back_as_it_was(form: dict[str, Any], ids: str, queue_ids: str) -> None:
-    """R2: names are one to one, whatever the tenant has of its own under ours."""
+def test_a_rule_is_written_back_as_it_was_read(form: dict[str, Any], ids: str, queue_ids: str) -> None:
+    """R2: names map one to one, for all fields of the tenant with names that cxroute uses."""
     names = {**OTHER_NAMES, "rules": {**OTHER_NAMES["rules"], "ids": ids}}
     names["target"] = {**OTHER_NAMES["target"], "queueIds": queue_ids}
     dialect = ProfileMapper(profile(**names))
@@ -358,13 +358,13 @@ def test_whatever_is_read_is_written_back_as_it_was(form: dict[str, Any], ids: s
 
 
 def test_the_default_profile_changes_nothing() -> None:
-    """It goes the same way, and each rule is the very object that was read."""
+    """It takes the same path, and each rule is the very object that was read."""
     form = {"id": "1", "~x": 1, "conditions": [{"type": "attribute"}]}
     assert form is ProfileMapper(DEFAULT_PROFILE).canonical_rule(form)
 
 
-def test_the_documents_hold_the_default_profile_and_it_is_the_default(cxroute: Program) -> None:
-    """What is printed stands in docs/profiles.md, letter by letter, and as a manifest means just the defaults."""
+def test_the_documented_default_profile_is_the_default(cxroute: Program) -> None:
+    """docs/profiles.md contains the printed profile exactly, and as a manifest it has only default values."""
     assert 0 == cxroute("schema", "profile")
     document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
     assert f"```yaml\n{cxroute.out}```\n" in document
@@ -375,14 +375,14 @@ def test_the_documents_hold_the_default_profile_and_it_is_the_default(cxroute: P
 
 
 def test_the_example_of_the_documents_is_valid(cxroute: Program) -> None:
-    """It can be copied."""
+    """A user can copy it."""
     document = (ROOT / "docs" / "profiles.md").read_text(encoding="utf-8")
     write("all.yaml", document.split("```yaml\n")[1].split("```")[0])
     assert 0 == cxroute("validate"), cxroute.out
 
 
 def rows() -> Iterator[tuple[dict[str, Any], str]]:
-    """Yield parts of a profile that are refused, and what is said."""
+    """Yield parts of invalid profiles, and the messages."""
     yield {"rules": {"path": "//evil.example/rules"}}, "path"
     yield {"rules": {"path": "https://evil.example/rules"}}, "path"
     yield {"rules": {"path": "/rules?x=1"}}, "path"
@@ -404,8 +404,8 @@ def rows() -> Iterator[tuple[dict[str, Any], str]]:
 
 
 @pytest.mark.parametrize(("said", "told"), [*rows()])
-def test_a_profile_that_cannot_be_meant_is_refused_in_words(said: dict[str, Any], told: str, room: Any) -> None:
-    """No host in a path, no second header, no template, no name with two meanings; said at its place."""
+def test_an_invalid_profile_is_refused_with_a_reason(said: dict[str, Any], told: str, room: Any) -> None:
+    """No host in a path, no second header, no template, no name with two meanings; the message has the position."""
     from tests.support.written_manifests import lines, yaml_of  # noqa: PLC0415 - the room is the current directory by then
 
     (room / "a.yaml").write_text(yaml_of({"apiVersion": "routing/v1", "kind": "Profile", "name": "x", **said}))

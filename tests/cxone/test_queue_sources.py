@@ -1,4 +1,4 @@
-"""Queues where the platform has them: skills and digital queues; and profiles by the program over a socket."""
+"""Queues from the platform: skills and digital queues; and profiles with the program over a socket."""
 
 from __future__ import annotations
 
@@ -44,37 +44,37 @@ def read(listed: ListedQueues, queues: list[dict[str, Any]], cap: int = 7, fault
     return sorted(tenant.talk(lambda client: client.queues()))
 
 
-def test_skills_are_queues_whose_ids_are_numbers() -> None:
-    """All pages of them; the number becomes a text; who is off is known."""
+def test_skills_are_queues_with_numeric_ids() -> None:
+    """All pages; the number becomes a text; an inactive skill is marked."""
     assert sorted(Queue(one["id"], one["name"], one["isActive"]) for one in TWENTY) == read(SKILLS, [*TWENTY, *SPREAD])
 
 
 def test_digital_queues_are_read_token_by_token() -> None:
-    """All pages of them, and nobody is inactive."""
+    """All pages; no queue is inactive."""
     assert sorted(Queue(one["id"], one["name"]) for one in SPREAD) == read(DIGITAL, [*TWENTY, *SPREAD])
 
 
 @pytest.mark.parametrize("listed", [SKILLS, DIGITAL], ids=["skills", "digital"])
-def test_no_queues_are_a_204(listed: ListedQueues) -> None:
-    """An empty list is no error there; nor is it believed at the first time."""
+def test_a_204_means_no_queues(listed: ListedQueues) -> None:
+    """An empty list is not an error there, but it is read twice."""
     assert [] == read(listed, [])
 
 
-def test_a_204_where_no_list_may_be_empty_is_an_unusable_answer() -> None:
-    """F12: the default profile's list is never answered so."""
+def test_a_204_for_a_list_that_is_never_empty_is_an_error() -> None:
+    """F12: the default profile's list has no such response."""
     with pytest.raises(errors.UnexpectedResponseError, match="nothing instead of JSON"):
         read(TENANT.queues, TWENTY, faults="GET queues:empty=204")
 
 
 @pytest.mark.parametrize("version", [1, 27, 99])
-def test_the_version_of_skills_is_the_environment_s(version: int) -> None:
+def test_the_environment_sets_the_version_of_skills(version: int) -> None:
     """N in the path differs by tenant."""
     assert f"/inContactAPI/services/v{version}.0/skills" == skills_list(version).path
     assert 20 == len(read(skills_list(version), TWENTY))
 
 
-def test_an_inactive_skill_is_an_error_once_a_rule_names_it() -> None:
-    """By its name or id; of two that share a name the active one is meant."""
+def test_an_inactive_skill_that_a_rule_names_is_an_error() -> None:
+    """By its name or id; of two skills with one name the active one is used."""
     queues = [Queue("1", "Off", active=False), Queue("2", "Twice", active=False), Queue("3", "Twice")]
     catalogue = QueueResolver("prod", {}, queues)
     with pytest.raises(QueueError, match=r'queue "Off" \(id 1\) of prod is inactive') as refused:
@@ -135,7 +135,7 @@ CASES = [*((made, {}) for made in MADE.values()), *((None, api) for api in SOURC
 
 @pytest.fixture
 def typed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, str]]:
-    """Run the program; return its exit code and all that it printed. The tenant is a process of its own."""
+    """Run the program; return its exit code and its output. The tenant is a separate process."""
     monkeypatch.setenv("CXONE_CLIENT_ID", "me")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.delenv("CXROUTE_PROXY")
@@ -147,10 +147,10 @@ def typed(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tu
 
 
 @pytest.mark.parametrize(("made", "api"), CASES, ids=[*MADE, *SOURCES])
-def test_the_program_reaches_a_tenant_of_every_kind_by_a_manifest_alone(
+def test_the_program_reaches_every_kind_of_tenant_by_a_manifest(
     typed: Callable[..., tuple[int, str]], made: dict[str, Any] | None, api: dict[str, Any]
 ) -> None:
-    """Over a socket: an apply of five rules, a plan with nothing left to do; then, of two, a change and a delete."""
+    """Over a socket: an apply of five rules, a plan without changes; then, with two rules, an update and a delete."""
     manifests("http://127.0.0.1:9", made, **api)
     with simulated() as url:
         manifests(url, made, **api)
@@ -166,7 +166,7 @@ def test_the_program_reaches_a_tenant_of_every_kind_by_a_manifest_alone(
         assert [2, 0, 0] == [code for code, _ in steps], steps
 
 
-def test_a_rule_that_names_an_inactive_skill_stops_the_plan_at_its_line(typed: Callable[..., tuple[int, str]]) -> None:
+def test_a_rule_with_an_inactive_skill_fails_the_plan_at_its_line(typed: Callable[..., tuple[int, str]]) -> None:
     """Exit 3, with rule and skill."""
     manifests("http://127.0.0.1:9", queues="acd-skills")
     TenantState.load(Path("state.json"), initial=TenantState(off())).close()
@@ -195,8 +195,8 @@ def off() -> list[dict[str, Any]]:
         ("Cards & Loans", False),
     ],
 )
-def test_names_that_no_skill_can_have_are_found_offline(cxroute: Program, name: str, fits: bool) -> None:  # noqa: FBT001 - a value
-    """2 to 30 characters, of those that documents name; elsewhere queues are called as they like."""
+def test_names_that_a_skill_cannot_have_are_found_offline(cxroute: Program, name: str, fits: bool) -> None:  # noqa: FBT001 - a value
+    """2 to 30 characters, of the documented ones; other queues may have any name."""
     for queues, found in (("acd-skills", not fits), ("digital", False), ("rules-api", False)):
         write("prod.yaml", environment("http://127.0.0.1:9", queues=queues))
         rules = [{"intent": "x", "queue": name}, {"intent": "y", "queue": name}]
@@ -207,8 +207,8 @@ def test_names_that_no_skill_can_have_are_found_offline(cxroute: Program, name: 
         assert sum(one["code"] == "CXR210" for one in said["findings"]) <= 1
 
 
-def test_names_in_rules_for_other_environments_are_left_to_those(cxroute: Program) -> None:
-    """Of a rule, or of a whole RuleSet."""
+def test_names_in_rules_for_other_environments_are_not_checked(cxroute: Program) -> None:
+    """Of a rule, or of a full RuleSet."""
     write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
     write("other.yaml", environment("http://127.0.0.1:8", queues="digital").replace("prod", "other"))
     head = {"apiVersion": "routing/v1", "kind": "RuleSet"}
@@ -219,8 +219,8 @@ def test_names_in_rules_for_other_environments_are_left_to_those(cxroute: Progra
     assert (0, []) == (code, [one for one in said["findings"] if one["code"] == "CXR210"])
 
 
-def test_aliases_are_looked_through(cxroute: Program) -> None:
-    """The live name counts; one that is meant by its id has none."""
+def test_aliases_are_resolved(cxroute: Program) -> None:
+    """The live name counts; a queue that is given by its id has none."""
     write("prod.yaml", environment("http://127.0.0.1:9", queues="acd-skills"))
     queues = {"Alias with spaces": "Cards", "bad": {"prod": {"name": "x"}}, "by id": {"prod": {"id": "4711"}}}
     write("queues.yaml", yaml_of({"apiVersion": "routing/v1", "kind": "Queues", "name": "queues", "queues": queues}))

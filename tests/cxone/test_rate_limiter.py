@@ -1,4 +1,4 @@
-"""How fast: the stated rate on a tenant that allows it, and the tenant's own where that is lower."""
+"""The rate: the configured one on a tenant that allows it, and otherwise the tenant's limit."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from tests.support.stepping_clock import run, stepping_time
 Odds = Callable[[float], float]
 
 AT_ONCE = (0.5, 0.6, 0.7, 0.9, 0.95)
-"""Of the stated rate: limits that are learnt from the first 429s. Elsewhere a first guess is too high by a little."""
+"""Shares of the configured rate: limits that the first 429s show. For others the first guess is a little too high."""
 
 
-def test_a_stated_rate_that_the_tenant_allows_meets_no_429() -> None:
-    """A thousand creates, at 98 % of what is possible and more."""
+def test_a_configured_rate_that_the_tenant_allows_causes_no_429() -> None:
+    """A thousand creates, at 98 % of the possible rate or more."""
     done = create_rules(LIMIT, 1000)
     assert (0, 0) == (done.refused, done.failed())
     assert done.fraction() >= 0.98
@@ -29,9 +29,9 @@ def test_a_stated_rate_that_the_tenant_allows_meets_no_429() -> None:
 
 @pytest.mark.parametrize("ratio", [0.3, 0.4, 0.8, *AT_ONCE])
 def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
-    """However much too high the stated rate is: no create fails, the budget of retries holds, nine tenths are reached.
+    """With any configured rate: no create fails, the retry budget holds, nine tenths of the limit are reached.
 
-    Each 429 costs a whole second, so that a thousand creates can afford one.
+    Each 429 costs a second, so that a thousand creates can afford one.
     """
     done = create_rules(LIMIT / ratio, 1000 if ratio in AT_ONCE else 3000)
     assert 0 == done.failed()
@@ -41,22 +41,22 @@ def test_a_lower_limit_is_learnt_from_429s(ratio: float) -> None:
 
 @pytest.mark.parametrize("burst", [5, 50])
 @pytest.mark.parametrize("retry_after", ["seconds", "date"])
-def test_a_tenant_that_is_another_than_was_guessed_fails_no_create(burst: int, retry_after: str) -> None:
-    """A bucket that is smaller or larger, a Retry-After that is a date."""
+def test_a_tenant_with_an_unexpected_limit_fails_no_create(burst: int, retry_after: str) -> None:
+    """A smaller or larger bucket, a Retry-After with a date."""
     done = create_rules(LIMIT / 0.5, 600, burst=burst, retry_after=retry_after)
     assert 0 == done.failed()
     assert done.retries <= 20 + done.requests / 10
 
 
 def test_a_slow_tenant_is_not_flooded() -> None:
-    """Two a second where fifty were stated: what is under way at once is refused once, and then it fits."""
+    """Two a second with a configured rate of fifty: the concurrent calls are refused once, and then the rate fits."""
     done = create_rules(50.0, 100, rate=2.0, burst=1)
     assert 0 == done.failed()
     assert done.retries <= 20 + done.requests / 10
 
 
 def sent(moments: list[float], late: float) -> list[float]:
-    """Return when calls went out that came at these moments, at a stated rate of 100, with timers that are late."""
+    """Return the send times of calls that arrived at these moments, with a configured rate of 100 and late timers."""
 
     async def go() -> list[float]:
         usual, clock = stepping_time(Random(1)), asyncio.get_running_loop().time
@@ -77,17 +77,17 @@ def sent(moments: list[float], late: float) -> list[float]:
 
 @pytest.mark.parametrize("late", [0.0, 0.004, 0.05])
 def test_late_timers_do_not_add_up(late: float) -> None:
-    """A call is due at its moment, however late the one before it was; what is late is made up for."""
+    """A call is due at its own time, however late the previous one was; delays are made up for."""
     assert 9.99 <= max(sent([0.0] * 1000, late)) <= 10.05 + late
 
 
-def test_time_when_nobody_called_is_no_credit() -> None:
-    """After a pause the calls are spaced as before: the tenant's bucket is left for jitter."""
+def test_an_idle_time_is_not_made_up_for() -> None:
+    """After a pause the calls are spaced as before: the tenant's bucket is reserved for jitter."""
     at = sorted(sent([0.0, *[0.2] * 10], 0.0))
     assert [pytest.approx(0.01, rel=0.01)] * 9 == [two - one for one, two in pairwise(at[1:])]
 
 
-def test_the_rate_is_as_stated_while_nothing_is_refused() -> None:
+def test_the_rate_is_the_configured_one_without_a_429() -> None:
     """A little below it, for late timers."""
     rate = AdaptiveRate(50.0)
     for number in range(1000):
@@ -97,8 +97,8 @@ def test_the_rate_is_as_stated_while_nothing_is_refused() -> None:
     assert rate.rate_at(20.0) < 50.0
 
 
-def test_a_limit_is_counted_from_what_was_accepted() -> None:
-    """Ten seconds at 50, of which 40 and the bucket were taken: 40, and a little below it."""
+def test_a_limit_is_measured_from_the_accepted_requests() -> None:
+    """Ten seconds at 50, with 40 a second and the bucket accepted: 40, and a little below it."""
     rate = AdaptiveRate(50.0)
     for number in range(411):
         rate.on_accepted(number * 10 / 411)
@@ -108,8 +108,8 @@ def test_a_limit_is_counted_from_what_was_accepted() -> None:
 
 
 @pytest.mark.parametrize(("pause", "fresh"), [(0.13, True), (0.05, False)])
-def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: bool) -> None:  # noqa: FBT001 - a parameter
-    """Five reads, a pause that gives five permits back, then writes: the limit is what the writes show."""
+def test_permits_from_a_pause_are_not_counted_twice(pause: float, fresh: bool) -> None:  # noqa: FBT001 - a parameter
+    """Five reads, a pause that returns five permits, then writes: the writes show the limit."""
     rate = AdaptiveRate(125.0)
     for number in range(5):
         rate.on_accepted(number / 125)
@@ -121,8 +121,8 @@ def test_what_a_pause_filled_again_is_not_counted_twice(pause: float, fresh: boo
     assert fresh == (99.0 * 0.99 <= rate.rate_at(began + 1.4) <= 102.5)
 
 
-def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
-    """A limit can have been somebody else's doing: hardly in ten seconds, twofold in a minute."""
+def test_the_rate_grows_again_up_to_the_configured_one() -> None:
+    """Another client may have caused the limit: hardly in ten seconds, twofold in a minute."""
     rate = lowered_rate()
     assert rate.rate_at(12.0) <= 1.02 * rate.rate_at(2.0)
     assert 2 * rate.rate_at(2.0) <= rate.rate_at(62.0) < rate.rate_at(600.0) <= 50.0
@@ -130,7 +130,7 @@ def test_the_rate_grows_again_and_never_beyond_what_was_stated() -> None:
 
 
 def test_requests_from_before_a_wait_do_not_lower_the_rate_after_it() -> None:
-    """It would be lowered twice for one mistake."""
+    """Otherwise one event would lower it twice."""
     rate = lowered_rate()
     before = rate.rate_at(2.0)
     rate.on_throttle(1.5)

@@ -1,4 +1,4 @@
-"""Places and turns of a pacer: so many calls at once, one behind the other, whoever gives up waiting and wherever."""
+"""Slots and order of a rate limiter: so many concurrent calls, in order, with cancellation at any time."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ RATE = 100.0
 
 
 def pacer(places: int) -> RateLimiter:
-    """Return a pacer on the running loop's clock."""
+    """Return a rate limiter on the running loop's clock."""
     return RateLimiter(RATE, places, stepping_time(Random(1)), math.inf)
 
 
 class Crowd:
-    """Calls of one pacer: when each went out, and how many are under way."""
+    """Calls of one rate limiter: their send times, and the number in progress."""
 
     def __init__(self, places: int) -> None:
         self.clock = asyncio.get_running_loop().time
@@ -31,7 +31,7 @@ class Crowd:
         self.went: dict[int, float] = {}
 
     async def call(self, number: int, seconds: float, end: float = math.inf) -> None:
-        """Make a call that takes so long."""
+        """Make a call of this duration."""
         await self.pacer.acquire(end)
         self.went[number] = self.clock()
         self.under_way += 1
@@ -43,7 +43,7 @@ class Crowd:
             self.pacer.release()
 
     async def free(self) -> int:
-        """Return how many places can be had now."""
+        """Return the number of free slots."""
         await asyncio.sleep(10)
         found = 0
         try:
@@ -56,8 +56,8 @@ class Crowd:
 
 
 @pytest.mark.parametrize("places", [1, 2, 5])
-def test_who_gives_up_takes_no_place_and_nobody_s_turn(places: int) -> None:
-    """Cancelled under way or in any wait: never more at once, in the order of coming, and all places come back."""
+def test_a_cancelled_call_takes_no_slot_and_no_turn(places: int) -> None:
+    """Cancelled in progress or in any wait: the limit and the order of arrival hold, and all slots are returned."""
 
     async def crowd(chance: Random) -> None:
         one = Crowd(places)
@@ -77,8 +77,8 @@ def test_who_gives_up_takes_no_place_and_nobody_s_turn(places: int) -> None:
         run(crowd(Random(seed)))
 
 
-def test_time_without_a_place_is_no_credit() -> None:
-    """The first in the line gives up at the moment when a place is free after ten seconds: those behind are spaced."""
+def test_time_without_a_free_slot_is_not_made_up_for() -> None:
+    """The first waiting call is cancelled when a slot becomes free after ten seconds: later calls are spaced."""
 
     async def crowd() -> list[float]:
         one = Crowd(1)
@@ -94,8 +94,8 @@ def test_time_without_a_place_is_no_credit() -> None:
     assert [pytest.approx(1 / RATE, rel=0.01)] * 9 == [two - one for one, two in pairwise(run(crowd()))]
 
 
-def test_a_429_holds_whoever_waits_and_whoever_comes() -> None:
-    """Told of by another client meanwhile: nobody goes before it is over, and who has not so much time is told so."""
+def test_a_429_delays_waiting_and_new_calls() -> None:
+    """Reported by another client: no call is sent before its end, and a call with less time fails."""
 
     async def crowd() -> tuple[list[float], list[object]]:
         one = Crowd(2)

@@ -1,8 +1,8 @@
-"""429s that the client's own rate did not cause: by chance, for a time, and all there is. They cost their waits alone.
+"""429s that the client's own rate did not cause: by chance, for a time, or always. They cost only their waits.
 
 The measure is an omniscient client. It knows the tenant's limit and bucket, and sends each request at the first moment
-at which the tenant has a permit for it, sixteen at once, so no 429 comes of its rate. The same share of its requests is
-refused by chance, and it keeps the same rules: after a 429 all of its requests wait for the Retry-After, one second.
+at which the tenant has a permit for it, sixteen at once, so its rate causes no 429. The same share of its requests is
+refused by chance, and it follows the same rules: after a 429 all of its requests wait for the Retry-After, one second.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tests.tiers import FULL
 TOLD, COUNT, AT_ONCE, RETRY_AFTER = 50.0, 500, 16, 1.0
 SEEDS = range(8 if FULL else 1)
 RATIOS = (0.2, 0.5, 0.8, 1.0)
-"""Of the tenant's limit and what the client was told."""
+"""The tenant's limit as a share of the configured rate."""
 
 
 def always(share: float) -> Odds:
@@ -46,7 +46,7 @@ CASES: dict[str, Odds] = {
 
 
 def omniscient(limit: float, odds: Odds, seed: int) -> float:
-    """Return the seconds that the omniscient client takes."""
+    """Return the duration of the omniscient client."""
 
     async def go() -> float:
         clock, chance = asyncio.get_running_loop().time, Random(seed)
@@ -78,8 +78,8 @@ def omniscient(limit: float, odds: Odds, seed: int) -> float:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_429s_of_others_cost_no_more_than_twice_the_time(case: str) -> None:
-    """Whatever part of the told rate the tenant allows: every rule is made, in twice the omniscient client's time."""
+def test_429s_from_other_clients_at_most_double_the_time(case: str) -> None:
+    """With any share of the configured rate: every rule is created, in twice the omniscient client's time."""
     odds = CASES[case]
     for ratio in RATIOS:
         limit = TOLD * ratio
@@ -90,21 +90,21 @@ def test_429s_of_others_cost_no_more_than_twice_the_time(case: str) -> None:
 
 
 class Refusing(SlowTenant):
-    """A tenant that refuses requests by chance: to the end, or until so many seconds are over."""
+    """A tenant that refuses requests by chance: always, or for so many seconds."""
 
     until: float = math.inf
     share: float = 0.25
     chance = Random(1)
 
     def status(self, path: str) -> int:
-        """Refuse by chance; tokens too."""
+        """Refuse by chance; also token requests."""
         del path
         return 429 if time.monotonic() < self.until and self.chance.random() < self.share else 0
 
 
 @pytest.mark.parametrize("case", ["25% of all", "half for 10 s"])
-def test_40_rules_are_made_on_a_socket(cxroute: Program, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
-    """Within a minute where each 429 costs a second, as it does in the campaign; else within a tenth of that."""
+def test_40_rules_are_created_on_a_socket(cxroute: Program, monkeypatch: pytest.MonkeyPatch, case: str) -> None:
+    """Within a minute if each 429 costs a second, as in the campaign; otherwise within a tenth of that."""
     monkeypatch.delenv("CXROUTE_PROXY")
     monkeypatch.setenv("CXONE_CLIENT_ID", "id")
     scale = 1.0 if FULL else 0.1
@@ -117,8 +117,8 @@ def test_40_rules_are_made_on_a_socket(cxroute: Program, monkeypatch: pytest.Mon
     assert "Applied 40 of 40" in cxroute.out
 
 
-def test_a_429_among_the_first_requests_lowers_nothing() -> None:
-    """So few do not empty a bucket: nothing shows a limit."""
+def test_a_429_for_the_first_requests_does_not_lower_the_rate() -> None:
+    """So few requests do not empty a bucket: they show no limit."""
     rate = AdaptiveRate(TOLD)
     rate.on_accepted(0.0)
     rate.on_throttle(0.02)
@@ -127,7 +127,7 @@ def test_a_429_among_the_first_requests_lowers_nothing() -> None:
 
 
 def test_one_wait_lowers_the_rate_once() -> None:
-    """However many 429s led to it: to the limit that the accepted requests show."""
+    """For any number of 429s: to the limit that the accepted requests show."""
     rate, other = AdaptiveRate(TOLD), AdaptiveRate(TOLD)
     for one, refusals in ((rate, 1), (other, 9)):
         for number in range(50):
@@ -139,7 +139,7 @@ def test_one_wait_lowers_the_rate_once() -> None:
 
 
 def test_the_rate_falls_to_a_floor_while_all_requests_are_refused() -> None:
-    """Each accepted request doubles the rate again, up to where it was."""
+    """Each accepted request doubles the rate again, up to its previous value."""
     rate, now = AdaptiveRate(TOLD), 0.0
     rates = [rate.rate_at(now)]
     for _ in range(6):

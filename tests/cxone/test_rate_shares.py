@@ -1,4 +1,4 @@
-"""Several clients of one tenant: each takes its part of the rate, and a 429 to one is heard by all."""
+"""Several clients of one tenant: each has a share of the rate, and a 429 to one delays all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMIT = 100.0
 
 
 async def sent(pacer: RateLimiter, count: int) -> list[float]:
-    """Return when so many calls went out that all came at once."""
+    """Return the send times of so many calls that arrived together."""
     clock = asyncio.get_running_loop().time
 
     async def call() -> float:
@@ -27,8 +27,8 @@ async def sent(pacer: RateLimiter, count: int) -> list[float]:
     return await asyncio.gather(*(call() for _ in range(count)))
 
 
-def test_clients_with_parts_keep_to_the_rate_together() -> None:
-    """A half and two quarters, all busy: no more in any stretch of time than one client would send."""
+def test_clients_with_shares_keep_the_rate_together() -> None:
+    """A half and two quarters, all busy: in any period no more calls than one client would send."""
 
     async def all_of_them() -> list[float]:
         parts = (0.5, 0.25, 0.25)
@@ -46,8 +46,8 @@ def test_clients_with_parts_keep_to_the_rate_together() -> None:
             assert end - start <= (moments[end] - moments[start]) * LIMIT + 3
 
 
-def test_a_part_that_grows_is_the_whole_again() -> None:
-    """Also of a limit that was learnt meanwhile; what is stated is never gone beyond."""
+def test_a_share_can_grow_to_the_full_rate() -> None:
+    """Also with a measured limit; the configured rate is never exceeded."""
     rate, whole = AdaptiveRate(LIMIT), AdaptiveRate(LIMIT)
     for part in (1 / 3, 1 / 7, 1.0):
         rate.set_share(part)
@@ -59,8 +59,8 @@ def test_a_part_that_grows_is_the_whole_again() -> None:
     assert pytest.approx(learnt / 2) == rate.rate_at(2.0)
 
 
-def test_a_429_to_one_holds_the_others() -> None:
-    """They wait as long, and are not slower afterwards: it was not they who were too fast."""
+def test_a_429_to_one_client_delays_the_others() -> None:
+    """They wait as long, and are not slower afterwards: their rate did not cause it."""
 
     async def two() -> tuple[list[float], float, float]:
         time = stepping_time(Random(1))

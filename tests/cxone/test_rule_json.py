@@ -1,4 +1,4 @@
-"""The API's JSON and our model: what is no rule is refused by the name of the field, and what is unknown goes back."""
+"""JSON and the model: an invalid rule is refused with the field's name, and unknown fields are written back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MARKER = Marker("acme", Address("cards", "vip"), "0123abcd")
 
 
 def form(**more: Any) -> dict[str, Any]:
-    """A rule as the server describes it."""
+    """A rule in the server's form."""
     said = {"id": "7", "name": "vip", "description": "Routes vip", "priority": 100, "enabled": True}
     return {**said, "conditions": [ASKS], "targets": [SENDS], **more}
 
@@ -55,7 +55,7 @@ def nested(levels: int) -> Any:
     ],
 )
 def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: object, must: str) -> None:
-    """A name that is a number, `enabled: "yes"`: nothing is guessed, and the message names rule and field."""
+    """A numeric name, `enabled: "yes"`: no value is guessed, and the message names rule and field."""
     shown = "'7'" if field != "id" else f"{str(value)!r}"
     with pytest.raises(UnexpectedResponseError) as raised:
         parse_live_rule(form(**{field: value}))
@@ -63,21 +63,21 @@ def test_a_field_of_another_type_is_refused_by_its_name(field: str, value: objec
 
 
 @pytest.mark.parametrize("value", [None, 7, "vip", [], [form()]])
-def test_what_is_no_object_is_no_rule(value: object) -> None:
-    """Said without a rule's id: there is none."""
-    with pytest.raises(UnexpectedResponseError, match=r"^a rule in the answer is no JSON object$"):
+def test_a_value_that_is_not_an_object_is_not_a_rule(value: object) -> None:
+    """The message has no rule id: there is none."""
+    with pytest.raises(UnexpectedResponseError, match=r"^a rule in the answer is not a JSON object$"):
         parse_live_rule(value)
 
 
 def test_a_rule_that_is_nested_too_deeply_is_refused() -> None:
-    """The bound is a number of levels, the same on every Python: the rule itself is the first."""
+    """The limit is a number of levels, the same on every Python: the rule itself is the first."""
     assert "7" == parse_live_rule(form(hints=nested(MAX_LEVELS - 1))).id
     with pytest.raises(UnexpectedResponseError, match=r"^rule '7' in the answer is nested too deeply$"):
         parse_live_rule(form(hints=nested(MAX_LEVELS)))
 
 
-def test_fields_that_are_left_out_have_their_defaults() -> None:
-    """No description, enabled, no conditions and no targets; null says the same where it is no flag."""
+def test_missing_fields_have_their_defaults() -> None:
+    """No description, enabled, no conditions and no targets; null means the same except for a flag."""
     bare = {"id": "7", "name": "vip", "priority": 100}
     expected = rule("vip", description="", conditions=[], targets=[])
     assert expected == parse_live_rule(bare).rule
@@ -96,8 +96,8 @@ def test_fields_that_are_left_out_have_their_defaults() -> None:
         {"operator": "equals"},
     ],
 )
-def test_a_condition_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]) -> None:
-    """It is opaque, and is written back letter by letter."""
+def test_an_unknown_condition_is_kept_unchanged(odd: dict[str, Any]) -> None:
+    """It is opaque, and is written back exactly."""
     (part,) = parse_live_rule(form(conditions=[odd])).rule.conditions
     assert isinstance(part, Opaque)
     assert [odd] == rule_body(rule(conditions=[part]), None)["conditions"]
@@ -115,22 +115,22 @@ def test_a_condition_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]
         {**SENDS, "weight": -1e301},
     ],
 )
-def test_a_target_that_is_not_understood_is_kept_as_it_is(odd: dict[str, Any]) -> None:
-    """A weight that is no number, or too large to be added up, too."""
+def test_an_unknown_target_is_kept_unchanged(odd: dict[str, Any]) -> None:
+    """So is a weight that is not a number, or that is too large to be added up."""
     (part,) = parse_live_rule(form(targets=[odd])).rule.targets
     assert isinstance(part, Opaque)
     assert [odd] == rule_body(rule(targets=[part]), None)["targets"]
 
 
-def test_a_target_without_a_weight_has_one() -> None:
-    """As the API means it."""
+def test_a_target_without_a_weight_has_weight_one() -> None:
+    """The API's default."""
     assert (Target("q-cards", 1),) == parse_live_rule(
         form(targets=[{"type": "queue", "queueId": "q-cards"}])
     ).rule.targets
 
 
-def test_an_update_returns_unknown_fields_of_the_rule_and_of_kept_parts() -> None:
-    """A new part is written as the manifest has it; of two equal parts each goes back once."""
+def test_an_update_keeps_unknown_fields_of_rule_and_parts() -> None:
+    """A new part is written as in the manifest; of two equal parts each is written back once."""
     hinted, twin = {**SENDS, "hint": 7}, {**SENDS, "hint": 8}
     raw = form(division={"id": "home"}, targets=[hinted, twin], conditions=[{**ASKS, "note": "x"}])
     target = Target("q-cards", 1)
@@ -143,6 +143,6 @@ def test_an_update_returns_unknown_fields_of_the_rule_and_of_kept_parts() -> Non
     assert [SENDS] == rule_body(rule(), MARKER, {**raw, "targets": "none"})["targets"]
 
 
-def test_a_queue_is_read_under_our_names() -> None:
+def test_a_queue_has_canonical_names() -> None:
     """Its id, its name, and whether it may be used."""
     assert Queue("q1", "Cards", active=False) == parse_queue({"id": "q1", "name": "Cards", "active": False, "more": 1})

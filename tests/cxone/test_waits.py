@@ -1,4 +1,4 @@
-"""What a command waits for is told on stderr, over a real socket: a slow token, a 503, a 429, a slow page."""
+"""Waits of a command are reported on stderr, over a real socket: a slow token, a 503, a 429, a slow page."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_slow_token_is_told(program: Program, name: str) -> None:
-    """Once in the first five seconds, by every command that asks a tenant; stdout has the result alone."""
+def test_a_slow_token_is_reported(program: Program, name: str) -> None:
+    """Once in the first five seconds, by every command that calls a tenant; stdout has only the result."""
     with slow_tenant(seconds={TOKEN: LONG}):
         program(*COMMANDS[name])
     assert ["waiting for an access token from 127.0.0.1 (1 s so far)"] == waits(program.err)
@@ -60,7 +60,7 @@ def waits(text: str) -> list[str]:
     return [line for line in text.splitlines() if "waiting for" in line or "slower calls" in line]
 
 
-def test_quiet_tells_no_wait_and_a_json_log_has_an_event(program: Program) -> None:
+def test_quiet_reports_no_wait_and_a_json_log_has_an_event(program: Program) -> None:
     """The event has the reason and the seconds."""
     with slow_tenant(seconds={TOKEN: LONG}):
         program("-q", *COMMANDS["plan"])
@@ -73,21 +73,21 @@ def test_quiet_tells_no_wait_and_a_json_log_has_an_event(program: Program) -> No
     assert kept == event
 
 
-def test_a_503_is_told(program: Program) -> None:
-    """By the call that was answered so, and until when; two minutes would be blank otherwise."""
+def test_a_503_is_reported(program: Program) -> None:
+    """With the call and the end of the wait; otherwise the screen would be empty for two minutes."""
     with slow_tenant(refusals={RULES: [503] * 4}):
         assert 0 == program(*COMMANDS["plan"])
     assert [f"waiting for the tenant: HTTP 503 from GET {RULES}, next attempt in 2 s"] == waits(program.err)
 
 
-def test_a_429_is_told(program: Program) -> None:
-    """With the seconds that the tenant asks for."""
+def test_a_429_is_reported(program: Program) -> None:
+    """With the tenant's seconds."""
     with slow_tenant(refusals={RULES: [429]}, retry_after="1"):
         assert 0 == program(*COMMANDS["plan"])
     assert ["the tenant asks for slower calls (429): next call in 1 s"] == waits(program.err)
 
 
-def test_several_environments_say_whose_wait_it_is(program: Program) -> None:
+def test_waits_of_several_environments_have_their_names(program: Program) -> None:
     """Each line begins with its environment."""
     with slow_tenant(seconds={TOKEN: LONG}):
         program("plan", "--all")
@@ -95,8 +95,8 @@ def test_several_environments_say_whose_wait_it_is(program: Program) -> None:
 
 
 @pytest.mark.usefixtures("program")
-def test_the_loop_tells_its_waits_too(tmp_path: Path) -> None:
-    """Each round has a client of its own."""
+def test_the_watch_loop_reports_its_waits(tmp_path: Path) -> None:
+    """Each cycle has a separate client."""
     command = ("watch", "-e", "prod", "--every", "1h")
     with (
         slow_tenant(seconds={TOKEN: LONG}),
@@ -118,7 +118,7 @@ def test_the_loop_tells_its_waits_too(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("program")
 def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
-    """On a line of its own, while a list is read whose pages come late."""
+    """On a separate line, during the read of a list with slow pages."""
     control, terminal = pty.openpty()
     known = {**server_environment(), "CXONE_CLIENT_ID": "id", "TERM": "xterm", "COLUMNS": "100"}
     with (
@@ -139,7 +139,7 @@ def test_a_terminal_shows_the_wait_above_the_bar(tmp_path: Path) -> None:
 
 
 def told(virtual: FakeClock, *answers: httpx.Response) -> list[tuple[str, str, float]]:
-    """Read a rule that is answered so, one after the other; return what the client told of its waits."""
+    """Read a rule with these responses, in order; return the waits that the client reported."""
     found: list[tuple[str, str, float]] = []
     left = list(answers)
 
@@ -159,8 +159,8 @@ def told(virtual: FakeClock, *answers: httpx.Response) -> list[tuple[str, str, f
     return found
 
 
-def test_a_client_tells_each_wait_with_its_reason() -> None:
-    """What an attempt comes after, and in how many seconds; the seconds are those of all its waits."""
+def test_a_client_reports_each_wait_with_its_reason() -> None:
+    """The failure before an attempt, and the seconds to it; the seconds are the sum of all its waits."""
     brief = f"HTTP 503 from GET {RULES}/1"
     first, second = (
         (brief, f"waiting for the tenant: {brief}, attempt {number} in 1 s", seconds)
@@ -171,7 +171,7 @@ def test_a_client_tells_each_wait_with_its_reason() -> None:
     assert [slower] == told(FakeClock(), httpx.Response(429, headers={"retry-after": "7"}))
 
 
-def test_what_a_server_says_is_not_repeated() -> None:
-    """It can be the secret."""
+def test_the_server_s_text_is_not_repeated() -> None:
+    """It can contain the secret."""
     said = {"errors": [{"message": "canary"}]}
     assert "canary" not in str(told(FakeClock(0.5), *[httpx.Response(503, json=said)] * 6))

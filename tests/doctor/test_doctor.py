@@ -1,4 +1,4 @@
-"""`cxroute doctor` against a tenant on a real socket that answers whatever a test says: what is seen, what to do."""
+"""`cxroute doctor` against a tenant on a real socket with scripted responses: findings and advice."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def manifests(url: str, api: str = "") -> None:
 
 
 def live(number: int, **more: Any) -> dict[str, Any]:
-    """A rule as the tenant has it."""
+    """A rule in the tenant's form."""
     return {
         "id": f"r{number}",
         "name": f"rule {number}",
@@ -67,7 +67,7 @@ def live(number: int, **more: Any) -> dict[str, Any]:
 
 
 def closing(raw: bytes) -> bytes:
-    """Say that the connection ends here, as it does: nothing else is asked on it then."""
+    """Add a header that closes the connection, which the server then closes."""
     return raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
 
 
@@ -103,7 +103,7 @@ def start(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
 
 def lines(cxroute: Program, expected: int) -> dict[str, tuple[str, str, str]]:
-    """Run it; return state, message and advice of each line by its name (the worst of that name)."""
+    """Run it; return status, message and advice of each line by its name (the worst of that name)."""
     code, form = cxroute.json("doctor", "-e", "prod")
     assert (expected, expected == 0) == (code, form["ok"]), form
     assert "Traceback" not in cxroute.err
@@ -112,15 +112,15 @@ def lines(cxroute: Program, expected: int) -> dict[str, tuple[str, str, str]]:
     return {one["name"]: (one["status"], one["message"], one["advice"] or "") for one in found}
 
 
-def test_all_is_well(start: Start, cxroute: Program) -> None:
-    """Every line is ok; it sent the request for a token and four GETs, no more."""
+def test_a_good_tenant_has_only_ok_lines(start: Start, cxroute: Program) -> None:
+    """Every line is ok; doctor sent the token request and four GETs, and no other request."""
     tenant = start(live(1), live(2))
     found = lines(cxroute, 0)
     assert {"ok"} == {state for state, _, _ in found.values()} - {"warn"}
     assert ["clock"] == [name for name, (state, _, _) in found.items() if state == "warn"], "the tenant says no time"
     expected = ["credentials", "etags", "host", "names", "network", "operators", "owners", "queues", "rules", "token"]
     assert [*expected, "untried"] == sorted(name for name in found if name != "clock")
-    assert "given: Bearer, for 3,600 seconds" == found["token"][1]
+    assert "issued: Bearer, for 3,600 seconds" == found["token"][1]
     assert "2 rules in 1 page" == found["rules"][1]
     assert "0 managed by acme, 2 not managed" == found["owners"][1]
     assert "live rules use equals 2" == found["operators"][1]
@@ -128,8 +128,8 @@ def test_all_is_well(start: Start, cxroute: Program) -> None:
     assert ["token", "list", "queues", "one"] == [request.kind for request in tenant.asked]
 
 
-def test_it_reads_like_this(start: Start, cxroute: Program) -> None:
-    """State, what was looked at, what was seen; the advice below; the sum at the end."""
+def test_the_text_output(start: Start, cxroute: Program) -> None:
+    """Status, check, finding; the advice below; the totals at the end."""
     start(list=status("403 Forbidden"))
     assert 1 == cxroute("doctor", "-e", "prod")
     assert re.search(r"^Doctor for prod   tenant localhost:\d+$", cxroute.out, re.MULTILINE)
@@ -138,8 +138,8 @@ def test_it_reads_like_this(start: Start, cxroute: Program) -> None:
     assert cxroute.out.endswith("warn, 1 fail.\n")
 
 
-def test_the_sandbox_is_looked_at_too(cxroute: Program) -> None:
-    """Without a network, credentials or rules; and it says that it is simulated."""
+def test_the_sandbox_is_checked_too(cxroute: Program) -> None:
+    """Without a network, credentials or rules; and the output says that it is simulated."""
     manifests("http://127.0.0.1:9")
     code, form = cxroute.json("doctor")
     assert (0, True, "sandbox") == (code, form["simulated"], form["environment"])
@@ -150,12 +150,12 @@ def test_the_sandbox_is_looked_at_too(cxroute: Program) -> None:
 PAGE = b"<!doctype html><title>Sign in</title>"
 WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
     ("bad id or secret", {"token": status("401 Unauthorized")}, "token", "status 401: because", "The id or secret is"),
-    ("another way", {"token": status("400 Bad Request")}, "token", "status 400", "by client_credentials"),
+    ("another way", {"token": status("400 Bad Request")}, "token", "status 400", "for client_credentials"),
     ("no token there", {"token": status("404 Not Found")}, "token", "status 404", "set api.tokenUrl"),
-    ("token page", {"token": says(response(PAGE))}, "token", "a web page came", "api.tokenUrl must be"),
+    ("token page", {"token": says(response(PAGE))}, "token", "a web page instead of JSON", "api.tokenUrl must be"),
     ("no token in it", {"token": says(whole({}))}, "token", "no usable access_token", "api.tokenUrl may be"),
     ("other token", {"token": says(whole([]))}, "token", "no usable access_token", "api.tokenUrl may be"),
-    ("refused token", {"list": status("401 Unauthorized")}, "rules", "status 401", "of one tenant?"),
+    ("refused token", {"list": status("401 Unauthorized")}, "rules", "status 401", "must be of one tenant"),
     ("scope", {"queues": status("403 Forbidden")}, "queues", "status 403", "lacks the scope routing:read"),
     ("no such resource", {"list": status("404 Not Found")}, "rules", "status 404", "`cxroute plan --live FILE.json`"),
     ("nor here", {"list": status("405 Method Not Allowed")}, "rules", "status 405", "set api.rulesPath"),
@@ -164,25 +164,31 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
     ("bad page", {"list": status("400 Bad Request")}, "rules", "status 400", "api.pageSize may be wrong"),
     ("too fast", {"list": status("429 Too Many", b"", b"Retry-After: 0")}, "rules", "status 429, 2 times", "below 50"),
     ("broken", {"queues": status("503 Service", PAGE, b"Retry-After: 0")}, "queues", "status 503, 2 times", "support"),
-    ("page", {"list": says(response(PAGE))}, "rules", "a web page came in place of JSON (status 200)", "CXROUTE_PROXY"),
+    ("page", {"list": says(response(PAGE))}, "rules", "a web page instead of JSON (status 200)", "CXROUTE_PROXY"),
     ("nothing", {"list": says(response(b""))}, "rules", "the answer is empty", "api.baseUrl"),
-    ("half", {"list": says(response(b'{"entities": ['))}, "rules", "the answer is no JSON", "cuts answers"),
+    ("half", {"list": says(response(b'{"entities": ['))}, "rules", "the response is not JSON", "cuts off responses"),
     ("shape", {"list": says(whole({"items": []}))}, "rules", "no list `entities`", "api.rulesPath may be"),
-    ("no rule", {"list": says(whole(page([{"id": "7"}])))}, "rules", "`name` is not text", "api.profile says how"),
-    ("no queue", {"queues": says(whole(page([{"id": "7"}])))}, "queues", "no text `name`", "or api.profile of others"),
+    ("no rule", {"list": says(whole(page([{"id": "7"}])))}, "rules", "`name` is not text", "api.profile must describe"),
+    (
+        "no queue",
+        {"queues": says(whole(page([{"id": "7"}])))},
+        "queues",
+        "no text `name`",
+        "or api.profile may be that of another tenant",
+    ),
     (
         "elsewhere",
         {"list": status("302 Found", b"", b"Location: https://sign-in.example/?session=hunter-2")},
         "rules",
-        "the server says that it is elsewhere (sign-in.example)",
-        "if you trust that place, set api.baseUrl to it",
+        "the server redirects to another address (sign-in.example)",
+        "if you trust it, set api.baseUrl to it",
     ),
     (
         "encoded",
         {"list": says(response(b"x", b"200 OK", b"Content-Encoding: br"))},
         "rules",
-        "otherwise encoded",
-        "See",
+        "or has another encoding",
+        "Check which server",
     ),
     ("cut", {"list": says(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{")}, "rules", "connection broke", "Try again"),
 ]
@@ -191,10 +197,10 @@ WRONG: list[tuple[str, dict[str, Script], str, str, str]] = [
 @pytest.mark.parametrize(
     ("scripts", "name", "message", "advice"), [one[1:] for one in WRONG], ids=[o[0] for o in WRONG]
 )
-def test_what_goes_wrong_is_said_with_what_to_do(
+def test_a_failure_has_advice(
     start: Start, cxroute: Program, scripts: dict[str, Script], name: str, message: str, advice: str
 ) -> None:
-    """Exit 1, one line for it, everything else is still looked at, and nothing is written."""
+    """Exit 1, one line for it, all other checks still run, and no write is sent."""
     tenant = start(**scripts)
     found = lines(cxroute, 1)
     assert found[name][0] == "fail"
@@ -202,12 +208,12 @@ def test_what_goes_wrong_is_said_with_what_to_do(
     assert advice in found[name][2]
     assert [] == tenant.writes
     if name != "token":
-        assert {"rules", "queues"} <= set(found), "the other list is looked at all the same"
+        assert {"rules", "queues"} <= set(found), "the other list is checked too"
     assert "hunter-2" not in cxroute.out
 
 
-def test_an_answer_on_the_second_try_is_a_warning(start: Start, cxroute: Program) -> None:
-    """Whatever passes by itself is not a failure."""
+def test_a_response_to_the_second_attempt_is_a_warning(start: Start, cxroute: Program) -> None:
+    """A problem that passes is not a failure."""
     first = [True]
 
     async def once(turn: Turn) -> None:
@@ -216,11 +222,11 @@ def test_an_answer_on_the_second_try_is_a_warning(start: Start, cxroute: Program
         await turn.writer.drain()
 
     start(list=once)
-    assert ("warn", "GET /api/v2/routing/rules: answered only when asked again") == lines(cxroute, 0)["rules"][:2]
+    assert ("warn", "GET /api/v2/routing/rules: answered only the second request") == lines(cxroute, 0)["rules"][:2]
 
 
-def test_a_tenant_that_never_answers_is_given_up_in_time(start: Start, cxroute: Program) -> None:
-    """No answer in api.timeoutSeconds, twice; the rest goes on."""
+def test_a_tenant_that_never_answers_ends_in_time(start: Start, cxroute: Program) -> None:
+    """No answer in api.timeoutSeconds, twice; the other checks still run."""
 
     async def silent(_turn: Turn) -> None:
         await asyncio.sleep(60)
@@ -237,13 +243,11 @@ def test_a_tenant_that_never_answers_is_given_up_in_time(start: Start, cxroute: 
     [
         ("http://127.0.0.1:9", "network", "no connection to 127.0.0.1:9", "CXROUTE_PROXY"),
         ("https://nowhere.my.cxone.com.invalid", "host", "credentials are not sent to", ""),
-        ("https://name-without-address.my.cxone.com", "network", "leads nowhere", "DNS"),
+        ("https://name-without-address.my.cxone.com", "network", "cannot be resolved", "DNS"),
     ],
 )
-def test_a_server_that_cannot_be_reached(
-    start: Start, cxroute: Program, url: str, name: str, message: str, advice: str
-) -> None:
-    """How far it goes, and that the rest was not looked at."""
+def test_an_unreachable_server(start: Start, cxroute: Program, url: str, name: str, message: str, advice: str) -> None:
+    """The step that failed, and that the later checks did not run."""
     start()
     manifests(url)
     found = lines(cxroute, 1)
@@ -253,8 +257,8 @@ def test_a_server_that_cannot_be_reached(
     assert "for lack of a server that may be asked" in found["tenant"][1]
 
 
-def test_a_certificate_that_nobody_vouches_for(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is sent; the operator's file of authorities mends it; one that is none is said."""
+def test_an_untrusted_certificate(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No request is sent; the operator's file of authorities fixes it; an invalid file is an error."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(PEM)
     tenant = start(tls=context)
@@ -266,19 +270,19 @@ def test_a_certificate_that_nobody_vouches_for(start: Start, cxroute: Program, m
     assert "cannot read the certificates" in lines(cxroute, 1)["authorities"][1]
 
 
-def test_plain_http_where_tls_is_spoken(start: Start, cxroute: Program) -> None:
-    """And the other way round: a sentence."""
+def test_plain_http_and_tls_mixed_up(start: Start, cxroute: Program) -> None:
+    """In both directions: one sentence."""
     tenant = start()
     manifests(tenant.url.replace("http:", "https:"))
     assert "no TLS with localhost:" in lines(cxroute, 1)["network"][1]
 
 
 def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What goes by it cannot be told apart from here: the token's line says what it came to; no password."""
+    """Errors behind a proxy cannot be told apart: the token's line has the result, without the password."""
     start()
     monkeypatch.setenv("CXROUTE_PROXY", "http://127.0.0.1:9")
     found = lines(cxroute, 1)
-    assert "everything goes by 127.0.0.1:9 (CXROUTE_PROXY)" == found["proxy"][1]
+    assert "all requests go through 127.0.0.1:9 (CXROUTE_PROXY)" == found["proxy"][1]
     assert "no connection" in found["token"][1]
     monkeypatch.setenv("CXROUTE_PROXY", canary.proxy("127.0.0.1:9"))
     (line,) = check_network_settings()
@@ -296,7 +300,7 @@ def test_a_proxy_is_named(start: Start, cxroute: Program, monkeypatch: pytest.Mo
         ({"CXONE_CLIENT_ID": " canary-client"}, "warn", "CXONE_CLIENT_ID is set"),
     ],
 )
-def test_credentials_are_looked_at_by_name(
+def test_credentials_are_checked_by_name(
     start: Start,
     cxroute: Program,
     monkeypatch: pytest.MonkeyPatch,
@@ -304,7 +308,7 @@ def test_credentials_are_looked_at_by_name(
     state: str,
     message: str,
 ) -> None:
-    """Missing ones are a failure, and the network is looked at all the same."""
+    """Missing ones are a failure, and the network is checked in any case."""
     start()
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -313,8 +317,8 @@ def test_credentials_are_looked_at_by_name(
     assert found["network"][0] == "ok"
 
 
-def test_what_live_rules_use_and_what_is_not_understood(start: Start, cxroute: Program) -> None:
-    """Counted; names of others are quoted; a tenant's own names and operators are held against the Environment."""
+def test_operators_of_live_rules_and_unknown_parts(start: Start, cxroute: Program) -> None:
+    """Counted; names from outside are quoted; names and operators are compared with the Environment's."""
     start(
         live(1),
         live(2, conditions=[{"type": "attribute", "attributeName": "x", "operator": "sounds\nlike", "value": "y"}]),
@@ -329,35 +333,35 @@ def test_what_live_rules_use_and_what_is_not_understood(start: Start, cxroute: P
     expected = ('operator "sounds\\nlike" (1)', 'type "time" (1)', 'type "script" (1)')
     assert all(one in found["unknown parts"][1] for one in expected), found["unknown parts"]
     assert ("fail", True) == (found["names"][0], 'several rules are named "rule 1"' in found["names"][1])
-    assert "1 queue that the list of queues does not have" in found["queues"][1]
+    assert "1 queue missing from the list of queues" in found["queues"][1]
 
 
-def test_queues_that_the_manifests_name_and_nobody_has(start: Start, cxroute: Program) -> None:
-    """As plan would refuse them."""
+def test_missing_queues_of_the_manifests(start: Start, cxroute: Program) -> None:
+    """Plan would refuse them."""
     start(queues=says(whole(page([{"id": "1", "name": "Other"}]))))
-    assert 'the manifests name queues that are not there: "Billing"' == lines(cxroute, 1)["queues"][1]
+    assert 'the manifests name queues that do not exist: "Billing"' == lines(cxroute, 1)["queues"][1]
 
 
 @pytest.mark.parametrize(
     ("form", "state", "said"),
     [
-        ({"token_type": "bearer", "expires_in": 3600}, "ok", "given: bearer, for 3,600 seconds"),
-        ({"token_type": "MAC", "expires_in": 3600}, "warn", "given: MAC, for 3,600 seconds"),
-        ({"expires_in": 3600}, "warn", "given: of no stated type, for 3,600 seconds"),
-        ({"token_type": "Bearer", "expires_in": 30}, "warn", "given: Bearer, for 30 seconds"),
+        ({"token_type": "bearer", "expires_in": 3600}, "ok", "issued: bearer, for 3,600 seconds"),
+        ({"token_type": "MAC", "expires_in": 3600}, "warn", "issued: MAC, for 3,600 seconds"),
+        ({"expires_in": 3600}, "warn", "issued: without a type, for 3,600 seconds"),
+        ({"token_type": "Bearer", "expires_in": 30}, "warn", "issued: Bearer, for 30 seconds"),
     ],
 )
 def test_tokens(form: dict[str, Any], state: str, said: str) -> None:
-    """Type and life."""
+    """Type and lifetime."""
     line = findings.check_token(form)
     assert (state, said) == (line.status, line.message)
 
 
 @pytest.mark.parametrize("life", [None, "soon", True, -1, float("inf"), float("nan"), 1e300, []])
-def test_a_life_that_is_none(life: object) -> None:
-    """However odd, it is a warning."""
+def test_an_invalid_lifetime(life: object) -> None:
+    """Any invalid value is a warning."""
     line = findings.check_token({"token_type": "Bearer", "expires_in": life})
-    assert ("warn", "given: Bearer, for no stated time") == (line.status, line.message)
+    assert ("warn", "issued: Bearer, without a lifetime") == (line.status, line.message)
 
 
 @pytest.mark.parametrize(
@@ -366,21 +370,21 @@ def test_a_life_that_is_none(life: object) -> None:
         (0, 0, 100, "ok", "0 rules in 1 page"),
         (3, 3, 100, "ok", "3 rules in 1 page"),
         (100, 312, 100, "ok", "312 rules in 4 pages"),
-        (50, 312, 100, "warn", "312 rules in 7 pages: 50 came where 100 were asked for"),
-        (312, 312, 100, "warn", "312 rules in 1 page: 312 came where 100 were asked for"),
-        (0, 5, 100, "warn", "5 rules in 1 page: 0 came where 100 were asked for"),
+        (50, 312, 100, "warn", "312 rules in 7 pages: 50 received, 100 requested"),
+        (312, 312, 100, "warn", "312 rules in 1 page: 312 received, 100 requested"),
+        (0, 5, 100, "warn", "5 rules in 1 page: 0 received, 100 requested"),
     ],
 )
 def test_pages(came: int, total: int, asked: int, state: str, said: str) -> None:
-    """How many there are, and whether the size of a page is honoured."""
+    """The number of pages, and whether the tenant respects the page size."""
     line = findings.check_pages("rules", came, total, asked)
     assert (state, said) == (line.status, line.message)
 
 
-def test_a_list_without_a_total_is_counted_as_far_as_it_was_read() -> None:
-    """The tenant may not say how many there are."""
+def test_a_list_without_a_total_is_counted_to_the_end_of_its_page() -> None:
+    """The tenant may not send a total."""
     line = findings.check_pages("rules", 100, None, 100)
-    assert ("ok", "100 rules in the first page; the tenant does not say how many there are") == (
+    assert ("ok", "100 rules in the first page; the tenant does not send a total") == (
         line.status,
         line.message,
     )
@@ -389,21 +393,21 @@ def test_a_list_without_a_total_is_counted_as_far_as_it_was_read() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[1]", "something without a type"),
-        ("{", "something without a type"),
+        ("[1]", "a part without a type"),
+        ("{", "a part without a type"),
         ('{"type": "attribute", "operator": "in", "value": {}}', "a value of in"),
         ('{"type": "attribute", "operator": "sounds like"}', 'operator "sounds like"'),
         ('{"type": 7}', 'type "7"'),
     ],
 )
-def test_a_part_that_is_not_understood_is_named_by_what_it_says(text: str, said: str) -> None:
-    """Whatever JSON it is, and where it is none."""
+def test_an_unknown_part_is_named_by_its_type(text: str, said: str) -> None:
+    """For any JSON, and for text that is not JSON."""
     rules = [unmanaged("1", rule(conditions=(Opaque(text),)))]
     assert f"not understood: {said} (1)" == findings.check_operators(rules, (), "")[-1].message
 
 
 def test_owners_and_etags() -> None:
-    """Whose the rules are; what protects a write."""
+    """The owners of the rules; the protection of a write."""
     rules = [managed("1", "cards/a", rule()), managed("2", "cards/b", rule("b"))]
     assert "2 managed by acme, 0 not managed" == findings.check_owners(rules, "acme", "").message
     assert (
@@ -414,7 +418,7 @@ def test_owners_and_etags() -> None:
 
 
 def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[ProbeReply, CheckResult]:
-    """Ask for a token on a clock of our own; return the reply and what is said of the clocks."""
+    """Request a token with a fake clock; return the reply and the finding on the clocks."""
     time = FakeClock()
 
     async def carry(request: ApiRequest) -> ApiResponse:
@@ -439,20 +443,20 @@ def asked(headers: dict[str, str], ahead: float = 0.0) -> tuple[ProbeReply, Chec
     ],
 )
 def test_the_clock(ahead: float, state: str, said: str) -> None:
-    """By the header Date; the smallest difference of all answers counts."""
+    """By the header Date; the smallest difference of all responses counts."""
     line = asked({}, ahead)[1]
     assert (state, True) == (line.status, said in line.message)
     assert findings.check_clock([900.0, 2.0]).status == "ok"
 
 
 @pytest.mark.parametrize("date", ["", "yesterday", "Thu, 99 Foo 2026 25:61:61 GMT"])
-def test_a_date_that_is_none(date: str) -> None:
-    """Nothing is known then, and nothing breaks."""
+def test_an_invalid_date(date: str) -> None:
+    """The difference is unknown, and there is no error."""
     assert asked({"date": date})[0].clock_skew is None
 
 
 def test_a_refused_connection_is_tried_twice() -> None:
-    """A second later, once."""
+    """One retry, a second later."""
     time, calls = FakeClock(), []
 
     async def carry(request: ApiRequest) -> ApiResponse:

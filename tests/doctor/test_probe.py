@@ -1,4 +1,4 @@
-"""Doctor's single calls: what each answer is taken for, and that nothing is followed or believed on the way."""
+"""Doctor's single calls: the kind of each response; redirects are not followed, and hostile responses not trusted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Said = tuple[int, "Mapping[str, str]", bytes]
 
 
 class Line:
-    """A probe of a tenant that answers a token request, and each other request, as said."""
+    """A probe of a tenant with these responses to a token request and to other requests."""
 
     def __init__(self, token: Said = GIVEN, other: Said | Callable[[int], Said] = GIVEN) -> None:
         self.time = FakeClock()
@@ -44,8 +44,8 @@ class Line:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_of_the_token_request_is_an_error_and_is_not_followed(status: int) -> None:
-    """The credentials would go along: one request is sent, and only the host that it points at is kept."""
+def test_a_redirected_token_request_is_an_error(status: int) -> None:
+    """The target would get the credentials: one request is sent, and only the target's host is kept."""
     line = Line(token=(status, {"location": "https://sign-in.example/?session=1"}, b""))
     with pytest.raises(UnsupportedCallError, match=r"^POST /oauth/token: the server redirects to another place$"):
         asyncio.run(line.probe.request_token())
@@ -54,8 +54,8 @@ def test_a_redirect_of_the_token_request_is_an_error_and_is_not_followed(status:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_of_a_list_is_no_list_and_is_not_followed(status: int) -> None:
-    """A token and one request; the reply says where it points."""
+def test_a_redirected_list_is_not_followed(status: int) -> None:
+    """A token and one request; the reply has the target."""
     line = Line(other=(status, {"location": "//other.example/"}, b'{"entities": [], "total": 0}'))
     reply, page = asyncio.run(line.probe.rules())
     assert ("redirect", "other.example", None) == (reply.kind, reply.error_text, page)
@@ -65,21 +65,21 @@ def test_a_redirect_of_a_list_is_no_list_and_is_not_followed(status: int) -> Non
 @pytest.mark.parametrize(
     ("location", "host"), [("", ""), ("/here", ""), ("http://[bad", ""), ("http://a\u202eb/", "a\\u202eb")]
 )
-def test_of_a_redirect_only_a_harmless_host_is_kept(location: str, host: str) -> None:
-    """Whatever else stands there may be a session's, or no address at all."""
+def test_only_the_sanitized_host_of_a_redirect_is_kept(location: str, host: str) -> None:
+    """The rest may contain a session, or be no address at all."""
     reply, _ = asyncio.run(Line(other=(302, {"location": location}, b"")).probe.rules())
     assert host == reply.error_text
 
 
 @pytest.mark.parametrize("body", [b"<!doctype html><title>Sign in</title>", b"", b'{"access_token": '])
-def test_a_token_answer_that_is_no_json_is_an_error(body: bytes) -> None:
-    """Although its status says that all is well."""
-    with pytest.raises(UnexpectedResponseError, match=r"^POST /oauth/token: the answer is no JSON$"):
+def test_a_token_response_without_json_is_an_error(body: bytes) -> None:
+    """Although its status is a success."""
+    with pytest.raises(UnexpectedResponseError, match=r"^POST /oauth/token: the response is not JSON$"):
         asyncio.run(Line(token=(200, {}, body)).probe.request_token())
 
 
-def test_an_answer_that_may_pass_is_asked_for_once_more() -> None:
-    """After the time that the server asks for, which is told beforehand; the second answer is the reply."""
+def test_a_temporary_failure_is_retried_once() -> None:
+    """After the server's Retry-After, which is reported first; the second response is the reply."""
     page = json.dumps({"entities": [], "total": 0}).encode()
     line = Line(other=lambda number: (200, {}, page) if number else (503, {"retry-after": "3"}, b""))
     reply, found = asyncio.run(line.probe.rules())
@@ -91,15 +91,15 @@ def test_an_answer_that_may_pass_is_asked_for_once_more() -> None:
 @pytest.mark.parametrize(
     ("asked", "waited"), [("0", 0.0), ("4", 4.0), ("3600", 5.0), ("soon", 1.0), ("-1", 1.0), ("", 1.0)]
 )
-def test_a_server_may_ask_for_some_seconds_and_no_more(asked: str, waited: float) -> None:
-    """Nobody who looks at a tenant waits for an hour."""
+def test_the_retry_after_is_limited_to_some_seconds(asked: str, waited: float) -> None:
+    """A diagnosis does not wait for an hour."""
     line = Line(other=(429, {"retry-after": asked}, b""))
     reply, page = asyncio.run(line.probe.queues())
     assert (429, 2, None, [waited]) == (reply.status, reply.attempts, page, line.time.slept)
 
 
 def test_a_token_server_that_never_answers_is_unreachable() -> None:
-    """Both tries are too late."""
+    """Both attempts time out."""
 
     async def run() -> None:
         time = FakeClock()

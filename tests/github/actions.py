@@ -1,4 +1,4 @@
-"""An Actions of our own: runs a workflow's jobs and steps, as they stand in the YAML, against the fake GitHub."""
+"""A GitHub Actions runner: runs the jobs and steps of a workflow's YAML against the fake GitHub."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Actions:
     temporary: Path
 
     def run(self, file: str, event: WorkflowEvent, number: int | None = None, attempt: int = 1) -> Ran:
-        """Run one workflow; a run with a number is one that is run again."""
+        """Run one workflow; a run that has a number is repeated."""
         text = (self.workspace / ".github/workflows" / file).read_text(encoding="utf-8")
         workflow = yaml.load(text, yaml.BaseLoader)  # noqa: S506 - plain texts; `on` stays a word
         ran = Ran(number or self.hub.number(), [])
@@ -52,7 +52,7 @@ class Actions:
     def _expanded(
         self, identity: str, job: dict[str, Any], event: WorkflowEvent, ran: Ran, attempt: int
     ) -> list[JobRun]:
-        """Return a job once for each value of its matrix; once where its condition does not hold."""
+        """Return a job once for each value of its matrix; once if its condition does not hold."""
         names = job.get("needs", [])
         needs = {name: _needed(ran.jobs, name) for name in ([names] if isinstance(names, str) else names)}
         failed = any(one["result"] != "success" for one in needs.values())
@@ -67,7 +67,7 @@ class Actions:
 
 
 def _needed(jobs: list[Job], name: str) -> dict[str, Any]:
-    """Return what a job that needs others sees of one: its result over the whole matrix, and its outputs."""
+    """Return a job as dependent jobs see it: its result over the full matrix, and its outputs."""
     ours = [job for job in jobs if job.outputs.get("") == name]
     results = {job.result for job in ours}
     result = next(one for one in ("failure", "success", "skipped") if one in results)
@@ -76,7 +76,7 @@ def _needed(jobs: list[Job], name: str) -> dict[str, Any]:
 
 @dataclass
 class JobRun:
-    """One job under way."""
+    """One job in progress."""
 
     actions: Actions
     identity: str
@@ -103,7 +103,7 @@ class JobRun:
         return self.actions.temporary / f"{self.run}-{self.attempt}-{self.identity}-{'-'.join(self.matrix.values())}"
 
     def contexts(self) -> dict[str, Any]:
-        """Return what expressions see."""
+        """Return the contexts of expressions."""
         event = {"repository": {"default_branch": "main"}, **self.event.payload}
         github = {"event_name": self.event.name, "event": event, "repository": REPOSITORY, "token": self.token}
         github |= {"ref_name": self.event.branch, "run_attempt": str(self.attempt), "workflow": "x", "ref": "x"}
@@ -205,7 +205,7 @@ class JobRun:
         return passed, outputs
 
     def _upload(self, given: dict[str, Any]) -> bool:
-        """Keep an artifact; say whether the step passed."""
+        """Store an artifact; return whether the step passed."""
         packed = archive(self.actions.workspace / given["path"])
         if packed is None:
             return str(given.get("if-no-files-found")) != "error"

@@ -28,14 +28,14 @@ def hub() -> Iterator[FakeGitHub]:
 
 @dataclass
 class Stage:
-    """A step in this process: its variables, the command, and what it leaves."""
+    """A step in this process: its variables, the command, and its results."""
 
     cxroute: Program
     patch: pytest.MonkeyPatch
     slept: list[float]
 
     def __call__(self, *arguments: str) -> int:
-        """Run the command; its token is never seen."""
+        """Run the command; its output never has the token."""
         for name in ("output", "summary"):
             Path(name).unlink(missing_ok=True)
         code = self.cxroute("github", *arguments)
@@ -44,7 +44,7 @@ class Stage:
         return code
 
     def on(self, event: str, run: int, attempt: int = 1, pull: int | None = 7, sha: str = MERGE) -> None:
-        """Be a step of that run."""
+        """Set the variables of a step in that run."""
         head = {"pull_request": {"number": pull, "head": {"sha": sha}}} if pull else {}
         Path("event.json").write_text(json.dumps(head), encoding="utf-8")
         known = {"EVENT_NAME": event, "RUN_ID": str(run), "RUN_ATTEMPT": str(attempt), "SHA": sha}
@@ -53,7 +53,7 @@ class Stage:
 
     @property
     def summary(self) -> str:
-        """Return what was added to the job's summary."""
+        """Return the text added to the job's summary."""
         return _text("summary")
 
     @property
@@ -84,21 +84,21 @@ def stage(hub: FakeGitHub, cxroute: Program, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="session")
 def computer() -> Iterator[Machine]:
-    """Where all steps run."""
+    """The machine of all steps."""
     with machine() as one:
         yield one
 
 
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TenantProcess]:
-    """The tenant, for one scenario after the other."""
+    """The tenant, for all scenarios."""
     with tenant_process(tmp_path_factory.mktemp("tenant")) as one:
         yield one
 
 
 @pytest.fixture
 def scene(tmp_path: Path, computer: Machine, bank: TenantProcess) -> Iterator[RepositoryDriver]:
-    """A repository without rules, and a tenant without any."""
+    """A repository without rules, and a tenant without rules."""
     bank.clear()
     with serving(FakeGitHub()) as hub:
         (tmp_path / "repository").mkdir()
@@ -106,7 +106,7 @@ def scene(tmp_path: Path, computer: Machine, bank: TenantProcess) -> Iterator[Re
 
 
 def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, Any]:
-    """Return a plan's document, as far as comments and issues look at it."""
+    """Return a plan's document with the parts for comments and issues."""
     counts = {"create": create, "update": 0, "adopt": 0, "delete": 0}
     changes = [{"action": "create", "address": f"cards/r{number}", "after": {}} for number in range(create)]
     form = {"environment": environment, "planId": "0123456789ab", "summary": counts, "changes": changes}
@@ -114,7 +114,7 @@ def plan(environment: str = "prod", create: int = 1, **more: Any) -> dict[str, A
 
 
 def write_report(form: dict[str, Any], text: str = "**1 to create**", into: str = "out/prod") -> str:
-    """Write what `cxroute plan --report DIR` writes."""
+    """Write the files of `cxroute plan --report DIR`."""
     folder = Path(into)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "plan.json").write_text(json.dumps(form), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The expressions of workflows, as far as ours use them, by GitHub's rules of truth and comparison."""
+"""Expressions of workflows, as far as this project uses them, with GitHub's rules of truth and comparison."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def evaluate(text: str, contexts: Mapping[str, Any], functions: Functions) -> An
 
 
 def condition(text: object, contexts: Mapping[str, Any], functions: Functions) -> bool:
-    """Say whether an `if:` holds; one that does not ask how things went holds only when they went well."""
+    """Return whether an `if:` holds; one without a status function holds only after a success."""
     stated = str(text).strip() if text is not None else "success()"
     bare = stated.removeprefix("${{").removesuffix("}}") if stated.startswith("${{") else stated
     asked = bare if _STATUS.search(bare) else f"success() && ({bare})"
@@ -30,7 +30,7 @@ def condition(text: object, contexts: Mapping[str, Any], functions: Functions) -
 
 
 def filled(text: object, contexts: Mapping[str, Any], functions: Functions) -> Any:
-    """Return a value of a workflow with its expressions filled in; one that is nothing else keeps its type."""
+    """Return a value of a workflow with its expressions filled in; a single expression keeps its type."""
     if not isinstance(text, str):
         return text
     whole = _WHOLE.fullmatch(text.strip())
@@ -40,19 +40,19 @@ def filled(text: object, contexts: Mapping[str, Any], functions: Functions) -> A
 
 
 def shown(value: Any) -> str:
-    """Return a value as it stands in a text."""
+    """Return a value as part of a text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return "" if value is None else str(value)
 
 
 def true(value: Any) -> bool:
-    """Say whether a value counts as true: empty texts, zero and null do not."""
+    """Return whether a value counts as true: empty texts, zero and null do not."""
     return value not in ("", 0, None, False)
 
 
 def standard(status: str) -> Functions:
-    """Return the functions, where what went before is `success`, `failure` or `cancelled`."""
+    """Return the functions for the status `success`, `failure` or `cancelled` of the previous steps."""
     return {
         "success": lambda: status == "success",
         "failure": lambda: status == "failure",
@@ -147,5 +147,5 @@ class _Reader:
 
 
 def _loose(value: Any) -> Any:
-    """Return what GitHub compares: letters without their case, nothing as an empty text."""
+    """Return the value that GitHub compares: lower-case text, and an empty text for a missing value."""
     return "" if value is None else value.casefold() if isinstance(value, str) else value

@@ -1,4 +1,4 @@
-"""A GitHub of our own: the parts of its REST API that cxroute asks, with everything kept."""
+"""A fake GitHub: the parts of its REST API that cxroute calls, with all data kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MERGE: Final = "b" * 40
 
 
 class FakeReply(NamedTuple):
-    """What is answered in place of what would be."""
+    """A reply that replaces the real one."""
 
     status: int
     form: object = None
@@ -28,7 +28,7 @@ class FakeReply(NamedTuple):
 
 @dataclass
 class FakeGitHub:
-    """One repository. `writes` are the requests that changed something; `faults` are answered once each, in order."""
+    """One repository. `writes` are the requests that changed something; `faults` are the next replies, in order."""
 
     tip: str = MERGE
     me: str = BOT
@@ -67,36 +67,36 @@ class FakeGitHub:
             del self.artifacts[key]
 
     def number(self) -> int:
-        """Return the next id: they only grow, as GitHub's do."""
+        """Return the next id; ids only grow, as GitHub's do."""
         self.ids += 1
         return self.ids
 
     def comment(self, pull: int, body: str, author: str = BOT) -> dict[str, Any]:
-        """Write a comment as somebody does."""
+        """Write a comment by this author."""
         made = {"id": self.number(), "user": {"login": author}, "body": body}
         self.comments.setdefault(pull, []).append(made)
         return made
 
     def bodies(self, pull: int, author: str = BOT) -> list[str]:
-        """Return what somebody's comments say."""
+        """Return the comments by this author."""
         return [one["body"] for one in self.comments.get(pull, []) if one["user"]["login"] == author]
 
     def merge(self, number: int = 7, sha: str = MERGE, head: str = HEAD, repository: str = REPOSITORY) -> None:
-        """Say that a commit of main came from that pull request."""
+        """Record that a commit of main is the merge of that pull request."""
         repo, ours = {"full_name": repository}, {"full_name": REPOSITORY}
         pull = {"number": number, "merged_at": "2026-11-24T10:30:00Z", "merge_commit_sha": sha}
         pull |= {"head": {"sha": head, "repo": repo}, "base": {"ref": "main", "repo": ours}}
         self.pulls.setdefault(sha, []).append(pull)
 
     def run(self, head: str = HEAD, conclusion: str | None = "success", repository: str = REPOSITORY) -> int:
-        """Keep a run of the workflow that plans."""
+        """Record a run of the workflow that plans."""
         made = {"id": self.number(), "head_sha": head, "event": "pull_request", "conclusion": conclusion}
         made |= {"path": ".github/workflows/routing-plan.yml", "head_repository": {"full_name": repository}}
         self.runs.append(made)
         return int(str(made["id"]))
 
     def keep(self, run: int, name: str, archive: bytes, **more: Any) -> int:
-        """Keep an artifact of a run."""
+        """Store an artifact of a run."""
         made = {"id": self.number(), "name": name, "expired": False, "workflow_run": {"id": run}}
         made |= {"digest": f"sha256:{hashlib.sha256(archive).hexdigest()}", **more}
         self.artifacts[int(str(made["id"]))] = (made, archive)
@@ -105,7 +105,7 @@ class FakeGitHub:
     def answer(
         self, asked: tuple[str, str], query: Mapping[str, list[str]], form: Any, granted: Mapping[str, str]
     ) -> FakeReply:
-        """Do what is asked, where the token may ask for it."""
+        """Execute a request if the token has the permission."""
         method, path = asked
         for number, (pattern, reply) in enumerate(self.faults):
             if re.search(pattern, f"{method} {path}"):
@@ -126,7 +126,7 @@ class FakeGitHub:
         return FakeReply(200, {"login": self.me})
 
     def paged(self, path: str, reply: FakeReply, query: Mapping[str, list[str]]) -> FakeReply:
-        """Return one page of a list, and where the next is."""
+        """Return one page of a list, and the link to the next."""
         if not isinstance(reply.form, list) or reply.status != 200:
             return reply
         size, number = min(self.page, int(query.get("per_page", ["30"])[0])), int(query.get("page", ["1"])[0])
@@ -222,11 +222,11 @@ _ROUTES: Final[list[tuple[str, str, Callable[..., FakeReply], str]]] = [
     ("GET", r"/actions/runs/(\d+)/artifacts", _artifacts, "actions"),
     ("GET", r"/actions/artifacts/(\d+)/zip", _zip, "actions"),
 ]
-"""What is asked, and which permissions let somebody ask for it, any of them."""
+"""Requests, and their permissions, each of which is sufficient."""
 
 
 def zipped(**files: str) -> bytes:
-    """Return an archive as the upload of an artifact makes it; `plan_json` is named plan.json."""
+    """Return an archive as the upload of an artifact creates it; `plan_json` is named plan.json."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in files.items():

@@ -1,4 +1,4 @@
-"""The fake GitHub on loopback, over real sockets: its API, and the place elsewhere where it keeps artifacts."""
+"""The fake GitHub on loopback, over real sockets: its API, and the separate server for artifacts."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def _handler(hub: FakeGitHub) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PATCH = _do  # noqa: N815 - as http.server names them
 
         def log_message(self, *_arguments: object) -> None:
-            """Say nothing."""
+            """Do nothing."""
 
     return Handler
 
 
 @contextlib.contextmanager
 def serving(hub: FakeGitHub) -> Iterator[FakeGitHub]:
-    """Serve the API on one port of loopback, and what GitHub keeps elsewhere on another."""
+    """Serve the API on one port of loopback, and the artifacts on another."""
     servers = [ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub)) for _ in range(2)]
     hub.url, hub.blobs = (f"http://127.0.0.1:{server.server_port}" for server in servers)
     threads = [threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}) for server in servers]

@@ -1,4 +1,4 @@
-"""The machine that steps run on: bash, a Python that only pretends to install, and the command behind it."""
+"""The machine of steps: bash, a Python that only pretends to install, and the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.support.command import CLIENT, server_socket
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PYTHON: Final = """\
 #!/bin/bash
-# What the action asks of Python: an environment, packages, and a module run in isolation. It notes what it was asked.
+# The calls of the action: an environment, packages, and a module in isolation mode. Each call is logged.
 printf '%s\\n' "$*" >> '{log}'
 home="$(dirname "$(dirname "$0")")"
 case "$1 $2" in
@@ -33,18 +33,18 @@ esac
 
 @dataclass
 class Machine:
-    """Where steps run. `log` is what Python was asked."""
+    """A machine for steps. `log` has the calls of Python."""
 
     path: Path
 
     @property
     def log(self) -> list[str]:
-        """Return what Python was asked."""
+        """Return the calls of Python."""
         file = self.path / "log"
         return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
     def cxroute(self, cwd: Path, variables: Mapping[str, str], *arguments: str) -> tuple[int, str]:
-        """Run the command as a person does; return its exit code and what it said."""
+        """Run the command as a user does; return its exit code and output."""
         command = [sys.executable, "-I", "-S", str(self.path / "client.py"), server_socket(), *arguments]
         return self._ended(command, cwd, variables)
 
@@ -73,7 +73,7 @@ class Machine:
 
 @contextlib.contextmanager
 def machine() -> Iterator[Machine]:
-    """Put the parts of such a machine into a folder."""
+    """Put the parts of a machine into a folder."""
     with tempfile.TemporaryDirectory(prefix="cx") as folder:
         path = Path(folder)
         (path / "bin").mkdir()

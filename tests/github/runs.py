@@ -1,4 +1,4 @@
-"""What starts a run of a workflow, what becomes of it, and what it leaves."""
+"""The event that starts a workflow run, the run's result, and its output."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class WorkflowEvent:
-    """What started a run: its name and payload, the commit, the branch, who did it."""
+    """The event that started a run: name and payload, commit, branch, actor."""
 
     name: str
     sha: str
@@ -22,7 +22,7 @@ class WorkflowEvent:
 
 @dataclass
 class Job:
-    """What became of one job."""
+    """The result of one job."""
 
     name: str
     result: str
@@ -34,14 +34,14 @@ class Job:
 
 @dataclass
 class Ran:
-    """What became of a run."""
+    """The result of a run."""
 
     id: int
     jobs: list[Job]
 
     @property
     def result(self) -> str:
-        """Return success, failure, or skipped where no job ran."""
+        """Return success, failure, or skipped if no job ran."""
         results = {job.result for job in self.jobs}
         return "failure" if "failure" in results else "success" if "success" in results else "skipped"
 
@@ -51,12 +51,12 @@ class Ran:
 
     @property
     def text(self) -> str:
-        """Return everything that was printed or summed up."""
+        """Return the full log and summary."""
         return "".join(job.log + job.summary for job in self.jobs)
 
 
 def archive(place: Path) -> bytes | None:
-    """Return a folder or file as an artifact holds it, hidden files left out; None where there is none."""
+    """Return a folder or file as an artifact holds it, without hidden files; None if it does not exist."""
     found = sorted(place.rglob("*")) if place.is_dir() else [place]
     kept = [path for path in found if path.is_file() and not path.name.startswith(".")]
     if not kept:

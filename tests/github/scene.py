@@ -64,7 +64,7 @@ class TenantProcess:
         return {one["name"].rpartition(": ")[2]: one for one in found}
 
     def change(self, intent: str, **more: Any) -> None:
-        """Edit a rule as somebody does in the console."""
+        """Edit a rule as a user does in the console."""
         rule = self.rules()[intent]
         self.http.put(f"/rules/{rule['id']}", json={**rule, **more}).raise_for_status()
 
@@ -76,7 +76,7 @@ class TenantProcess:
 
 @contextlib.contextmanager
 def tenant_process(folder: Path, *options: str) -> Iterator[TenantProcess]:
-    """Serve a tenant that has the queues of the manifests in that folder."""
+    """Serve a tenant with the queues of the manifests in that folder."""
     (folder / "manifests").mkdir(parents=True)
     named = ENVIRONMENT.format(url="http://127.0.0.1:1") + "---\n" + rules(a="Billing", b="General", c="Fraud")
     (folder / "manifests/prod.yaml").write_text(named, encoding="utf-8")
@@ -92,7 +92,7 @@ def tenant_process(folder: Path, *options: str) -> Iterator[TenantProcess]:
 
 @dataclass
 class RepositoryDriver:
-    """What people do with the repository, and what its workflows make of it."""
+    """Actions of users on the repository, and its workflow runs."""
 
     path: Path
     hub: FakeGitHub
@@ -115,7 +115,7 @@ class RepositoryDriver:
         self.actions = Actions(self.hub, self.machine, self.path, secrets, self.variables, self.path.parent / "temp")
 
     def git(self, *arguments: str) -> str:
-        """Run git, away from anybody's own settings."""
+        """Run git, without the user's settings."""
         variables = {**os.environ, **_GIT}
         done = subprocess.run(
             ["git", *arguments], cwd=self.path, env=variables, capture_output=True, text=True, check=True
@@ -154,7 +154,7 @@ class RepositoryDriver:
         )
 
     def settle(self, text: str) -> None:
-        """Have these rules on the default branch and in the tenant, however they came there."""
+        """Put these rules on the default branch and into the tenant."""
         self.git("checkout", "-q", "main")
         self.write("manifests/cards.yaml", text)
         self.hub.tip = self.commit("settled")
@@ -162,14 +162,14 @@ class RepositoryDriver:
         assert 0 == code, said
 
     def check(self, number: int, run: int | None = None, attempt: int = 1) -> Ran:
-        """Run what a pull request runs, on what merging it would make."""
+        """Run the workflows of a pull request, on its merge commit."""
         head, event = self.heads[number]
         self.git("checkout", "-q", "--detach", "main")
         self.git("merge", "-q", "--no-ff", "-m", "merge", head)
         return self.actions.run("routing-plan.yml", event, run, attempt)
 
     def merge(self, number: int) -> WorkflowEvent:
-        """Merge a pull request, and return the push that this is."""
+        """Merge a pull request, and return the push event."""
         head, event = self.heads[number]
         self.git("checkout", "-q", "main")
         self.git("merge", "-q", "--no-ff", "-m", "merge", head)
@@ -179,21 +179,21 @@ class RepositoryDriver:
         return WorkflowEvent("push", self.hub.tip)
 
     def apply(self, event: WorkflowEvent, run: int | None = None, attempt: int = 1) -> Ran:
-        """Run what a push to the default branch runs."""
+        """Run the workflows of a push to the default branch."""
         self.git("checkout", "-q", "--detach", event.sha)
         return self.actions.run("routing-apply.yml", event, run, attempt)
 
     def by_hand(self) -> Ran:
-        """Run what somebody starts by hand on the default branch."""
+        """Run the manually started workflow on the default branch."""
         self.git("checkout", "-q", "main")
         return self.actions.run("routing-apply.yml", WorkflowEvent("workflow_dispatch", self.hub.tip))
 
     def look(self) -> Ran:
-        """Run what the clock runs."""
+        """Run the scheduled workflows."""
         self.git("checkout", "-q", "main")
         return self.actions.run("routing-drift.yml", WorkflowEvent("schedule", self.hub.tip))
 
     def comment(self, number: int) -> str:
-        """Return the one comment that is there."""
+        """Return the only comment."""
         (body,) = self.hub.bodies(number, BOT)
         return body

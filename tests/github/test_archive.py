@@ -1,4 +1,4 @@
-"""The one file out of an archive that others made."""
+"""Reading one file from an untrusted archive."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def packed(*entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> b
     return buffer.getvalue()
 
 
-def test_the_file_of_that_very_name_is_returned() -> None:
-    """Whatever else the archive holds."""
+def test_the_file_of_that_exact_name_is_returned() -> None:
+    """With any other files in the archive."""
     assert b"{}" == read_archive_file(zipped(plan_md="x", plan_json="{}", plan_html="y"), "plan.json", LARGEST)
 
 
@@ -48,20 +48,20 @@ def test_the_file_of_that_very_name_is_returned() -> None:
         packed(*[(f"{number}", b"") for number in range(1001)], ("plan.json", b"{}")),
     ],
 )
-def test_anything_else_is_refused(archive: bytes) -> None:
-    """Not whole, another name, another folder, packed in another way, too large, too many."""
+def test_an_unexpected_archive_is_refused(archive: bytes) -> None:
+    """Truncated, another name, another folder, another compression, too large, too many files."""
     with pytest.raises(RefusedError):
         read_archive_file(archive, "plan.json", LARGEST)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_two_files_of_that_name_are_refused() -> None:
-    """Nobody knows which of them was reviewed."""
-    with pytest.raises(RefusedError, match=r"it needs one plan\.json"):
+    """It is unknown which of them was reviewed."""
+    with pytest.raises(RefusedError, match=r"must contain exactly one plan\.json"):
         read_archive_file(packed(("plan.json", b"{}"), ("plan.json", b"[]")), "plan.json", LARGEST)
 
 
-def test_what_the_archive_says_of_sizes_is_not_believed() -> None:
+def test_sizes_in_the_archive_are_not_trusted() -> None:
     """A bomb that claims to be small is read to the limit, not to its end."""
     content = b" " * (64 << 20)
     archive = bytearray(packed(("plan.json", content)))
@@ -80,10 +80,10 @@ def test_what_the_archive_says_of_sizes_is_not_believed() -> None:
 
 
 def test_an_encrypted_file_is_refused() -> None:
-    """Without asking anybody for a password."""
+    """Without a prompt for a password."""
     archive = bytearray(packed(("plan.json", b"{}")))
     archive[6] |= 1
     central = archive.find(b"PK\x01\x02")
     archive[central + 8] |= 1
-    with pytest.raises(RefusedError, match="packed in a way"):
+    with pytest.raises(RefusedError, match="has an unexpected compression or is encrypted"):
         read_archive_file(bytes(archive), "plan.json", LARGEST)

@@ -1,4 +1,4 @@
-"""What becomes of a pull request's comment: created, edited, or left."""
+"""Decisions on a pull request's comment: create, edit, or skip."""
 
 from __future__ import annotations
 
@@ -45,29 +45,29 @@ def test_a_first_plan_creates_a_comment_that_names_its_run() -> None:
 
 
 def test_a_second_plan_edits_the_comment_in_place() -> None:
-    """The comment of that environment, and no other."""
+    """Only the comment of that environment."""
     others = [Comment(1, "anna", "hello"), Comment(2, BOT, WRITTEN.replace("env=prod", "env=staging"))]
     newer = at(101)
     assert EditComment(5, compose_comment(newer)) == decide_plan([*others, OURS], newer)
 
 
 @pytest.mark.parametrize("body", [WRITTEN, WRITTEN.replace("\n", "\r\n")])
-def test_what_it_says_already_is_not_written_again(body: str) -> None:
-    """Also where a browser has sent the text back with its own line ends."""
-    assert SkipComment("it says that already") == decide_plan([Comment(5, BOT, body)], WANTED)
+def test_an_unchanged_comment_is_not_written_again(body: str) -> None:
+    """Also if a browser returned the text with other line ends."""
+    assert SkipComment("it is up to date") == decide_plan([Comment(5, BOT, body)], WANTED)
 
 
 @pytest.mark.parametrize(("run", "attempt"), [(99, 1), (99, 9), (100, 0)])
-def test_a_run_that_is_late_leaves_what_a_newer_one_wrote(run: int, attempt: int) -> None:
-    """An older run, however often it was run again, and an older attempt of the same run."""
+def test_a_late_run_does_not_overwrite_a_newer_one(run: int, attempt: int) -> None:
+    """An older run, even after many attempts, and an older attempt of the same run."""
     late = at(run, attempt, text="older")
     assert isinstance(decide_plan([OURS], late), SkipComment)
     assert isinstance(decide_outdated([OURS], late), SkipComment)
 
 
 @pytest.mark.parametrize("author", ["anna", "dependabot[bot]", "GitHub-Actions[bot]", ""])
-def test_a_comment_of_somebody_else_is_never_ours(author: str) -> None:
-    """Whoever copies our comment does not have it edited, and hides nothing."""
+def test_a_comment_by_another_author_is_never_edited(author: str) -> None:
+    """A copy of the comment is not edited, and hides nothing."""
     assert CreateComment(WRITTEN) == decide_plan([Comment(5, author, WRITTEN)], WANTED)
 
 
@@ -82,19 +82,19 @@ def test_a_comment_of_somebody_else_is_never_ours(author: str) -> None:
         "",
     ],
 )
-def test_a_comment_is_ours_only_where_the_whole_first_line_says_so(body: str) -> None:
-    """A rule's name may hold that line, and other comments may quote it."""
+def test_only_the_full_first_line_identifies_the_comment(body: str) -> None:
+    """A rule's name may contain that line, and other comments may quote it."""
     assert CreateComment(WRITTEN) == decide_plan([Comment(5, BOT, body)], WANTED)
 
 
-def test_no_changes_edit_a_comment_that_is_there_and_create_none() -> None:
-    """Nobody is told that nothing happens, unless they were told that something would."""
+def test_a_plan_without_changes_edits_but_does_not_create() -> None:
+    """A plan without changes matters only if a comment announced changes."""
     assert isinstance(decide_refresh([], WANTED), SkipComment)
     assert EditComment(5, compose_comment(at(101))) == decide_refresh([OURS], at(101))
 
 
-def test_a_header_stands_above_the_plan_and_the_next_one_replaces_it() -> None:
-    """The plan below stays as it is, whatever the head says."""
+def test_a_header_is_above_the_plan_and_replaces_the_previous_one() -> None:
+    """The plan below stays unchanged under any header."""
     first = decide_header([OURS], replace(WANTED, text="**Out of date**"))
     assert isinstance(first, EditComment)
     lines = first.body.split("\n")
@@ -106,8 +106,8 @@ def test_a_header_stands_above_the_plan_and_the_next_one_replaces_it() -> None:
     assert first.body.replace("**Out of date**", "**Refused**") == second.body
 
 
-def test_a_head_that_speaks_of_its_own_end_does_not_end_there() -> None:
-    """A rule's name may hold it; the plan may, too."""
+def test_an_end_marker_inside_a_header_does_not_end_it() -> None:
+    """A rule's name may contain it; so may the plan."""
     end = "<!-- cxroute:head ends -->"
     there = OURS._replace(body=WRITTEN + end)
     first = decide_header([there], replace(WANTED, text=f"`{end}` failed"))
@@ -120,16 +120,16 @@ def test_a_head_that_speaks_of_its_own_end_does_not_end_there() -> None:
     assert "failed" not in second.body
 
 
-def test_a_newer_plan_replaces_the_head_too() -> None:
-    """What was refused is planned again: the comment is about the new plan."""
+def test_a_newer_plan_replaces_the_header_too() -> None:
+    """A refused plan is planned again: the comment is about the new plan."""
     refused = decide_header([OURS], replace(WANTED, text="**Refused**"))
     assert isinstance(refused, EditComment)
     again = at(100, 2)
     assert EditComment(5, compose_comment(again)) == decide_plan([Comment(5, BOT, refused.body)], again)
 
 
-def test_after_a_plan_was_applied_no_plan_and_no_refusal_writes_over_it() -> None:
-    """A run that is started again after the merge does not make the comment say that nothing was changed."""
+def test_the_comment_of_an_applied_plan_is_not_overwritten() -> None:
+    """A run that is repeated after the merge does not claim that no change was made."""
     done = decide_header([OURS], replace(WANTED, state=replace(STATE, applied=True), text="**Applied**"))
     assert isinstance(done, EditComment)
     assert replace(STATE, applied=True) == parse_state(done.body)
@@ -139,22 +139,22 @@ def test_after_a_plan_was_applied_no_plan_and_no_refusal_writes_over_it() -> Non
     assert isinstance(decide_header(there, at(200, text="out of date")), SkipComment)
 
 
-def test_a_head_makes_no_comment() -> None:
-    """What becomes of a plan that nobody was shown stands in the job's summary alone."""
+def test_a_header_creates_no_comment() -> None:
+    """The outcome of a plan without a comment is only in the job's summary."""
     assert isinstance(decide_header([], WANTED), SkipComment)
     assert isinstance(decide_outdated([], WANTED), SkipComment)
 
 
-def test_a_commit_without_a_plan_takes_the_comment_over() -> None:
-    """An older plan that comes late does not write over the note that a newer commit has none."""
+def test_a_commit_without_a_plan_updates_the_comment() -> None:
+    """A late older plan does not overwrite the note that a newer commit has no plan."""
     noted = decide_outdated([OURS], at(101, text="**No plan**"))
     assert isinstance(noted, EditComment)
     assert isinstance(decide_plan([Comment(5, BOT, noted.body)], at(100, 2)), SkipComment)
     assert EditComment(5, compose_comment(at(102))) == decide_plan([Comment(5, BOT, noted.body)], at(102))
 
 
-def test_a_comment_under_a_head_stays_within_what_github_takes() -> None:
-    """The end of the plan gives way."""
+def test_a_comment_with_a_header_fits_into_github_s_limit() -> None:
+    """The end of the plan is cut off."""
     long = decide_header([OURS._replace(body=WRITTEN + "x" * MAX_COMMENT)], replace(WANTED, text="**Applied**"))
     assert isinstance(long, EditComment)
     assert MAX_COMMENT >= len(long.body)
@@ -176,8 +176,8 @@ def test_a_comment_under_a_head_stays_within_what_github_takes() -> None:
         "",
     ],
 )
-def test_a_state_that_somebody_broke_counts_as_none(line: str) -> None:
-    """Then the comment is written anew; whoever can edit it can no more than make it be written."""
+def test_an_invalid_state_counts_as_none(line: str) -> None:
+    """Then the comment is written again; an editor of it cannot cause more than that."""
     body = f"<!-- cxroute:plan env=prod -->\n{line}\n"
     assert parse_state(body) is None
     assert EditComment(5, WRITTEN) == decide_plan([Comment(5, BOT, body)], WANTED)

@@ -21,7 +21,7 @@ def applied(form: object = None) -> str:
 
 
 def test_first_second_late_and_same(hub: FakeGitHub, stage: Stage) -> None:
-    """One comment: written, edited in place, left by an older run, and not written where it says the same."""
+    """One comment: written, edited in place, not changed by an older run, and not written without a difference."""
     report = write_report(plan())
     stage.on("pull_request", 100, sha=HEAD)
     assert 0 == stage("comment", "--report", report)
@@ -40,15 +40,15 @@ def test_first_second_late_and_same(hub: FakeGitHub, stage: Stage) -> None:
 
     writes = list(hub.writes)
     assert 0 == stage("comment", "--report", report)
-    assert "it says that already" in stage.cxroute.out
+    assert "it is up to date" in stage.cxroute.out
     stage.on("pull_request", 100, attempt=2)
     assert 0 == stage("comment", "--report", write_report(plan()))
-    assert "a newer run was here" in stage.cxroute.out
+    assert "a newer run wrote it" in stage.cxroute.out
     assert ([second], writes) == (hub.bodies(7), hub.writes)
 
 
 def test_the_comment_is_found_on_a_later_page_among_others(hub: FakeGitHub, stage: Stage) -> None:
-    """Those of people who quote it, and of another environment, are passed over."""
+    """Quotations by other authors, and other environments, are ignored."""
     hub.page = 3
     for number in range(10):
         hub.comment(7, f"<!-- cxroute:plan env=prod -->\nno {number}", author="anna")
@@ -60,31 +60,31 @@ def test_the_comment_is_found_on_a_later_page_among_others(hub: FakeGitHub, stag
     assert 4 == hub.asked.count("GET /repos/acme/routing/issues/7/comments")
 
 
-def test_each_environment_has_a_comment_of_its_own(hub: FakeGitHub, stage: Stage) -> None:
-    """A plan that says which one is not taken for another's."""
+def test_each_environment_has_a_separate_comment(hub: FakeGitHub, stage: Stage) -> None:
+    """A plan with its environment's name is not mistaken for another one's."""
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert 0 == stage("comment", "--report", write_report(plan("staging"), into="out/staging"))
     assert ["prod", "staging"] == [body.split("env=")[1].split()[0] for body in hub.bodies(7)]
 
 
-def test_a_token_of_a_person_edits_what_it_wrote(hub: FakeGitHub, stage: Stage) -> None:
-    """Whose comments are ours is asked of GitHub, not guessed."""
+def test_a_user_s_token_edits_that_user_s_comments(hub: FakeGitHub, stage: Stage) -> None:
+    """The author is read from GitHub and not guessed."""
     hub.me = "routing-robot"
     for create in (1, 2):
         assert 0 == stage("comment", "--report", write_report(plan(create=create)))
     assert ([], 1) == (hub.bodies(7, BOT), len(hub.bodies(7, "routing-robot")))
 
 
-def test_a_token_of_an_app_is_said_to_be_its(hub: FakeGitHub, stage: Stage) -> None:
-    """GitHub tells an app's token nothing of its name."""
+def test_an_app_s_token_needs_the_option_author(hub: FakeGitHub, stage: Stage) -> None:
+    """GitHub does not tell an app's token its name."""
     ours = hub.comment(7, "<!-- cxroute:plan env=prod -->\nold", "routing-app[bot]")
     assert 0 == stage("comment", "--report", write_report(plan()), "--author", "routing-app[bot]")
     assert "**1 to create**" in ours["body"]
     assert "GET /user" not in hub.asked
 
 
-def test_no_changes_say_so_where_there_is_a_comment_and_nothing_elsewhere(hub: FakeGitHub, stage: Stage) -> None:
-    """A plan that a guard refuses, or that is in conflict, is always worth one."""
+def test_a_plan_without_changes_only_edits_a_comment(hub: FakeGitHub, stage: Stage) -> None:
+    """A plan with a refusal by a guard or with a conflict always gets one."""
     report = write_report(plan(create=0), "No changes.")
     assert 0 == stage("comment", "--report", report)
     assert [] == hub.writes
@@ -98,8 +98,8 @@ def test_no_changes_say_so_where_there_is_a_comment_and_nothing_elsewhere(hub: F
 
 
 @pytest.mark.parametrize("request_", ["GET .*comments", "POST .*comments"])
-def test_a_token_that_may_not_comment_says_it_in_the_summary(hub: FakeGitHub, stage: Stage, request_: str) -> None:
-    """As of a fork's pull request: the check is about the plan, not about the comment."""
+def test_without_the_permission_the_text_is_in_the_summary(hub: FakeGitHub, stage: Stage, request_: str) -> None:
+    """As for a fork's pull request: the check is about the plan, not about the comment."""
     hub.faults.append((request_, FakeReply(403, {"message": "Resource not accessible by integration"})))
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert "**1 to create**" in stage.summary
@@ -107,8 +107,8 @@ def test_a_token_that_may_not_comment_says_it_in_the_summary(hub: FakeGitHub, st
     assert [] == hub.bodies(7)
 
 
-def test_without_a_token_or_a_pull_request_it_says_it_in_the_summary(stage: Stage) -> None:
-    """Nothing is asked."""
+def test_without_a_token_or_a_pull_request_it_is_in_the_summary(stage: Stage) -> None:
+    """No request is sent."""
     report = write_report(plan())
     stage.patch.delenv("GITHUB_TOKEN")
     assert 0 == stage("comment", "--report", report)
@@ -119,8 +119,8 @@ def test_without_a_token_or_a_pull_request_it_says_it_in_the_summary(stage: Stag
     assert "**Applied** on" in stage.summary
 
 
-def test_what_became_of_the_plan_stands_above_it(hub: FakeGitHub, stage: Stage) -> None:
-    """Refused, then planned again, then applied; then nothing writes over it."""
+def test_the_outcome_of_a_plan_is_above_it(hub: FakeGitHub, stage: Stage) -> None:
+    """Refused, then planned again, then applied; then no run overwrites it."""
     report = write_report(plan())
     stage("comment", "--report", report)
     stage.on("push", 110, pull=None)
@@ -143,16 +143,16 @@ def test_what_became_of_the_plan_stands_above_it(hub: FakeGitHub, stage: Stage) 
     assert "> **Applied** on " in hub.bodies(7)[0]
 
 
-def test_a_plan_that_is_out_of_date_is_said_to_be(hub: FakeGitHub, stage: Stage) -> None:
-    """With the reason, above what was planned."""
+def test_an_outdated_plan_is_marked(hub: FakeGitHub, stage: Stage) -> None:
+    """With the reason, above the plan."""
     stage("comment", "--report", write_report(plan()))
     assert 0 == stage("comment", "-e", "prod", "--outdated", "main moved on")
     assert "> **Not applied** on " in hub.bodies(7)[0]
     assert "> main moved on\n" in hub.bodies(7)[0]
 
 
-def test_a_commit_whose_plan_failed_is_said_to_have_none(hub: FakeGitHub, stage: Stage) -> None:
-    """The plan of the commit before it would be taken for this one's."""
+def test_a_commit_whose_plan_failed_is_marked(hub: FakeGitHub, stage: Stage) -> None:
+    """Otherwise the previous commit's plan would be mistaken for its plan."""
     stage("comment", "--report", write_report(plan()))
     stage.on("pull_request", 101, sha="c" * 40)
     assert 0 == stage("comment", "-e", "prod", "--report", "out/none")
@@ -165,16 +165,16 @@ def test_a_commit_whose_plan_failed_is_said_to_have_none(hub: FakeGitHub, stage:
 @pytest.mark.parametrize(
     "text", ["", "{", "[]", '{"planId": "x"}', '{"environment": "a\\nb", "planId": "0"}', "\udcff"]
 )
-def test_a_report_that_is_not_whole_is_none(hub: FakeGitHub, stage: Stage, text: str) -> None:
-    """It is as if the plan had failed; nothing of it is shown."""
+def test_an_incomplete_report_counts_as_none(hub: FakeGitHub, stage: Stage, text: str) -> None:
+    """As if the plan had failed; no part of it is shown."""
     Path(write_report(plan()), "plan.json").write_bytes(os.fsencode(text))
     assert 0 == stage("comment", "-e", "prod", "--report", "out/prod")
     assert 0 == stage("outputs", "--report", "out/prod")
     assert ([], {}, "") == (hub.writes, stage.outputs, stage.summary)
 
 
-def test_outputs_are_handed_on(stage: Stage) -> None:
-    """Counts, whether there is anything to do, where the plan lies; and the plan in the summary."""
+def test_the_step_outputs(stage: Stage) -> None:
+    """Counts, whether there are changes, the plan's file and id; and the plan in the summary."""
     assert 0 == stage("outputs", "--report", write_report(plan(create=2)))
     counts = {"create": "2", "update": "0", "adopt": "0", "delete": "0"}
     ends = {"plan-file": "out/prod/plan.json", "plan-id": "0123456789ab"}
@@ -184,8 +184,8 @@ def test_outputs_are_handed_on(stage: Stage) -> None:
     assert "false" == stage.outputs["has-changes"]
 
 
-def test_a_summary_stays_within_what_github_shows(stage: Stage) -> None:
-    """Over 1 MiB all of it would be dropped."""
+def test_a_summary_fits_into_github_s_limit(stage: Stage) -> None:
+    """GitHub would drop a summary over 1 MiB."""
     assert 0 == stage("outputs", "--report", write_report(plan(), "\u2014" * 400_000))
     assert "This is too long for a summary: see the run's artifact.\n\n" == stage.summary
 
@@ -202,8 +202,8 @@ def test_a_summary_stays_within_what_github_shows(stage: Stage) -> None:
         (("nonsense",), "invalid choice"),
     ],
 )
-def test_what_makes_no_sense_is_said(hub: FakeGitHub, stage: Stage, arguments: tuple[str, ...], said: str) -> None:
-    """In one sentence, before anything is asked."""
+def test_invalid_options_are_refused(hub: FakeGitHub, stage: Stage, arguments: tuple[str, ...], said: str) -> None:
+    """In one sentence, before any request."""
     assert 64 == stage(*arguments)
     assert said in stage.cxroute.err
     assert [] == hub.asked
@@ -223,24 +223,24 @@ def test_what_makes_no_sense_is_said(hub: FakeGitHub, stage: Stage, arguments: t
         ("GITHUB_SERVER_URL", "https://x.example/) [x"),
     ],
 )
-def test_outside_of_a_workflow_it_says_so(hub: FakeGitHub, stage: Stage, name: str, value: str) -> None:
-    """Variables that GitHub would not set so are not used; the token stays here."""
+def test_outside_of_a_workflow_it_is_an_error(hub: FakeGitHub, stage: Stage, name: str, value: str) -> None:
+    """Variables in another form than GitHub's are not used; the token is not sent."""
     stage.patch.setenv(name, value)
     assert 64 == stage("comment", "--report", write_report(plan()))
     assert name in stage.cxroute.err
     assert [] == hub.asked
 
 
-def test_the_branch_tells_the_pull_request_where_the_event_does_not(hub: FakeGitHub, stage: Stage) -> None:
-    """As GitHub names it: refs/pull/9/merge."""
+def test_the_ref_names_the_pull_request_if_the_event_does_not(hub: FakeGitHub, stage: Stage) -> None:
+    """In GitHub's form: refs/pull/9/merge."""
     stage.on("pull_request", 100, pull=None)
     stage.patch.setenv("GITHUB_REF", "refs/pull/9/merge")
     assert 0 == stage("comment", "--report", write_report(plan()))
     assert 1 == len(hub.bodies(9))
 
 
-def test_what_the_server_repeats_of_the_token_is_hidden(hub: FakeGitHub, stage: Stage) -> None:
-    """Whatever GitHub, or who claims to be it, says."""
+def test_a_token_that_the_server_repeats_is_hidden(hub: FakeGitHub, stage: Stage) -> None:
+    """In any response of GitHub, or of a server in its place."""
     echoed: Any = {"message": f"bad token {TOKEN}"}
     hub.faults.append(("GET .*comments", FakeReply(400, echoed)))
     assert 0 == stage("comment", "--report", write_report(plan()))

@@ -38,8 +38,8 @@ def look(stage: Stage, form: dict[str, Any], text: str = "`cards/a` differs") ->
     return stage("drift-issue", "-e", "prod", "--plan", "drift.json", "--body", "drift.md")
 
 
-def test_opened_left_changed_left_closed_and_opened_anew(hub: FakeGitHub, stage: Stage) -> None:
-    """An issue while there is drift, a comment when it changes, none a day; the next drift has an issue of its own."""
+def test_an_issue_is_opened_edited_closed_and_opened_again(hub: FakeGitHub, stage: Stage) -> None:
+    """An issue while there is drift, a comment on a change, none each day; the next drift gets a new issue."""
     assert 0 == look(stage, plan(create=0))
     assert [] == hub.writes
     assert 0 == look(stage, plan())
@@ -70,7 +70,7 @@ def test_opened_left_changed_left_closed_and_opened_anew(hub: FakeGitHub, stage:
     assert ["closed", "open"] == [one["state"] for one in hub.issues]
 
 
-def test_issues_of_others_are_left_alone(hub: FakeGitHub, stage: Stage) -> None:
+def test_other_issues_are_not_changed(hub: FakeGitHub, stage: Stage) -> None:
     """A pull request, another environment, another author, a quotation: none of them is edited or closed."""
     hub.labels.add("cxroute-drift")
     ours = BODY.format("0" * 16)
@@ -85,16 +85,16 @@ def test_issues_of_others_are_left_alone(hub: FakeGitHub, stage: Stage) -> None:
     assert 5 == len(hub.issues)
 
 
-def test_an_issue_that_lost_its_label_is_nobodys(hub: FakeGitHub, stage: Stage) -> None:
-    """Somebody took it out of our hands; whatever a server lists."""
+def test_an_issue_without_the_label_is_not_managed(hub: FakeGitHub, stage: Stage) -> None:
+    """A user removed it from cxroute's control, even if the server lists it."""
     issue = {"number": 1, "user": {"login": BOT}, "body": BODY.format("0" * 16), "labels": [{"name": "bug"}]}
     hub.faults.append(("GET .*issues", FakeReply(200, [issue])))
     assert 0 == look(stage, plan(create=0))
     assert [] == hub.writes
 
 
-def test_what_github_refuses_fails_the_step(hub: FakeGitHub, stage: Stage) -> None:
-    """Drift that nobody is told of is not passed over."""
+def test_a_refusal_by_github_fails_the_step(hub: FakeGitHub, stage: Stage) -> None:
+    """Unreported drift is not ignored."""
     hub.faults.append(("POST .*issues", FakeReply(403, {"message": "no"})))
     assert 1 == look(stage, plan())
     assert "cannot write the issue about drift: HTTP 403 no; the job needs `permissions: issues: write`" in (
@@ -104,15 +104,15 @@ def test_what_github_refuses_fails_the_step(hub: FakeGitHub, stage: Stage) -> No
 
 
 @pytest.mark.parametrize("form", [{}, {"error": {}}, plan("staging"), {"environment": "prod"}])
-def test_a_look_that_failed_closes_nothing(hub: FakeGitHub, stage: Stage, form: dict[str, Any]) -> None:
-    """What is no plan of that environment is no absence of drift."""
+def test_a_failed_check_closes_no_issue(hub: FakeGitHub, stage: Stage, form: dict[str, Any]) -> None:
+    """A file that is not a plan of that environment does not prove the absence of drift."""
     assert 64 == look(stage, form)
     assert "holds no drift of prod" in stage.cxroute.err
     assert [] == hub.asked
 
 
-def test_a_difference_is_what_would_be_done() -> None:
-    """Its order, and what else a plan holds, do not make another one."""
+def test_the_difference_is_the_planned_changes() -> None:
+    """Their order, and other parts of a plan, do not change it."""
     one, two = {"action": "create", "address": "a/b", "after": {}}, {"action": "delete", "address": "c/d", "before": {}}
     assert difference_digest({"changes": [one, two]}) == difference_digest(
         {"changes": [{**two, "cause": "drift"}, one], "planId": "x"}
@@ -122,10 +122,10 @@ def test_a_difference_is_what_would_be_done() -> None:
     assert "" != difference_digest({"changes": [], "findings": [{"severity": "error", "message": "x"}]})
 
 
-def test_of_several_issues_the_oldest_is_kept_up_and_all_are_closed() -> None:
-    """Two runs at once may have opened two."""
+def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
+    """Two parallel runs may have opened two."""
     issues = [Issue(9, BOT, BODY.format("1" * 16)), Issue(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
-    assert [SkipIssue("issue 4 says that already")] == decide_issues(issues, SEEN)
+    assert [SkipIssue("issue 4 is up to date")] == decide_issues(issues, SEEN)
     assert [4, 9] == [
         one.number
         for one in decide_issues(
@@ -135,15 +135,15 @@ def test_of_several_issues_the_oldest_is_kept_up_and_all_are_closed() -> None:
     ]
 
 
-def test_a_state_that_somebody_broke_makes_one_edit() -> None:
+def test_an_invalid_state_causes_one_edit() -> None:
     """And no new issue."""
     (found,) = decide_issues([Issue(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
     assert isinstance(found, EditIssue)
     assert found.body.startswith(BODY.format("0" * 16).split("\n\n")[0])
 
 
-def test_a_text_that_github_would_not_take_is_left_out() -> None:
-    """Half of it would be no Markdown."""
+def test_a_text_that_is_too_long_for_github_is_left_out() -> None:
+    """A part of it would not be valid Markdown."""
     (found,) = decide_issues(
         [], DriftObservation(environment="prod", author=BOT, difference="0" * 16, text="x" * 70_000, when="now")
     )

@@ -32,7 +32,7 @@ CONTEXTS: dict[str, Any] = {
     ],
 )
 def test_conditions(text: str | None, after: str, expected: object) -> None:
-    """A condition that does not ask how things went holds only when they went well."""
+    """A condition without a status function holds only after a success."""
     assert expected is condition(text, CONTEXTS, standard(after))
 
 
@@ -49,5 +49,5 @@ def test_conditions(text: str | None, after: str, expected: object) -> None:
     ],
 )
 def test_values(text: object, expected: object) -> None:
-    """What is nothing but an expression keeps its type; what is missing is empty."""
+    """A single expression keeps its type; a missing value is empty."""
     assert expected == filled(text, CONTEXTS, standard("success"))

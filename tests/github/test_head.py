@@ -1,4 +1,4 @@
-"""The head of a comment: what became of a plan, in words."""
+"""The header of a comment: the outcome of a plan."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RUN = read_workflow_run(
     },
     {},
 )
-AGAIN = "\n>\n> What is left is part of the reviewed plan: run it again to go on."
+AGAIN = "\n>\n> The remaining changes are part of the reviewed plan: run it again to continue."
 BY = "on 2026-11-24 at 10:31 UTC by @anna ([run](https://github.com/acme/routing/actions/runs/42/attempts/1))."
 HOSTILE = (
     "a|b `x` ``y`` @everyone <img src=x onerror=alert(1)> [x](javascript:1) <!-- cxroute:head ends -->"
@@ -40,21 +40,21 @@ def outcome(address: str, status: str, error: str | None = None) -> dict[str, An
 
 
 def test_all_applied() -> None:
-    """When, by whom, in which run."""
+    """With time, actor and run."""
     form = {"outcomes": [outcome("cards/a", "applied")], "converged": True}
     assert CommentHeader(f"> [!NOTE]\n> **Applied** {BY}", applied=True) == applied_header(form, RUN, NOW)
 
 
 def test_nothing_left() -> None:
-    """Somebody was first; that is the end of it too."""
+    """Another run was first; the result is the same."""
     form: dict[str, Any] = {"outcomes": [], "converged": True}
     assert CommentHeader(f"> [!NOTE]\n> **Nothing was left to apply** {BY}", applied=True) == applied_header(
         form, RUN, NOW
     )
 
 
-def test_partly_applied_names_what_is_missing_and_why() -> None:
-    """With a caution, in the order in which it was tried."""
+def test_a_partial_apply_names_missing_changes_and_reasons() -> None:
+    """With a caution, in the order of the attempts."""
     rest = [
         outcome("cards/b", "failed", "HTTP 409 taken"),
         outcome("cards/c", "skipped"),
@@ -68,7 +68,7 @@ def test_partly_applied_names_what_is_missing_and_why() -> None:
     assert CommentHeader(expected + AGAIN) == applied_header(form, RUN, NOW)
 
 
-def test_many_that_are_missing_are_counted() -> None:
+def test_many_missing_changes_are_counted() -> None:
     """Ten are named."""
     form = {"outcomes": [outcome(f"cards/r{number}", "skipped") for number in range(12)], "converged": False}
     head = applied_header(form, RUN, NOW).text
@@ -76,10 +76,10 @@ def test_many_that_are_missing_are_counted() -> None:
     assert "Applied 0 of 12" in head
 
 
-def test_applied_and_yet_different() -> None:
-    """Somebody changed other rules meanwhile: that is no success."""
+def test_applied_but_still_different() -> None:
+    """Other rules changed during the apply: this is not a success."""
     head = applied_header({"outcomes": [outcome("cards/a", "applied")], "converged": False}, RUN, NOW)
-    said = "> Read again, the tenant still differs from the manifests."
+    said = "> After another read, the tenant still differs from the manifests."
     assert CommentHeader(f"> [!CAUTION]\n> **Applied 1 of 1** {BY}\n>\n{said}{AGAIN}") == head
 
 
@@ -91,7 +91,7 @@ def test_a_run_that_wrote_nothing_says_why(code: int | None, word: str) -> None:
     assert CommentHeader(expected) == applied_header(form, RUN, NOW)
 
 
-def test_the_other_heads() -> None:
+def test_the_other_headers() -> None:
     """Out of date, without a plan, without a report."""
     assert (
         f"> [!WARNING]\n> **Not applied** {BY}\n>\n> main moved"
@@ -103,8 +103,8 @@ def test_the_other_heads() -> None:
 
 
 @pytest.mark.parametrize("text", [HOSTILE, "`", "``", " ` ", "x" * 10_000, "\n\n", "\u2028", "```\n```"])
-def test_text_from_outside_stands_in_code_spans(text: str) -> None:
-    """Nothing in it has a meaning: no mention, no link, no HTML, no end of the head."""
+def test_text_from_outside_is_in_code_spans(text: str) -> None:
+    """Without effect: no mention, no link, no HTML, no end of the header."""
     form = {"outcomes": [outcome(text, "failed", text)], "converged": False}
     for head in (applied_header(form, RUN, NOW).text, request_outdated("prod", text, RUN, NOW).desired.text):
         for line in head.split("\n"):
@@ -140,7 +140,7 @@ def without_code(line: str) -> str:
 @pytest.mark.parametrize(
     "answer", [{"outcomes": "x"}, {"outcomes": [1, None]}, {"outcomes": [{}], "converged": 1}, {"error": "no"}]
 )
-def test_a_report_of_another_shape_is_no_success(answer: dict[str, Any]) -> None:
-    """Nothing is said to be applied that was not."""
+def test_a_report_of_another_shape_is_not_a_success(answer: dict[str, Any]) -> None:
+    """A change counts as applied only if the report says so."""
     assert applied_header(answer, RUN, NOW).applied is False
     assert "[!CAUTION]" in applied_header(answer, RUN, NOW).text

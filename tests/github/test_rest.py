@@ -1,4 +1,4 @@
-"""The client of GitHub's API: where the token goes, pages, limits, faults, and what is said of them."""
+"""The client of GitHub's API: recipients of the token, pages, limits, faults, and their messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PURPOSE = Purpose("read the comments", "pull-requests: write")
 
 
 class ScriptedGitHub:
-    """Answers, one after the other; what was asked; a clock that only waiting moves."""
+    """Scripted responses, in order; the requests; a clock that only waits move."""
 
     def __init__(self, answers: Iterable[httpx.Response | Exception], pause: float = 0.0) -> None:
         self.answers, self.pause = list(answers), pause
@@ -55,7 +55,7 @@ def following(url: str) -> dict[str, str]:
 
 
 def test_pages_are_followed_to_the_last() -> None:
-    """Each by the address that the one before names."""
+    """Each by the link in the previous one."""
     world = ScriptedGitHub([ok([{"id": 1}], **following(f"{API}/repositories/1/comments?page=2")), ok([{"id": 2}])])
     assert [{"id": 1}, {"id": 2}] == list(world.github.pages("/issues/7/comments", PURPOSE))
     assert f"{API}/repositories/1/comments?page=2" == str(world.asked[1].url)
@@ -75,16 +75,16 @@ def test_pages_are_followed_to_the_last() -> None:
         "https://[",
     ],
 )
-def test_a_next_page_on_another_host_is_not_asked_for(url: str) -> None:
-    """The token would go there."""
+def test_a_next_page_on_another_host_is_not_requested(url: str) -> None:
+    """It would get the token."""
     world = ScriptedGitHub([ok([], **following(url))])
-    with pytest.raises(GitHubError, match="the next page is said to be on another host"):
+    with pytest.raises(GitHubError, match="the link to the next page leads to another host"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
     assert 1 == len(world.asked)
 
 
-def test_pages_without_end_come_to_one() -> None:
-    """After as many as nobody reads."""
+def test_endless_pages_are_an_error() -> None:
+    """After a high number of pages."""
     world = ScriptedGitHub(ok([], **following(f"{API}/again")) for _ in range(MAX_PAGES + 1))
     with pytest.raises(GitHubError, match="more than 100 pages"):
         list(world.github.pages("/issues/7/comments", PURPOSE))
@@ -103,16 +103,16 @@ def test_pages_without_end_come_to_one() -> None:
         (httpx.ReadTimeout("slow"), [1.0]),
     ],
 )
-def test_a_limit_or_a_fault_is_waited_for_and_asked_again(answer: Any, waits: list[float]) -> None:
-    """As long as GitHub asks for; a minute where it does not say."""
+def test_a_rate_limit_or_a_fault_is_retried(answer: Any, waits: list[float]) -> None:
+    """After GitHub's wait; after a minute without one."""
     world = ScriptedGitHub([answer, ok([])])
     assert [] == list(world.github.pages("/issues", PURPOSE))
     assert waits == world.clock.slept
 
 
 @pytest.mark.parametrize("answer", [httpx.Response(502), httpx.ReadTimeout("slow"), httpx.ConnectError("no")])
-def test_what_may_have_been_made_is_not_made_again(answer: Any) -> None:
-    """A comment whose answer is lost may be there: a second one would stay for ever."""
+def test_a_post_with_an_unknown_outcome_is_not_repeated(answer: Any) -> None:
+    """A comment may exist although its response is lost: a second one would stay."""
     world = ScriptedGitHub([answer])
     with pytest.raises(GitHubError):
         world.github.send("POST", "/issues/7/comments", {"body": "x"}, PURPOSE)
@@ -120,7 +120,7 @@ def test_what_may_have_been_made_is_not_made_again(answer: Any) -> None:
 
 
 def test_a_post_is_retried_after_a_limit_and_an_edit_after_any_fault() -> None:
-    """The first was surely not done; the second may be done twice."""
+    """The POST was certainly not done; the edit may be done twice."""
     limited = ScriptedGitHub([httpx.Response(403, headers={"Retry-After": "1"}), ok({"id": 1})])
     assert {"id": 1} == limited.github.send("POST", "/issues/7/comments", {"body": "x"}, PURPOSE)
     broken = ScriptedGitHub([httpx.Response(500), httpx.ReadTimeout("slow"), ok({"id": 1})])
@@ -129,7 +129,7 @@ def test_a_post_is_retried_after_a_limit_and_an_edit_after_any_fault() -> None:
 
 
 def test_waits_end() -> None:
-    """After four attempts, after two minutes in all, and at once where a longer wait is asked for."""
+    """After four attempts, after two minutes in all, and without a wait if GitHub asks for a longer one."""
     world = ScriptedGitHub([httpx.Response(500)] * 4)
     with pytest.raises(GitHubError, match="HTTP 500"):
         world.github.get_object("", PURPOSE)
@@ -153,25 +153,25 @@ def test_waits_end() -> None:
         ),
         (
             httpx.Response(404, json={"message": "Not Found"}),
-            "cannot read the comments: HTTP 404 Not Found; it is not there, or the job lacks " + NEEDED,
+            "cannot read the comments: HTTP 404 Not Found; it does not exist, or the job lacks " + NEEDED,
         ),
         (httpx.Response(401), "cannot read the comments: HTTP 401; GITHUB_TOKEN is not valid (any more)"),
         (httpx.Response(422, json=["x"]), "cannot read the comments: HTTP 422"),
         (httpx.Response(400, text="<html>"), "cannot read the comments: HTTP 400"),
-        (ok({"a": 1}), "cannot read the comments: what GitHub answers is no list"),
-        (httpx.Response(200, text="<html>"), "cannot read the comments: what GitHub answers is no JSON"),
-        (httpx.Response(200, text="[" * 100_000), "cannot read the comments: what GitHub answers is no JSON"),
+        (ok({"a": 1}), "cannot read the comments: GitHub's response is not a list"),
+        (httpx.Response(200, text="<html>"), "cannot read the comments: GitHub's response is not JSON"),
+        (httpx.Response(200, text="[" * 100_000), "cannot read the comments: GitHub's response is not JSON"),
     ],
 )
 def test_an_error_is_one_sentence_that_says_what_to_do(answer: httpx.Response, said: str) -> None:
-    """What could not be done, what GitHub said, and which permission is missing."""
+    """The failed task, GitHub's text, and the missing permission."""
     with pytest.raises(GitHubError) as raised:
         list(ScriptedGitHub([answer]).github.pages("/issues/7/comments", PURPOSE))
     assert said == str(raised.value)
 
 
-def test_an_answer_is_bounded_in_size_and_time() -> None:
-    """A drip and a flood both end."""
+def test_a_response_is_bounded_in_size_and_time() -> None:
+    """A slow and an endless response both end."""
 
     class Flood(httpx.SyncByteStream):
         def __iter__(self) -> Any:
@@ -185,8 +185,8 @@ def test_an_answer_is_bounded_in_size_and_time() -> None:
         ScriptedGitHub(drips, pause=30.0).github.get_object("", PURPOSE)
 
 
-def test_a_file_is_fetched_from_elsewhere_without_the_token() -> None:
-    """GitHub says where; only GitHub gets the token."""
+def test_a_file_is_fetched_from_its_location_without_the_token() -> None:
+    """GitHub names the location; only GitHub gets the token."""
     place = "https://store.example/blob?sig=1"
     world = ScriptedGitHub([httpx.Response(302, headers={"Location": place}), httpx.Response(200, content=b"zip")])
     assert b"zip" == world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
@@ -197,15 +197,15 @@ def test_a_file_is_fetched_from_elsewhere_without_the_token() -> None:
 @pytest.mark.parametrize(
     "place", ["http://store.example/blob", "http://api.github.example/blob", "file:///etc/passwd", "", "https://", "/x"]
 )
-def test_a_file_is_fetched_over_https_alone(place: str) -> None:
-    """Whoever is on the way would decide what is applied."""
+def test_a_file_is_fetched_only_over_https(place: str) -> None:
+    """Otherwise an attacker on the network would decide what is applied."""
     world = ScriptedGitHub([httpx.Response(302, headers={"Location": place})])
-    with pytest.raises(GitHubError, match="where nothing of GitHub's is kept"):
+    with pytest.raises(GitHubError, match="GitHub's link to it is not an https:// address"):
         world.github.download("/actions/artifacts/1/zip", 100, PURPOSE)
 
 
-def test_a_file_has_a_largest_size() -> None:
-    """Whatever its headers say."""
+def test_a_file_has_a_maximum_size() -> None:
+    """With any headers."""
     blob = httpx.Response(200, stream=httpx.ByteStream(b"x" * 101))
     world = ScriptedGitHub([httpx.Response(302, headers={"Location": "https://store.example/x"}), blob])
     with pytest.raises(GitHubError, match="it is larger than"):

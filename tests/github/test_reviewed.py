@@ -1,4 +1,4 @@
-"""`cxroute github reviewed-plan`: from a commit to the plan that was reviewed, over a real socket."""
+"""`cxroute github reviewed-plan`: from a commit to its reviewed plan, over a real socket."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.github.conftest import Stage, plan
 from tests.github.fake import HEAD, MERGE, FakeGitHub, FakeReply, zipped
 
 PLAN = json.dumps(plan())
-BY_HAND = "Run the workflow that applies by hand"
+BY_HAND = "Start the apply workflow manually"
 
 
 def kept(hub: FakeGitHub, text: str = PLAN, **more: Any) -> int:
-    """Keep the plan of a pull request that was merged."""
+    """Store the plan of a merged pull request."""
     hub.merge()
     run = hub.run()
     hub.keep(run, "routing-plan-prod", zipped(plan_json=text, plan_md="x"), **more)
@@ -32,7 +32,7 @@ def fetch(stage: Stage, sha: str = MERGE) -> int:
 
 
 def test_the_plan_of_the_pull_requests_head_is_written(hub: FakeGitHub, stage: Stage) -> None:
-    """By the commit's pull request, the run of its head, and that run's artifact; the token stays with GitHub."""
+    """By the commit's pull request, the run of its head, and that run's artifact; only GitHub gets the token."""
     kept(hub)
     assert 0 == fetch(stage)
     assert PLAN == Path("reviewed.json").read_text("utf-8")
@@ -43,7 +43,7 @@ def test_the_plan_of_the_pull_requests_head_is_written(hub: FakeGitHub, stage: S
 
 
 def test_the_newest_run_and_artifact_count(hub: FakeGitHub, stage: Stage) -> None:
-    """A plan that was made again is the one that was seen last."""
+    """A repeated plan replaces the one before, also for the reviewer."""
     kept(hub, json.dumps(plan(create=5)))
     again = hub.run()
     hub.run(conclusion="cancelled")
@@ -144,30 +144,30 @@ def artifact_of_noise(hub: FakeGitHub) -> None:
 
 
 REFUSED: dict[Callable[[FakeGitHub], None], str] = {
-    main_moved: "commit bbbbbbbb is not the tip of main, dddddddd is",
-    no_pull: f"came without a pull request, so nobody reviewed its plan. {BY_HAND}",
-    not_merged: "came without a pull request",
-    merged_as_another_commit: "came without a pull request",
-    merged_elsewhere: "came without a pull request",
-    from_a_fork: "came from a fork",
+    main_moved: "commit bbbbbbbb is not the tip of main: the run of dddddddd applies",
+    no_pull: f"has no pull request, so its plan was not reviewed. {BY_HAND}",
+    not_merged: "has no pull request",
+    merged_as_another_commit: "has no pull request",
+    merged_elsewhere: "has no pull request",
+    from_a_fork: "is from a fork",
     run_of_a_fork: "routing-plan.yml has no run for aaaaaaaa",
     run_of_another_workflow: "has no run for",
     run_of_another_event: "has no run for",
     run_failed_since: "did not succeed in its last run for aaaaaaaa, the head of pull request 7",
     run_of_another_head: "has no run for ffffffff",
-    artifact_expired: "the plan for prod of pull request 7 is not kept (any more)",
-    artifact_of_another_environment: "the artifact holds no plan for prod",
-    artifact_that_undoes_a_run: "the artifact undoes a run, which no pull request asks for",
-    artifact_in_utf_16: "the artifact holds no plan for prod",
-    artifact_altered: "is not the one that the run left",
-    artifact_without_a_plan: "it needs one plan.json",
-    artifact_of_noise: "no archive",
+    artifact_expired: "the plan for prod of pull request 7 is not kept, or no longer kept",
+    artifact_of_another_environment: "the artifact contains no plan for prod",
+    artifact_that_undoes_a_run: "the artifact contains an undo, which a pull request cannot request",
+    artifact_in_utf_16: "the artifact contains no plan for prod",
+    artifact_altered: "does not have the run's digest",
+    artifact_without_a_plan: "must contain exactly one plan.json",
+    artifact_of_noise: "is not a valid archive",
 }
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.__name__)
-def test_anything_else_is_refused(hub: FakeGitHub, stage: Stage, case: Callable[[FakeGitHub], None]) -> None:
-    """Exit 4, what to do, and the reason for the steps that follow; nothing is written."""
+def test_other_plans_are_refused(hub: FakeGitHub, stage: Stage, case: Callable[[FakeGitHub], None]) -> None:
+    """Exit 4, the advice, and the reason for the later steps; no file is written."""
     case(hub)
     assert 4 == fetch(stage)
     assert REFUSED[case] in stage.cxroute.err
@@ -175,23 +175,23 @@ def test_anything_else_is_refused(hub: FakeGitHub, stage: Stage, case: Callable[
     assert not Path("reviewed.json").exists()
 
 
-def test_a_pull_request_that_github_is_slow_to_know_is_found(hub: FakeGitHub, stage: Stage) -> None:
-    """A merge starts the run before it is everywhere."""
+def test_a_pull_request_that_github_lists_late_is_found(hub: FakeGitHub, stage: Stage) -> None:
+    """A merge starts the run before all of GitHub knows it."""
     kept(hub)
     hub.faults += [("GET .*/pulls", FakeReply(200, []))] * 2
     assert 0 == fetch(stage)
     assert [2.0, 8.0] == stage.slept
 
 
-def test_main_moving_on_still_tells_which_pull_request_it_was(hub: FakeGitHub, stage: Stage) -> None:
-    """Its comment is to say so."""
+def test_an_outdated_commit_still_names_its_pull_request(hub: FakeGitHub, stage: Stage) -> None:
+    """For the note in its comment."""
     main_moved(hub)
     assert 4 == fetch(stage)
     assert "7" == stage.outputs["pull-request"]
 
 
-def test_by_hand_the_plan_of_the_same_run_is_taken(hub: FakeGitHub, stage: Stage) -> None:
-    """It was shown to whoever let the run go on; a commit that is not the tip is refused all the same."""
+def test_a_manual_run_uses_its_own_plan(hub: FakeGitHub, stage: Stage) -> None:
+    """The approver saw it; a commit that is not the tip is refused here too."""
     stage.on("workflow_dispatch", 600, pull=None, sha=HEAD)
     hub.tip = HEAD
     assert 4 == stage("reviewed-plan", "-e", "prod", "--out", "reviewed.json")
@@ -203,8 +203,8 @@ def test_by_hand_the_plan_of_the_same_run_is_taken(hub: FakeGitHub, stage: Stage
     assert 4 == stage("reviewed-plan", "-e", "prod", "--out", "reviewed.json")
 
 
-def test_without_a_token_nothing_is_asked(hub: FakeGitHub, stage: Stage) -> None:
-    """Exit 64, and where it belongs."""
+def test_without_a_token_no_request_is_sent(hub: FakeGitHub, stage: Stage) -> None:
+    """Exit 64, with the place of the token."""
     stage.patch.delenv("GITHUB_TOKEN")
     assert 64 == fetch(stage)
     assert "GITHUB_TOKEN is not set: give it to this step, and to no other" in stage.cxroute.err

@@ -42,16 +42,16 @@ def steps(form: dict[str, Any]) -> list[dict[str, Any]]:
     return form["runs"]["steps"] if "runs" in form else [one for job in form["jobs"].values() for one in job["steps"]]
 
 
-def test_this_projects_own_workflows_are_those_that_init_writes() -> None:
-    """They differ in where the action is, and in the names of the credentials, which the manifests name."""
+def test_this_project_s_workflows_are_those_that_init_writes() -> None:
+    """They differ in the location of the action and in the credentials, which the manifests name."""
     variables = sorted({name for names in credentials_by_environment(ROOT / "manifests").values() for name in names})
     for name, text in build_workflows(WorkflowSettings(OWN_ACTION, "manifests", tuple(variables))):
         assert text == (ROOT / ".github/workflows" / name).read_text(encoding="utf-8"), name
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.name)
-def test_what_runs_is_pinned_and_no_expression_stands_in_a_script(path: Path) -> None:
-    """Each action by the hash of a commit, its version beside it; values reach scripts by their environment."""
+def test_actions_are_pinned_and_scripts_have_no_expressions(path: Path) -> None:
+    """Each action by a commit's hash, with its version in a comment; scripts get values by their environment."""
     for line in path.read_text(encoding="utf-8").splitlines():
         if "uses: " in line and "uses: ./" not in line:
             assert re.search(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line), line
@@ -62,8 +62,8 @@ def test_what_runs_is_pinned_and_no_expression_stands_in_a_script(path: Path) ->
 
 
 @pytest.mark.parametrize("path", ALL[:-1], ids=lambda path: path.name)
-def test_a_workflow_may_do_nothing_that_a_job_does_not_ask_for(path: Path) -> None:
-    """No permissions at the top, no trigger that hands secrets to strangers, a time for each job."""
+def test_a_workflow_has_only_the_permissions_of_its_jobs(path: Path) -> None:
+    """No permissions at the top, no trigger that gives secrets to strangers, a time limit for each job."""
     form = read(path)
     assert {} == form["permissions"]
     assert set() == {"pull_request_target", "workflow_run", "issue_comment"} & set(form["on"])
@@ -71,8 +71,8 @@ def test_a_workflow_may_do_nothing_that_a_job_does_not_ask_for(path: Path) -> No
 
 
 @pytest.mark.parametrize("path", OWN, ids=lambda path: path.name)
-def test_secrets_are_seen_by_the_steps_that_need_them_alone(path: Path) -> None:
-    """Of the tenant by those that plan, apply and look; the token by those that talk to GitHub; no step sees both."""
+def test_only_the_steps_that_need_secrets_get_them(path: Path) -> None:
+    """The tenant's for plan, apply and drift; the token for steps that call GitHub; no step gets both."""
     for step in steps(read(path)):
         env = json.dumps(step.get("env", {}))
         tenant, token = "secrets.CXONE_" in env, "github.token" in env
@@ -100,7 +100,7 @@ def test_secrets_are_seen_by_the_steps_that_need_them_alone(path: Path) -> None:
     ids=lambda value: getattr(value, "name", ""),
 )
 def test_every_step_of_ci_is_a_target_of_make(path: Path, expected: list[str]) -> None:
-    """What it runs is there to be run by anybody; beside that it brings what no target could."""
+    """A developer can run its commands; other lines are only those that no target could contain."""
     run = [step["run"] for step in steps(read(path)) if "run" in step]
     wanted = [line for line in run if "apt-get" not in line]
     assert expected == wanted
@@ -109,8 +109,8 @@ def test_every_step_of_ci_is_a_target_of_make(path: Path, expected: list[str]) -
     assert set() == named - set(targets)
 
 
-def test_a_newer_commit_cancels_the_run_of_a_pull_request_alone() -> None:
-    """Runs of one pull request share a group; each push has its own, so no commit of main goes unchecked."""
+def test_a_newer_commit_cancels_only_the_run_of_a_pull_request() -> None:
+    """Runs of one pull request share a group; each push has its own, so every commit of main is checked."""
     concurrency = read(CI)["concurrency"]
     assert "true" == concurrency["cancel-in-progress"]
     pushes: list[dict[str, Any]] = [{"github": {"workflow": "CI", "event": {}, "sha": sha}} for sha in ("a", "b")]
@@ -119,8 +119,8 @@ def test_a_newer_commit_cancels_the_run_of_a_pull_request_alone() -> None:
     assert ["CI-a", "CI-b", "CI-7", "CI-7"] == groups
 
 
-def test_the_campaign_keeps_its_table_and_what_it_found() -> None:
-    """Also after a broken promise: the page that it writes, and the folder of the cases to run again."""
+def test_the_campaign_keeps_its_table_and_its_findings() -> None:
+    """Also after a broken invariant: its page, and the folder of the cases to run again."""
     (upload,) = (
         step for step in read(WEEKLY)["jobs"]["campaign"]["steps"] if "upload-artifact" in step.get("uses", "")
     )
@@ -129,7 +129,7 @@ def test_the_campaign_keeps_its_table_and_what_it_found() -> None:
 
 
 def test_pip_uses_the_cache_that_the_action_restores() -> None:
-    """The folder is the same, and the key holds the checksum of the file that is installed, outside the workspace."""
+    """The same folder; the key contains the checksum of the installed file, outside the workspace."""
     form = {step.get("id", step.get("name")): step for step in steps(read(ROOT / "action.yml"))}
     cache, install = form["Restore pip's cache"]["with"], form["Install cxroute"]["run"]
     assert f'--cache-dir "{cache["path"].replace("${{ runner.temp }}", "$RUNNER_TEMP")}"' in install
@@ -140,7 +140,7 @@ def test_pip_uses_the_cache_that_the_action_restores() -> None:
     assert "actions/setup-python" in form["python"]["uses"]
 
 
-def test_dependabot_looks_where_versions_are_pinned() -> None:
+def test_dependabot_checks_all_pinned_versions() -> None:
     """Python, workflows, the browser's packages and the image; a week after a release at the earliest."""
     updates = read(ROOT / ".github/dependabot.yml")["updates"]
     files = {
@@ -155,7 +155,7 @@ def test_dependabot_looks_where_versions_are_pinned() -> None:
         assert "7" == one["cooldown"]["default-days"]
 
 
-def test_the_guide_tells_of_what_there_is() -> None:
+def test_the_guide_names_all_parts() -> None:
     """Every task, output, workflow, and the name of the check that branches require."""
     guide = (ROOT / "docs/github.md").read_text(encoding="utf-8")
     assert set(TASKS) == set(re.findall(r"cxroute github ([\w-]+)", guide))
@@ -170,14 +170,14 @@ def test_the_guide_tells_of_what_there_is() -> None:
 
 
 def tool(name: str, *arguments: object) -> str:
-    """Run a linter that stands beside this Python; return what it found."""
+    """Run a linter of this Python's environment; return its findings."""
     command = [str(Path(sys.executable).with_name(name)), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     return "" if done.returncode == 0 else done.stdout + done.stderr
 
 
-def test_github_would_read_them_and_an_attacker_finds_nothing(tmp_path: Path) -> None:
-    """This project's own and a user's: check-jsonschema accepts them, zizmor's auditor finds nothing."""
+def test_linters_accept_the_workflows(tmp_path: Path) -> None:
+    """This project's and a user's: check-jsonschema accepts them, zizmor's auditor has no finding."""
     folder = tmp_path / ".github/workflows"
     folder.mkdir(parents=True)
     for name, text in build_workflows(
@@ -193,7 +193,7 @@ def test_github_would_read_them_and_an_attacker_finds_nothing(tmp_path: Path) ->
 
 
 def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
-    """And says what is to be set up, in order."""
+    """And prints the setup steps, in order."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     for name, text in build_workflows(
         WorkflowSettings(ACTION, "manifests", ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"))
@@ -213,7 +213,7 @@ def test_init_writes_manifests_and_workflows(cxroute: Program) -> None:
 
 
 def test_init_overwrites_nothing(cxroute: Program) -> None:
-    """Manifests that are there are read for the names of their credentials, and left as they are."""
+    """Existing manifests are read for the names of their credentials, and not changed."""
     form = "apiVersion: routing/v1\nkind: Environment\nname: live\nowner: acme\ntenant: acme\n"
     form += "credentials: {clientIdEnv: ACME_ID, clientSecretEnv: ACME_KEY}\n"
     kept = {"routing/rules/live.yaml": form, ".github/workflows/routing-apply.yml": "mine"}
@@ -230,8 +230,8 @@ def test_init_overwrites_nothing(cxroute: Program) -> None:
     assert 64 == cxroute("init", "routing/rules")
 
 
-def test_init_without_a_tenant_says_what_comes_first(cxroute: Program) -> None:
-    """There is nothing to plan for but the sandbox."""
+def test_init_without_a_tenant_names_the_first_step(cxroute: Program) -> None:
+    """Without a tenant there is only the sandbox to plan for."""
     Path("manifests").mkdir()
     Path("manifests/none.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules: []\n", "utf-8")
     assert 0 == cxroute("init", "--github", "--action", ACTION)
@@ -239,16 +239,16 @@ def test_init_without_a_tenant_says_what_comes_first(cxroute: Program) -> None:
     assert "secrets.CXONE_CLIENT_SECRET" in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
 
 
-def test_init_writes_nothing_where_it_cannot_write_workflows(cxroute: Program) -> None:
+def test_init_writes_nothing_if_it_cannot_write_workflows(cxroute: Program) -> None:
     """A folder elsewhere, an action that is not pinned."""
     assert 64 == cxroute("init", "../elsewhere", "--github", "--action", ACTION)
     assert 64 == cxroute("init", "--github", "--action", "acme/cxroute@main")
-    assert "with a commit's whole hash" in cxroute.err
+    assert "with a commit's full hash" in cxroute.err
     assert [] == list(Path.cwd().iterdir())
 
 
 def test_installing_cxroute_is_the_first_step_of_each_workflow(cxroute: Program) -> None:
-    """The workflows cannot be run by mistake: that repository does not exist."""
+    """The workflows cannot run by mistake: that repository does not exist."""
     assert 0 == cxroute("init", "--github")
     assert UNKNOWN_ACTION in Path(".github/workflows/routing-plan.yml").read_text(encoding="utf-8")
     step = re.search(rf"^  1\. replace {UNKNOWN_ACTION}.*: cxroute (.+)$", cxroute.out, re.MULTILINE)
@@ -264,7 +264,7 @@ def test_installing_cxroute_is_the_first_step_of_each_workflow(cxroute: Program)
 
 
 def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(cxroute: Program) -> None:
-    """Line ends of another system and a commit that Dependabot set are no edits; a changed branch is."""
+    """Other line ends and a commit that Dependabot set are not edits; a changed branch is."""
     assert 0 == cxroute("init", "--github", "--action", ACTION)
     newer = f"{ACTION.split('@')[0]}@{'b' * 40}"
     path, edited = Path(".github/workflows/routing-plan.yml"), Path(".github/workflows/routing-apply.yml")
@@ -282,7 +282,7 @@ def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(cxroute: P
 
 
 def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:
-    """Each says why, and nothing is written."""
+    """Each message has the reason, and no file is written."""
     assert 64 == cxroute("init", "--action", ACTION)
     assert "--action has no effect without --github" in cxroute.err
     assert 64 == cxroute("-m", "rules", "init", "routing")
@@ -309,8 +309,8 @@ def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:
         ({}, None),
     ],
 )
-def test_where_pip_got_it_from_is_where_workflows_get_it_from(noted: dict[str, Any], expected: str | None) -> None:
-    """The very commit that somebody has tried."""
+def test_workflows_install_cxroute_from_pip_s_source(noted: dict[str, Any], expected: str | None) -> None:
+    """The same commit as the installed one."""
     assert expected == action_of(noted)
 
 
@@ -331,7 +331,7 @@ def test_where_pip_got_it_from_is_where_workflows_get_it_from(noted: dict[str, A
         WorkflowSettings(ACTION, "manifests", ("a-b",)),
     ],
 )
-def test_what_could_mean_something_else_in_a_workflow_is_refused(setting: WorkflowSettings) -> None:
-    """Tags that can be moved, folders elsewhere, names that are no secrets'."""
+def test_ambiguous_settings_of_workflows_are_refused(setting: WorkflowSettings) -> None:
+    """Tags that can be moved, folders elsewhere, names that a secret cannot have."""
     with pytest.raises(UsageError):
         tuple(build_workflows(setting))

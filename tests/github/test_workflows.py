@@ -17,7 +17,7 @@ THREE = {"pin": "Billing", "theft": "Fraud", "limit": "General"}
 
 
 def test_planned_twice_and_applied(scene: RepositoryDriver) -> None:
-    """One comment, edited in place; after the merge just that is applied, and the comment says so."""
+    """One comment, edited in place; after the merge exactly that plan is applied, and the comment says so."""
     number = scene.open((CARDS, rules(pin="Billing")))
     first = scene.check(number)
     assert "success" == first.result, first.text
@@ -41,7 +41,7 @@ def test_planned_twice_and_applied(scene: RepositoryDriver) -> None:
 
 
 def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: RepositoryDriver) -> None:
-    """The comment has the tests and the change; merged anyway, nothing is applied."""
+    """The comment has the tests and the change; after a merge in spite of that no change is applied."""
     tests = (
         "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n- {given: {intent: pin}, expect: {queue: Fraud}}\n"
     )
@@ -54,7 +54,7 @@ def test_a_plan_whose_route_tests_fail_fails_the_check_and_is_shown(scene: Repos
 
 
 def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: RepositoryDriver) -> None:
-    """The report is kept all the same; merged anyway, nothing is applied, and the comment says that too."""
+    """The report is stored; after a merge in spite of that no change is applied, and the comment says so."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(pin="Billing")))
     checked = scene.check(number)
@@ -72,8 +72,8 @@ def test_a_plan_that_a_guard_refuses_fails_the_check_and_says_why(scene: Reposit
     assert set(THREE) == set(scene.tenant.rules())
 
 
-def test_what_was_applied_in_part_goes_on_when_it_is_run_again(tmp_path: Path, computer: Machine) -> None:
-    """The comment says what is missing and why; the second attempt finds it in the reviewed plan, and makes it."""
+def test_a_partial_apply_continues_when_it_is_repeated(tmp_path: Path, computer: Machine) -> None:
+    """The comment has the missing changes and the reasons; the second attempt applies them from the reviewed plan."""
     with tenant_process(tmp_path / "tenant", "--faults", "POST rules:422@#2") as faulty, serving(FakeGitHub()) as hub:
         (tmp_path / "repository").mkdir()
         scene = RepositoryDriver(tmp_path / "repository", hub, faulty, computer)
@@ -91,8 +91,8 @@ def test_what_was_applied_in_part_goes_on_when_it_is_run_again(tmp_path: Path, c
         assert {"routing-journal-prod-1", "routing-journal-prod-2"} < {one["name"] for one, _ in hub.artifacts.values()}
 
 
-def test_an_older_run_that_is_late_leaves_the_comment(scene: RepositoryDriver) -> None:
-    """Whether it was slow, or is run again."""
+def test_a_late_older_run_does_not_change_the_comment(scene: RepositoryDriver) -> None:
+    """Whether it was slow, or is repeated."""
     number = scene.open((CARDS, rules(pin="Billing")))
     older, first = scene.heads[number], scene.check(number)
     scene.push(number, (CARDS, rules(theft="Fraud")))
@@ -100,13 +100,13 @@ def test_an_older_run_that_is_late_leaves_the_comment(scene: RepositoryDriver) -
     newer, said = scene.heads[number], scene.comment(number)
     scene.heads[number] = older
     again = scene.check(number, first.id, attempt=2)
-    assert "a newer run was here" in again.text
+    assert "a newer run wrote it" in again.text
     assert said == scene.comment(number)
     scene.heads[number] = newer
 
 
-def test_no_changes_make_no_comment_and_edit_one(scene: RepositoryDriver) -> None:
-    """A change to a comment in a manifest is none to callers; what was taken back is said to be."""
+def test_a_plan_without_changes_creates_no_comment_and_edits_one(scene: RepositoryDriver) -> None:
+    """A comment in a manifest does not change routing; the comment says that earlier changes were reverted."""
     quiet = scene.open((CARDS, rules() + "# a remark\n"))
     assert ("success", []) == (scene.check(quiet).result, scene.hub.bodies(quiet))
     number = scene.open((CARDS, rules(pin="Billing")))
@@ -118,7 +118,7 @@ def test_no_changes_make_no_comment_and_edit_one(scene: RepositoryDriver) -> Non
 
 
 def test_a_pull_request_without_manifests_is_not_planned(scene: RepositoryDriver) -> None:
-    """The check that branches require is there, and nothing was installed for it."""
+    """The check that branches require passes, without an installation."""
     asked = len(scene.machine.log)
     checked = scene.check(scene.open(("README.md", "hello")))
     assert {"Validate": "success", "Routing plan": "success"} == {
@@ -131,7 +131,7 @@ def test_a_pull_request_without_manifests_is_not_planned(scene: RepositoryDriver
     ("repository", "author"), [("eve/routing", "eve"), ("acme/routing", "dependabot[bot]")], ids=["fork", "dependabot"]
 )
 def test_a_fork_or_dependabot_is_checked_offline(scene: RepositoryDriver, repository: str, author: str) -> None:
-    """No credentials, no plan, no comment; annotations and a summary, and one notice that says why."""
+    """No credentials, no plan, no comment; annotations and a summary, and one notice with the reason."""
     scene.variables.clear()  # a fork's run sees no variables either
     good = scene.check(scene.open((CARDS, rules(pin="Billing")), repository=repository, author=author))
     assert ("success", "skipped") == (good.result, good.job("Plan ").result), good.text
@@ -144,19 +144,19 @@ def test_a_fork_or_dependabot_is_checked_offline(scene: RepositoryDriver, reposi
     assert [] == scene.hub.asked
 
 
-def test_what_a_fork_planned_for_itself_is_not_applied(scene: RepositoryDriver) -> None:
-    """Its workflow file and its artifact are whatever its owner made them."""
+def test_the_plan_of_a_fork_s_own_run_is_not_applied(scene: RepositoryDriver) -> None:
+    """The fork's owner controls its workflow file and its artifact."""
     number = scene.open((CARDS, rules(pin="Billing")), repository="eve/routing", author="eve")
     ran = scene.check(number)
     scene.hub.keep(ran.id, "routing-plan-prod", b"whatever")
     applied = scene.apply(scene.merge(number))
     assert "failure" == applied.result
-    assert "came from a fork" in applied.text
+    assert "is from a fork" in applied.text
     assert {} == scene.tenant.rules()
 
 
-def test_main_moved_on_then_live_differs_then_by_hand(scene: RepositoryDriver) -> None:
-    """Two merges at once: the older is out of date, the newer is more than was reviewed, a person sorts it out."""
+def test_an_outdated_commit_then_unreviewed_changes_then_manually(scene: RepositoryDriver) -> None:
+    """Two parallel merges: the older is out of date, the newer exceeds the review, and a user resolves it."""
     one, two = scene.open((CARDS, rules(pin="Billing"))), scene.open(("manifests/more.yaml", _more("theft")))
     for number in (one, two):
         assert "success" == scene.check(number).result
@@ -179,8 +179,8 @@ def _more(intent: str) -> str:
     return rules(**{intent: "Fraud"}).replace("name: cards", "name: more")
 
 
-def test_live_that_routes_otherwise_since_the_review_is_refused(scene: RepositoryDriver) -> None:
-    """Planned again and reviewed again, it is applied."""
+def test_live_routing_that_changed_since_the_review_is_refused(scene: RepositoryDriver) -> None:
+    """After a new plan and review it is applied."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
     assert "success" == scene.check(number).result
@@ -193,8 +193,8 @@ def test_live_that_routes_otherwise_since_the_review_is_refused(scene: Repositor
     assert not scene.tenant.rules()["theft"]["enabled"]
 
 
-def test_an_edit_since_the_review_that_routes_nobody_stops_no_merge(scene: RepositoryDriver) -> None:
-    """The rule that somebody edited is left as it is, and the reviewed one is applied."""
+def test_an_edit_without_effect_on_routing_does_not_stop_a_merge(scene: RepositoryDriver) -> None:
+    """The edited rule is not changed, and the reviewed rule is applied."""
     scene.settle(rules(**THREE))
     number = scene.open((CARDS, rules(**{**THREE, "pin": "General"})))
     assert "success" == scene.check(number).result
@@ -204,19 +204,19 @@ def test_an_edit_since_the_review_that_routes_nobody_stops_no_merge(scene: Repos
 
 
 def test_a_push_without_a_pull_request_is_refused(scene: RepositoryDriver) -> None:
-    """And told how to go on."""
+    """With the next step."""
     scene.git("checkout", "-q", "main")
     scene.write(CARDS, rules(pin="Billing"))
     scene.hub.tip = scene.commit("pushed")
     applied = scene.apply(WorkflowEvent("push", scene.hub.tip))
     assert "failure" == applied.result
     summary = applied.job("Apply to prod").summary
-    assert "came without a pull request, so nobody reviewed its plan. Run the workflow that applies by hand" in summary
+    assert "has no pull request, so its plan was not reviewed. Start the apply workflow manually" in summary
     assert {} == scene.tenant.rules()
 
 
-def test_a_commit_that_cannot_be_planned_says_so_above_the_older_plan(scene: RepositoryDriver) -> None:
-    """Nobody takes the plan of the commit before it for this one's."""
+def test_a_commit_without_a_plan_is_noted_above_the_older_plan(scene: RepositoryDriver) -> None:
+    """So that the previous commit's plan is not mistaken for its plan."""
     number = scene.open((CARDS, rules(pin="Billing")))
     scene.check(number)
     scene.push(number, (CARDS, rules(pin="Biling")))
@@ -226,7 +226,7 @@ def test_a_commit_that_cannot_be_planned_says_so_above_the_older_plan(scene: Rep
 
 
 def test_drift_is_opened_changed_and_closed(scene: RepositoryDriver) -> None:
-    """One issue: opened, left while nothing changes, edited with one comment, closed; and silence would be noticed."""
+    """One issue: opened, edited only if drift changes, with one comment, closed; a missing check is noticed."""
     scene.actions.secrets["cxone-prod-plan"] |= {"CXROUTE_HEARTBEAT_URL": f"{scene.hub.url}/check-in"}
     scene.settle(rules(**THREE))
     assert "success" == scene.look().result
@@ -249,8 +249,8 @@ def test_drift_is_opened_changed_and_closed(scene: RepositoryDriver) -> None:
     assert "No drift since" in scene.hub.bodies(1)[1]
 
 
-def test_a_look_that_fails_closes_no_issue(scene: RepositoryDriver) -> None:
-    """No credentials, no news; the job fails, and nobody checks in."""
+def test_a_failed_drift_check_closes_no_issue(scene: RepositoryDriver) -> None:
+    """Without credentials there is no result; the job fails, and sends no heartbeat."""
     scene.actions.secrets["cxone-prod-plan"] = {}
     looked = scene.look()
     assert "failure" == looked.result
@@ -258,8 +258,8 @@ def test_a_look_that_fails_closes_no_issue(scene: RepositoryDriver) -> None:
     assert [] == scene.hub.asked
 
 
-def test_before_it_is_set_up_nothing_is_planned_applied_or_watched(scene: RepositoryDriver) -> None:
-    """As in a fork of the repository: manifests are checked, and a notice says what is missing."""
+def test_without_the_setup_there_is_no_plan_apply_or_drift_check(scene: RepositoryDriver) -> None:
+    """As in a fork of the repository: manifests are checked, and a notice names the missing setup."""
     scene.variables.clear()
     number = scene.open((CARDS, rules(pin="Billing")))
     checked = scene.check(number)

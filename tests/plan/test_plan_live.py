@@ -108,7 +108,7 @@ def test_a_plan_from_a_file_is_applied_only_if_the_tenant_matches_it(
 @pytest.mark.parametrize(
     ("form", "said"),
     [
-        ({"rules": 7}, "no list of rules"),
+        ({"rules": 7}, "neither a list of rules nor"),
         ({"entities": [], "total": 3}, "a page with 0 of 3 rules"),
         ([{"name": "x"}], "`priority` is not a number"),
         (

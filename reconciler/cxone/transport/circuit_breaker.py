@@ -94,7 +94,7 @@ class WaitingBreaker:
         """Wait until a request may be sent. No other request is admitted during a probe."""
         while self.is_open:
             async with self._turn:
-                if self.is_open:  # no answer came meanwhile
+                if self.is_open:  # no response arrived during the wait for the lock
                     await self._pause()
                     self.probes += 1
                     yield Admission.PROBE
@@ -158,13 +158,13 @@ class FailFastBreaker:
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[Admission]:
-        """Admit a request at once. Raises RetryLaterError while the circuit is open and no probe is due."""
+        """Admit a request without a wait. Raises RetryLaterError while the circuit is open and no probe is due."""
         if not self.is_open:
             yield Admission.REQUEST
             return
         remaining = self._until - self._time.clock()
         if remaining > 0:
-            raise RetryLaterError("the tenant does not answer; it is asked again soon", remaining)
+            raise RetryLaterError("the tenant does not answer; the next attempt follows soon", remaining)
         self._wait(min(2 * self._pause, _LONGEST_PAUSE))  # for all others, and for this one if the probe fails
         self.probes += 1
         yield Admission.SINGLE_PROBE

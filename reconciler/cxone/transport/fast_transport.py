@@ -1,7 +1,7 @@
-"""What carries the bytes of the endpoint: a request and its answer on a kept connection, and nothing else.
+"""The HTTP client of the endpoint: one request and its response at a time on a kept connection.
 
-An HTTP client for every purpose costs more than all else that the endpoint does (benchmarks/README.md, "endpoint").
-This one knows no redirects, cookies, proxies or variables; what it does not know it cannot be led to do.
+A general HTTP client costs more than the rest of the endpoint's work (benchmarks/README.md, "endpoint"). This one does
+not support redirects, cookies, proxies and environment variables, so that a server cannot cause their use.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from reconciler.cxone.transport import request as http
 from reconciler.errors import UnexpectedResponseError
 
 _LARGEST_HEAD: Final = 64 * 1024  # bytes of a response's headers, and of its chunk sizes and trailers
-_LONG_HEAD: Final = f"the answer's headers have more than {_LARGEST_HEAD // 1024} KiB"
+_LONG_HEAD: Final = f"the response's headers have more than {_LARGEST_HEAD // 1024} KiB"
 _IDLE: Final = 15.0  # seconds after which a connection is not used again: the server may be about to close it
 _SECOND_TRY: Final = 0.25  # seconds until the next address of a name is tried in parallel
 _EARLY: Final = range(100, 200)  # statuses of interim responses
 
 
 class Direct:
-    """Connections to few servers, each with one request at a time, kept for the next."""
+    """Connections to few servers. Each has one request at a time and is kept for the next one."""
 
     def __init__(self, trusted: ssl.SSLContext) -> None:
-        """`trusted` says who is believed to be the server that is asked for."""
+        """`trusted` holds the certificate authorities that are accepted."""
         self._trusted = trusted
         self._idle: defaultdict[ServerUrl, list[_Connection]] = defaultdict(list)
 
@@ -44,7 +44,7 @@ class Direct:
         try:
             answer = await connection.ask(request)
         except BaseException:
-            connection.close()  # an answer that nobody waits for would be taken for the next one's
+            connection.close()  # its late response would answer the next request
             raise
         if connection.is_clean:
             idle.append(connection)
@@ -53,13 +53,13 @@ class Direct:
         return answer
 
     def close(self) -> None:
-        """Close what is kept."""
+        """Close the kept connections."""
         for connection in chain.from_iterable(self._idle.values()):
             connection.close()
         self._idle.clear()
 
     async def _connected(self, server: ServerUrl) -> _Connection:
-        """Connect, to whichever address of the name answers first. Raises NotSentError."""
+        """Connect to the first address of the name that answers. Raises NotSentError."""
         loop = asyncio.get_running_loop()
         options: Any = {"ssl": self._trusted, "server_hostname": server.host} if server.scheme == "https" else {}
         try:
@@ -68,16 +68,16 @@ class Direct:
             return (await loop.create_connection(_Connection, sock=made, **options))[1]
         except ssl.CertificateError as failure:
             raise http.UntrustedCertificateError(http.describe_failure(failure)) from failure
-        except (OSError, UnicodeError) as failure:  # no name that could be looked up is the latter
+        except (OSError, UnicodeError) as failure:  # UnicodeError: the name cannot be looked up
             raise http.NotSentError(http.describe_failure(failure)) from failure
 
 
-async def _addresses(server: ServerUrl) -> Any:  # noqa: ANN401 - the loop's, and what is to connect takes them so
+async def _addresses(server: ServerUrl) -> Any:  # noqa: ANN401 - the loop's form, which aiohappyeyeballs takes
     return await asyncio.get_running_loop().getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection, and the answer that is coming in on it."""
+    """One connection, and the response that arrives on it."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -91,7 +91,7 @@ class _Connection(asyncio.Protocol):
 
     @property
     def is_clean(self) -> bool:
-        # The response was complete, and nothing came after it.
+        # The response was complete, and no data followed it.
         return self._is_kept and not self._is_over
 
     @property
@@ -101,7 +101,7 @@ class _Connection(asyncio.Protocol):
     async def ask(self, request: http.ApiRequest) -> http.ApiResponse:
         written = _written(request)
         if self._is_over:
-            raise http.NotSentError("the server ended the connection before anything was asked")
+            raise http.NotSentError("the server closed the connection before the request")
         self._begin()
         self._call = request.call
         self._answer = self._loop.create_future()
@@ -126,16 +126,16 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:  # nobody asked for it
+        if self._answer is None:  # it was not requested
             self.close()
             return
         self._size += len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            cause = error.__context__  # what one of the methods below raised
+            cause = error.__context__  # the error of a method below
             known = cause if isinstance(cause, UnexpectedResponseError) else None
-            self._fail(known or http.NoResponseError("the answer is no HTTP"))
+            self._fail(known or http.NoResponseError("the response is not HTTP"))
         if self._body is None and self._size > _LARGEST_HEAD:
             self._fail(UnexpectedResponseError(_LONG_HEAD))
         elif self._size > http.MAX_RESPONSE_BYTES + _LARGEST_HEAD:  # chunks' sizes and trailers count, too
@@ -149,7 +149,7 @@ class _Connection(asyncio.Protocol):
         if exc is None and self._body is not None and not has_length:  # it ends with the connection
             self.on_message_complete()
         else:
-            text = http.describe_failure(exc) if exc else "the connection was closed before the answer was whole"
+            text = http.describe_failure(exc) if exc else "the connection was closed before the response was complete"
             self._fail(http.NoResponseError(text))
 
     def on_message_begin(self) -> None:
@@ -190,11 +190,11 @@ class _Connection(asyncio.Protocol):
 
 
 def _written(request: http.ApiRequest) -> bytes:
-    """Return a request as bytes. No part of it comes from a caller unchecked; a line end in one would be a second."""
+    """Return a request as bytes. A line end in one of its parts would begin a second request."""
     lines = [f"{request.method} {request.target} HTTP/1.1", f"Host: {request.server.authority}"]
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     lines.append(f"Content-Length: {len(request.content)}")
     head = "\r\n".join(lines)
     if head.count("\n") != len(lines) - 1 or head.count("\r") != len(lines) - 1:
-        raise AssertionError("a request was about to be sent that has a line end where none may be")
+        raise AssertionError("a request has a line end where none is allowed; it was not sent")
     return b"%b\r\n\r\n%b" % (head.encode("ascii"), request.content)

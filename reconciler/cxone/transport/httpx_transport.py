@@ -51,7 +51,7 @@ class StrictAiohttpTransport(httpx.AsyncBaseTransport):
 def _protocol_error_text(error: BaseException | None) -> str:
     """Return a text for a response that is not HTTP: aiohttp's own text quotes it, and a secret in it."""
     broken = (aiohttp.ClientResponseError, aiohttp.ClientPayloadError, aiohttp.http_exceptions.HttpProcessingError)
-    return "the answer is no HTTP" if isinstance(error, broken) else ""
+    return "the response is not HTTP" if isinstance(error, broken) else ""
 
 
 def transport_over(http_transport: httpx.AsyncBaseTransport) -> exchange.Transport:
@@ -79,7 +79,7 @@ def transport_over(http_transport: httpx.AsyncBaseTransport) -> exchange.Transpo
 async def _read_response(http: httpx.AsyncClient, request: httpx.Request, call: str) -> exchange.ApiResponse:
     response = await http.send(request, stream=True, follow_redirects=False)
     try:
-        if response.is_stream_consumed:  # a transport that had the whole answer in memory
+        if response.is_stream_consumed:  # the transport had the full response in memory
             return exchange.ApiResponse(call, response.status_code, response.headers, response.content)
         body = exchange.ResponseBody(response.headers.get("content-encoding", ""))
         async for raw in response.aiter_raw():

@@ -31,7 +31,7 @@ from typing import Final, NamedTuple
 
 from reconciler.errors import OverloadedError
 
-_BUCKET: Final = 10  # guess of the requests that a tenant accepts at once
+_BUCKET: Final = 10  # guess of the burst that a tenant accepts
 _RATE_MARGIN: Final = 0.995  # of the configured rate: late timers cause bursts
 _JITTER: Final = 3  # permits of a tenant's bucket that stay unused
 _LIMIT_MARGIN: Final = 0.99  # of the measured limit
@@ -67,7 +67,7 @@ class AdaptiveRate:
         self._previous_wait = math.inf  # seconds of the wait before this window, which filled the bucket
         self._lowered = False
         self.empty_windows = 0  # windows in a row without an accepted request, less requests accepted since
-        self.spare_permits = 0  # requests that the tenant likely accepts at once after a wait
+        self.spare_permits = 0  # burst that the tenant likely accepts after a wait
         self._share = 1.0
 
     def set_share(self, share: float) -> None:
@@ -158,7 +158,7 @@ MAX_WAIT: Final = 120.0
 _BASE_RETRY_BUDGET: Final = 20
 _FIRST_BACKOFF: Final = 0.5
 _MAX_RETRY_AFTER: Final = 86_400.0
-_MAX_CATCH_UP: Final = 8  # late calls that may be sent at once; a tenant likely accepts ten
+_MAX_CATCH_UP: Final = 8  # late calls that may be sent in a burst; a tenant likely accepts ten
 _TIMER_TOLERANCE: Final = 1e-6  # seconds: timers may fire too early
 
 
@@ -266,23 +266,23 @@ class RateLimiter:
         return max(self._next_send_at, self._paused_until) - _TIMER_TOLERANCE
 
     async def _wait_until_due(self, end: float) -> float:
-        """Wait until a call may be sent; one call waits at a time, so a 429 meanwhile holds for all behind it."""
+        """Wait until a call may be sent. One call waits at a time, so a 429 during the wait delays all later calls."""
         while (now := self._time.clock()) < self._due_at():
             if self._paused_until > end:
-                raise OverloadedError("the tenant says that this is too fast (429), for longer than there is time")
+                raise OverloadedError("the tenant limits the rate (429) for longer than the remaining time")
             await self._time.sleep(max(self._next_send_at, self._paused_until) - now)
         return now
 
     def _schedule_next(self, arrived_at: float, now: float) -> None:
         """Set the time of the next call by absolute deadlines (GCRA).
 
-        Calls that waited make up for late timers, up to a few at once. They do not make up for an idle time: the rest
-        of the tenant's bucket is reserved for jitter and wrong guesses.
+        Calls that waited may follow in a short burst after a late timer, but not after an idle time: the rest of the
+        tenant's bucket is reserved for jitter and wrong guesses.
         """
         resumed = self._rate.resume_after_wait(now)
         interval = 1.0 / self._rate.rate_at(now)
         if resumed:
-            # The wait filled the tenant's bucket: some of the waiting calls may be sent at once.
+            # The wait filled the tenant's bucket: some of the waiting calls may be sent in a burst.
             at_once = min(self._rate.spare_permits, self._catch_up_calls)
             self._next_send_at, self._resumed_at = now - at_once * interval, now
         self._rate.on_idle(arrived_at - self._next_send_at, now)
@@ -326,14 +326,14 @@ class RateLimiter:
         return attempt < MAX_ATTEMPTS and budget > 0 and self._time.clock() < self._run_deadline
 
     def may_retry_throttled(self, refusals: int) -> bool:
-        """Return whether a request with this many 429s may be sent again: none of them had an effect."""
+        """Return whether a request with this many 429s may be sent again: a 429 has no effect on the tenant."""
         now = self._time.clock()
         return now < self._run_deadline and (refusals < MAX_ATTEMPTS or now - self._throttled_since < self._patience)
 
     def check_time_limit(self) -> None:
         """Raise OverloadedError after the time limit of the run."""
         if self._time.clock() >= self._run_deadline:
-            raise OverloadedError("the time for this run is over")
+            raise OverloadedError("the run exceeded its time limit")
 
     def _parse_retry_after(self, header: str | None) -> float:
         """Return the seconds of a Retry-After, at most two minutes; 0 if it is missing or absurd."""

@@ -80,7 +80,7 @@ class ApiResponse(NamedTuple):
     @property
     def is_success(self) -> bool:
         """Return whether the status is a success."""
-        return self.status < 300  # noqa: PLR2004 - 2xx; who carries answers passes over 1xx
+        return self.status < 300  # noqa: PLR2004 - 2xx; transports skip 1xx
 
     def json(self, decoder: json.JSONDecoder) -> Any:  # noqa: ANN401 - any JSON
         """Return the body as JSON. Raises MalformedResponseError; UnexpectedResponseError if repeating is useless."""
@@ -92,18 +92,18 @@ class ApiResponse(NamedTuple):
             raise UnexpectedResponseError(self._mismatch_text()) from None
 
     def error_text(self, secrets: Iterable[str], errors: Errors) -> str:
-        """Return the server's error text in one harmless line, without a secret that it may repeat."""
+        """Return the server's error text in one sanitized line, without a secret that it may repeat."""
         try:
             payload = STRICT_DECODER.decode(self.content[:65_536].decode("utf-8"))
         except (ValueError, RecursionError):
             payload = None
         header = self.headers.get(errors.header.lower(), "") if errors.header else ""
-        # A token server may be another's, with the usual members instead of the profile's.
+        # A token server may belong to another product, with the usual members instead of the profile's.
         text = _join_messages(payload, errors.messages) or header or _join_messages(payload, _DEFAULT_MESSAGE_PATHS)
         text = escape_invisible(_LINE_BREAKS.sub(" ", text)) or ("it is HTML" if self.is_html() else "")
         for secret in secrets:
             text = text.replace(secret, "[secret]")
-        return text[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: the half of a secret is one too
+        return text[:_MAX_ERROR_TEXT] or "no reason given"  # cut last: a part of a secret is secret too
 
     def _mismatch_text(self) -> str:
         kind = "HTML (a proxy's or login page? check api.baseUrl)" if self.is_html() else "something else"
@@ -124,7 +124,7 @@ def _join_messages(payload: object, paths: Iterable[str]) -> str:
 
 
 LENIENT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant)
-"""For a token response, which is not shown or sent back: a lifetime of 1e999 seconds is merely long."""
+"""For a token response, which is not shown or sent back: a lifetime of 1e999 seconds is only a long one."""
 
 
 async def send_with_timeout(transport: Transport, request: ApiRequest, seconds: float, time: TimeSource) -> ApiResponse:
@@ -147,7 +147,7 @@ class ResponseBody:
         """`encoding` is the header's. Raises UnexpectedResponseError for one that was not requested."""
         name = encoding.strip().lower()
         if name not in ("identity", "gzip", "deflate", ""):
-            raise UnexpectedResponseError(f"the answer is encoded as {name[:20]!r}, which nobody asked for")
+            raise UnexpectedResponseError(f"the response is encoded as {name[:20]!r}, which was not requested")
         self._inflate = zlib.decompressobj(zlib.MAX_WBITS | 32) if name in ("gzip", "deflate") else None
         self._parts: list[bytes] = []
         self._remaining = MAX_RESPONSE_BYTES
@@ -157,7 +157,7 @@ class ResponseBody:
         try:
             chunk = self._inflate.decompress(raw, self._remaining) if self._inflate else raw
         except zlib.error as error:
-            raise UnexpectedResponseError("the answer's compression is broken") from error
+            raise UnexpectedResponseError("the response's compression is invalid") from error
         self._remaining -= len(chunk)
         if self._remaining <= 0:
             raise too_large_error()
@@ -170,11 +170,11 @@ class ResponseBody:
 
 def too_large_error() -> UnexpectedResponseError:
     """Return the error for a response above the maximum size."""
-    return UnexpectedResponseError(f"the answer has more than {MAX_RESPONSE_BYTES // 2**20} MiB")
+    return UnexpectedResponseError(f"the response has more than {MAX_RESPONSE_BYTES // 2**20} MiB")
 
 
 def describe_failure(failure: BaseException) -> str:
-    """Return why a call got no response, in one harmless line: the operating system's text if there is one."""
+    """Return the reason for a missing response in one sanitized line: the operating system's text if there is one."""
     if isinstance(failure, TimeoutError):
         return "no answer in time"
     text = str(failure) or type(failure).__name__

@@ -20,7 +20,7 @@ from reconciler.text.strict_json import STRICT_DECODER
 
 
 class RequestKind(Enum):
-    """The kind of a request decides whether it may be repeated, and what its response must hold."""
+    """The kind of a request decides whether it may be repeated, and the required content of its response."""
 
     READ = auto()
     PAGE = auto()  # a read; empty with status 204
@@ -68,7 +68,7 @@ class RetryingSender:
         self.circuit: CircuitBreaker = circuit_breaker or WaitingBreaker(tenant.patience_seconds, time, rate_limiter)
 
     async def send(self, request: http.ApiRequest, kind: RequestKind) -> http.ApiResponse:
-        """Return the response, whatever its status except 429 and 5xx; that of a success has its JSON parsed.
+        """Return the response with any status except 429 and 5xx. If the status is a success, its JSON is parsed.
 
         A read is repeated within the budget; a write only if it was certainly not executed. Raises UnreachableError,
         OverloadedError, UnexpectedResponseError and AmbiguousWriteError.
@@ -81,11 +81,13 @@ class RetryingSender:
                 return result
             if result is not None:
                 since = min(since, self._time.clock())
-                attempts[result.cause is Cause.THROTTLED] += not self.circuit.is_open  # else another request failed
+                attempts[
+                    result.cause is Cause.THROTTLED
+                ] += not self.circuit.is_open  # otherwise another request failed
                 await self._wait_before_retry(result, attempts[result.cause is Cause.THROTTLED], since)
 
     async def _wait_before_retry(self, failure: FailedAttempt, attempt: int, since: float) -> None:
-        """Wait before another attempt; the first failed at `since`. Raises the last error if there is no retry."""
+        """Wait before another attempt; the first failed at `since`. Raises the last error without a retry."""
         limiter, throttled = self._rate_limiter, failure.cause is Cause.THROTTLED
         may_retry = limiter.may_retry_throttled if throttled else limiter.may_retry
         if isinstance(failure.error, AmbiguousWriteError) or self.circuit.gave_up or not may_retry(attempt):
@@ -142,7 +144,7 @@ class RetryingSender:
             error = _no_response_error(call, http.describe_failure(failure), kind)
             return self._failed(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
         except CancelledError:
-            if CURRENT_DEADLINE.get() is not None:  # so the server exceeded the deadline
+            if CURRENT_DEADLINE.get() is not None:  # the server exceeded the deadline
                 error = _no_response_error(call, "no answer in time", kind)
                 self._failed(FailedAttempt(host, error, f"no answer to {call}", Cause.NO_ANSWER))
                 if not kind.is_repeatable:  # the owner of the deadline must learn that it may have been done
@@ -162,7 +164,7 @@ class RetryingSender:
         if status == HTTPStatus.TOO_MANY_REQUESTS:
             self.circuit.record_answer(host)
             self._rate_limiter.on_throttle(sent_at, retry_after)
-            error = OverloadedError(f"{call}: the tenant says that this is too fast (429)")
+            error = OverloadedError(f"{call}: the tenant limits the rate (429)")
             return FailedAttempt(host, error, "429", Cause.THROTTLED)
         is_server_error = status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED
         if not is_server_error and status != HTTPStatus.REQUEST_TIMEOUT:
@@ -191,7 +193,7 @@ class RetryingSender:
                 return FailedAttempt(host, error, f"an unusable answer to {reply.call}", Cause.UNUSABLE)
             raise _unusable_response_error(str(error), kind) from error
         self.circuit.record_answer(host)
-        if not is_token:  # tenants count tokens apart, if at all
+        if not is_token:  # tenants count token requests separately or not at all
             self._rate_limiter.on_accepted(sent_at)
         return reply
 
@@ -203,7 +205,7 @@ def _may_be_empty(kind: RequestKind, answer: http.ApiResponse) -> bool:
 
 
 def _no_response_error(call: str, why: str, kind: RequestKind) -> ApiError:
-    text = "no usable answer" if kind.is_repeatable else "nobody knows whether it was done"
+    text = "no usable answer" if kind.is_repeatable else "it is unknown whether it was done"
     return (OverloadedError if kind.is_repeatable else AmbiguousWriteError)(f"{call}: {text}: {why}")
 
 

@@ -23,7 +23,7 @@ def parse_proxy(url: str) -> httpx.Proxy:
     try:
         proxy = httpx.Proxy(url)
     except (httpx.InvalidURL, ValueError):
-        raise UsageError("CXROUTE_PROXY is no URL such as http://proxy.example:3128") from None
+        raise UsageError("CXROUTE_PROXY is not a URL such as http://proxy.example:3128") from None
     if proxy.url.scheme not in ("http", "https") or not proxy.url.host or "%20" in proxy.url.host:
         raise UsageError("CXROUTE_PROXY must be an http:// or https:// proxy, such as http://proxy.example:3128")
     return proxy
