@@ -15,6 +15,8 @@ from reconciler.errors import CxrouteError
 from reconciler.github.actions import as_object
 from reconciler.text.escape import sanitize
 
+BOT: Final = "github-actions[bot]"  # the login of a workflow's token
+_NO_ACCESS_STATUSES: Final = (403, 404)
 MAX_PAGES: Final = 100  # ten thousand comments
 _ATTEMPTS: Final = 4
 _MINUTE: Final = 60.0  # for a rate limit without a time
@@ -48,6 +50,27 @@ class GitHubClock(NamedTuple):
     clock: Callable[[], float] = clocks.monotonic
     now: Callable[[], float] = clocks.time
     sleep: Callable[[float], object] = clocks.sleep
+
+
+class Post(NamedTuple):
+    """A comment or an issue, and the login of its author."""
+
+    id: int
+    author: str
+    body: str
+
+    @classmethod
+    def parse(cls, item: dict[str, Any], id_name: str) -> Post:
+        """Return the post in an object of the API."""
+        body = item.get("body")
+        author = str(as_object(item.get("user")).get("login", ""))
+        return cls(int(item.get(id_name) or 0), author, body if isinstance(body, str) else "")
+
+
+class Skip(NamedTuple):
+    """The decision to write nothing, for a reason."""
+
+    reason: str
 
 
 class GitHubResponse(NamedTuple):
@@ -212,3 +235,14 @@ def _refusal_text(answer: GitHubResponse, purpose: Purpose) -> str:
         _MISSING: f"it does not exist, or the job lacks `permissions: {purpose.permission}`",
     }.get(answer.status, "")
     return f"cannot {purpose.task}: {text}{f'; {advice}' if advice else ''}"
+
+
+def fetch_login(github: GitHub) -> str:
+    """Return the login of the token. A workflow's token has no permission to read it."""
+    try:
+        login = github.get("/user", Purpose("read the token's account", "none"))
+    except GitHubError as error:
+        if error.status in _NO_ACCESS_STATUSES:
+            return BOT
+        raise
+    return str(login["login"]) if isinstance(login, dict) and login.get("login") else BOT

@@ -10,19 +10,14 @@ from hashlib import sha256
 from typing import Any, Final, NamedTuple
 
 from reconciler.github.actions import list_objects
+from reconciler.github.api import GitHub, GitHubError, Post, Purpose, Skip
 
 LABEL: Final = "cxroute-drift"
+_PERMISSION: Final = "issues: write"
+_EXISTS: Final = 422
 _MAX_BODY: Final = 60_000
 _STATE: Final = re.compile(r"<!-- cxroute:state \{\"difference\":\"([0-9a-f]{16})\"\} -->")
 _COMPARED_FIELDS: Final = ("action", "address", "id", "before", "after")
-
-
-class Issue(NamedTuple):
-    """One open issue."""
-
-    number: int
-    author: str
-    body: str
 
 
 class OpenIssue(NamedTuple):
@@ -32,28 +27,15 @@ class OpenIssue(NamedTuple):
     body: str
 
 
-class EditIssue(NamedTuple):
-    """Change an issue's text, with one comment on it."""
+class UpdateIssue(NamedTuple):
+    """Change an issue's text, or close it, with a comment on it."""
 
-    number: int
-    body: str
+    id: int
+    fields: Mapping[str, str]
     remark: str
 
 
-class CloseIssue(NamedTuple):
-    """Close an issue, with a comment."""
-
-    number: int
-    remark: str
-
-
-class SkipIssue(NamedTuple):
-    """Do nothing, for a reason."""
-
-    reason: str
-
-
-IssueDecision = OpenIssue | EditIssue | CloseIssue | SkipIssue
+IssueDecision = OpenIssue | UpdateIssue | Skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,22 +59,23 @@ def difference_digest(plan: Mapping[str, Any]) -> str:
     return sha256("\n".join(lines).encode()).hexdigest()[:16] if parts else ""
 
 
-def decide_issues(issues: Iterable[Issue], observation: DriftObservation) -> Sequence[IssueDecision]:
+def decide_issues(issues: Iterable[Post], observation: DriftObservation) -> Sequence[IssueDecision]:
     """Return the decisions. Of several issues with this author the oldest is edited; all are closed in the end."""
     first_line = _first_line(observation.environment)
     own = (issue for issue in issues if issue.author == observation.author)
     mine = sorted(issue for issue in own if _lines(issue.body)[0] == first_line)
     if not observation.difference:
-        closed = [CloseIssue(issue.number, f"No drift since {observation.when}.") for issue in mine]
-        return closed or [SkipIssue("there is no drift, and no open issue")]
+        remark, fields = f"No drift since {observation.when}.", {"state": "closed", "state_reason": "completed"}
+        closed = [UpdateIssue(issue.id, fields, remark) for issue in mine]
+        return closed or [Skip("there is no drift, and no open issue")]
     if not mine:
         title = f"Routing of {observation.environment} differs from the manifests"
         return [OpenIssue(title, _body(observation, "First seen"))]
     state = _STATE.fullmatch("".join(_lines(mine[0].body)[1:2]))
     if state and state[1] == observation.difference:
-        return [SkipIssue(f"issue {mine[0].number} is up to date")]
+        return [Skip(f"issue {mine[0].id} is up to date")]
     remark = f"The difference has changed, seen {observation.when}. The text above shows the current state."
-    return [EditIssue(mine[0].number, _body(observation, "Unchanged since"), remark)]
+    return [UpdateIssue(mine[0].id, {"body": _body(observation, "Unchanged since")}, remark)]
 
 
 def _body(observation: DriftObservation, since: str) -> str:
@@ -109,3 +92,38 @@ def _first_line(environment: str) -> str:
 
 def _lines(body: str) -> list[str]:
     return body.replace("\r\n", "\n").split("\n", 2)
+
+
+def list_open_issues(github: GitHub) -> list[Post]:
+    """Return the open issues on drift, by any author."""
+    purpose = Purpose("list the issues about drift", _PERMISSION)
+    listed = github.pages(f"/issues?state=open&labels={LABEL}&per_page=100", purpose)
+    labelled = (issue for issue in listed if any(label.get("name") == LABEL for label in list_objects(issue, "labels")))
+    return [Post.parse(issue, "number") for issue in labelled if "pull_request" not in issue]
+
+
+def write_issue(github: GitHub, decision: IssueDecision) -> str:
+    """Execute a decision, and return its description. The issue comes before the remark, which may get lost."""
+    purpose = Purpose("write the issue about drift", _PERMISSION)
+    match decision:
+        case OpenIssue():
+            _ensure_label(github)
+            payload = {"title": decision.title, "body": decision.body, "labels": [LABEL]}
+            issue = github.send("POST", "/issues", payload, purpose)
+            return f"opened issue {int(issue.get('number') or 0)}"
+        case UpdateIssue():
+            github.send("PATCH", f"/issues/{decision.id}", decision.fields, purpose)
+            github.send("POST", f"/issues/{decision.id}/comments", {"body": decision.remark}, purpose)
+            return f"{'closed' if 'state' in decision.fields else 'edited'} issue {decision.id}"
+        case _:
+            return f"did not change the issues: {decision.reason}"
+
+
+def _ensure_label(github: GitHub) -> None:
+    """Create the label if it is missing. Without it, the next run would not find the issue."""
+    label = {"name": LABEL, "color": "d93f0b", "description": "Routing rules differ from the manifests"}
+    try:
+        github.send("POST", "/labels", label, Purpose(f"create the label {LABEL}", _PERMISSION))
+    except GitHubError as error:
+        if error.status != _EXISTS:
+            raise

@@ -14,10 +14,11 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from reconciler.github.actions import PlanReport, WorkflowRun, list_objects
+from reconciler.github.api import GitHub, Post, Purpose, Skip
 from reconciler.render.escape_markdown import alert, code_span, escape_markdown
 from reconciler.render.markdown.plan import comment_marker
 
-_Decide = Callable[[Iterable["Comment"], "DesiredComment"], "CommentDecision"]
+_Decide = Callable[[Iterable[Post], "DesiredComment"], "CommentDecision"]
 
 _MAX_LISTED: Final = 10
 _SENTENCE: Final = re.compile(r"(?<=[.;:]) ")
@@ -73,6 +74,7 @@ def _when(run: WorkflowRun, now: datetime) -> str:
     return f"on {now:%Y-%m-%d at %H:%M} UTC by @{run.actor} ({run.link})."
 
 
+_PERMISSION: Final = "pull-requests: write"
 MAX_COMMENT: Final = 65_536  # characters, GitHub's limit
 _HEAD: Final = "<!-- cxroute:head -->"
 _HEAD_ENDS: Final = "<!-- cxroute:head ends -->"
@@ -96,14 +98,6 @@ class CommentState:
         return f"<!-- cxroute:state {json.dumps(asdict(self), separators=(',', ':'))} -->"
 
 
-class Comment(NamedTuple):
-    """One comment."""
-
-    id: int
-    author: str
-    body: str
-
-
 class CreateComment(NamedTuple):
     """Write a new comment."""
 
@@ -117,13 +111,7 @@ class EditComment(NamedTuple):
     body: str
 
 
-class SkipComment(NamedTuple):
-    """Do nothing, for a reason."""
-
-    reason: str
-
-
-CommentDecision = CreateComment | EditComment | SkipComment
+CommentDecision = CreateComment | EditComment | Skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,32 +147,32 @@ def parse_state(body: str) -> CommentState | None:
     return CommentState(run=state["run"], attempt=state["attempt"], sha=str(sha), plan=str(plan), applied=applied)
 
 
-def _decider(new_body: Callable[[Comment, DesiredComment], str | None], reason: str = "") -> _Decide:
+def _decider(new_body: Callable[[Post, DesiredComment], str | None], reason: str = "") -> _Decide:
     """Return a function that decides on the author's comment of the environment; without `reason` it creates one."""
 
-    def decide(comments: Iterable[Comment], desired: DesiredComment) -> CommentDecision:
+    def decide(comments: Iterable[Post], desired: DesiredComment) -> CommentDecision:
         for comment in comments:
             body = _normalize_lines(comment.body)
             if comment.author == desired.author and _belongs_to(desired.environment, body):
                 text = new_body(comment, desired)
                 if text is None:
-                    return SkipComment("a newer run wrote it, or the plan was applied since")
+                    return Skip("a newer run wrote it, or the plan was applied since")
                 is_equal = text.strip() == body.strip()
-                return SkipComment("it is up to date") if is_equal else EditComment(comment.id, text)
-        return SkipComment(reason) if reason else CreateComment(compose_comment(desired))
+                return Skip("it is up to date") if is_equal else EditComment(comment.id, text)
+        return Skip(reason) if reason else CreateComment(compose_comment(desired))
 
     return decide
 
 
-def _plan_body(comment: Comment, desired: DesiredComment) -> str | None:
+def _plan_body(comment: Post, desired: DesiredComment) -> str | None:
     return None if _is_newer(comment, desired) else compose_comment(desired)
 
 
-def _outdated_body(comment: Comment, desired: DesiredComment) -> str | None:
+def _outdated_body(comment: Post, desired: DesiredComment) -> str | None:
     return None if _is_newer(comment, desired) else _replace_header(comment, desired.state, desired.text)
 
 
-def _headed_body(comment: Comment, desired: DesiredComment) -> str | None:
+def _headed_body(comment: Post, desired: DesiredComment) -> str | None:
     """Return the comment under a new header. Its state stays that of the plan: a later plan may replace it."""
     state, applied = parse_state(comment.body), desired.state.applied
     if state and state.applied and not applied:
@@ -199,12 +187,12 @@ decide_header: Final = _decider(_headed_body, "there is no comment to update")  
 decide_outdated: Final = _decider(_outdated_body, "there is no comment that could be out of date")
 
 
-def _is_newer(comment: Comment, desired: DesiredComment) -> bool:
+def _is_newer(comment: Post, desired: DesiredComment) -> bool:
     state, own = parse_state(comment.body), desired.state
     return state is not None and (state.applied or (state.run, state.attempt) > (own.run, own.attempt))
 
 
-def _replace_header(comment: Comment, state: CommentState, header: str) -> str:
+def _replace_header(comment: Post, state: CommentState, header: str) -> str:
     first, *lines = _normalize_lines(comment.body).split("\n")
     rest = "\n".join(lines[1:] if lines and _STATE.fullmatch(lines[0]) else lines)
     if rest.startswith(_HEAD + "\n"):
@@ -259,3 +247,24 @@ def request_outdated(environment: str, reason: str, run: WorkflowRun, now: datet
 def _request_header(environment: str, run: WorkflowRun, header: CommentHeader, decide: _Decide) -> CommentRequest:
     state = CommentState(run=run.id, attempt=run.attempt, sha=run.sha, plan="", applied=header.applied)
     return CommentRequest(DesiredComment(environment, "", state, header.text), decide)
+
+
+def list_comments(github: GitHub, number: int) -> list[Post]:
+    """Return every comment of a pull request, oldest first."""
+    purpose = Purpose(f"read the comments of pull request {number}", _PERMISSION)
+    comments = github.pages(f"/issues/{number}/comments?per_page=100", purpose)
+    return [Post.parse(comment, "id") for comment in comments]
+
+
+def write_comment(github: GitHub, number: int, decision: CommentDecision) -> str:
+    """Execute a decision, and return its description."""
+    purpose = Purpose(f"write the comment of pull request {number}", _PERMISSION)
+    match decision:
+        case CreateComment():
+            github.send("POST", f"/issues/{number}/comments", {"body": decision.body}, purpose)
+            return f"wrote a comment on pull request {number}"
+        case EditComment():
+            github.send("PATCH", f"/issues/comments/{decision.id}", {"body": decision.body}, purpose)
+            return f"edited the comment on pull request {number}"
+        case _:
+            return f"did not change the comments of pull request {number}: {decision.reason}"

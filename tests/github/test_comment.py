@@ -7,14 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.github.api import Post, Skip
 from reconciler.github.plan_comment import (
     MAX_COMMENT,
-    Comment,
     CommentState,
     CreateComment,
     DesiredComment,
     EditComment,
-    SkipComment,
     compose_comment,
     decide_header,
     decide_outdated,
@@ -32,7 +31,7 @@ WRITTEN = (
     f'<!-- cxroute:state {{"run":100,"attempt":1,"sha":"{"a" * 40}","plan":"0123456789ab","applied":false}} -->\n'
     "### Routing plan for `prod`\n\n**1 to create**\n"
 )
-OURS = Comment(5, BOT, WRITTEN)
+OURS = Post(5, BOT, WRITTEN)
 
 
 def at(run: int, attempt: int = 1, **more: object) -> DesiredComment:
@@ -46,7 +45,7 @@ def test_a_first_plan_creates_a_comment_that_names_its_run() -> None:
 
 def test_a_second_plan_edits_the_comment_in_place() -> None:
     """Only the comment of that environment."""
-    others = [Comment(1, "anna", "hello"), Comment(2, BOT, WRITTEN.replace("env=prod", "env=staging"))]
+    others = [Post(1, "anna", "hello"), Post(2, BOT, WRITTEN.replace("env=prod", "env=staging"))]
     newer = at(101)
     assert EditComment(5, compose_comment(newer)) == decide_plan([*others, OURS], newer)
 
@@ -54,21 +53,21 @@ def test_a_second_plan_edits_the_comment_in_place() -> None:
 @pytest.mark.parametrize("body", [WRITTEN, WRITTEN.replace("\n", "\r\n")])
 def test_an_unchanged_comment_is_not_written_again(body: str) -> None:
     """Also if a browser returned the text with other line ends."""
-    assert SkipComment("it is up to date") == decide_plan([Comment(5, BOT, body)], WANTED)
+    assert Skip("it is up to date") == decide_plan([Post(5, BOT, body)], WANTED)
 
 
 @pytest.mark.parametrize(("run", "attempt"), [(99, 1), (99, 9), (100, 0)])
 def test_a_late_run_does_not_overwrite_a_newer_one(run: int, attempt: int) -> None:
     """An older run, even after many attempts, and an older attempt of the same run."""
     late = at(run, attempt, text="older")
-    assert isinstance(decide_plan([OURS], late), SkipComment)
-    assert isinstance(decide_outdated([OURS], late), SkipComment)
+    assert isinstance(decide_plan([OURS], late), Skip)
+    assert isinstance(decide_outdated([OURS], late), Skip)
 
 
 @pytest.mark.parametrize("author", ["anna", "dependabot[bot]", "GitHub-Actions[bot]", ""])
 def test_a_comment_by_another_author_is_never_edited(author: str) -> None:
     """A copy of the comment is not edited, and hides nothing."""
-    assert CreateComment(WRITTEN) == decide_plan([Comment(5, author, WRITTEN)], WANTED)
+    assert CreateComment(WRITTEN) == decide_plan([Post(5, author, WRITTEN)], WANTED)
 
 
 @pytest.mark.parametrize(
@@ -84,12 +83,12 @@ def test_a_comment_by_another_author_is_never_edited(author: str) -> None:
 )
 def test_only_the_full_first_line_identifies_the_comment(body: str) -> None:
     """A rule's name may contain that line, and other comments may quote it."""
-    assert CreateComment(WRITTEN) == decide_plan([Comment(5, BOT, body)], WANTED)
+    assert CreateComment(WRITTEN) == decide_plan([Post(5, BOT, body)], WANTED)
 
 
 def test_a_plan_without_changes_edits_but_does_not_create() -> None:
     """A plan without changes matters only if a comment announced changes."""
-    assert isinstance(decide_refresh([], WANTED), SkipComment)
+    assert isinstance(decide_refresh([], WANTED), Skip)
     assert EditComment(5, compose_comment(at(101))) == decide_refresh([OURS], at(101))
 
 
@@ -101,7 +100,7 @@ def test_a_header_is_above_the_plan_and_replaces_the_previous_one() -> None:
     assert WRITTEN.split("\n")[:2] == lines[:2]
     assert ["<!-- cxroute:head -->", "", "**Out of date**", "", "<!-- cxroute:head ends -->"] == lines[2:7]
     assert first.body.endswith("\n\n### Routing plan for `prod`\n\n**1 to create**\n")
-    second = decide_header([Comment(5, BOT, first.body)], replace(WANTED, text="**Refused**"))
+    second = decide_header([Post(5, BOT, first.body)], replace(WANTED, text="**Refused**"))
     assert isinstance(second, EditComment)
     assert first.body.replace("**Out of date**", "**Refused**") == second.body
 
@@ -112,7 +111,7 @@ def test_an_end_marker_inside_a_header_does_not_end_it() -> None:
     there = OURS._replace(body=WRITTEN + end)
     first = decide_header([there], replace(WANTED, text=f"`{end}` failed"))
     assert isinstance(first, EditComment)
-    second = decide_header([Comment(5, BOT, first.body)], replace(WANTED, text="**Applied**"))
+    second = decide_header([Post(5, BOT, first.body)], replace(WANTED, text="**Applied**"))
     assert isinstance(second, EditComment)
     assert second.body.endswith(
         f"<!-- cxroute:head ends -->\n\n### Routing plan for `prod`\n\n**1 to create**\n{end}\n"
@@ -125,7 +124,7 @@ def test_a_newer_plan_replaces_the_header_too() -> None:
     refused = decide_header([OURS], replace(WANTED, text="**Refused**"))
     assert isinstance(refused, EditComment)
     again = at(100, 2)
-    assert EditComment(5, compose_comment(again)) == decide_plan([Comment(5, BOT, refused.body)], again)
+    assert EditComment(5, compose_comment(again)) == decide_plan([Post(5, BOT, refused.body)], again)
 
 
 def test_the_comment_of_an_applied_plan_is_not_overwritten() -> None:
@@ -133,24 +132,24 @@ def test_the_comment_of_an_applied_plan_is_not_overwritten() -> None:
     done = decide_header([OURS], replace(WANTED, state=replace(STATE, applied=True), text="**Applied**"))
     assert isinstance(done, EditComment)
     assert replace(STATE, applied=True) == parse_state(done.body)
-    there = [Comment(5, BOT, done.body)]
-    assert isinstance(decide_plan(there, at(200)), SkipComment)
-    assert isinstance(decide_outdated(there, at(200, text="no plan")), SkipComment)
-    assert isinstance(decide_header(there, at(200, text="out of date")), SkipComment)
+    there = [Post(5, BOT, done.body)]
+    assert isinstance(decide_plan(there, at(200)), Skip)
+    assert isinstance(decide_outdated(there, at(200, text="no plan")), Skip)
+    assert isinstance(decide_header(there, at(200, text="out of date")), Skip)
 
 
 def test_a_header_creates_no_comment() -> None:
     """The outcome of a plan without a comment is only in the job's summary."""
-    assert isinstance(decide_header([], WANTED), SkipComment)
-    assert isinstance(decide_outdated([], WANTED), SkipComment)
+    assert isinstance(decide_header([], WANTED), Skip)
+    assert isinstance(decide_outdated([], WANTED), Skip)
 
 
 def test_a_commit_without_a_plan_updates_the_comment() -> None:
     """A late older plan does not overwrite the note that a newer commit has no plan."""
     noted = decide_outdated([OURS], at(101, text="**No plan**"))
     assert isinstance(noted, EditComment)
-    assert isinstance(decide_plan([Comment(5, BOT, noted.body)], at(100, 2)), SkipComment)
-    assert EditComment(5, compose_comment(at(102))) == decide_plan([Comment(5, BOT, noted.body)], at(102))
+    assert isinstance(decide_plan([Post(5, BOT, noted.body)], at(100, 2)), Skip)
+    assert EditComment(5, compose_comment(at(102))) == decide_plan([Post(5, BOT, noted.body)], at(102))
 
 
 def test_a_comment_with_a_header_fits_into_github_s_limit() -> None:
@@ -180,4 +179,4 @@ def test_an_invalid_state_counts_as_none(line: str) -> None:
     """Then the comment is written again; an editor of it cannot cause more than that."""
     body = f"<!-- cxroute:plan env=prod -->\n{line}\n"
     assert parse_state(body) is None
-    assert EditComment(5, WRITTEN) == decide_plan([Comment(5, BOT, body)], WANTED)
+    assert EditComment(5, WRITTEN) == decide_plan([Post(5, BOT, body)], WANTED)

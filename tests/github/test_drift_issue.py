@@ -8,13 +8,11 @@ from typing import Any
 
 import pytest
 
+from reconciler.github.api import Post, Skip
 from reconciler.github.drift_issue import (
-    CloseIssue,
     DriftObservation,
-    EditIssue,
-    Issue,
     OpenIssue,
-    SkipIssue,
+    UpdateIssue,
     decide_issues,
     difference_digest,
 )
@@ -124,22 +122,22 @@ def test_the_difference_is_the_planned_changes() -> None:
 
 def test_of_several_issues_the_oldest_is_edited_and_all_are_closed() -> None:
     """Two parallel runs may have opened two."""
-    issues = [Issue(9, BOT, BODY.format("1" * 16)), Issue(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
-    assert [SkipIssue("issue 4 is up to date")] == decide_issues(issues, SEEN)
+    issues = [Post(9, BOT, BODY.format("1" * 16)), Post(4, BOT, BODY.format("0" * 16).replace("\n", "\r\n"))]
+    assert [Skip("issue 4 is up to date")] == decide_issues(issues, SEEN)
     assert [4, 9] == [
-        one.number
+        one.id
         for one in decide_issues(
             issues, DriftObservation(environment="prod", author=BOT, difference="", text="", when="now")
         )
-        if isinstance(one, CloseIssue)
+        if isinstance(one, UpdateIssue) and one.fields["state"] == "closed"
     ]
 
 
 def test_an_invalid_state_causes_one_edit() -> None:
     """And no new issue."""
-    (found,) = decide_issues([Issue(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
-    assert isinstance(found, EditIssue)
-    assert found.body.startswith(BODY.format("0" * 16).split("\n\n")[0])
+    (found,) = decide_issues([Post(4, BOT, "<!-- cxroute:drift env=prod -->\nbroken")], SEEN)
+    assert isinstance(found, UpdateIssue)
+    assert found.fields["body"].startswith(BODY.format("0" * 16).split("\n\n")[0])
 
 
 def test_a_text_that_is_too_long_for_github_is_left_out() -> None:

@@ -20,10 +20,15 @@ from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import RefusedError, UsageError
 from reconciler.github import actions, reviewed_plan
 from reconciler.github import plan_comment as statement
-from reconciler.github.api import GitHub, GitHubError
-from reconciler.github.drift_issue import DriftObservation, decide_issues, difference_digest
-from reconciler.github.plan_comment import CommentRequest
-from reconciler.github.publish import fetch_login, list_comments, list_open_issues, write_comment, write_issue
+from reconciler.github.api import GitHub, GitHubError, fetch_login
+from reconciler.github.drift_issue import (
+    DriftObservation,
+    decide_issues,
+    difference_digest,
+    list_open_issues,
+    write_issue,
+)
+from reconciler.github.plan_comment import CommentRequest, list_comments, write_comment
 from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
