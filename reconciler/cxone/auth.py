@@ -105,8 +105,7 @@ def token_request(server: ServerUrl, credentials: ClientCredentials) -> ApiReque
     return ApiRequest("POST", server, server.path, headers, text.encode())
 
 
-def credentials_error(credentials: ClientCredentials, explanation: str) -> errors.CredentialsError:
-    """Return the error for refused credentials; it names their variables and no value."""
+def _credentials_error(credentials: ClientCredentials, explanation: str) -> errors.CredentialsError:
     names = ("access key" if credentials.key_id else "", "client id or secret" if credentials.client_id else "")
     text = f"the tenant refuses the {' or the '.join(filter(None, names))} ({explanation})"
     variables = ", ".join(credentials.variables) or "the credentials' variables"
@@ -163,7 +162,7 @@ class TenantLogin:
                 self._discovery.forget_token_server()
             raise
         if answer.status in _REJECTED_STATUSES:
-            raise credentials_error(self._credentials, self.explain_error(answer))
+            raise _credentials_error(self._credentials, self.explain_error(answer))
         if answer.status in _WRONG_ADDRESS_STATUSES and self._discovery is not None:
             self._discovery.forget_token_server()
         if answer.status != HTTPStatus.OK:
