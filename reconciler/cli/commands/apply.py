@@ -11,21 +11,15 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.cli import undo as undoing
 from reconciler.cli.clients import open_reading_client, open_writing_client
 from reconciler.cli.commands.plan import add_plan_options, next_command, plan_file_text
+from reconciler.cli.environments import run as environments
 from reconciler.cli.environments.choose import utc_now
-from reconciler.cli.environments.report import join_documents, print_list
-from reconciler.cli.environments.run import (
-    EnvironmentReport,
-    EnvironmentResult,
-    quiet,
-    run_environments,
-    worst_exit_code,
-)
+from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, print_list
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.execute import execute_plan
 from reconciler.cli.notify import notify
@@ -96,37 +90,35 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError(f"a saved plan already says what it is about: leave out {chosen}")
 
 
-@dataclass(frozen=True, slots=True)
-class ApplyResult:
-    """The end of an apply: exit code, plan, and the report if anything was begun."""
-
+class _Ended(NamedTuple):
     code: int
     plan: Plan
-    report: ApplyReport | None = None
+    report: ApplyReport | None = None  # None where nothing was begun
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyRun:
-    """An apply to one environment."""
-
+class _ApplyRun:
     session: Session
     options: argparse.Namespace
     reviewed: ReviewedPlan | None
 
-    async def run_and_notify(self, stop: Cancellation) -> ApplyResult:
+    @classmethod
+    def of(cls, session: Session, options: argparse.Namespace, plans: Plans) -> _ApplyRun:
+        reviewed = plans.get(session.environment.name)
+        return cls(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
+
+    async def run_and_notify(self, stop: Cancellation) -> EnvironmentResult:
         """Apply, and notify the web hook of the changes or of the tenant's failure."""
         try:
-            ended = await self.run(stop)
+            code, plan, report = await self.run(stop)
         except ApiError as error:
             await notify(self.session, CycleResult(started_at=utc_now(), error=error, may_write=True))
             raise
-        if report := ended.report:
-            cycle = CycleResult(started_at=utc_now(), plan=ended.plan, report=report, may_write=True)
-            await notify(self.session, cycle)
-        return ended
+        if report:
+            await notify(self.session, CycleResult(started_at=utc_now(), plan=plan, report=report, may_write=True))
+        return EnvironmentResult(code, lambda: applied_row(plan, report))
 
-    async def run(self, stop: Cancellation) -> ApplyResult:
-        """Read, plan, check, confirm, write, and read again."""
+    async def run(self, stop: Cancellation) -> _Ended:
         session = self.session
         async with open_writing_client(session) as client:
             planner, plan = await self.read_and_plan(client)
@@ -136,7 +128,7 @@ class ApplyRun:
                     return self.finish(plan, None, 0.0)
                 await self.confirm(plan)
             except RefusedError as refused:
-                return self.refused(plan, refused)
+                return _Ended(self.refused(plan, refused), plan)
             if stop.requested:
                 raise InterruptedRunError("interrupted; nothing was written")
             started = time.monotonic()
@@ -145,7 +137,7 @@ class ApplyRun:
 
     async def read_and_plan(self, client: ReadingClient) -> tuple[Planner, Plan]:
         """Read, plan, compare with the reviewed plan, and print. Raises RefusedError."""
-        session = self.session
+        session, output = self.session, self.session.output
         live = await session.read(client)
 
         def build() -> tuple[Planner, Plan]:
@@ -158,8 +150,7 @@ class ApplyRun:
         if self.reviewed:
             refuse_unreviewed(plan, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
             made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
-            session.output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
-        output = session.output
+            output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
         if output.form == "text" and output.loudness != "quiet":
             output.result(plan_text(plan, output.paint, session.tenant, session.terminal.limits))
         return planner, plan
@@ -169,16 +160,17 @@ class ApplyRun:
         reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in plan.conflicts]
         reasons += [result.message for result in guard_refusals(plan)]
         if reasons:
-            command = next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
-            raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{command}")
+            raise RefusedError("refused, and nothing was written: " + "\n  ".join(reasons) + f"\n{self.again(plan)}")
+
+    def again(self, plan: Plan) -> str:
+        return next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
 
     async def confirm(self, plan: Plan) -> None:
         """Ask a person to type the environment's name. Raises RefusedError without a yes."""
         if self.options.yes:
             return
         if not self.session.output.interactive:
-            command = next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
-            raise RefusedError(f"nobody can be asked here, and nothing was written\n{command} --yes")
+            raise RefusedError(f"nobody can be asked here, and nothing was written\n{self.again(plan)} --yes")
         counts = count_changes(plan)
         words = [pluralize(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
         words = words or ["the clean-up of what an earlier run left"]
@@ -186,20 +178,18 @@ class ApplyRun:
         with abort_on_signal():
             await asyncio.sleep(0)  # a signal that came just before is heard here
             await asyncio.sleep(0)
-            answer = ask(self.session.output, f"Apply {', '.join(words)} to {name}? Type the environment's name")
-        if answer != name:
-            raise RefusedError("that is not the environment's name; nothing was written")
+            question = f"Apply {', '.join(words)} to {name}? Type the environment's name"
+            _ask(self.session.output, question, name, "the environment's name")
 
-    def refused(self, plan: Plan, error: RefusedError) -> ApplyResult:
-        """Report the refusal; in JSON together with the plan."""
+    def refused(self, plan: Plan, error: RefusedError) -> int:
+        """Return the exit code of a refusal that is printed as JSON, with the plan. Raises it in other forms."""
         if self.session.output.form != "json":
             raise error
         document = plan_to_json(plan) | {"outcomes": [], "converged": False, "error": error_document(error)}
         self.session.output.document(document)
-        return ApplyResult(error.exit_code, plan)
+        return error.exit_code
 
-    def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> ApplyResult:
-        """Print the outcome and return the result."""
+    def finish(self, plan: Plan, report: ApplyReport | None, seconds: float) -> _Ended:
         output = self.session.output
         if output.form == "json":
             document = {**plan_to_json(plan), "outcomes": [], "converged": True}
@@ -212,11 +202,11 @@ class ApplyRun:
         elif report:
             output.result("\n" + report_text(report, output.paint, self.session.command_line.command("plan"), seconds))
             output.result("".join(f"{line}\n" for line in undoing.undo_hints(self.session, plan, report)))
-        return ApplyResult(exit_code(report), plan, report)
+        return _Ended(exit_code(report), plan, report)
 
 
-def ask(output: Output, question: str) -> str:
-    """Ask a person at the terminal."""
+def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
+    """Ask a person at the terminal. Raises RefusedError for another answer than this one."""
     output.flush()
     sys.stderr.write(wrap_for(f"{question} to go on: ", sys.stderr))
     sys.stderr.flush()
@@ -224,7 +214,8 @@ def ask(output: Output, question: str) -> str:
     with contextlib.suppress(OSError, ValueError):  # stdin is no file, or (Windows) none that can be waited for
         while not select.select([sys.stdin], [], [], _LOOK)[0]:
             pass
-    return sys.stdin.readline(_LONGEST_ANSWER).strip()
+    if sys.stdin.readline(_LONGEST_ANSWER).strip() != answer:
+        raise RefusedError(f"that is not {meaning}; nothing was written")
 
 
 def exit_code(report: ApplyReport | None) -> int:
@@ -247,18 +238,12 @@ def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Se
     return session
 
 
-def _run(session: Session, options: argparse.Namespace, plans: Plans) -> ApplyRun:
-    reviewed = plans.get(session.environment.name)
-    return ApplyRun(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
-
-
 def _apply(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, stop: Cancellation) -> EnvironmentResult:
-        ended = await _run(session, selection.options, plans).run_and_notify(stop)
-        return EnvironmentResult(ended.code, lambda: applied_row(ended.plan, ended.report))
+        return await _ApplyRun.of(session, selection.options, plans).run_and_notify(stop)
 
     prepare = partial(_prepared, selection.options, plans)
-    return run_environments(selection, work, prepare, on_signal="tell each")
+    return environments.run_environments(selection, work, prepare, on_signal="tell each")
 
 
 def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
@@ -273,42 +258,40 @@ def _apply_confirmed(selection: EnvironmentSelection, plans: Plans) -> int:
         except RefusedError as refused:
             if output.form != "json":
                 raise
-            output.result(f"{join_documents([report.text for report in reports], refused)}\n")
+            output.result(f"{environments.join_documents([report.text for report in reports], refused)}\n")
             return refused.exit_code
         reports = _apply_shown(selection, reports, differing)
-        code = worst_exit_code(report.code for report in reports)
+        code = environments.worst_exit_code(report.code for report in reports)
     print_list(selection, reports, "Apply to")
     return code
 
 
 def _plan(selection: EnvironmentSelection, plans: Plans) -> tuple[int, list[EnvironmentReport]]:
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
-        run = _run(session, selection.options, plans)
+        run = _ApplyRun.of(session, selection.options, plans)
         async with open_reading_client(session) as client:
             _, plan = await run.read_and_plan(client)
-        row = partial(planned_row, plan)
         try:
             run.refuse(plan)
         except RefusedError as refused:
-            return EnvironmentResult(run.refused(plan, refused).code, row)
+            return EnvironmentResult(run.refused(plan, refused), partial(planned_row, plan))
         if session.output.form == "json":
             session.output.document({**plan_to_json(plan), "outcomes": [], "converged": not plan.changes})
-        return EnvironmentResult(0, row, plan_file_text(plan, "the plan") if plan.changes else "")
+        saved = plan_file_text(plan, "the plan") if plan.changes else ""
+        return EnvironmentResult(0, partial(planned_row, plan), saved)
 
-    return run_environments(selection, work, partial(_prepared, selection.options, plans))
+    return environments.run_environments(selection, work, partial(_prepared, selection.options, plans))
 
 
 def _confirm(selection: EnvironmentSelection, number: int) -> None:
     if not selection.output.interactive:
         plans, again = selection.options.plan, selection.command_line
         words = selection.words if selection.options.environment else selection.share
-        way_on = again.apply_saved(plans, *words, "--yes") if plans else again.command("apply", "--yes")
-        raise RefusedError(f"nobody can be asked here, and nothing was written\nTo apply these: {way_on}")
+        command = again.apply_saved(plans, *words, "--yes") if plans else again.command("apply", "--yes")
+        raise RefusedError(f"nobody can be asked here, and nothing was written\nTo apply these: {command}")
     with abort_on_signal():
         question = f"Apply this to {pluralize(number, 'environment')}? Type their number, {number},"
-        answer = ask(selection.output, question)
-    if answer != str(number):
-        raise RefusedError("that is not how many there are; nothing was written")
+        _ask(selection.output, question, str(number), "how many there are")
 
 
 def _apply_shown(
@@ -317,7 +300,7 @@ def _apply_shown(
     """Apply exactly the plans that were shown. Text does not repeat the other environments' reports."""
     plans = {report.row.environment: read_saved_plan(report.saved, "the plan shown") for report in differing}
     in_text = selection.output.form == "text"
-    output = quiet(selection.output) if in_text else selection.output
+    output = replace(selection.output, loudness="quiet") if in_text else selection.output
     options = argparse.Namespace(**{**vars(selection.options), "yes": True})
     _, reports = _apply(replace(selection, names=tuple(plans), options=options, output=output), plans)
     if in_text:

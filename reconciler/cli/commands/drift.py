@@ -11,8 +11,7 @@ from secrets import token_hex
 from reconciler.checks.route_tests import check_live
 from reconciler.cli.ci import plan_provenance
 from reconciler.cli.commands.plan import PENDING, add_plan_options, read_and_plan
-from reconciler.cli.environments.report import print_list, write_table
-from reconciler.cli.environments.run import EnvironmentResult, run_environments
+from reconciler.cli.environments.run import EnvironmentResult, print_list, run_environments, write_table
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.files import journal_path, new_folder, write_text
 from reconciler.cli.output import Output

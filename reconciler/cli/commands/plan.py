@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -13,8 +12,7 @@ from reconciler.cli import live_file
 from reconciler.cli import undo as undoing
 from reconciler.cli.ci import plan_provenance, relative_to_root
 from reconciler.cli.clients import open_reading_client
-from reconciler.cli.environments.report import join_documents, print_list, write_table
-from reconciler.cli.environments.run import EnvironmentResult, run_environments
+from reconciler.cli.environments.run import EnvironmentResult, join_documents, print_list, run_environments, write_table
 from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
@@ -27,7 +25,6 @@ from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
-from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import RoutingMap, build_routing_map
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
@@ -47,13 +44,9 @@ def options(parser: argparse.ArgumentParser) -> None:
     live_file.options(parser)
     add = parser.add_argument
     add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
-    add(
-        "--format",
-        choices=("text", "json", "markdown", "html", "github"),
-        default="text",
-        help="form of the result: markdown for a pull request's comment, html for one page, github for annotations"
-        " (default: text)",
-    )
+    forms = ("text", "json", "markdown", "html", "github")
+    comment = "form of the result: markdown for a pull request's comment, html for one page, github for annotations"
+    add("--format", choices=forms, default="text", help=f"{comment} (default: text)")
     add("--report", metavar="DIR", help="write plan.json, plan.md and plan.html there as well")
     add("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
     add("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
@@ -142,8 +135,12 @@ def print_plan(session: Session, plan: Plan) -> None:
     output = session.output
     if output.form == "json":
         output.document(plan_to_json(plan))
-    elif output.form in FORMS:
-        output.result(FORMS[output.form](session, plan))
+    elif output.form == "markdown":
+        output.result(_markdown(session, plan, build_routing_map(plan)))
+    elif output.form == "html":
+        output.result(_html(session, plan, build_routing_map(plan)))
+    elif output.form == "github":
+        output.result(as_github(session, plan))
     else:
         session.terminal.print_banner(session.banner)
         shape = brief_plan_text if output.loudness == "quiet" else plan_text
@@ -186,22 +183,15 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     return PENDING if options.detailed_exitcode and (plan.changes or plan.conflicts) else 0
 
 
-def as_markdown(session: Session, plan: Plan) -> str:
-    """Return the plan as a pull-request comment."""
-    return render_markdown(
-        summarize_plan(plan, session.tenant), build_routing_map(plan), plan_provenance(plan, session.banner)
-    )
+def _markdown(session: Session, plan: Plan, routing: RoutingMap) -> str:
+    return render_markdown(summarize_plan(plan, session.tenant), routing, plan_provenance(plan, session.banner))
 
 
-def as_html(session: Session, plan: Plan) -> str:
-    """Return the plan as one page that needs nothing else."""
-    return _page(session, plan, build_routing_map(plan), plan_provenance(plan, session.banner))
-
-
-def _page(session: Session, plan: Plan, routing: RoutingMap, provenance: Provenance) -> str:
+def _html(session: Session, plan: Plan, routing: RoutingMap) -> str:
     from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
 
-    return render_html(summarize_plan(plan, session.tenant, _MOST_CASES), routing, provenance)
+    summary = summarize_plan(plan, session.tenant, _MOST_CASES)
+    return render_html(summary, routing, plan_provenance(plan, session.banner))
 
 
 def as_github(session: Session, plan: Plan) -> str:
@@ -211,17 +201,9 @@ def as_github(session: Session, plan: Plan) -> str:
     return f"{session.banner}{text}{annotate_findings(findings, 'listed above')}"
 
 
-FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
-    "markdown": as_markdown,
-    "html": as_html,
-    "github": as_github,
-}
-
-
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
     """Write plan.json, plan.md and plan.html into a folder, which is made where there is none."""
     write_text(new_folder(folder) / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
-    routing, provenance = build_routing_map(plan), plan_provenance(plan, session.banner)
-    comment = render_markdown(summarize_plan(plan, session.tenant), routing, provenance)
-    write_text(folder / "plan.md", REDACTOR.redact(comment))
-    write_text(folder / "plan.html", REDACTOR.redact(_page(session, plan, routing, provenance)))
+    routing = build_routing_map(plan)
+    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing)))
+    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.environments.choose import choose_environment, split_names
+from reconciler.cli.environments.choose import choose_environment, chosen_name, split_names
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, build_session, load_selected_manifests
 from reconciler.errors import UsageError
@@ -60,20 +60,13 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose several environments."""
     add = parser.add_argument
     add("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
-    add(
-        "--shard",
-        metavar="INDEX/COUNT",
-        help=f"with --all: this share of them, counted from 0; /COUNT takes the index from ${INDEX}",
-    )
+    shard_help = f"with --all: this share of them, counted from 0; /COUNT takes the index from ${INDEX}"
+    add("--shard", metavar="INDEX/COUNT", help=shard_help)
 
 
 def is_list(options: argparse.Namespace) -> bool:
     """Return whether the options ask for a list of environments, even where none or one is left of it."""
-    return options.all or options.shard is not None or "," in _named(options)
-
-
-def _named(options: argparse.Namespace) -> str:
-    return options.environment or os.environ.get("CXROUTE_ENV") or ""
+    return options.all or options.shard is not None or "," in chosen_name(options.environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +90,14 @@ class EnvironmentSelection:
             return cls.single(options, output, options.environment, None)
         manifests = load_manifests(Path(options.manifests))
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
-        if options.shard is None:
-            return cls(manifests=manifests, names=names, options=options, output=output, listed=True)
-        shard = parse_shard(options.shard, os.environ)
-        share = tuple(name for name in names if shard.includes(name))
-        which = f": {', '.join(share)}" if share else ""
-        output.note(f"Shard {shard} takes {len(share)} of {pluralize(len(names), 'environment')}{which}.")
-        nothing = f"No environment falls into shard {shard}: nothing to do.\n"
-        return cls(manifests=manifests, names=share, options=options, output=output, listed=True, nothing=nothing)
+        nothing = ""
+        if options.shard is not None:
+            shard, total = parse_shard(options.shard, os.environ), pluralize(len(names), "environment")
+            names = tuple(filter(shard.includes, names))
+            listed = f": {', '.join(names)}" if names else ""
+            output.note(f"Shard {shard} takes {len(names)} of {total}{listed}.")
+            nothing = f"No environment falls into shard {shard}: nothing to do.\n"
+        return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
 
     @classmethod
     def single(
@@ -112,9 +105,8 @@ class EnvironmentSelection:
     ) -> EnvironmentSelection:
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
-        return cls(
-            manifests=manifests, names=(choose_environment(manifests, name).name,), options=options, output=output
-        )
+        names = (choose_environment(manifests, name).name,)
+        return cls(manifests=manifests, names=names, options=options, output=output)
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""
@@ -133,7 +125,7 @@ class EnvironmentSelection:
     @property
     def words(self) -> tuple[str, ...]:
         """Return the words that choose the environments of a list."""
-        return (*(("--all",) if self.options.all else ("-e", _named(self.options))), *self.share)
+        return (*(("--all",) if self.options.all else ("-e", chosen_name(self.options.environment))), *self.share)
 
     @property
     def share(self) -> tuple[str, ...]:
@@ -151,9 +143,9 @@ def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[s
         if not defined:
             raise UsageError("--all: the manifests have no Environment beside the sandbox")
         return tuple(defined)
-    if "," not in _named(options) and among is None:
+    if "," not in chosen_name(options.environment) and among is None:
         raise UsageError("--shard shares out several environments: say --all, or several with -e")
-    names = split_names(_named(options))
+    names = split_names(chosen_name(options.environment))
     if strange := [name for name in names if among is not None and name not in among]:
         raise UsageError(f"the saved plan has nothing for {strange[0]}; it is for {', '.join(among or ())}")
     return tuple(choose_environment(manifests, name).name for name in names)
