@@ -63,7 +63,14 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Apply fresh plans, or reviewed ones."""
-    check(options)
+    if unknown := [name for name in options.allow if name not in GUARD_NAMES]:
+        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(GUARD_NAMES)}")
+    if options.allow and not options.reason.strip():
+        raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
+    undoing.check(options)
+    if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
+        chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
+        raise UsageError(f"a saved plan already says what it is about: leave out {chosen}")
     saved = read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)
@@ -75,19 +82,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
     code, reports = _apply(selection, saved or {})
     print_list(selection, reports, "Apply to")
     return code
-
-
-def check(options: argparse.Namespace) -> None:
-    """Raise UsageError for options that exclude each other."""
-    unknown = [name for name in options.allow if name not in GUARD_NAMES]
-    if unknown:
-        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(GUARD_NAMES)}")
-    if options.allow and not options.reason.strip():
-        raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
-    undoing.check(options)
-    if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
-        chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
-        raise UsageError(f"a saved plan already says what it is about: leave out {chosen}")
 
 
 class _Ended(NamedTuple):

@@ -23,10 +23,8 @@ input.cxroute = {
 };
 """
 
-PAYLOAD: Final = {
-    name: {"$cs": {"script": f"input.cxroute.{name}"}}
-    for name in ("conversationId", "intent", "confidence", "timestamp")
-}
+_FIELDS: Final = ("conversationId", "intent", "confidence", "timestamp")
+PAYLOAD: Final = {name: {"$cs": {"script": f"input.cxroute.{name}"}} for name in _FIELDS}
 """Text in {{ }} would make a text of the confidence; this keeps it a number, or null."""
 
 _STEPS: Final = """\
@@ -56,12 +54,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add cognigy's options."""
     add = parser.add_argument
     add("--url", default="https://YOUR-ENDPOINT", help="where `cxroute serve` is reached")
-    add(
-        "--conversation",
-        metavar="SCRIPT",
-        default="input.sessionId",
-        help="where the flow holds the id of CXone's interaction (default: input.sessionId)",
-    )
+    conversation = "where the flow holds the id of CXone's interaction (default: input.sessionId)"
+    add("--conversation", metavar="SCRIPT", default="input.sessionId", help=conversation)
     add("--none", metavar="INTENT", default="none", help="posted where there is no intent (default: none)")
     add("--code", action="store_true", help="only the Code node's text")
 
@@ -74,8 +68,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     if not options.url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
-    payload = _indented(json.dumps(PAYLOAD, indent=2))
-    output.file_text(_STEPS % {"code": _indented(script), "url": options.url.rstrip("/"), "payload": payload})
+    texts = {"code": _indented(script), "url": options.url.rstrip("/")}
+    output.file_text(_STEPS % {**texts, "payload": _indented(json.dumps(PAYLOAD, indent=2))})
     return 0
 
 

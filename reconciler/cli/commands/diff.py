@@ -47,14 +47,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return code
     if first.simulated or second.simulated:
         output.result(SIMULATED)
-    output.result(
-        f"From {sanitize(first.name)} ({pluralize(len(before.entries), 'rule')}) to {sanitize(second.name)}"
-        f" ({pluralize(len(after.entries), 'rule')})\n\n"
-    )
+    counts = [pluralize(len(side.entries), "rule") for side in (before, after)]
+    output.result(f"From {sanitize(first.name)} ({counts[0]}) to {sanitize(second.name)} ({counts[1]})\n\n")
     most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
     summary = summarize_impact(difference, _names(difference, queues), labels(first, second), limit=most)
-    lines = impact_lines(summary, output.paint)
-    output.result("".join(f"{line}\n" for line in lines))
+    output.result("".join(f"{line}\n" for line in impact_lines(summary, output.paint)))
     return code
 
 

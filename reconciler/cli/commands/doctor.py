@@ -119,10 +119,11 @@ class _Doctor:
 
     async def network(self) -> bool:
         """Return whether the servers can be reached; by a proxy, only an answer can tell."""
-        results = check_network_settings()
-        self.lines += results
-        if any(line.status == "fail" for line in results) or any(line.name == "proxy" for line in results):
-            return all(line.status != "fail" for line in results)
+        settings = check_network_settings()
+        self.lines += settings
+        failed = any(line.status == "fail" for line in settings)
+        if failed or any(line.name == "proxy" for line in settings):
+            return not failed
         seconds = min(self.tenant.timeout_seconds, MAX_CALL_SECONDS)
         servers = {server.authority: server for server in map(ServerUrl.parse, self.tenant.known_urls)}
         reached = [await check_reachability(server, seconds) for server in servers.values()]

@@ -46,9 +46,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         raise UsageError(_USAGE)
     session = open_session(options, output)
     environment = session.environment
-    attributes = convert_endpoint_values(
-        endpoint_types(environment), conversation.read_conversation(options, environment.attributes)
-    )
+    words = conversation.read_conversation(options, environment.attributes)
+    attributes = convert_endpoint_values(endpoint_types(environment), words)
     entries, names = _list_rules(session, read_tenant(session) if options.live else None)
     explanation = explain(entries, attributes, environment)
     if output.form == "json":
@@ -65,14 +64,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 def _list_rules(session: Session, live: LiveState | None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
     """Return the rules of the manifests, or every live one. Raises ManifestError."""
-    desired, queues = desire_offline(session.manifests, session.environment)
+    name, (desired, queues) = session.environment.name, desire_offline(session.manifests, session.environment)
     if live is None:
-        names = DisplayNames(f"the manifests of {session.environment.name}", queues.names, desired.labels)
-        return desired_entries(desired), names
-    names = DisplayNames(
-        f"the live rules of {session.environment.name}", {queue.id: queue.name for queue in live.queues}, desired.labels
-    )
-    return live_entries(live.rules, desired), names
+        return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)
+    names = {queue.id: queue.name for queue in live.queues}
+    return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)
 
 
 def _code(name: str, output: Output) -> int:

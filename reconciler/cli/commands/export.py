@@ -85,12 +85,11 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
 
 def _choices(session: Session, live: LiveState) -> str:
     owned = classify_by_owner(live.rules, session.environment.owner)
-    free_ones = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
-    rest = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
-    names = "".join(f'\n  "{sanitize(name)}"' for name in free_ones[:_MOST_NAMES])
+    free = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
+    rest = f"\n  and {len(free) - _MOST_NAMES:,} more" if len(free) > _MOST_NAMES else ""
+    names = "".join(f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES])
+    counts = f"{pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours and {len(free):,} made"
     return (
         f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-        f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours"
-        f" and {len(free_ones):,} made"
-        f" by hand{':' if names else '.'}{names}{rest}"
+        f" {counts} by hand{':' if names else '.'}{names}{rest}"
     )

@@ -56,19 +56,19 @@ def run(options: argparse.Namespace, output: Output) -> int:
     step = actions.StepFiles.from_variables(os.environ)
     match options.task:
         case "outputs":
-            write_outputs(options, step)
+            _write_outputs(options, step)
         case "comment":
-            publish_comment(options, output, step)
+            _publish_comment(options, output, step)
         case "reviewed-plan":
-            write_reviewed_plan(options, output, step)
+            _write_reviewed_plan(options, output, step)
         case _:
-            update_issue(options, output, step)
+            _update_issue(options, output, step)
     return 0
 
 
-def write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None:
+def _write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None:
     """Write the plan's counts to the step outputs, and the plan to the job summary."""
-    directory = Path(require_option(options.report, "--report DIR"))
+    directory = Path(_required(options.report, "--report DIR"))
     report = actions.read_plan_report(directory)
     if report is None:
         return
@@ -78,17 +78,17 @@ def write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None:
     step.add_summary(report.text.partition("\n")[2])
 
 
-def publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+def _publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Write, edit or keep the comment; on failure its text goes to the job summary, and the run continues."""
-    this = current_run(options)
-    request = build_request(options, this)
+    this = _current_run(options)
+    request = _build_request(options, this)
     if options.report is None:
         step.add_summary(request.desired.text)
     if this.pull_request is None:
         output.note("There is no pull request to comment on: it stands in the job's summary.")
         return
     try:
-        with open_github(this) as github:
+        with _open_github(this) as github:
             comments = list_comments(github, this.pull_request)
             author = options.author or fetch_login(github)
             decision = request.decide(comments, replace(request.desired, author=author))
@@ -99,13 +99,13 @@ def publish_comment(options: argparse.Namespace, output: Output, step: actions.S
             step.add_summary(request.desired.text)
 
 
-def build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
+def _build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
     """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
         raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
     if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
         return statement.request_plan(report, this)
-    environment, now = require_single(require_option(options.environment, "-e ENV")), datetime.now(UTC)
+    environment, now = _environment(options), datetime.now(UTC)
     if options.report is not None:
         return statement.request_planless(environment, this, now)
     if options.applied is not None:
@@ -113,15 +113,12 @@ def build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> Com
     return statement.request_outdated(environment, options.outdated, this, now)
 
 
-def write_reviewed_plan(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+def _write_reviewed_plan(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
-    environment, out = (
-        require_single(require_option(options.environment, "-e ENV")),
-        Path(require_option(options.out, "--out FILE")),
-    )
-    this = current_run(options)
+    environment, out = _environment(options), Path(_required(options.out, "--out FILE"))
+    this = _current_run(options)
     try:
-        with open_github(this) as github:
+        with _open_github(this) as github:
             tip = reviewed_plan.fetch_branch_tip(github)
             by_hand = this.event == actions.MANUAL_EVENT
             source = None if by_hand else reviewed_plan.find_merged_pull_request(github, this, tip)
@@ -136,30 +133,29 @@ def write_reviewed_plan(options: argparse.Namespace, output: Output, step: actio
     output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
 
 
-def update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+def _update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Open, revise or close the issue about an environment's drift."""
-    environment = require_single(require_option(options.environment, "-e ENV"))
-    plan = actions.read_json_object(Path(require_option(options.plan, "--plan FILE")))
+    environment = _environment(options)
+    plan = actions.read_json_object(Path(_required(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
         raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
-    body = Path(require_option(options.body, "--body FILE"))
+    body = Path(_required(options.body, "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)
     except OSError as error:
         raise UsageError(f"cannot read {body}: {error.strerror}") from error
-    this = current_run(options)
+    this = _current_run(options)
     step.add_summary(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
-    with open_github(this) as github:
-        author, difference = options.author or fetch_login(github), difference_digest(plan)
-        observation = DriftObservation(
-            environment=environment, author=author, difference=difference, text=text, when=when
-        )
-        for decision in decide_issues(list_open_issues(github), observation):
+    difference = difference_digest(plan)
+    with _open_github(this) as github:
+        author = options.author or fetch_login(github)
+        drift = DriftObservation(environment=environment, author=author, difference=difference, text=text, when=when)
+        for decision in decide_issues(list_open_issues(github), drift):
             output.result(f"{write_issue(github, decision)}\n")
 
 
-def current_run(options: argparse.Namespace) -> actions.WorkflowRun:
+def _current_run(options: argparse.Namespace) -> actions.WorkflowRun:
     """Return the run that this is a step of. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
     this = actions.read_workflow_run(os.environ, actions.read_json_object(Path(path)) if path else {})
@@ -172,7 +168,7 @@ def current_run(options: argparse.Namespace) -> actions.WorkflowRun:
 
 
 @contextmanager
-def open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
+def _open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
     """Connect with the token of the step, which is sent to the API alone. Raises UsageError where there is none."""
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():
@@ -185,8 +181,11 @@ def open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
         yield GitHub(http=http, base=this.api, repository=this.repository, token=token)
 
 
-def require_option(value: str | None, option: str) -> str:
-    """Return an option's value. Raises UsageError where it was left out."""
+def _required(value: str | None, option: str) -> str:
     if not value:
         raise UsageError(f"{option} is needed here")
     return value
+
+
+def _environment(options: argparse.Namespace) -> str:
+    return require_single(_required(options.environment, "-e ENV"))

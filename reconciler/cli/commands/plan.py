@@ -12,7 +12,7 @@ from reconciler.cli import live_file
 from reconciler.cli import undo as undoing
 from reconciler.cli.ci import plan_provenance, relative_to_root
 from reconciler.cli.clients import open_reading_client
-from reconciler.cli.environments.run import EnvironmentResult, join_documents, print_list, run_environments, write_table
+from reconciler.cli.environments.run import EnvironmentResult, join_documents, print_list, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
@@ -87,7 +87,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     prepare = Session.with_test_results if selection.listed else partial(_prepared, options)
     code, reports = run_environments(selection, work, prepare)
-    write_table(selection, reports, "Plan for")
     if selection.listed and options.out:
         write_text(Path(options.out), f"{join_documents([report.saved for report in reports])}\n")
     print_list(selection, reports, "Plan for")

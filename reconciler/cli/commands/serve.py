@@ -8,18 +8,11 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
+from reconciler.cli import serve_settings
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.serve_settings import (
-    DEADLINE,
-    ServeSettings,
-    build_endpoint,
-    max_calls,
-    open_cluster,
-    read_settings,
-)
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import CxrouteError
@@ -38,9 +31,8 @@ def options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
     add("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
-    add(
-        "--shared", metavar="URL", help="a Redis that several machines share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
-    )
+    redis = "a Redis that several machines share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
+    add("--shared", metavar="URL", help=redis)
     add("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
     add("--hash-conversations", action="store_true", help="the log names conversations by a hash")
     parser.epilog = HELP
@@ -48,7 +40,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM; finish what was accepted."""
-    settings = read_settings(options)
+    settings = serve_settings.read_settings(options)
     try:
         from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an extra that few need
     except ImportError as error:
@@ -65,24 +57,24 @@ def run(options: argparse.Namespace, output: Output) -> int:
         session.terminal.print_banner(session.banner)
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:
-            api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
+            api = api.model_copy(update={"concurrency": serve_settings.max_calls(api.requests_per_second)})
             session = replace(session, environment=session.environment.model_copy(update={"api": api}))
         run_event_loop(_serve(options, session, settings, listener))
     return 0
 
 
 async def _serve(
-    options: argparse.Namespace, session: Session, settings: ServeSettings, listener: socket.socket
+    options: argparse.Namespace, session: Session, settings: serve_settings.ServeSettings, listener: socket.socket
 ) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
-        name = session.environment.name
         session.output.result(f"Context endpoint of {name} on {address}   (stop it with Ctrl-C)\n")
         session.output.flush()
 
+    name = session.environment.name
     async with (
-        open_context_client(session, DEADLINE) as client,
-        open_cluster(settings.shared, session.environment.name, client) as join,
+        open_context_client(session, serve_settings.DEADLINE) as client,
+        serve_settings.open_cluster(settings.shared, name, client) as join,
     ):
-        await serve(build_endpoint(options, session, settings, client, join), listener, print_address)
+        await serve(serve_settings.build_endpoint(options, session, settings, client, join), listener, print_address)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from secrets import randbelow
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import choose_environment, expected_queues
@@ -32,39 +32,24 @@ from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.text.hosts import is_loopback
 
 _FIRST_NUMBER: Final = 4001
+_LAST_PORT: Final = 65_535
 
 
-class SimulatedTenant(NamedTuple):
-    """The API form and the queues of a simulated tenant."""
-
-    switches: dict[str, Any]
-    queues: list[Queue]
-
-    def missing_queues(self, existing: Iterable[Mapping[str, Any]]) -> list[Queue]:
-        """Return the queues whose names do not exist yet; generated numbers are not compared."""
-        names = {queue["name"] for queue in existing}
-        return [queue for queue in self.queues if queue.name not in names]
-
-
-def simulate_environment(name: str, directory: Path) -> SimulatedTenant:
-    """Return the simulated tenant of an Environment. Raises ManifestError and UsageError."""
+def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue]]:
+    """Return the API form and the queues of an Environment's simulated tenant. Raises ManifestError and UsageError."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
     beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
-    switches: dict[str, Any] = {
-        "profile": tenant_profile(profile, api.rules_path or profile.rules.path, beside_rules),
-        "custom_fields": custom_fields(environment),
-    }
+    served = tenant_profile(profile, api.rules_path or profile.rules.path, beside_rules)
+    switches: dict[str, Any] = {"profile": served, "custom_fields": custom_fields(environment)}
     if profile.rules.ids == "number":
         switches["new_id"] = lambda: str(randbelow(10**12))
-    queues = list(expected_queues(manifests, environment.name))
-    if choose_queue_list(api, profile.queues).ids == "number":
-        queues = [
-            queue if queue.id.isdecimal() else Queue(str(number), queue.name)
-            for number, queue in enumerate(queues, _FIRST_NUMBER)
-        ]
-    return SimulatedTenant(switches, queues)
+    queues = expected_queues(manifests, environment.name)
+    if choose_queue_list(api, profile.queues).ids != "number":
+        return switches, list(queues)
+    numbered = enumerate(queues, _FIRST_NUMBER)
+    return switches, [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
 
 
 def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:
@@ -88,37 +73,22 @@ def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str)
 
 
 def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
-    names_by_field = {"id": listed.id, **names}
-    renamed = {field: tenant_name for field, tenant_name in names_by_field.items() if field != tenant_name}
-    total, numbers = listed.paging.total or "", listed.ids == "number"
-    style, no_content = listed.paging.style, listed.no_content
-    served = ServedList(
-        path=path,
-        member=listed.list,
-        style=style,
-        position="",
-        first=0,
-        size="",
-        total=total,
-        next="",
-        no_content=no_content,
-        names=renamed,
-        numbers=numbers,
-    )
     match listed.paging:
         case profiles.PageNumber() as paging:
-            return replace(served, position=paging.page, first=paging.first, size=paging.size, next=paging.next)
+            pages = {"position": paging.page, "first": paging.first, "size": paging.size, "next": paging.next}
         case profiles.SkipTop() as paging:
-            return replace(served, position=paging.skip, size=paging.top, next=paging.next)
+            pages = {"position": paging.skip, "size": paging.top, "next": paging.next}
         case profiles.NextLink() as paging:
-            return replace(served, position="cursor", size=paging.size or "", next=paging.next)
+            pages = {"position": "cursor", "size": paging.size or "", "next": paging.next}
         case profiles.ScrollToken() as paging:
-            return replace(served, position=paging.parameter, size=paging.size or "", next=paging.token)
-        case profiles.AllAtOnce():
-            return served
-
-
-_LAST_PORT = 65_535
+            pages = {"position": paging.parameter, "size": paging.size or "", "next": paging.token}
+        case _:
+            pages = {}
+    fields: dict[str, Any] = {"position": "", "first": 0, "size": "", "next": "", **pages}
+    renamed = {field: name for field, name in {"id": listed.id, **names}.items() if field != name}
+    fields |= {"path": path, "member": listed.list, "style": listed.paging.style, "total": listed.paging.total or ""}
+    fields |= {"no_content": listed.no_content, "names": renamed, "numbers": listed.ids == "number"}
+    return ServedList(**fields)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -143,18 +113,25 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
-    check(options)
+    _check(options)
     start = tenants.bank_tenant() if options.tenant == "bank" else tenants.empty_tenant()
     try:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
+    directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
-        tenant = simulate_environment(options.speak, Path(options.manifests)) if options.speak else None
-        add_queues(state, tenant.missing_queues(state.queues) if tenant else named_queues(Path(options.manifests)))
-        app = build_simulator(state, replace(settings(options), **(tenant.switches if tenant else {})), faults)
+        switches: dict[str, Any] = {}
+        if options.speak:
+            switches, queues = _simulate_environment(options.speak, directory)
+            names = {queue["name"] for queue in state.queues}  # generated numbers are not compared
+            queues = [queue for queue in queues if queue.name not in names]
+        else:
+            queues = _named_queues(directory)
+        add_queues(state, queues)
+        app = build_simulator(state, replace(_settings(options), **switches), faults)
         try:
-            serve(app, options.host, options.port, lambda url: print_address(url, output))
+            serve(app, options.host, options.port, lambda url: _print_address(url, output))
         except ImportError as error:
             raise missing_extra("`cxroute simulate`") from error
         except OSError as error:
@@ -162,18 +139,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def print_address(url: str, output: Output) -> None:
-    """Print the address and flush: the starting process may wait for this line."""
+def _print_address(url: str, output: Output) -> None:
     output.result(
         f"Simulated CXone on {url}   (stop it with Ctrl-C)\n"
         f"In an Environment: api: {{baseUrl: '{url}'}}\n"
         f"With an access key: api: {{auth: access-key, issuer: '{url}'}}\n"
     )
-    output.flush()
+    output.flush()  # the starting process may wait for this line
 
 
-def check(options: argparse.Namespace) -> None:
-    """Raise UsageError for values out of range, and for an address that is not loopback."""
+def _check(options: argparse.Namespace) -> None:
     if not 0 <= options.port <= _LAST_PORT:
         raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
@@ -182,7 +157,7 @@ def check(options: argparse.Namespace) -> None:
         raise UsageError(f"--host {options.host}: the simulator listens on loopback alone, such as 127.0.0.1")
 
 
-def settings(options: argparse.Namespace) -> SimulatorSettings:
+def _settings(options: argparse.Namespace) -> SimulatorSettings:
     """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
     clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
     keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
@@ -195,7 +170,7 @@ def _pair(name: str, secret: str) -> dict[str, str] | None:
     return {key: word} if key and word else None
 
 
-def named_queues(directory: Path) -> list[Queue]:
+def _named_queues(directory: Path) -> list[Queue]:
     """Return every queue that the manifests count on in any environment; none where there are no valid manifests."""
     try:
         manifests = load_manifests(directory)

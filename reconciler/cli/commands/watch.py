@@ -67,20 +67,19 @@ def options(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Watch until SIGINT or SIGTERM."""
-    rhythm = Interval(parse_interval(options.every))
-    listener = open_health_listener(options.listen) if options.listen else None
+    interval = Interval(_parse_interval(options.every))
+    listener = _open_health_listener(options.listen) if options.listen else None
     try:
         session = open_session(options, output)
         session.terminal.print_banner(session.banner)
-        watch = _Watch(options=options, output=output, session=session, interval=rhythm)
+        watch = _Watch(options=options, output=output, session=session, interval=interval)
         return run_interruptibly(lambda stop: watch.run(stop, listener))
     finally:
         if listener is not None:
             listener.close()
 
 
-def parse_interval(text: str) -> float:
-    """Return the seconds of a time such as 30s, 5m or 1h. Raises UsageError."""
+def _parse_interval(text: str) -> float:
     match = _INTERVAL.fullmatch(text)
     if match is None:
         raise UsageError(f"--every {text[:20]}: say a whole number of seconds, minutes or hours, such as 30s, 5m or 1h")
@@ -90,8 +89,7 @@ def parse_interval(text: str) -> float:
     return seconds
 
 
-def open_health_listener(address: str) -> socket.socket:
-    """Return a socket that listens. Raises UsageError, and CxrouteError where it cannot be had."""
+def _open_health_listener(address: str) -> socket.socket:
     match = _LISTEN.fullmatch(address)
     if match is None or int(match[2]) > _LAST_PORT:
         raise UsageError(f"--listen {address[:100]}: say a host and a port, such as 127.0.0.1:9090")
@@ -117,8 +115,7 @@ class _Watch:
     metrics: WatchMetrics = field(default_factory=WatchMetrics)
     news: NotificationState = field(default_factory=NotificationState)
     outbox: Outbox = field(default_factory=Outbox)
-    unkept: tuple[str, ApplyReport] | None = None
-    """What the manifests wanted, and how the round ended, when the tenant did not keep the first rule."""
+    unkept: tuple[str, ApplyReport] | None = None  # manifests and report of a round whose first rule was not kept
 
     def __post_init__(self) -> None:
         self.loop = WatchLoop(interval=self.interval, clock=time.monotonic, sleep=self.wait, random=random.random)
@@ -133,7 +130,12 @@ class _Watch:
             # Windows has no such signal, and no such handlers.
             with contextlib.suppress(NotImplementedError, AttributeError):
                 asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.wake.set)
-            self.print_start(listener)
+            does, name, where = "Healing" if self.options.apply else "Watching", self.session.environment.name, ""
+            if listener is not None:
+                host, port = listener.getsockname()[:2]
+                where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
+            self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
+            self.output.flush()
             try:
                 last = await self.loop.run(lambda: self.run_cycle(stop), self.report, lambda: stop.requested)
             except asyncio.CancelledError:
@@ -142,16 +144,6 @@ class _Watch:
                 return 0
         cut = last.report is not None and last.report.interrupted and not last.report.converged
         return InterruptedRunError.exit_code if cut else 0
-
-    def print_start(self, listener: socket.socket | None) -> None:
-        does = "Healing" if self.options.apply else "Watching"
-        where = ""
-        if listener is not None:
-            host, port = listener.getsockname()[:2]
-            where = f", with /metrics and /health on http://{f'[{host}]' if ':' in host else host}:{port}"
-        name = self.session.environment.name
-        self.output.result(f"{does} {name} every {self.options.every}{where}   (stop it with Ctrl-C)\n")
-        self.output.flush()
 
     async def wait(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -162,9 +154,8 @@ class _Watch:
     async def run_cycle(self, stop: Cancellation) -> CycleResult:
         started, self.cycle = time.monotonic(), CycleResult(started_at=utc_now(), may_write=self.options.apply)
         try:
-            self.session = open_session(self.options, self.output).with_test_results()
-            terminal = replace(self.session.terminal, run_blocking=asyncio.to_thread)
-            self.session = replace(self.session, terminal=terminal)
+            self.session = session = open_session(self.options, self.output).with_test_results()
+            self.session = replace(session, terminal=replace(session.terminal, run_blocking=asyncio.to_thread))
             connect = open_writing_client if self.options.apply else open_reading_client
             async with connect(self.session) as client:
                 try:
@@ -187,10 +178,10 @@ class _Watch:
     async def plan_and_heal(self, client: ReadingClient, stop: Cancellation) -> None:
         session, run_blocking = self.session, self.session.terminal.run_blocking
         live = await session.read(client)
-        planner = await run_blocking(lambda: session.planner(live))
-        plan = await run_blocking(lambda: planner.build(live))
+        planner = await run_blocking(partial(session.planner, live))
+        plan = await run_blocking(partial(planner.build, live))
         self.record(plan=plan)
-        self.record(drift=await run_blocking(lambda: drift.compute_drift(session, plan)))
+        self.record(drift=await run_blocking(partial(drift.compute_drift, session, plan)))
         if isinstance(client, WritingClient) and plan.changes and not is_blocked(plan) and not stop.requested:
             # While nothing is new after a cycle whose first rule was not kept, no rule is tried again.
             digest, report = self.unkept or ("", None)
@@ -199,13 +190,11 @@ class _Watch:
             self.record(report=report)
             self.unkept = (plan.manifest_digest, report) if report.first_write_altered else None
             remaining = report.remaining
-            work = partial(drift.compute_drift, session)
-            self.record(drift=None if remaining is None else await run_blocking(lambda: work(remaining)))
+            self.record(drift=remaining and await run_blocking(partial(drift.compute_drift, session, remaining)))
 
     async def report(self, cycle: CycleResult, following: float) -> None:
         self.metrics.record_cycle(cycle, self.loop.failures)
-        level = "warning" if cycle.status in _BAD else "info"
-        name = self.session.environment.name
+        level, name = "warning" if cycle.status in _BAD else "info", self.session.environment.name
         self.output.event(level, cycle_line(cycle, following), cycle_document(cycle, name, following))
         for kind in self.news.find_due(cycle, self.loop.clock()):
             self.outbox.put(build_message(self.session, kind, cycle))

@@ -77,11 +77,11 @@ def run_environments(
         session = prepare(session) if prepare else session
         return run_interruptibly(lambda stop: work(session, stop)).code, []
 
-    async def all_of_them(stop: Cancellation) -> list[EnvironmentReport]:
+    async def run_all(stop: Cancellation) -> list[EnvironmentReport]:
         stop.writing = on_signal == "tell each"  # one that has begun to write goes on to its end
         return await run_list(selection, work, stop, prepare)
 
-    reports = run_interruptibly(all_of_them)
+    reports = run_interruptibly(run_all)
     return worst_exit_code(report.code for report in reports), reports
 
 
@@ -120,17 +120,14 @@ class _EnvironmentRunner:
     cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, name: str) -> EnvironmentReport:
-        base = self.selection.output
-        shared = {field.name: getattr(base, field.name) for field in fields(Output)}
+        shared = {field.name: getattr(self.selection.output, field.name) for field in fields(Output)}
         part = BufferedOutput(**{**shared, "asks": False}, environment=name)
         stop = Cancellation(task=asyncio.current_task())
         self.stop.children.append(stop)
         try:
             async with self.hosts[choose_environment(self.selection.manifests, name).host], self.gate:
-                session = self.selection.session(name, part)
-                session = replace(
-                    session, terminal=Terminal(part, ProgressBar(replace(part, loudness="quiet")), self.run_blocking)
-                )
+                terminal = Terminal(part, ProgressBar(replace(part, loudness="quiet")), self.run_blocking)
+                session = replace(self.selection.session(name, part), terminal=terminal)
                 if prepare := self.prepare:
                     session = await self.run_blocking(partial(prepare, session))
                 result = await self.work(session, stop)
@@ -170,10 +167,12 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 
 def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentReport], title: str) -> None:
-    """Print the table, then the parts; a single environment has printed by itself."""
+    """Print the table of a list, then its parts; write the table into the folder of `--report`, where there is one."""
     if not selection.listed:
-        return
+        return  # a single environment has printed by itself
     output, rows = selection.output, [report.row for report in reports]
+    if folder := getattr(selection.options, "report", None):
+        write_text(new_folder(Path(folder)) / "environments.md", REDACTOR.redact(environments_markdown(rows, title)))
     if output.form == "json":
         output.result(f"{join_documents([report.text for report in reports])}\n")
         return
@@ -188,13 +187,6 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRep
         output.result(quote_for_runner(environments_text(rows, title, no_style), token_hex(16)) + "".join(texts))
     else:
         output.result("\n".join([environments_text(rows, title, output.paint), *texts]))
-
-
-def write_table(selection: EnvironmentSelection, reports: Sequence[EnvironmentReport], title: str) -> None:
-    """Write the table of a list into the folder of `--report`, where there is one."""
-    if selection.listed and selection.options.report:
-        table = environments_markdown([report.row for report in reports], title)
-        write_text(new_folder(Path(selection.options.report)) / "environments.md", REDACTOR.redact(table))
 
 
 def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:
