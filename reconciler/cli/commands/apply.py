@@ -1,4 +1,4 @@
-"""`cxroute apply`: plan, guard, ask, write, read again to prove it; several environments with one question."""
+"""`cxroute apply`: plan, check guards, confirm, write, and read again; several environments with one confirmation."""
 
 from __future__ import annotations
 
@@ -45,32 +45,32 @@ Plans = Mapping[str, ReviewedPlan | str]
 
 PARTLY = 5
 _LONGEST_ANSWER: Final = 1000
-_LOOK: Final = 0.2  # seconds after which somebody who waits for an answer looks at signals
+_LOOK: Final = 0.2  # seconds between two checks for signals while a question waits for its answer
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add apply's options."""
     add = parser.add_argument
-    add("plan", nargs="?", metavar="PLAN", help="a plan saved by `cxroute plan --out`: make just that")
+    add("plan", nargs="?", metavar="PLAN", help="apply exactly this plan, saved by `cxroute plan --out`")
     add_plan_options(parser)
     undoing.options(parser)
-    add("--yes", action="store_true", help="do not ask")
-    add("--no-prune", action="store_true", help="delete nothing")
+    add("--yes", action="store_true", help="do not ask for confirmation")
+    add("--no-prune", action="store_true", help="do not delete rules")
     add("--allow", action="append", metavar="NAME", default=[], help=f"lift a guard: {', '.join(GUARD_NAMES)}")
-    add("--reason", metavar="TEXT", default="", help="why, for the journal; needed with --allow")
-    add("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    add("--reason", metavar="TEXT", default="", help="the reason, for the journal; required with --allow")
+    add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Apply fresh plans, or reviewed ones."""
     if unknown := [name for name in options.allow if name not in GUARD_NAMES]:
-        raise UsageError(f"--allow {unknown[0]}: there is no such guard; there are {', '.join(GUARD_NAMES)}")
+        raise UsageError(f"--allow {unknown[0]}: unknown guard. The guards are {', '.join(GUARD_NAMES)}")
     if options.allow and not options.reason.strip():
-        raise UsageError("--allow needs --reason TEXT: it is kept in the journal")
+        raise UsageError("--allow requires --reason TEXT, which the journal records")
     undoing.check(options)
     if options.plan and (options.only or options.adopt or options.keep_drift or options.traffic or options.undo):
         chosen = "--only, --adopt, --keep-drift, --traffic and --undo"
-        raise UsageError(f"a saved plan already says what it is about: leave out {chosen}")
+        raise UsageError(f"a saved plan contains its options: remove {chosen}")
     saved = read_saved_plans(options) if options.plan else None
     if isinstance(saved, ReviewedPlan):
         selection = EnvironmentSelection.single(options, output, saved.environment, saved.options.undo)
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 class _Ended(NamedTuple):
     code: int
     plan: Plan
-    report: ApplyReport | None = None  # None where nothing was begun
+    report: ApplyReport | None = None  # None if the apply did not start
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class _ApplyRun:
         return cls(session, options, reviewed if isinstance(reviewed, ReviewedPlan) else None)
 
     async def run_and_notify(self, stop: Cancellation) -> EnvironmentResult:
-        """Apply, and notify the web hook of the changes or of the tenant's failure."""
+        """Apply, and notify the webhook of the changes or of the tenant's failure."""
         try:
             code, plan, report = await self.run(stop)
         except ApiError as error:
@@ -144,13 +144,13 @@ class _ApplyRun:
         if self.reviewed:
             refuse_unreviewed(plan, self.reviewed, session.command_line.command("plan", "--out", "FILE"))
             made_at = f"Plan {self.reviewed.plan_id}, made {self.reviewed.generated_at}"
-            output.note(f"{made_at}. Everything was read again: there is nothing that it does not have.")
+            output.note(f"{made_at}. The tenant was read again: the plan still covers every change.")
         if output.form == "text" and output.loudness != "quiet":
             output.result(plan_text(plan, output.paint, session.tenant, session.terminal.limits))
         return planner, plan
 
     def refuse(self, plan: Plan) -> None:
-        """Raise RefusedError for a conflict with an unmanaged rule, or for a guard."""
+        """Raise RefusedError for a conflict with an unmanaged rule, or for a guard that blocks."""
         reasons = [f"{finding.address}: {finding.message}; {finding.hint}" for finding in plan.conflicts]
         reasons += [result.message for result in guard_refusals(plan)]
         if reasons:
@@ -160,23 +160,23 @@ class _ApplyRun:
         return next_command(self.session, plan, self.options.plan, tuple(self.options.allow))
 
     async def confirm(self, plan: Plan) -> None:
-        """Ask a person to type the environment's name. Raises RefusedError without a yes."""
+        """Ask the user to type the environment's name. Raises RefusedError without confirmation."""
         if self.options.yes:
             return
         if not self.session.output.interactive:
-            raise RefusedError(f"nobody can be asked here, and nothing was written\n{self.again(plan)} --yes")
+            raise RefusedError(f"cannot ask for confirmation here; nothing was written\n{self.again(plan)} --yes")
         counts = count_changes(plan)
         words = [pluralize(counts[kind], kind) for kind in ("create", "update", "adopt", "delete") if counts[kind]]
-        words = words or ["the clean-up of what an earlier run left"]
+        words = words or ["the clean-up after an earlier run"]
         name = plan.environment
         with abort_on_signal():
-            await asyncio.sleep(0)  # a signal that came just before is heard here
+            await asyncio.sleep(0)  # the loop handles a signal that is already pending
             await asyncio.sleep(0)
             question = f"Apply {', '.join(words)} to {name}? Type the environment's name"
             _ask(self.session.output, question, name, "the environment's name")
 
     def refused(self, plan: Plan, error: RefusedError) -> int:
-        """Return the exit code of a refusal that is printed as JSON, with the plan. Raises it in other forms."""
+        """Print a refusal as JSON, with the plan, and return its exit code. In other formats, raise it."""
         if self.session.output.form != "json":
             raise error
         document = plan_to_json(plan) | {"outcomes": [], "converged": False, "error": error_document(error)}
@@ -200,12 +200,12 @@ class _ApplyRun:
 
 
 def _ask(output: Output, question: str, answer: str, meaning: str) -> None:
-    """Ask a person at the terminal. Raises RefusedError for another answer than this one."""
+    """Ask the user at the terminal. Raises RefusedError for any other answer."""
     output.flush()
-    sys.stderr.write(wrap_for(f"{question} to go on: ", sys.stderr))
+    sys.stderr.write(wrap_for(f"{question} to continue: ", sys.stderr))
     sys.stderr.flush()
-    # A blocking read would notice a signal that came just before it only afterwards.
-    with contextlib.suppress(OSError, ValueError):  # stdin is no file, or (Windows) none that can be waited for
+    # A blocking read would delay the handling of an earlier signal.
+    with contextlib.suppress(OSError, ValueError):  # stdin is not a file, or select() does not support it (Windows)
         while not select.select([sys.stdin], [], [], _LOOK)[0]:
             pass
     if sys.stdin.readline(_LONGEST_ANSWER).strip() != answer:
@@ -225,7 +225,9 @@ def exit_code(report: ApplyReport | None) -> int:
 def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
-        raise RefusedError(f"the saved plan has none of it, for that failed ({reviewed}); plan again")
+        raise RefusedError(
+            f"the saved plan does not contain this environment: its plan failed ({reviewed}). Run `plan` again"
+        )
     session = undoing.with_undo(bind_to_review(session, reviewed) if reviewed else session, options)
     if failed := session.with_test_results().failed_tests:
         raise ManifestError(failed)
@@ -282,17 +284,17 @@ def _confirm(selection: EnvironmentSelection, number: int) -> None:
         plans, again = selection.options.plan, selection.command_line
         words = selection.words if selection.options.environment else selection.share
         command = again.apply_saved(plans, *words, "--yes") if plans else again.command("apply", "--yes")
-        raise RefusedError(f"nobody can be asked here, and nothing was written\nTo apply these: {command}")
+        raise RefusedError(f"cannot ask for confirmation here; nothing was written\nTo apply these: {command}")
     with abort_on_signal():
-        question = f"Apply this to {pluralize(number, 'environment')}? Type their number, {number},"
-        _ask(selection.output, question, str(number), "how many there are")
+        question = f"Apply this to {pluralize(number, 'environment')}? Type the number of environments, {number},"
+        _ask(selection.output, question, str(number), "the number of environments")
 
 
 def _apply_shown(
     selection: EnvironmentSelection, planned: Sequence[EnvironmentReport], differing: Sequence[EnvironmentReport]
 ) -> list[EnvironmentReport]:
-    """Apply exactly the plans that were shown. Text does not repeat the other environments' reports."""
-    plans = {report.row.environment: read_saved_plan(report.saved, "the plan shown") for report in differing}
+    """Apply exactly the plans that were displayed. Text does not repeat the reports of the other environments."""
+    plans = {report.row.environment: read_saved_plan(report.saved, "the displayed plan") for report in differing}
     in_text = selection.output.form == "text"
     output = replace(selection.output, loudness="quiet") if in_text else selection.output
     options = argparse.Namespace(**{**vars(selection.options), "yes": True})

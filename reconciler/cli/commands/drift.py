@@ -1,4 +1,4 @@
-"""`cxroute drift`: do conversations go where the manifests say, and are managed rules as they were last applied?"""
+"""`cxroute drift`: differences between live rules and the manifests, and edits since the last apply."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add drift's options."""
     add_plan_options(parser)
     forms = ("text", "json", "markdown", "github")
-    help_text = "form of the result: markdown for an issue, github for a workflow's log (default: text)"
+    help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
     parser.add_argument("--format", choices=forms, default="text", help=help_text)
-    parser.add_argument("--report", metavar="DIR", help="write drift.json and drift.md there as well")
+    parser.add_argument("--report", metavar="DIR", help="also write drift.json and drift.md to this directory")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, and print the drift; exit 2 where there is any."""
+    """Plan, and print the drift. Return 2 if there is any."""
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def compute_drift(session: Session, plan: Plan) -> Drift:
-    """Return a plan's drift, with the runs of the journal and the failed route tests."""
+    """Return the drift of a plan, with the runs of the journal and the failed route tests."""
     loaded = session.manifests.environments.get(session.environment.name)
     accept = [
         Acceptance(rule.name, rule.digest, loaded.source_of("unmanaged", "accept", index) if loaded else None)
@@ -81,7 +81,7 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
 
 
 def print_drift(session: Session, drift: Drift) -> None:
-    """Print the drift in the chosen form."""
+    """Print the drift in the chosen format."""
     output = session.output
     if output.form == "json":
         output.document(drift_to_json(drift))

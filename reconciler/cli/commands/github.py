@@ -1,4 +1,4 @@
-"""`cxroute github TASK`: what the steps of a GitHub workflow do beside planning and applying (docs/github.md)."""
+"""`cxroute github TASK`: steps of a GitHub workflow other than plan and apply (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -34,20 +34,22 @@ _LONGEST_NUMBER: Final = 12
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every task."""
-    parser.add_argument("task", choices=TASKS, help="what to do; the variable GITHUB_TOKEN holds the token")
-    parser.add_argument("--author", metavar="LOGIN", help="whose token it is (default: GitHub is asked)")
+    parser.add_argument("task", choices=TASKS, help="the task; the variable GITHUB_TOKEN holds the token")
+    parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as GitHub reports)")
     plan = parser.add_argument_group("outputs, comment")
-    plan.add_argument("--report", metavar="DIR", help="what `cxroute plan --report DIR` wrote")
+    plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
     comment = parser.add_argument_group("comment")
-    comment.add_argument("--applied", metavar="FILE", help="say what became of it: what `apply --format json` printed")
-    comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="say that the plan is out of date")
-    comment.add_argument("--pull-request", metavar="NUMBER", help="which one (default: the event's)")
+    comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
+    comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="mark the plan as out of date")
+    comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
     reviewed = parser.add_argument_group("reviewed-plan")
-    reviewed.add_argument("--out", metavar="FILE", help="where to write the plan that was reviewed")
-    reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help="which plans (%(default)s)")
+    reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
+    reviewed.add_argument(
+        "--workflow", metavar="FILE", default="routing-plan.yml", help="workflow of the plans (%(default)s)"
+    )
     drift = parser.add_argument_group("drift-issue")
-    drift.add_argument("--plan", metavar="FILE", help="what `cxroute drift --format json` printed")
-    drift.add_argument("--body", metavar="FILE", help="what `cxroute drift --format markdown` printed")
+    drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
+    drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -79,13 +81,13 @@ def _write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None
 
 
 def _publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Write, edit or keep the comment; on failure its text goes to the job summary, and the run continues."""
+    """Write, edit or keep the comment. After a failure, write its text to the job summary."""
     this = _current_run(options)
     request = _build_request(options, this)
     if options.report is None:
         step.add_summary(request.desired.text)
     if this.pull_request is None:
-        output.note("There is no pull request to comment on: it stands in the job's summary.")
+        output.note("There is no pull request for the comment. Its text is in the job summary.")
         return
     try:
         with _open_github(this) as github:
@@ -94,7 +96,7 @@ def _publish_comment(options: argparse.Namespace, output: Output, step: actions.
             decision = request.decide(comments, replace(request.desired, author=author))
             output.result(f"{write_comment(github, this.pull_request, decision)}\n")
     except (GitHubError, UsageError) as error:
-        output.warn(f"{error}; what it would say stands in the job's summary")
+        output.warn(f"{error}; the text of the comment is in the job summary")
         if options.report is not None:
             step.add_summary(request.desired.text)
 
@@ -102,7 +104,7 @@ def _publish_comment(options: argparse.Namespace, output: Output, step: actions.
 def _build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
     """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
-        raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
+        raise UsageError("specify one of --report DIR, --applied FILE and --outdated [WHY]")
     if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
         return statement.request_plan(report, this)
     environment, now = _environment(options), datetime.now(UTC)
@@ -114,7 +116,7 @@ def _build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> Co
 
 
 def _write_reviewed_plan(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
+    """Write the plan that was reviewed for this commit. Pull request and reason of a failure are step outputs."""
     environment, out = _environment(options), Path(_required(options.out, "--out FILE"))
     this = _current_run(options)
     try:
@@ -130,7 +132,7 @@ def _write_reviewed_plan(options: argparse.Namespace, output: Output, step: acti
         raise
     write_text(out, plan)
     where = f"pull request {source.number}" if source else "this run"
-    output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
+    output.result(f"wrote the reviewed plan of {where}: {out}\n")
 
 
 def _update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
@@ -138,7 +140,9 @@ def _update_issue(options: argparse.Namespace, output: Output, step: actions.Ste
     environment = _environment(options)
     plan = actions.read_json_object(Path(_required(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
-        raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
+        raise UsageError(
+            f"{options.plan} does not contain the drift of {environment}. Write it with `cxroute drift --format json`"
+        )
     body = Path(_required(options.body, "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)
@@ -156,34 +160,34 @@ def _update_issue(options: argparse.Namespace, output: Output, step: actions.Ste
 
 
 def _current_run(options: argparse.Namespace) -> actions.WorkflowRun:
-    """Return the run that this is a step of. Raises UsageError outside of a workflow."""
+    """Return the workflow run of this step. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
     this = actions.read_workflow_run(os.environ, actions.read_json_object(Path(path)) if path else {})
     number = options.pull_request
     if not number:
         return this
     if not (number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER):
-        raise UsageError(f"--pull-request {number}: that is no number")
+        raise UsageError(f"--pull-request {number}: not a number")
     return replace(this, pull_request=int(number))
 
 
 @contextmanager
 def _open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
-    """Connect with the token of the step, which is sent to the API alone. Raises UsageError where there is none."""
+    """Connect with the token of the step, which is sent only to the API. Raises UsageError without a token."""
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():
-        raise UsageError("GITHUB_TOKEN is not set: give it to this step, and to no other")
+        raise UsageError("GITHUB_TOKEN is not set or not valid. Set it for this step only")
     proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
     verify = load_tls_context(Path(ca_file) if ca_file else None)
     transport = httpx.HTTPTransport(verify=verify, proxy=parse_proxy(proxy) if proxy else None)
-    # Nothing of the surroundings is read: no netrc, no other proxy; redirects are followed where one is expected.
+    # The client reads no netrc and no other proxy variables, and follows redirects only where one is expected.
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
         yield GitHub(http=http, base=this.api, repository=this.repository, token=token)
 
 
 def _required(value: str | None, option: str) -> str:
     if not value:
-        raise UsageError(f"{option} is needed here")
+        raise UsageError(f"{option} is required")
     return value
 
 

@@ -1,4 +1,4 @@
-"""`cxroute help [COMMAND]`: what --help says, of the program or of one command, and the options of every command."""
+"""`cxroute help [COMMAND]`: the help of the program or of one command, and the options of every command."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`cxroute init`: a first set of manifests that works in the sandbox as it is; with --github, the workflows too."""
+"""`cxroute init`: a first set of manifests that works in the sandbox; with --github, also the workflows."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _STARTER: Final = tuple(
 def options(parser: argparse.ArgumentParser) -> None:
     """Add init's options."""
     add = parser.add_argument
-    add("directory", nargs="?", metavar="DIR", help="where to (default: what -m says, manifests)")
-    github_help = "write workflows for GitHub too; manifests that are there, and edited workflows, stay as they are"
+    add("directory", nargs="?", metavar="DIR", help="directory to create (default: that of -m, manifests)")
+    github_help = "also write workflows for GitHub; existing manifests and edited workflows are kept"
     add("--github", action="store_true", help=github_help)
-    source = "where workflows get cxroute from (default: what it was installed from, else what the workflows say)"
+    source = "source of cxroute for the workflows (default: that of this installation, or of the existing workflows)"
     add("--action", metavar="OWNER/REPO@COMMIT", help=source)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Write the files. Existing files are kept, except for unedited workflows, which are updated."""
     if options.action and not options.github:
-        raise UsageError("--action has no effect without --github, which writes the workflows that it is for")
+        raise UsageError("--action has no effect without --github, which writes the workflows")
     if options.directory and options.manifests not in ("manifests", options.directory):
-        raise UsageError(f"-m {options.manifests} has no effect beside {options.directory}: leave out one of them")
+        raise UsageError(f"-m {options.manifests} has no effect with {options.directory}: remove one of them")
     directory = Path(options.directory or options.manifests)
     texts = dict(_starter())
     existing = [directory / name for name in texts if (directory / name).exists()] or sorted(directory.rglob("*.y*ml"))
     if existing and not options.github:
-        raise UsageError(f"{existing[0]} exists already; nothing was written. Choose another directory.")
+        raise UsageError(f"{existing[0]} already exists; nothing was written. Choose another directory.")
     if options.github:
         _check_workflows(directory, options.action)
     for name, text in {} if existing else texts.items():
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _starter() -> Iterator[tuple[str, str]]:
-    """Yield each file's name and text; the first line tells editors where the schema lies."""
+    """Yield each file's name and text; the first line gives editors the path of the schema."""
     for name in _STARTER:
         text = files("reconciler").joinpath("starter", name).read_text(encoding="utf-8")
         yield name, f"# yaml-language-server: $schema={'../' * name.count('/')}{SCHEMA}\n{text}"
@@ -72,7 +72,7 @@ def _starter() -> Iterator[tuple[str, str]]:
 
 
 def _check_workflows(directory: Path, action: str | None) -> None:
-    """Raise UsageError where workflows could not be written, or --action changes none, before anything is written."""
+    """Raise UsageError if workflows cannot be written, or --action has no effect, before anything is written."""
     source = action or _installed_from() or github.UNKNOWN_ACTION
     github.check_settings(github.WorkflowSettings(source, directory.as_posix(), ()))
     existing = _existing_workflows()
@@ -80,13 +80,13 @@ def _check_workflows(directory: Path, action: str | None) -> None:
         stale = [str(WORKFLOWS / name) for name, text in existing.items() if github.current_action(text) != action]
         if stale:
             raise UsageError(
-                f"--action has no effect: workflows that were edited are kept, and these are: {', '.join(stale)}."
-                f" Put `uses: {action}` there by hand, or remove the files to have them written anew"
+                f"--action has no effect: edited workflows are kept, and these are edited: {', '.join(stale)}."
+                f" Put `uses: {action}` there, or delete the files and run `cxroute init --github` again"
             )
 
 
 def _existing_workflows() -> dict[str, str]:
-    """Return the text of each workflow that is there, by its file's name. Raises CxrouteError."""
+    """Return the text of each existing workflow, by file name. Raises CxrouteError."""
     try:
         return {
             name: read_file(WORKFLOWS / name, MIB).decode(errors="replace").replace("\r\n", "\n")
@@ -114,7 +114,7 @@ def _write_workflows(directory: Path, action: str | None, output: Output) -> Non
         elif before == text:
             output.result(f"unchanged {path}\n")
         elif github.is_edited(before):
-            output.result(f"kept {path}, which was edited by hand\n")
+            output.result(f"kept {path}, which was edited\n")
         else:
             write_text(path, text)
             output.result(f"rewrote {path}\n")
@@ -125,7 +125,7 @@ def _write_workflows(directory: Path, action: str | None, output: Output) -> Non
     ]
     steps = [*_source(directory), *placeholders, *_steps(needed)]
     lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
-    output.result("\n".join(["", "To be set up on GitHub, in this order (docs/github.md of cxroute):", *lines, ""]))
+    output.result("\n".join(["", "Set up GitHub in this order (docs/github.md of cxroute):", *lines, ""]))
 
 
 def _source(directory: Path) -> Iterator[str]:
@@ -134,22 +134,22 @@ def _source(directory: Path) -> Iterator[str]:
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
     if not all(unknown.values()):
         yield (
-            f"replace {placeholder}, by the repository that your cxroute comes from and the hash of a commit in it:"
+            f"replace {placeholder} with the repository of your cxroute and the hash of a commit in it:"
             f" cxroute init{where} --github --action OWNER/cxroute@COMMIT"
         )
     if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
-        yield f"replace {placeholder} by hand in {', '.join(edited)}"
+        yield f"replace {placeholder} in {', '.join(edited)}"
 
 
 def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
-    """Return the variables of the credentials that each environment needs, by its name. Raises ManifestError."""
+    """Return the variables of the credentials of each environment, by its name. Raises ManifestError."""
     documents = {name: loaded.document for name, loaded in load_manifests(directory).environments.items()}
     documents.pop(SANDBOX, None)
     return {name: tuple(filter(None, credential_variables(document))) for name, document in documents.items()}
 
 
 def _installed_from() -> str | None:
-    """Return the repository and commit that this cxroute was installed from, where pip noted a place on GitHub."""
+    """Return the repository and commit of this installation, if pip recorded an address on GitHub."""
     try:
         return action_of(json.loads(distribution("cxroute").read_text("direct_url.json") or "{}"))
     except (PackageNotFoundError, ValueError):
@@ -157,7 +157,7 @@ def _installed_from() -> str | None:
 
 
 def action_of(form: Mapping[str, Any]) -> str | None:
-    """Return OWNER/REPO@COMMIT out of what pip noted; None where it is of another kind."""
+    """Return OWNER/REPO@COMMIT from the record of pip, or None for another kind of source."""
     commit = (form.get("vcs_info") or {}).get("commit_id")
     place = urlsplit(str(form.get("url", "")))
     if not commit or place.hostname != "github.com":
@@ -167,13 +167,13 @@ def action_of(form: Mapping[str, Any]) -> str | None:
 
 def _steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     if not credentials:
-        yield "the manifests: an Environment that is not the sandbox, with `owner` and `tenant`"
+        yield "add an Environment to the manifests, with `owner` and `tenant`"
         return
     for name, variables in credentials.items():
         secrets = " and ".join(variables)
-        yield f"environment cxone-{name}-plan: secrets {secrets}, of a client that can only read"
-        yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch alone, reviewers"
-    yield f"variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))} - until then nothing is planned or applied"
+        yield f"environment cxone-{name}-plan: secrets {secrets}, of a client with read access"
+        yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch only, reviewers"
+    yield f"variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))}: without it, nothing is planned or applied"
     yield 'branch protection: require the check "Routing plan", and up-to-date branches'
 
 

@@ -1,4 +1,4 @@
-"""`cxroute schema`: the JSON Schema of manifests or of plans, and the default profile to start from."""
+"""`cxroute schema`: the JSON Schema of manifests or plans, and the default profile."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from reconciler.plan.json_schema import plan_schema
 def options(parser: argparse.ArgumentParser) -> None:
     """Add schema's options."""
     choices = ("manifest", "plan", "profile")
-    parser.add_argument("of", nargs="?", choices=choices, default="manifest", help="default: manifest")
+    parser.add_argument(
+        "of", nargs="?", choices=choices, default="manifest", help="the schema or file to print (default: manifest)"
+    )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Print the schema."""
+    """Print the schema, or the default profile."""
     if options.of == "plan":
         output.document(plan_schema())
     elif options.of == "profile":

@@ -1,4 +1,4 @@
-"""`cxroute simulate`: a simulated CXone over HTTP, on loopback, that speaks as an Environment says."""
+"""`cxroute simulate`: a simulated CXone over HTTP, on loopback, with the profile of an Environment."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LAST_PORT: Final = 65_535
 
 
 def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue]]:
-    """Return the API form and the queues of an Environment's simulated tenant. Raises ManifestError and UsageError."""
+    """Return the settings and the queues of an Environment's simulated tenant. Raises ManifestError and UsageError."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
@@ -94,19 +94,19 @@ def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, s
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
     add = parser.add_argument
-    add("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
-    add("--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields")
+    add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or that of a bank")
+    add("--as", dest="speak", metavar="ENV", help="use the profile, queues and custom fields of the Environment ENV")
     add("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
-    add("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
-    add("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
-    add("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
-    add("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
-    add("--faults", metavar="SPEC", default="", help="inject faults, as said below")
-    add("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
+    add("--port", type=int, default=8099, help="port to listen on; 0 selects a free port (default: 8099)")
+    add("--state", metavar="FILE", help="keep the state in this file, so that it survives a kill")
+    add("--rate", type=float, metavar="N", help="answer 429 above N requests per second")
+    add("--latency-ms", type=float, default=0.0, metavar="MS", help="wait MS milliseconds before each response")
+    add("--faults", metavar="SPEC", default="", help="inject faults, as described below")
+    add("--seed", type=int, default=0, help="seed of the random faults (default: 0)")
     parser.epilog = (
-        "It has every queue that the manifests (-m) name, and accepts any client id and secret and any access key, or\n"
-        "only those in $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, and in $CXONE_ACCESS_KEY_ID and\n"
-        "$CXONE_ACCESS_KEY_SECRET, where these are set.\n\n"
+        "It has every queue that the manifests (-m) name. It accepts any client id and secret, and any access key; if\n"
+        "$CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, or $CXONE_ACCESS_KEY_ID and $CXONE_ACCESS_KEY_SECRET, are set, it\n"
+        "accepts only their values.\n\n"
         f"{faults_help}"
     )
 
@@ -124,7 +124,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         switches: dict[str, Any] = {}
         if options.speak:
             switches, queues = _simulate_environment(options.speak, directory)
-            names = {queue["name"] for queue in state.queues}  # generated numbers are not compared
+            names = {queue["name"] for queue in state.queues}  # by name, because ids are generated
             queues = [queue for queue in queues if queue.name not in names]
         else:
             queues = _named_queues(directory)
@@ -145,20 +145,20 @@ def _print_address(url: str, output: Output) -> None:
         f"In an Environment: api: {{baseUrl: '{url}'}}\n"
         f"With an access key: api: {{auth: access-key, issuer: '{url}'}}\n"
     )
-    output.flush()  # the starting process may wait for this line
+    output.flush()  # another process may wait for this line
 
 
 def _check(options: argparse.Namespace) -> None:
     if not 0 <= options.port <= _LAST_PORT:
-        raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
+        raise UsageError(f"--port {options.port}: must be a port from 0 to {_LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
-        raise UsageError("--latency-ms cannot be below 0, and --rate must be above it")
+        raise UsageError("--latency-ms must be at least 0, and --rate must be greater than 0")
     if not is_loopback(options.host):
-        raise UsageError(f"--host {options.host}: the simulator listens on loopback alone, such as 127.0.0.1")
+        raise UsageError(f"--host {options.host}: must be a loopback address, such as 127.0.0.1")
 
 
 def _settings(options: argparse.Namespace) -> SimulatorSettings:
-    """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
+    """Return the server's behaviour: it refuses duplicate names and has ETags, as is assumed of most tenants."""
     clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
     keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
     latency = options.latency_ms / 1000
@@ -171,7 +171,7 @@ def _pair(name: str, secret: str) -> dict[str, str] | None:
 
 
 def _named_queues(directory: Path) -> list[Queue]:
-    """Return every queue that the manifests count on in any environment; none where there are no valid manifests."""
+    """Return all queues that the manifests use in any environment, or none without valid manifests."""
     try:
         manifests = load_manifests(directory)
         names = {*manifests.environments, SANDBOX}

@@ -1,4 +1,4 @@
-"""`cxroute validate`: everything that can be checked without a tenant."""
+"""`cxroute validate`: all checks that need no tenant."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from reconciler.text.redact import REDACTOR
 
 
 class _Validation(NamedTuple):
-    findings: list[Finding]  # Those that the manifests do not accept, one for each cause
+    findings: list[Finding]  # without acknowledged findings; one for each cause
     acknowledged: list[Finding]
-    unhandled_intents: list[str]  # Intents of the bot that in some environment go by a catch-all alone
+    unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
     test_results: tuple[RouteTestResult, ...]
     files: int
 
@@ -40,11 +40,11 @@ class _Validation(NamedTuple):
 def options(parser: argparse.ArgumentParser) -> None:
     """Add validate's options."""
     forms = ("text", "json", "github", "sarif")
-    parser.add_argument("--format", choices=forms, default="text", help="form of the result (default: text)")
+    parser.add_argument("--format", choices=forms, default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Check every file, and every rule and route test in every environment (or in those that -e names)."""
+    """Check every file, and every rule and route test in every environment (or in those of -e)."""
     try:
         validated = _validate(options)
     except CxrouteError as error:
@@ -78,7 +78,7 @@ def _validate(options: argparse.Namespace) -> _Validation:
         checked = []
         for name in test_environments(manifests, options.environment):
             each = check(manifests, choose_environment(manifests, name))
-            # The built-in sandbox has attributes of its own names: what is said of rules there may not hold elsewhere.
+            # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
             meant = runs_route_tests(manifests, options.environment, name)
             checked.append(each if meant else replace(each, tried=(), desired=None))
         results = tuple(result for each in checked for result in each.tried)
@@ -95,7 +95,7 @@ def _validate(options: argparse.Namespace) -> _Validation:
 
 
 def _print_for_github(validated: _Validation, output: Output) -> None:
-    """Print everything for the log, then the annotations; the findings without room go to the job's summary."""
+    """Print the findings for the log, then as annotations; write all of them to the job summary as well."""
     findings = output.without_infos(relative_to_root(validated.findings))
     listed, totals = findings_text(findings, no_style), _totals(findings, validated)
     output.result(quote_for_runner(listed, token_hex(16)))
@@ -107,7 +107,7 @@ def _print_for_github(validated: _Validation, output: Output) -> None:
             with file.open("a", encoding="utf-8") as summary:
                 summary.write(REDACTOR.redact(job_summary(f"{listed}\n{totals}")))
         except OSError as error:
-            output.warn(f"the job's summary cannot be written: {error.strerror}")
+            output.warn(f"cannot write the job summary: {error.strerror}")
 
 
 def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
@@ -115,5 +115,5 @@ def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
     accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
     count, rest = len(validated.unhandled_intents), ""
     if count:
-        rest = f" {pluralize(count, 'intent')} {'goes' if count == 1 else 'go'} by a catch-all alone."
+        rest = f" {pluralize(count, 'intent')} {'is' if count == 1 else 'are'} routed only by a catch-all."
     return f"{severity_totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"

@@ -1,4 +1,4 @@
-"""The work of a command with each selected environment, and its report. One failure in a list stops no other."""
+"""The work of a command with each selected environment, and its report. A failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
 
 AT_ONCE: Final = 8
-"""Environments that are read or written at the same time. Each has its own pace, and may have 16 calls under way."""
+"""Environments that are read or written concurrently. Each has its own rate limit and up to 16 calls in progress."""
 WORST: Final = (130, 64, 1, 5, 4, 3, 2)
-"""Exit codes, the worst first: of what failed least is known, then come half-done work, refusals, and what waits."""
+"""Exit codes, the worst first: unknown results, then partly applied changes, refusals, and pending changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentResult:
-    """The result for one environment: the exit code that it would have by itself, and its row of the table."""
+    """The result for one environment: the exit code that it would have alone, and its row of the table."""
 
     code: int
     row: Callable[[], EnvironmentRow]
@@ -78,7 +78,7 @@ def run_environments(
         return run_interruptibly(lambda stop: work(session, stop)).code, []
 
     async def run_all(stop: Cancellation) -> list[EnvironmentReport]:
-        stop.writing = on_signal == "tell each"  # one that has begun to write goes on to its end
+        stop.writing = on_signal == "tell each"  # an environment that has started to write finishes
         return await run_list(selection, work, stop, prepare)
 
     reports = run_interruptibly(run_all)
@@ -89,16 +89,16 @@ async def run_list(
     selection: EnvironmentSelection, work: Work, stop: Cancellation, prepare: Prepare | None = None
 ) -> list[EnvironmentReport]:
     """Do the work with every environment of a list, some at a time; return the reports in the order of the names."""
-    # All secrets are known first, so that no tenant's response can show the secret of a later one.
+    # All secrets are registered first, so that no tenant's response can show the secret of a later one.
     for name in selection.names:
         loaded = selection.manifests.environments.get(name)
         names = loaded.document.credentials if loaded else None
         for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
-            with suppress(CredentialsError):  # said when it is needed
+            with suppress(CredentialsError):  # reported when the secret is needed
                 REDACTOR.add(read_secret(variable))
     bar = ProgressBar(selection.output)
     runner = _EnvironmentRunner(selection=selection, work=work, stop=stop, prepare=prepare, bar=bar)
-    gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
+    gc.freeze()  # the manifests stay in memory: the collector skips them, which makes a collection cheap
     try:
         return await asyncio.gather(*map(runner.run, selection.names))
     finally:
@@ -116,7 +116,7 @@ class _EnvironmentRunner:
     finished: int = 0
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     hosts: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """Environments of one host take turns: they are one tenant, whose rate is stated for all who use it."""
+    """Environments with the same host take turns: they are one tenant, with one rate limit for all clients."""
     cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, name: str) -> EnvironmentReport:
@@ -137,16 +137,16 @@ class _EnvironmentRunner:
             if part.form == "json" or not isinstance(error, InterruptedRunError):
                 part.failed(error)
             result = _of_error(part, error)
-        except Exception as bug:  # noqa: BLE001 - one tenant's oddity is no reason to leave the others as they are
+        except Exception as bug:  # noqa: BLE001 - a bug with one tenant must not stop the others
             result = _of_error(part, part.bug(bug))
         self.finished += 1
         if self.finished % AT_ONCE == 0:
-            gc.collect()  # what went in circles: connections, tasks
+            gc.collect()  # reference cycles of connections and tasks
         self.bar.step("environments", self.finished, len(self.selection.names))
         return EnvironmentReport(result.code, result.row(), result.saved, "".join(part.buffer))
 
     async def run_blocking(self, work: Callable[[], Result], /) -> Result:
-        """Plan beside the loop, one at a time: answers that come meanwhile must not be taken for late."""
+        """Run work in a thread, one piece at a time: responses that arrive during the work must not count as late."""
         async with self.cpu:
             return await asyncio.to_thread(work)
 
@@ -167,9 +167,9 @@ def worst_exit_code(codes: Iterable[int]) -> int:
 
 
 def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentReport], title: str) -> None:
-    """Print the table of a list, then its parts; write the table into the folder of `--report`, where there is one."""
+    """Print the table of a list, then its parts; write the table into the folder of `--report`, if there is one."""
     if not selection.listed:
-        return  # a single environment has printed by itself
+        return  # a single environment has printed its own result
     output, rows = selection.output, [report.row for report in reports]
     if folder := getattr(selection.options, "report", None):
         write_text(new_folder(Path(folder)) / "environments.md", REDACTOR.redact(environments_markdown(rows, title)))
@@ -190,16 +190,16 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRep
 
 
 def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:
-    """Return the JSON document of all environments and what stopped them (plan-json "Several environments")."""
+    """Return the JSON document of all environments, and of an error (plan-json "Several environments")."""
     stopped = f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
     return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
 
 
 def _within_a_comment(parts: Sequence[str]) -> str:
-    """Return as many parts, first of all the table, as one comment holds, and say how many it does not."""
+    """Return as many parts as fit into one comment, the table first, and the number of omitted parts."""
     lengths = accumulate(map(len, parts))
     count = max(1, sum(length <= MAX_CHARACTERS for length in lengths))
     chosen = list(parts[:count])
     if left_out := len(parts) - count:
-        chosen.append(f"{pluralize(left_out, 'further plan')} would be too long here: see each environment's own.\n")
+        chosen.append(f"{pluralize(left_out, 'further plan')} omitted for length. See the plan of each environment.\n")
     return "\n".join(chosen)
