@@ -226,7 +226,7 @@ def test_some_of_the_saved_plans_can_be_applied(three: Tenants, cxroute: Program
     assert 0 == cxroute("apply", "plans.json", "-e", "prod-us", "--yes")
     assert [[], [], ["lost", "stolen"]] == [three.names_of_rules(name) for name in three.urls]
     assert 64 == cxroute("apply", "plans.json", "-e", "prod-xx", "--yes")
-    assert "has nothing for prod-xx; it is for prod-apac, prod-emea, prod-us" in cxroute.err
+    assert "does not contain prod-xx; it contains prod-apac, prod-emea, prod-us" in cxroute.err
     for index in range(2):
         assert 0 == cxroute("apply", "plans.json", "--shard", f"{index}/2", "--yes")
     assert [["lost", "stolen"]] * 3 == [three.names_of_rules(name) for name in three.urls]
@@ -238,7 +238,7 @@ def test_what_could_not_be_planned_is_not_applied(three: Tenants, cxroute: Progr
     assert 1 == cxroute("plan", "--all", "--out", "plans.json")
     three.manifests()
     assert 4 == cxroute("apply", "plans.json", "--yes")
-    assert "prod-us: the saved plan has none of it, for that failed (no credentials" in cxroute.err
+    assert "prod-us: the saved plan does not contain this environment: its plan failed (no credentials" in cxroute.err
     assert [["lost", "stolen"]] * 2 + [[]] == [three.names_of_rules(name) for name in three.urls]
 
 
@@ -272,7 +272,7 @@ def test_without_a_yes_nothing_is_written_anywhere(three: Tenants, cxroute: Prog
     """Everything is shown, and the command that goes on is said; in JSON beside the plans."""
     assert 4 == cxroute("apply", "--all")
     assert cxroute.out.startswith("Plan for 3 environments: 3 with changes\n")
-    assert "error: nobody can be asked here, and nothing was written\n" in cxroute.err
+    assert "error: cannot ask for confirmation here; nothing was written\n" in cxroute.err
     assert cxroute.err.endswith("To apply these: cxroute apply --all --yes\n")
     code, form = cxroute.json("apply", "-e", "prod-us,prod-emea")
     assert (4, "Refused") == (code, form["error"]["kind"])
@@ -296,7 +296,7 @@ def typed(answer: str, *arguments: str) -> tuple[int, str]:
                 part = os.read(here, 65536).decode()
             except OSError:
                 break
-            if "to go on" in part:
+            if "to continue" in part:
                 os.write(here, answer.encode())
             shown += part
     os.close(here)
@@ -306,13 +306,13 @@ def typed(answer: str, *arguments: str) -> tuple[int, str]:
 def test_one_question_is_for_all(three: Tenants) -> None:
     """The answer is how many there are: whoever types it has read that. Then each plan that was shown is applied."""
     code, shown = typed("2\n", "apply", "--all")
-    assert (4, 1) == (code, shown.count("to go on"))
-    assert "Apply this to 3 environments? Type their number, 3, to go on: " in shown
-    assert "that is not how many there are; nothing was written" in shown
+    assert (4, 1) == (code, shown.count("to continue"))
+    assert "Apply this to 3 environments? Type the number of environments, 3, to continue: " in shown
+    assert "that is not the number of environments; nothing was written" in shown
     assert [0, 0, 0] == [three.writes(name) for name in three.urls]
     code, shown = typed("3\n", "apply", "--all")
     assert 0 == code
-    asked, _, became = shown.partition("to go on: ")
+    asked, _, became = shown.partition("to continue: ")
     assert "Apply to 3 environments: 3 applied" in became
     assert 1 == asked.count("Plan for prod-us ")
     assert 0 == became.count("Plan for prod-us ")
@@ -376,15 +376,15 @@ def test_the_other_forms_say_the_same(three: Tenants, cxroute: Program) -> None:
     assert "Plan for 3 environments: 3 with changes" in cxroute.out
     assert 3 == cxroute.out.count("managed rules live")
     assert 64 == cxroute("plan", "--all", "--format", "html")
-    assert "--report DIR writes one for each" in cxroute.err
+    assert "use --report DIR for one page per environment" in cxroute.err
     assert 2 == cxroute("drift", "--all", "--format", "markdown")
     assert cxroute.out.startswith("### Drift in 3 environments: 3 with changes\n")
 
 
 USAGE = [
-    (("plan", "--all", "-e", "prod-us"), "say --all or -e, not both"),
-    (("plan", "-e", "prod-us,,prod-emea"), "there is no name"),
-    (("plan", "-e", ","), "there is no name"),
+    (("plan", "--all", "-e", "prod-us"), "specify --all or -e, not both"),
+    (("plan", "-e", "prod-us,,prod-emea"), "empty environment name"),
+    (("plan", "-e", ","), "empty environment name"),
     (("plan", "-e", "prod-us,prod-emae"), "no Environment is named 'prod-emae'"),
     (("apply", "one.json", "--all"), "is a plan for prod-us alone"),
     (("plan", "--all", "--undo", "2026-11-25T120000-prod-us-0000"), "say -e with its name"),
@@ -409,7 +409,7 @@ def test_without_environments_all_is_a_usage_error(cxroute: Program) -> None:
     Path("manifests").mkdir()
     ruleset(TWO)
     assert 64 == cxroute("plan", "--all")
-    assert "no Environment beside the sandbox" in cxroute.err
+    assert "no Environment except the sandbox" in cxroute.err
 
 
 def test_environments_of_one_host_take_turns(three: Tenants, cxroute: Program) -> None:
@@ -446,7 +446,7 @@ def test_no_tenant_shows_the_secret_of_one_that_comes_later(
         saved = run_command(*command, *option)
         assert 4 == saved.returncode
         refused, _ = json.loads(saved.stdout)["environments"]
-        assert "one of the secrets that this run was given" in refused["error"]["message"]
+        assert "a secret of this run" in refused["error"]["message"]
 
 
 def fleet(names: list[str]) -> EnvironmentSelection:

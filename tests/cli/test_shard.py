@@ -13,19 +13,19 @@ from tests.support.program import Program, write
 
 NAMES = some.text("abcdefghijklmnopqrstuvwxyz0123456789-._", min_size=1, max_size=20)
 WRONG = [
-    ("4", {}, "say INDEX/COUNT"),
-    ("a/4", {}, "say INDEX/COUNT"),
-    ("-1/4", {}, "say INDEX/COUNT"),
-    ("1/4/2", {}, "say INDEX/COUNT"),
-    (" 1/4", {}, "say INDEX/COUNT"),
-    ("\u0661/4", {}, "say INDEX/COUNT"),
-    ("1/", {}, "say INDEX/COUNT"),
-    ("", {}, "say INDEX/COUNT"),
+    ("4", {}, "must be INDEX/COUNT"),
+    ("a/4", {}, "must be INDEX/COUNT"),
+    ("-1/4", {}, "must be INDEX/COUNT"),
+    ("1/4/2", {}, "must be INDEX/COUNT"),
+    (" 1/4", {}, "must be INDEX/COUNT"),
+    ("\u0661/4", {}, "must be INDEX/COUNT"),
+    ("1/", {}, "must be INDEX/COUNT"),
+    ("", {}, "must be INDEX/COUNT"),
     ("0/0", {}, "indexes count from 0"),
     ("4/4", {}, "the last of 4 is 3"),
-    ("/4", {}, "$JOB_COMPLETION_INDEX does not say which share"),
+    ("/4", {}, "$JOB_COMPLETION_INDEX has no index"),
     ("/4", {"JOB_COMPLETION_INDEX": "4"}, "the last of 4 is 3"),
-    ("/4", {"JOB_COMPLETION_INDEX": "one"}, "is 'one', which is no number"),
+    ("/4", {"JOB_COMPLETION_INDEX": "one"}, "is 'one', which is not a number"),
 ]
 
 
@@ -71,7 +71,7 @@ def test_a_shard_without_environments_is_no_failure(cxroute: Program) -> None:
     index = next(index for index in range(9) if not Shard(index, 9).includes("prod"))
     for command in (("plan",), ("drift",), ("apply", "--yes"), ("apply",)):
         assert 0 == cxroute(*command, "--all", "--shard", f"{index}/9")
-        assert f"No environment falls into shard {index}/9: nothing to do.\n" == cxroute.out
+        assert f"Shard {index}/9 has no environments: nothing to do.\n" == cxroute.out
         assert f"Shard {index}/9 takes 0 of 1 environment.\n" == cxroute.err
         assert (0, {"environments": []}) == cxroute.json(*command, "--all", "--shard", f"{index}/9")
 
@@ -82,4 +82,4 @@ def test_a_bad_shard_is_a_usage_error(cxroute: Program) -> None:
     assert 64 == cxroute("plan", "--all", "--shard", "4/4")
     assert "the last of 4 is 3" in cxroute.err
     assert 64 == cxroute("plan", "-e", "prod", "--shard", "0/4")
-    assert "say --all" in cxroute.err
+    assert "specify --all" in cxroute.err

@@ -104,7 +104,7 @@ def _publish_comment(options: argparse.Namespace, output: Output, step: actions.
 def _build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
     """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
-        raise UsageError("specify one of --report DIR, --applied FILE and --outdated [WHY]")
+        raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
     if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
         return statement.request_plan(report, this)
     environment, now = _environment(options), datetime.now(UTC)
