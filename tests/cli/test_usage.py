@@ -1,4 +1,4 @@
-"""What a command line asks for and cannot have: exit code 64, one sentence that says why, and nothing done."""
+"""Invalid command lines: exit code 64, one sentence with the reason, and no effect."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ from tests.support.program import Program
         ("--versions", 'no command; did you mean "--version"?'),
     ],
 )
-def test_what_makes_no_sense_is_refused_in_a_sentence(cxroute: Program, line: str, said: str) -> None:
-    """It names the option, and what to say in its place; no file of the manifests has changed."""
+def test_an_invalid_command_line_is_refused_in_a_sentence(cxroute: Program, line: str, said: str) -> None:
+    """The message names the option and a valid form. No file of the manifests changes."""
     assert 0 == cxroute("init")
     before = {path: path.read_bytes() for path in Path().rglob("*") if path.is_file()}
     assert (64, "") == (cxroute(*shlex.split(line)), cxroute.out)
