@@ -38,7 +38,7 @@ def file(name: str, content: object) -> str:
 
 
 def test_two_files_need_no_environment(cxroute: Program) -> None:
-    """No manifests and no environment, also in CI. It prints rerouted conversations with an example; JSON as in a plan."""
+    """No manifests and no environment, also in CI. It prints rerouted conversations, or JSON as in a plan."""
     left, right = file("left.json", [card(0.5), ALL]), file("right.json", {"entities": [card(0.7), ALL], "total": 2})
     assert 0 == cxroute("diff", left, right)
     assert (

@@ -69,7 +69,7 @@ def test_a_restarted_shard_completes_its_tenants(sixty: Tenants, cxroute: Progra
             await app(scope, receive, send)
             return
         # Its tenants are applied side by side: without this, the victim may be the first of them.
-        while not any(WANTED == sixty.names_of_rules(name) for name in SHARES[KILLED]):  # noqa: ASYNC110 - there is no event to wait for
+        while not any(WANTED == sixty.names_of_rules(name) for name in SHARES[KILLED]):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
         await killer(scope, receive, send)
 
