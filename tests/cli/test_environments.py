@@ -238,7 +238,7 @@ def test_a_failed_plan_is_not_applied(three: Tenants, cxroute: Program) -> None:
     assert 1 == cxroute("plan", "--all", "--out", "plans.json")
     three.manifests()
     assert 4 == cxroute("apply", "plans.json", "--yes")
-    assert "prod-us: the saved plan does not contain this environment: its plan failed (no credentials" in cxroute.err
+    assert "prod-us: the saved plan does not contain this environment, which failed (no credentials" in cxroute.err
     assert [["lost", "stolen"]] * 2 + [[]] == [three.names_of_rules(name) for name in three.urls]
 
 

@@ -225,9 +225,7 @@ def exit_code(report: ApplyReport | None) -> int:
 def _prepared(options: argparse.Namespace, plans: Plans, session: Session) -> Session:
     reviewed = plans.get(session.environment.name)
     if isinstance(reviewed, str):
-        raise RefusedError(
-            f"the saved plan does not contain this environment: its plan failed ({reviewed}). Run `plan` again"
-        )
+        raise RefusedError(f"the saved plan does not contain this environment, which failed ({reviewed}); plan again")
     session = undoing.with_undo(bind_to_review(session, reviewed) if reviewed else session, options)
     if failed := session.with_test_results().failed_tests:
         raise ManifestError(failed)

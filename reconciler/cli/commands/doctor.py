@@ -72,7 +72,7 @@ class _Doctor:
         if session.simulated:
             self.add("network", "ok", "not needed: the tenant is simulated in this process")
         elif not (self.hosts() and await self.network()):
-            self.lines.append(lacking("a server that may be asked"))
+            self.lines.append(lacking("an allowed server that can be reached"))
             return
         if not complete:
             self.lines.append(lacking("credentials"))

@@ -44,9 +44,7 @@ def options(parser: argparse.ArgumentParser) -> None:
     comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
     reviewed = parser.add_argument_group("reviewed-plan")
     reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
-    reviewed.add_argument(
-        "--workflow", metavar="FILE", default="routing-plan.yml", help="workflow of the plans (%(default)s)"
-    )
+    reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help="plan workflow (%(default)s)")
     drift = parser.add_argument_group("drift-issue")
     drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
     drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
@@ -140,9 +138,8 @@ def _update_issue(options: argparse.Namespace, output: Output, step: actions.Ste
     environment = _environment(options)
     plan = actions.read_json_object(Path(_required(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
-        raise UsageError(
-            f"{options.plan} does not contain the drift of {environment}. Write it with `cxroute drift --format json`"
-        )
+        remedy = "Write it with `cxroute drift --format json`"
+        raise UsageError(f"{options.plan} does not contain the drift of {environment}. {remedy}")
     body = Path(_required(options.body, "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)

@@ -27,12 +27,8 @@ from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunErro
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import quote_for_runner
 from reconciler.render.markdown.plan import MAX_CHARACTERS
-from reconciler.render.text.environments import (
-    EnvironmentRow,
-    EnvironmentStatus,
-    environments_markdown,
-    environments_text,
-)
+from reconciler.render.text import environments as table
+from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
 from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
 
@@ -172,7 +168,9 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRep
         return  # a single environment has printed its own result
     output, rows = selection.output, [report.row for report in reports]
     if folder := getattr(selection.options, "report", None):
-        write_text(new_folder(Path(folder)) / "environments.md", REDACTOR.redact(environments_markdown(rows, title)))
+        write_text(
+            new_folder(Path(folder)) / "environments.md", REDACTOR.redact(table.environments_markdown(rows, title))
+        )
     if output.form == "json":
         output.result(f"{join_documents([report.text for report in reports])}\n")
         return
@@ -182,11 +180,11 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRep
     verbose = output.loudness == "verbose"
     texts = [report.text for report in reports if report.text and (verbose or report.row.status != "same")]
     if output.form == "markdown":
-        output.result(_within_a_comment([environments_markdown(rows, title), *texts]))
+        output.result(_within_a_comment([table.environments_markdown(rows, title), *texts]))
     elif output.form == "github":
-        output.result(quote_for_runner(environments_text(rows, title, no_style), token_hex(16)) + "".join(texts))
+        output.result(quote_for_runner(table.environments_text(rows, title, no_style), token_hex(16)) + "".join(texts))
     else:
-        output.result("\n".join([environments_text(rows, title, output.paint), *texts]))
+        output.result("\n".join([table.environments_text(rows, title, output.paint), *texts]))
 
 
 def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:
