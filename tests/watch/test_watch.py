@@ -227,7 +227,7 @@ def test_health_and_metrics_speak_http(stage: WatchSetup) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--every", "5"), "must be a whole number of seconds, minutes or hours, such as 30s, 5m or 1h"),
+        (("--every", "5"), "must be a whole number of seconds, minutes or hours: 30s, 5m, 1h"),
         (("--every", "1.5m"), "must be a whole number"),
         (("--every=-5m",), "must be a whole number"),
         (("--every", "-5m"), "--every"),  # argparse refuses it, or takes it for a number: Python 3.14.10 does

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from textwrap import indent
 from typing import Final
 
 from reconciler.cli.output import Output
@@ -68,8 +69,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return 0
     if not options.url.startswith(("https://", "http://")):
         raise UsageError("--url must begin with https:// or http://")
-    texts = {"code": _indented(script), "url": options.url.rstrip("/")}
-    output.file_text(_STEPS % {**texts, "payload": _indented(json.dumps(PAYLOAD, indent=2))})
+    texts = {"code": indent(script.rstrip(), "   "), "url": options.url.rstrip("/")}
+    output.file_text(_STEPS % {**texts, "payload": indent(json.dumps(PAYLOAD, indent=2), "   ")})
     return 0
 
 
@@ -80,7 +81,3 @@ def code(conversation: str, none: str) -> str:
     if not conversation.strip() or "\n" in conversation:
         raise UsageError("--conversation must be an expression on one line, such as input.sessionId")
     return CODE % {"conversation": conversation, "none": json.dumps(none)}
-
-
-def _indented(text: str) -> str:
-    return "\n".join(f"   {line}".rstrip() for line in text.splitlines())

@@ -15,9 +15,7 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add completion's options."""
-    parser.add_argument(
-        "shell", choices=SHELLS, help="the shell, as in `cxroute completion bash > ~/.cxroute-completion`"
-    )
+    parser.add_argument("shell", choices=SHELLS, help="a shell: `cxroute completion bash > ~/.cxroute-completion`")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

@@ -41,7 +41,16 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if options.code is not None and (has_conversation or options.live):
         raise UsageError("specify a code or a conversation, not both")
     if options.code is not None:
-        return _code(options.code, output)
+        code = options.code.upper()
+        if code not in CODES:
+            hint = suggest(code, CODES) or f"for a conversation, specify --intent {sanitize(options.code)}"
+            raise UsageError(f"unknown code {quote_name(options.code)}; {hint}")
+        title, text = CODES[code]
+        if output.form == "json":
+            output.document({"code": code, "title": title, "text": text})
+        else:
+            output.result(f"{code}: {title}\n\n{text}\n")
+        return 0
     if not has_conversation:
         raise UsageError(_USAGE)
     session = open_session(options, output)
@@ -69,16 +78,3 @@ def _list_rules(session: Session, live: LiveState | None) -> tuple[tuple[Routing
         return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)
     names = {queue.id: queue.name for queue in live.queues}
     return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)
-
-
-def _code(name: str, output: Output) -> int:
-    code = name.upper()
-    if code not in CODES:
-        hint = suggest(code, CODES) or f"for a conversation, specify --intent {sanitize(name)}"
-        raise UsageError(f"unknown code {quote_name(name)}; {hint}")
-    title, text = CODES[code]
-    if output.form == "json":
-        output.document({"code": code, "title": title, "text": text})
-    else:
-        output.result(f"{code}: {title}\n\n{text}\n")
-    return 0

@@ -71,7 +71,15 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
     if options.all:
         return list(live.rules)
     if not options.rules:
-        raise UsageError(_choices(session, live))
+        owned = classify_by_owner(live.rules, owner)
+        free = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
+        lines = [f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES]]
+        lines += [f"\n  and {len(free) - _MOST_NAMES:,} more"] if len(free) > _MOST_NAMES else []
+        total, managed = pluralize(len(live.rules), "live rule"), f"{len(owned.managed):,} of them managed"
+        raise UsageError(
+            f"specify rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
+            f" {total}, {managed} and {len(free):,} made by hand{':' if lines else '.'}{''.join(lines)}"
+        )
     rules: dict[str, LiveRule] = {}
     for selector in options.rules:
         matches = list(match_rules(live.rules, selector, owner))
@@ -80,15 +88,3 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
             raise UsageError(f'there is no live rule "{sanitize(selector)}". {suggest(selector, names)}'.rstrip())
         rules |= {rule.id: rule for rule in matches}
     return list(rules.values())
-
-
-def _choices(session: Session, live: LiveState) -> str:
-    owned = classify_by_owner(live.rules, session.environment.owner)
-    free = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
-    rest = f"\n  and {len(free) - _MOST_NAMES:,} more" if len(free) > _MOST_NAMES else ""
-    names = "".join(f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES])
-    counts = f"{pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them managed and {len(free):,} made"
-    return (
-        f"specify rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-        f" {counts} by hand{':' if names else '.'}{names}{rest}"
-    )

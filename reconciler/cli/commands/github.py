@@ -56,7 +56,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
     step = actions.StepFiles.from_variables(os.environ)
     match options.task:
         case "outputs":
-            _write_outputs(options, step)
+            directory = Path(_required(options.report, "--report DIR"))
+            if report := actions.read_plan_report(directory):
+                step.write_outputs({"has-changes": "true" if report.has_changes else "false", **report.counts})
+                step.write_outputs({"plan-file": directory / "plan.json", "plan-id": report.plan_id})
+                step.add_summary(report.text.partition("\n")[2])
         case "comment":
             _publish_comment(options, output, step)
         case "reviewed-plan":
@@ -64,18 +68,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
         case _:
             _update_issue(options, output, step)
     return 0
-
-
-def _write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None:
-    """Write the plan's counts to the step outputs, and the plan to the job summary."""
-    directory = Path(_required(options.report, "--report DIR"))
-    report = actions.read_plan_report(directory)
-    if report is None:
-        return
-    changes = "true" if report.has_changes else "false"
-    step.write_outputs({"has-changes": changes, **report.counts})
-    step.write_outputs({"plan-file": directory / "plan.json", "plan-id": report.plan_id})
-    step.add_summary(report.text.partition("\n")[2])
 
 
 def _publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:

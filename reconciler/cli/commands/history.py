@@ -16,11 +16,10 @@ from reconciler.text.escape import pluralize
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add history's options."""
-    parser.add_argument("run", nargs="?", metavar="RUN", help="show one run with each of its changes (json: in full)")
-    parser.add_argument(
-        "--journal", metavar="FILE", help="journal file (default: $CXROUTE_JOURNAL, or .cxroute/journal.jsonl)"
-    )
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
+    add = parser.add_argument
+    add("run", nargs="?", metavar="RUN", help="show one run with each of its changes (json: in full)")
+    add("--journal", metavar="FILE", help="journal file (default: $CXROUTE_JOURNAL, or .cxroute/journal.jsonl)")
+    add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

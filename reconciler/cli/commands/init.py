@@ -118,17 +118,11 @@ def _write_workflows(directory: Path, action: str | None, output: Output) -> Non
         else:
             write_text(path, text)
             output.result(f"rewrote {path}\n")
-    placeholders = [
-        f"{loaded.file}: replace the placeholder of `tenant`"
-        for loaded in load_manifests(directory).environments.values()
-        if loaded.document.is_placeholder
-    ]
-    steps = [*_source(directory), *placeholders, *_steps(needed)]
-    lines = [f"  {number}. {step}" for number, step in enumerate(steps, 1)]
+    lines = [f"  {number}. {step}" for number, step in enumerate(_setup_steps(directory, needed), 1)]
     output.result("\n".join(["", "Set up GitHub in this order (docs/github.md of cxroute):", *lines, ""]))
 
 
-def _source(directory: Path) -> Iterator[str]:
+def _setup_steps(directory: Path, credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
     placeholder = github.UNKNOWN_ACTION
     unknown = {name: github.is_edited(text) for name, text in _existing_workflows().items() if placeholder in text}
     where = "" if str(directory) == "manifests" else f" {shlex.quote(str(directory))}"
@@ -139,6 +133,18 @@ def _source(directory: Path) -> Iterator[str]:
         )
     if edited := [str(WORKFLOWS / name) for name, by_hand in unknown.items() if by_hand]:
         yield f"replace {placeholder} in {', '.join(edited)}"
+    for loaded in load_manifests(directory).environments.values():
+        if loaded.document.is_placeholder:
+            yield f"{loaded.file}: replace the placeholder of `tenant`"
+    if not credentials:
+        yield "add an Environment to the manifests, with `owner` and `tenant`"
+        return
+    for name, variables in credentials.items():
+        secrets = " and ".join(variables)
+        yield f"environment cxone-{name}-plan: secrets {secrets}, of a client with read-only access"
+        yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch only, reviewers"
+    yield f"variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))}: without it, nothing is planned or applied"
+    yield 'branch protection: require the check "Routing plan", and up-to-date branches'
 
 
 def credentials_by_environment(directory: Path) -> dict[str, tuple[str, ...]]:
@@ -163,18 +169,6 @@ def action_of(form: Mapping[str, Any]) -> str | None:
     if not commit or place.hostname != "github.com":
         return None
     return f"{place.path.strip('/').removesuffix('.git')}@{commit}"
-
-
-def _steps(credentials: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
-    if not credentials:
-        yield "add an Environment to the manifests, with `owner` and `tenant`"
-        return
-    for name, variables in credentials.items():
-        secrets = " and ".join(variables)
-        yield f"environment cxone-{name}-plan: secrets {secrets}, of a client with read access"
-        yield f"environment cxone-{name}: the same secrets, of a client that writes; default branch only, reviewers"
-    yield f"variable CXROUTE_ENVIRONMENTS: {json.dumps(list(credentials))}: without it, nothing is planned or applied"
-    yield 'branch protection: require the check "Routing plan", and up-to-date branches'
 
 
 def _write(path: Path, text: str) -> None:

@@ -58,11 +58,7 @@ def add_plan_options(parser: argparse.ArgumentParser) -> None:
     add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules such as cards/*")
     add("--adopt", action="store_true", help="take over rules made by hand that have the name of a manifest rule")
     add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
-    add(
-        "--traffic",
-        metavar="FILE",
-        help="traffic sample, CSV of intent,...,count: shows the share of rerouted conversations",
-    )
+    add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
     add_selection_options(parser)
 
 
@@ -72,9 +68,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     if is_list(options):
         live_file.check(options)
         if output.form == "html":
-            raise UsageError(
-                "--format html is a page for one environment: use --report DIR for one page per environment"
-            )
+            raise UsageError("--format html shows one environment: use --report DIR for one page per environment")
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:

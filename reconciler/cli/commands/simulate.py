@@ -28,7 +28,7 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.server import serve
-from reconciler.simulator.settings import PROFILES, SimulatorSettings
+from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import is_loopback
 
 _FIRST_NUMBER: Final = 4001
@@ -119,6 +119,8 @@ def run(options: argparse.Namespace, output: Output) -> int:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
+    clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+    keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
     directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
         switches: dict[str, Any] = {}
@@ -129,7 +131,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
         else:
             queues = _named_queues(directory)
         add_queues(state, queues)
-        app = build_simulator(state, replace(_settings(options), **switches), faults)
+        # As is assumed of most tenants, it refuses duplicate names and has ETags.
+        settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
+        app = build_simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
         try:
             serve(app, options.host, options.port, lambda url: _print_address(url, output))
         except ImportError as error:
@@ -155,14 +159,6 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--latency-ms must be at least 0, and --rate must be greater than 0")
     if not is_loopback(options.host):
         raise UsageError(f"--host {options.host}: must be a loopback address, such as 127.0.0.1")
-
-
-def _settings(options: argparse.Namespace) -> SimulatorSettings:
-    """Return the server's behaviour: it refuses duplicate names and has ETags, as is assumed of most tenants."""
-    clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
-    keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
-    latency = options.latency_ms / 1000
-    return replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, latency=latency)
 
 
 def _pair(name: str, secret: str) -> dict[str, str] | None:

@@ -82,14 +82,10 @@ def run(options: argparse.Namespace, output: Output) -> int:
 def _parse_interval(text: str) -> float:
     match = _INTERVAL.fullmatch(text)
     if match is None:
-        raise UsageError(
-            f"--every {text[:20]}: must be a whole number of seconds, minutes or hours, such as 30s, 5m or 1h"
-        )
+        raise UsageError(f"--every {text[:20]}: must be a whole number of seconds, minutes or hours: 30s, 5m, 1h")
     seconds = int(match[1]) * _UNITS[match[2]]
     if not _SHORTEST <= seconds <= _LONGEST:
-        raise UsageError(
-            f"--every {text}: must be at least {_SHORTEST:.0f}s, to limit the load on the tenant, and at most 24h"
-        )
+        raise UsageError(f"--every {text}: must be at least {_SHORTEST:.0f}s, to limit the API calls, and at most 24h")
     return seconds
 
 

@@ -167,10 +167,9 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRep
     if not selection.listed:
         return  # a single environment has printed its own result
     output, rows = selection.output, [report.row for report in reports]
+    markdown = table.environments_markdown(rows, title)
     if folder := getattr(selection.options, "report", None):
-        write_text(
-            new_folder(Path(folder)) / "environments.md", REDACTOR.redact(table.environments_markdown(rows, title))
-        )
+        write_text(new_folder(Path(folder)) / "environments.md", REDACTOR.redact(markdown))
     if output.form == "json":
         output.result(f"{join_documents([report.text for report in reports])}\n")
         return
@@ -180,7 +179,7 @@ def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentRep
     verbose = output.loudness == "verbose"
     texts = [report.text for report in reports if report.text and (verbose or report.row.status != "same")]
     if output.form == "markdown":
-        output.result(_within_a_comment([table.environments_markdown(rows, title), *texts]))
+        output.result(_within_a_comment([markdown, *texts]))
     elif output.form == "github":
         output.result(quote_for_runner(table.environments_text(rows, title, no_style), token_hex(16)) + "".join(texts))
     else:

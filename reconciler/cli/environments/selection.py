@@ -60,9 +60,7 @@ def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose several environments."""
     add = parser.add_argument
     add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
-    shard_help = (
-        f"with --all: only this share of the environments, counted from 0; /COUNT takes the index from ${INDEX}"
-    )
+    shard_help = f"with --all: only this share, counted from 0; /COUNT takes the index from ${INDEX}"
     add("--shard", metavar="INDEX/COUNT", help=shard_help)
 
 
