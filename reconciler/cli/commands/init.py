@@ -81,7 +81,7 @@ def _check_workflows(directory: Path, action: str | None) -> None:
         if stale:
             raise UsageError(
                 f"--action has no effect: edited workflows are kept, and these are edited: {', '.join(stale)}."
-                f" Put `uses: {action}` there, or delete the files and run `cxroute init --github` again"
+                f" Put `uses: {action}` there, or delete the files and run this command again"
             )
 
 
