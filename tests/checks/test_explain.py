@@ -222,11 +222,11 @@ def test_a_conversation_is_said_on_the_command_line(
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ([], "say a conversation, such as --intent"),
-        (["--live"], "say a conversation, such as --intent"),
+        ([], "specify a conversation, such as --intent"),
+        (["--live"], "specify a conversation, such as --intent"),
         (["CXR1005"], 'did you mean "CXR105"?'),
-        (["lost_or_stolen_card"], "for a conversation, say --intent lost_or_stolen_card"),
-        (["\x1b[31m"], 'there is no code "\\u001b[31m"'),
+        (["lost_or_stolen_card"], "for a conversation, specify --intent lost_or_stolen_card"),
+        (["\x1b[31m"], 'unknown code "\\u001b[31m"'),
         (["CXR105", "--intent", "x"], "a code or a conversation, not both"),
         (["--confidence", "62"], "must be a number from 0 to 1"),
         (["--confidence", "-0.1"], "must be a number from 0 to 1"),

@@ -57,7 +57,7 @@ def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
 def test_what_init_writes_is_for_the_sandbox_until_the_tenant_is_named(cxroute: Program) -> None:
     """The placeholder is no host; `validate` and what contacts it refuse it, and nothing offline does."""
     assert 0 == cxroute("init")
-    said = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; write your tenant\'s name'
+    said = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; set the name of your tenant'
     assert 3 == cxroute("validate")
     assert f"manifests/environments/prod.yaml:7:9: {said}" in cxroute.out
     for command in ("plan", "apply", "drift", "doctor", "export"):
@@ -132,12 +132,12 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
         (["plann"], "no command 'plann'"),
         (["plan", "--formt", "json"], "unrecognized arguments"),
         (["plan", "-e", "prd"], "no Environment is named 'prd'; there are prod, sandbox; did you mean \"prod\"?"),
-        (["apply", "--allow", "everything", "--reason", "x"], "there is no such guard"),
-        (["apply", "--allow", "deletes"], "needs --reason"),
+        (["apply", "--allow", "everything", "--reason", "x"], "unknown guard"),
+        (["apply", "--allow", "deletes"], "requires --reason"),
         (["apply", "nowhere.json"], "cannot read nowhere.json"),
         (["plan", "--only", "routing/nothing"], "no rule has that address"),
         (["history", "2020"], ".cxroute/journal.jsonl has no run '2020'"),
-        (["init"], "exists already"),
+        (["init"], "already exists"),
     ],
 )
 @pytest.mark.usefixtures("started")
@@ -409,7 +409,7 @@ def test_a_signal_at_the_prompt_ends_it(tmp_path: Path) -> None:
     with Command("apply", stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, cwd=tmp_path) as process:
         os.close(terminal)
         seen = b""
-        while b"to go on: " not in seen:
+        while b"to continue: " not in seen:
             seen += os.read(control, 1000)
         process.send_signal(signal.SIGINT)
         try:
@@ -426,7 +426,7 @@ def test_the_demo_runs_through_without_a_terminal(cxroute: Program) -> None:
     assert "Plan: 62 to create, 8 to adopt, 0 unchanged." in cxroute.out
     assert "Applied 70 of 70" in cxroute.out
     assert "priority  950 -> 10" in cxroute.out
-    assert "17 rules that are not ours are byte for byte what they were." in cxroute.out
+    assert "17 unmanaged rules are unchanged, byte for byte." in cxroute.out
     assert [] == list(Path().iterdir())
 
 

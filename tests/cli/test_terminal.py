@@ -326,7 +326,7 @@ def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> Non
     """So that no paragraph is ragged, and a grammar stays as it was set."""
     shown = run_on_terminal(width, "watch", "--help")
     paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
-    assert paragraph[0].startswith("stdout says what differs")
+    assert paragraph[0].startswith("stdout shows new differences")
     assert all(columns(line) > width - 30 for line in paragraph[:-1])
     assert '    RULE  = [METHOD] [WHAT] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
 

@@ -108,7 +108,7 @@ def test_a_signal_ends_the_question(trial: CrashRun, number: signal.Signals) -> 
     with trial.start("apply", stdin=theirs, stderr=theirs) as process:
         os.close(theirs)
         asked = b""
-        while b"to go on: " not in asked:
+        while b"to continue: " not in asked:
             asked += os.read(ours, 1024)
         process.send_signal(number)
         out, _ = process.communicate(timeout=LONGEST)

@@ -250,7 +250,7 @@ def test_a_server_that_cannot_be_reached(
     assert found[name][0] == "fail"
     assert message in found[name][1]
     assert advice in found[name][2]
-    assert "for lack of a server that may be asked" in found["tenant"][1]
+    assert "for lack of an allowed server that can be reached" in found["tenant"][1]
 
 
 def test_a_certificate_that_nobody_vouches_for(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:

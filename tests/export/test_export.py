@@ -210,7 +210,7 @@ def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:
         line[11:] for line in exported(cxroute, "r1", "rule 3").splitlines() if "adopt" in line
     ]
     assert 64 == cxroute("export", "rule 33")
-    assert 'no live rule is "rule 33". did you mean "rule 3"?' in cxroute.err
+    assert 'there is no live rule "rule 33". did you mean "rule 3"?' in cxroute.err
     assert 64 == cxroute("export", "rule 3", "--all")
 
 
@@ -218,7 +218,7 @@ def test_without_a_choice_it_says_what_there_is(tenant: Any) -> None:
     """And how to choose."""
     cxroute = tenant(rule(1), rule(2))
     assert 64 == cxroute("export")
-    assert "sandbox has 2 live rules, 0 of them ours and 2 made by hand:" in cxroute.err
+    assert "sandbox has 2 live rules, 0 of them managed and 2 made by hand:" in cxroute.err
     assert '\n  "rule 1"\n  "rule 2"\n' in cxroute.err
 
 

@@ -107,7 +107,7 @@ def test_what_github_refuses_fails_the_step(hub: FakeGitHub, stage: Stage) -> No
 def test_a_look_that_failed_closes_nothing(hub: FakeGitHub, stage: Stage, form: dict[str, Any]) -> None:
     """What is no plan of that environment is no absence of drift."""
     assert 64 == look(stage, form)
-    assert "holds no drift of prod" in stage.cxroute.err
+    assert "does not contain the drift of prod" in stage.cxroute.err
     assert [] == hub.asked
 
 

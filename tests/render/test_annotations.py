@@ -183,7 +183,7 @@ def test_a_summary_that_cannot_be_written_changes_nothing_else(wrong: Program, m
     """It is a warning; annotations and exit code stay."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "no/such/folder.md")
     assert 3 == wrong("validate", "--format", "github")
-    assert "warning: the job's summary cannot be written" in wrong.err
+    assert "warning: cannot write the job summary" in wrong.err
     assert workflow_commands(wrong.out)
 
 

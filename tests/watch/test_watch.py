@@ -227,19 +227,19 @@ def test_health_and_metrics_speak_http(stage: WatchSetup) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--every", "5"), "say a whole number of seconds, minutes or hours, such as 30s, 5m or 1h"),
-        (("--every", "1.5m"), "say a whole number"),
-        (("--every=-5m",), "say a whole number"),
+        (("--every", "5"), "must be a whole number of seconds, minutes or hours: 30s, 5m, 1h"),
+        (("--every", "1.5m"), "must be a whole number"),
+        (("--every=-5m",), "must be a whole number"),
         (("--every", "-5m"), "--every"),  # argparse refuses it, or takes it for a number: Python 3.14.10 does
-        (("--every", "٥m"), "say a whole number"),
+        (("--every", "٥m"), "must be a whole number"),
         (("--every", "9s"), "at least 10s"),
-        (("--every", "0m"), "say a whole number"),
+        (("--every", "0m"), "must be a whole number"),
         (("--every", "25h"), "at most 24h"),
         (("--every", "999999h"), "at most 24h"),
-        (("--listen", "9090"), "say a host and a port, such as 127.0.0.1:9090"),
-        (("--listen", ":9090"), "say a host and a port"),
-        (("--listen", "127.0.0.1:65536"), "say a host and a port"),
-        (("--listen", "http://127.0.0.1:9"), "say a host and a port"),
+        (("--listen", "9090"), "must be a host and a port, such as 127.0.0.1:9090"),
+        (("--listen", ":9090"), "must be a host and a port"),
+        (("--listen", "127.0.0.1:65536"), "must be a host and a port"),
+        (("--listen", "http://127.0.0.1:9"), "must be a host and a port"),
     ],
 )
 def test_what_makes_no_sense_is_refused_at_the_start(cxroute: Program, arguments: tuple[str, ...], said: str) -> None:
