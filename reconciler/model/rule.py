@@ -126,7 +126,9 @@ def canonical_scalar(value: Scalar) -> str | int | float:
 
 
 def _equality_value(value: Json) -> Scalar:
-    return canonical_scalar(_require_scalar(value))
+    if isinstance(value, (str, bool, int, float)):
+        return canonical_scalar(value)
+    raise ValueError("must be text, a number, true or false")
 
 
 def _value_set(values: Json) -> tuple[Scalar, ...]:
@@ -139,16 +141,6 @@ def _number_pair(value: Json) -> tuple[Scalar, ...]:
     if len(pair) != 2:  # noqa: PLR2004 - lowest and highest
         raise ValueError("must be two numbers, [lowest, highest]")
     return pair
-
-
-def _no_value(_value: Json) -> None:
-    """Return None: `exists` and `notExists` have no value, whatever a server keeps there."""
-
-
-def _require_scalar(value: Json) -> Scalar:
-    if isinstance(value, (str, bool, int, float)):
-        return value
-    raise ValueError("must be text, a number, true or false")
 
 
 def _require_text(value: Json) -> str:
@@ -178,7 +170,7 @@ _NORMALIZERS: Final[Mapping[str, Callable[[Json], Value]]] = {
     **dict.fromkeys(SETS, _value_set),
     **dict.fromkeys(PATTERNS, _require_text),
     **dict.fromkeys(ORDERS, _require_number),
-    **dict.fromkeys(EXISTENCE, _no_value),
+    **dict.fromkeys(EXISTENCE, lambda _value: None),  # a server may have a value there, without a meaning
     "between": _number_pair,
 }
 

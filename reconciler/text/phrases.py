@@ -64,15 +64,13 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
     return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
 
 
-def split_phrase(
-    shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str], joint: str = ", "
-) -> str:
+def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str], sep: str = ", ") -> str:
     """Return `80 % "Cards", 20 % "General"`: largest share first; a single queue's name alone, or `no queue`."""
     parts = sorted((-share, name_of(queue_id)) for queue_id, share in shares)
     if len(parts) == 1:
         return parts[0][1]
     # Eight digits: a third and 33.3 % must not look the same.
-    return joint.join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
+    return sep.join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ destinations differ is a region. Rules with equal conditions whose order is kept
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
 from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, common_box, merge_regions
@@ -49,33 +49,29 @@ def compare_behaviour(
     work: int | None = None,
     types: Types | None = None,
 ) -> BehaviourChange:
-    """Return the regions whose destination differs, each with an example that both lists confirm.
-
-    `work` limits the search, in comparisons; `types` are the known types of attributes.
-    """
+    """Return the regions whose destination differs, each with an example that both lists confirm."""
+    # `work` limits the search, in comparisons; `types` are the known types of attributes.
     before, after = order_entries(old, evaluation), order_entries(new, evaluation)
     space = Space((before, after), types=types)
     work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after)) if work is None else work
     space.budget.remaining = work
-    formatter = RegionFormatter(space)
-    change = _compare_slices(PivotSlices(space, before), PivotSlices(space, after), formatter)
-    if change.regions:  # verify each example rule by rule, independently of the analysis
-        indexes = RuleIndex(before), RuleIndex(after)
-        for region in change.regions:
-            example = region.example
-            for index, expected in zip(indexes, (region.before_rule, region.after_rule), strict=True):
-                if index.find_winner(example.attributes, example.assumed) is not expected:
-                    raise AssertionError(f"the example {example} is not taken by {expected}")
-    rests_on = {name: types[name] for name in formatter.rests_on} if types else {}
-    return replace(change, rests_on=rests_on, work=work - space.budget.remaining)
-
-
-def _compare_slices(old: PivotSlices, new: PivotSlices, formatter: RegionFormatter) -> BehaviourChange:
-    pairs = WinnerPairs(old, new)
-    builder = DraftRegionBuilder(pairs)
+    pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
+    builder, formatter = DraftRegionBuilder(pairs), RegionFormatter(space)
     drafts = list(builder.build_drafts())
-    merged = merge_regions(old.space, drafts, lambda draft: (draft.before, draft.after, draft.excepts))
-    regions = tuple(formatter.format_region(draft) for draft in merged)
+    merged = merge_regions(space, drafts, lambda draft: (draft.before, draft.after, draft.excepts))
+    regions = tuple(map(formatter.format_region, merged))
     boxes = [common_box(pairs, pair) for pair in pairs.unknown]
-    undecided = tuple(dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None))
-    return BehaviourChange(regions=regions, undecided=undecided, rows=build_rows(builder, drafts, formatter))
+    undecided = dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None)
+    rows = build_rows(builder, drafts, formatter)
+    for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
+        for region in regions:  # verify each example rule by rule, independently of the analysis
+            example, expected = region.example, region.after_rule if is_new else region.before_rule
+            if index.find_winner(example.attributes, example.assumed) is not expected:
+                raise AssertionError(f"the example {example} is not taken by {expected}")
+    return BehaviourChange(
+        regions=regions,
+        undecided=tuple(undecided),
+        rows=tuple(rows),
+        rests_on={name: types[name] for name in formatter.rests_on} if types else {},
+        work=work - space.budget.remaining,
+    )

@@ -25,23 +25,21 @@ from reconciler.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
 Key = tuple[tuple[Destination, Destination], int, int, int]
+RulePair = tuple[RoutingEntry | None, RoutingEntry | None]  # before and after; None is the default routing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Conversations with all of `where` and no complete list of `excepts`: they move from `before` to `after`.
-
-    `before_rule` and `after_rule` take the example (None: the default routing), `before_rules` and `after_rules` all.
-    """
+    """Conversations with all of `where` and no complete list of `excepts`: they move from `before` to `after`."""
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
     before: Destination
     after: Destination
     example: Example
-    before_rule: RoutingEntry | None
+    before_rule: RoutingEntry | None  # takes the example; None is the default routing, here and below
     after_rule: RoutingEntry | None
-    before_rules: tuple[RoutingEntry | None, ...]
+    before_rules: tuple[RoutingEntry | None, ...]  # take all conversations
     after_rules: tuple[RoutingEntry | None, ...]
     unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
@@ -55,22 +53,20 @@ class DraftRegion:
     before: Destination
     after: Destination
     example: Box
-    rules: tuple[RoutingEntry | None, RoutingEntry | None]
-    other_rules: list[tuple[RoutingEntry | None, RoutingEntry | None]] = field(default_factory=list)
+    rules: RulePair
+    other_rules: list[RulePair] = field(default_factory=list)
     kind: int = 0  # equal for regions that may be merged
 
 
-def merge_regions(
-    space: Space, drafts: Iterable[DraftRegion], kind: Callable[[DraftRegion], Hashable]
-) -> list[DraftRegion]:
-    """Return the regions with those of one kind merged that differ in one attribute only.
+KindOf = Callable[[DraftRegion], Hashable]
 
-    Regions of one kind have at least equal exceptions.
-    """
+
+def merge_regions(space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[DraftRegion]:
+    """Return the regions; those of one kind (so of equal exceptions) that differ in one attribute only are merged."""
     regions = list(drafts)
     kinds: dict[Hashable, int] = {}
     for draft in regions:  # exceptions may be long, so they are compared once
-        draft.kind = kinds.setdefault(kind(draft), len(kinds))
+        draft.kind = kinds.setdefault(kind_of(draft), len(kinds))
     before = len(regions) + 1
     while len(regions) < before:
         before = len(regions)
@@ -291,20 +287,14 @@ class DraftRegionBuilder:
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
-        rules = [self.rules_of(pair) for pair in group]
-        before, after = self.pairs.destinations_of(group[0])
+        rules, *others = map(self.rules_of, group)
+        old, new = self.pairs.destinations_of(group[0])
         return DraftRegion(
-            box=box,
-            excepts=tuple(excepts),
-            before=before,
-            after=after,
-            example=example,
-            rules=rules[0],
-            other_rules=rules[1:],
+            box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules, other_rules=others
         )
 
-    def rules_of(self, pair: RankPair) -> tuple[RoutingEntry | None, RoutingEntry | None]:
-        """Return both rules; None is the default routing."""
+    def rules_of(self, pair: RankPair) -> RulePair:
+        """Return both rules of a pair."""
         sides = zip((self.pairs.old, self.pairs.new), pair, strict=True)
         old, new = (slices.entries[rank] if rank < len(slices.entries) else None for slices, rank in sides)
         return old, new

@@ -28,32 +28,26 @@ _MAX_CHECKS: Final = 100_000  # checks of an earlier rule, over all rows; a thou
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImpactRow:
-    """Conversations with all of `where` and no complete list of `excepts`: each moves from an origin to `after`.
-
-    `before_rules` take them before the change and `after_rules` after it (None: the default routing).
-    """
+    """Conversations with all of `where` and no complete list of `excepts`: each moves from an origin to `after`."""
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
     origins: tuple[Destination, ...]
     after: Destination
     example: Example
-    before_rules: tuple[RoutingEntry | None, ...]
+    before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change; None: the default routing
     after_rules: tuple[RoutingEntry | None, ...]
     unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
 
-def build_rows(
-    builder: DraftRegionBuilder, drafts: Sequence[DraftRegion], formatter: RegionFormatter
-) -> tuple[ImpactRow, ...]:
+def build_rows(builder: DraftRegionBuilder, drafts: list[DraftRegion], formatter: RegionFormatter) -> list[ImpactRow]:
     """Return disjoint rows that hold every conversation that moves; rows with unlikely values come last."""
     row_builder = _RowBuilder(builder)
     rows = list(row_builder.build_all())
     if rows:
         drafts = [*rows, *builder.build_drafts(row_builder.covered_ranks)]
     merged = merge_regions(builder.space, drafts, lambda draft: (draft.after, draft.excepts))
-    impact_rows = [region_to_row(formatter.format_region(draft)) for draft in merged]
-    return tuple(sorted(impact_rows, key=lambda row: bool(row.unlikely)))
+    return sorted(map(region_to_row, map(formatter.format_region, merged)), key=lambda row: bool(row.unlikely))
 
 
 def region_to_row(region: Region) -> ImpactRow:
@@ -113,10 +107,8 @@ class _RowBuilder:
         return self.builder.make_draft(pairs, box, excepts, example)
 
     def _unchanged_shapes(self, rank: int, box: Box, overlapping: int) -> list[Shape]:
-        """Return boxes of the conversations of an old rule that keep their destination under a new rule.
-
-        `box` is the new rule's box; `overlapping` are the shapes that have a conversation in common with it.
-        """
+        """Return boxes of an old rule's conversations that keep their destination in a new rule's box."""
+        # `overlapping` are the shapes that have a conversation in common with the new rule.
         old = self.pairs.old
         own = self.space.box(old.boxes[rank])
         common = intersect_box(box, tuple(own.items()))

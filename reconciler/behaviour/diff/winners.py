@@ -25,6 +25,7 @@ _EXCEPTION_COST: Final = 100  # of an exception of a region or a value of its ex
 _CONDITION_COST: Final = 50  # of each further condition of an exception, or ten values of one
 
 RankPair = tuple[int, int]  # the rank before and the rank after; DEFAULT_RANK for the default routing
+_Runs = set[tuple[int, int, int]]  # each a run, its first and its last taker
 
 
 class Taker(NamedTuple):
@@ -47,13 +48,8 @@ class SliceWalk:
         self._first_ranks: dict[int, list[int]] = {}
         self._runs: dict[tuple[int, int, int], _TakerRun] = {}
 
-    def find_takers(
-        self, atom: int, shape: int, before: int, visited_runs: set[tuple[int, int, int]]
-    ) -> Iterator[Taker]:
-        """Yield the rules that take what the shapes `before` leave of a shape in a slice.
-
-        Of the rules with most values, only runs outside `visited_runs`, to which they are added.
-        """
+    def find_takers(self, atom: int, shape: int, before: int, visited_runs: _Runs) -> Iterator[Taker]:
+        """Yield the rules that take what the shapes `before` leave of a shape in a slice; no run twice."""
         slices = self.slices
         shapes = slices.shapes(atom)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
@@ -72,7 +68,7 @@ class SliceWalk:
         yield from self._takers_between(atom, shape, before, (low, DEFAULT_RANK + 1), visited_runs)
 
     def _takers_between(
-        self, atom: int, shape: int, before: int, ends: tuple[int, int], visited_runs: set[tuple[int, int, int]]
+        self, atom: int, shape: int, before: int, ends: tuple[int, int], visited_runs: _Runs
     ) -> list[Taker]:
         """Return the rules with most values, between two ranks, that take conversations."""
         kind = atom if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks else _ORDINARY_SLICE
@@ -165,7 +161,7 @@ class WinnerPairs:
     def _pair_with_takers(self, rank: int, side: PivotSlices, opposite_side: PivotSlices) -> None:
         """Find the rules of the opposite list that take conversations of this winner."""
         walk = self._walks[id(opposite_side)]
-        visited: set[tuple[int, int, int]] = set()
+        visited: _Runs = set()
         narrow = bool(side.boxes[rank].atoms)
         try:
             for atom in side.open_atoms(rank):

@@ -6,7 +6,7 @@ A rule that could not be decided within the work budget is in `undecided`. Also 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -17,7 +17,7 @@ from reconciler.behaviour.space.boxes import Box
 from reconciler.behaviour.space.domain import REST, covers
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
-from reconciler.behaviour.space.space import Space, find_contradiction
+from reconciler.behaviour.space.space import Space, Texts, find_contradiction
 from reconciler.model.rule import Condition, Opaque
 
 
@@ -59,7 +59,7 @@ class RuleFacts:
 def analyze_rules(
     entries: Iterable[RoutingEntry],
     evaluation: Evaluation = "lowest-first",
-    texts: Mapping[str, Iterable[str]] | None = None,
+    texts: Texts | None = None,
     work: int = DEFAULT_WORK,
 ) -> RuleFacts:
     """Return the facts about a list of rules; `texts` are further values of attributes to distinguish."""
@@ -154,12 +154,9 @@ class _ShadowingSearch:
             covering &= self.slices.mask_before(atoms[0], rank)
         if not covering:
             return None
-        candidates = (
-            self.candidates_in_slice(atoms[0], covering, rank)
-            if len(atoms) == 1
-            else self.candidates(covering, rank, atoms)
-        )
-        return min(candidates, default=None)
+        if len(atoms) == 1:
+            return min(self.candidates_in_slice(atoms[0], covering, rank), default=None)
+        return min(self.candidates(covering, rank, atoms), default=None)
 
     def candidates_in_slice(self, atom: int, covering: int, rank: int) -> Iterator[int]:
         """Yield earlier rules of a slice with these shapes, the first rule of each shape among them."""
@@ -245,12 +242,9 @@ def first_ranks(slices: PivotSlices) -> list[int]:
 def pair_equal_rules(old: PivotSlices, new: PivotSlices) -> dict[int, int]:
     """Return as many pairs of rules with equal conditions as keep their order in both lists."""
     rank_in_new = {id(new.boxes[rank]): rank for rank in first_ranks(new)}
-    candidates = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
-    return _longest_increasing([pair for pair in candidates if pair[1] >= 0])
-
-
-def _longest_increasing(candidates: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Return a longest part of the pairs whose second members increase as the first do."""
+    twins = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
+    candidates = [pair for pair in twins if pair[1] >= 0]
+    # A longest part of the candidates in which the ranks of both lists increase.
     ends: list[int] = []
     places: list[int] = []
     previous: list[int] = []
@@ -265,7 +259,7 @@ def _longest_increasing(candidates: Sequence[tuple[int, int]]) -> dict[int, int]
     pairs = {}
     place = places[-1] if places else -1
     while place >= 0:
-        old, twin = candidates[place]
-        pairs[old] = twin
+        rank, twin = candidates[place]
+        pairs[rank] = twin
         place = previous[place]
     return pairs

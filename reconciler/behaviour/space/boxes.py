@@ -25,16 +25,13 @@ _ABSENT: Final[ValueSet] = (MISSING, 0, 0)  # no value; a condition of an unknow
 
 
 class _Piece(NamedTuple):
-    """A piece of a search: a box; by attribute, the shapes that do not cover it there; and the shapes that touch it.
-
-    `changed` are parts not yet in the box; `units` the shapes with one condition beyond it.
-    """
+    """A piece of a search."""
 
     box: Box
-    further: dict[int, int]
-    blockers: int
-    changed: Box = {}  # noqa: RUF012 - nobody writes into it
-    units: int = 0
+    further: dict[int, int]  # by attribute, the shapes that do not cover the box there
+    blockers: int  # the shapes that touch the box
+    changed: Box = {}  # noqa: RUF012 - parts that are not yet in the box; never changed in place
+    units: int = 0  # the shapes with one condition beyond the box
 
 
 class _PlainValues(NamedTuple):
@@ -186,10 +183,8 @@ class Shapes:
         return self._split_until_free(box, blockers)
 
     def _guesses(self, box: Box) -> Iterator[Box]:
-        """Yield the box with every open pattern denied, and with all `contains` patterns required.
-
-        Both are always possible, and most rules with a pattern are out of the way at once.
-        """
+        """Yield the box with every open pattern denied, and with all `contains` patterns required."""
+        # Both are always possible, and touch few rules with a pattern.
         plainest, fullest = dict(box), dict(box)
         for attribute, every, parts in self._pattern_attributes:
             atoms, yes, no = box.get(attribute) or self.domains[attribute].all

@@ -96,12 +96,11 @@ def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
         yield from _open_set_clauses(domain, part)
     elif atoms & domain.text_mask or _are_named_numbers(domain, atoms):
         values = _named_values(domain, atoms & ~MISSING)
+        operator, operand = _list_operator(values)
         if not atoms & MISSING:
-            yield _make_clause(domain, *_list_operator(values))
-        elif len(values) == 1:
-            yield _make_negated_clause(domain, "notEquals", values[0])
+            yield _make_clause(domain, operator, operand)
         else:
-            yield _make_negated_clause(domain, "notIn", values)
+            yield _make_negated_clause(domain, {"equals": "notEquals", "in": "notIn"}[operator], operand)
     else:
         yield from _number_clauses(domain, atoms)
 
@@ -174,10 +173,8 @@ def _hull(numbers: int) -> tuple[int, int]:
 
 
 def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
-    """Return the clauses, at most two, for the numbers from one atom to another.
-
-    The lowest and the highest number that the attribute can have need no bound.
-    """
+    """Return the clauses, at most two, for the numbers from one atom to another."""
+    # The lowest and the highest number that the attribute can have need no bound.
     low, _, from_named = domain.interval(first)
     _, high, to_named = domain.interval(last)
     if low is not None and from_named and low == high:

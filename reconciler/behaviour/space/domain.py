@@ -145,18 +145,16 @@ def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tu
     for part in parts:
         lengths.setdefault(len(part), []).append(part)
     for length, alike in lengths.items():
-        many = len(alike) > _MANY_SUBSTRINGS
-        yield from _scan_substrings(texts, alike, length) if many else _search_substrings(texts, alike)
-
-
-def _scan_substrings(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
-    masks = dict.fromkeys(parts, 0)
-    for place, text in enumerate(texts):
-        for at in range(len(text) - length + 1):
-            part = text[at : at + length]
-            if part in masks:
-                masks[part] |= 1 << place
-    yield from masks.items()
+        if len(alike) <= _MANY_SUBSTRINGS:
+            yield from _search_substrings(texts, alike)
+            continue
+        masks = dict.fromkeys(alike, 0)
+        for place, text in enumerate(texts):
+            for at in range(len(text) - length + 1):
+                part = text[at : at + length]
+                if part in masks:
+                    masks[part] |= 1 << place
+        yield from masks.items()
 
 
 def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
@@ -180,14 +178,10 @@ class Domain:
     """The values of one attribute, cut by every condition on it; `texts` are further values to distinguish."""
 
     def __init__(
-        self,
-        attribute: str,
-        conditions: Iterable[Condition],
-        texts: Iterable[str] = (),
-        value_type: ValueType = ANY_VALUE,
+        self, attribute: str, tests: Iterable[Condition], texts: Iterable[str] = (), value_type: ValueType = ANY_VALUE
     ) -> None:
         self.attribute = attribute
-        conditions = tuple(conditions)
+        conditions = tuple(tests)
         named = collect_named_values(conditions)
         self.value_count: Final = named.value_count
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))

@@ -13,13 +13,9 @@ from reconciler.behaviour.space.space import Space
 MAX_COMPARISONS: Final = 10_000
 
 
-def simplify(
-    space: Space, box: Box, excepts: Sequence[Shape], apart: Collection[Shape] = ()
-) -> tuple[Box, list[Shape]]:
-    """Return the box with exceptions on one attribute folded in, and the other exceptions that are not superfluous.
-
-    Of the exceptions in `apart` none lies in another one.
-    """
+def simplify(space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[Shape] = ()) -> tuple[Box, list[Shape]]:
+    """Return the box with exceptions on one attribute folded in, and the other exceptions that are not superfluous."""
+    # Of the exceptions in `apart` none lies in another one.
     box = dict(box)
     apart_ids = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
@@ -85,9 +81,7 @@ def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
     return shape if same else tuple(items)
 
 
-def _subtract_expressible(
-    domain: Domain, values: ValueSet, parts: Sequence[ValueSet]
-) -> tuple[ValueSet, list[ValueSet]]:
+def _subtract_expressible(domain: Domain, values: ValueSet, parts: list[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
     """Return values without parts, as far as conditions can express the result, and the parts still in them."""
     remaining, still = _subtract_all(domain, values, parts)
     if is_expressible(domain, remaining):

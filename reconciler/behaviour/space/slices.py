@@ -20,10 +20,9 @@ UNNAMED_SLICE: Final = REST.bit_length() - 1  # the slice of texts of the pivot 
 
 
 class PrefixMasks:
-    """The shapes of the rules before each rank, of rules that are in most slices.
+    """The shapes of the rules before each rank, of rules that are in most slices."""
 
-    In a slice without the first rule of a shape, that shape begins later, or not at all.
-    """
+    # In a slice without the first rule of a shape, that shape begins later, or not at all.
 
     def __init__(self, rules: Iterable[tuple[int, int]], missing: Mapping[int, Collection[int]] | None = None) -> None:
         """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, the slices without."""
@@ -63,14 +62,11 @@ class PrefixMasks:
 
 
 class PivotSlices:
-    """A list of rules in the order of evaluation. A rule's rank is its place; a contradictory rule has none.
-
-    `boxes[rank]`, `entries[rank]`, `destinations[rank]` are a rule's box, the rule and its destination.
-    """
+    """A list of rules in the order of evaluation. A rule's rank is its position; a contradictory rule has none."""
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
         self.space = space
-        self.entries: list[RoutingEntry] = []
+        self.entries: list[RoutingEntry] = []  # by rank, as the next two
         self.boxes: list[CompiledRule] = []
         self.never_matching: list[RoutingEntry] = []
         for entry in ordered:
@@ -88,9 +84,8 @@ class PivotSlices:
         self._excluded_ranks: dict[int, set[int]] = {}
         self._minority_atoms: dict[int, set[int]] = {}
         self._index_rules()
-        self.prefix_masks: Final = PrefixMasks(
-            ((rank, self.boxes[rank].shape) for rank in self.general_ranks), self.missing_atoms
-        )
+        general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
+        self.prefix_masks: Final = PrefixMasks(general, self.missing_atoms)
         self.unnamed_prefix_masks: Final = PrefixMasks((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
         self._late_atoms = sum(1 << atom for atom in self.prefix_masks.late_ranks)
         # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
