@@ -32,10 +32,10 @@ Here one pair remains: (refunds, sales) in the slice "refund", with confidence a
 
 Pairs become regions (diff/regions.py). A region is the common box of both rules without the boxes of earlier rules,
 which are its exceptions. Regions that differ in one attribute only are merged, exceptions on one attribute alone are
-folded into the box (space/simplify.py), and masks become conditions again (space/clauses.py): "intent equals refund and
-confidence at least 0.8: Billing -> Sales". Each region has an example, for instance refund with 0.9, which
-evaluate.py routes through both lists, rule by rule. An example that fails is a bug and stops the program. Rows
-(diff/rows.py) summarize regions by the new rule, for people.
+folded into the box, and masks become conditions again (space/clauses.py): "intent equals refund and confidence at least
+0.8: Billing -> Sales". Each region has an example, for instance refund with 0.9, which evaluate.py routes through both
+lists, rule by rule. An example that fails is a bug and stops the program. Rows (diff/difference.py) summarize regions
+by the new rule, for readers.
 
 The same question answers the rest. Facts (facts/): after the swap rule "refunds" has no free box behind "sales", so it
 is shadowed. Containment (diff/containment.py): a reviewed plan covers a fresh region that has no free box outside the

@@ -16,10 +16,9 @@ from reconciler.behaviour.diff.winners import NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, unite_values
+from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, simplify, unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.simplify import simplify
 from reconciler.behaviour.space.space import Example, Space
 from reconciler.model.rule import Condition
 
