@@ -95,12 +95,8 @@ def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str])
 
 def conditions_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
     """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
-    order = {name: place for place, name in enumerate(labels)}
-
-    def place(part: Condition | Opaque) -> int:
-        return order.get(part.attribute, len(order)) if isinstance(part, Condition) else len(order)
-
-    parts = sorted(rule.conditions, key=place)
+    rank, end = {name: position for position, name in enumerate(labels)}, len(labels)
+    parts = sorted(rule.conditions, key=lambda part: end if isinstance(part, Opaque) else rank.get(part.attribute, end))
     return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
 
 

@@ -11,6 +11,7 @@ import json
 import os
 from base64 import b64encode
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
@@ -114,7 +115,11 @@ class Redactor:
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Return the first and last place of each run that is part of a secret."""
         followed: dict[tuple[bytes, int], int] = {}  # by form and offset: the last position that was compared
-        for at in self._match_starts(squeezed):
+        starts: list[int] = []
+        for offset in (0, _WORD_SIZE // 2):
+            words = enumerate(_words(squeezed[offset:]))
+            starts += (offset + _WORD_SIZE * number for number, word in words if word in self._words)
+        for at in (*starts, *chain.from_iterable(_find_all(form, squeezed) for form in self._short_encodings)):
             word = squeezed[at : at + _WORD_SIZE]
             for form in self._encodings:
                 for place in _find_all(word, form):
@@ -123,13 +128,6 @@ class Redactor:
                         followed[form, at - place] = last
                         if last - first >= min(MIN_RUN_LENGTH, len(form)) - 1:
                             yield first, last
-
-    def _match_starts(self, squeezed: bytes) -> Iterator[int]:
-        for offset in (0, _WORD_SIZE // 2):
-            words = enumerate(_words(squeezed[offset:]))
-            yield from (offset + _WORD_SIZE * number for number, word in words if word in self._words)
-        for form in self._short_encodings:
-            yield from _find_all(form, squeezed)
 
 
 def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -> tuple[int, int]:

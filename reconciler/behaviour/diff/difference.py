@@ -13,14 +13,7 @@ from typing import Final
 
 from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
 from reconciler.behaviour.diff.exceptions import RunningExceptions
-from reconciler.behaviour.diff.regions import (
-    DraftRegion,
-    DraftRegionBuilder,
-    Region,
-    RegionFormatter,
-    common_box,
-    merge_regions,
-)
+from reconciler.behaviour.diff.regions import DraftRegion, DraftRegionBuilder, Region, RegionFormatter, merge_regions
 from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
 from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, order_entries
@@ -193,7 +186,7 @@ def compare_behaviour(
     drafts = list(builder.build_drafts())
     merged = merge_regions(space, drafts, lambda draft: (draft.before, draft.after, draft.excepts))
     regions = tuple(map(formatter.format_region, merged))
-    boxes = [common_box(pairs, pair) for pair in pairs.unknown]
+    boxes = [pairs.common_box(pair) for pair in pairs.unknown]
     undecided = dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None)
     rows = build_rows(builder, drafts, formatter)
     for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():

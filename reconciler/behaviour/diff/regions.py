@@ -178,15 +178,6 @@ def _accepts_unnamed_text(clause: Clause) -> bool:
     return not isinstance(part, Condition) or (holds(part, {part.attribute: ""}) is not clause.negate)
 
 
-def common_box(pairs: WinnerPairs, pair: RankPair) -> Box | None:
-    """Return the box that both rules of a pair have in common; None where it is empty."""
-    box: Box | None = {}
-    for slices, rank in zip((pairs.old, pairs.new), pair, strict=True):
-        if box is not None and rank < len(slices.boxes):
-            box = intersect_box(box, tuple(pairs.space.box(slices.boxes[rank]).items()))
-    return box
-
-
 class DraftRegionBuilder:
     """Makes regions of the pairs of two lists."""
 
@@ -241,7 +232,7 @@ class DraftRegionBuilder:
 
     def build_separate(self, pair: RankPair, narrow_pair: NarrowPair) -> DraftRegion:
         """Return the region of one pair whose exceptions differ by value or whose values conditions cannot express."""
-        box = common_box(self.pairs, pair) or {}
+        box = self.pairs.common_box(pair) or {}
         pivot = (sum(1 << atom for atom in narrow_pair.masks_by_atom), 0, 0)
         exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
         if not is_expressible(self.space.pivot_domain, pivot):
@@ -268,7 +259,7 @@ class DraftRegionBuilder:
         rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
         by_pattern = PatternExceptions(self.pairs)
         for pair in chain.from_iterable(by_old.values()):
-            box = common_box(self.pairs, pair) or {}
+            box = self.pairs.common_box(pair) or {}
             pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
             if by_pattern.applies_to(pivot):
                 rules, by_value = by_pattern.shapes_before(pair, pivot)

@@ -8,7 +8,6 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from heapq import merge
 from itertools import chain, groupby, islice
 from typing import Final
@@ -238,6 +237,10 @@ class _ShadowingSearch:
 
     def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.space = slices, slices.space
+        self.wide_ranks: dict[int, list[int]] = {}  # of the rules with many values of the pivot, by shape
+        for rank, box in enumerate(slices.boxes):
+            if not box.atoms:
+                self.wide_ranks.setdefault(box.shape, []).append(rank)
 
     def shadowing_rules(self, rank: int) -> tuple[RoutingEntry, ...]:
         """Return earlier rules that together take all conversations of a shadowed rule, each of them necessary."""
@@ -285,15 +288,6 @@ class _ShadowingSearch:
                 if alone and (atoms or covers(boxes[rule].pivot, boxes[rank].pivot)):
                     yield rule
                     break
-
-    @cached_property
-    def wide_ranks(self) -> dict[int, list[int]]:
-        """The rules with many values of the pivot, by shape."""
-        ranks: dict[int, list[int]] = {}
-        for rank, box in enumerate(self.slices.boxes):
-            if not box.atoms:
-                ranks.setdefault(box.shape, []).append(rank)
-        return ranks
 
     def find_several(self, rank: int) -> list[int]:
         """Return earlier rules that together take a rule's conversations: the next rule for each uncovered box."""

@@ -50,10 +50,8 @@ class Constraints:
         after = order_entries((*fixed, *(move.after for move in moves if move.after)), evaluation)
         self.space = Space((before, after))
         self.space.budget.remaining = work
-        self.old, self.new = PivotSlices(self.space, before), PivotSlices(self.space, after)
-        self.levels = {
-            id(side): [sign * entry.rule.priority for entry in side.entries] for side in (self.old, self.new)
-        }
+        self.old, self.new = sides = PivotSlices(self.space, before), PivotSlices(self.space, after)
+        self.levels = {id(side): [sign * entry.rule.priority for entry in side.entries] for side in sides}
         self.old_versions = self._versions(self.old, [move.before for move in moves])
         self.new_versions = self._versions(self.new, [move.after for move in moves])
         self._drop_unchanged_routing()

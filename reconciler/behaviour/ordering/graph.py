@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeVar
@@ -120,25 +120,15 @@ class SplitMoves(NamedTuple):
         """Return the step that turns a change's old rule into its new one."""
         return MoveStep(move, "aside" if move in self.parked else "whole")
 
-    def steps(self, move: int) -> Iterator[MoveStep]:
-        """Yield the steps of a change, in their order."""
-        if move in self.copies:
-            yield MoveStep(move, "copy")
-        if move in self.parked:
-            yield MoveStep(move, "aside")
-        yield MoveStep(move, "whole")
-        if move in self.copies:
-            yield MoveStep(move, "drop")
-
     def step_graph(self, move: int) -> Graph[MoveStep]:
-        """Return the graph of the steps of one change."""
-        steps = list(self.steps(move))
-        graph: Graph[MoveStep] = {step: set() for step in steps}
-        for before, after in pairwise(steps):
-            if "drop" not in (before.kind, after.kind):
-                graph[before].add(after)
+        """Return the graph of the steps of one change: its copy is deleted after the main step."""
+        steps = [MoveStep(move, "copy")] if move in self.copies else []
+        steps += [MoveStep(move, "aside")] if move in self.parked else []
+        steps.append(MoveStep(move, "whole"))
+        graph: Graph[MoveStep] = {before: {after} for before, after in pairwise(steps)} | {steps[-1]: set()}
         if move in self.copies:
             graph[self.main_step(move)].add(MoveStep(move, "drop"))
+            graph[MoveStep(move, "drop")] = set()
         return graph
 
 

@@ -119,7 +119,10 @@ class PatternSet:
         """Return a short, readable, unused text with all of `yes` and none of `no`."""
         patterns = [self.all[index] for index in bits(yes)]
         unused = self._unused_character(used_texts)
-        for text in (*_readable_texts(patterns), _join_patterns(patterns, unused, joint_always=unused)):
+        longest = sorted((pattern.text for pattern in patterns), key=len, reverse=True)[:1]
+        joined = (_join_patterns(patterns, joint) for joint in ("", "_", " "))
+        proven = _join_patterns(patterns, unused, joint_always=unused)
+        for text in (*longest, *joined, "other", "another", "any", "text", "x", proven):
             if text and text not in used_texts and self.fits(text, yes, no):
                 return text
         raise AssertionError("the joined text fits, and is not taken: nothing else has its joint")
@@ -156,12 +159,6 @@ def bits(mask: int) -> Iterator[int]:
         low = mask & -mask
         yield low.bit_length() - 1
         mask ^= low
-
-
-def _readable_texts(patterns: Sequence[TextPattern]) -> Iterator[str]:
-    yield from sorted((pattern.text for pattern in patterns), key=len, reverse=True)[:1]
-    yield from (_join_patterns(patterns, joint) for joint in ("", "_", " "))
-    yield from ("other", "another", "any", "text", "x")
 
 
 def _join_patterns(patterns: Sequence[TextPattern], joint: str, joint_always: str = "") -> str:
