@@ -37,7 +37,7 @@ def order_entries(entries: Iterable[RoutingEntry], evaluation: Evaluation = "low
 
 
 def destination_of(targets: Sequence[Target | Opaque]) -> Destination:
-    """Return the normalised split (S10); a target of an unknown type is a destination of its own, named by its JSON."""
+    """Return the normalised split (S10); a target of an unknown type is a separate destination, named by its JSON."""
     if len(targets) == 1 and isinstance(targets[0], Target) and targets[0].weight > 0:
         return ((targets[0].queue_id, _FULL_SHARE),)
     weights: dict[str, Fraction] = {}

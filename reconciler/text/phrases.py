@@ -20,7 +20,7 @@ _VERBS: Final = {
     "notStartsWith": "does not start with",
     "endsWith": "ends with",
     "notEndsWith": "does not end with",
-    "exists": "is there",
+    "exists": "exists",
     "notExists": "is missing",
     "greaterThan": ">",
     "greaterThanOrEqual": ">=",
@@ -33,7 +33,7 @@ _VERBS: Final = {
 def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:
     """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
-        return f"something that cxroute does not understand: {sanitize(condition.text)}"
+        return f"a part that cxroute does not understand: {sanitize(condition.text)}"
     subject = subject_phrase(condition, labels)
     value = condition.raw_value
     if condition.operator in ("exists", "notExists"):
@@ -76,14 +76,14 @@ def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callab
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
     """Return a target with its weight."""
     if not isinstance(target, Target):
-        return f"something that cxroute does not understand: {sanitize(target.text)}"
+        return f"a part that cxroute does not understand: {sanitize(target.text)}"
     return f"{queue_phrase(target.queue_id, names)} with weight {quote(target.weight)}"
 
 
 def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
-    """Return a queue's name in quotes, or its id where the queue is gone."""
+    """Return a queue's name in quotes, or its id where the queue is unknown."""
     name = names.get(str(queue_id))
-    return f"a queue that is gone ({sanitize(str(queue_id))})" if name is None else quote(name)
+    return f"an unknown queue ({sanitize(str(queue_id))})" if name is None else quote(name)
 
 
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:

@@ -1,7 +1,7 @@
 """Removal of known secrets from everything that this process prints, logs or saves (R13).
 
-A server may repeat a secret in any answer and in any encoding. So letters and digits alone are compared with the usual
-encodings of each secret, and a run of `MIN_RUN_LENGTH` of them is hidden.
+A server may repeat a secret in any response and in any encoding. So only letters and digits are compared with the usual
+encodings of each secret, and a common run of `MIN_RUN_LENGTH` is hidden.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 PLACEHOLDER: Final = "[secret]"
-MIN_RUN_LENGTH: Final = 12  # so many letters and digits in a row are as good as the secret
-_MIN_SECRET_LENGTH: Final = 8  # nothing shorter is hidden: it would be found in every other word
-_RECENT_TOKENS: Final = 6  # tokens that one client remembers: an answer brings at most three, and old ones expire soon
-_WORD_SIZE: Final = 8  # a run that is hidden holds so many bytes that begin at a multiple of 4: a set tells known ones
-_MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by machines alone
+MIN_RUN_LENGTH: Final = 12  # letters and digits in a row; so long a part of a secret is hidden like the secret
+_MIN_SECRET_LENGTH: Final = 8  # a shorter secret is not hidden, because it would occur in many words
+_RECENT_TOKENS: Final = 6  # tokens kept for one client: a response has at most three, and old ones expire soon
+_WORD_SIZE: Final = 8  # every run that is hidden contains such a word at a multiple of 4; known words are in a set
+_MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by programs only
 _NOT_ALPHANUMERIC: Final = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
 
 
@@ -45,7 +45,7 @@ class Redactor:
         return secret in self._secrets
 
     def remove(self, *secrets: str) -> None:
-        """Hide these secrets no longer: they expired."""
+        """Stop hiding these secrets, because they expired."""
         self._secrets.difference_update(secrets)
         self._encodings, self._short_encodings, self._words = set(), set(), set()
         for secret in self._secrets:
@@ -77,7 +77,7 @@ class Redactor:
         return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
-        """Return a JSON document with redacted texts; `text` is its encoded form, where it is at hand."""
+        """Return a JSON document with redacted texts; `text` is its encoded form, if the caller has it."""
         return self._redact_values(data) if self._is_suspect(_squeeze(text or repr(data))) else data
 
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
@@ -106,14 +106,14 @@ class Redactor:
                 self._words.update(_words(form[offset:]))
 
     def _is_suspect(self, squeezed: bytes) -> bool:
-        """Return whether a text may hold a secret: nearly every text does not, and a plan may have megabytes."""
+        """Return whether a text may hold a secret; fast, because a plan may have megabytes and rarely holds one."""
         if any(form in squeezed for form in self._short_encodings):
             return True
         words = self._words
         return not (words.isdisjoint(_words(squeezed)) and words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :])))
 
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
-        """Return the first and last place of each run that is part of a secret."""
+        """Yield the first and last position of each run that is part of a secret."""
         followed: dict[tuple[bytes, int], int] = {}  # by form and offset: the last position that was compared
         starts: list[int] = []
         for offset in (0, _WORD_SIZE // 2):
@@ -167,7 +167,7 @@ def _merge_runs(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _encode_variants(secret: str) -> Iterator[str]:
-    data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes that the locale does not know
+    data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes outside the locale's encoding
     percent, points = quote(data, safe=""), list(map(ord, secret))
     yield from (secret, secret[::-1], percent, percent.lower(), quote(data), quote_plus(data))
     yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1])
@@ -179,13 +179,13 @@ def _encode_variants(secret: str) -> Iterator[str]:
 
 
 def dump_indented(data: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a JSON document as indented text, or as one line where it is too large for people."""
+    """Return a JSON document as indented text; a very large one as one line."""
     text = json.dumps(data)
     return text if len(text) > _MAX_INDENTED_LENGTH else json.dumps(data, indent=2)
 
 
 class RotatingTokens:
-    """The tokens of one client, of which the oldest are forgotten."""
+    """The tokens of one client; the oldest are forgotten."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -197,7 +197,7 @@ class RotatingTokens:
             if not self._redactor.contains(token):  # a token that is also a password is never forgotten
                 self._redactor.add(token)
                 self._tokens[token] = None
-        if len(self._tokens) > 2 * _RECENT_TOKENS:  # many at once: forgetting indexes all others again
+        if len(self._tokens) > 2 * _RECENT_TOKENS:  # many together, because each removal rebuilds the index
             old = tuple(self._tokens)[:-_RECENT_TOKENS]
             self._redactor.remove(*old)
             for token in old:

@@ -31,7 +31,7 @@ from tests.support.builders import LABELS, at_least, intent_is, rule
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
 NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
-NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
+NIGHTS_SHOWN = 'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_no_invisible_character_is_visible() -> None:
     [
         (intent_is("lost"), 'intent is "lost"'),
         (at_least(0.7), "confidence >= 0.7"),
-        (make_condition("tier", "exists", None), "tier is there"),
+        (make_condition("tier", "exists", None), "tier exists"),
         (make_condition("tier", "notExists", None), "tier is missing"),
         (make_condition("age", "between", [1, 5]), "age is between 1 and 5"),
         (make_condition("tier", "in", ["a", "b"]), 'tier is one of "a", "b"'),
@@ -135,7 +135,7 @@ def test_where_a_rule_sends_conversations(targets: list[Any], said: str) -> None
 
 def test_a_queue_that_is_gone_is_named_by_its_id() -> None:
     """The id is the tenant's, so it is escaped."""
-    assert "a queue that is gone (q\\u001b)" == queue_phrase("q\x1b", NAMES)
+    assert "an unknown queue (q\\u001b)" == queue_phrase("q\x1b", NAMES)
 
 
 def test_a_rule_is_one_sentence() -> None:

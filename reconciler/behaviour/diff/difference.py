@@ -149,7 +149,7 @@ class _RowBuilder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourChange:
-    """The change for conversations: exact `regions`, fewer `rows` for people, and `undecided` conversations."""
+    """The change for conversations: exact `regions`, fewer `rows` for readers, and `undecided` conversations."""
 
     regions: tuple[Region, ...]
     undecided: tuple[tuple[Clause, ...], ...] = ()

@@ -49,7 +49,7 @@ class SliceWalk:
         self._runs: dict[tuple[int, int, int], _TakerRun] = {}
 
     def find_takers(self, atom: int, shape: int, before: int, visited: _Runs) -> Iterator[Taker]:
-        """Yield the rules that take what the shapes `before` leave of a shape in a slice; no run twice."""
+        """Yield the rules that take the part of a shape in a slice that the shapes `before` leave; no run twice."""
         slices = self.slices
         shapes = slices.shapes(atom)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)

@@ -58,7 +58,7 @@ def order_moves(
     work: int = DEFAULT_WORK,
     stale_copies: MovePairs = frozenset(),
 ) -> MoveOrder:
-    """Return the order of the changes beside the `fixed` rules."""
+    """Return the order of the changes; the `fixed` rules do not change."""
     # `stale_copies` are pairs: the deletion of a copy that an earlier run left, and the change that it was made for.
     constraints = Constraints(moves, tuple(fixed), evaluation, work)
     links, split = constraints.dependencies._replace(copies=stale_copies), SplitMoves()

@@ -1,8 +1,8 @@
 """Shapes: the boxes of rules in a few attributes, their relations, and the boxes that a set of shapes leaves free.
 
 A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and search is
-remembered. All analysis comes down to `find_free_box`: is there a conversation in these boxes that none of those takes?
-It is coNP-hard in the number of attributes, so all searches spend from a budget and may end undecided.
+remembered. All analysis uses `find_free_box`: is there a conversation in all of these boxes and in none of the other
+boxes? The question is coNP-hard in the number of attributes, so all searches spend from a budget and may end undecided.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Piece(NamedTuple):
     box: Box
     further: dict[int, int]  # by attribute, the shapes that do not cover the box there
     blockers: int  # the shapes that touch the box
-    changed: Box = {}  # noqa: RUF012 - parts that are not yet in the box; never changed in place
+    changed: Box = {}  # noqa: RUF012 - parts that the box still lacks; never changed in place
     units: int = 0  # the shapes with one condition beyond the box
 
 
@@ -279,7 +279,7 @@ class Shapes:
 
 
 def _unnamed_texts(domain: Domain) -> ValueSet:
-    """Return the unnamed texts that fit no pattern; all values where there are no texts."""
+    """Return the unnamed texts that match no pattern; all values of an attribute without texts."""
     return (REST, 0, (1 << len(domain.patterns.all)) - 1) if domain.all[0] & REST else domain.all
 
 

@@ -228,7 +228,7 @@ MAX_COMPARISONS: Final = 10_000
 
 def simplify(space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[Shape] = ()) -> tuple[Box, list[Shape]]:
     """Return the box with exceptions on one attribute folded in, and the other exceptions that are not superfluous."""
-    # Of the exceptions in `apart` none lies in another one.
+    # No exception in `apart` is contained in another one.
     box = dict(box)
     apart_ids = {id(shape) for shape in apart}
     unchanged: list[Shape] = []
@@ -287,7 +287,7 @@ def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
         elif common == part:
             items.append(item)
         else:
-            # Inside the box both mean the same; a pattern or a complement is shorter as the rule has it.
+            # Inside the box both mean the same; a pattern or a complement is shorter as in the rule.
             as_in_rule = common[0] & REST or not is_expressible(space.domains[attribute], common)
             same = same and bool(as_in_rule)
             items.append((attribute, part if as_in_rule else common))
@@ -321,7 +321,7 @@ def _subtract_all(domain: Domain, values: ValueSet, parts: Iterable[ValueSet]) -
 
 
 def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
-    """Return the exceptions that do not lie in another one; of very many, all distinct ones."""
+    """Return the exceptions that are not contained in another one; of very many, all distinct ones."""
     outer = list(dict.fromkeys(shape for shape in excepts if id(shape) not in apart))
     excepts = [*(shape for shape in excepts if id(shape) in apart), *outer]
     if len(outer) * len(excepts) > MAX_COMPARISONS:

@@ -34,7 +34,7 @@ _SHORT_TEXT: Final = 20  # characters of a text that counts for one
 
 
 def number_between(low: float, high: float) -> int | float | None:
-    """Return a number between two with few digits, or None where no number lies between them that can be typed."""
+    """Return a number between two with few digits; None where no double or integer is between them."""
     if not low < high:
         return None
     bottom, top = Fraction(low), Fraction(high)
@@ -48,13 +48,13 @@ def number_between(low: float, high: float) -> int | float | None:
                 if low < number < high:
                     return number
         last = float(middle)
-    except OverflowError:  # beyond the largest double there are whole numbers only
+    except OverflowError:  # beyond the largest double there are integers only
         return None
     return last if low < last < high else None
 
 
 def number_beyond(low: float | None, high: float | None) -> int | float:
-    """Return a number above `low`, or else below `high`: the next whole one, or one of one digit and zeros."""
+    """Return a number above `low`, or without it below `high`: the next integer, or one digit and zeros."""
     if low is not None:
         return _number_above(low)
     return -_number_above(-high) if high is not None else 0
@@ -69,7 +69,7 @@ def _number_above(low: float) -> int | float:
     size = len(str(integer))
     for digits in range(1, _MOST_DIGITS):
         unit = 10 ** (size - digits)
-        with suppress(OverflowError):  # a whole number larger than any double
+        with suppress(OverflowError):  # an integer larger than any double
             for step in (1, 2):  # one unit above may be the same double
                 number = float((integer // unit + step) * unit)
                 if number > low:
@@ -158,7 +158,7 @@ def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tu
 
 
 def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Search all texts at once, joined by a character that no part has."""
+    """Yield each part and a mask of the texts that contain it; searches one text, joined by a character of no part."""
     used = set().union(*parts)
     joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
     joined = joint.join(texts) + joint
@@ -259,7 +259,7 @@ class Domain:
         return patterns + named * self._text_weight / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
-        """Return the ends of a number's atom, None where there is no end, and whether it is a single number."""
+        """Return the ends of a number's atom (None: open), and whether it is a single number."""
         place, named = divmod(atom - self.first_number, 2)
         if named:
             return self.numbers[place], self.numbers[place], True

@@ -1,10 +1,10 @@
 """Patterns over one text (contains, startsWith, endsWith), and the patterns that follow from others.
 
-Positive patterns P and negated patterns Q hold together for a text that is no literal of a rule exactly when no two of
-P exclude each other and no member of P implies a member of Q: the longest prefix, all contained texts and the longest
-suffix, joined by a character that no rule uses, satisfy P, and another pattern only if a single member of P implies it
-(algorithms "Patterns"). So the knowledge about a text is two bit masks, `yes` and `no`, closed under implication; they
-contradict each other exactly when they have a bit in common.
+Positive patterns P and negated patterns Q hold together for a text that is not a literal of a rule exactly when no two
+of P exclude each other and no member of P implies a member of Q: the longest prefix, all contained texts and the
+longest suffix, joined by a character that no rule uses, satisfy P, and another pattern only if a single member of P
+implies it (algorithms "Patterns"). So the knowledge about a text is two bit masks, `yes` and `no`, closed under
+implication; they contradict each other exactly when they have a bit in common.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PatternSet:
         self._by_operator: dict[str, int] = {}
         for index, pattern in enumerate(self.all):
             self._by_operator[pattern.operator] = self._by_operator.get(pattern.operator, 0) | 1 << index
-        self.contains_mask: Final = self._by_operator.get("contains", 0)  # of these any number can hold at once
+        self.contains_mask: Final = self._by_operator.get("contains", 0)  # any number of these can hold together
 
     def excluded(self, index: int) -> int:
         """Return the patterns that a pattern excludes: starts, or ends, of which neither implies the other."""
@@ -125,7 +125,7 @@ class PatternSet:
         for text in (*longest, *joined, "other", "another", "any", "text", "x", proven):
             if text and text not in used_texts and self.fits(text, yes, no):
                 return text
-        raise AssertionError("the joined text fits, and is not taken: nothing else has its joint")
+        raise AssertionError("the joined text matches and is unused: no other text has its joint")
 
     def _unused_character(self, used_texts: Collection[str]) -> str:
         """Return a character that no pattern and no literal uses."""

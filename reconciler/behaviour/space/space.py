@@ -141,7 +141,7 @@ class Space:
 
     @property
     def pivot_domain(self) -> Domain:
-        """The domain of the pivot; an empty one where there is no pivot."""
+        """The domain of the pivot; an empty domain without a pivot."""
         return self.domain(self.pivot) if self.pivot >= 0 else _EMPTY_DOMAIN
 
     def _compile(self, conditions: Conditions) -> CompiledRule | None:
