@@ -151,7 +151,7 @@ def test_two_names_swap() -> None:
 
 
 def test_two_names_and_two_intents_swap() -> None:
-    """One rule gets a copy for the intents, and the other is parked for the names: otherwise two rules had one name."""
+    """One rule gets a copy for the intents and the other is parked for the names: two rules never share a name."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B"), rule("all", 9, [], "C")]
     new = [rule("k", 1, [Y], "A", name="l"), rule("l", 2, [X], "B", name="k"), rule("all", 9, [], "C")]
     assert ["aside", "copy", "drop", "whole", "whole"] == flat(directed(old, new))
