@@ -146,15 +146,13 @@ class Dependencies(NamedTuple):
         inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
         return Dependencies(*inside)
 
-    def excluding(self, moves: Collection[int]) -> Dependencies:
-        """Return the links that are not among these changes; those of names and copies stay."""
-        outside = (pairs - inside for pairs, inside in zip(self, self.among(moves), strict=True))
-        return Dependencies(*outside)._replace(names=self.names, copies=self.copies)
-
     def with_waves(self, waves: Sequence[Sequence[int]]) -> Dependencies:
-        """Return the links with some changes in waves, one after the other."""
-        pairs = {(first, then) for wave, next_wave in pairwise(waves) for first in wave for then in next_wave}
-        return self._replace(remove_before_remove=self.remove_before_remove | pairs)
+        """Return the links with those among the changes of the waves replaced; links of names and copies stay."""
+        inside = self.among({move for wave in waves for move in wave})
+        outside = Dependencies(*(pairs - inner for pairs, inner in zip(self, inside, strict=True)))
+        order = {(first, then) for wave, next_wave in pairwise(waves) for first in wave for then in next_wave}
+        removes = outside.remove_before_remove | order
+        return outside._replace(remove_before_remove=removes, names=self.names, copies=self.copies)
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""

@@ -66,7 +66,7 @@ def order_moves(
         result = _search_group(constraints, group) if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES else None
         if result is not None:
             waves, parked = result
-            links = links.excluding(group).with_waves(waves)
+            links = links.with_waves(waves)
             split = split._replace(parked=split.parked | parked)
         else:  # only an update can be split by a copy
             updates = [move for move in group if moves[move].before is not None and moves[move].after is not None]
