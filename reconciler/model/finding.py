@@ -27,10 +27,10 @@ class Finding:
     source: Source | None = None
     address: Address | None = None
     hint: str = ""
-    excerpt: str = ""  # the manifest's line, for the caret that a terminal shows under it; empty where there is none
-    span: int = 1  # how many characters of the line are meant
-    repeats: tuple[Finding, ...] = ()  # the same finding about other rules or places, from `group_findings`
-    acknowledged: str = ""  # why the manifests accept it (`accept:`); empty where they do not
+    excerpt: str = ""  # the manifest's line, which a terminal prints above a caret
+    span: int = 1  # the characters of the line to mark
+    repeats: tuple[Finding, ...] = ()  # the same finding about other rules or positions, from `group_findings`
+    acknowledged: str = ""  # the reason in `accept:`; empty if the finding is not accepted
 
     @property
     def occurrences(self) -> tuple[Finding, ...]:
@@ -44,7 +44,7 @@ class Finding:
 
 
 def group_findings(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings with equal warnings, and equal infos, as one; each error has a place to correct."""
+    """Return the findings; equal warnings and equal infos are one, and errors stay separate."""
     groups: dict[object, list[Finding]] = {}
     for number, finding in enumerate(place for group in findings for place in group.occurrences):
         content = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
@@ -240,5 +240,5 @@ def finding_to_json(finding: Finding) -> Document:
 
 
 def source_to_json(source: Source | None) -> Document | None:
-    """Return the place, or null."""
+    """Return the position as JSON, or None."""
     return None if source is None else source._asdict()

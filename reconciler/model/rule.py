@@ -46,7 +46,7 @@ class Address(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A place in a manifest: the path, the line and the column (from 1, in characters)."""
+    """A position in a manifest: the path, the line and the column (from 1, in characters)."""
 
     file: str
     line: int

@@ -1,7 +1,7 @@
-"""Regions: conversations whose destination changes, in few and readable regions.
+"""Regions: the conversations whose destination changes, in few and readable sets of conditions.
 
-A region begins as the box that both rules of a pair have in common, without the parts that earlier rules take. Regions
-that differ in one attribute only become one region.
+A region is the common box of both rules of a pair, without the parts that earlier rules take. Regions that differ in
+one attribute only become one region.
 """
 
 from __future__ import annotations

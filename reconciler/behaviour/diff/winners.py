@@ -1,7 +1,7 @@
 """Pairs of winners, before and after, that some conversation has and whose destinations differ.
 
-A walk goes down a slice of a list and yields the rules that take a shape's conversations, until none is left. The
-rules with most values of the pivot take the same in most slices, so their runs are computed once.
+A walk goes down a slice of a list and yields the rules that take a shape's conversations, until no conversation is
+left. The rules with most values of the pivot take the same in most slices, so their runs are computed once.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class WinnerPairs:
             self.unknown[old, new] = None
 
     def _open_atoms(self, old: int, new: int) -> Iterable[int]:
-        """Return the slices of two twins in which the rules with most values may leave them anything."""
+        """Return the slices of two twins in which the rules with most values may leave conversations to them."""
         box, wide = self.old.boxes[old], (self.old.prefix_masks, self.new.prefix_masks)
         if box.atoms or self.space.shapes.may_leave_any(box.shape, wide[0].mask_before(old) | wide[1].mask_before(new)):
             return self.old.atoms(old)

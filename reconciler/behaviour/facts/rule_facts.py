@@ -198,7 +198,7 @@ def analyze_slices(slices: PivotSlices) -> RuleFacts:
 
 
 def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ...] | None:
-    """Return the rules that make this one redundant; () where it is needed, None where it wins no conversation."""
+    """Return the rules that make this one redundant; () if it is needed, None if it wins no conversation."""
     wins = False
     takers: dict[int, None] = {}
     for atom in slices.open_atoms(rank):
@@ -213,7 +213,7 @@ def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ..
 
 
 def _is_needed_in(slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]) -> bool:
-    """Return whether a conversation of a slice would go elsewhere without the rule; adds the others to `takers`."""
+    """Return whether a conversation would have another destination without the rule; adds its takers to `takers`."""
     shape, shapes, destination = slices.shape(atom, rank), slices.shapes(atom), slices.destinations[rank]
     alike = slices.same_destination_mask_after(atom, rank)
     if not alike or shapes.has_free_box(shape, shape, before | alike):
@@ -329,7 +329,7 @@ class _ShadowingSearch:
 
 
 def first_ranks(slices: PivotSlices) -> list[int]:
-    """Return the ranks of the rules without those behind a rule with equal conditions, which take nothing."""
+    """Return the ranks of the rules, except rules after one with equal conditions, which take no conversation."""
     ranks: dict[int, int] = {}
     for rank, box in enumerate(slices.boxes):
         ranks.setdefault(id(box), rank)
@@ -337,7 +337,7 @@ def first_ranks(slices: PivotSlices) -> list[int]:
 
 
 def pair_equal_rules(old: PivotSlices, new: PivotSlices) -> dict[int, int]:
-    """Return as many pairs of rules with equal conditions as keep their order in both lists."""
+    """Return pairs of rules with equal conditions, in the same order in both lists, and as many as possible."""
     rank_in_new = {id(new.boxes[rank]): rank for rank in first_ranks(new)}
     twins = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
     candidates = [pair for pair in twins if pair[1] >= 0]

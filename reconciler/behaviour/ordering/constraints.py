@@ -79,7 +79,7 @@ class Constraints:
         }
 
     def _drop_unchanged_routing(self) -> None:
-        """Leave out changes that route as before: a new name, a new description."""
+        """Remove changes without an effect on routing: a new name, a new description."""
         for move in list(self.old_versions):
             old, new = self.old_versions[move], self.new_versions.get(move)
             if new is None or old.level != new.level or old.destination != new.destination:

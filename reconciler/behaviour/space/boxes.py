@@ -113,7 +113,7 @@ class Shapes:
         return result
 
     def has_free_box(self, first: int, second: int, blockers: int) -> bool:
-        """Return whether `find_free_box` finds a box; conversations with no other attributes are tried first."""
+        """Return whether `find_free_box` finds a box; conversations without other attributes are tried first."""
         self.budget.spend(_SEARCH_COST)
         blockers &= self.overlapping(first) & self.overlapping(second)
         if not self.overlapping(first) >> second & 1 or blockers & (self.covering(first) | self.covering(second)):
@@ -158,7 +158,7 @@ class Shapes:
         return plain
 
     def may_leave_any(self, shape: int, blockers: int) -> bool:
-        """Return whether the blockers leave anything of a shape, or may do so where that is undecided."""
+        """Return whether the blockers leave a free box in a shape; also true where that is undecided."""
         try:
             return self.has_free_box(shape, shape, blockers)
         except UndecidedError:

@@ -30,7 +30,7 @@ def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Claus
     for clause in clauses:
         assert isinstance(clause.condition, Condition)  # noqa: S101 - the domain is not opaque
         clause_values = domain.values_for(clause.condition)
-        if clause.negate:  # no clause of use here leaves several pieces
+        if clause.negate:  # no clause of this part leaves several pieces
             pieces = subtract(domain, values, clause_values)
             values = pieces[0] if len(pieces) == 1 else (0, 0, 0)
         else:
@@ -48,7 +48,7 @@ def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tup
 
 
 def is_expressible(domain: Domain | OpaqueDomain, part: ValueSet) -> bool:
-    """Return whether conditions express exactly this part; most parts need no trial."""
+    """Return whether conditions express exactly this part; fast for most parts."""
     if isinstance(domain, OpaqueDomain) or part == domain.all:
         return True
     atoms, yes, no = part

@@ -3,7 +3,7 @@
 Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text that a rule names,
 then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so on.
 A set of values is a `ValueSet`: a mask of atoms, and, for the unnamed texts, the patterns that hold and do not hold
-there. Numbers are those that a reader of JSON makes: between two neighbouring doubles there is none.
+there. Numbers are those that a JSON parser returns: no number is between two neighbouring doubles.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ FIRST_TEXT: Final = 2  # the atom of the first named text
 _MOST_DIGITS: Final = 18
 _MAX_EXACT_INTEGER: Final = 10**15
 _MANY_SUBSTRINGS: Final = 100  # with more, a scan of every piece of every text is faster than a search for each
-_SHORT_TEXT: Final = 20  # characters of a text that counts for one
+_SHORT_TEXT: Final = 20  # characters of a text that counts as one value
 
 
 def number_between(low: float, high: float) -> int | float | None:
@@ -211,7 +211,7 @@ class Domain:
         self.expressible: Final[dict[ValueSet, bool]] = {}  # whether conditions express a part, once it is known
 
     def atom(self, text: str) -> int | None:
-        """Return the place of a named text's atom, or None for other texts."""
+        """Return the number of a named text's atom, or None for other texts."""
         return self._atoms.get(text)
 
     def values_for(self, condition: Condition) -> ValueSet:

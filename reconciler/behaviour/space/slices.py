@@ -151,14 +151,14 @@ class PivotSlices:
         return self.prefix_masks.mask_before(rank, atom) | mask
 
     def open_atoms(self, rank: int) -> Iterable[int]:
-        """Return the slices in which earlier rules with most values leave a rule something."""
+        """Return the slices in which earlier rules with most values may leave conversations to a rule."""
         if self._is_open(rank, rank):
             return self.atoms(rank)
         unnamed = (UNNAMED_SLICE,) if self.boxes[rank].rest >= 0 else ()
         return chain(unnamed, (atom for atom in self.prefix_masks.late_ranks if self.holds(atom, rank)))
 
     def open_mask(self, rank: int, above: int) -> int:
-        """Return the slices in which the rules with most values before the rank `above` leave a rule something."""
+        """Return a mask of slices in which rules with most values before `above` may leave conversations to a rule."""
         box = self.boxes[rank]
         if box.atoms:
             return sum(1 << atom for atom in box.atoms)
@@ -167,7 +167,7 @@ class PivotSlices:
         return box.pivot[0] if self._is_open(rank, above) else box.pivot[0] & (REST | self._late_atoms)
 
     def _is_open(self, rank: int, above: int) -> bool:
-        """Return whether the rules with most values, were they in every slice, would leave a rule something."""
+        """Return whether the rules with most values, if they were in every slice, may leave conversations to a rule."""
         box = self.boxes[rank]
         return bool(box.atoms) or self.space.shapes.may_leave_any(box.shape, self.prefix_masks.mask_before(above))
 
