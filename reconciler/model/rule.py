@@ -115,7 +115,7 @@ def make_condition(attribute: str, operator: str, value: Json) -> Condition:
         return Condition(attribute, operator, value, value)
     meaning = _NORMALIZERS.get(operator)
     if meaning is None:
-        raise ValueError(f"operator {operator!r} is not known")
+        raise ValueError(f"unknown operator {operator!r}")
     raw_value = tuple(value) if isinstance(value, list) else value
     return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else raw_value)
 

@@ -65,7 +65,7 @@ def test_conditions_of_different_meaning_differ(one: tuple[str, str, object], ot
         ("greaterThan", "much", "must be a number"),
         ("greaterThan", True, "must be a number"),
         ("between", [1], "must be two numbers, [lowest, highest]"),
-        ("matches", "x", "operator 'matches' is not known"),
+        ("matches", "x", "unknown operator 'matches'"),
     ],
 )
 def test_a_meaningless_value_is_refused_with_the_reason(operator: str, value: object, why: str) -> None:

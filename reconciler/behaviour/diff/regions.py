@@ -165,7 +165,7 @@ class RegionFormatter:
     def _format_values(self, attribute: int, part: ValueSet) -> tuple[Clause, ...]:
         domain = self.space.domains[attribute]
         if not is_expressible(domain, part):
-            raise AssertionError(f"no conditions say {part} of {domain.attribute}")
+            raise AssertionError(f"no conditions express {part} of {domain.attribute}")
         clauses = express_checked_values(domain, part)
         numbers = domain.text_like_numbers
         if numbers and all(_accepts_unnamed_text(clause) for clause in clauses) is not bool(part[0] & numbers):
