@@ -19,7 +19,7 @@ Severity = Literal["error", "warning", "info"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A finding. `message` is a sentence without the place; `hint` is the fix or the nearest known name."""
+    """A finding. `message` is a sentence without the position; `hint` is the fix or the nearest known name."""
 
     code: str
     severity: Severity
@@ -34,19 +34,19 @@ class Finding:
 
     @property
     def occurrences(self) -> tuple[Finding, ...]:
-        """Return the finding once for each rule or place that it is about."""
+        """Return the finding once for each rule or position that it is about."""
         return (replace(self, repeats=()), *self.repeats)
 
     @property
     def addresses(self) -> tuple[Address, ...]:
         """Return the rules that the finding is about, each once."""
-        return tuple(dict.fromkeys(place.address for place in self.occurrences if place.address))
+        return tuple(dict.fromkeys(finding.address for finding in self.occurrences if finding.address))
 
 
 def group_findings(findings: Iterable[Finding]) -> list[Finding]:
     """Return the findings; equal warnings and equal infos are one, and errors stay separate."""
     groups: dict[object, list[Finding]] = {}
-    for number, finding in enumerate(place for group in findings for place in group.occurrences):
+    for number, finding in enumerate(each for group in findings for each in group.occurrences):
         content = (finding.code, finding.severity, finding.message, finding.hint, finding.acknowledged)
         key = number if finding.severity == "error" else (*content, finding.address is None)
         groups.setdefault(key, []).append(finding)
@@ -231,9 +231,9 @@ def finding_to_json(finding: Finding) -> Document:
         "source": source_to_json(finding.source),
     }
     if finding.repeats and finding.address:
-        form["addresses"] = [str(place.address) for place in finding.occurrences]
+        form["addresses"] = [str(each.address) for each in finding.occurrences]
     if finding.repeats:
-        form["sources"] = [source_to_json(place.source) for place in finding.occurrences]
+        form["sources"] = [source_to_json(each.source) for each in finding.occurrences]
     if finding.acknowledged:
         form["acknowledged"] = {"reason": finding.acknowledged}
     return form

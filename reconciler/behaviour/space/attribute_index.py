@@ -176,7 +176,7 @@ class _PatternIndex:
 
 
 def bit_runs(mask: int) -> Iterator[tuple[int, int]]:
-    """Yield the first and last place of each run of bits."""
+    """Yield the first and last position of each run of bits."""
     while mask:
         first = (mask & -mask).bit_length() - 1
         above = mask + (1 << first)

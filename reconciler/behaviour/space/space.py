@@ -47,7 +47,7 @@ def _intersect_conditions(space: Space, number: int, conditions: Sequence[Condit
 
 
 class OpaqueDomain:
-    """The truth values of a condition of an unknown kind (S11), in the place of a domain."""
+    """The truth values of a condition of an unknown kind (S11), used like a domain."""
 
     value_count = text_mask = number_mask = unlikely = text_like_numbers = 0
     is_narrowed = False
