@@ -10,7 +10,7 @@ import html
 import json
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
@@ -67,13 +67,16 @@ class Redactor:
             return text
         # The positions in the text of the letters and digits that were compared.
         places = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
-        parts, end = [], 0
-        for first, last in _merge_runs(self._secret_runs(squeezed)):
-            start = places[first]
-            while start > end and text[start - 1] == "\\":
-                start -= 1
-            parts += [text[end:start], PLACEHOLDER]
-            end = places[last] + 1
+        parts: list[str] = []
+        covered, end = -2, 0
+        for first, last in sorted(set(self._secret_runs(squeezed))):
+            if first > covered + 1:  # not adjacent to the run before
+                start = places[first]
+                while start > end and text[start - 1] == "\\":
+                    start -= 1
+                parts += [text[end:start], PLACEHOLDER]
+            covered = max(covered, last)
+            end = places[covered] + 1
         return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
@@ -153,17 +156,6 @@ def _squeeze(text: str) -> bytes:
 
 def _words(squeezed: bytes) -> memoryview:
     return memoryview(squeezed[: len(squeezed) // _WORD_SIZE * _WORD_SIZE]).cast("Q")
-
-
-def _merge_runs(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the runs, adjacent ones joined."""
-    joined: list[tuple[int, int]] = []
-    for first, last in sorted(set(runs)):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
-        else:
-            joined.append((first, last))
-    return joined
 
 
 def _encode_variants(secret: str) -> Iterator[str]:
