@@ -67,8 +67,8 @@ CXR003 link leaves the directory: A symbolic link points outside the manifests' 
 a link could read any file of the machine that plans. Copy the file instead.
 CXR004 not YAML: The text breaks YAML's grammar at this position. The usual cause is the indentation or a quote.
 CXR005 nested too deeply: Manifests need only a few levels, so deep nesting is refused.
-CXR006 anchor or alias: Anchors and aliases (& and *) are refused, because a small file can expand to a huge one. Write
-the value out.
+CXR006 anchor or alias: Anchors and aliases (& and *) are refused: a small file could expand to a huge one. Write it
+out.
 CXR007 merge key: The merge key << is refused. Use `defaults:` of the RuleSet, or write the fields out.
 CXR008 tag: Tags (!name, !!type) and %TAG are refused, because the type of a value follows from its notation.
 CXR009 key is not text: A key must be one text, not a list or a mapping.
@@ -79,29 +79,25 @@ CXR013 not a document: Each YAML document must be a mapping with apiVersion, kin
 CXR014 file cannot be read: The operating system refused to read the file. Check that the file exists and is readable.
 CXR015 forbidden character: Control characters and the Unicode line separators are refused, because editors and parsers
 treat them differently. Write them as escapes in a double-quoted text.
-CXR101 unknown kind: apiVersion must be routing/v1, and kind one of Environment, Queues, RuleSet, Intents, RouteTests,
-Profile.
+CXR101 unknown kind: apiVersion must be routing/v1, kind Environment, Queues, RuleSet, Intents, RouteTests or Profile.
 CXR102 unknown field: This field does not exist here. Unknown fields are errors, so that a typo is never ignored.
 CXR103 missing field: A required field is missing.
 CXR104 wrong value: The value is of the wrong type, or outside the limits of the field.
 CXR105 unknown queue: The queue is neither an alias in a Queues document nor a live queue of the tenant.
 CXR106 ambiguous queue: Several live queues have that name. Name the intended one by its id in a Queues document.
 CXR107 unknown variable: ${name} is not among the vars of this Environment. Write $$ for a dollar sign.
-CXR108 bad name: Owner, RuleSet and key must match [a-z0-9][a-z0-9-]{0,63}. If no slug can be made of the name, write a
-key.
+CXR108 bad name: Owner, RuleSet and key must match [a-z0-9][a-z0-9-]{0,63}. If no slug can be made, write a key.
 CXR109 duplicate key of a rule: Two rules of one environment have the same address. Give one of them another key.
 CXR110 duplicate rule name: Two rules of one environment have the same name. Give one of them another name.
 CXR111 duplicate document: Two documents of one kind have the same name.
-CXR112 unknown operator: This operator does not exist (operators: equals, in, contains, greaterThan, between, exists
-...).
+CXR112 unknown operator: This operator does not exist (known: equals, in, contains, greaterThan, between, exists ...).
 CXR113 unknown environment: No Environment document has that name.
 CXR114 two environments, one owner: Two Environments have the same host and owner, so each would delete the rules of the
 other. Give each Environment its own owner.
 CXR115 no manifests: The directory does not exist or has no *.yaml file. `cxroute init` writes a first set.
 CXR117 queue without alias: The queue is not an alias in a Queues document, so it is used as the name of a live queue.
 CXR118 duplicate alias: Two Queues documents define the same alias.
-CXR119 operator not supported: The Environment's api.operators does not list this operator, so this tenant does not
-support it.
+CXR119 operator not supported: The Environment's api.operators omits this operator, so the tenant does not support it.
 CXR120 no condition: The rule takes every conversation. If that is intended, write `when: []`.
 CXR121 inactive queue: The rule sends conversations to a skill that is switched off (`isActive: false`), so no agent
 would receive them. Switch the skill on in CXone, or use another one. If an active and an inactive skill have the same
@@ -144,10 +140,9 @@ CXR208 gap in the confidence: Rules for an intent take a higher and a lower conf
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
 one rule and `belowConfidence` of the other should be the same number. As an info: below the lowest confidence of the
 rules there is no catch-all either.
-CXR209 not analysed to the end: The exact analysis of rules that overlap on many attributes can take very long, so its
-work is limited: in `validate` to about two seconds for 1,000 rules, in a plan to a fifth of the plan's own work. The
-result for the named rules is unknown; all other findings are correct. Use conditions on fewer attributes, or split the
-rules.
+CXR209 not analysed to the end: The analysis of rules that overlap on many attributes can take very long, so its work is
+limited: in `validate` to about two seconds for 1,000 rules, in a plan to a fifth of the plan's own work. The result for
+the named rules is unknown; all other findings are correct. Use conditions on fewer attributes, or split the rules.
 CXR210 no name of a skill: With `api.queues: acd-skills`, queues are skills of the platform. According to public
 documents the name of a skill has 2 to 30 characters: letters, digits, - _ . and : only. A queue with another name is
 probably misspelt, and `plan` would report it as unknown. Correct the name, or write the skill's id in a Queues
@@ -169,8 +164,8 @@ above the plan and exits with 3, and `apply` refuses. `cxroute test --live` and 
 live rules, unmanaged ones included; there, a condition that cxroute does not understand counts as false.
 CXR230 not a traffic sample: The file is empty, larger than 5 MiB, has more than 100,000 rows, or holds control
 characters. Combine equal rows, or export the file as CSV in UTF-8.
-CXR231 not CSV: The row breaks CSV's grammar. The usual cause is a quote that is never closed. Write a quote inside a
-quoted cell twice.
+CXR231 not CSV: The row breaks CSV's grammar. The usual cause is an open quote. Write a quote inside a quoted cell
+twice.
 CXR232 wrong columns: The first row must name each column once: attributes (`intent` and `confidence` under the
 Environment's names) and `count`.
 CXR233 wrong cell: A count must be a number, 0 or more, and a confidence a number from 0 to 1. Other cells are read like
@@ -183,16 +178,14 @@ clone made in the UI. cxroute never writes it. A copy that equals the managed ru
 and differs in fields that cxroute does not know (a division, a schedule), is also a finding; the message names the
 fields. An id, the dates of creation and last change, a version, links to itself and an ETag are not compared. To keep
 the copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
-CXR303 owned by another: A live rule with this name belongs to another owner, and cxroute never changes it. Rename the
-rule in the manifest.
+CXR303 owned by another: Another owner manages a live rule with this name; cxroute never changes it. Rename your rule.
 CXR304 several rules to adopt: Several unmanaged live rules have that name. Adopt one of them by id: `adopt: {id: ...}`.
 CXR305 nothing to adopt: No unmanaged live rule has that name, so the rule is created.
-CXR306 condition not understood: A live rule has a condition, operator or target that cxroute does not know. cxroute
-keeps it.
+CXR306 condition not understood: A live rule has a condition, operator or target that cxroute does not know, and keeps.
 CXR308 namesake: An unmanaged live rule has the same name as a managed one. cxroute does not change it.
-CXR309 another tool's, it seems: The description of a rule to adopt ends with a marker as other tools write it on the
-rules that they manage. Two tools that write one rule undo each other's changes. Remove the rule from the other tool
-first, or do not adopt it.
+CXR309 another tool's, it seems: The description of a rule to adopt ends with a marker as other tools write on rules
+that they manage. Two tools that write one rule undo each other's changes. First remove it from the other tool, or do
+not adopt it.
 CXR310 the manifests say otherwise: The next apply makes the undone changes again, because the manifests still require
 them. Revert the commit that changed the manifests, or until then add the `hold:` of the message to each rule. A rule
 that is in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps it.
