@@ -114,7 +114,7 @@ def test_what_is_not_understood_is_never_decided() -> None:
     entries = [unsure, known, CATCH_ALL]
     said = text(entries, intent="x")
     assert "Unless the rule with a ? takes it: what it asks is not understood here." in said
-    assert '  ?    cards/words  priority 5    something that cxroute does not understand: {"attributeName"' in said
+    assert '  ?    cards/words  priority 5    a part that cxroute does not understand: {"attributeName"' in said
     assert '; then to "Fraud"' in said
     form = explain_document(explained(entries, intent="x"), NAMES)
     assert (None, None) == (form["winner"], form["destination"])

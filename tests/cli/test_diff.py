@@ -199,7 +199,7 @@ def test_an_invalid_file_is_one_sentence(cxroute: Program, content: str, why: st
         ("nope.json", "cannot read nope.json: No such file or directory"),
         ("nope", "a side is live:ENV, manifests:ENV or a JSON file"),
         (".", "cannot read .: Is a directory"),
-        ("a\0b", "the path holds a NUL character; check the path"),
+        ("a\0b", "the path contains a NUL character; check the path"),
         ("live:", "live: is of which environment? Say live:prod, for example"),
         ("manifests:", "manifests: is of which environment?"),
         ("live:prd", "no Environment is named 'prd'"),

@@ -202,7 +202,7 @@ def test_an_entry_that_is_out_of_date_is_told() -> None:
     assert "m.py f\n- a = 1\n" in run.told([], [entry])
 
 
-_OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_is_of_what_is_written_without_the_marker")
+_OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_covers_the_written_fields_without_the_marker")
 
 
 def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:

@@ -283,7 +283,7 @@ def test_the_operators_file_is_read(room: Path) -> None:
     [
         ("none.csv", "no such file or directory"),
         ("manifests", "is a directory"),
-        ("a\0b", "the path holds a nul character; check the path"),
+        ("a\0b", "the path contains a nul character; check the path"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_wrong_usage(room: Path, path: str, problem: str) -> None:
