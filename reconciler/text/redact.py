@@ -118,11 +118,11 @@ class Redactor:
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
         """Yield the first and last position of each run that is part of a secret."""
         followed: dict[tuple[bytes, int], int] = {}  # by form and offset: the last position that was compared
-        starts: list[int] = []
+        starts = set(chain.from_iterable(_find_all(form, squeezed) for form in self._short_encodings))
         for offset in (0, _WORD_SIZE // 2):
             words = enumerate(_words(squeezed[offset:]))
-            starts += (offset + _WORD_SIZE * number for number, word in words if word in self._words)
-        for at in (*starts, *chain.from_iterable(_find_all(form, squeezed) for form in self._short_encodings)):
+            starts.update(offset + _WORD_SIZE * number for number, word in words if word in self._words)
+        for at in sorted(starts):  # in order, because `followed` skips the positions before one
             word = squeezed[at : at + _WORD_SIZE]
             for form in self._encodings:
                 for place in _find_all(word, form):

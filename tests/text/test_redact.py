@@ -6,6 +6,7 @@ import asyncio
 import json
 import secrets
 from random import Random
+from string import ascii_letters, digits
 
 import pytest
 
@@ -96,3 +97,18 @@ def test_every_run_of_a_secret_is_hidden_and_no_other_text(seed: int) -> None:
         end = chance.randrange(start + 12, 41)
         assert f"so: {PLACEHOLDER}. ÄÖÜ" == discretion.redact(f"so: {secret[start:end]}. ÄÖÜ")
         assert f"so: {secret[start : start + 11]}." == discretion.redact(f"so: {secret[start : start + 11]}.")
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_secret_with_a_changed_middle_leaves_no_run_of_it(seed: int) -> None:
+    """A server repeats a secret with some letters replaced: no twelve letters in a row of it remain."""
+    chance = Random(seed)
+    secret = "".join(chance.choices(ascii_letters + digits, k=40))
+    redactor = Redactor()
+    redactor.add(secret)
+    for _ in range(300):
+        start = chance.randrange(10, 28)
+        end = chance.randrange(start + 1, 30)
+        changed = f"{secret[:start]}{'9' * (end - start)}{secret[end:]}"
+        result = redactor.redact("x" * chance.randrange(8) + changed)
+        assert [] == [place for place in range(29) if secret[place : place + 12] in result], result
