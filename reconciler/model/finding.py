@@ -132,7 +132,7 @@ catch-all (`when: []`). An intent that a rule takes without naming it, for examp
 CXR206 intent that the bot cannot say: A rule names an intent that no Intents document lists. Intents are compared
 letter by letter, including case, so a misspelt intent matches no conversation. Correct it, or add the intent to the
 document if the bot can send it.
-CXR207 attribute that nobody is known to write: A condition on a missing attribute is false. The context endpoint writes
+CXR207 attribute without a known writer: A condition on a missing attribute is false. The context endpoint writes
 the three attributes that the Environment names under `attributes:`; other attributes must have another source, such as
 the phone menu, a script or the customer data. As a warning: the name looks like a misspelling of a known one. As an
 info: no unmanaged live rule uses the attribute, so check that some system writes it.
@@ -140,17 +140,17 @@ CXR208 gap in the confidence: Rules for an intent take a higher and a lower conf
 values between them: these callers go to a catch-all, or to the tenant's default routing. Usually, `minConfidence` of
 one rule and `belowConfidence` of the other should be the same number. As an info: below the lowest confidence of the
 rules there is no catch-all either.
-CXR209 not analysed to the end: The analysis of rules that overlap on many attributes can take very long, so its work is
+CXR209 analysis incomplete: The analysis of rules that overlap on many attributes can take very long, so its work is
 limited: in `validate` to about two seconds for 1,000 rules, in a plan to a fifth of the plan's own work. The result for
 the named rules is unknown; all other findings are correct. Use conditions on fewer attributes, or split the rules.
-CXR210 no name of a skill: With `api.queues: acd-skills`, queues are skills of the platform. According to public
-documents the name of a skill has 2 to 30 characters: letters, digits, - _ . and : only. A queue with another name is
-probably misspelt, and `plan` would report it as unknown. Correct the name, or write the skill's id in a Queues
+CXR210 not a documented skill name: With `api.queues: acd-skills`, queues are skills of the platform. According to
+public documents the name of a skill has 2 to 30 characters: letters, digits, - _ . and : only. A queue with another
+name is probably misspelt, and `plan` would report it as unknown. Correct the name, or write the skill's id in a Queues
 document. Tenants sometimes differ from the documents: if the tenant has a skill of that name, the rules work.
-CXR211 no ident of a custom field: With `context.writer: digital-custom-fields`, the endpoint writes custom fields, and
-their idents are the names under `attributes:`. No public document defines the characters of an ident; the published
-examples have letters, digits, - _ and . only. Define the field in CXone before it is written, and use the same
-attribute names in the rules.
+CXR211 not a documented custom field ident: With `context.writer: digital-custom-fields`, the endpoint writes custom
+fields, and their idents are the names under `attributes:`. No public document defines the characters of an ident; the
+published examples have letters, digits, - _ and . only. Define the field in CXone before it is written, and use the
+same attribute names in the rules.
 CXR212 nothing to acknowledge: An `accept:` of a rule or of the Environment acknowledges a finding that does not exist,
 with or without the live rules. Remove the entry, so that it does not hide a later finding. `validate` checks this for
 findings that need no tenant; `plan`, without `--only` and `--undo`, for all others. As an info: other Environments have
@@ -173,23 +173,25 @@ values in manifests; an empty cell is a missing attribute.
 CXR234 no conversations: All counts are 0, so there are no shares to report.
 CXR301 name is taken: An unmanaged live rule has the name of a desired one. To manage it, write `adopt:` with the live
 name in the manifest; otherwise rename one of the two.
-CXR302 copy of ours, edited: A second live rule has the marker of a managed rule, but was changed: it is probably a
-clone made in the UI. cxroute never writes it. A copy that equals the managed rule in all fields that cxroute writes,
-and differs in fields that cxroute does not know (a division, a schedule), is also a finding; the message names the
-fields. An id, the dates of creation and last change, a version, links to itself and an ETag are not compared. To keep
-the copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
-CXR303 owned by another: Another owner manages a live rule with this name; cxroute never changes it. Rename your rule.
+CXR302 edited copy of a managed rule: A second live rule has the marker of a managed rule, but was changed: it is
+probably a clone made in the UI. cxroute never writes it. A copy that equals the managed rule in all fields that cxroute
+writes, and differs in fields that cxroute does not know (a division, a schedule), is also a finding; the message names
+the fields. An id, the dates of creation and last change, a version, links to itself and an ETag are not compared. To
+keep the copy as an unmanaged rule, remove the marker from its description; otherwise delete it in the UI.
+CXR303 managed by another owner: Another owner manages a live rule with this name; cxroute never changes it. Rename your
+rule.
 CXR304 several rules to adopt: Several unmanaged live rules have that name. Adopt one of them by id: `adopt: {id: ...}`.
 CXR305 nothing to adopt: No unmanaged live rule has that name, so the rule is created.
 CXR306 condition not understood: A live rule has a condition, operator or target that cxroute does not know, and keeps.
-CXR308 namesake: An unmanaged live rule has the same name as a managed one. cxroute does not change it.
-CXR309 another tool's, it seems: The description of a rule to adopt ends with a marker as other tools write on rules
-that they manage. Two tools that write one rule undo each other's changes. First remove it from the other tool, or do
-not adopt it.
-CXR310 the manifests say otherwise: The next apply makes the undone changes again, because the manifests still require
+CXR308 same name as a managed rule: An unmanaged live rule has the same name as a managed one. cxroute does not change
+it.
+CXR309 possibly managed by another tool: The description of a rule to adopt ends with a marker as other tools write on
+rules that they manage. Two tools that write one rule undo each other's changes. First remove it from the other tool, or
+do not adopt it.
+CXR310 manifests contradict the undo: The next apply makes the undone changes again, because the manifests still require
 them. Revert the commit that changed the manifests, or until then add the `hold:` of the message to each rule. A rule
 that is in no manifest is deleted again: until the commit is reverted, `--no-prune` or `prune: false` keeps it.
-CXR311 in the way of an undo: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
+CXR311 undo blocked: A rule had cxroute's marker at the end of the run to undo, and has lost it or was deleted;
 or an unmanaged rule now has its name. cxroute never writes unmanaged rules, so it restores nothing there.
 CXR312 several rules with one marker: A managed rule was copied in CXone, and the copy and the original were both
 changed, or have different values in fields that cxroute does not know. `dateCreated` does not show which of them is
@@ -201,14 +203,14 @@ incomplete. `apply` reads the tenant itself, and refuses a saved plan if the ten
 CXR330 accepted rule is not live: An entry of the Environment's `unmanaged: accept:` matches no live rule: the rule was
 deleted, renamed or edited since. Remove the entry, or check the rule in CXone and write its new digest, which `cxroute
 drift` prints while the rule is reported.
-CXR331 drift not analysed to the end: Unmanaged live rules overlap with those of the manifests in so many ways that the
+CXR331 drift analysis incomplete: Unmanaged live rules overlap with those of the manifests in so many ways that the
 comparison reached its limit. So it is not known whether all conversations go to the destinations that the manifests
 define. Use conditions on fewer attributes, or accept the unmanaged live rules.
-CXR340 text kept otherwise: The tenant stores a name or a description in another form than it was written: in lower
-case, escaped, cut, or without white space. The digest in the marker proves the written text, and every rule that can
-show such a change shows the same one. The text does not affect routing, and writing it again would change nothing, so
-the rule counts as written. Write a text that the tenant stores unchanged, or accept the finding. This never applies to
-conditions, targets, priority and `enabled`: if the tenant stores one of these differently, the change fails.
+CXR340 text changed by the tenant: The tenant stores a name or a description in another form than it was written: in
+lower case, escaped, cut, or without white space. The digest in the marker proves the written text, and every rule that
+can show such a change shows the same one. The text does not affect routing, and writing it again would change nothing,
+so the rule counts as written. Write a text that the tenant stores unchanged, or accept the finding. This never applies
+to conditions, targets, priority and `enabled`: if the tenant stores one of these differently, the change fails.
 """
 _PARAGRAPH: Final = re.compile(r"^(CXR\d+) ([^:\n]+): (.+?)\n(?=CXR|\Z)", re.MULTILINE | re.DOTALL)
 CODES: Final = {code: Code(title, text.replace("\n", " ")) for code, title, text in _PARAGRAPH.findall(_TEXTS)}
