@@ -14,8 +14,8 @@ from reconciler.cli.files import journal_path
 from reconciler.cli.session import Session
 from reconciler.errors import UsageError
 from reconciler.journal.journal import find_run, read_runs
+from reconciler.journal.undo import REAPPLIED
 from reconciler.journal.undo_request import UndoRequest
-from reconciler.journal.undo_warnings import REAPPLIED
 from reconciler.model.change import Applied, UnknownOutcome
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import Plan

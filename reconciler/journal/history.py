@@ -7,37 +7,32 @@ It does not decide which rules are managed; the markers of the live rules do.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.cxone.rule_json import is_text, parse_live_rule
 from reconciler.errors import RefusedError, UnexpectedResponseError
 from reconciler.model.live import LiveRule, parse_marker
+from reconciler.model.rule import Address
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from reconciler.journal.journal import RecordedRun
-    from reconciler.model.rule import Address
-
 
 _NOT_APPLIED: Final = ("failed", "skipped")
-_APPLIED: Final = ("applied", "acknowledged")
-"""What a read showed, or, of a run that was killed before its last read, what the server said."""
-_SIDES_BY_ACTION: Final = {
-    "create": (False, True),
-    "update": (True, True),
-    "adopt": (True, True),
-    "delete": (True, False),
-}  # which of before and after an action has
+_APPLIED: Final = (
+    "applied",
+    "acknowledged",
+)  # by a read; by the server alone, if the run was killed before its last read
+# Whether an action has a rule before and after it.
+_SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True, True), "delete": (True, False)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChange:
-    """What a run did to one rule: what stood there before and after it, None where there was no rule, or is none."""
+    """What a run did to one rule: the rule before and after it, each None if there was none."""
 
-    # The one without a marker is not ours: before it was adopted, or after that was undone.
-
+    # A rule without a marker is unmanaged: before it was adopted, or after the undo of that.
     address: Address
     before: LiveRule | None
     after: LiveRule | None
@@ -48,22 +43,19 @@ class RecordedChange:
 def find_last_runs(recorded: Iterable[RecordedRun], environment: str, owner: str) -> dict[Address, str]:
     """Return the run that last wrote each rule that is live by the journal, by the rule's address."""
     last_runs: dict[Address, str] = {}
+
+    def address(rule_json: object) -> Address | None:
+        description = rule_json.get("description") if isinstance(rule_json, dict) else None
+        marker = parse_marker(description)[1] if isinstance(description, str) else None
+        return marker.address if marker is not None and marker.owner == owner else None
+
     runs = (run for run in recorded if run.start.get("environment") == environment and run.start.get("owner") == owner)
-    for run in runs:
-        for entry in run.changes:
-            if entry.get("status") in _APPLIED:
-                before, after = (_marker_address(entry.get(side), owner) for side in ("before", "after"))
-                if before is not None:
-                    last_runs.pop(before, None)
-                if after is not None:
-                    last_runs[after] = run.id
+    for name, entry in ((run.id, entry) for run in runs for entry in run.changes if entry.get("status") in _APPLIED):
+        if (before := address(entry.get("before"))) is not None:
+            last_runs.pop(before, None)
+        if (after := address(entry.get("after"))) is not None:
+            last_runs[after] = name
     return last_runs
-
-
-def _marker_address(rule_json: object, owner: str) -> Address | None:
-    description = rule_json.get("description") if isinstance(rule_json, dict) else None
-    marker = parse_marker(description)[1] if isinstance(description, str) else None
-    return marker.address if marker is not None and marker.owner == owner else None
 
 
 class IncompleteJournalError(Exception):
@@ -102,17 +94,20 @@ def _read_change(entry: Mapping[str, Any], owner: str) -> RecordedChange | None:
     if is_outcome and (was_not_made or entry.get("attempts") == 0):
         return None
     text = str(entry.get("address"))
-    name, sides = text[:130], _SIDES_BY_ACTION.get(str(entry.get("action")))
+    name, sides = text[:130], _SIDES.get(str(entry.get("action")))
     if sides is None or "before" not in entry or "after" not in entry:
         raise IncompleteJournalError(f"the journal does not say what {name} was before and after it")
     if entry.get("hidden") is True:
         raise IncompleteJournalError(f"what the journal says of {name} contains a secret, which is not kept")
     before, after = (_read_rule(entry, side) for side in ("before", "after"))
-    address = _managed_address(before, after, owner)
-    if (before is not None, after is not None) != sides or address is None or str(address) != text:
+    # The markers say whose the rule is: its address is the one after the run, if the rule exists then.
+    markers = [rule.marker for rule in (after, before) if rule is not None and rule.marker is not None]
+    has_marker = len(markers) == 1 or (bool(markers) and sides == (True, True))
+    is_possible = has_marker and all(marker.owner == owner and not marker.copy for marker in markers)
+    if (before is not None, after is not None) != sides or not is_possible or str(markers[0].address) != text:
         raise IncompleteJournalError(f"what the journal says of {name} is nothing that a run of {owner} does")
     return RecordedChange(
-        address=address,
+        address=markers[0].address,
         before=before,
         after=after,
         id=rule_id if isinstance(rule_id, str) else "",
@@ -130,12 +125,3 @@ def _read_rule(entry: Mapping[str, Any], side: str) -> LiveRule | None:
         return parse_live_rule({**payload, "id": "in the journal"})
     except UnexpectedResponseError as error:
         raise IncompleteJournalError(str(error).replace(" in the answer", "")) from None
-
-
-def _managed_address(before: LiveRule | None, after: LiveRule | None, owner: str) -> Address | None:
-    """Return the address of the rule, after the run if it exists; None where no run of the owner can be like this."""
-    markers = [rule.marker for rule in (after, before) if rule is not None and rule.marker is not None]
-    if not markers or any(marker.owner != owner or marker.copy for marker in markers):
-        return None
-    has_both_sides = before is not None and after is not None
-    return markers[0].address if has_both_sides or len(markers) == 1 else None

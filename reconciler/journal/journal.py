@@ -37,15 +37,11 @@ class RecordedRun:
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
     last_entry_at: str = ""  # when its last entry was written, as that says
+    # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
     unreadable_lines: int = 0
-    """Lines of the journal that could not be read and may be its own: between its first and its last, or, where it has
-    no end, anywhere behind its first."""
 
 
-_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)
-"""Where a pipe stands in the journal's place, a write that nobody reads is an error, and not the end of the run."""
-
-
+_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without a reader is an error, not a hang
 JournalEntry = dict[str, Any]
 
 
@@ -62,19 +58,24 @@ class Journal:
     ) -> None:
         """Name the file and the run; the file is opened at the first entry."""
         # `redact` takes secrets out of an entry; the field `hidden` says that it did.
-        self.path, self.run_id, self._now, self._warn = path, run_id, now, warn
-        self._redact = redact
+        self.path, self.run_id, self._now, self._warn, self._redact = path, run_id, now, warn, redact
         self._file: int | None = None
         self.is_broken = False  # whether it cannot be written: it does not have all of the run
 
     def write_entry(self, event: str, **entry: object) -> None:
         """Append one entry and hand it to the operating system, so that it outlives a killed process."""
-        stamp = {"run": self.run_id, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
-        full_entry = {**entry, **stamp}
+        now = self._now().isoformat().replace("+00:00", "Z")
+        full_entry = {**entry, "run": self.run_id, "at": now, "event": event}
         redacted = self._redact(full_entry)
         hidden = {} if redacted == full_entry else {"hidden": True}
-        line = CANONICAL_JSON.encode({**redacted, **hidden}) + "\n"
-        self._run_safely(lambda: self._append(line.encode()))
+        line = (CANONICAL_JSON.encode({**redacted, **hidden}) + "\n").encode()
+
+        def append() -> None:
+            rest, file = line, self._open_file()
+            while rest:  # a disk that is almost full takes a part of a line
+                rest = rest[os.write(file, rest) :]
+
+        self._run_safely(append)
 
     def sync(self) -> None:
         """Wait until the disk has what was written."""
@@ -87,12 +88,6 @@ class Journal:
         file, self._file = self._file, None
         if file is not None:
             self._run_safely(lambda: os.close(file))
-
-    def _append(self, line: bytes) -> None:
-        """Write all of a line; a disk that is getting full takes a part of it and says so of the rest."""
-        file = self._open_file()
-        while line:
-            line = line[os.write(file, line) :]
 
     def _open_file(self) -> int:
         """Open the file; after half a line, left by a run that was killed, ours begins on one of its own."""
@@ -142,23 +137,17 @@ def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambd
     entries_by_run: dict[str, list[tuple[int, JournalEntry]]] = {}
     unreadable: list[int] = []
     for number, line in enumerate(lines):
-        entry = _parse_entry(line)
-        if entry is not None:
+        try:
+            entry = STRICT_DECODER.decode(line)
+        except (ValueError, RecursionError):
+            entry = None
+        if isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event")):
             entries_by_run.setdefault(entry["run"], []).append((number, entry))
         elif line.strip():
             unreadable.append(number)
     if unreadable:
         on_skipped(len(unreadable))
     return tuple(_build_run(name, entries, unreadable) for name, entries in entries_by_run.items())
-
-
-def _parse_entry(line: str) -> JournalEntry | None:
-    try:
-        entry = STRICT_DECODER.decode(line)
-    except (ValueError, RecursionError):
-        return None
-    is_entry = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
-    return entry if is_entry else None
 
 
 def _build_run(name: str, numbered: list[tuple[int, JournalEntry]], unreadable: Iterable[int]) -> RecordedRun:

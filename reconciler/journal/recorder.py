@@ -24,9 +24,7 @@ _WORDS: Final = {
     Verdict.FAILED: "failed",
     Verdict.ABORT: "failed",
 }
-
-
-Progress = Callable[[str, int, int], None]  # reports that so many of the named things are done, of how many
+Progress = Callable[[str, int, int], None]  # gets a noun, the number that is done, and the total
 
 
 def run_name(plan: Plan, now: datetime) -> str:
@@ -63,21 +61,21 @@ class Recorder:
 
     def intend(self, step: PlanStep) -> None:
         """Record what is about to be written, before and after."""
-        form = change_to_json(self.plan, step.change)
-        fields = {name: form[name] for name in ("address", "action", "id", "cause", "before", "after")}
+        document = change_to_json(self.plan, step.change)
+        fields = {name: document[name] for name in ("address", "action", "id", "cause", "before", "after")}
         self.journal.write_entry("intend", **fields, step=_kind(step))
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
         """Record the result of the call."""
-        fields = {"status": _WORDS[result.verdict], "error": result.error, "step": _kind(step)}
-        fields |= {"id": result.id} if result.id else {}
-        self.journal.write_entry("tried", **{**_change_fields(step.change), **fields})
-        if result.verdict is Verdict.DONE and _kind(step) == "whole":
+        kind, fields = _kind(step), _change_fields(step.change)
+        fields |= {"status": _WORDS[result.verdict], "error": result.error, "step": kind}
+        self.journal.write_entry("tried", **fields | ({"id": result.id} if result.id else {}))
+        if result.verdict is Verdict.DONE and kind == "whole":
             self.done.add(f"{step.change.action} {step.change.address}")
         self.progress("changes", len(self.done), len(self.plan.changes))
 
     def wave(self) -> None:
-        """Make it last: once for all that went on at the same time."""
+        """Sync the journal, once for the concurrent steps of a wave."""
         self.journal.sync()
 
     def end(self, report: ApplyReport) -> None:
@@ -89,7 +87,7 @@ class Recorder:
 
     @property
     def name(self) -> str:
-        """Return under which name the journal has the run; none where it could not be written."""
+        """Return the name of the run in the journal; empty if the journal could not be written."""
         return "" if self.journal.is_broken else self.journal.run_id
 
     def given_up(self, why: str) -> None:

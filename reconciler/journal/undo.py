@@ -7,22 +7,28 @@ markers of the live rules say which rules are managed, not the journal (invarian
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.journal.history import RecordedChange
+from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, copy_name, fingerprint
+from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest
 from reconciler.model.rule import Address, Rule, Target
+from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner, was_edited
+from reconciler.plan.plan import LiveState, Plan, draft_plan
 from reconciler.plan.stored_texts import restore_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from reconciler.journal.history import RecordedChange
     from reconciler.journal.journal import RecordedRun
-    from reconciler.plan.plan import LiveState
+
+REAPPLIED: Final = "CXR310"
+_HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
+_AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
 
 def build_undo_state(
@@ -38,9 +44,6 @@ def build_undo_state(
         builder.undo_change(change)
     rules, scope, findings = builder.rules, frozenset(builder.scope), tuple(builder.findings)
     return replace(manifests, rules=rules, findings=findings, scope=scope, skipped=builder.skipped)
-
-
-_AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
 
 class _UndoBuilder:
@@ -115,8 +118,11 @@ class _UndoBuilder:
             self.scope.add(change.address)
             self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), unadopted_id=now.id)
             is_unchanged = self._is_unchanged(change, now) or self._matches(now, before)
-            reason = self._missing_queue_reason(before.rule) if is_unchanged else self._describe_change(change, now)
-            if reason:
+            if (
+                reason := self._missing_queue_reason(before.rule)
+                if is_unchanged
+                else self._describe_change(change, now)
+            ):
                 self.skipped[change.address] = reason
 
     def _undo_unadopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
@@ -158,8 +164,7 @@ class _UndoBuilder:
 
     def _report_name_conflict(self, change: RecordedChange, before: Rule, now: LiveRule | None) -> bool:
         """Report an unmanaged rule that has the name that the rule had; return whether there is one."""
-        is_used = (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name
-        if is_used:
+        if is_used := (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name:
             message = f'it is not put back: a rule that is not ours is named "{before.name}" now'
             self._warn(change, message, "rename that one in CXone, and undo the run again")
         return is_used
@@ -199,3 +204,52 @@ def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
         for change in run.changes
         if change.get("status") not in ("failed", "skipped")
     }
+
+
+def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
+    """Return a warning for each change of an undo that the next apply, with `options`, would make again."""
+    live = replace(plan.live, rules=tuple(_rules_after(plan)))
+    then = draft_plan(manifests, live, options, plan.generated_at)
+    touched = {address for change in plan.changes for address in _addresses(change)}
+    changes = [change for change in then.changes if change.cause != "duplicate" and touched & set(_addresses(change))]
+    count = f"{len(changes)} of these changes" if len(changes) > 1 else "one of these changes"
+    message = f"the manifests still say otherwise: the next apply, or a scheduled one, would make {count} again"
+    ways = ["revert the commit that asked for it"]
+    if not all(
+        isinstance(change, Delete) for change in changes
+    ):  # a deleted rule is in no manifest that a hold could be in
+        until = f"{plan.generated_at + _HOLD_TIME:%Y-%m-%d}T00:00:00Z"
+        ways.append(f"write `hold: {{until: {until}, reason: undo of {plan.options.undo}}}` into each rule")
+    if any(isinstance(change, Delete) for change in changes):
+        ways.append("set `prune: false` for rules that stand in no manifest")
+    finding = Finding(code=REAPPLIED, severity="warning", message=message, hint=", or ".join(ways))
+    return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
+
+
+def unknown_outcome_warning(error: Exception) -> Finding:
+    """Return the warning that the effect of the next apply is unknown, because the manifests are wrong."""
+    message = f"what the next apply would make of it is not known: {error}"
+    hint = "`cxroute validate` lists them; they did not matter here"
+    return Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)
+
+
+def _rules_after(plan: Plan) -> Iterator[LiveRule]:
+    changes = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
+    for live in plan.live.rules:
+        change = changes.get(live.id)
+        if not isinstance(change, Delete):
+            yield live if change is None else _rule_after(plan, change, live.id)
+    creates = (change for change in plan.changes if isinstance(change, Create))
+    yield from (_rule_after(plan, create, f"new {create.address}") for create in creates)
+
+
+def _rule_after(plan: Plan, change: Change, rule_id: str) -> LiveRule:
+    rule = change.live.rule if isinstance(change, Delete) else change.after
+    marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(rule))
+    return LiveRule(rule_id, rule, marker, {"id": rule_id})
+
+
+def _addresses(change: Change) -> Iterator[Address]:
+    yield change.address
+    if isinstance(change, Update) and change.live.marker is not None:
+        yield change.live.marker.address

@@ -19,7 +19,7 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 
 _PURE: Final = (
     "apply/admission apply/first_contact apply/progress apply/report behaviour checks desired doctor errors export"
-    " journal/history journal/undo journal/undo_warnings manifest model pipeline plan render text traffic version"
+    " journal/history journal/undo manifest model pipeline plan render text traffic version"
     " watch/cycle watch/metrics watch/notifications"
 )
 PURE: Final = tuple(_PURE.split())
