@@ -1,8 +1,10 @@
-"""One cycle of the loop as a value: the plan, the report, the error, and its fingerprint."""
+"""One cycle of `cxroute watch` as a value, and the loop: cycle after cycle, never two concurrently."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, Literal, get_args
@@ -23,6 +25,11 @@ CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "faile
 failing route test stood in the way. partly: something was written, and not all of it. failed: nothing was."""
 
 CYCLE_STATUSES: Final[tuple[CycleStatus, ...]] = get_args(CycleStatus)
+MAX_BACKOFF: Final = 900.0  # seconds: the longest delay after failures, unless the interval is longer
+_MAX_DOUBLINGS: Final = 20
+_JITTER: Final = 0.1  # the share by which a delay varies, so that loops with one start do not stay together
+_MIN_PAUSE: Final = 1.0  # seconds between two cycles, also after one that took longer than the interval
+_MAX_CYCLE_SECONDS: Final = 1800.0  # after that a cycle counts as stuck: twice the longest time for reading, or writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class CycleResult:
             return "applied" if self.report.converged else "partly" if has_written else "failed"
         if self.plan is None or (self.error is not None and not isinstance(self.error, RefusedError)):
             return "failed"
-        if self.error is not None or self.plan.failed_tests or (self.may_write and self.is_blocked):
+        if self.error is not None or self.plan.failed_tests or (self.may_write and is_blocked(self.plan)):
             return "refused"
         return "pending" if self.plan.changes or self.plan.conflicts or self.has_unfixable_drift else "clean"
 
@@ -86,11 +93,6 @@ class CycleResult:
         return guard_refusals(self.plan) if self.plan is not None and self.plan.changes else ()
 
     @property
-    def is_blocked(self) -> bool:
-        """Say whether a guard or a rule of somebody else stands in the way."""
-        return self.plan is not None and is_blocked(self.plan)
-
-    @property
     def should_back_off(self) -> bool:
         """Say whether the tenant is better left alone for longer than usual: it, or the way to it, failed."""
         return self.status in ("failed", "partly") and not isinstance(self.error, ManifestError)
@@ -103,7 +105,13 @@ class CycleResult:
     @property
     def fingerprint(self) -> str:
         """Return a digest that is equal for cycles with the same status, error, plan and outcomes."""
-        facts: list[object] = [self.status, _error_key(self.error)]
+        facts: list[object] = [self.status]
+        if isinstance(self.error, ManifestError):
+            findings = ((finding, finding.source.file if finding.source else "") for finding in self.error.findings)
+            facts.append(sorted(f"{finding.code} {file} {finding.message}" for finding, file in findings))
+        else:  # an ApiError's message contains times and counts that always differ, so its kind identifies it
+            text = "" if isinstance(self.error, ApiError) else str(self.error)
+            facts.append([] if self.error is None else [self.error.kind, text])
         if self.plan is not None:
             documents = [change_to_json(self.plan, change) for change in self.plan.changes]
             names = ("action", "address", "id", "before", "after")
@@ -140,11 +148,53 @@ def applied_outcomes(report: ApplyReport) -> tuple[Outcome, ...]:
     return tuple(outcome for outcome in report.outcomes if isinstance(outcome, Applied))
 
 
-def _error_key(error: CxrouteError | None) -> list[str]:
-    # The message of an ApiError has times and counts that are never the same twice, so its kind identifies it.
-    if error is None:
-        return []
-    if isinstance(error, ManifestError):
-        findings = ((finding, finding.source.file if finding.source else "") for finding in error.findings)
-        return sorted(f"{finding.code} {file} {finding.message}" for finding, file in findings)
-    return [error.kind, "" if isinstance(error, ApiError) else str(error)]
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """How far apart rounds begin, in seconds."""
+
+    seconds: float
+
+    def next_delay(self, failures: int, chance: float) -> float:
+        """Return from a round's begin to the next; `failures` in a row double it. `chance` is from 0 to 1."""
+        longest = max(self.seconds, MAX_BACKOFF)
+        return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
+
+
+@dataclass(slots=True, kw_only=True)
+class WatchLoop:
+    """Makes rounds. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
+
+    interval: Interval
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[object]]
+    random: Callable[[], float]
+    failures: int = field(default=0, init=False)  # rounds in a row that strained the tenant
+    _started_at: float = field(default=-math.inf, init=False)
+    _due_at: float = field(default=math.inf, init=False)
+    _is_running: bool = field(default=False, init=False)
+
+    async def run(
+        self,
+        cycle: Callable[[], Awaitable[CycleResult]],
+        on_result: Callable[[CycleResult, float], Awaitable[object]],
+        should_stop: Callable[[], bool],
+    ) -> CycleResult:
+        """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
+        while True:
+            self._started_at, self._is_running = self.clock(), True
+            result = await cycle()
+            self.failures = self.failures + 1 if result.should_back_off else 0
+            due = self._started_at + self.interval.next_delay(self.failures, self.random())
+            self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
+            await on_result(result, self._due_at - self.clock())
+            if should_stop():
+                return result
+            await self.sleep(max(self._due_at - self.clock(), 0.0))
+
+    @property
+    def is_alive(self) -> bool:
+        """Say whether rounds go on: one is under way that is not stuck, or the next is not long overdue."""
+        now = self.clock()
+        if self._is_running:
+            return now - self._started_at <= max(3 * self.interval.seconds, _MAX_CYCLE_SECONDS)
+        return now - self._due_at <= 2 * self.interval.seconds

@@ -49,8 +49,20 @@ class WatchMetrics:
         self._last_end = cycle.started_at.timestamp() + cycle.seconds
         if cycle.status not in ("failed", "partly"):
             self._last_success_end = self._last_end
-        if cycle.remaining is not None:
-            self._gauges = _measure_gauges(cycle)
+        plan, remaining = cycle.plan, cycle.remaining
+        if plan is not None and remaining is not None:
+            self._gauges = {
+                "pending_changes": count_pending(remaining),
+                "drifted_rules": count_drifted(remaining),
+                "missing_rules": len(missing_rules(remaining)),
+                "rules_in_the_way": len(cycle.in_the_way),
+                "failed_live_tests": cycle.drift.failed_tests if cycle.drift else 0,
+                "held_changes": len(remaining.held),
+                "conflicts": len(remaining.conflicts),
+                "refused_guards": len(cycle.failed_guards) if remaining is plan else 0,
+                "failed_tests": len(plan.failed_tests),
+                "managed_rules": len(remaining.managed),
+            }
 
     def format_text(self) -> str:
         """Return everything in Prometheus' text format."""
@@ -82,21 +94,3 @@ class WatchMetrics:
         name = "cxroute_notifications_total"
         yield from metric_header(name, "counter", "Messages to the web hook, by what became of them.")
         yield from (sample(name, self.notifications[result], result=result) for result in _DELIVERY_RESULTS)
-
-
-def _measure_gauges(cycle: CycleResult) -> dict[str, int]:
-    remaining = cycle.remaining
-    if remaining is None or cycle.plan is None:
-        return dict.fromkeys(_GAUGE_HELP, 0)
-    return {
-        "pending_changes": count_pending(remaining),
-        "drifted_rules": count_drifted(remaining),
-        "missing_rules": len(missing_rules(remaining)),
-        "rules_in_the_way": len(cycle.in_the_way),
-        "failed_live_tests": cycle.drift.failed_tests if cycle.drift else 0,
-        "held_changes": len(remaining.held),
-        "conflicts": len(remaining.conflicts),
-        "refused_guards": len(cycle.failed_guards) if remaining is cycle.plan else 0,
-        "failed_tests": len(cycle.plan.failed_tests),
-        "managed_rules": len(remaining.managed),
-    }

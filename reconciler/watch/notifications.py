@@ -10,17 +10,14 @@ from typing import Any, Final, Literal
 from reconciler.watch.cycle import CycleResult
 
 Message = dict[str, Any]
-
-
 NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
 """drift: the tenant differs from the manifests. refused: and it was not healed, because a guard or a conflict stood in
 the way. applied: changes were made. failed: a round, or a part of its changes. recovered: none of that any more."""
 
-REMINDER_SECONDS: Final = 6 * 3600.0
-"""Seconds after which a failure that lasts, or comes again and again, is told once more."""
-_REPEATED_CHANGE_SECONDS: Final = 3600.0
-"""Likewise for the same changes, made again and again: somebody, or something, keeps undoing them."""
+REMINDER_SECONDS: Final = 6 * 3600.0  # until a failure that lasts, or recurs, is notified again
+_REPEATED_CHANGE_SECONDS: Final = 3600.0  # until equal changes, which something else keeps undoing, are notified again
 _MAX_REMEMBERED: Final = 200
+_MAX_WAITING: Final = 20
 
 
 @dataclass(slots=True)
@@ -67,9 +64,6 @@ class NotificationState:
         for old in list(self._reported_at)[:-_MAX_REMEMBERED]:
             del self._reported_at[old]
         return True
-
-
-_MAX_WAITING: Final = 20
 
 
 @dataclass(slots=True)

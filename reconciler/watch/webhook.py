@@ -89,11 +89,9 @@ def _retry_delay(response: httpx.Response | str, attempt: int) -> float:
     return _FIRST_WAIT * 2.0**attempt
 
 
-def _error_reason(error: BaseException) -> str:
-    """Say what broke in the operating system's words, which repeat no address."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return sanitize(cause.strerror)
-        cause = cause.__cause__ or cause.__context__
+def _error_reason(error: BaseException | None) -> str:
+    while error is not None:  # the operating system's words do not repeat the address
+        if isinstance(error, OSError) and error.strerror:
+            return sanitize(error.strerror)
+        error = error.__cause__ or error.__context__
     return "it cannot be reached"
