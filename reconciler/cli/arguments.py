@@ -44,37 +44,34 @@ COMMANDS: Final[dict[str, Command]] = {
     "simulate": Command("try it", "serve a simulated CXone over HTTP", "simulate"),
 }
 
-SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"
-"""The options of every command, and where they are explained."""
+SHARED: Final = "-e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)"  # options of every command
 _EXIT_CODES: Final = (
     "Exit codes: 0 done, 1 error, 2 changes pending, 3 manifests invalid, 4 refused, 5 partly applied, 64 usage,"
     " 130 interrupted."
 )
+_FIRST_STEPS: Final = 'First time? `cxroute demo`. Your own tenant? docs/guide.md, "Connect a tenant".'
 _ALONE: Final = ("-h", "--help", "--version", "-q", "--quiet", "-v", "--verbose", "--no-input")
 _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--log-format")
 
 
 def find_command(arguments: Sequence[str]) -> int | None:
     """Return the place of the command among the arguments, or None where there is none. Raises UsageError."""
-    skip = False
+    previous = ""
     for position, argument in enumerate(arguments):
-        if skip:
-            skip = False
-        elif argument in _WITH_VALUE:
-            skip = True
-        elif not argument.startswith("-"):
-            if argument in COMMANDS:
-                return position
-            raise _unknown(arguments[:position]) or unknown_command(argument)
-    return None
-
-
-def _unknown(options: Sequence[str]) -> UsageError | None:
-    """Return the error of an option like none of every command; what follows it may be its value, not a command."""
-    for option in options:
-        if option.startswith("--") and "=" not in option and option not in (*_ALONE, *_WITH_VALUE):
-            hint = suggestion(option, (*_ALONE, *_WITH_VALUE)) or ";"
-            return UsageError(f"unrecognized arguments: {option}{hint} options of one command stand after it")
+        if previous in _WITH_VALUE:
+            previous = ""
+            continue
+        previous = argument
+        if argument.startswith("-"):
+            continue
+        if argument in COMMANDS:
+            return position
+        common = (*_ALONE, *_WITH_VALUE)
+        for option in arguments[:position]:  # an unknown option first: the argument may be its value
+            if option.startswith("--") and "=" not in option and option not in common:
+                hint = suggestion(option, common) or ";"
+                raise UsageError(f"unrecognized arguments: {option}{hint} options of one command stand after it")
+        raise unknown_command(argument)
     return None
 
 
@@ -96,15 +93,9 @@ def usage() -> str:
     lines = ["usage: cxroute [OPTIONS] COMMAND ...", "", "Routing rules as code for NICE CXone.", ""]
     width = max(map(len, COMMANDS))
     for group in dict.fromkeys(command.group for command in COMMANDS.values()):
-        lines.append(f"{group}:")
-        lines += [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items() if command.group == group]
-        lines.append("")
-    lines += [
-        f"options: --help, --version, {SHARED}",
-        "",
-        _EXIT_CODES,
-        'First time? `cxroute demo`. Your own tenant? docs/guide.md, "Connect a tenant".',
-    ]
+        rows = [f"  {name:<{width}}  {command.help}" for name, command in COMMANDS.items() if command.group == group]
+        lines += [f"{group}:", *rows, ""]
+    lines += [f"options: --help, --version, {SHARED}", "", _EXIT_CODES, _FIRST_STEPS]
     return "\n".join(lines) + "\n"
 
 

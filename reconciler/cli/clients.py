@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
+from reconciler.cli.files import text_of_variable
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.cxone.client import ReadingClient, WritingClient
@@ -18,13 +19,12 @@ from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.context_writers import choose_writer, context_path
 from reconciler.cxone.read_only import read_only_transport
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.rate_limiter import REAL_TIME, WaitCallback
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.tls import tls_context_for
 from reconciler.doctor.probe import Probe
 from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
 _UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this process
@@ -32,18 +32,13 @@ _UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this pr
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
-    value = os.environ.get(name)
-    if value:
+    if value := os.environ.get(name):
         if any("\ud800" <= character <= "\udfff" for character in value):  # how Python keeps undecodable bytes
             raise CredentialsError(f"{name} holds bytes that are no text")
         return value
-    file = os.environ.get(f"{name}_FILE")
-    if not file:
+    value = text_of_variable(name, CredentialsError)
+    if value is None:
         raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that holds it")
-    try:
-        value = read_text(file, MIB).strip()
-    except OSError as error:
-        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
     return value
@@ -52,32 +47,40 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
 @asynccontextmanager
 async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: only reads are let through."""
-    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
-    async with _open_transport(session, tenant) as transport:
-        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
-        yield ReadingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
+    async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
+        progress = session.terminal.progress.step
+        yield ReadingClient(transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
 
 
 @asynccontextmanager
 async def open_probe(session: Session) -> AsyncIterator[Probe]:
     """Connect with a probe, which returns each response as it arrives; only reads are let through."""
-    tenant, waits = read_tenant_settings(session), _wait_log(session)
-    async with _open_transport(session, tenant) as transport:
-        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
-        yield Probe(carry, tenant, read_credentials(session), REAL_TIME, waits.log)
+    async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
+        yield Probe(transport, tenant, read_credentials(session), REAL_TIME, on_wait)
 
 
 @asynccontextmanager
 async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
-    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
+    async with _connect(session, lambda transport, _tenant: transport) as (transport, tenant, on_wait):
+        progress = session.terminal.progress.step
+        yield WritingClient(transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
+
+
+@asynccontextmanager
+async def _connect(
+    session: Session, fence: Callable[[Transport, TenantSettings], Transport]
+) -> AsyncIterator[tuple[Transport, TenantSettings, WaitCallback]]:
+    tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant) as transport:
-        carry = _with_wait_log(transport, waits)
-        yield WritingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
+        fenced = fence(transport, tenant)
 
+        async def send(request: ApiRequest) -> ApiResponse:
+            token = f"an access token from {request.server.host}"
+            with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
+                return await fenced(request)
 
-def _wait_log(session: Session) -> WaitLog:
-    return WaitLog(session.output, session.environment.name)
+        yield send, tenant, waits.log
 
 
 @asynccontextmanager
@@ -140,7 +143,7 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
         with sandbox(session.environment, queues) as transport:
             yield transport_over(transport)
         return
-    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _ca_file()) as transport:
+    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), ca_file()) as transport:
         yield redacted(transport_over(transport))
 
 
@@ -148,22 +151,14 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
 async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
     from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
 
-    direct = Direct(tls_context_for(tenant, _ca_file()))
+    direct = Direct(tls_context_for(tenant, ca_file()))
     try:
         yield redacted(direct.carry)
     finally:
         direct.close()
 
 
-def _ca_file() -> Path | None:
-    ca_file = os.environ.get("CXROUTE_CA_FILE")
-    return Path(ca_file) if ca_file else None
-
-
-def _with_wait_log(transport: Transport, waits: WaitLog) -> Transport:
-    async def send(request: ApiRequest) -> ApiResponse:
-        token = f"an access token from {request.server.host}"
-        with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
-            return await transport(request)
-
-    return send
+def ca_file() -> Path | None:
+    """Return the file of further certificate authorities ($CXROUTE_CA_FILE)."""
+    path = os.environ.get("CXROUTE_CA_FILE")
+    return Path(path) if path else None

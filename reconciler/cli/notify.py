@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.cli.clients import read_secret
+from reconciler.cli.clients import ca_file, read_secret
 from reconciler.cli.session import Session
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
@@ -41,11 +40,9 @@ def webhook_address(session: Session) -> WebhookAddress:
 
 def _http(address: WebhookAddress) -> httpx.AsyncClient:
     """Return a client that reads nothing of its surroundings; what is on this machine is reached by no proxy."""
-    proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
-    transport = httpx.AsyncHTTPTransport(
-        verify=load_tls_context(Path(ca_file) if ca_file else None),
-        proxy=parse_proxy(proxy) if proxy and not address.is_local else None,
-    )
+    url = os.environ.get("CXROUTE_PROXY")
+    proxy = parse_proxy(url) if url and not address.is_local else None
+    transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
 
 
