@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from reconciler.errors import UsageError
@@ -55,19 +55,17 @@ def conversation_words(attributes: Mapping[str, str | int | float], names: Attri
     """Return the words that say the conversation; none where the command line cannot say it."""
     if any("=" in name or not name for name in attributes):
         return []
-    return [word for name, item in attributes.items() for word in _words_for(name, item, names)]
-
-
-def _words_for(name: str, item: str | float, names: Attributes) -> Iterator[str]:
-    # `--intent=-x` and not two words: an intent may begin with a dash.
-    if name == names.intent and isinstance(item, str):
-        yield from ([f"--intent={item}"] if item.startswith("-") else ["--intent", item])
-    elif name == names.confidence and not isinstance(item, str) and 0 <= item <= 1:
-        yield from ("--confidence", json.dumps(item))
-    else:
-        quoted = not isinstance(item, str) or item.startswith('"') or JSON_NUMBER.fullmatch(item)
-        text = f"{name}={json.dumps(item) if quoted else item}"
-        yield from ([f"--attr={text}"] if text.startswith("-") else ["--attr", text])
+    words: list[str] = []
+    for name, value in attributes.items():
+        if name == names.intent and isinstance(value, str):
+            option, text = "--intent", value
+        elif name == names.confidence and not isinstance(value, str) and 0 <= value <= 1:
+            option, text = "--confidence", json.dumps(value)
+        else:
+            is_quoted = not isinstance(value, str) or value.startswith('"') or JSON_NUMBER.fullmatch(value)
+            option, text = "--attr", f"{name}={json.dumps(value) if is_quoted else value}"
+        words += [f"{option}={text}"] if text.startswith("-") else [option, text]
+    return words
 
 
 def _value(text: str) -> str | int | float:

@@ -37,9 +37,9 @@ from reconciler.version import __version__
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
-_ENDINGS = (".yaml", ".yml")
-_STDOUT = "exported.yaml"
-_MOST_TOLD: Final = 20
+_SUFFIXES: Final = (".yaml", ".yml")
+_STDOUT: Final = "exported.yaml"
+_MAX_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,30 +58,23 @@ class ExportTarget:
     @property
     def read(self) -> bool:
         """Return whether the target is below the manifests' directory, so that cxroute reads it."""
-        place = self.file or self.folder
-        return place is not None and place.resolve().is_relative_to(self.manifests.resolve())
+        path = self.file or self.folder
+        return path is not None and path.resolve().is_relative_to(self.manifests.resolve())
 
-    def texts(self, exported: ExportedManifests, setting: ManifestHeader) -> dict[str, str]:
-        """Return the files' texts by their paths. Raises UsageError where one is there already."""
+    def texts(self, exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
+        """Return the files' texts by their paths. Raises UsageError for a file that exists."""
         if self.folder is None:
-            path = self.file or self.manifests / _STDOUT
-            return {path.as_posix(): self._modeline(path) + format_one_file(exported, setting)}
-        texts = {self.folder / name: text for name, text in format_files(exported, setting).items()}
-        for path in texts:
-            refuse_existing(path)
-        return {path.as_posix(): self._modeline(path) + text for path, text in texts.items()}
-
-    def write(self, texts: Mapping[str, str]) -> None:
-        """Write all files, or none. Raises CxrouteError."""
-        for path in texts:
-            new_folder(Path(path).parent)
-        write_all({Path(path): text for path, text in texts.items()})
-
-    def _modeline(self, path: Path) -> str:
-        schema = self.manifests / SCHEMA
-        if self.printed or not self.read or not schema.exists():
-            return ""
-        return f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n"
+            texts = {self.file or self.manifests / _STDOUT: format_one_file(exported, header)}
+        else:
+            texts = {self.folder / name: text for name, text in format_files(exported, header).items()}
+            for path in texts:
+                refuse_existing(path)
+        schema, heads = self.manifests / SCHEMA, dict.fromkeys(texts, "")
+        if self.read and schema.exists():
+            heads = {
+                path: f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n" for path in texts
+            }
+        return {path.as_posix(): heads[path] + text for path, text in texts.items()}
 
 
 def parse_target(text: str | None, manifests: Path) -> ExportTarget:
@@ -91,7 +84,7 @@ def parse_target(text: str | None, manifests: Path) -> ExportTarget:
     path = Path(text)
     if text.endswith(("/", os.sep)) or path.is_dir():
         return ExportTarget(None, path, manifests)
-    if path.suffix not in _ENDINGS:
+    if path.suffix not in _SUFFIXES:
         raise UsageError(f"--into {sanitize(text)}: manifests end in .yaml (a folder is written with / at its end)")
     refuse_existing(path)
     return ExportTarget(path, None, manifests)
@@ -136,7 +129,9 @@ def export_new(
     if into.printed:
         session.output.file_text("".join(texts.values()))
     else:
-        into.write(texts)
+        for path in texts:
+            new_folder(Path(path).parent)
+        write_all({Path(path): text for path, text in texts.items()})
         session.terminal.print_banner(session.banner)
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     _print_result(session, exported, proof, into)
@@ -145,11 +140,10 @@ def export_new(
 
 def take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
     """Return the tenant's rules and queues with the desired rules. Raises ManifestError."""
-    name = session.environment.name
-    catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
-    desired, environment = session.planner(live).desired, session.environment
+    environment, desired = session.environment, session.planner(live).desired
+    resolver = QueueResolver(environment.name, resolve_aliases(session.manifests, environment.name), live.queues)
     return TenantSnapshot(
-        rules=live.rules, queues=live.queues, resolver=catalogue, environment=environment, desired=desired
+        rules=live.rules, queues=live.queues, resolver=resolver, environment=environment, desired=desired
     )
 
 
@@ -157,10 +151,9 @@ def _header(session: Session) -> ManifestHeader:
     environment = session.environment.name
     further = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
     names = {loaded.document.name for loaded in session.manifests.queues}
-    where = f"{environment} ({session.tenant})"
-    head = f"Live rules of {where}, read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
-    if session.simulated:
-        head = f"{SIMULATED.strip()} {head}"
+    prefix = f"{SIMULATED.strip()} " if session.simulated else ""
+    read_at = f"read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}"
+    head = f"{prefix}Live rules of {environment} ({session.tenant}), {read_at}."
     return ManifestHeader(head, (environment,) if further else (), find_free_name("queues", names))
 
 
@@ -179,14 +172,14 @@ def _verify(
 
 
 def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
-    lines = describe_skipped(exported.skipped)
-    listed = lines if session.output.loudness == "verbose" else lines[:_MOST_TOLD]
+    output, lines = session.output, describe_skipped(exported.skipped)
+    listed = lines if output.loudness == "verbose" else lines[:_MAX_LISTED]
     for line in listed:
-        session.output.warn(f"left out: {line}")
+        output.warn(f"left out: {line}")
     if len(lines) > len(listed):
-        session.output.warn(f"and {len(lines) - len(listed):,} more are left out; -v says which")
+        output.warn(f"and {len(lines) - len(listed):,} more are left out; -v says which")
     for line in describe_skipped(chosen.already_in_manifests):
-        session.output.detail(f"there already: {line}")
+        output.detail(f"there already: {line}")
 
 
 def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: ExportTarget) -> None:
@@ -274,8 +267,8 @@ def _update(
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
     """Write the files in place of those that were read. Raises RefusedError where one is no longer as it was read."""
     refuse_secrets(changed)
-    read = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
-    complete = {}
+    loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
+    texts = {}
     for file, text in changed.items():
         path = Path(file).resolve()
         try:
@@ -283,7 +276,7 @@ def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
         except (OSError, UnicodeDecodeError) as error:
             raise CxrouteError(f"nothing was written: {file} cannot be read") from error
         mark = "\ufeff" if current.startswith("\ufeff") else ""
-        if current != mark + read[file]:
+        if current != mark + loaded_texts[file]:
             raise RefusedError(f"nothing was written: {file} was changed meanwhile. Run this again")
-        complete[path] = mark + text
-    write_all(complete)
+        texts[path] = mark + text
+    write_all(texts)
