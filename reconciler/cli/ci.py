@@ -52,10 +52,10 @@ def summary_file() -> Path | None:
 def plan_provenance(plan: Plan, banner: str) -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, source_links(), banner.strip())
+    return Provenance(plan_id(plan), read_at, _source_links(), banner.strip())
 
 
-def source_links() -> SourceLinks:
+def _source_links() -> SourceLinks:
     """Return the links to this run's repository, commit and log; empty outside of a workflow."""
     server, name = _variable("GITHUB_SERVER_URL", _SERVER), _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:

@@ -17,8 +17,7 @@ from reconciler.cli.files import ignored_by_git, journal_path
 from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation
 from reconciler.errors import CxrouteError, RefusedError, UsageError
-from reconciler.journal.journal import Journal
-from reconciler.journal.recorder import Recorder, run_name
+from reconciler.journal.journal import Journal, Recorder, run_name
 from reconciler.pipeline import Planner, apply_plan
 from reconciler.plan.document import ReviewedPlan, read_saved_plan
 from reconciler.plan.plan import Plan

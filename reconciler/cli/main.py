@@ -54,10 +54,10 @@ def interrupted(arguments: list[str]) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     try:
-        place = find_command(arguments)
-        if place is None:
-            return _without_command(arguments)
-        name = arguments.pop(place)
+        position = find_command(arguments)
+        if position is None:
+            return _run_without_command(arguments)
+        name = arguments.pop(position)
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[name].module}"))
         from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
 
@@ -81,7 +81,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     return error.exit_code
 
 
-def _without_command(arguments: list[str]) -> int:
+def _run_without_command(arguments: list[str]) -> int:
     if "--version" in arguments:
         sys.stdout.write(f"cxroute {__version__}\n")
         return 0

@@ -6,6 +6,7 @@ import argparse
 import copy
 import re
 import sys
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from reconciler.cli.arguments import COMMANDS, SHARED, suggestion
@@ -41,9 +42,7 @@ class CommandModule(Protocol):
 class StoreOnce(argparse.Action):
     """An option that takes one value. A second value is an error, because one of the two would be ignored."""
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: object, option: str | None = None) -> None:
         """Store the value. Raises UsageError for the second one."""
         stored = vars(namespace).setdefault("_given", set())
         if option and self.dest in stored:
@@ -55,9 +54,7 @@ class StoreOnce(argparse.Action):
 class JoinValues(argparse.Action):
     """An option whose values are joined with commas, so that `-e a -e b` is `-e a,b`."""
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: object, option: str | None = None) -> None:
         """Add the value, unless it is there already."""
         del parser, option
         earlier = getattr(namespace, self.dest)

@@ -66,7 +66,10 @@ def build_endpoint(
             "cxroute_upstream_outages": circuit.opened,
         }
 
-    label = hash_conversation if options.hash_conversations else str
+    def hashed(conversation: str) -> str:
+        return hashlib.sha256(conversation.encode()).hexdigest()[:16]
+
+    label = hashed if options.hash_conversations else str
     alone = EndpointDependencies(now=utc_now, ready=client.is_ready, log=log, log_label=label, gauges=gauges)
     limits = Limits(max_calls(session.environment.api.requests_per_second * DEADLINE), DEADLINE)
     return build_context_app(
@@ -118,11 +121,6 @@ class Advice:
         if self._clock() >= self._next:
             self._next = self._clock() + _ADVICE_INTERVAL
             self._log(json.dumps({"event": "advice", "advice": text}))
-
-
-def hash_conversation(conversation: str) -> str:
-    """Return a stable hash in place of a conversation's id."""
-    return hashlib.sha256(conversation.encode()).hexdigest()[:16]
 
 
 _SHARED: Final = "CXROUTE_SHARED"

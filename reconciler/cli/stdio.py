@@ -27,10 +27,8 @@ def width_of(stream: IO[str]) -> int:
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isascii() and columns.isdecimal() else 0
     if not width:
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             width = os.get_terminal_size(stream.fileno()).columns
-        except (OSError, ValueError, AttributeError):
-            width = 0
     return max(_NARROWEST, width or _USUAL)
 
 

@@ -10,15 +10,21 @@ import io
 import math
 import os
 import re
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.apply.attempt import Attempt, Verdict
+from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.errors import UsageError
+from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.model.rule import CANONICAL_JSON
+from reconciler.plan.document import change_to_json, plan_id
+from reconciler.plan.plan import Plan
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_file
 from reconciler.text.strict_json import STRICT_DECODER
@@ -42,7 +48,16 @@ class RecordedRun:
 
 
 _NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without a reader is an error, not a hang
+_VERDICT_WORDS: Final = {
+    Verdict.DONE: "acknowledged",
+    Verdict.RETRY: "unclear",
+    Verdict.ALTERED: "kept otherwise",
+    Verdict.CONFLICT: "changed meanwhile",
+    Verdict.FAILED: "failed",
+    Verdict.ABORT: "failed",
+}
 JournalEntry = dict[str, Any]
+Progress = Callable[[str, int, int], None]  # gets a noun, the number that is done, and the total
 
 
 class Journal:
@@ -108,6 +123,87 @@ class Journal:
             self.is_broken = True
             with contextlib.suppress(OSError):  # whoever would hear the warning may be gone too
                 self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
+
+
+def run_name(plan: Plan, now: datetime) -> str:
+    """Return the name of a run that begins now."""
+    return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{plan_id(plan)[:4]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """The journal of one run; `apply` calls it before and after each write."""
+
+    plan: Plan
+    journal: Journal
+    progress: Progress
+    done: set[str] = field(default_factory=set)
+
+    @classmethod
+    def begin(cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress) -> Recorder:
+        """Record who starts the run, and why; `tenant` is the address of the tenant, empty for the sandbox."""
+        journal.write_entry(
+            "start",
+            environment=plan.environment,
+            owner=plan.owner,
+            who=who,
+            reason=reason,
+            planId=plan_id(plan),
+            allowed={result.name: result.allowed for result in plan.guards if result.allowed},
+            tenant=tenant,
+            undo=plan.options.undo,
+            changes=sum(not is_copy_removal(change) for change in plan.changes),
+            process={"host": socket.gethostname(), "pid": os.getpid()},
+        )
+        return cls(plan, journal, progress)
+
+    def intend(self, step: PlanStep) -> None:
+        """Record what is about to be written, before and after."""
+        document = change_to_json(self.plan, step.change)
+        fields = {name: document[name] for name in ("address", "action", "id", "cause", "before", "after")}
+        self.journal.write_entry("intend", **fields, step=_kind(step))
+
+    def tried(self, step: PlanStep, result: Attempt) -> None:
+        """Record the result of the call."""
+        kind, fields = _kind(step), _change_fields(step.change)
+        fields |= {"status": _VERDICT_WORDS[result.verdict], "error": result.error, "step": kind}
+        self.journal.write_entry("tried", **fields | ({"id": result.id} if result.id else {}))
+        if result.verdict is Verdict.DONE and kind == "whole":
+            self.done.add(f"{step.change.action} {step.change.address}")
+        self.progress("changes", len(self.done), len(self.plan.changes))
+
+    def wave(self) -> None:
+        """Sync the journal, once for the concurrent steps of a wave."""
+        self.journal.sync()
+
+    def end(self, report: ApplyReport) -> None:
+        """Record the outcome of every change, and close."""
+        for outcome, fields in zip(report.outcomes, outcomes_to_json(report), strict=True):
+            touched = {"touched": outcome.left_partial} if isinstance(outcome, Failed | Skipped) else {}
+            self.journal.write_entry("outcome", **{**_change_fields(outcome.change), **touched, **fields})
+        self._close(converged=report.converged, interrupted=report.interrupted, error=report.error)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the run in the journal; empty if the journal could not be written."""
+        return "" if self.journal.is_broken else self.journal.run_id
+
+    def given_up(self, why: str) -> None:
+        """Record why nothing was written, and close."""
+        self._close(converged=False, interrupted=False, error=why, written=False)
+
+    def _close(self, **end: object) -> None:
+        self.journal.write_entry("end", **end)
+        self.journal.close()
+
+
+def _kind(step: PlanStep) -> str:
+    return "drop" if is_copy_removal(step.change) else step.kind
+
+
+def _change_fields(change: Change) -> dict[str, Any]:
+    rule_id = {} if isinstance(change, Create) else {"id": change.live.id}
+    return {"address": str(change.address), "action": change.action, "cause": change.cause, **rule_id}
 
 
 def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:

@@ -17,8 +17,7 @@ from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.desired.desired import DesiredState
 from reconciler.errors import ApiError, RefusedError
 from reconciler.journal.history import read_changes
-from reconciler.journal.journal import Journal, RecordedRun, parse_runs
-from reconciler.journal.recorder import Recorder, run_name
+from reconciler.journal.journal import Journal, RecordedRun, Recorder, parse_runs, run_name
 from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
 from reconciler.model.live import LiveRule
