@@ -118,11 +118,8 @@ class _UndoBuilder:
             self.scope.add(change.address)
             self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), unadopted_id=now.id)
             is_unchanged = self._is_unchanged(change, now) or self._matches(now, before)
-            if (
-                reason := self._missing_queue_reason(before.rule)
-                if is_unchanged
-                else self._describe_change(change, now)
-            ):
+            reason = self._missing_queue_reason(before.rule) if is_unchanged else self._describe_change(change, now)
+            if reason:
                 self.skipped[change.address] = reason
 
     def _undo_unadopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
