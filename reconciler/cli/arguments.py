@@ -1,4 +1,4 @@
-"""The commands, and what --help says. A command's module is imported only when the command is run."""
+"""The commands and the text of --help. A command's module is imported only when the command runs."""
 
 from __future__ import annotations
 
@@ -19,28 +19,24 @@ class Command(NamedTuple):
 COMMANDS: Final[dict[str, Command]] = {
     "init": Command("every day", "write a first set of manifests", "init"),
     "validate": Command("every day", "check the manifests, offline", "validate"),
-    "test": Command("every day", "try the route tests: conversations and where they must go", "test"),
-    "plan": Command("every day", "say what differs and what apply would do; changes nothing", "plan"),
-    "apply": Command("every day", "make it so, and read again to prove it", "apply"),
-    "drift": Command(
-        "every day", "say what is not as the manifests say, rules made by hand included; exit 2 if so", "drift"
-    ),
-    "explain": Command(
-        "every day", "say which rule takes a conversation, and why each earlier one does not", "explain"
-    ),
-    "diff": Command("every day", "say which conversations two lists of rules send to different places", "diff"),
+    "test": Command("every day", "run the route tests: sample conversations and their expected queues", "test"),
+    "plan": Command("every day", "compare the manifests with the tenant, and show what apply would do", "plan"),
+    "apply": Command("every day", "make the changes, and read the rules again to verify them", "apply"),
+    "drift": Command("every day", "show what differs from the manifests, manual rules included; exit 2 if so", "drift"),
+    "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not", "explain"),
+    "diff": Command("every day", "show the conversations that two lists of rules route differently", "diff"),
     "export": Command("operate", "write manifests from live rules, or live values into manifests", "export"),
-    "watch": Command("operate", "look at a tenant again and again; report what differs, or heal it", "watch"),
-    "doctor": Command("operate", "look at settings, network, token and a page of rules; say what to do", "doctor"),
-    "history": Command("operate", "who changed what, when and why", "history"),
-    "serve": Command("the endpoint", "take from the bot what it understood and write it to the conversation", "serve"),
-    "cognigy": Command("the endpoint", "print the nodes of a Cognigy flow that post to it", "cognigy"),
+    "watch": Command("operate", "check a tenant at intervals; report differences, or correct them", "watch"),
+    "doctor": Command("operate", "check settings, network, token and a page of rules; suggest fixes", "doctor"),
+    "history": Command("operate", "show who changed which rules, when and why", "history"),
+    "serve": Command("the endpoint", "receive intents from the bot and write them to the conversation", "serve"),
+    "cognigy": Command("the endpoint", "print the nodes of a Cognigy flow that post to the endpoint", "cognigy"),
     "schema": Command("set up", "print the JSON Schema of manifests or plans, or the default profile", "schema"),
-    "github": Command("set up", "what steps of a GitHub workflow do: comment, reviewed plan, drift issue", "github"),
+    "github": Command("set up", "run steps of a GitHub workflow: comment, reviewed plan, drift issue", "github"),
     "completion": Command("set up", "print a completion script for a shell", "completion"),
     "help": Command("set up", "print the help of a command, or of all commands", "help"),
     "version": Command("set up", "print the version", "version"),
-    "demo": Command("try it", "a guided first run on a simulated bank", "demo"),
+    "demo": Command("try it", "run a guided tour on a simulated bank", "demo"),
     "simulate": Command("try it", "serve a simulated CXone over HTTP", "simulate"),
 }
 
@@ -55,7 +51,7 @@ _WITH_VALUE: Final = ("-e", "--environment", "-m", "--manifests", "--color", "--
 
 
 def find_command(arguments: Sequence[str]) -> int | None:
-    """Return the place of the command among the arguments, or None where there is none. Raises UsageError."""
+    """Return the position of the command among the arguments, or None without a command. Raises UsageError."""
     previous = ""
     for position, argument in enumerate(arguments):
         if previous in _WITH_VALUE:
@@ -70,19 +66,19 @@ def find_command(arguments: Sequence[str]) -> int | None:
         for option in arguments[:position]:  # an unknown option first: the argument may be its value
             if option.startswith("--") and "=" not in option and option not in common:
                 hint = suggestion(option, common) or ";"
-                raise UsageError(f"unrecognized arguments: {option}{hint} options of one command stand after it")
+                raise UsageError(f"unrecognized arguments: {option}{hint} the options of a command follow its name")
         raise unknown_command(argument)
     return None
 
 
 def unknown_command(name: str) -> UsageError:
     """Return the error of a command that does not exist, with the nearest one."""
-    return UsageError(f"no command {name!r}{suggestion(name, COMMANDS) or ';'} `cxroute --help` lists them")
+    return UsageError(f"unknown command {name!r}{suggestion(name, COMMANDS) or ';'} `cxroute --help` lists all")
 
 
 def suggestion(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean "plan"?`, or nothing where no known name is near."""
-    from reconciler.text.suggest import suggest  # noqa: PLC0415 - only where a name is wrong
+    """Return `; did you mean "plan"?`, or an empty text if no known name is similar."""
+    from reconciler.text.suggest import suggest  # noqa: PLC0415 - only for an unknown name
 
     hint = suggest(name, names)
     return f"; {hint}" if hint else ""
@@ -100,7 +96,7 @@ def usage() -> str:
 
 
 def missing_extra(feature: str) -> CxrouteError:
-    """Return the error that names the missing extra; no command to copy: no package index has the project's name."""
+    """Return the error that names the missing extra; without a command, because no package index has the project."""
     return CxrouteError(
         f"{feature} needs the extra `serve`, which is not installed. See docs/getting-started.md, section Install."
     )

@@ -1,4 +1,4 @@
-"""The surroundings of a run in GitHub Actions: repository, commit, log, and the job's summary."""
+"""A run in GitHub Actions: its repository, commit and log, and the job's summary."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NUMBER: Final = re.compile(r"[0-9]+")
 
 
 def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings whose files are paths from the repository's root; outside Actions they stay as they are."""
+    """Return the findings with paths relative to the repository; unchanged outside of GitHub Actions."""
     workspace = os.environ.get("GITHUB_WORKSPACE")
     if not workspace:
         return list(findings)
@@ -44,7 +44,7 @@ def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
 
 
 def summary_file() -> Path | None:
-    """Return the file that becomes the job's summary, where there is one."""
+    """Return the file of the job's summary, if any."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     return Path(path) if path else None
 

@@ -27,18 +27,18 @@ from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.text.redact import REDACTOR
 
-_UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this process
+_UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
     if value := os.environ.get(name):
-        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python keeps undecodable bytes
-            raise CredentialsError(f"{name} holds bytes that are no text")
+        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python represents undecodable bytes
+            raise CredentialsError(f"{name} contains bytes that are not valid text")
         return value
     value = text_of_variable(name, CredentialsError)
     if value is None:
-        raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that holds it")
+        raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it")
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
     return value
@@ -85,10 +85,10 @@ async def _connect(
 
 @asynccontextmanager
 async def open_context_client(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
-    """Connect with a client that writes contexts, each within so many seconds, for as long as the process lives."""
+    """Connect with a client that writes contexts, each within `deadline` seconds, without a time limit for the run."""
     tenant = read_tenant_settings(session)
     tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
-    # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
+    # Only httpx supports a proxy. Without one, the transport made for the endpoint costs a fifth.
     carrier = _open_transport if session.simulated or os.environ.get("CXROUTE_PROXY") else _open_direct_transport
     async with carrier(session, tenant) as carry:
         path, writer = context_path(session.environment, tenant.profile), choose_writer(session.environment)
@@ -104,13 +104,13 @@ def read_tenant_settings(session: Session) -> TenantSettings:
     if not session.simulated:
         return tenant
     base = "http://localhost"
-    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNHURRIED)
+    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNLIMITED)
 
 
 def read_credentials(session: Session) -> ClientCredentials:
     """Return the credentials that the Environment names. Raises ManifestError first, then CredentialsError."""
     if session.simulated:
-        return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
+        return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - for the simulator
     names = credential_variables(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (read_secret(name) if name else "" for name in names)
@@ -134,7 +134,7 @@ def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
 
 @asynccontextmanager
 async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
-    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB that the endpoint does without
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB, which the endpoint does not need
 
     if session.simulated:
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
@@ -149,7 +149,7 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
 
 @asynccontextmanager
 async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
-    from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
+    from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs the extra `serve`
 
     direct = Direct(tls_context_for(tenant, ca_file()))
     try:

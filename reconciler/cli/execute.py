@@ -39,11 +39,11 @@ _SEVERAL: Final = re.compile(
 async def execute_plan(
     session: Session, client: WritingClient, planner: Planner, plan: Plan, stop: Cancellation, *, reason: str = ""
 ) -> ApplyReport:
-    """Make the changes. Raises RefusedError and ApiError where nothing was written. `reason` is for the journal."""
+    """Make the changes. Raises RefusedError and ApiError if nothing was written. `reason` is for the journal."""
     stop.writing = True
     api = session.environment.api
     pages = 2 + len(plan.live.rules) / (api.page_size or session.manifests.profile(session.environment).page_size)
-    calls = _CALLS * len(plan.changes) + pages * (len(plan.steps) + 1)  # at the worst: all is read before each step
+    calls = _CALLS * len(plan.changes) + pages * (len(plan.steps) + 1)  # at most: everything is read before each step
     client.rate_limiter.restart_time_limit(_EXTRA_SECONDS + calls / api.requests_per_second)
     try:
         user = os.environ.get("GITHUB_ACTOR") or getpass.getuser()
@@ -76,7 +76,7 @@ def read_saved_plans(options: argparse.Namespace) -> ReviewedPlan | dict[str, Re
         return _plans(text, path.name)
     reviewed = read_saved_plan(text, path.name)
     if options.all or options.shard:
-        raise UsageError(f"{path.name} is a plan for {reviewed.environment} alone: leave out --all and --shard")
+        raise UsageError(f"{path.name} is a plan for {reviewed.environment} only: remove --all and --shard")
     if options.environment and options.environment != reviewed.environment:
         raise UsageError(f"{path.name} is a plan for {reviewed.environment}, not for {options.environment}")
     return reviewed
@@ -87,9 +87,9 @@ def _plans(text: str, name: str) -> dict[str, ReviewedPlan | str]:
         forms = json.loads(text)["environments"]
         plans = {str(form["environment"]): _read_plan(form, name) for form in forms}
     except (ValueError, RecursionError, LookupError, TypeError):
-        raise UsageError(f"{name} holds no plans: write them with `cxroute plan --all --out {name}`") from None
+        raise UsageError(f"{name} does not contain plans: create them with `cxroute plan --all --out {name}`") from None
     if len(plans) < len(forms) or not plans:
-        raise UsageError(f"{name} does not hold one plan for each of some environments")
+        raise UsageError(f"{name} does not contain one plan for each of its environments")
     return plans
 
 
@@ -101,12 +101,12 @@ def bind_to_review(session: Session, reviewed: ReviewedPlan) -> Session:
     """Return the session with a reviewed plan's options and traffic sample. Raises RefusedError if these changed."""
     if session.environment.owner != reviewed.owner:
         owners = f"{reviewed.owner!r}, and {reviewed.environment} is now owned by {session.environment.owner!r}"
-        raise RefusedError(f"the plan was made for owner {owners}; plan again")
+        raise RefusedError(f"the plan was made for owner {owners}. Run `plan` again")
     sample = session.sample
     if reviewed.traffic is not None:
         path, digest = str(reviewed.traffic["file"]), reviewed.traffic["digest"]
         if sample is None or sample.digest != digest:
             sample = load_traffic(path, session.environment.attributes)
         if sample.digest != digest:
-            raise RefusedError(f"the traffic sample {path} changed since the plan was made; plan again")
+            raise RefusedError(f"the traffic sample {path} changed since the plan was made. Run `plan` again")
     return replace(session, options=replace(reviewed.options, prune=session.options.prune), sample=sample)

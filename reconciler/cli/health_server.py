@@ -1,4 +1,4 @@
-"""`/metrics` and `/health` of a loop, over HTTP; without uvicorn this module cannot be imported (the extra `serve`)."""
+"""`/metrics` and `/health` of `cxroute watch` over HTTP. Importing this module requires uvicorn (the extra `serve`)."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class _Server(uvicorn.Server):
 async def serve_health(
     listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]
 ) -> AsyncIterator[None]:
-    """Answer on a socket that listens, for as long as the block lasts."""
+    """Serve on a listening socket while the block runs."""
 
     async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        status, text, media = 404, "there are /metrics and /health\n", b"text/plain; charset=utf-8"
+        status, text, media = 404, "not found: use /metrics or /health\n", b"text/plain; charset=utf-8"
         if scope["method"] not in ("GET", "HEAD"):
             status, text = 405, "GET only\n"
         elif scope["path"] == "/metrics":
             status, text, media = 200, metrics(), CONTENT_TYPE
         elif scope["path"] == "/health":
-            status, text = (200, "ok\n") if alive() else (503, "no round has begun for too long\n")
+            status, text = (200, "ok\n") if alive() else (503, "no round has started for too long\n")
         body = text.encode()
         headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -1,4 +1,4 @@
-"""Lists of rules by what people call them on the command line: live:ENV, manifests:ENV, or a JSON file."""
+"""The two lists of rules of `cxroute diff`, named live:ENV, manifests:ENV, or as a JSON file."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ class DiffSide:
 
 
 def parse_source(name: str, options: argparse.Namespace, output: Output) -> DiffSide:
-    """Read one side's name. Raises UsageError and ManifestError."""
+    """Return the side with that name. Raises UsageError and ManifestError."""
     kind, colon, environment = name.partition(":")
     if not colon or kind not in ("live", "manifests"):
         return DiffSide(name, "file", None)
     if not environment:
-        raise UsageError(f"{kind}: is of which environment? Say {kind}:prod, for example")
+        raise UsageError(f"{kind}: needs an environment, for example {kind}:prod")
     return DiffSide(name, kind, open_session(options, output, environment))
 
 
 def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
-    """Return the order in which priorities are tried. Raises UsageError where the sides differ in it."""
+    """Return the order in which priorities are evaluated. Raises UsageError if the sides differ in it."""
     orders = {source.session.environment.api.evaluation for source in (first, second) if source.session}
     if len(orders) > 1:
-        order = "one tries the lowest priority first, the other the highest (api.evaluation)"
+        order = "one evaluates the lowest priority first, the other the highest (api.evaluation)"
         raise UsageError(f"{sanitize(first.name)} and {sanitize(second.name)} cannot be compared: {order}")
     return orders.pop() if orders else "lowest-first"
 

@@ -78,7 +78,7 @@ def build_endpoint(
 
 
 def max_calls(rate: float) -> int:
-    """Return how many calls may be under way at a rate per second."""
+    """Return the maximum number of concurrent calls for a rate per second."""
     return int(min(max(rate * _CALL_SECONDS, 16), 1000))
 
 
@@ -94,7 +94,7 @@ def _event_policy(options: argparse.Namespace, session: Session) -> EventPolicy:
 
 
 def _route_explainer(session: Session) -> Callable[[Mapping[str, Any]], Any]:
-    """Return a function that names the rule and queue for attributes, as `cxroute explain` does."""
+    """Return a function from attributes to their rule and queue, as `cxroute explain` prints them."""
     desired, queue_names = desire_offline(session.manifests, session.environment)
     source = f"the manifests of {session.environment.name}"
     entries, names = desired_entries(desired), RuleNames(source, queue_names.names, desired.labels)
@@ -117,7 +117,7 @@ class Advice:
         self._next = clock()
 
     def __call__(self, text: str) -> None:
-        """Log the advice, unless one was logged within the minute."""
+        """Log the advice, unless advice was logged within the last minute."""
         if self._clock() >= self._next:
             self._next = self._clock() + _ADVICE_INTERVAL
             self._log(json.dumps({"event": "advice", "advice": text}))
@@ -125,13 +125,13 @@ class Advice:
 
 _SHARED: Final = "CXROUTE_SHARED"
 _SEEN: Final = (
-    "--shared holds a password, and everybody on this machine can see its command lines: put the URL into a file, and"
-    f" the file's name into {_SHARED}_FILE"
+    "--shared contains a password, and every user of this machine can see command lines: put the URL into a file, and"
+    f" the path of the file into {_SHARED}_FILE"
 )
 
 
 def shared_url(option: str | None) -> str:
-    """Return the URL of --shared or its variable, or "". Raises UsageError, which repeats none of it."""
+    """Return the URL of --shared or its variable, or "". Raises UsageError, which does not quote it."""
     url = option if option is not None else os.environ.get(_SHARED, "") or text_of_variable(_SHARED, UsageError)
     if url == "" and option is None:
         raise UsageError(f"the file that {_SHARED}_FILE names is empty")
@@ -139,7 +139,7 @@ def shared_url(option: str | None) -> str:
         return ""
     REDACTOR.add(url)
     try:
-        from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an extra that few need
+        from reconciler.endpoint.redis.connection import connection_factory, split_url  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise missing_extra("--shared") from error
     password = split_url(url).password
@@ -155,7 +155,7 @@ def shared_url(option: str | None) -> str:
 
 @asynccontextmanager
 async def open_cluster(url: str, environment: str, client: ContextClient) -> AsyncIterator[JoinCluster]:
-    """Join the instances that share a Redis; without a URL nothing is shared."""
+    """Join the instances that share a Redis; without a URL, the endpoint runs alone."""
     if not url:
         yield lambda alone: alone
         return
@@ -208,10 +208,10 @@ def read_settings(options: argparse.Namespace) -> ServeSettings:
     """Return the settings of the command line and the environment. Raises UsageError."""
     port = options.port if options.port is not None else os.environ.get("PORT") or "3000"
     if not (port.isascii() and port.isdigit()) or int(port[:6]) > _LAST_PORT:
-        raise UsageError(f"port {port[:20]!r}: there are ports 0 to {_LAST_PORT}")
+        raise UsageError(f"invalid port {port[:20]!r} (0-{_LAST_PORT})")
     settings = ServeSettings(int(port), shared_url(options.shared), _read_list(_KEYS), _read_list(_SECRETS))
     if not settings.keys and not settings.secrets and not is_loopback(options.host):
-        raise UsageError(f"--host {options.host}: without keys in ${_KEYS} it listens on loopback only")
+        raise UsageError(f"--host {options.host}: without keys in ${_KEYS}, `serve` listens on loopback only")
     try:
         SignatureVerifier(settings.secrets)
     except SecretError as error:
@@ -223,8 +223,10 @@ def _read_list(name: str) -> tuple[str, ...]:
     text = os.environ.get(name) or text_of_variable(name, UsageError)
     values = tuple(value for value in map(str.strip, (text or "").replace("\n", ",").split(",")) if value)
     if text is not None and not values:
-        raise UsageError(f"{name}, or its file, holds nothing but commas and spaces")
+        raise UsageError(f"{name}, or its file, contains only commas and spaces")
     if not all(value.isascii() and value.isprintable() and " " not in value for value in values):
-        raise UsageError(f"{name} holds what no header can: use letters, digits and signs without spaces")
+        raise UsageError(
+            f"{name} contains characters that a header cannot have: use letters, digits and punctuation, without spaces"
+        )
     REDACTOR.add(*values)
     return values

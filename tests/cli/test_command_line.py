@@ -125,15 +125,15 @@ def test_an_option_given_twice_is_json_where_that_was_asked_for(cxroute: Program
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("pln", "no command 'pln'; did you mean \"plan\"? `cxroute --help` lists them"),
-        ("help explian", "no command 'explian'; did you mean \"explain\"?"),
-        ("xyzzy", "no command 'xyzzy'; `cxroute --help` lists them"),
+        ("pln", "unknown command 'pln'; did you mean \"plan\"? `cxroute --help` lists all"),
+        ("help explian", "unknown command 'explian'; did you mean \"explain\"?"),
+        ("xyzzy", "unknown command 'xyzzy'; `cxroute --help` lists all"),
         ("plan --detailed-exit", 'unrecognized arguments: --detailed-exit; did you mean "--detailed-exitcode"?'),
         ("plan --fromat=json", 'unrecognized arguments: --fromat=json; did you mean "--format"?'),
         ("--manifest=x plan", 'unrecognized arguments: --manifest=x; did you mean "--manifests"?'),
         ("--colour never plan", 'unrecognized arguments: --colour; did you mean "--color"?'),
-        ("--undo x plan", "unrecognized arguments: --undo; options of one command stand after it"),
-        ("--hlep", 'no command; did you mean "--help"?'),
+        ("--undo x plan", "unrecognized arguments: --undo; the options of a command follow its name"),
+        ("--hlep", 'missing command; did you mean "--help"?'),
     ],
 )
 def test_a_name_that_is_nearly_right_is_told_the_nearest(cxroute: Program, typed: str, said: str) -> None:

@@ -129,7 +129,7 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["plann"], "no command 'plann'"),
+        (["plann"], "unknown command 'plann'"),
         (["plan", "--formt", "json"], "unrecognized arguments"),
         (["plan", "-e", "prd"], "no Environment is named 'prd'; there are prod, sandbox; did you mean \"prod\"?"),
         (["apply", "--allow", "everything", "--reason", "x"], "there is no such guard"),

@@ -362,7 +362,7 @@ def test_a_web_hook_that_fails_changes_nothing_but_a_warning(stage: WatchSetup, 
     """The exit code is apply's; the address is not repeated."""
     stage.hook.refusals += [404]
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "warning: nobody was notified: 127.0.0.1: it answered with status 404" in cxroute.err
+    assert "warning: no notification was sent: 127.0.0.1: it answered with status 404" in cxroute.err
     assert "/hook" not in cxroute.err + cxroute.out
 
 
@@ -373,12 +373,12 @@ def test_the_address_can_be_kept_out_of_the_manifest(
     path = stage.folder / "manifests" / "prod.yaml"
     path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "nobody was notified: no address of a web hook: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
+    assert "no notification was sent: no address of a web hook: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
     monkeypatch.setenv("MY_HOOK", "https://hunter-2@hooks.example/")
     stage.write("billing", "lost")
     path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "nobody was notified: MY_HOOK holds no address that begins with https://" in cxroute.err
+    assert "no notification was sent: MY_HOOK holds no address that begins with https://" in cxroute.err
     assert "hunter-2" not in cxroute.err
     monkeypatch.setenv("MY_HOOK", f"{stage.hook.url}/services/T0123/kept-hidden")
     stage.write("billing", "lost", "fraud")
@@ -391,8 +391,8 @@ def test_the_address_can_be_kept_out_of_the_manifest(
 @pytest.mark.parametrize(
     ("more", "environment", "said"),
     [
-        ("tenant: acme", "prod", "127.0.0.1 is this machine, which is told of tenants on this machine alone"),
-        ("", "sandbox", "the sandbox is simulated, and hooks.example is not told of it"),
+        ("tenant: acme", "prod", "127.0.0.1 is this machine, which is notified of tenants on this machine only"),
+        ("", "sandbox", "the sandbox is simulated, so hooks.example is not notified"),
     ],
 )
 def test_a_manifest_cannot_reach_into_the_machine(
