@@ -1,4 +1,4 @@
-"""The journal: an append-only record, one JSON object a line, of intended writes and their results.
+"""The journal: an append-only record of intended writes and their results, with one JSON object per line.
 
 No decision depends on it, so a missing, torn or corrupt journal matters only to its readers.
 """
@@ -30,19 +30,19 @@ from reconciler.text.files import MIB, read_file
 from reconciler.text.strict_json import STRICT_DECODER
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
-"""The names that cxroute gives to runs; another name in a journal is not a run, nor a word of a command."""
-LARGEST: Final = 256 * MIB  # the most bytes of a journal that are read: some hundred thousand changes
+"""The names of runs. Another name in a journal is not a run, and is not suggested as a word of a command."""
+LARGEST: Final = 256 * MIB  # the maximum size of a journal: some hundred thousand changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
+    """One run of the journal: its first entry (event `start`), its changes in order, and its end, if any."""
 
     id: str
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
-    last_entry_at: str = ""  # when its last entry was written, as that says
+    last_entry_at: str = ""  # the time of its last entry, as recorded there
     # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
     unreadable_lines: int = 0
 
@@ -61,7 +61,7 @@ Progress = Callable[[str, int, int], None]  # gets a noun, the number that is do
 
 
 class Journal:
-    """Appends entries of one run. A journal that cannot be written is said once, to `warn`, and stops nothing."""
+    """Appends entries of one run. If the journal cannot be written, `warn` is called once and the run continues."""
 
     def __init__(
         self,
@@ -71,14 +71,14 @@ class Journal:
         warn: Callable[[str], None],
         redact: Callable[[dict[str, object]], dict[str, object]] = dict,
     ) -> None:
-        """Name the file and the run; the file is opened at the first entry."""
+        """The file is opened at the first entry."""
         # `redact` takes secrets out of an entry; the field `hidden` says that it did.
         self.path, self.run_id, self._now, self._warn, self._redact = path, run_id, now, warn, redact
         self._file: int | None = None
-        self.is_broken = False  # whether it cannot be written: it does not have all of the run
+        self.is_broken = False  # the journal cannot be written, so the run is incomplete there
 
     def write_entry(self, event: str, **entry: object) -> None:
-        """Append one entry and hand it to the operating system, so that it outlives a killed process."""
+        """Append one entry and pass it to the operating system, so that it survives a killed process."""
         now = self._now().isoformat().replace("+00:00", "Z")
         full_entry = {**entry, "run": self.run_id, "at": now, "event": event}
         redacted = self._redact(full_entry)
@@ -93,7 +93,7 @@ class Journal:
         self._run_safely(append)
 
     def sync(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until the entries are on the disk."""
         if self._file is not None:
             self._run_safely(lambda: os.fsync(self._open_file()))
 
@@ -105,7 +105,7 @@ class Journal:
             self._run_safely(lambda: os.close(file))
 
     def _open_file(self) -> int:
-        """Open the file; after half a line, left by a run that was killed, ours begins on one of its own."""
+        """Open the file; end an incomplete last line, which a killed run may have left."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 0o666)
@@ -121,12 +121,12 @@ class Journal:
             action()
         except OSError as error:
             self.is_broken = True
-            with contextlib.suppress(OSError):  # whoever would hear the warning may be gone too
-                self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
+            with contextlib.suppress(OSError):  # the reader of the warning may be gone too
+                self._warn(f"cannot write the journal {self.path} ({error.strerror}); the run continues without it")
 
 
 def run_name(plan: Plan, now: datetime) -> str:
-    """Return the name of a run that begins now."""
+    """Return the name of a run that starts at `now`."""
     return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{plan_id(plan)[:4]}"
 
 
@@ -141,7 +141,7 @@ class Recorder:
 
     @classmethod
     def begin(cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress) -> Recorder:
-        """Record who starts the run, and why; `tenant` is the address of the tenant, empty for the sandbox."""
+        """Record the start of a run. `tenant` is the address of the tenant, empty for the sandbox."""
         journal.write_entry(
             "start",
             environment=plan.environment,
@@ -158,7 +158,7 @@ class Recorder:
         return cls(plan, journal, progress)
 
     def intend(self, step: PlanStep) -> None:
-        """Record what is about to be written, before and after."""
+        """Record a step before its call: the rule before and after it."""
         document = change_to_json(self.plan, step.change)
         fields = {name: document[name] for name in ("address", "action", "id", "cause", "before", "after")}
         self.journal.write_entry("intend", **fields, step=_kind(step))
@@ -177,7 +177,7 @@ class Recorder:
         self.journal.sync()
 
     def end(self, report: ApplyReport) -> None:
-        """Record the outcome of every change, and close."""
+        """Record the outcome of each change, and close."""
         for outcome, fields in zip(report.outcomes, outcomes_to_json(report), strict=True):
             touched = {"touched": outcome.left_partial} if isinstance(outcome, Failed | Skipped) else {}
             self.journal.write_entry("outcome", **{**_change_fields(outcome.change), **touched, **fields})
@@ -189,7 +189,7 @@ class Recorder:
         return "" if self.journal.is_broken else self.journal.run_id
 
     def given_up(self, why: str) -> None:
-        """Record why nothing was written, and close."""
+        """Record the reason why nothing was written, and close."""
         self._close(converged=False, interrupted=False, error=why, written=False)
 
     def _close(self, **end: object) -> None:
@@ -207,7 +207,7 @@ def _change_fields(change: Change) -> dict[str, Any]:
 
 
 def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
-    """Return the runs of a journal, oldest first; none if there is no file. Raises UsageError."""
+    """Return the runs of a journal, oldest first; none if the file does not exist. Raises UsageError."""
     # `on_unreadable` gets the number of lines that are not entries.
     try:
         data = read_file(path, LARGEST)
@@ -224,7 +224,11 @@ def find_run(recorded: Sequence[RecordedRun], name: str, path: Path) -> Recorded
         if run.id == name:
             return run
     near = get_close_matches(name[:100], [run.id for run in recorded], n=1)
-    hint = f" Did you mean {sanitize(near[0])}?" if near else " --journal FILE names another journal." * (not recorded)
+    hint = (
+        f" Did you mean {sanitize(near[0])}?"
+        if near
+        else " Set --journal FILE to read another journal." * (not recorded)
+    )
     raise UsageError(f"the journal {path} has no run {name!r}.{hint}")
 
 
@@ -267,7 +271,7 @@ def _join_changes(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
         step = entry.get("step", "whole")
         if step in ("drop", "back"):
             continue  # the removal of a temporary copy, or a reverted first write, is not a change of the rule
-        # A duplicate can be deleted beside the rule itself: two changes.
+        # A duplicate can be deleted in addition to the rule itself: two changes.
         rule_id = str(entry.get("id")) if entry.get("action") == "delete" else ""
         key = (str(entry.get("address")), str(entry.get("action")), rule_id)
         if entry["event"] == "intend" and not (step == "copy" and key in changes):

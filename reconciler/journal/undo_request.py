@@ -1,4 +1,4 @@
-"""`--undo RUN`: a run of the journal to undo, in place of what the manifests define."""
+"""`--undo RUN`: a run of the journal to undo; its rules replace those of the manifests."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _SILENCE: Final = timedelta(minutes=15)  # the longest outage that a run waits f
 
 @dataclass(frozen=True, slots=True)
 class UndoRequest:
-    """The run to undo, the later runs on the same rules, and the journal's path as it was typed."""
+    """The run to undo, the later runs on the same rules, and the path of the journal from the command line."""
 
     run: RecordedRun
     later: tuple[RecordedRun, ...]
@@ -50,7 +50,7 @@ class UndoRequest:
         return ["--undo", self.run.id, *(["--journal", self.journal] if self.journal else [])]
 
     def refuse_running(self, now: datetime) -> None:
-        """Raise RefusedError for a run that may still be going on."""
+        """Raise RefusedError for a run that may still be in progress."""
         run = self.run
         try:
             is_recent = now - datetime.fromisoformat(run.last_entry_at) < _SILENCE
@@ -59,8 +59,9 @@ class UndoRequest:
         if run.end is None and is_recent and not _is_dead(run):
             minutes = pluralize(int(_SILENCE.total_seconds() // 60), "minute")
             raise RefusedError(
-                f"run {run.id} has no end in the journal and wrote there at {sanitize(run.last_entry_at)}: it may still"
-                f" be going on. Wait for its end, or stop it; after {minutes} without a word it counts as ended"
+                f"run {run.id} has no end in the journal, and its last entry is from {sanitize(run.last_entry_at)}: it"
+                f" may still be in progress. Wait for its end, or stop it; it counts as ended {minutes} after its last"
+                " entry"
             )
 
     def target(
@@ -105,21 +106,21 @@ def _refuse_others(run: RecordedRun, environment: Environment, tenant: str) -> N
     """Raise UsageError for a run of another environment, tenant or owner."""
     start, name = run.start, environment.name
     if not RUN_NAME.fullmatch(run.id):
-        raise UsageError(f"{sanitize(run.id)} is not what cxroute calls a run")
+        raise UsageError(f"{sanitize(run.id)} is not a valid name of a run")
     if start.get("event") != "start":
         return  # `read_changes` refuses it
     if start.get("environment") != name:
         run_environment = sanitize(str(start.get("environment")))
-        raise UsageError(f"run {run.id} was in {run_environment}, and this is {name}: say -e {run_environment}")
+        raise UsageError(f"run {run.id} was in {run_environment}, and this is {name}: set -e {run_environment}")
     if start.get("owner") != environment.owner:
         owner = sanitize(str(start.get("owner")))
         raise UsageError(
             f"run {run.id} was made for owner {owner}, and {name} is now owned by {environment.owner}:"
-            " rules of another owner are never written. Check the Environment out as it was then, or undo it there"
+            " rules of another owner are never written. Check out the Environment as it was then, or undo the run there"
         )
     if start.get("tenant", tenant) != tenant:
         run_tenant = sanitize(str(start.get("tenant")) or "the sandbox")
-        raise UsageError(f"run {run.id} was on {run_tenant}, and {name} is now {tenant}: other rules")
+        raise UsageError(f"run {run.id} was on {run_tenant}, and {name} is now {tenant}, which has other rules")
 
 
 def _is_dead(run: RecordedRun) -> bool:

@@ -126,7 +126,7 @@ def test_a_journal_that_cannot_be_written_is_one_warning(trial: CrashRun, spoil:
     assert 0 == ended.code, ended
     (warning,) = ended.err.splitlines()
     assert warning.startswith("warning: the journal .cxroute/journal.jsonl cannot be written ("), ended
-    assert warning.endswith("); going on without it")
+    assert warning.endswith("); the run continues without it")
     assert trial.settled()
 
 

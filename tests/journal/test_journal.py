@@ -75,7 +75,7 @@ def test_a_journal_that_cannot_be_written_is_a_warning_and_stops_nothing(tmp_pat
         one.sync()
     one.close()
     assert 1 == len(warnings)
-    assert "going on without it" in warnings[0]
+    assert "the run continues without it" in warnings[0]
 
 
 @pytest.mark.skipif(not FULL.exists(), reason=f"this system has no {FULL}")

@@ -169,7 +169,10 @@ def test_the_hold_that_is_given_keeps_the_next_apply_from_it(cxroute: Program) -
     """The line, written where it is said, holds the rule; nothing else is needed."""
     run = last()
     assert 0 == cxroute("apply", "--undo", run, "--yes")
-    assert "The manifests still say otherwise: the next apply, or a scheduled one, would make 4 of these" in cxroute.out
+    assert (
+        "The manifests still contain what is undone: the next apply, or a scheduled one, would make 4 of these"
+        in cxroute.out
+    )
     line = next(one for one in cxroute.out.splitlines() if "`hold: " in one).split("`")[1]
     assert 0 == cxroute("plan", "--undo", run)
     manifests(*(rule.replace("}", f", {line}}}", 1) if "rest" not in rule else rule for rule in AFTER))
@@ -231,8 +234,8 @@ def test_what_cannot_be_as_it_was_is_left_alone(cxroute: Program) -> None:
     by_hand()
     edit_by_id("by-hand", name="Cognigy Intent Route: gone")
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
-    assert "left alone: a queue that it sent to is gone (" in cxroute.out
-    assert 'it is not put back: a rule that is not ours is named "Cognigy Intent Route: gone" now' in cxroute.out
+    assert "left alone: its earlier queue no longer exists (" in cxroute.out
+    assert 'it is not restored: an unmanaged rule has the name "Cognigy Intent Route: gone" now' in cxroute.out
     assert "Applied 1 of 1" in cxroute.out
     assert "mine" == rules()["Cognigy Intent Route: gone"]["description"]
 
@@ -310,8 +313,8 @@ def test_history_gives_the_command_that_undoes_a_run(cxroute: Program) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--adopt"], "leave out --adopt"),
-        (["--keep-drift"], "leave out --adopt"),
+        (["--adopt"], "remove --adopt"),
+        (["--keep-drift"], "remove --adopt"),
         (["-e", "sandbox,prod"], "one environment"),
     ],
 )
@@ -349,7 +352,7 @@ def started(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
 @pytest.mark.parametrize(
     ("start", "said"),
     [
-        ({"environment": "prod"}, "was in prod, and this is sandbox: say -e prod"),
+        ({"environment": "prod"}, "was in prod, and this is sandbox: set -e prod"),
         ({"environment": "\x1b[31m"}, "was in \\u001b[31m"),
         ({"owner": "others"}, "was made for owner others, and sandbox is now owned by acme"),
         ({"tenant": "https://elsewhere.example"}, "was on https://elsewhere.example"),
@@ -412,7 +415,7 @@ def test_a_journal_that_is_not_whole_or_says_what_no_run_does_is_refused(cxroute
     before = rules()
     run = next(one.id for one in read_runs(JOURNAL) if one.changes)
     assert 4 == cxroute("apply", "--undo", run, "--yes"), cxroute.out
-    assert f"run {run} is not undone: " in cxroute.err
+    assert f"cannot undo run {run}: " in cxroute.err
     assert before == rules()
 
 
@@ -423,7 +426,7 @@ def test_numbers_that_are_none_make_a_line_unreadable(cxroute: Program, value: s
     text = JOURNAL.read_text(encoding="utf-8").replace('"priority":20', f'"priority":{value}')
     JOURNAL.write_text(text, encoding="utf-8")
     assert 4 == cxroute("apply", "--undo", last(), "--yes")
-    assert "cannot be read" in cxroute.err
+    assert "unreadable lines" in cxroute.err
 
 
 @pytest.mark.usefixtures("was")
@@ -493,7 +496,7 @@ def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(cxroute: Progr
         file.writelines(json.dumps(entry) + "\n" for entry in other)
     code, made = cxroute.json("plan", "--undo", run)
     assert (0, ["cards/made"]) == (code, [one["address"] for one in made["held"]])
-    assert "undo that one first" in made["held"][0]["reason"]
+    assert "undo that run first" in made["held"][0]["reason"]
     assert 3 == len(made["changes"])
 
 
@@ -512,7 +515,7 @@ def test_a_run_that_may_still_be_going_on_is_not_undone(
     """One without an end, of a process that lives or cannot be seen; a dead one's is undone as far as it came."""
     spoilt(endless(**said))
     assert code == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
-    assert ("may still be going on" in cxroute.err) == (code == 4)
+    assert ("may still be in progress" in cxroute.err) == (code == 4)
     assert (was == rules()) == (code == 0)
 
 
@@ -523,7 +526,7 @@ def test_undo_works_with_invalid_manifests_and_says_what_is_unknown(cxroute: Pro
     manifests(*AFTER, "{intent: twin, queue: Cards, name: One}", "{intent: other, queue: Cards, name: One}")
     assert 3 == cxroute("plan", "--live", str(STATE))
     assert 0 == cxroute("plan", "--undo", run, "--live", str(STATE))
-    assert "what the next apply would make of it is not known: " in cxroute.out
+    assert "the effect of the next apply is unknown: " in cxroute.out
     assert "cards/gone" in cxroute.out
 
 
@@ -556,7 +559,7 @@ def test_an_undo_needs_the_environment_alone(cxroute: Program, what: str) -> Non
     Path("manifests/broken.yaml").write_bytes(BROKEN[what].encode("utf-8", "surrogateescape"))
     assert 3 == cxroute("plan")
     assert 0 == cxroute("plan", "--undo", run, "--out", "undo.json")
-    assert "what the next apply would make of it is not known: " in cxroute.out
+    assert "the effect of the next apply is unknown: " in cxroute.out
     assert before == rules()
     assert 0 == cxroute("apply", "undo.json", "--yes"), cxroute.err
     assert before != rules()

@@ -89,16 +89,16 @@ def test_an_adopted_rule_that_was_edited_since_is_left_alone() -> None:
 def test_an_adopted_rule_that_a_later_run_wrote_is_left_alone() -> None:
     """With that run, who started it, and what to do first."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
-    assert {"cards/x": "changed since by run later (eve, 12:00): undo that one first"} == left(
+    assert {"cards/x": "changed since by run later (eve, 12:00): undo that run first"} == left(
         undone(ADOPTION, now, later=[later()])
     )
-    assert {"cards/x": "changed since, and this journal does not say by whom"} == left(undone(ADOPTION, now))
+    assert {"cards/x": "changed since; the journal does not contain the author"} == left(undone(ADOPTION, now))
 
 
 def test_an_adopted_rule_that_sent_to_a_queue_which_is_gone_is_left_alone() -> None:
     """Nothing can be given back that the tenant would refuse."""
     found = undone(ADOPTION, ADOPTED, queues=QUEUES[1:])
-    assert {"cards/x": "a queue that it sent to is gone (q-cards)"} == left(found)
+    assert {"cards/x": "its earlier queue no longer exists (q-cards)"} == left(found)
 
 
 def test_an_adoption_that_was_undone_already_wants_nothing() -> None:
@@ -108,7 +108,7 @@ def test_an_adoption_that_was_undone_already_wants_nothing() -> None:
         undone(ADOPTION, BY_HAND).scope,
         told(undone(ADOPTION, BY_HAND)),
     )
-    expected = [("CXR311", "the rule that was taken over is not ours any more")]
+    expected = [("CXR311", "the adopted rule is no longer managed")]
     assert expected == told(undone(ADOPTION, unmanaged("id-x", AFTER)))
     assert expected == told(undone(ADOPTION))
     assert expected == told(undone(ADOPTION, replace(ADOPTED, id="id-z")))
@@ -118,7 +118,7 @@ def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:
     """Ours has another name by now, and a rule of somebody else has its old one."""
     renamed = managed("id-x", "cards/x", rule("x 2"))
     found = undone(replace(ADOPTION, after=renamed), renamed, unmanaged("id-z", rule("x")))
-    assert [("CXR311", 'it is not put back: a rule that is not ours is named "x" now')] == told(found)
+    assert [("CXR311", 'it is not restored: an unmanaged rule has the name "x" now')] == told(found)
     assert ({}, {}) == (wants(found), left(found))
 
 
@@ -152,7 +152,7 @@ def test_a_rule_is_taken_over_again_where_the_manifests_adopt_just_that(adopt: s
 def test_a_rule_is_not_taken_over_again_otherwise(adopt: str | AdoptById, live: list[LiveRule]) -> None:
     """A journal alone takes no rule over: that is told, and nothing is wanted."""
     found = undone(RELEASE, *live, manifests=adopting(adopt))
-    assert [("CXR311", "the rule was given back and is not ours")] == told(found)
+    assert [("CXR311", "the rule was released and is not managed")] == told(found)
     assert ({}, frozenset()) == (wants(found), found.scope)
 
 
@@ -178,7 +178,7 @@ def test_a_rule_that_was_changed_is_to_be_as_before_unless_it_was_edited() -> No
     found = undone(CHANGE, ADOPTED)
     assert ({"cards/x": BEFORE}, {}) == (wants(found), left(found))
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(undone(CHANGE, EDITED))
-    assert {"cards/x": "deleted since, and this journal does not say by whom"} == left(undone(CHANGE))
+    assert {"cards/x": "deleted since; the journal does not contain the author"} == left(undone(CHANGE))
     back = undone(CHANGE, managed("id-x", "cards/x", BEFORE))
     assert ({}, frozenset()) == (wants(back), back.scope)
 
@@ -188,8 +188,8 @@ def test_a_rule_that_was_deleted_is_to_be_again_unless_another_is_there() -> Non
     found = undone(DELETION)
     assert ({"cards/x": BEFORE}, {}) == (wants(found), left(found))
     other = managed("id-z", "cards/x", rule("x", priority=8))
-    assert {"cards/x": "made again since, and this journal does not say by whom"} == left(undone(DELETION, other))
-    assert [("CXR311", 'it is not put back: a rule that is not ours is named "x" now')] == told(
+    assert {"cards/x": "recreated since; the journal does not contain the author"} == left(undone(DELETION, other))
+    assert [("CXR311", 'it is not restored: an unmanaged rule has the name "x" now')] == told(
         undone(DELETION, unmanaged("id-z", BEFORE))
     )
 
@@ -227,7 +227,7 @@ def test_an_unsure_change_belongs_to_its_run_unless_a_later_run_wrote(
 def test_an_unsure_change_that_shows_neither_state_is_left_alone() -> None:
     """No answer came, and the rule is neither as before nor as after."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
-    said = "run the-run did not get an answer for it, and it is neither as before nor as after"
+    said = "run the-run got no response for it, and its state is neither that before nor that after the run"
     assert {"cards/x": said} == left(undone(replace(CHANGE, is_confirmed=False), now))
 
 
@@ -257,7 +257,7 @@ def test_nothing_is_undone_where_several_rules_share_the_marker() -> None:
         for n in (1, 2)
     ]
     found = undone(CHANGE, *twins)
-    assert [("CXR311", "several live rules have its marker, and nothing says which is ours")] == told(found)
+    assert [("CXR311", "several live rules have its marker, so the managed rule is not known")] == told(found)
     assert ({}, frozenset(), "keep one of them in CXone, and undo the run again") == (
         wants(found),
         found.scope,
@@ -272,7 +272,7 @@ def test_what_is_told_of_a_later_run_and_of_an_edit_is_cut() -> None:
     """A journal and a tenant are from outside: no line is filled with one name or one date."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
     run = RecordedRun(id="r" * 200, start={"who": "w" * 200, "at": "a" * 200}, changes=later().changes, end={})
-    told_of = f"changed since by run {'r' * 130} ({'w' * 60}, {'a' * 60}): undo that one first"
+    told_of = f"changed since by run {'r' * 130} ({'w' * 60}, {'a' * 60}): undo that run first"
     assert {"cards/x": told_of} == left(undone(CHANGE, now, later=[run]))
     edited = managed("id-x", "cards/x", rule("x", priority=9), last_written=AFTER, dateModified="d" * 200)
     assert {"cards/x": f"changed in CXone since, last at {'d' * 40}"} == left(undone(CHANGE, edited))
@@ -281,10 +281,10 @@ def test_what_is_told_of_a_later_run_and_of_an_edit_is_cut() -> None:
 def test_of_several_queues_that_are_gone_the_first_is_named() -> None:
     """By its id, in order."""
     deed = replace(CHANGE, before=managed("id-x", "cards/x", rule("x", targets=[Target("z", 1), Target("g", 1)])))
-    assert {"cards/x": "a queue that it sent to is gone (g)"} == left(undone(deed, ADOPTED))
+    assert {"cards/x": "its earlier queue no longer exists (g)"} == left(undone(deed, ADOPTED))
 
 
 def test_what_is_not_taken_over_again_says_how_to() -> None:
     """The way is in the manifest."""
     (finding,) = undone(RELEASE, BY_HAND).findings
-    assert "take it over with `adopt:` in the manifest" == finding.hint
+    assert "adopt it with `adopt:` in the manifest" == finding.hint
