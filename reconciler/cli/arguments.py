@@ -22,7 +22,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "test": Command("every day", "run the route tests: sample conversations and their expected queues", "test"),
     "plan": Command("every day", "compare the manifests with the tenant, and show what apply would do", "plan"),
     "apply": Command("every day", "make the changes, and read the rules again to verify them", "apply"),
-    "drift": Command("every day", "show what differs from the manifests, manual rules included; exit 2 if so", "drift"),
+    "drift": Command("every day", "show differences from the manifests, manual rules included; exit 2 if any", "drift"),
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not", "explain"),
     "diff": Command("every day", "show the conversations that two lists of rules route differently", "diff"),
     "export": Command("operate", "write manifests from live rules, or live values into manifests", "export"),

@@ -73,7 +73,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
         import json  # noqa: PLC0415 - after --help and --version
 
-        from reconciler.cli.output import error_document  # noqa: PLC0415 - likewise
+        from reconciler.cli.output import error_document  # noqa: PLC0415 - after --help and --version
 
         sys.stdout.write(json.dumps({"error": error_document(error)}, indent=2) + "\n")
     else:
@@ -93,7 +93,7 @@ def _run_without_command(arguments: list[str]) -> int:
 
 
 def _run(module: CommandModule, options: argparse.Namespace) -> int:
-    from reconciler.cli.output import Output  # noqa: PLC0415 - likewise
+    from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
     from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
     # Ten thousand rules are a million objects without cycles: a collection every 700 costs a third of the time.

@@ -77,7 +77,7 @@ def types(first: DiffSide, second: DiffSide) -> Types:
 
 
 def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:
-    """Return the rules of both sources. Across environments queues are compared by name or alias, else by id."""
+    """Return the rules of both sources. Queues are compared by id; across environments by name or alias."""
     sources = (first, second)
     tenants: dict[str, LiveState] = {}
     for source in sources:

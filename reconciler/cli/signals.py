@@ -54,7 +54,7 @@ def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> R
         stop = Cancellation(task=asyncio.current_task())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            # Windows has no such handlers; there Ctrl-C ends the run at once.
+            # Windows does not have these handlers; there, Ctrl-C ends the run immediately.
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, stop.request)
         try:

@@ -30,7 +30,7 @@ _SIDES: Final = {"create": (False, True), "update": (True, True), "adopt": (True
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedChange:
-    """What a run did to one rule: the rule before and after it, each None if there was none."""
+    """The change of one rule by a run: the rule before and after it, each None if it did not exist."""
 
     # A rule without a marker is unmanaged: before it was adopted, or after the undo of that.
     address: Address

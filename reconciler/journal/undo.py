@@ -160,7 +160,7 @@ class _UndoBuilder:
         return now.rule.name in (name, f"{name}, renamed") and replace(now.rule, name=then.rule.name) == then.rule
 
     def _report_name_conflict(self, change: RecordedChange, before: Rule, now: LiveRule | None) -> bool:
-        """Report an unmanaged rule that has the name that the rule had; return whether there is one."""
+        """Report an unmanaged rule with the rule's earlier name; return whether there is one."""
         if is_used := (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name:
             message = f'it is not restored: an unmanaged rule has the name "{before.name}" now'
             self._warn(change, message, "rename that rule in CXone, and undo the run again")
@@ -213,7 +213,7 @@ def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOpt
     changes = [change for change in then.changes if change.cause != "duplicate" and touched & set(_addresses(change))]
     count = f"{len(changes)} of these changes" if len(changes) > 1 else "one of these changes"
     message = (
-        f"the manifests still contain what is undone: the next apply, or a scheduled one, would make {count} again"
+        f"the manifests still contain the undone changes: the next apply, or a scheduled one, would make {count} again"
     )
     ways = ["revert the commit with the change"]
     if not all(isinstance(change, Delete) for change in changes):  # a rule to delete has no manifest for a hold

@@ -21,8 +21,8 @@ from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import GuardResult, Plan
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
-"""clean: nothing differs. pending: something does, and nothing was to be written. refused: a guard, a conflict or a
-failing route test stood in the way. partly: something was written, and not all of it. failed: nothing was."""
+"""clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict or a failing route
+test prevented the apply. partly: only a part was written. failed: nothing was written."""
 
 CYCLE_STATUSES: Final[tuple[CycleStatus, ...]] = get_args(CycleStatus)
 MAX_BACKOFF: Final = 900.0  # seconds: the longest delay after failures, unless the interval is longer
@@ -34,7 +34,7 @@ _MAX_CYCLE_SECONDS: Final = 1800.0  # after that a cycle counts as stuck: twice 
 
 @dataclass(frozen=True, slots=True)
 class ApiCallCounts:
-    """What one round asked of the API: requests, repeats among them, and how often it was told to be slower."""
+    """The API calls of one cycle: requests, retries among them, and responses 429."""
 
     requests: int = 0
     retries: int = 0
@@ -43,7 +43,7 @@ class ApiCallCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleResult:
-    """One round. `plan` is None where it came to none, `report` where nothing was to be written."""
+    """The result of one cycle. `plan` is None if there was none, `report` if apply did not start."""
 
     started_at: datetime
     seconds: float = 0.0
@@ -52,7 +52,7 @@ class CycleResult:
     report: ApplyReport | None = None
     error: CxrouteError | None = None
     may_write: bool = False
-    drift: Drift | None = None  # what differs at its end, as far as it was compared; None where it was not
+    drift: Drift | None = None  # the differences at its end; None if it did not compare
 
     @property
     def status(self) -> CycleStatus:
@@ -69,12 +69,12 @@ class CycleResult:
 
     @property
     def remaining(self) -> Plan | None:
-        """Return what differs at its end: what a last read found, else what was planned."""
+        """Return the differences at its end: those of the last read, otherwise those of the plan."""
         return self.report.remaining if self.report is not None else self.plan
 
     @property
     def in_the_way(self) -> tuple[LiveRule, ...]:
-        """Return the live rules that are in the way of the manifests at its end."""
+        """Return the unmanaged live rules that conflict with the manifests at its end."""
         return self.drift.in_the_way if self.drift is not None else ()
 
     @property
@@ -89,17 +89,17 @@ class CycleResult:
 
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
-        """Return the guards that refuse what was planned; with nothing to be made there is nothing to refuse."""
+        """Return the guards that refuse the plan; a plan without changes is not refused."""
         return guard_refusals(self.plan) if self.plan is not None and self.plan.changes else ()
 
     @property
     def should_back_off(self) -> bool:
-        """Say whether the tenant is better left alone for longer than usual: it, or the way to it, failed."""
+        """Return whether to wait longer before the next cycle: the tenant or the connection to it failed."""
         return self.status in ("failed", "partly") and not isinstance(self.error, ManifestError)
 
     @property
     def error_text(self) -> str:
-        """Return what went wrong, in a sentence; nothing where all went well."""
+        """Return the error as a sentence, or an empty text."""
         return str(self.error) if self.error is not None else self.report.error if self.report is not None else ""
 
     @property
@@ -128,7 +128,7 @@ class CycleResult:
 
 
 def is_blocked(plan: Plan) -> bool:
-    """Say whether apply would refuse: a route test fails, a guard refuses, or another rule is in the way."""
+    """Return whether apply would refuse: a route test fails, a guard refuses, or a rule conflicts."""
     return bool(plan.failed_tests or plan.conflicts) or bool(plan.changes and guard_refusals(plan))
 
 
@@ -144,31 +144,31 @@ def count_pending(plan: Plan) -> int:
 
 
 def applied_outcomes(report: ApplyReport) -> tuple[Outcome, ...]:
-    """Return the changes that were certainly made."""
+    """Return the changes that were certainly applied."""
     return tuple(outcome for outcome in report.outcomes if isinstance(outcome, Applied))
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """How far apart rounds begin, in seconds."""
+    """The time between the starts of two cycles, in seconds."""
 
     seconds: float
 
     def next_delay(self, failures: int, chance: float) -> float:
-        """Return from a round's begin to the next; `failures` in a row double it. `chance` is from 0 to 1."""
+        """Return the delay from one start to the next. Each failure in a row doubles it; `chance` is from 0 to 1."""
         longest = max(self.seconds, MAX_BACKOFF)
         return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
 
 
 @dataclass(slots=True, kw_only=True)
 class WatchLoop:
-    """Makes rounds. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
+    """Runs cycles. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
 
     interval: Interval
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[object]]
     random: Callable[[], float]
-    failures: int = field(default=0, init=False)  # rounds in a row that strained the tenant
+    failures: int = field(default=0, init=False)  # consecutive cycles with `should_back_off`
     _started_at: float = field(default=-math.inf, init=False)
     _due_at: float = field(default=math.inf, init=False)
     _is_running: bool = field(default=False, init=False)
@@ -193,7 +193,7 @@ class WatchLoop:
 
     @property
     def is_alive(self) -> bool:
-        """Say whether rounds go on: one is under way that is not stuck, or the next is not long overdue."""
+        """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not overdue."""
         now = self.clock()
         if self._is_running:
             return now - self._started_at <= max(3 * self.interval.seconds, _MAX_CYCLE_SECONDS)

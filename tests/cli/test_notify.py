@@ -227,7 +227,7 @@ def test_an_address_is_https_or_this_machine(url: str) -> None:
     """Nothing that two parsers could read as two hosts; the error says whose it is and repeats nothing."""
     with pytest.raises(UsageError) as refused:
         parse_address(url, "HOOK")
-    assert "HOOK holds no address that begins with https://" in str(refused.value)
+    assert "HOOK is not a URL that begins with https://" in str(refused.value)
     assert not url or url not in str(refused.value)
 
 
@@ -262,11 +262,11 @@ def sent(hook: WebhookServer, url: str = "") -> tuple[str, list[float]]:
         ([], "", 1, []),
         ([500], "", 2, [1]),
         ([503, 429], "", 3, [1, 2]),
-        ([500] * 5, "it answered with status 500", 3, [1, 2]),
-        ([404], "it answered with status 404", 1, []),
-        ([400], "it answered with status 400", 1, []),
-        ([302], "it answered with status 302", 1, []),
-        ([307], "it answered with status 307", 1, []),
+        ([500] * 5, "the response has status 500", 3, [1, 2]),
+        ([404], "the response has status 404", 1, []),
+        ([400], "the response has status 400", 1, []),
+        ([302], "the response has status 302", 1, []),
+        ([307], "the response has status 307", 1, []),
     ],
 )
 def test_a_message_is_tried_a_little(
@@ -318,7 +318,7 @@ def test_what_could_not_be_delivered_goes_first_next_time(hook: WebhookServer) -
             return await outbox.deliver(Webhook(http, parse_address(hook.url, "HOOK"), time.time.sleep).send)
 
     hook.refusals += [400]
-    assert (0, "127.0.0.1: it answered with status 400") == asyncio.run(deliver())
+    assert (0, "127.0.0.1: the response has status 400") == asyncio.run(deliver())
     assert (20, "") == asyncio.run(deliver())
     assert [str(number) for number in range(5, 25)] == hook.texts
     assert (0, "") == asyncio.run(deliver())
@@ -362,7 +362,7 @@ def test_a_web_hook_that_fails_changes_nothing_but_a_warning(stage: WatchSetup, 
     """The exit code is apply's; the address is not repeated."""
     stage.hook.refusals += [404]
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "warning: no notification was sent: 127.0.0.1: it answered with status 404" in cxroute.err
+    assert "warning: no notification was sent: 127.0.0.1: the response has status 404" in cxroute.err
     assert "/hook" not in cxroute.err + cxroute.out
 
 
@@ -378,7 +378,7 @@ def test_the_address_can_be_kept_out_of_the_manifest(
     stage.write("billing", "lost")
     path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "no notification was sent: MY_HOOK holds no address that begins with https://" in cxroute.err
+    assert "no notification was sent: MY_HOOK is not a URL that begins with https://" in cxroute.err
     assert "hunter-2" not in cxroute.err
     monkeypatch.setenv("MY_HOOK", f"{stage.hook.url}/services/T0123/kept-hidden")
     stage.write("billing", "lost", "fraud")

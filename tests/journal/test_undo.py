@@ -170,7 +170,7 @@ def test_the_hold_that_is_given_keeps_the_next_apply_from_it(cxroute: Program) -
     run = last()
     assert 0 == cxroute("apply", "--undo", run, "--yes")
     assert (
-        "The manifests still contain what is undone: the next apply, or a scheduled one, would make 4 of these"
+        "The manifests still contain the undone changes: the next apply, or a scheduled one, would make 4 of these"
         in cxroute.out
     )
     line = next(one for one in cxroute.out.splitlines() if "`hold: " in one).split("`")[1]
