@@ -72,7 +72,7 @@ def _value(text: str) -> str | int | float:
         try:
             return parse_number(text)
         except ValueError:
-            raise UsageError(f"--attr: {_quoted(text)} the number is too large. In JSON quotes it is text") from None
+            raise UsageError(f"--attr: the number {_quoted(text)} is too large; in JSON quotes it is text") from None
     if not text.startswith('"'):
         return text
     try:

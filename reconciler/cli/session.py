@@ -41,7 +41,7 @@ class Session:
     """One environment of a command: its manifests, its options for planning, and the terminal."""
 
     manifests: Manifests
-    directory: str  # the directory of the manifests, as it was typed
+    directory: str  # the directory of the manifests, as in the command line
     environment: Environment
     options: PlanOptions
     terminal: Terminal

@@ -11,8 +11,8 @@ from reconciler.watch.cycle import CycleResult
 
 Message = dict[str, Any]
 NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
-"""drift: the tenant differs from the manifests. refused: a guard or a conflict prevented the apply. applied: changes were
-made. failed: a cycle, or a part of its changes, failed. recovered: the earlier problem is over."""
+"""drift: the tenant differs from the manifests. refused: a guard or a conflict prevented the apply. applied: changes
+were made. failed: a cycle, or a part of its changes, failed. recovered: the earlier problem is over."""
 
 REMINDER_SECONDS: Final = 6 * 3600.0  # until a failure that lasts, or recurs, is notified again
 _REPEATED_CHANGE_SECONDS: Final = (

@@ -33,7 +33,7 @@ from tests.support.program import Program
         ("explain --attr =x", "--attr '=x': must be NAME=VALUE"),
         ("explain --attr a=1 --attr a=2", "--attr 'a=2': 'a' is given twice"),
         ("explain --attr 'a=\"x'", "begins with a quote but is not a JSON string"),
-        ("explain --attr a=1e999", "the number is too large. In JSON quotes it is text"),
+        ("explain --attr a=1e999", "the number '1e999' is too large; in JSON quotes it is text"),
         ("explain --confidence 2", "--confidence '2': must be a number from 0 to 1"),
         ("explain --confidence none", "--confidence 'none': must be a number from 0 to 1"),
         ("export --all cards", "--all or the names of rules, not both"),
