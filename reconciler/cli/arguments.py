@@ -20,7 +20,7 @@ COMMANDS: Final[dict[str, Command]] = {
     "init": Command("every day", "write a first set of manifests", "init"),
     "validate": Command("every day", "check the manifests, offline", "validate"),
     "test": Command("every day", "run the route tests: sample conversations and their expected queues", "test"),
-    "plan": Command("every day", "compare the manifests with the tenant, and show what apply would do", "plan"),
+    "plan": Command("every day", "compare manifests and tenant, and show what apply would do; writes nothing", "plan"),
     "apply": Command("every day", "make the changes, and read the rules again to verify them", "apply"),
     "drift": Command("every day", "show differences from the manifests, manual rules included; exit 2 if any", "drift"),
     "explain": Command("every day", "show which rule matches a conversation, and why earlier rules do not", "explain"),
