@@ -384,21 +384,21 @@ def lose(entries: list[dict[str, Any]], address: str) -> None:
 
 
 HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
-    "a line that is none": lambda entries: entries.insert(3, "{half a li\n"),  # type: ignore[arg-type]
+    "a line that is not JSON": lambda entries: entries.insert(3, "{half a li\n"),  # type: ignore[arg-type]
     "no beginning": lambda entries: entries.pop(0),
     "a change lost": lambda entries: lose(entries, str(intents(entries)[0]["address"])),
-    "what it was lost": lambda entries: entries.remove(intents(entries)[0]),
-    "an address of nobody": forged(address="../x"),
-    "an address that is no text": forged(address=["cards/kept"]),
+    "an intent lost": lambda entries: entries.remove(intents(entries)[0]),
+    "an invalid address": forged(address="../x"),
+    "an address that is not text": forged(address=["cards/kept"]),
     "another rule's address": forged(address="cards/kept"),
-    "an action of its own": forged(action="rewrite"),
+    "an unknown action": forged(action="rewrite"),
     "nothing before": forged(before=None),
     "nothing after": forged(after=None),
     "a text before": forged(before="cards/kept"),
     "another owner's marker": sided("before", description="x\n[cxroute:others/cards/changed#00000000]"),
     "no marker after": sided("after", description="x"),
     "a copy's marker": sided("after", description="[cxroute:acme/cards/changed~next#00000000]"),
-    "a priority that is none": sided("before", priority="first"),
+    "an invalid priority": sided("before", priority="first"),
     "half a character": sided("before", name="\ud800"),
     "deep": sided("before", conditions=[{"a": json.loads("[" * 99 + "]" * 99)}]),
     "a secret that was hidden": forged(hidden=True),
