@@ -53,7 +53,7 @@ def broken_in_prod(here: Tenants) -> None:
     "asked", [["-e", "prod", "-e", "staging"], ["-e", "prod,staging"], ["-e", "staging", "-e", "prod"]]
 )
 def test_validate_checks_every_environment_that_is_named(two: Tenants, asked: list[str]) -> None:
-    """An error in prod is found, whatever the order of the environments."""
+    """An error in prod is found in each order of the environments."""
     broken_in_prod(two)
     assert 0 == run_command("validate", "-e", "staging").returncode
     for words in (["validate", *asked], [*asked, "validate"], [*asked[:2], "validate", *asked[2:]]):

@@ -182,7 +182,7 @@ def test_missing_manifests_are_reported_with_the_next_step(cxroute: Program) -> 
 
 
 @pytest.mark.usefixtures("started")
-def test_in_ci_there_is_no_default_environment(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_ci_an_environment_must_be_set(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     """The message lists the environments; -e or the variable selects one."""
     monkeypatch.setenv("CI", "true")
     assert 64 == cxroute("plan")
@@ -201,7 +201,7 @@ def test_options_of_every_command_work_before_and_after_it(cxroute: Program) -> 
 
 
 @pytest.mark.usefixtures("started")
-def test_without_a_terminal_there_is_no_prompt_and_no_write(cxroute: Program) -> None:
+def test_without_a_terminal_apply_neither_prompts_nor_writes(cxroute: Program) -> None:
     """Exit 4 with the command to use."""
     assert 4 == cxroute("apply")
     assert "--yes" in cxroute.err
@@ -218,7 +218,7 @@ def test_missing_credentials_are_reported_with_their_variable(cxroute: Program) 
 
 @pytest.mark.usefixtures("started")
 def test_a_saved_plan_is_applied_only_while_it_is_valid(cxroute: Program) -> None:
-    """A second apply has no changes to make; a change that was not reviewed refuses the whole plan."""
+    """A second apply has no changes to make; a change that was not reviewed refuses all changes."""
     assert 0 == cxroute("plan", "--out", "plan.json")
     write(
         "more.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules: [{intent: another, queue: general}]\n"
