@@ -25,7 +25,7 @@ def webhook_address(session: Session) -> WebhookAddress:
     """Return the address. Raises UsageError for an invalid address, or one that this environment may not use."""
     settings = session.environment.notify
     if settings is not None and settings.url_env is not None:
-        url, source = read_secret(settings.url_env, "address of a web hook"), settings.url_env
+        url, source = read_secret(settings.url_env, "webhook address"), settings.url_env
         REDACTOR.add(urlsplit(url).path)
     else:
         url, source = str(settings.url if settings else ""), "notify.url"

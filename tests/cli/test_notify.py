@@ -373,7 +373,7 @@ def test_the_address_can_be_kept_out_of_the_manifest(
     path = stage.folder / "manifests" / "prod.yaml"
     path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "no notification was sent: no address of a web hook: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
+    assert "no notification was sent: no webhook address: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
     monkeypatch.setenv("MY_HOOK", "https://hunter-2@hooks.example/")
     stage.write("billing", "lost")
     path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
