@@ -113,7 +113,7 @@ def test_export_skips_a_rule_without_weight_and_reports_it(prod: Tenants, cxrout
     targets = [{"type": "queue", "queueId": "q-Cards", "weight": 0}]
     state.put({**state.rules()[0], "id": "hand", "name": "By hand", "description": "", "targets": targets})
     assert 0 == cxroute("export", "--all", "-e", "prod")
-    assert 'left out: "By hand" (hand): no target has a positive weight' in cxroute.err
+    assert 'skipped: "By hand" (hand): no target has a positive weight' in cxroute.err
     rule_id = next(one["id"] for one in state.rules() if one["name"] == "x")
     state.edit(rule_id, targets=targets)
     before = Path("manifests/cards.yaml").read_text("utf-8")

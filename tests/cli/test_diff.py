@@ -160,7 +160,10 @@ def test_environments_with_another_rule_order(cxroute: Program) -> None:
     path = Path("manifests/environments/prod.yaml")
     path.write_text(path.read_text() + "\napi: {evaluation: highest-first}\n", encoding="utf-8")
     assert 64 == cxroute("diff", "manifests:sandbox", "manifests:prod")
-    assert "manifests:sandbox and manifests:prod cannot be compared: one tries the lowest priority first" in cxroute.err
+    assert (
+        "manifests:sandbox and manifests:prod cannot be compared: one evaluates the lowest priority first"
+        in cxroute.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -200,8 +203,8 @@ def test_an_invalid_file_is_one_sentence(cxroute: Program, content: str, why: st
         ("nope", "a side is live:ENV, manifests:ENV or a JSON file"),
         (".", "cannot read .: Is a directory"),
         ("a\0b", "the path contains a NUL character; check the path"),
-        ("live:", "live: is of which environment? Say live:prod, for example"),
-        ("manifests:", "manifests: is of which environment?"),
+        ("live:", "live: needs an environment, for example live:prod"),
+        ("manifests:", "manifests: needs an environment, for example manifests:prod"),
         ("live:prd", "no Environment is named 'prd'"),
     ],
 )

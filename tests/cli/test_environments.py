@@ -362,8 +362,8 @@ def test_the_webhook_receives_each_result(three: Tenants, cxroute: Program) -> N
     """As after an apply to one environment, with that environment's own settings."""
     three.manifests(prod_us="notify: {urlEnv: NOWHERE_TO_TELL}")
     assert 0 == cxroute("apply", "--all", "--yes")
-    assert 1 == cxroute.err.count("prod-us: nobody was notified: ")
-    assert 1 == cxroute.err.count("nobody was notified")
+    assert 1 == cxroute.err.count("prod-us: no notification was sent: ")
+    assert 1 == cxroute.err.count("no notification was sent")
 
 
 def test_other_formats_have_the_same_content(three: Tenants, cxroute: Program) -> None:
@@ -386,8 +386,8 @@ USAGE = [
     (("plan", "-e", "prod-us,,prod-emea"), "empty environment name"),
     (("plan", "-e", ","), "empty environment name"),
     (("plan", "-e", "prod-us,prod-emae"), "no Environment is named 'prod-emae'"),
-    (("apply", "one.json", "--all"), "is a plan for prod-us alone"),
-    (("plan", "--all", "--undo", "2026-11-25T120000-prod-us-0000"), "say -e with its name"),
+    (("apply", "one.json", "--all"), "is a plan for prod-us only"),
+    (("plan", "--all", "--undo", "2026-11-25T120000-prod-us-0000"), "set -e to its name"),
     (("explain", "-e", "prod-us", "-e", "prod-emea", "--intent", "x"), "takes one environment"),
 ]
 

@@ -99,7 +99,7 @@ def test_a_full_disk_for_the_output(trial: CrashRun) -> None:
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         ended = trial.run("apply", "--yes", stdout=full)
     assert (1, True) == (ended.code, trial.settled())
-    assert "error: the output cannot be written: No space left on device\n" == ended.err
+    assert "error: cannot write the output: No space left on device\n" == ended.err
 
 
 @pytest.mark.parametrize("form", ["text", "json"])

@@ -100,7 +100,7 @@ def test_what_is_no_text_is_said_by_name(place: BankWorkspace, name: str) -> Non
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
     refused = place.run_without_waits("-e", "bank", "plan")
-    assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
+    assert (1, f"error: {name} contains bytes that are not valid text") == (refused.code, refused.err.strip())
 
 
 def test_keys_come_from_files_too(place: BankWorkspace) -> None:

@@ -127,7 +127,7 @@ def test_where_both_were_edited_and_no_date_decides_nothing_is_written(stage: St
     assert "or take the last line out of their descriptions" in refused.out + refused.err
     assert 2 == stage.place("drift").code
     undone = stage.place("apply", "--undo", run, "--only", "routing/one", "--yes")
-    assert "nothing says which is ours" in undone.out + undone.err
+    assert "so the managed rule is not known" in undone.out + undone.err
     stage.wish("two", queue="general")
     stage.place("apply", "--yes", *LIFTED)
     assert before == stage.all()

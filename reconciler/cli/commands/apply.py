@@ -21,10 +21,9 @@ from reconciler.cli.environments import run as environments
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.environments.run import EnvironmentReport, EnvironmentResult, print_list
 from reconciler.cli.environments.selection import EnvironmentSelection
-from reconciler.cli.execute import execute_plan
+from reconciler.cli.execute import bind_to_review, execute_plan, read_saved_plans
 from reconciler.cli.notify import notify
 from reconciler.cli.output import Output, error_document
-from reconciler.cli.review import bind_to_review, read_saved_plans
 from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation, abort_on_signal
 from reconciler.cli.stdio import wrap_for

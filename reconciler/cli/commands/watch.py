@@ -29,8 +29,7 @@ from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.errors import CxrouteError, InterruptedRunError, ManifestError, UsageError
 from reconciler.render.text.apply import report_text
 from reconciler.render.text.watch import cycle_document, cycle_line
-from reconciler.watch.cycle import ApiCallCounts, CycleResult, is_blocked
-from reconciler.watch.loop import Interval, WatchLoop
+from reconciler.watch.cycle import ApiCallCounts, CycleResult, Interval, WatchLoop, is_blocked
 from reconciler.watch.metrics import WatchMetrics
 from reconciler.watch.notifications import NotificationKind, NotificationState, Outbox
 
