@@ -12,18 +12,22 @@ from pydantic import Field, Tag, model_validator
 
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.fields import (
-    API_VERSION,
+    Attribute,
+    ManifestDocument,
     NonEmptyText,
+    NonNegative,
     Omittable,
+    OrVariable,
+    Share,
     StrictModel,
     YamlList,
     omittable,
     optional,
     require_exactly_one,
+    required,
     text_or_mapping_of,
 )
 from reconciler.manifest.kinds.profile import Profile
-from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
 
 
@@ -41,36 +45,92 @@ class QueueRef(StrictModel):
         return self
 
 
-class Queues(StrictModel):
+class Queues(ManifestDocument):
     """Aliases of queues, so that one manifest serves several environments."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
     kind: Literal["Queues"] = optional("Queues", "This document gives queues short names that rules can use.")
-    name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["queues"])
+    name: NonEmptyText = required("What this document is called, for messages.", "queues")
     queues: dict[
         NonEmptyText,
         Annotated[
             Annotated[NonEmptyText, Tag("<text>")] | Annotated[dict[NonEmptyText, QueueRef], Tag("<mapping>")],
             text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
         ],
-    ] = Field(
-        description="Each short name, and the live queue that it means: by its name, or for each environment by its id"
-        " or name.",
-        examples=[{"cards": "Card Services", "fraud": {"staging": {"name": "Fraud Test"}}}],
+    ] = required(
+        "Each short name, and the live queue that it means: by its name, or for each environment by its id or name.",
+        {"cards": "Card Services", "fraud": {"staging": {"name": "Fraud Test"}}},
     )
 
 
-class Intents(StrictModel):
+class Intents(ManifestDocument):
     """What the bot can say: for coverage and typo checks."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
     kind: Literal["Intents"] = optional(
         "Intents", "This document lists what the bot can say, to find gaps and misspelt intents."
     )
-    name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["bank-bot"])
-    intents: YamlList[str] = Field(
-        description="Every intent that the bot can detect, letter by letter as it writes them.",
-        examples=[["lost_or_stolen_card", "card_not_working"]],
+    name: NonEmptyText = required("What this document is called, for messages.", "bank-bot")
+    intents: YamlList[str] = required(
+        "Every intent that the bot can detect, letter by letter as it writes them.",
+        ["lost_or_stolen_card", "card_not_working"],
+    )
+
+
+class Given(StrictModel):
+    """A conversation, as far as a test cares."""
+
+    intent: Omittable[str] = omittable(
+        "What the bot says that the caller wants. Without it, the conversation has no intent.", "lost_or_stolen_card"
+    )
+    confidence: OrVariable[Share] | None = omittable(
+        "How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.", 0.9
+    )
+    attributes: dict[NonEmptyText, Attribute] = optional(
+        {},
+        "What else is known of the conversation, by attribute; null is one that is missing.",
+        {"customerTier": "gold"},
+    )
+
+
+class Expect(StrictModel):
+    """Where the conversation must go."""
+
+    queue: Omittable[NonEmptyText] = omittable(
+        "The one queue that must get the conversation: a short name, or a live queue's name.", "fraud"
+    )
+    split: Omittable[Annotated[dict[NonEmptyText, OrVariable[NonNegative]], Field(min_length=1)]] = omittable(
+        "The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
+        {"cards": 80, "General": 20},
+    )
+    default: Omittable[Literal[True]] = omittable(
+        "True where no rule may take the conversation: it goes to the tenant's default."
+    )
+
+    @model_validator(mode="after")
+    def _check_single_destination(self) -> Self:
+        require_exactly_one(self, "queue", "split", "default")
+        return self
+
+
+class RouteTest(StrictModel):
+    """One conversation and where it must go."""
+
+    given: Given = required(
+        "The conversation that is tried: what the bot says, and what else is known.",
+        {"intent": "lost_or_stolen_card", "confidence": 0.9},
+    )
+    expect: Expect = required("Where it must go: exactly one of queue, split and default.", {"queue": "fraud"})
+
+
+class RouteTests(ManifestDocument):
+    """Conversations and where they must go; checked by `cxroute test` and before every plan."""
+
+    kind: Literal["RouteTests"] = optional(
+        "RouteTests", "This document holds conversations and where each must go, whatever rules say."
+    )
+    name: NonEmptyText = required("What this document is called, for messages.", "cards")
+    tests: YamlList[RouteTest] = required(
+        "The conversations to try. While one goes elsewhere, plan exits 3 and apply refuses.",
+        [{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}],
     )
 
 

@@ -11,12 +11,11 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues
+from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues, RouteTests
 from reconciler.manifest.error_messages import ValidatedValue, report_errors
 from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
-from reconciler.manifest.kinds.route_tests import RouteTests
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.source_map import LoadedDocument, SourceMap
 from reconciler.manifest.text import ErrorCollector, List, Map

@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.manifest.kinds.condition import ConditionEntry
-from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.environment import Api, Environment
 from reconciler.manifest.kinds.guard_limits import Guard, Limit
 from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
-from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source

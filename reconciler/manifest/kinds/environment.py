@@ -9,16 +9,22 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from reconciler.manifest.kinds.fields import (
-    API_VERSION,
+    AREA,
+    CONTEXT_PATH,
     DIGEST,
     ENVIRONMENT,
     TENANT,
     VAR_NAME,
+    BaseUrl,
     Constant,
     LongList,
+    ManifestDocument,
     NonEmptyText,
+    NonNegative,
     Omittable,
+    Positive,
     RelativePath,
+    ServiceUrl,
     Share,
     ShortList,
     Slug,
@@ -29,9 +35,115 @@ from reconciler.manifest.kinds.fields import (
     omittable,
     optional,
     require_exactly_one,
+    required,
 )
 from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
-from reconciler.manifest.kinds.tenant_api import Api, Credentials
+from reconciler.manifest.kinds.profile import ApiPath, Operator
+from reconciler.model.rule import OPERATORS
+
+
+class AuthSettings(StrictModel):
+    """How to get in: with a client's id and secret, or with an access key."""
+
+    auth: Literal["client-credentials", "access-key"] = optional(
+        "client-credentials",
+        "With what a token is asked for: a client's id and secret, as in the tutorial, or an access key, as NICE"
+        " documents it. An access key needs `issuer` or `area`.",
+    )
+    issuer: Omittable[ServiceUrl] = omittable(
+        "With an access key, who issues tokens: its documents say where, and where the tenant's API is. The client's"
+        " id and secret are needed as well.",
+        "https://cxone.niceincontact.com",
+    )
+    area: Omittable[Annotated[str, Field(pattern=AREA)]] = omittable(
+        "In place of `issuer`, the area that the tenant is in: one call, and no client's id. The API is at"
+        " api-AREA.niceincontact.com.",
+        "na1",
+    )
+
+
+class Credentials(StrictModel):
+    """Names of environment variables, never values. NAME_FILE, the path of a file that holds it, works too."""
+
+    client_id_env: Variable = exemplary(
+        "CXONE_CLIENT_ID", "Name of the environment variable that holds the client id. Never the id itself."
+    )
+    client_secret_env: Variable = exemplary(
+        "CXONE_CLIENT_SECRET", "Name of the environment variable that holds the client secret. Never the secret itself."
+    )
+    access_key_id_env: Variable = exemplary(
+        "CXONE_ACCESS_KEY_ID",
+        "With `auth: access-key`, name of the environment variable that holds the access key's id.",
+    )
+    access_key_secret_env: Variable = exemplary(
+        "CXONE_ACCESS_KEY_SECRET",
+        "With `auth: access-key`, name of the environment variable that holds the access key's secret.",
+    )
+
+
+class Api(AuthSettings):
+    """How to speak with the tenant. The defaults are the tutorial's contract, unverified against a tenant."""
+
+    base_url: Omittable[BaseUrl] = omittable(
+        "Address of the tenant's API, without a path. Default: made from `tenant` or `area`, or what the issuer says.",
+        "https://acme.my.cxone.com",
+    )
+    token_url: Omittable[ServiceUrl] = omittable(
+        "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or made from `area`.",
+        "https://acme.my.cxone.com/oauth/token",
+    )
+    profile: Omittable[Slug] = omittable(
+        "Name of the Profile document that says what this tenant's API calls things and how it answers. Default: the"
+        " tutorial's, as `cxroute schema profile` prints it.",
+        "acd",
+    )
+    queues: Literal["rules-api", "acd-skills", "digital"] = optional(
+        "rules-api",
+        "Where the queues' names and ids are read: beside the rules (the profile's `queues`), from the ACD skills of"
+        " the platform, or from the routing queues of Digital.",
+    )
+    skills_version: Annotated[int, Field(ge=1, le=99)] = exemplary(
+        30, "With `queues: acd-skills`, the version in the path /inContactAPI/services/vN.0/skills."
+    )
+    rules_path: Omittable[ApiPath] = omittable(
+        "Path of the routing rules, below `baseUrl`. Default: the profile's.", "/api/v2/routing/rules"
+    )
+    queues_path: Omittable[ApiPath] = omittable(
+        "Path of the list of queues, below `baseUrl`. Default: that of where the queues are read.",
+        "/api/v2/routing/queues",
+    )
+    context_path: Omittable[Annotated[str, Field(pattern=CONTEXT_PATH)]] = omittable(
+        "Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id. Default: the"
+        " profile's, else that of `context.writer`.",
+        "/api/v2/interactions/interactions/{conversationId}/context",
+    )
+    page_size: Omittable[Annotated[int, Field(ge=1, le=10_000)]] = omittable(
+        "How many rules are asked for in one page of a list. Default: the profile's, which is 100.", 100
+    )
+    timeout_seconds: Positive = exemplary(10, "How long one call may take, in seconds, before it counts as failed.")
+    requests_per_second: Positive = exemplary(
+        50, "How many calls a second the tenant allows. cxroute makes no more, and slows down when told to."
+    )
+    concurrency: Annotated[int, Field(ge=1, le=256)] = exemplary(16, "How many calls may be under way at one time.")
+    evaluation: Literal["lowest-first", "highest-first"] = optional(
+        "lowest-first", "Whether the tenant tries the rule with the lowest priority number first."
+    )
+    operators: ShortList[Operator] = optional(
+        tuple(sorted(OPERATORS)),
+        "The operators that this tenant understands; a rule with another one is an error. Default: all.",
+        ["equals", "in"],
+    )
+    names_unique: bool = Field(
+        default=False, description="Set this to true where the tenant refuses a second rule of the same name (409)."
+    )
+    idempotency_keys: bool = Field(
+        default=False,
+        description="Set this to true where the tenant honours the header Idempotency-Key: a repeated create is safe.",
+    )
+    list_lag_seconds: NonNegative = optional(
+        0, "For how many seconds a rule that was just made may be missing from the list of rules.", 5
+    )
+
 
 Parameter = Annotated[int, Field(ge=1, le=9)]
 
@@ -39,7 +151,7 @@ Parameter = Annotated[int, Field(ge=1, le=9)]
 class Fallback(StrictModel):
     """What the context endpoint writes in place of an unknown or unsure intent."""
 
-    intent: NonEmptyText = Field(description="The intent that is written instead.", examples=["none"])
+    intent: NonEmptyText = required("The intent that is written instead.", "none")
 
 
 class Signal(StrictModel):
@@ -126,10 +238,9 @@ class Notify(StrictModel):
 class Traffic(StrictModel):
     """The traffic sample from which each change's share of callers is told."""
 
-    file: RelativePath = Field(
-        description="Path of a CSV file with a column for each attribute (or `intent` and `confidence`) and one named"
-        " `count`.",
-        examples=["traffic/prod.csv"],
+    file: RelativePath = required(
+        "Path of a CSV file with a column for each attribute (or `intent` and `confidence`) and one named `count`.",
+        "traffic/prod.csv",
     )
     period: str = optional("", "Which time the sample is of, in your words; shown beside the shares.", "October 2026")
 
@@ -137,15 +248,13 @@ class Traffic(StrictModel):
 class AcceptedRule(StrictModel):
     """A live rule that is not managed, and may send conversations elsewhere than the manifests do."""
 
-    name: str = Field(description="The live rule's name, exactly.", examples=["IVR | after hours"])
-    digest: Annotated[str, Field(pattern=DIGEST)] = Field(
-        description="The eight digits that `cxroute drift` prints for the rule's content. A rule that is edited has"
+    name: str = required("The live rule's name, exactly.", "IVR | after hours")
+    digest: Annotated[str, Field(pattern=DIGEST)] = required(
+        "The eight digits that `cxroute drift` prints for the rule's content. A rule that is edited has"
         " other ones, and is in the way again.",
-        examples=["1a2b3c4d"],
+        "1a2b3c4d",
     )
-    reason: NonEmptyText = Field(
-        description="Why the rule may send conversations elsewhere.", examples=["opened by telephony"]
-    )
+    reason: NonEmptyText = required("Why the rule may send conversations elsewhere.", "opened by telephony")
 
 
 class Unmanaged(StrictModel):
@@ -159,20 +268,19 @@ class Unmanaged(StrictModel):
     )
 
 
-class Environment(StrictModel):
+class Environment(ManifestDocument):
     """A tenant, who manages it, and what must not happen to it."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
     kind: Literal["Environment"] = optional(
         "Environment", "This document describes a tenant and what may be done to it."
     )
-    name: Annotated[str, Field(pattern=ENVIRONMENT)] = Field(
-        description="What `-e` and `environments` call it. `sandbox` is simulated on your machine.", examples=["prod"]
+    name: Annotated[str, Field(pattern=ENVIRONMENT)] = required(
+        "What `-e` and `environments` call it. `sandbox` is simulated on your machine.", "prod"
     )
-    owner: Slug = Field(
-        description="Who manages these rules; every rule says so. Rules of other owners are never touched, rules made"
+    owner: Slug = required(
+        "Who manages these rules; every rule says so. Rules of other owners are never touched, rules made"
         " by hand only where `adopt` names them.",
-        examples=["acme-routing"],
+        "acme-routing",
     )
     tenant: Omittable[Annotated[str, Field(pattern=TENANT)]] = omittable(
         "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.", "acme"

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from types import NoneType
-from typing import Annotated, Any, Final, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -39,23 +39,33 @@ class StrictModel(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
 
-def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+class ManifestDocument(StrictModel):
+    """A document, with the version of its form."""
+
+    api_version: Literal["routing/v1"] = Field(
+        default="routing/v1", description="The version of this form of manifests: always routing/v1."
+    )
+
+
+def required(description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
+    """Return the declaration of a field that must be there."""
+    return Field(description=description, examples=list(examples))
+
+
+def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
     """Return the declaration of a field that may be left out."""
     return Field(default=default, description=description, examples=list(examples) or None)
 
 
-def exemplary(default: Any, description: str) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+def exemplary(default: Any, description: str) -> Any:  # noqa: ANN401 - typed as Field is
     """Return the declaration of a field whose default is its example."""
     return optional(default, description, default)
 
 
-def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
     """Return the declaration of a field that is None where it is left out."""
     return optional(None, description, *examples)
 
-
-API_VERSION: Final = "The version of this form of manifests: always routing/v1."
-"""The description of the first field of every document."""
 
 _SLUG: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -211,17 +221,20 @@ def parse_timestamp(value: object) -> object:
     raise PydanticCustomError("CXR104", "must be a time with its offset, such as 2026-12-01T08:00:00+01:00")
 
 
-def _check_zone(key: str) -> str:
-    # In a list, not in the file system, because keys are untrusted.
-    if key in time_zones():
-        return key
-    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": tuple(time_zones())})
-
-
 @cache
 def time_zones() -> Mapping[str, None]:
     """Return the keys of all time zones in order, the same on every machine."""
     return dict.fromkeys(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+
+
+def _one_of(names: Callable[[], Mapping[str, object]], message: str) -> AfterValidator:
+    # In a list, not in the file system, because keys of time zones are untrusted.
+    def check(text: str) -> str:
+        if text in names():
+            return text
+        raise PydanticCustomError("CXR104", message, {"known": tuple(names())})
+
+    return AfterValidator(check)
 
 
 def _check_url(text: str) -> str:
@@ -250,15 +263,9 @@ def _check_relative_path(path: str) -> str:
     raise PydanticCustomError("CXR104", "must be a path inside the working directory, such as traffic/prod.csv")
 
 
-def _check_code(text: str) -> str:
-    if text in CODES:
-        return text
-    raise PydanticCustomError("CXR104", "must be the code of a finding, such as CXR203", {"known": tuple(CODES)})
-
-
-FindingCode = Annotated[str, AfterValidator(_check_code)]
+FindingCode = Annotated[str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")]
 Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
-Zone = Annotated[str, AfterValidator(_check_zone)]
+Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]
 Url = Annotated[str, AfterValidator(_check_url)]
 ServiceUrl = Annotated[str, AfterValidator(_check_service_url)]
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]

@@ -31,6 +31,7 @@ from reconciler.manifest.kinds.fields import (
     omittable,
     optional,
     parse_timestamp,
+    required,
 )
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
@@ -58,9 +59,9 @@ DayOrInstant = Annotated[date | datetime, BeforeValidator(_parse_day_or_instant)
 class WeeklyFreeze(StrictModel):
     """A window that comes back every week. One that ends at or before its start ends on the next day."""
 
-    days: NonEmptyList[Day] = Field(
-        description="The days on which it begins. One that runs past midnight belongs to the day of its start.",
-        examples=[["fri", "sat", "sun"]],
+    days: NonEmptyList[Day] = required(
+        "The days on which it begins. One that runs past midnight belongs to the day of its start.",
+        ["fri", "sat", "sun"],
     )
     from_: Annotated[str, Field(pattern=CLOCK)] = Field(
         default="00:00",
@@ -88,12 +89,8 @@ class WeeklyFreeze(StrictModel):
 class DatedFreeze(StrictModel):
     """A window between two days (both belong to it) or two instants (the end does not)."""
 
-    start: DayOrInstant = Field(
-        description="The first day, or a time with its offset from UTC.", examples=["2026-12-20"]
-    )
-    end: DayOrInstant = Field(
-        description="The last day, which still belongs to it, or the time at which it ends.", examples=["2027-01-02"]
-    )
+    start: DayOrInstant = required("The first day, or a time with its offset from UTC.", "2026-12-20")
+    end: DayOrInstant = required("The last day, which still belongs to it, or the time at which it ends.", "2027-01-02")
     timezone: Zone = optional("UTC", "Where those days begin and end, by the name of a time zone.", "Europe/Berlin")
     reason: str = optional("", "Why nothing may change then; a refusal says it.", "peak season")
 
@@ -144,35 +141,28 @@ class Limit(StrictModel):
 class TrafficLimit(StrictModel):
     """How much of the traffic sample may go to another queue."""
 
-    percent: Percent = Field(
-        description="So many percent of the sample's conversations may go to another queue.", examples=[10]
-    )
+    percent: Percent = required("So many percent of the sample's conversations may go to another queue.", 10)
 
 
 class Allow(StrictModel):
     """A guard that is lifted until a time, reviewed like all else."""
 
-    name: GuardName = Field(description="The guard to lift, by the name that a refusal says.", examples=["deletes"])
-    until: Timestamp = Field(
-        description="When the guard holds again: a time with its offset from UTC.", examples=["2026-12-01T00:00:00Z"]
-    )
-    reason: NonEmptyText = Field(
-        description="Why it may be lifted; shown in plans and kept in the journal.", examples=["CHG-1042"]
-    )
+    name: GuardName = required("The guard to lift, by the name that a refusal says.", "deletes")
+    until: Timestamp = required("When the guard holds again: a time with its offset from UTC.", "2026-12-01T00:00:00Z")
+    reason: NonEmptyText = required("Why it may be lifted; shown in plans and kept in the journal.", "CHG-1042")
 
 
 class Accept(StrictModel):
     """A finding that is meant in this Environment: it is counted and not shown."""
 
-    code: FindingCode = Field(description="The finding's code. An error cannot be accepted.", examples=["CXR202"])
+    code: FindingCode = required("The finding's code. An error cannot be accepted.", "CXR202")
     address: Omittable[Annotated[str, Field(pattern=ADDRESS_GLOB)]] = omittable(
         "The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings that are"
         " about no single rule.",
         "exchange/*",
     )
-    reason: NonEmptyText = Field(
-        description="Why the finding is meant; kept in the plan's JSON.",
-        examples=["the rule made by hand goes in June"],
+    reason: NonEmptyText = required(
+        "Why the finding is meant; kept in the plan's JSON.", "the rule made by hand goes in June"
     )
 
 

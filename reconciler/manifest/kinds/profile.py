@@ -13,7 +13,6 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from reconciler.manifest.kinds.fields import (
     API_PATH,
-    API_VERSION,
     CONTEXT_PATH,
     DOT_OR_MEMBER,
     FIELD,
@@ -22,6 +21,7 @@ from reconciler.manifest.kinds.fields import (
     MESSAGE,
     PARAMETER,
     WORD,
+    ManifestDocument,
     Omittable,
     ShortList,
     Slug,
@@ -29,6 +29,7 @@ from reconciler.manifest.kinds.fields import (
     exemplary,
     omittable,
     optional,
+    required,
 )
 from reconciler.model.rule import OPERATORS
 from reconciler.text.escape import quote_name
@@ -286,14 +287,13 @@ class Errors(StrictModel):
     )
 
 
-class Profile(StrictModel):
+class Profile(ManifestDocument):
     """The names and manners of a tenant's API. What is left out is as in the default profile, the tutorial's."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
     kind: Literal["Profile"] = optional(
         "Profile", "This document says what a tenant's API calls things and how it answers."
     )
-    name: Slug = Field(description="What Environments call it, in `api: {profile: NAME}`.", examples=["acd"])
+    name: Slug = required("What Environments call it, in `api: {profile: NAME}`.", "acd")
     page_size: Annotated[int, Field(ge=1, le=10_000)] = exemplary(
         100, "How many entries are asked for in one page of a list."
     )

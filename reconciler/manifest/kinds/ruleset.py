@@ -9,9 +9,9 @@ from pydantic import Field, Tag, ValidationError
 
 from reconciler.manifest.kinds.condition import ConditionEntry
 from reconciler.manifest.kinds.fields import (
-    API_VERSION,
     FindingCode,
     LongList,
+    ManifestDocument,
     NonEmptyList,
     NonEmptyText,
     NonNegative,
@@ -26,6 +26,7 @@ from reconciler.manifest.kinds.fields import (
     exemplary,
     omittable,
     optional,
+    required,
     text_or_mapping_of,
 )
 
@@ -33,9 +34,7 @@ from reconciler.manifest.kinds.fields import (
 class TargetEntry(StrictModel):
     """A queue and its share of a rule's conversations."""
 
-    queue: NonEmptyText = Field(
-        description="The queue: a short name from a Queues document, or a live queue's name.", examples=["cards"]
-    )
+    queue: NonEmptyText = required("The queue: a short name from a Queues document, or a live queue's name.", "cards")
     weight: OrVariable[NonNegative] = optional(
         1, "Its share of the conversations, against the other weights: 80 beside 20 is four of five.", 80
     )
@@ -44,18 +43,16 @@ class TargetEntry(StrictModel):
 class Hold(StrictModel):
     """Until a time the live rule is left as it is."""
 
-    until: Timestamp = Field(
-        description="When the hold ends: a time with its offset from UTC.", examples=["2026-12-01T08:00:00+01:00"]
-    )
+    until: Timestamp = required("When the hold ends: a time with its offset from UTC.", "2026-12-01T08:00:00+01:00")
     reason: str = optional("", "Why the rule is left alone; plans show it.", "incident 42")
 
 
 class AdoptById(StrictModel):
     """The live rule, made by hand, that is to be taken over, by its id."""
 
-    id: NonEmptyText = Field(
-        description="The live rule's id in CXone. Needed only where several rules have one name.",
-        examples=["12345678-1234-1234-1234-123456789012"],
+    id: NonEmptyText = required(
+        "The live rule's id in CXone. Needed only where several rules have one name.",
+        "12345678-1234-1234-1234-123456789012",
     )
 
 
@@ -153,14 +150,12 @@ class Defaults(StrictModel):
     )
 
 
-class RuleSet(StrictModel):
+class RuleSet(ManifestDocument):
     """A group of rules that belong together."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
     kind: Literal["RuleSet"] = optional("RuleSet", "This document holds rules: which conversations go to which queue.")
-    name: Slug = Field(
-        description="The RuleSet's lasting name. With a rule's key it is the rule's address, such as cards/card-help.",
-        examples=["cards"],
+    name: Slug = required(
+        "The RuleSet's lasting name. With a rule's key it is the rule's address, such as cards/card-help.", "cards"
     )
     environments: Omittable[YamlList[str]] = omittable(
         "The Environments that have these rules. Default: all.", ["prod", "staging"]
@@ -168,7 +163,7 @@ class RuleSet(StrictModel):
     defaults: Defaults = optional(
         Defaults(), "What holds for the rules below that do not say otherwise.", {"priority": 100, "minConfidence": 0.6}
     )
-    rules: YamlList[RuleEntry] = Field(
-        description="The rules. Their order here means nothing: `priority` says which is tried first.",
-        examples=[[{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}]],
+    rules: YamlList[RuleEntry] = required(
+        "The rules. Their order here means nothing: `priority` says which is tried first.",
+        [{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}],
     )
