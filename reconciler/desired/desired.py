@@ -21,8 +21,7 @@ from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.manifest.text import MAX_FINDINGS
+from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source

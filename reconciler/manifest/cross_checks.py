@@ -7,8 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.manifest.documents import Queues
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.source_map import LoadedDocument, PathStep, SourceMap
-from reconciler.manifest.text import List, Map
+from reconciler.manifest.source_map import List, LoadedDocument, Map, PathStep, SourceMap
 from reconciler.text.escape import quote_name
 
 _ALL_ENVIRONMENTS: Final = ""

@@ -10,8 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
-from reconciler.manifest.source_map import PathStep, SourceMap
-from reconciler.manifest.text import ErrorCollector, List, Map
+from reconciler.manifest.source_map import ErrorCollector, List, Map, PathStep, SourceMap
 from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 if TYPE_CHECKING:

@@ -17,8 +17,7 @@ from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
 from reconciler.manifest.kinds.ruleset import RuleSet
-from reconciler.manifest.source_map import LoadedDocument, SourceMap
-from reconciler.manifest.text import ErrorCollector, List, Map
+from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name

@@ -1,16 +1,171 @@
-"""Places of the values of a document: paths such as ("rules", 3, "queue") -> file, line and column."""
+"""A manifest's text, values and findings with their places: character indexes into the text, lines and columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from reconciler.manifest.text import List, Map, SourceText
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
+from reconciler.text.escape import is_visible
+from reconciler.text.suggest import suggest
 
 T = TypeVar("T")
+
+_MAX_UNINDEXED_KEYS: Final = 32
+
+
+class Map(dict[str, Any]):
+    """A mapping that records the places of its parts: `marks` holds the index of each key and value, in turn."""
+
+    __slots__ = ("_places", "marks")
+    marks: list[int]
+
+    def key_index(self, key: str) -> int:
+        """Return the index of a key."""
+        return self.marks[2 * self._position(key)]
+
+    def value_index(self, key: str) -> int:
+        """Return the index of a key's value."""
+        return self.marks[2 * self._position(key) + 1]
+
+    def _position(self, key: str) -> int:
+        if len(self) <= _MAX_UNINDEXED_KEYS:
+            return list(self).index(key)
+        if not hasattr(self, "_places"):
+            self._places = {name: place for place, name in enumerate(self)}
+        return self._places[key]
+
+
+class List(list[Any]):
+    """A sequence that records the places of its parts: `marks` holds the index of each item."""
+
+    __slots__ = ("marks",)
+    marks: list[int]
+
+    def value_index(self, position: int) -> int:
+        """Return the index of an item."""
+        return self.marks[position]
+
+
+class Document(NamedTuple):
+    """One document of a file: its value and the index of its start."""
+
+    value: Any
+    start: int
+
+
+MAX_FINDINGS: Final = 1000
+"""Reported findings of one file; the rest are counted."""
+
+_MAX_EXCERPT: Final = 400
+_BLOCK_SIZE: Final = 4096
+_TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """One file's text. Places are character indexes; messages show lines and columns from 1."""
+
+    file: str
+    text: str
+
+    @cached_property
+    def _blocks(self) -> list[tuple[int, int]]:
+        """For each block of text: the lines that ended before it, its first line's start."""
+        blocks, lines, began = [], 0, 0
+        for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
+            blocks.append((lines, began))
+            lines += self.text.count("\n", at, at + _BLOCK_SIZE)
+            began = self.text.rfind("\n", at, at + _BLOCK_SIZE) + 1 or began
+        return blocks
+
+    def source(self, index: int) -> Source:
+        """Return file, line and column of a character. Line feeds alone end lines: `yaml_reader.replace_forbidden`."""
+        lines, began = self._blocks[index // _BLOCK_SIZE]
+        block = index - index % _BLOCK_SIZE
+        began = self.text.rfind("\n", block, index) + 1 or began
+        return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
+
+    def excerpt(self, index: int, column: int) -> str:
+        """Return the printable line around a character, or "" if it is too long."""
+        start = index - column + 1
+        end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
+        if end < 0 and len(self.text) - start > _MAX_EXCERPT:
+            return ""
+        # One character for one, so that the caret stays in its column.
+        line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+        return "".join(char if is_visible(char) else " " if char == "\t" else "\ufffd" for char in line)
+
+    def finding(self, code: str, index: int, message: str, hint: str = "") -> Finding:
+        """Return an error at the token at a character, with its line and length."""
+        source = self.source(index)
+        excerpt = self.excerpt(index, source.column)
+        token = _TOKEN.match(excerpt, source.column - 1)
+        finding = Finding(code=code, severity="error", message=message, source=source, hint=hint)
+        return replace(finding, excerpt=excerpt, span=len(token[0]) if token else 1)
+
+
+@dataclass(kw_only=True)
+class ErrorCollector:
+    """The errors of one file; up to a limit they are kept, then counted."""
+
+    text: SourceText
+    collected: list[Finding] = field(default_factory=list)
+    refused_indexes: set[int] = field(default_factory=set)
+    """Places of reading errors: errors that follow from them are not reported."""
+    omitted_count: int = 0
+    remaining_suggestions: int = 100
+    """The budget of nearest names, because the search is slow."""
+
+    def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Record a reading error: the value at this place is not the one in the text."""
+        self.refused_indexes.add(index)
+        self._append(code, index, message, hint)
+
+    def report(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Record an error of meaning, unless it only follows from a reading error."""
+        if index not in self.refused_indexes:
+            self._append(code, index, message, hint)
+
+    def warn(self, code: str, index: int, message: str) -> None:
+        """Record a value that is most likely intended, with a warning."""
+        if not self.is_full:
+            self.collected.append(replace(self.text.finding(code, index, message), severity="warning"))
+
+    def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Record an error of meaning without its line, which may hold a secret."""
+        if index not in self.refused_indexes and not self.is_full:
+            self.collected.append(replace(self.text.finding(code, index, message, hint), excerpt="", span=1))
+
+    def suggest(self, name: str, candidates: Iterable[str]) -> str:
+        """Return a hint with the nearest valid name, if there is one and the budget of the file is not spent."""
+        self.remaining_suggestions -= 1
+        return suggest(name, candidates) if self.remaining_suggestions >= 0 else ""
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether enough errors are reported, so that the search for further ones can end."""
+        return len(self.collected) >= MAX_FINDINGS
+
+    def findings(self) -> list[Finding]:
+        """Return the findings by line and column, and last the number of omitted ones."""
+        findings = sorted(self.collected, key=lambda finding: finding.source or ("", 0, 0))
+        if self.is_full:
+            count = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
+            message, last = f"and {count} errors in this file", findings[-1]
+            findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
+        return findings
+
+    def _append(self, code: str, index: int, message: str, hint: str) -> None:
+        if self.is_full:
+            self.omitted_count += 1
+        else:
+            self.collected.append(self.text.finding(code, index, message, hint))
+
 
 PathStep = str | int
 

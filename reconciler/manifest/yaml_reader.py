@@ -22,19 +22,33 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.text import Document, ErrorCollector, List, Map, SourceText
-from reconciler.manifest.yaml_error_messages import describe_yaml_error, find_merge_conflict
+from reconciler.manifest.source_map import Document, ErrorCollector, List, Map, SourceText
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
-"""Bytes of a file."""
+MAX_DEPTH: Final = 32
+MAX_ENTRIES: Final = 250_000
+"""Keys and list items of one file: read and checked in under a second. 10,000 rules of four fields: 50,000."""
+MAX_KEYS: Final = 10_000
+"""Keys of one mapping."""
+MAX_DOCUMENTS: Final = 2_000
+"""Documents of one file."""
 
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LONE_RETURN: Final = re.compile(r"\r(?!\n)")
 _MAX_FORBIDDEN: Final = 20
 _MAX_TAG_DIRECTIVES: Final = 100
 _PLACEHOLDER: Final = "\ufffd"
+_YAML_TAG: Final = "tag:yaml.org,2002:"
+_MAX_FAST_DIGITS: Final = 16
+_KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
+_NUMERIC: Final = frozenset("-0123456789")
+_CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
+
+_Event = Any
+"""What the C parser yields; its classes are for looking at, not for type checkers."""
+_Value = Any
 
 
 class StopReadingError(Exception):
@@ -80,24 +94,6 @@ def replace_forbidden(collector: ErrorCollector) -> str:
     return text
 
 
-MAX_DEPTH: Final = 32
-MAX_ENTRIES: Final = 250_000
-"""Keys and list items of one file: read and checked in under a second. 10,000 rules of four fields: 50,000."""
-MAX_KEYS: Final = 10_000
-"""Keys of one mapping."""
-MAX_DOCUMENTS: Final = 2_000
-"""Documents of one file."""
-
-_Event = Any
-"""What the C parser yields; its classes are for looking at, not for type checkers."""
-_Value = Any
-
-_YAML_TAG: Final = "tag:yaml.org,2002:"
-_MAX_FAST_DIGITS: Final = 16
-_KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
-_NUMERIC: Final = frozenset("-0123456789")
-
-
 class ParsedFile(NamedTuple):
     """The result of reading a file; `is_complete` is false where reading ended early."""
 
@@ -124,9 +120,7 @@ def parse_file(data: bytes, file: str) -> ParsedFile:
 
 
 def _report_yaml_error(error: YAMLError, collector: ErrorCollector) -> None:
-    """Report the parser's error at its place; a merge conflict comes first."""
-    text = collector.text.text
-    position, message, hint = find_merge_conflict(text) or describe_yaml_error(error, text)
+    position, message, hint = _describe_yaml_error(error, collector.text.text)
     if any("nesting depth" in str(getattr(error, name, None)) for name in ("problem", "context")):
         collector.report_unreadable("CXR005", position, f"nested more than {MAX_DEPTH} levels deep")
         return
@@ -213,8 +207,7 @@ class _EventReader:
                 duplicates.append((key, event.start_mark.index))
             else:
                 fields[key] = value
-                marks.append(event.start_mark.index)
-                marks.append(value_event.start_mark.index)
+                marks += event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
                 self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
         for key, index in duplicates:
@@ -239,7 +232,7 @@ class _EventReader:
         return intern(event.value)
 
     def _count(self, event: _Event) -> None:
-        """Count a value (in mappings, a key with its value) against the limit of a file."""
+        """Count a value, or a key with its value, against the limit of a file."""
         self._remaining_entries -= 1
         if self._remaining_entries < 0:
             self._refuse_size(event, f"the file holds more than {MAX_ENTRIES:,} entries")
@@ -255,3 +248,122 @@ class _EventReader:
             self._refuse(event, "CXR006", f"anchor &{sanitize(event.anchor, LONGEST_NAME)} is refused")
         if event.tag is not None:
             self._refuse(event, "CXR008", f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused")
+
+
+class YamlErrorMessage(NamedTuple):
+    """A syntax error: its place, the problem, and the correction."""
+
+    position: int
+    message: str
+    hint: str = ""
+
+
+class _ErrorContext(NamedTuple):
+    """Where the parser stopped, and where the construct began. Columns count from 1."""
+
+    text: str
+    position: int
+    line: int
+    start: int
+    start_line: int
+    start_column: int
+    problem: str
+    context: str
+
+    @property
+    def character(self) -> str:
+        """Return the character at which the parser stopped, quoted."""
+        return quote_name(self.text[self.position]) if self.position < len(self.text) else "the end of the file"
+
+    def error(self, message: str, hint: str = "") -> YamlErrorMessage:
+        """Return an error at the parser's position."""
+        return YamlErrorMessage(self.position, message, hint)
+
+
+def _describe_yaml_error(error: YAMLError, text: str) -> YamlErrorMessage:
+    """Return a parser error in words, or in the parser's own; a merge conflict comes first."""
+    if marker := _CONFLICT_MARKER.search(text):
+        hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
+        return YamlErrorMessage(marker.start(), "an unresolved merge conflict", hint)
+    mark: Any = getattr(error, "problem_mark", None)
+    began: Any = getattr(error, "context_mark", None) or mark
+    problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
+    spot = _ErrorContext(text, 0, 1, 0, 1, 1, problem, context)
+    if mark is not None:
+        index, start = min(mark.index, len(text)), min(began.index, len(text))
+        spot = _ErrorContext(text, index, mark.line + 1, start, began.line + 1, began.column + 1, problem, context)
+    for opening, describe in _DESCRIPTIONS.items():
+        if problem.startswith(opening):
+            return describe(spot)
+    where = f", {context}" if context else ""
+    if where and spot.start_line != spot.line:
+        where += f" that began on line {spot.start_line}"
+    return spot.error(f"not YAML: {problem}{where}")
+
+
+def _not_an_item(spot: _ErrorContext) -> YamlErrorMessage:
+    message = f"wrong indentation: this line is not part of the list that began on line {spot.start_line}"
+    column = spot.start_column
+    hint = f"an item begins with - in column {column}, and its further fields stand in column {column + 2}"
+    if spot.character == '"-"':
+        hint = f"begin its - in column {column}, below those of the other items"
+    return spot.error(message, hint)
+
+
+def _not_a_key(spot: _ErrorContext) -> YamlErrorMessage:
+    message = f"wrong indentation: this line is not part of the mapping that began on line {spot.start_line}"
+    hint = f"begin it in column {spot.start_column}, or below the fields that it belongs to"
+    return spot.error(message, "begin its - below those of the other items" if spot.character == '"-"' else hint)
+
+
+def _second_colon(spot: _ErrorContext) -> YamlErrorMessage:
+    if re.search(r":\s", spot.text[spot.text.rfind("\n", 0, spot.position) + 1 : spot.position]):
+        return spot.error('a text that holds ": " is not in quotes', "put it in quotes")
+    message = "wrong indentation: this line is deeper than the one above, which has a value already"
+    return spot.error(message, "begin it below the field or item that it belongs to")
+
+
+def _bad_start(spot: _ErrorContext) -> YamlErrorMessage:
+    if spot.character == quote_name("\t"):
+        return spot.error("a tab cannot indent a line", "indent with spaces")
+    return spot.error(f"a text cannot begin with {spot.character}", "put the text in quotes")
+
+
+def _early_end(spot: _ErrorContext) -> YamlErrorMessage:
+    if "quoted" not in spot.context:
+        return spot.error("the file ends too early")
+    return YamlErrorMessage(spot.start, "this quote is never closed", "close it where the text ends")
+
+
+def _not_closed(spot: _ErrorContext) -> YamlErrorMessage:
+    bracket, closing = ("[", "]") if "sequence" in spot.context else ("{", "}")
+    message = f"the {bracket} of line {spot.start_line} is not closed before {spot.character}, or a comma is missing"
+    return spot.error(message, f"separate what stands in brackets with commas, and end it with {closing}")
+
+
+_DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], YamlErrorMessage]]] = {
+    "did not find expected '-' indicator": _not_an_item,
+    "did not find expected key": _not_a_key,
+    "mapping values are not allowed": _second_colon,
+    "could not find expected ':'": lambda spot: YamlErrorMessage(
+        spot.start, 'this line has no ": " after its name', "write a field as name: value"
+    ),
+    "block sequence entries are not allowed": lambda spot: spot.error(
+        "an item of a list cannot begin in the line of the field's name",
+        "begin it on a line of its own, or write the list in brackets: [a, b]",
+    ),
+    "found character that cannot start": _bad_start,
+    "did not find expected alphabetic": lambda spot: YamlErrorMessage(
+        spot.start, f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes"
+    ),
+    "found unexpected end of stream": _early_end,
+    "did not find expected ',' or": _not_closed,
+    "did not find expected node content": lambda spot: spot.error(
+        f"a value is missing before {spot.character}: a bracket is not closed, or one is too many",
+        "put a text that holds brackets in quotes",
+    ),
+    "found unknown escape": lambda spot: spot.error(
+        "an escape in this text is not known", "write \\\\ for a backslash, or use single quotes"
+    ),
+}
+"""By the start of the parser's message."""

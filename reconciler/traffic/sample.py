@@ -6,27 +6,28 @@ Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty 
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import StringIO
+from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds.environment import Attributes, Environment
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.manifest.text import ErrorCollector, SourceText
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError
+from reconciler.manifest.source_map import ErrorCollector, LoadedDocument, SourceText
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError, decode_text, stop_reading
 from reconciler.model.finding import Finding
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import read_start
 from reconciler.text.suggest import suggest
-from reconciler.traffic.table import Record, Table, parse_table
 
 CellValue = str | int | float | None
 
@@ -36,6 +37,13 @@ _MAX_COLUMNS: Final = 100
 _MAX_CONVERSATIONS: Final = 10**12
 """Of one row: far from where sums of numbers lose their last digits."""
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CSV_ERRORS: Final = {
+    "expected after": "a cell goes on after its closing quote (a quote inside is written twice)",
+    "unexpected end": "a quote is opened in it and never closed",
+    "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
+}
+"""Parts of the messages of the module csv -> messages for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +71,69 @@ class TrafficSample:
     warnings: tuple[Finding, ...] = ()
 
 
+class _Record(NamedTuple):
+    """One row: the index of its first character, its line from 1, and its cells."""
+
+    start: int
+    line: int
+    cells: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """A text and the separator of its cells."""
+
+    text: str
+    separator: str
+    collector: ErrorCollector
+
+    def records(self) -> Iterator[_Record]:
+        """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
+        lines = list(StringIO(self.text, newline="\n"))
+        starts = [0, *accumulate(map(len, lines))]
+        reader = csv.reader(lines, delimiter=self.separator, strict=True)
+        while (line := reader.line_num) < len(lines):
+            start = starts[line]
+            try:
+                cells = next(reader)
+            except csv.Error as error:
+                carriage_return = "a carriage return stands inside a cell"
+                reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
+                stop_reading(self.collector, "CXR231", start, f"this row is not CSV: {reason}")
+            if any(cells):
+                yield _Record(start, line + 1, cells)
+
+    def report(self, code: str, record: _Record, cell: int, message: str, hint: str = "") -> None:
+        """Report an error of one cell of a row, counted from 0, because the module csv has no places of cells."""
+        pattern = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
+        index = record.start
+        for _ in range(cell):
+            match = pattern.match(self.text, index)
+            index = min(match.end() + 1 if match else index, len(self.text))
+        self.collector.report(code, index, message, hint)
+
+
+def _parse_table(data: bytes, column: str, collector: ErrorCollector) -> _Table:
+    """Return the table of UTF-8 bytes (commas or semicolons); `column` tells the separator. Raises StopReadingError."""
+    if len(data) > MAX_FILE_BYTES:
+        stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
+    text = decode_text(data, collector)
+    collector.text = SourceText(collector.text.file, text)
+    if control := _CONTROL.search(text):
+        message = f"the character U+{ord(control[0]):04X} may not stand in a traffic sample"
+        stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
+    # The header alone tells the separator, because cells may hold either.
+    header = text.lstrip("\r\n").partition("\n")[0]
+    separators = (mark for mark in ",;" if column in (cell.strip(' "\r') for cell in header.split(mark)))
+    return _Table(text, next(separators, max(",;", key=header.count)), collector)
+
+
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
     """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
     collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
     with suppress(StopReadingError):  # the reason is in the collector
-        rows = _sum_rows(_ColumnReader(table=parse_table(data, COUNT_COLUMN, collector), attribute_names=attributes))
+        rows = _sum_rows(_ColumnReader(table=_parse_table(data, COUNT_COLUMN, collector), attribute_names=attributes))
     findings = collector.findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
@@ -114,7 +179,7 @@ def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
 class _ColumnReader:
     """Reads the cells of a file's rows."""
 
-    table: Table
+    table: _Table
     attribute_names: Attributes
     names: list[str] = field(default_factory=list)
     """The cells of the header."""
@@ -124,7 +189,7 @@ class _ColumnReader:
     """The values of each column's cells so far: most cells occur in many rows."""
     _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
-    def read_header(self, header: Record) -> None:
+    def read_header(self, header: _Record) -> None:
         self.names, intent, confidence = header.cells, self.attribute_names.intent, self.attribute_names.confidence
         attributes: list[str] = []
         for index, name in enumerate(self.names[:_MAX_COLUMNS]):
@@ -144,7 +209,7 @@ class _ColumnReader:
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names(header)
 
-    def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
+    def read_row(self, record: _Record) -> tuple[tuple[CellValue, ...], int | float] | None:
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header's {columns}"
@@ -181,7 +246,7 @@ class _ColumnReader:
             raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
         return int(value) if value == int(value) else value
 
-    def _check_columns(self, header: Record) -> None:
+    def _check_columns(self, header: _Record) -> None:
         if len(self.names) > _MAX_COLUMNS:
             self.table.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names:
@@ -192,7 +257,7 @@ class _ColumnReader:
         elif len(self.names) == 1:
             self.table.report("CXR232", header, 0, "no column of an attribute, such as intent")
 
-    def _warn_of_similar_names(self, header: Record) -> None:
+    def _warn_of_similar_names(self, header: _Record) -> None:
         names = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
         missing = [name for name, attribute in names.items() if attribute not in self.attributes]
         for name in self.names:
@@ -255,33 +320,21 @@ def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) 
     declared = environment.document.traffic
     if declared is None:
         return None
-    code = "CXR014"
+    code, problem = "CXR014", "no such file in the working directory or in the manifests'"
     try:
-        path = _find_file(declared.file, manifests)
-        data = read_start(path, MAX_FILE_BYTES + 1)
+        for root in (Path(), manifests):
+            path = root / declared.file
+            if path.is_file():
+                # Checked before `open`, because a link may lead to a pipe or a device, which never ends, or to a file
+                # that a pull request may not name: errors would show its lines.
+                if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                    data = read_start(path, MAX_FILE_BYTES + 1)
+                    return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+                code, problem = "CXR003", "the symbolic link leads out of the directory"
+                break
     except PermissionError:
         problem = "the file may not be read"
-    except _OutsideError:
-        code, problem = "CXR003", "the symbolic link leads out of the directory"
     except OSError:
-        problem = "no such file in the working directory or in the manifests'"
-    else:
-        return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+        pass
     message = f"traffic sample {quote_name(declared.file)}: {problem}"
     raise ManifestError([environment.finding(code, message, "traffic", "file")])
-
-
-class _OutsideError(Exception):
-    """A link leads out of its directory: a pull request could name any file, and an error would show its lines."""
-
-
-def _find_file(file: str, manifests: Path) -> Path:
-    for root in (Path(), manifests):
-        path = root / file
-        real = Path(os.path.realpath(path))
-        # Checked before `open`, because a link may lead to a pipe or a device, which never ends.
-        if path.is_file():
-            if real.is_relative_to(os.path.realpath(root)):
-                return path
-            raise _OutsideError
-    raise FileNotFoundError

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.manifest.text import List, Map
+from reconciler.manifest.source_map import List, Map
 from reconciler.manifest.yaml_reader import MAX_ENTRIES, MAX_FILE_BYTES, MAX_KEYS, ParsedFile, parse_file
 from reconciler.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
