@@ -137,11 +137,10 @@ def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Addre
                 if name in aliases or "$" in name:
                     continue
                 message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
-                place, hint = ("rules", index, *path), suggest(name, aliases)
-                address = addresses.get(loaded.source_of("rules", index))
-                warnings.append(
-                    loaded.finding("CXR117", message, *place, severity="warning", hint=hint, address=address)
+                finding = loaded.finding(
+                    "CXR117", message, "rules", index, *path, severity="warning", hint=suggest(name, aliases)
                 )
+                warnings.append(replace(finding, address=addresses.get(loaded.source_of("rules", index))))
     return warnings
 
 
@@ -153,8 +152,7 @@ class _EnvironmentExpander:
     """Collects the desired rules of one environment, and their errors."""
 
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
-        self.environment = environment
-        self.resolver = resolver
+        self.environment, self.resolver = environment, resolver
         self.rules: dict[Address, DesiredRule] = {}
         self.findings: list[Finding] = []
         self._error_count = 0
@@ -173,10 +171,7 @@ class _EnvironmentExpander:
                 continue
             expander = RuleExpander(self.environment, self._resolve_queue, loaded.document, entry, budget)
             try:
-                rule = self._expand_rule(expander, loaded.document.name, loaded.source_of("rules", index))
-                self._add_rule(rule)
-                if expander.is_implicit_catch_all():
-                    self.findings.append(_catch_all_warning(loaded, index, rule.address))
+                self._add_rule(expander, loaded, index)
             except SubstitutionLimitError as error:
                 self._report(loaded, index, error)
                 break
@@ -198,18 +193,16 @@ class _EnvironmentExpander:
             message = f"{MAX_FINDINGS:,} errors, and perhaps more: rules after these are not checked"
             self.findings.append(loaded.finding(finding.code, message, "rules", hint="correct these first"))
 
-    def _expand_rule(self, expander: RuleExpander, ruleset: str, source: Source) -> DesiredRule:
-        address, rule = Address(ruleset, expander.key()), expander.rule()
-        return DesiredRule(
+    def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
+        address, rule = Address(loaded.document.name, expander.key()), expander.rule()
+        desired = DesiredRule(
             address=address,
             rule=rule,
             fingerprint=fingerprint(rule),
-            source=source,
+            source=loaded.source_of("rules", index),
             hold=expander.entry.hold,
             adopt=expander.adopt(),
         )
-
-    def _add_rule(self, desired: DesiredRule) -> None:
         first = self.rules.setdefault(desired.address, desired)
         if first is not desired:
             message = f"rule {desired.address} stands twice in {self.environment.name}, first at {_location(first)}"
@@ -218,17 +211,15 @@ class _EnvironmentExpander:
         if first is not desired:
             message = f"rule name {desired.rule.name!r} is already that of {first.address} at {_location(first)}"
             raise InvalidRuleError("CXR110", message, hint="give one of them a `name`")
+        if expander.is_implicit_catch_all():
+            message, hint = "no condition, so every conversation is taken", "write `when: []` if that is meant"
+            finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
+            self.findings.append(finding)
 
     def _resolve_queue(self, name: str) -> Queue:
         if name not in self._resolved_queues:
             self._resolved_queues[name] = self.resolver.resolve(name)
         return self._resolved_queues[name]
-
-
-def _catch_all_warning(loaded: LoadedDocument[RuleSet], index: int, address: Address) -> Finding:
-    message = "no condition, so every conversation is taken"
-    hint = "write `when: []` if that is meant"
-    return loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
 
 
 def _location(desired: DesiredRule) -> str:

@@ -96,11 +96,10 @@ class RuleExpander:
 
     def collect_errors(self) -> list[InvalidRuleError]:
         """Return all errors of the rule: each part is tried by itself."""
+        targets = list_targets(self.entry)
         parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
-        parts += [self.priority, self.enabled]
-        parts += [partial(self.weight, weight, path) for _, weight, path in list_targets(self.entry)]
-        parts += [self.weights]
-        parts += [partial(self.queue, name, path) for name, _, path in list_targets(self.entry)]
+        parts += [self.priority, self.enabled, *(partial(self.weight, weight, path) for _, weight, path in targets)]
+        parts += [self.weights, *(partial(self.queue, name, path) for name, _, path in targets)]
         parts += [partial(self.condition, test) for test in self._tests()]
         errors: dict[object, InvalidRuleError] = {}
         for part in parts:
@@ -291,7 +290,15 @@ class RuleExpander:
             return text
         position = (path, text)
         if position not in self._substituted:
-            value = self._substituted[position] = self._substitute(text, path, limit)
+            variables = self.environment.vars
+            try:
+                value = self._substituted[position] = fill_variables(text, variables, limit)
+            except KeyError as error:
+                name = str(error.args[0])
+                message = f"{self.environment.name} has no variable {name!r} in its vars"
+                raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
+            except ValueError as error:
+                raise InvalidRuleError("CXR104", str(error), *path) from None
             self._spend(value, path)
         return self._substituted[position]
 
@@ -301,17 +308,6 @@ class RuleExpander:
         except TextLimitError as error:
             hint = "shorten the variables, or split the file"
             raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
-
-    def _substitute(self, text: str, path: _Path, limit: int) -> Json:
-        variables = self.environment.vars
-        try:
-            return fill_variables(text, variables, limit)
-        except KeyError as error:
-            name = str(error.args[0])
-            message = f"{self.environment.name} has no variable {name!r} in its vars"
-            raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
-        except ValueError as error:
-            raise InvalidRuleError("CXR104", str(error), *path) from None
 
 
 def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:

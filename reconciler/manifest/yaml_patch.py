@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
 from yaml.cyaml import CBaseLoader
 
-from reconciler.manifest.yaml_writer import format_entry, format_flow, format_mapping, format_quoted, format_scalar
+from reconciler.manifest.yaml_writer import (
+    add_dash,
+    format_entry,
+    format_flow,
+    format_mapping,
+    format_quoted,
+    format_scalar,
+)
 
 Json = Any
 MappingEntry = tuple[str, Json]
@@ -76,51 +83,6 @@ class CannotPatchError(Exception):
     """A change that would remove more than it should, such as a comment."""
 
 
-class _Layout:
-    """Lines and columns of one text. Places are character indexes; columns count from 0."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.line_end = "\r\n" if "\r\n" in text else "\n"
-
-    def line_start(self, at: int) -> int:
-        return self.text.rfind("\n", 0, at) + 1
-
-    def column(self, at: int) -> int:
-        return at - self.line_start(at)
-
-    def end_of_line(self, at: int) -> int:
-        """Return the end of the line of a character, before its line end; comments belong to the line."""
-        end = self.text.find("\n", at)
-        end = len(self.text) if end < 0 else end
-        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" and end > at else end
-
-    def lines(self, start: int, end: int) -> tuple[int, int]:
-        """Return the range of whole lines, with the last line end (at the text's end, the first)."""
-        first, last = self.line_start(start), self.text.find("\n", end)
-        if last >= 0:
-            return first, last + 1
-        return max(self.text.rfind("\n", 0, first), 0), len(self.text)
-
-    def is_line_start(self, at: int) -> bool:
-        return not self.text[self.line_start(at) : at].strip()
-
-    def find_dash(self, item: Node) -> int:
-        at = self.text.rfind("-", 0, item.start)
-        if at < 0 or self.text[at + 1 : item.start].strip():
-            raise CannotPatchError("a comment stands between a dash and its item")
-        return at
-
-    def bracket_range(self, parts: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[int, int]:
-        until_next = last < len(parts)
-        begin = first if until_next else max(first - 1, 0)
-        gaps = pairwise(parts[begin : last + 1])
-        if any("#" in self.text[left[1] : right[0]] for left, right in gaps):
-            raise CannotPatchError("a comment stands beside what is taken out")
-        end = parts[last][0] if until_next else parts[last - 1][1]
-        return parts[begin][0 if begin == first else 1], end
-
-
 class TextEdit(NamedTuple):
     """Characters from `start` to before `end` become `text`."""
 
@@ -145,10 +107,10 @@ def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]
 
 
 class _Patcher:
-    """Collects the edits of one text."""
+    """Collects the edits of one text. Places are character indexes; columns count from 0."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.layout = text, _Layout(text)
+        self.text, self.line_end = text, "\r\n" if "\r\n" in text else "\n"
         self.edits: list[TextEdit] = []
 
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
@@ -193,12 +155,12 @@ class _Patcher:
             self._add_edit(key.start, key.end, new[0])
         between = self.text[key.end : value.start]
         if not node.is_flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
-            first, *lines = format_entry(new[0], new[1], self.layout.column(key.start))
-            text = self.layout.line_end.join([first.partition(":")[2].strip(), *lines])
+            first, *lines = format_entry(new[0], new[1], self.column(key.start))
+            text = self.line_end.join([first.partition(":")[2].strip(), *lines])
             self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
         elif value.style == "block" and not _have_same_kind(old[1], new[1]):
             # The value moves behind its key, in place of the lines below it; a comment in the key's line stays.
-            colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
+            colon, end = self.text.index(":", key.end) + 1, self.end_of_line(key.end)
             self._add_edit(colon, colon, f" {_format_like(value, new[1], style)}")
             self._add_edit(end, value.end, "")
         else:
@@ -208,11 +170,11 @@ class _Patcher:
         """Remove entries: with their lines in a block, with their commas in brackets."""
         start, end = node.keys[first].start, node.values[last - 1].end
         if node.is_flow:
-            parts = tuple((key.start, value.end) for key, value in zip(node.keys, node.values, strict=True))
-            self._add_edit(*self.layout.bracket_range(parts, first, last), "")
-        elif self.layout.is_line_start(start):
+            entries = zip(node.keys, node.values, strict=True)
+            self._remove_from_brackets([(key.start, value.end) for key, value in entries], first, last)
+        elif self.is_line_start(start):
             for key, value in zip(node.keys[first:last], node.values[first:last], strict=True):
-                self._add_edit(*self.layout.lines(key.start, value.end), "")
+                self._add_edit(*self.lines(key.start, value.end), "")
         elif last < len(node.keys) and not self.text[end : node.keys[last].start].strip():
             self._add_edit(start, node.keys[last].start, "")
         else:
@@ -226,7 +188,7 @@ class _Patcher:
             self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
         else:
             insert = self._insert_before if before < 0 else self._insert_after
-            insert(at, format_entry(name, value, self.layout.column(node.keys[0].start)))
+            insert(at, format_entry(name, value, self.column(node.keys[0].start)))
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Replace items, and remove and insert those without a counterpart."""
@@ -244,14 +206,13 @@ class _Patcher:
 
     def _remove_items(self, node: Node, first: int, last: int) -> None:
         if node.is_flow:
-            parts = tuple((item.start, item.end) for item in node.values)
-            self._add_edit(*self.layout.bracket_range(parts, first, last), "")
+            self._remove_from_brackets([(item.start, item.end) for item in node.values], first, last)
             return
         for item in node.values[first:last]:
-            dash = self.layout.find_dash(item)
-            if not self.layout.is_line_start(dash):
+            dash = self.find_dash(item)
+            if not self.is_line_start(dash):
                 raise CannotPatchError("a list begins in the line of another one")
-            self._add_edit(*self.layout.lines(dash, item.end), "")
+            self._add_edit(*self.lines(dash, item.end), "")
 
     def _insert_item(self, node: Node, at: int, item: Json) -> None:
         """Insert an item before the one at a position, or behind the last."""
@@ -260,25 +221,58 @@ class _Patcher:
             where = node.values[-1].end if behind else node.values[at].start
             self._add_edit(where, where, f", {format_flow(item)}" if behind else f"{format_flow(item)}, ")
             return
-        lines = self._format_item(node, item, self.layout.column(self.layout.find_dash(node.values[0])))
+        column = self.column(self.find_dash(node.values[0]))
+        lines = [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
+        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
+            lines = add_dash(format_mapping(item, column + 2), column)
         if behind:
             self._insert_after(node.values[-1].end, lines)
         else:
-            self._insert_before(self.layout.find_dash(node.values[at]), lines)
-
-    def _format_item(self, node: Node, item: Json, column: int) -> list[str]:
-        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
-            first, *lines = format_mapping(item, column + 2)
-            return [f"{' ' * column}- {first[column + 2 :]}", *lines]
-        return [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
+            self._insert_before(self.find_dash(node.values[at]), lines)
 
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
-        at = self.layout.end_of_line(end)
-        self._add_edit(at, at, "".join(f"{self.layout.line_end}{line}" for line in lines))
+        at = self.end_of_line(end)
+        self._add_edit(at, at, "".join(f"{self.line_end}{line}" for line in lines))
 
     def _insert_before(self, at: int, lines: Sequence[str]) -> None:
-        column = self.layout.column(at)
-        self._add_edit(at, at, self.layout.line_end.join([lines[0][column:], *lines[1:], " " * column]))
+        column = self.column(at)
+        self._add_edit(at, at, self.line_end.join([lines[0][column:], *lines[1:], " " * column]))
+
+    def line_start(self, at: int) -> int:
+        return self.text.rfind("\n", 0, at) + 1
+
+    def column(self, at: int) -> int:
+        return at - self.line_start(at)
+
+    def end_of_line(self, at: int) -> int:
+        """Return the end of the line of a character, before its line end; comments belong to the line."""
+        end = self.text.find("\n", at)
+        end = len(self.text) if end < 0 else end
+        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" and end > at else end
+
+    def lines(self, start: int, end: int) -> tuple[int, int]:
+        """Return the range of whole lines, with the last line end (at the text's end, the first)."""
+        first, last = self.line_start(start), self.text.find("\n", end)
+        if last >= 0:
+            return first, last + 1
+        return max(self.text.rfind("\n", 0, first), 0), len(self.text)
+
+    def is_line_start(self, at: int) -> bool:
+        return not self.text[self.line_start(at) : at].strip()
+
+    def find_dash(self, item: Node) -> int:
+        at = self.text.rfind("-", 0, item.start)
+        if at < 0 or self.text[at + 1 : item.start].strip():
+            raise CannotPatchError("a comment stands between a dash and its item")
+        return at
+
+    def _remove_from_brackets(self, parts: Sequence[tuple[int, int]], first: int, last: int) -> None:
+        until_next = last < len(parts)
+        begin = first if until_next else max(first - 1, 0)
+        if any("#" in self.text[left[1] : right[0]] for left, right in pairwise(parts[begin : last + 1])):
+            raise CannotPatchError("a comment stands beside what is taken out")
+        end = parts[last][0] if until_next else parts[last - 1][1]
+        self._add_edit(parts[begin][0 if begin == first else 1], end, "")
 
 
 def _have_same_kind(old: Json, new: Json) -> bool:

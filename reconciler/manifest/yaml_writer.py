@@ -83,10 +83,11 @@ def _format_item(value: Json, indent: int) -> list[str]:
     line = f"{' ' * indent}- {_format_line(value)}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
         return [line]
-    return _add_dash(format_mapping(value, indent + 2), indent)
+    return add_dash(format_mapping(value, indent + 2), indent)
 
 
-def _add_dash(lines: list[str], indent: int) -> list[str]:
+def add_dash(lines: list[str], indent: int) -> list[str]:
+    """Return the lines of a mapping as a list item, its dash in the column `indent`."""
     return [f"{' ' * indent}- {lines[0][indent + 2 :]}", *lines[1:]]
 
 
