@@ -32,7 +32,7 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
-    """A rule that should be live, and its place in the manifests; None where its source is not a manifest."""
+    """A rule that should be live, and its position in the manifests; None if its source is not a manifest."""
 
     address: Address
     rule: Rule
@@ -51,7 +51,7 @@ class DesiredRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
-    """The desired rules of one environment; `rulesets` are those that apply there, empty ones included."""
+    """The desired rules of one environment; `rulesets` are the RuleSets that apply there, also empty ones."""
 
     environment: str
     owner: str
@@ -68,7 +68,7 @@ class DesiredState:
     skipped: Mapping[Address, str] = field(default_factory=dict)
     """Addresses that differ and stay unchanged, each with the reason."""
     names_unique: bool = False
-    """The server refuses to write a rule with the name of another rule, even if the rule had this name before."""
+    """Whether the server refuses a rule with the name of another rule, even if the rule already has this name."""
 
 
 def expand_manifests(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
@@ -86,7 +86,7 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
 
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
-    """Return the desired rules where every queue that they name is assumed, and these queues. Raises ManifestError."""
+    """Return the desired rules, and the queues that they name, which are assumed to exist. Raises ManifestError."""
     resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
     return expand_manifests(manifests, environment, resolver), resolver
 
@@ -117,7 +117,7 @@ def endpoint_types(environment: Environment) -> Types:
 
 
 def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) -> dict[str, ValueT | str]:
-    """Return a conversation as the endpoint writes it: numbers become text where it writes text."""
+    """Return a conversation as the endpoint writes it: numbers as text in text attributes."""
     texts = {name for name, attribute_type in types.items() if attribute_type == ANY_TEXT}
     return {
         name: number_as_text(value)
@@ -136,7 +136,7 @@ def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Addre
             for name, _, path in list_targets(entry):
                 if name in aliases or "$" in name:
                     continue
-                message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
+                message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
                 finding = loaded.finding(
                     "CXR117", message, "rules", index, *path, severity="warning", hint=suggest(name, aliases)
                 )
@@ -183,15 +183,15 @@ class _EnvironmentExpander:
         parents = () if isinstance(error, InvalidDefaultError) else ("rules", index)
         finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
         if isinstance(error, InvalidDefaultError):
-            # All rules share the defaults: an error in them is reported once.
+            # All rules share the defaults: an error in the defaults is reported once.
             if finding in self._default_findings:
                 return
             self._default_findings.add(finding)
         self.findings.append(finding)
         self._error_count += 1
         if self._error_count == MAX_FINDINGS:
-            message = f"{MAX_FINDINGS:,} errors, and perhaps more: rules after these are not checked"
-            self.findings.append(loaded.finding(finding.code, message, "rules", hint="correct these first"))
+            message = f"{MAX_FINDINGS:,} errors, and possibly more: further rules are not checked"
+            self.findings.append(loaded.finding(finding.code, message, "rules", hint="fix these errors first"))
 
     def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
         address, rule = Address(loaded.document.name, expander.key()), expander.rule()
@@ -205,14 +205,14 @@ class _EnvironmentExpander:
         )
         first = self.rules.setdefault(desired.address, desired)
         if first is not desired:
-            message = f"rule {desired.address} stands twice in {self.environment.name}, first at {_location(first)}"
-            raise InvalidRuleError("CXR109", message, hint="give one of them a key of its own")
+            message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {_location(first)}"
+            raise InvalidRuleError("CXR109", message, hint="give one of them another `key`")
         first = self._names.setdefault(desired.rule.name, desired)
         if first is not desired:
-            message = f"rule name {desired.rule.name!r} is already that of {first.address} at {_location(first)}"
+            message = f"rule name {desired.rule.name!r} is already used by {first.address} at {_location(first)}"
             raise InvalidRuleError("CXR110", message, hint="give one of them a `name`")
         if expander.is_implicit_catch_all():
-            message, hint = "no condition, so every conversation is taken", "write `when: []` if that is meant"
+            message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
             finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
             self.findings.append(finding)
 

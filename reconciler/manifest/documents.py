@@ -1,6 +1,6 @@
-"""The kinds of documents that people write. Each field's description is the hover help of editors.
+"""The kinds of documents in manifests. Editors show the description of a field as hover help.
 
-Rules about several fields are in `cross_checks`: a check inside a model runs only once all fields are valid.
+Rules about several fields are in `cross_checks`: a check inside a model runs only if all fields are valid.
 """
 
 from __future__ import annotations
@@ -10,132 +10,121 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import Field, Tag, model_validator
 
+import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.fields import (
-    Attribute,
-    ManifestDocument,
-    NonEmptyText,
-    NonNegative,
-    Omittable,
-    OrVariable,
-    Share,
-    StrictModel,
-    YamlList,
-    omittable,
-    optional,
-    require_exactly_one,
-    required,
-    text_or_mapping_of,
-)
 from reconciler.manifest.kinds.profile import Profile
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
 
 
-class QueueRef(StrictModel):
+class QueueRef(f.StrictModel):
     """A live queue, by id or by name."""
 
-    id: Omittable[NonEmptyText] = omittable(
-        "The queue's id in CXone. Needed only where two queues have one name.", "12345678-1234-1234-1234-123456789012"
+    id: f.Omittable[f.NonEmptyText] = f.omittable(
+        "The queue's id in CXone. Required only if two queues have the same name.",
+        "12345678-1234-1234-1234-123456789012",
     )
-    name: Omittable[NonEmptyText] = omittable("The queue's name, letter by letter as CXone shows it.", "Fraud Test")
+    name: f.Omittable[f.NonEmptyText] = f.omittable("The queue's name, exactly as CXone shows it.", "Fraud Test")
 
     @model_validator(mode="after")
     def _check_id_or_name(self) -> Self:
-        require_exactly_one(self, "id", "name")
+        f.require_exactly_one(self, "id", "name")
         return self
 
 
-class Queues(ManifestDocument):
-    """Aliases of queues, so that one manifest serves several environments."""
+class Queues(f.ManifestDocument):
+    """Aliases of queues, so that several environments can share the same manifests."""
 
-    kind: Literal["Queues"] = optional("Queues", "This document gives queues short names that rules can use.")
-    name: NonEmptyText = required("What this document is called, for messages.", "queues")
+    kind: Literal["Queues"] = f.optional("Queues", "This document gives queues short names that rules can use.")
+    name: f.NonEmptyText = f.required("The name of this document in messages.", "queues")
     queues: dict[
-        NonEmptyText,
+        f.NonEmptyText,
         Annotated[
-            Annotated[NonEmptyText, Tag("<text>")] | Annotated[dict[NonEmptyText, QueueRef], Tag("<mapping>")],
-            text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
+            Annotated[f.NonEmptyText, Tag("<text>")] | Annotated[dict[f.NonEmptyText, QueueRef], Tag("<mapping>")],
+            f.text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
         ],
-    ] = required(
-        "Each short name, and the live queue that it means: by its name, or for each environment by its id or name.",
+    ] = f.required(
+        "Each alias, and its live queue: by name, or for each environment by id or name.",
         {"cards": "Card Services", "fraud": {"staging": {"name": "Fraud Test"}}},
     )
 
 
-class Intents(ManifestDocument):
-    """What the bot can say: for coverage and typo checks."""
+class Intents(f.ManifestDocument):
+    """The intents that the bot can detect, for checks of coverage and spelling."""
 
-    kind: Literal["Intents"] = optional(
-        "Intents", "This document lists what the bot can say, to find gaps and misspelt intents."
+    kind: Literal["Intents"] = f.optional(
+        "Intents", "This document lists the intents that the bot can detect, to find gaps and misspelt intents."
     )
-    name: NonEmptyText = required("What this document is called, for messages.", "bank-bot")
-    intents: YamlList[str] = required(
-        "Every intent that the bot can detect, letter by letter as it writes them.",
+    name: f.NonEmptyText = f.required("The name of this document in messages.", "bank-bot")
+    intents: f.YamlList[str] = f.required(
+        "Each intent that the bot can detect, exactly as the bot writes it.",
         ["lost_or_stolen_card", "card_not_working"],
     )
 
 
-class Given(StrictModel):
-    """A conversation, as far as a test cares."""
+class Given(f.StrictModel):
+    """The attributes of a conversation in a route test."""
 
-    intent: Omittable[str] = omittable(
-        "What the bot says that the caller wants. Without it, the conversation has no intent.", "lost_or_stolen_card"
+    intent: f.Omittable[str] = f.omittable(
+        "The intent that the bot detects. Default: the conversation has no intent.", "lost_or_stolen_card"
     )
-    confidence: OrVariable[Share] | None = omittable(
-        "How sure the bot is, from 0 to 1. Without it, or with null, there is no confidence.", 0.9
+    confidence: f.OrVariable[f.Share] | None = f.omittable(
+        "The bot's confidence, from 0 to 1. Default, and null: the conversation has no confidence.", 0.9
     )
-    attributes: dict[NonEmptyText, Attribute] = optional(
+    attributes: dict[f.NonEmptyText, f.Attribute] = f.optional(
         {},
-        "What else is known of the conversation, by attribute; null is one that is missing.",
+        "The other attributes of the conversation. null means that the attribute is missing.",
         {"customerTier": "gold"},
     )
 
 
-class Expect(StrictModel):
-    """Where the conversation must go."""
+class Expect(f.StrictModel):
+    """The expected destination of a conversation."""
 
-    queue: Omittable[NonEmptyText] = omittable(
-        "The one queue that must get the conversation: a short name, or a live queue's name.", "fraud"
+    queue: f.Omittable[f.NonEmptyText] = f.omittable(
+        "The only queue that must receive the conversation: an alias, or a live queue's name.", "fraud"
     )
-    split: Omittable[Annotated[dict[NonEmptyText, OrVariable[NonNegative]], Field(min_length=1)]] = omittable(
-        "The queues that must share such conversations, each with its weight; 80 and 20 are 4 and 1.",
+    split: f.Omittable[Annotated[dict[f.NonEmptyText, f.OrVariable[f.NonNegative]], Field(min_length=1)]] = f.omittable(
+        "The queues that must share the conversations, each with its weight; 80 and 20 equal 4 and 1.",
         {"cards": 80, "General": 20},
     )
-    default: Omittable[Literal[True]] = omittable(
-        "True where no rule may take the conversation: it goes to the tenant's default."
+    default: f.Omittable[Literal[True]] = f.omittable(
+        "True if no rule may match the conversation, so that it goes to the tenant's default destination."
     )
 
     @model_validator(mode="after")
     def _check_single_destination(self) -> Self:
-        require_exactly_one(self, "queue", "split", "default")
+        f.require_exactly_one(self, "queue", "split", "default")
         return self
 
 
-class RouteTest(StrictModel):
-    """One conversation and where it must go."""
+class RouteTest(f.StrictModel):
+    """One conversation and its expected destination."""
 
-    given: Given = required(
-        "The conversation that is tried: what the bot says, and what else is known.",
+    given: Given = f.required(
+        "The conversation: intent, confidence and other attributes.",
         {"intent": "lost_or_stolen_card", "confidence": 0.9},
     )
-    expect: Expect = required("Where it must go: exactly one of queue, split and default.", {"queue": "fraud"})
-
-
-class RouteTests(ManifestDocument):
-    """Conversations and where they must go; checked by `cxroute test` and before every plan."""
-
-    kind: Literal["RouteTests"] = optional(
-        "RouteTests", "This document holds conversations and where each must go, whatever rules say."
+    expect: Expect = f.required(
+        "The expected destination: exactly one of queue, split and default.", {"queue": "fraud"}
     )
-    name: NonEmptyText = required("What this document is called, for messages.", "cards")
-    tests: YamlList[RouteTest] = required(
-        "The conversations to try. While one goes elsewhere, plan exits 3 and apply refuses.",
+
+
+class RouteTests(f.ManifestDocument):
+    """Conversations and their expected destinations; checked by `cxroute test` and before every plan."""
+
+    kind: Literal["RouteTests"] = f.optional(
+        "RouteTests",
+        "This document holds conversations and the destination that each must have.",
+    )
+    name: f.NonEmptyText = f.required("The name of this document in messages.", "cards")
+    tests: f.YamlList[RouteTest] = f.required(
+        "The tests. If one fails, plan exits with code 3 and apply refuses.",
         [{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}],
     )
 
 
 AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests | Profile
-ITEM_FIELDS: Final[Mapping[str, tuple[str, type[StrictModel]]]] = {
+ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
 }

@@ -11,8 +11,8 @@ from reconciler.manifest.documents import AnyDocument
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, operator_names
 
 _HEAD: Final = """\
-# The default profile: the tutorial's contract, unverified against a tenant. What a Profile leaves out is as here.
-# An Environment names one with `api: {profile: NAME}`.
+# The default profile: the tutorial's contract, unverified against a tenant. These are the defaults of every Profile.
+# An Environment selects a Profile with `api: {profile: NAME}`.
 """
 
 
@@ -40,13 +40,13 @@ def manifest_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A cxroute manifest",
-        "description": "One document of a manifest; a file may hold several.",
+        "description": "One document of a manifest; a file may contain several.",
         **schema,
     }
 
 
 def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
-    """Remove titles made from names, and defaults that mean "absent"."""
+    """Remove titles derived from names, and defaults that mean "absent"."""
     if isinstance(part, list):
         for item in part:
             _tidy(item)
@@ -65,7 +65,7 @@ def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
 
 
 def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
-    """Return a default without its nulls, as a person would write it."""
+    """Return a default without its nulls, which are not written in manifests."""
     if isinstance(default, dict):
         return {name: _without_nulls(value) for name, value in default.items() if value is not None}
     return default
@@ -100,4 +100,4 @@ _EXTRA_CONSTRAINTS = {
         },
     },
 }
-"""What `cross_checks` and the small models hold and types cannot say."""
+"""The rules of `cross_checks` and of small models that types cannot express."""

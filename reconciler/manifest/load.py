@@ -1,4 +1,4 @@
-"""A directory of manifests -> documents with their places, or every error of every file at once."""
+"""A directory of manifests -> documents with their positions, or all errors of all files."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _LIKELY_KINDS: Final = {
     "queues": "Queues",
     "intents": "Intents",
 }
-"""The field that tells a document's kind."""
+"""The field that identifies a document's kind."""
 _MAX_PROBLEMS: Final = 5000
-"""Of one comparison of all documents."""
+"""The limit of one check of all documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +51,7 @@ class Manifests:
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()
-    """Errors of documents that are left out: see `load_environment`."""
+    """Errors of skipped documents: see `load_environment`."""
 
     def environment(self, name: str) -> Environment:
         """Return the Environment of that name; the sandbox needs no document. Raises UsageError."""
@@ -61,16 +61,16 @@ class Manifests:
             return Environment(name=SANDBOX, owner=SANDBOX)
         names = sorted({*self.environments, SANDBOX})
         hint = suggest(name, names)
-        raise UsageError(f"no Environment is named {name!r}; there are {', '.join(names)}{hint and f'; {hint}'}")
+        raise UsageError(f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}")
 
     def profile(self, environment: Environment) -> Profile:
-        """Return the profile that the environment names, else the default profile."""
+        """Return the environment's profile; without one, the default profile."""
         name = environment.api.profile
         return self.profiles[name].document if name is not None else DEFAULT_PROFILE
 
 
 class _CheckedFile(NamedTuple):
-    """A readable file: its errors, its valid documents, and the places of all documents."""
+    """A readable file: its errors, its valid documents, and the positions of all documents."""
 
     parsed: ParsedFile
     valid: list[LoadedDocument[Any]]
@@ -81,7 +81,7 @@ class _CheckedFile(NamedTuple):
         return self.parsed.is_complete and not self.parsed.collector.is_full
 
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:
-        """Return whether no error lies between the start of a valid document and that of the next."""
+        """Return whether there is no error between the start of a valid document and that of the next."""
         source = self.parsed.text.source
         starts = [source(origin.start).line for origin in self.source_maps if origin.start > loaded.source_map.start]
         lines = range(source(loaded.source_map.start).line, min(starts, default=sys.maxsize))
@@ -169,7 +169,7 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
     """Return the document if its fields are valid, and report the fields that are not."""
     root = source_map.root
     likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
-    kinds = f"there are {', '.join(KINDS)}{f'; by its fields this one is kind: {likely}' if likely else ''}"
+    kinds = f"available: {', '.join(KINDS)}{f'; the fields suggest kind: {likely}' if likely else ''}"
     for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", kinds)):
         if name not in root:
             collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
@@ -213,7 +213,7 @@ def _report_problems(problems: Iterable[checks.DocumentProblem], collector: Erro
         hint = collector.suggest(problem.unknown_name, sorted(problem.candidates)) if problem.unknown_name else ""
         index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
-            # Unlike any existing name: not a typo, but an environment of another repository, or a future one.
+            # Not similar to an existing name: an environment of another repository, or a future one.
             collector.warn(problem.code, index, problem.message)
         else:
             collector.report(problem.code, index, problem.message, hint)

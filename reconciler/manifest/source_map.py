@@ -1,4 +1,4 @@
-"""A manifest's text, values and findings with their places: character indexes into the text, lines and columns."""
+"""Positions in a manifest: of its values as character indexes, of its findings as lines and columns."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MAX_UNINDEXED_KEYS: Final = 32
 
 
 class Map(dict[str, Any]):
-    """A mapping that records the places of its parts: `marks` holds the index of each key and value, in turn."""
+    """A mapping that records positions: `marks` holds the index of each key and its value, alternating."""
 
     __slots__ = ("_places", "marks")
     marks: list[int]
@@ -41,7 +41,7 @@ class Map(dict[str, Any]):
 
 
 class List(list[Any]):
-    """A sequence that records the places of its parts: `marks` holds the index of each item."""
+    """A sequence that records positions: `marks` holds the index of each item."""
 
     __slots__ = ("marks",)
     marks: list[int]
@@ -59,7 +59,7 @@ class Document(NamedTuple):
 
 
 MAX_FINDINGS: Final = 1000
-"""Reported findings of one file; the rest are counted."""
+"""The number of reported findings of one file; further ones are counted."""
 
 _MAX_EXCERPT: Final = 400
 _BLOCK_SIZE: Final = 4096
@@ -68,14 +68,14 @@ _TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
 
 @dataclass(frozen=True)
 class SourceText:
-    """One file's text. Places are character indexes; messages show lines and columns from 1."""
+    """One file's text. Positions are character indexes; messages show lines and columns from 1."""
 
     file: str
     text: str
 
     @cached_property
     def _blocks(self) -> list[tuple[int, int]]:
-        """For each block of text: the lines that ended before it, its first line's start."""
+        """For each block of text: the number of lines that end before it, and the start of its first line."""
         blocks, lines, began = [], 0, 0
         for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
             blocks.append((lines, began))
@@ -84,7 +84,7 @@ class SourceText:
         return blocks
 
     def source(self, index: int) -> Source:
-        """Return file, line and column of a character. Line feeds alone end lines: `yaml_reader.replace_forbidden`."""
+        """Return file, line and column of a character. Only line feeds end lines: `yaml_reader.replace_forbidden`."""
         lines, began = self._blocks[index // _BLOCK_SIZE]
         block = index - index % _BLOCK_SIZE
         began = self.text.rfind("\n", block, index) + 1 or began
@@ -96,7 +96,7 @@ class SourceText:
         end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
         if end < 0 and len(self.text) - start > _MAX_EXCERPT:
             return ""
-        # One character for one, so that the caret stays in its column.
+        # One character replaces one, so that the caret stays in its column.
         line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
         return "".join(char if is_visible(char) else " " if char == "\t" else "\ufffd" for char in line)
 
@@ -111,51 +111,51 @@ class SourceText:
 
 @dataclass(kw_only=True)
 class ErrorCollector:
-    """The errors of one file; up to a limit they are kept, then counted."""
+    """The errors of one file: stored up to a limit, then counted."""
 
     text: SourceText
     collected: list[Finding] = field(default_factory=list)
     refused_indexes: set[int] = field(default_factory=set)
-    """Places of reading errors: errors that follow from them are not reported."""
+    """Positions of reading errors: errors that follow from them are not reported."""
     omitted_count: int = 0
     remaining_suggestions: int = 100
-    """The budget of nearest names, because the search is slow."""
+    """How many more times a nearest name is searched, because the search is slow."""
 
     def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Record a reading error: the value at this place is not the one in the text."""
+        """Record a reading error: the value at this position differs from the text."""
         self.refused_indexes.add(index)
         self._append(code, index, message, hint)
 
     def report(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Record an error of meaning, unless it only follows from a reading error."""
+        """Record an error of a value, unless it follows from a reading error."""
         if index not in self.refused_indexes:
             self._append(code, index, message, hint)
 
     def warn(self, code: str, index: int, message: str) -> None:
-        """Record a value that is most likely intended, with a warning."""
+        """Record a warning about a value that is probably intended."""
         if not self.is_full:
             self.collected.append(replace(self.text.finding(code, index, message), severity="warning"))
 
     def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
-        """Record an error of meaning without its line, which may hold a secret."""
+        """Record an error of a value without its line, which may contain a secret."""
         if index not in self.refused_indexes and not self.is_full:
             self.collected.append(replace(self.text.finding(code, index, message, hint), excerpt="", span=1))
 
     def suggest(self, name: str, candidates: Iterable[str]) -> str:
-        """Return a hint with the nearest valid name, if there is one and the budget of the file is not spent."""
+        """Return a hint with the nearest valid name, or "", also after too many searches in this file."""
         self.remaining_suggestions -= 1
         return suggest(name, candidates) if self.remaining_suggestions >= 0 else ""
 
     @property
     def is_full(self) -> bool:
-        """Return whether enough errors are reported, so that the search for further ones can end."""
+        """Return whether the limit of reported errors is reached, so that checks can stop."""
         return len(self.collected) >= MAX_FINDINGS
 
     def findings(self) -> list[Finding]:
         """Return the findings by line and column, and last the number of omitted ones."""
         findings = sorted(self.collected, key=lambda finding: finding.source or ("", 0, 0))
         if self.is_full:
-            count = f"at least {self.omitted_count:,} more" if self.omitted_count else "perhaps more"
+            count = f"at least {self.omitted_count:,} more" if self.omitted_count else "possibly more"
             message, last = f"and {count} errors in this file", findings[-1]
             findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
         return findings
@@ -172,7 +172,7 @@ PathStep = str | int
 
 @dataclass(frozen=True, slots=True)
 class SourceMap:
-    """The values of one document as they were read, with their text."""
+    """The raw values of one document, with their text."""
 
     text: SourceText
     root: Map
@@ -203,7 +203,7 @@ class SourceMap:
         return value
 
     def document_path(self, loc: Sequence[PathStep]) -> list[PathStep]:
-        """Return the steps of a pydantic location that exist in this document, because unions add steps."""
+        """Return the steps of a pydantic location that exist in this document; unions add further steps."""
         value: Any = self.root
         steps: list[PathStep] = []
         for step in loc:
@@ -221,18 +221,18 @@ def _has(value: object, step: PathStep) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument(Generic[T]):
-    """A document, and the places of its parts."""
+    """A document, and the positions of its parts."""
 
     document: T
     source_map: SourceMap
 
     @property
     def file(self) -> str:
-        """The file's path, as a person would type it."""
+        """The file's path for messages."""
         return self.source_map.text.file
 
     def source_of(self, *path: PathStep) -> Source:
-        """Return the place of a value, such as `source_of("rules", 3, "queue")`, or of its nearest parent."""
+        """Return the position of a value, such as `source_of("rules", 3, "queue")`, or of its nearest parent."""
         return self.source_map.text.source(self.source_map.index(path))
 
     def finding(
@@ -244,6 +244,6 @@ class LoadedDocument(Generic[T]):
         hint: str = "",
         address: Address | None = None,
     ) -> Finding:
-        """Return a finding about a value, with its line for the caret."""
+        """Return a finding about a value, with its line of text."""
         index = self.source_map.index(path)
         return replace(self.source_map.text.finding(code, index, message, hint), severity=severity, address=address)

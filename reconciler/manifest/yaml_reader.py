@@ -1,7 +1,7 @@
-"""YAML bytes -> values with their places, read strictly: pull requests are untrusted (invariants R14).
+"""YAML bytes -> values with their positions, read strictly: pull requests are untrusted (invariants R14).
 
-On the events of libyaml's parser, because a loader resolves aliases, tags and `no` before they can be refused.
-No function raises for an invalid file: a file yields its readable values, and its errors.
+It uses the events of libyaml's parser, because a loader resolves aliases, tags and `no` before they can be refused.
+No function raises for an invalid file: the result holds the readable values and the errors.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_ENTRIES: Final = 250_000
-"""Keys and list items of one file: read and checked in under a second. 10,000 rules of four fields: 50,000."""
+"""Keys and list items of one file: checked in less than a second. 10,000 rules with four fields: 50,000."""
 MAX_KEYS: Final = 10_000
 """Keys of one mapping."""
 MAX_DOCUMENTS: Final = 2_000
@@ -47,7 +47,7 @@ _NUMERIC: Final = frozenset("-0123456789")
 _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
 
 _Event = Any
-"""What the C parser yields; its classes are for looking at, not for type checkers."""
+"""An event of the C parser, which has no types for type checkers."""
 _Value = Any
 
 
@@ -62,7 +62,7 @@ def stop_reading(collector: ErrorCollector, code: str, index: int, message: str,
 
 
 def decode_text(data: bytes, collector: ErrorCollector) -> str:
-    """Return the text of UTF-8 bytes, without the mark that some editors put in front."""
+    """Return the text of UTF-8 bytes, without a byte order mark."""
     if len(data) > MAX_FILE_BYTES:
         stop_reading(collector, "CXR002", 0, "the file is larger than 5 MiB", "split it into several files")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -76,7 +76,7 @@ def decode_text(data: bytes, collector: ErrorCollector) -> str:
 
 
 def replace_forbidden(collector: ErrorCollector) -> str:
-    """Return the text with characters that editors and parsers treat differently reported and replaced."""
+    """Report and replace characters that editors and parsers treat differently, and return the text."""
     text = collector.text.text
     for pattern in (_FORBIDDEN, _LONE_RETURN):
         for count, match in enumerate(pattern.finditer(text)):
@@ -85,9 +85,9 @@ def replace_forbidden(collector: ErrorCollector) -> str:
             point = ord(match[0])
             name = f"the character U+{point:04X}" if match[0] != "\r" else "a carriage return without a line feed"
             hint = f'in a text, write it as "\\u{point:04x}" in double quotes'
-            collector.report_unreadable("CXR015", match.start(), f"{name} may not stand in a manifest", hint)
+            collector.report_unreadable("CXR015", match.start(), f"{name} is not allowed in a manifest", hint)
         text = pattern.sub(_PLACEHOLDER, text)
-    # The parser's time grows with the square of the %TAG lines.
+    # The parser's time grows with the square of the number of %TAG lines.
     if text.count("\n%TAG") > _MAX_TAG_DIRECTIVES:
         index = 0 if text.startswith("%TAG") else text.index("\n%TAG") + 1
         stop_reading(collector, "CXR008", index, "%TAG directives are refused")
@@ -104,7 +104,7 @@ class ParsedFile(NamedTuple):
 
 
 def parse_file(data: bytes, file: str) -> ParsedFile:
-    """Read a file's bytes. Every error is in the collector; no input takes a second."""
+    """Read a file's bytes, in less than a second. The collector holds all errors."""
     collector = ErrorCollector(text=SourceText(file, ""))
     documents: list[Document] = []
     complete = False
@@ -125,7 +125,7 @@ def _report_yaml_error(error: YAMLError, collector: ErrorCollector) -> None:
         collector.report_unreadable("CXR005", position, f"nested more than {MAX_DEPTH} levels deep")
         return
     line = collector.text.source(position).line
-    # An error in a line with a refused value most likely only follows from it.
+    # An error in a line with a refused value is probably its consequence.
     if not any(finding.source and finding.source.line == line for finding in collector.collected):
         collector.report_unreadable("CXR004", position, message, hint)
 
@@ -139,7 +139,7 @@ class _EventReader:
         self._remaining_entries = MAX_ENTRIES
 
     def read_documents(self, documents: list[Document]) -> None:
-        """Append the stream's documents; empty ones (`---` at the end of a file) are none."""
+        """Append the stream's documents, without empty documents (`---` at the end of a file)."""
         self._next()
         while type(start := self._next()) is not StreamEndEvent:
             if start.tags:
@@ -169,7 +169,7 @@ class _EventReader:
         return self._mapping(depth + 1) if kind is MappingStartEvent else self._sequence(depth + 1)
 
     def _plain_scalar(self, event: _Event) -> _Value:
-        """Return the value of a plain scalar: one of three words, a decimal number, else its text."""
+        """Return the value of a plain scalar: true, false or null, a decimal number, or its text."""
         text: str = event.value
         value = _KEYWORDS.get(text, text)
         if value is not text or text[0] not in _NUMERIC:
@@ -180,7 +180,7 @@ class _EventReader:
             return parse_number(text)
         except ValueError:
             if JSON_NUMBER.fullmatch(text):
-                self._refuse(event, "CXR012", "the number is out of range", "put it in quotes if it is meant as text")
+                self._refuse(event, "CXR012", "the number is out of range", "put it in quotes if it is a text")
             return text
 
     def _sequence(self, depth: int) -> List:
@@ -217,7 +217,7 @@ class _EventReader:
         return fields
 
     def _key(self, event: _Event, depth: int) -> str | None:
-        """Return a mapping's key; None where it is refused, so that its value is read and dropped."""
+        """Return a mapping's key; None if it is refused: its value is read and dropped."""
         kind = type(event)
         if kind is not ScalarEvent:
             if kind is not AliasEvent:
@@ -251,7 +251,7 @@ class _EventReader:
 
 
 class YamlErrorMessage(NamedTuple):
-    """A syntax error: its place, the problem, and the correction."""
+    """A syntax error: its position, the problem, and the correction."""
 
     position: int
     message: str
@@ -259,7 +259,7 @@ class YamlErrorMessage(NamedTuple):
 
 
 class _ErrorContext(NamedTuple):
-    """Where the parser stopped, and where the construct began. Columns count from 1."""
+    """The position of the parser's stop, and the start of the construct. Columns count from 1."""
 
     text: str
     position: int
@@ -281,7 +281,7 @@ class _ErrorContext(NamedTuple):
 
 
 def _describe_yaml_error(error: YAMLError, text: str) -> YamlErrorMessage:
-    """Return a parser error in words, or in the parser's own; a merge conflict comes first."""
+    """Return the message of a merge conflict, or of a parser error; of a rare one, the parser's message."""
     if marker := _CONFLICT_MARKER.search(text):
         hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
         return YamlErrorMessage(marker.start(), "an unresolved merge conflict", hint)
@@ -304,23 +304,23 @@ def _describe_yaml_error(error: YAMLError, text: str) -> YamlErrorMessage:
 def _not_an_item(spot: _ErrorContext) -> YamlErrorMessage:
     message = f"wrong indentation: this line is not part of the list that began on line {spot.start_line}"
     column = spot.start_column
-    hint = f"an item begins with - in column {column}, and its further fields stand in column {column + 2}"
+    hint = f"an item begins with - in column {column}, and its other fields in column {column + 2}"
     if spot.character == '"-"':
-        hint = f"begin its - in column {column}, below those of the other items"
+        hint = f"begin its - in column {column}, below the - of the other items"
     return spot.error(message, hint)
 
 
 def _not_a_key(spot: _ErrorContext) -> YamlErrorMessage:
     message = f"wrong indentation: this line is not part of the mapping that began on line {spot.start_line}"
-    hint = f"begin it in column {spot.start_column}, or below the fields that it belongs to"
-    return spot.error(message, "begin its - below those of the other items" if spot.character == '"-"' else hint)
+    hint = f"begin it in column {spot.start_column}, or below the fields of its mapping"
+    return spot.error(message, "begin its - below the - of the other items" if spot.character == '"-"' else hint)
 
 
 def _second_colon(spot: _ErrorContext) -> YamlErrorMessage:
     if re.search(r":\s", spot.text[spot.text.rfind("\n", 0, spot.position) + 1 : spot.position]):
-        return spot.error('a text that holds ": " is not in quotes', "put it in quotes")
-    message = "wrong indentation: this line is deeper than the one above, which has a value already"
-    return spot.error(message, "begin it below the field or item that it belongs to")
+        return spot.error('a text that contains ": " is not in quotes', "put it in quotes")
+    message = "wrong indentation: this line is deeper than the line above, which already has a value"
+    return spot.error(message, "begin it below its field or item")
 
 
 def _bad_start(spot: _ErrorContext) -> YamlErrorMessage:
@@ -338,7 +338,7 @@ def _early_end(spot: _ErrorContext) -> YamlErrorMessage:
 def _not_closed(spot: _ErrorContext) -> YamlErrorMessage:
     bracket, closing = ("[", "]") if "sequence" in spot.context else ("{", "}")
     message = f"the {bracket} of line {spot.start_line} is not closed before {spot.character}, or a comma is missing"
-    return spot.error(message, f"separate what stands in brackets with commas, and end it with {closing}")
+    return spot.error(message, f"separate the values in brackets with commas, and close them with {closing}")
 
 
 _DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], YamlErrorMessage]]] = {
@@ -349,8 +349,8 @@ _DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], YamlErrorMessage]]] = {
         spot.start, 'this line has no ": " after its name', "write a field as name: value"
     ),
     "block sequence entries are not allowed": lambda spot: spot.error(
-        "an item of a list cannot begin in the line of the field's name",
-        "begin it on a line of its own, or write the list in brackets: [a, b]",
+        "a list item cannot begin in the line of the field's name",
+        "begin it on a new line, or write the list in brackets: [a, b]",
     ),
     "found character that cannot start": _bad_start,
     "did not find expected alphabetic": lambda spot: YamlErrorMessage(
@@ -359,11 +359,11 @@ _DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], YamlErrorMessage]]] = {
     "found unexpected end of stream": _early_end,
     "did not find expected ',' or": _not_closed,
     "did not find expected node content": lambda spot: spot.error(
-        f"a value is missing before {spot.character}: a bracket is not closed, or one is too many",
-        "put a text that holds brackets in quotes",
+        f"a value is missing before {spot.character}: a bracket is not closed, or there is one too many",
+        "put a text with brackets in quotes",
     ),
     "found unknown escape": lambda spot: spot.error(
-        "an escape in this text is not known", "write \\\\ for a backslash, or use single quotes"
+        "an escape in this text is unknown", "write \\\\ for a backslash, or use single quotes"
     ),
 }
-"""By the start of the parser's message."""
+"""The keys are the starts of the parser's messages."""

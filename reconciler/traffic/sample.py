@@ -35,15 +35,15 @@ COUNT_COLUMN: Final = "count"
 MAX_ROWS: Final = 100_000
 _MAX_COLUMNS: Final = 100
 _MAX_CONVERSATIONS: Final = 10**12
-"""Of one row: far from where sums of numbers lose their last digits."""
+"""The limit of one row: sums of all rows stay exact."""
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
 _CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _CSV_ERRORS: Final = {
-    "expected after": "a cell goes on after its closing quote (a quote inside is written twice)",
-    "unexpected end": "a quote is opened in it and never closed",
+    "expected after": "a cell continues after its closing quote (double a quote inside)",
+    "unexpected end": "a quote is never closed",
     "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
 }
-"""Parts of the messages of the module csv -> messages for people."""
+"""Parts of the messages of the module csv -> messages of findings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class TrafficSample:
     """A traffic sample. Rows are distinct, have the same attributes, and count more than 0."""
 
     name: str
-    """The file's path, as a person would type it."""
+    """The file's path for messages."""
     digest: str
     """SHA-256 of the file's bytes, in hexadecimal."""
     period: str
@@ -97,14 +97,14 @@ class _Table:
             try:
                 cells = next(reader)
             except csv.Error as error:
-                carriage_return = "a carriage return stands inside a cell"
+                carriage_return = "a carriage return inside a cell"
                 reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
                 stop_reading(self.collector, "CXR231", start, f"this row is not CSV: {reason}")
             if any(cells):
                 yield _Record(start, line + 1, cells)
 
     def report(self, code: str, record: _Record, cell: int, message: str, hint: str = "") -> None:
-        """Report an error of one cell of a row, counted from 0, because the module csv has no places of cells."""
+        """Report an error of a cell, counted from 0. The module csv has no positions of cells."""
         pattern = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
         index = record.start
         for _ in range(cell):
@@ -114,22 +114,22 @@ class _Table:
 
 
 def _parse_table(data: bytes, column: str, collector: ErrorCollector) -> _Table:
-    """Return the table of UTF-8 bytes (commas or semicolons); `column` tells the separator. Raises StopReadingError."""
+    """Return the table of UTF-8 bytes, separated by commas or semicolons. Raises StopReadingError."""
     if len(data) > MAX_FILE_BYTES:
         stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
     text = decode_text(data, collector)
     collector.text = SourceText(collector.text.file, text)
     if control := _CONTROL.search(text):
-        message = f"the character U+{ord(control[0]):04X} may not stand in a traffic sample"
+        message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
         stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
-    # The header alone tells the separator, because cells may hold either.
+    # The header with `column` determines the separator, because cells may contain both.
     header = text.lstrip("\r\n").partition("\n")[0]
     separators = (mark for mark in ",;" if column in (cell.strip(' "\r') for cell in header.split(mark)))
     return _Table(text, next(separators, max(",;", key=header.count)), collector)
 
 
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
-    """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
+    """Return the sample in a file's bytes. ManifestError carries every finding, by line and column."""
     collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
     with suppress(StopReadingError):  # the reason is in the collector
@@ -152,7 +152,7 @@ def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
     records = table.records()
     header = next(records, None)
     if header is None:
-        hint = "its first row names the columns"
+        hint = "write the names of the columns in the first row"
         table.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
         return ()
     columns.read_header(header)
@@ -171,7 +171,7 @@ def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
         elif count:
             sums[values] = SampleRow(dict(zip(columns.attributes, values, strict=True)), count, record.line)
     if not sums and not table.collector.collected:
-        table.report("CXR234", header, columns.names.index(COUNT_COLUMN), "the sample counts no conversations")
+        table.report("CXR234", header, columns.names.index(COUNT_COLUMN), "the sample contains no conversations")
     return tuple(sums.values())
 
 
@@ -186,7 +186,7 @@ class _ColumnReader:
     attributes: tuple[str, ...] = ()
     """The attributes of the columns, without `count`."""
     _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
-    """The values of each column's cells so far: most cells occur in many rows."""
+    """The parsed values of each column by cell: most cells occur in many rows."""
     _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
     def read_header(self, header: _Record) -> None:
@@ -212,8 +212,8 @@ class _ColumnReader:
     def read_row(self, record: _Record) -> tuple[tuple[CellValue, ...], int | float] | None:
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
-            problem = f"this row has more cells than the header's {columns}"
-            self.table.report("CXR233", record, columns, problem, "a cell that holds a separator stands in quotes")
+            problem = f"this row has more cells than the header, which has {columns}"
+            self.table.report("CXR233", record, columns, problem, "put a cell that contains a separator in quotes")
             return None
         if len(cells) < columns:
             self.table.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
@@ -242,7 +242,7 @@ class _ColumnReader:
         if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
             raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
         if self.table.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
-            # Beside semicolons, a point most likely separates thousands: the shares would be silently wrong.
+            # Between semicolons, a point probably separates thousands: the shares would be silently wrong.
             raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
         return int(value) if value == int(value) else value
 
@@ -251,11 +251,11 @@ class _ColumnReader:
             self.table.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names:
             near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
-            hint = "add it: how many conversations each row stands for"
-            hint = f"if {quote_name(near)} is it, rename that" if near else hint
+            hint = "add it: the number of conversations of each row"
+            hint = f"if {quote_name(near)} is meant, rename it" if near else hint
             self.table.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif len(self.names) == 1:
-            self.table.report("CXR232", header, 0, "no column of an attribute, such as intent")
+            self.table.report("CXR232", header, 0, "no column for an attribute, such as intent")
 
     def _warn_of_similar_names(self, header: _Record) -> None:
         names = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
@@ -272,7 +272,7 @@ def _parse_value(cell: str) -> CellValue:
         return _parse_text(cell)
     value = _parse_number(cell)
     if value is None:
-        hint = "a text that looks like one stands in JSON's quotes"
+        hint = "put a text that looks like a number in JSON quotes"
         raise ValueError(f"is too large a number: {quote_name(cell)} ({hint})")
     return value
 
@@ -288,13 +288,13 @@ def _parse_text(cell: str) -> str | None:
         text = json.loads(cell)
         if isinstance(text, str) and not any("\ud800" <= char <= "\udfff" for char in text):
             return text
-    raise ValueError(f"must be a text in JSON's quotes when it begins with one, not {quote_name(cell)}")
+    raise ValueError(f"begins with a quote and must be a JSON text, not {quote_name(cell)}")
 
 
 def _parse_confidence(cell: str) -> int | float | None:
     value = _parse_number(cell)
     if cell and (value is None or not 0 <= value <= 1):
-        raise ValueError(f"must be a number from 0 to 1, such as 0.85, or nothing, not {quote_name(cell)}")
+        raise ValueError(f"must be empty or a number from 0 to 1, such as 0.85, not {quote_name(cell)}")
     return value
 
 
@@ -306,21 +306,21 @@ def _parse_number(cell: str) -> int | float | None:
 
 
 def load_traffic(path: str, attributes: Attributes, period: str = "") -> TrafficSample:
-    """Return the sample of a file that the operator names. UsageError where it cannot be read, else ManifestError."""
+    """Return the sample of a file of the command line. Raises UsageError for an unreadable file, else ManifestError."""
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
-        reason = (error.strerror or "no such path").lower()
+        reason = (error.strerror or "invalid path").lower()
         raise UsageError(f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}") from error
     return read_traffic(data, path, attributes, period)
 
 
 def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) -> TrafficSample | None:
-    """Return the sample of an Environment's `traffic`, in the working or manifests' directory. ManifestError."""
+    """Return the sample of an Environment's `traffic`, from the working or the manifests' directory. ManifestError."""
     declared = environment.document.traffic
     if declared is None:
         return None
-    code, problem = "CXR014", "no such file in the working directory or in the manifests'"
+    code, problem = "CXR014", "not found in the working directory or in the manifests' directory"
     try:
         for root in (Path(), manifests):
             path = root / declared.file
@@ -333,7 +333,7 @@ def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) 
                 code, problem = "CXR003", "the symbolic link leads out of the directory"
                 break
     except PermissionError:
-        problem = "the file may not be read"
+        problem = "no permission to read the file"
     except OSError:
         pass
     message = f"traffic sample {quote_name(declared.file)}: {problem}"

@@ -57,14 +57,14 @@ def test_a_ruleset_for_other_environments_is_not_there(room: Path) -> None:
 def test_two_rules_with_one_address_are_an_error_at_the_second(room: Path) -> None:
     """Neither replaces the other in silence; the message says where the first one stands."""
     twice = ("{key: lost, intent: lost, queue: Cards}", "{key: lost, intent: stolen, queue: Fraud}")
-    message = "rule cards/lost stands twice in prod, first at manifests/rules.yaml:5"
-    assert [("CXR109", 6, message, "give one of them a key of its own")] == errors(room, *twice)
+    message = "rule cards/lost is defined twice in prod, first at manifests/rules.yaml:5"
+    assert [("CXR109", 6, message, "give one of them another `key`")] == errors(room, *twice)
 
 
 def test_two_rules_with_one_name_are_an_error_at_the_second(room: Path) -> None:
     """A name is what the tenant's people know a rule by."""
     twice = ("{intent: lost, name: Cards, queue: Cards}", "{intent: stolen, name: Cards, queue: Fraud}")
-    message = "rule name 'Cards' is already that of cards/lost at manifests/rules.yaml:5"
+    message = "rule name 'Cards' is already used by cards/lost at manifests/rules.yaml:5"
     assert [("CXR110", 6, message, "give one of them a `name`")] == errors(room, *twice)
 
 
@@ -84,8 +84,8 @@ def test_after_so_many_errors_the_other_rules_are_not_looked_at(room: Path, monk
     found = errors(room, *wrong)
     assert ["CXR107"] * 4 == [code for code, *_ in found]
     assert (5, 6, 7) == tuple(line for _, line, *_ in found[:3])
-    message = "3 errors, and perhaps more: rules after these are not checked"
-    assert (message, "correct these first") == found[3][2:]
+    message = "3 errors, and possibly more: further rules are not checked"
+    assert (message, "fix these errors first") == found[3][2:]
 
 
 @pytest.mark.parametrize(
@@ -94,33 +94,33 @@ def test_after_so_many_errors_the_other_rules_are_not_looked_at(room: Path, monk
         (
             "{intents: [a, b], queue: Cards}",
             "CXR108",
-            "this rule has no single intent to take its key from",
+            "a rule without exactly one intent has no default key",
             "write a `key`",
         ),
-        ("{intent: ' ! ', queue: Cards}", "CXR108", "no key can be made of intent ' ! '", "write a `key`"),
+        ("{intent: ' ! ', queue: Cards}", "CXR108", "intent ' ! ' cannot be converted to a key", "write a `key`"),
         (
             f"{{intents: [{'x' * 65}], queue: Cards}}",
             "CXR108",
-            f"no key can be made of intent '{'x' * 65}': it is too long",
+            f"intent '{'x' * 65}' cannot be converted to a key: it is too long",
             "write a `key`",
         ),
         (
             "{intent: a, queue: Cards, description: 'a [cxroute: b'}",
             "CXR104",
-            "a description may not hold '[cxroute:'",
+            "a description must not contain '[cxroute:'",
             "",
         ),
         (
             r'{intent: a, queue: Cards, description: "a\r"}',
             "CXR104",
-            "a description may not end in a carriage return",
+            "a description must not end in a carriage return",
             "",
         ),
         (
             r'{intent: a, queue: "Cards\r"}',
             "CXR104",
-            "a description may not end in a carriage return",
-            "the queue's name does: write a `description`",
+            "a description must not end in a carriage return",
+            "the queue's name ends in one: write a `description`",
         ),
     ],
 )

@@ -35,16 +35,16 @@ def test_a_queue_is_found_by_its_live_name_or_by_an_alias(name: str, queue: Queu
 @pytest.mark.parametrize(
     ("name", "code", "message", "hint"),
     [
-        ("Fraud", "CXR106", '2 live queues of prod are named "Fraud"', "name one by id in a Queues document"),
+        ("Fraud", "CXR106", '2 live queues of prod are named "Fraud"', "select one by id in a Queues document"),
         (
             "twice",
             "CXR106",
             "2 live queues of prod are named \"Fraud\" (alias 'twice')",
-            "name one by id in a Queues document",
+            "select one by id in a Queues document",
         ),
         ("elsewhere", "CXR105", "queue alias 'elsewhere' has no entry for prod", ""),
         ("gone", "CXR105", "queue id \"9\" (alias 'gone') is not live in prod", ""),
-        ("Card", "CXR105", 'queue "Card" is no alias and no live queue of prod', 'did you mean "cards"?'),
+        ("Card", "CXR105", 'queue "Card" is neither an alias nor a live queue of prod', 'did you mean "cards"?'),
     ],
 )
 def test_a_queue_that_is_ambiguous_or_unknown_is_refused(name: str, code: str, message: str, hint: str) -> None:
@@ -58,7 +58,7 @@ def test_an_alias_of_a_name_that_is_not_live_is_refused() -> None:
     """The message says both names."""
     with pytest.raises(QueueError) as refused:
         QueueResolver("prod", {"cards": "Card"}, [CARDS]).resolve("cards")
-    assert ("CXR105", "queue \"Card\" (alias 'cards') is no live queue of prod", 'did you mean "cards"?') == (
+    assert ("CXR105", "queue \"Card\" (alias 'cards') is not a live queue of prod", 'did you mean "cards"?') == (
         refused.value.code,
         str(refused.value),
         refused.value.hint,

@@ -104,18 +104,18 @@ def test_defaults_and_weights_take_variables_too() -> None:
             "minConfidence: ${word}",
             '5:49 CXR104 minConfidence must be a number from 0 to 1, and ${word} is the text "0.7" in prod; write ...',
         ),
-        ("priority: ${floor}", "5:44 CXR104 priority must be a whole number, and ${floor} is 0.6 in prod"),
+        ("priority: ${floor}", "5:44 CXR104 priority must be an integer, and ${floor} is 0.6 in prod"),
         ("enabled: ${first}", "5:43 CXR104 enabled must be true or false, and ${first} is 10 in prod"),
-        ("priority: ${tiers}", "5:44 CXR104 priority must be a whole number, and ${tiers} is a list in prod"),
+        ("priority: ${tiers}", "5:44 CXR104 priority must be an integer, and ${tiers} is a list in prod"),
         (
             "priority: ${fist}",
             "5:44 CXR107 prod has no variable 'fist' in its vars; did you mean \"first\"?",
         ),
         (
             "name: ${first}",
-            "5:40 CXR104 ${first} must be text here, and it is 10 in prod; put the variable's value in quotes",
+            "5:40 CXR104 ${first} must be a text here, and is 10 in prod; put the variable's value in quotes",
         ),
-        ('name: "a ${tiers}"', "5:40 CXR104 the variable 'tiers' is a list, and cannot be part of a text"),
+        ('name: "a ${tiers}"', "5:40 CXR104 the variable 'tiers' is a list and cannot be part of a text"),
         ("when: [{attribute: n, in: ${floor}}]", "5:60 CXR104 in must be a list, and ${floor} is 0.6 in prod"),
         (
             "when: [{attribute: n, equals: ${tiers}}]",
@@ -176,15 +176,15 @@ LONG = "x" * 60_000
 @pytest.mark.parametrize(
     ("rule", "values", "said"),
     [
-        ('name: "a${v}"', {"v": "x" * 1024}, "CXR104 this text, filled in, is longer than 1 KiB"),
-        ('name: "${v}"', {"v": "ä" * 513}, "CXR104 this text, filled in, is longer than 1 KiB"),
-        (f"name: {'x' * 1025}", {}, "CXR104 a name may have 1,024 bytes; write a shorter `name`"),
-        ('description: "${v} ${v}"', {"v": LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
-        (f"description: {LONG} {LONG}", {}, "CXR104 a description may have 65,536 bytes"),
-        ('when: [{attribute: a, equals: "${v}${v}"}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
-        ('when: [{attribute: "${v}${v}", equals: a}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
-        ('when: [{attribute: a, in: "${v}"}]', {"v": [LONG, LONG]}, "CXR104 this text, filled in, is longer"),
-        ('key: k, intents: ["${v}"]', {"v": LONG + LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
+        ('name: "a${v}"', {"v": "x" * 1024}, "CXR104 this text with its variables is longer than 1 KiB"),
+        ('name: "${v}"', {"v": "ä" * 513}, "CXR104 this text with its variables is longer than 1 KiB"),
+        (f"name: {'x' * 1025}", {}, "CXR104 a name must have at most 1,024 bytes; write a shorter `name`"),
+        ('description: "${v} ${v}"', {"v": LONG}, "CXR104 this text with its variables is longer than 64 KiB"),
+        (f"description: {LONG} {LONG}", {}, "CXR104 a description must have at most 65,536 bytes"),
+        ('when: [{attribute: a, equals: "${v}${v}"}]', {"v": LONG}, "CXR104 this text with its variables is longer"),
+        ('when: [{attribute: "${v}${v}", equals: a}]', {"v": LONG}, "CXR104 this text with its variables is longer"),
+        ('when: [{attribute: a, in: "${v}"}]', {"v": [LONG, LONG]}, "CXR104 this text with its variables is longer"),
+        ('key: k, intents: ["${v}"]', {"v": LONG + LONG}, "CXR104 this text with its variables is longer than 64 KiB"),
     ],
 )
 def test_a_text_is_bounded_while_it_is_filled_in(rule: str, values: dict[str, Any], said: str) -> None:
@@ -239,7 +239,7 @@ def test_memory_stays_bounded_whatever_the_variables_ask_for(what: str) -> None:
     assert 40 * 2**20 > peak
     (error,) = (one for one in caught.value.findings if one.severity == "error")
     assert "CXR010" == error.code
-    assert "the variables in this file make more than 5 MiB of text" == error.message
+    assert "the variables in this file expand to more than 5 MiB of text" == error.message
     assert "shorten the variables, or split the file" == error.hint
     assert error.source
     assert error.source.file.endswith("rules.yaml")
@@ -257,7 +257,7 @@ def test_many_small_files_share_one_bound() -> None:
     manifests = load_manifests(Path("manifests"))
     with pytest.raises(ManifestError) as caught:
         expand_manifests(manifests, manifests.environments["prod"].document, OfflineQueueResolver("prod", {}))
-    assert {"the variables in all files together make more than 64 MiB of text"} == {
+    assert {"the variables in all files together expand to more than 64 MiB of text"} == {
         finding.message for finding in caught.value.findings
     }
 
@@ -293,5 +293,5 @@ def test_texts_of_route_tests_are_bounded_too() -> None:
         manifests.route_tests, environment, catalogue, expand_manifests(manifests, environment, catalogue)
     )
     failures = [one.failure.message for one in tried if one.failure]
-    assert "the variables in this file make more than 5 MiB of text" == failures[-1]
+    assert "the variables in this file expand to more than 5 MiB of text" == failures[-1]
     assert 6_000_000 > sum(len(str(one.conversation)) for one in tried)

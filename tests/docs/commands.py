@@ -75,7 +75,7 @@ To accept an intended warning or note, give a reason in the rule, or in the Envi
 
 ```yaml
 accept:
-  - {code: CXR202, address: exchange/*, reason: the rule made by hand goes in June}
+  - {code: CXR202, address: exchange/*, reason: the unmanaged rule will be deleted in June}
   - {code: CXR205, reason: the bot learns these intents next week}   # without an address: not about a single rule
 ```
 

@@ -30,8 +30,8 @@ def test_no_directory_and_no_manifest() -> None:
     """A directory that is missing, a file or empty is said to be so."""
     Path("file").write_text("")
     assert [
-        ["missing:1:1: error[CXR115]: there is no such directory"],
-        ["file:1:1: error[CXR115]: there is no such directory"],
+        ["missing:1:1: error[CXR115]: the directory does not exist"],
+        ["file:1:1: error[CXR115]: the directory does not exist"],
         ["manifests:1:1: error[CXR115]: no *.yaml or *.yml file in this directory"],
     ] == [lines(Path(name)) for name in ("missing", "file", "manifests")]
 

@@ -92,7 +92,7 @@ def test_no_errors_of_rules_take_long(name: str, room: Path, capsys: pytest.Capt
     (room / "environment.yaml").write_text(ENVIRONMENT)
     with takes_at_most(rules=200_000):
         assert 3 == main(["validate"])
-    assert "1,000 errors, and perhaps more: rules after these are not checked; correct these first" in (
+    assert "1,000 errors, and possibly more: further rules are not checked; fix these errors first" in (
         capsys.readouterr().out
     )
 

@@ -53,7 +53,7 @@ def test_a_field_like_no_other_is_told_which_there_are(room: Path) -> None:
     """Whoever writes a field that belongs elsewhere reads the names that may stand there."""
     (room / "a.yaml").write_text(HEAD + "  - {intent: lost_card, queue: fraud, xyzzy: true}\n")
     (hint,) = [one.hint for one in findings(room)]
-    assert hint.startswith("there are key, intent, intents, ")
+    assert hint.startswith("available: key, intent, intents, ")
 
 
 def test_an_excerpt_cannot_command_a_terminal(room: Path) -> None:

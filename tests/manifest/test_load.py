@@ -224,10 +224,10 @@ FR = "{attribute: language, equals: fr}"
     [
         (
             "[{attribute: tier, operator: in, value: [gold, a b]}]",
-            "API's form of a condition: write {attribute: tier, in",
+            "has the form of the API: write {attribute: tier, in",
         ),
         ("[{type: attribute, attributeName: n, operator: exists}]", "write {attribute: n, exists: true}"),
-        ("[{attribute: tier, operator: is, value: gold}]", f"API's form of a condition: write {FR}"),
+        ("[{attribute: tier, operator: is, value: gold}]", f"has the form of the API: write {FR}"),
         ("language == de", "write when: [{attribute: language, equals: de}]"),
         ("'n >= 0.7'", "write when: [{attribute: n, greaterThanOrEqual: 0.7}]"),
         ("tier in [gold, true]", 'write when: [{attribute: tier, in: [gold, "true"]}]'),
@@ -236,7 +236,7 @@ FR = "{attribute: language, equals: fr}"
         ("always", f"write when: [{FR}]"),
         ("[language != de]", "must be a mapping, such as {attribute: language, notEquals: de}"),
         ("[always]", f"must be a mapping, such as {FR}"),
-        ("[{language: [de, fr]}]", "which attribute it is about: write {attribute: language, in: [de, fr]}"),
+        ("[{language: [de, fr]}]", "this condition names no attribute: write {attribute: language, in: [de, fr]}"),
     ],
 )
 def test_a_condition_in_another_form_gets_the_correct_form_in_the_error(room: Path, when: str, said: str) -> None:
@@ -256,9 +256,7 @@ def test_a_document_without_a_kind_is_told_which_there_are(room: Path) -> None:
     """And which one it looks like."""
     (room / "a.yaml").write_text("apiVersion: routing/v1\nname: cards\nrules: []\n")
     (found,) = findings(room)
-    hint = (
-        "there are Environment, Queues, RuleSet, Intents, RouteTests, Profile; by its fields this one is kind: RuleSet"
-    )
+    hint = "available: Environment, Queues, RuleSet, Intents, RouteTests, Profile; the fields suggest kind: RuleSet"
     assert ('missing field "kind"', hint) == (found.message, found.hint)
 
 
@@ -266,5 +264,5 @@ def test_a_base_address_has_no_path(room: Path) -> None:
     """Environments are told apart by their hosts alone, and paths have fields of their own."""
     (room / "a.yaml").write_text(f"{ENVIRONMENT}api: {{baseUrl: 'https://acme.my.cxone.com/api/v2'}}\n")
     (found,) = findings(room)
-    said = '"baseUrl" must be an address without a path; rulesPath, queuesPath and contextPath say the paths'
+    said = '"baseUrl" must be an address without a path; set rulesPath, queuesPath and contextPath for paths'
     assert said == found.message

@@ -132,14 +132,17 @@ def test_rows_of_no_conversations_are_left_out() -> None:
     assert [({INTENT: "b"}, 1)] == rows("intent,count\na,0\nb,1\n")
 
 
-_TWICE = " (a quote inside is written twice)"
+_TWICE = " (double a quote inside)"
 WRONG: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "1:1: error[CXR230]: the traffic sample is empty; its first row names the columns"),
-    "separators": (b",,\n\n", "1:1: error[CXR230]: the traffic sample is empty; its first row names the columns"),
+    "empty": (b"", "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row"),
+    "separators": (
+        b",,\n\n",
+        "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row",
+    ),
     "large": (b"x" * 5_242_881, "1:1: error[CXR230]: the traffic sample is larger than 5 MiB; add equal rows up"),
     "nul": (
         b"intent,count\na\0,1\n",
-        "2:2: error[CXR230]: the character U+0000 may not stand in a traffic sample; is this a CSV file?",
+        "2:2: error[CXR230]: the character U+0000 is not allowed in a traffic sample; is this a CSV file?",
     ),
     "latin": (b"intent,count\nzur\xfcck,1\n", "2:4: error[CXR001]: byte 0xfc is not UTF-8; save the file as UTF-8"),
     "utf-16": (
@@ -152,22 +155,22 @@ WRONG: dict[str, tuple[bytes, str]] = {
     ),
     "open": (
         b'intent,count\na,1\n"b,2\nc,3\n',
-        "3:1: error[CXR231]: this row is not CSV: a quote is opened in it and never closed",
+        "3:1: error[CXR231]: this row is not CSV: a quote is never closed",
     ),
     "quote": (
         b'intent,count\n"a"b,1\n',
-        f"2:1: error[CXR231]: this row is not CSV: a cell goes on after its closing quote{_TWICE}",
+        f"2:1: error[CXR231]: this row is not CSV: a cell continues after its closing quote{_TWICE}",
     ),
     "return": (
         b"intent,count\ra,1\r",
-        "1:1: error[CXR231]: this row is not CSV: a carriage return stands inside a cell",
+        "1:1: error[CXR231]: this row is not CSV: a carriage return inside a cell",
     ),
     "long": (
         b"x,count\n" + b"a" * 131_073 + b",1\n",
         "2:1: error[CXR231]: this row is not CSV: a cell is longer than 128 KiB (is a quote missing?)",
     ),
-    "near": (b"intent,Count\na,1\n", '1:1: error[CXR232]: no column "count"; if "Count" is it, rename that'),
-    "alone": (b"count\n1\n", "1:1: error[CXR232]: no column of an attribute, such as intent"),
+    "near": (b"intent,Count\na,1\n", '1:1: error[CXR232]: no column "count"; if "Count" is meant, rename it'),
+    "alone": (b"count\n1\n", "1:1: error[CXR232]: no column for an attribute, such as intent"),
     "names": (
         b"intent,,tier ,cognigyDetectedIntent,count,count\na,1\n",
         """\
@@ -181,16 +184,16 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "cells": (
         b"intent,count\na,b,1\nc\n",
         """\
-2:5: error[CXR233]: this row has more cells than the header's 2; a cell that holds a separator stands in quotes
+2:5: error[CXR233]: this row has more cells than the header, which has 2; put a cell that contains a separator in quotes
 3:1: error[CXR233]: this row ends after 1 of 2 cells
 """,
     ),
-    "zero": (b"intent,count\na,0\n", "1:8: error[CXR234]: the sample counts no conversations"),
-    "no-rows": (b"count,intent\n", "1:1: error[CXR234]: the sample counts no conversations"),
+    "zero": (b"intent,count\na,0\n", "1:8: error[CXR234]: the sample contains no conversations"),
+    "no-rows": (b"count,intent\n", "1:1: error[CXR234]: the sample contains no conversations"),
     "all": (
         b'intent,tier,confidence,count\n"a\nb",gold,high,x\n"c,d", e,,-1\n',
         """\
-3:9: error[CXR233]: "confidence" must be a number from 0 to 1, such as 0.85, or nothing, not "high"
+3:9: error[CXR233]: "confidence" must be empty or a number from 0 to 1, such as 0.85, not "high"
 3:14: error[CXR233]: "count" must be a number, 0 or more, not "x"
 4:7: error[CXR233]: "tier" has spaces around it: " e"
 4:11: error[CXR233]: "count" must be a number, 0 or more, not "-1"
@@ -227,7 +230,7 @@ def test_a_confidence_is_a_number_from_0_to_1(cell: str) -> None:
     """A decimal comma, percent or a word would be a text or a number that no rule means."""
     (told,) = said(f"intent;confidence;count\na;{cell};1\n")
     assert told.startswith(
-        't.csv:2:3: error[CXR233]: "confidence" must be a number from 0 to 1, such as 0.85, or nothing'
+        't.csv:2:3: error[CXR233]: "confidence" must be empty or a number from 0 to 1, such as 0.85, not "'
     )
 
 
@@ -316,7 +319,7 @@ def test_a_declared_file_that_is_not_there_is_an_error_in_the_manifest(room: Pat
     """The finding stands at the field that names the file; a directory or a pipe is no file."""
     expected = (
         'manifests/environment.yaml:6:17: error[CXR014]: traffic sample "traffic/prod.csv":'
-        " no such file in the working directory or in the manifests'"
+        " not found in the working directory or in the manifests' directory"
     )
     assert expected == refused(room)
     Path("traffic").mkdir()
