@@ -80,9 +80,8 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
-    return replace(
-        empty_desired_state(environment), rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings)
-    )
+    state = empty_desired_state(environment)
+    return replace(state, rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
 
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
@@ -137,10 +136,9 @@ def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Addre
                 if name in aliases or "$" in name:
                     continue
                 message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
-                finding = loaded.finding(
-                    "CXR117", message, "rules", index, *path, severity="warning", hint=suggest(name, aliases)
-                )
-                warnings.append(replace(finding, address=addresses.get(loaded.source_of("rules", index))))
+                finding = loaded.finding("CXR117", message, "rules", index, *path, hint=suggest(name, aliases))
+                address = addresses.get(loaded.source_of("rules", index))
+                warnings.append(replace(finding, severity="warning", address=address))
     return warnings
 
 

@@ -33,15 +33,13 @@ class FieldType(NamedTuple):
     accepts: Callable[[Json], bool]
 
 
-def _is_number(value: Json) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_number(value: Json, highest: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= highest
 
 
 PRIORITY: Final = FieldType("an integer", lambda value: type(value) is int and -(2**31) <= value < 2**31)
-SHARE: Final = FieldType("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-WEIGHT: Final = FieldType(
-    f"a number from 0 to {MAX_WEIGHT:.0e}", lambda value: _is_number(value) and 0 <= value <= MAX_WEIGHT
-)
+SHARE: Final = FieldType("a number from 0 to 1", lambda value: _is_number(value, 1))
+WEIGHT: Final = FieldType(f"a number from 0 to {MAX_WEIGHT:.0e}", lambda value: _is_number(value, MAX_WEIGHT))
 FLAG: Final = FieldType("true or false", lambda value: isinstance(value, bool))
 
 

@@ -20,8 +20,7 @@ class QueueRef(f.StrictModel):
     """A live queue, by id or by name."""
 
     id: f.Omittable[f.NonEmptyText] = f.omittable(
-        "The queue's id in CXone. Required only if two queues have the same name.",
-        "12345678-1234-1234-1234-123456789012",
+        "The queue's id in CXone, for a name that several queues have.", "12345678-1234-1234-1234-123456789012"
     )
     name: f.Omittable[f.NonEmptyText] = f.omittable("The queue's name, exactly as CXone shows it.", "Fraud Test")
 
@@ -56,8 +55,7 @@ class Intents(f.ManifestDocument):
     )
     name: f.NonEmptyText = f.required("The name of this document in messages.", "bank-bot")
     intents: f.YamlList[str] = f.required(
-        "Each intent that the bot can detect, exactly as the bot writes it.",
-        ["lost_or_stolen_card", "card_not_working"],
+        "Each intent of the bot, exactly as the bot writes it.", ["lost_or_stolen_card", "card_not_working"]
     )
 
 
@@ -71,9 +69,7 @@ class Given(f.StrictModel):
         "The bot's confidence, from 0 to 1. Default, and null: the conversation has no confidence.", 0.9
     )
     attributes: dict[f.NonEmptyText, f.Attribute] = f.optional(
-        {},
-        "The other attributes of the conversation. null means that the attribute is missing.",
-        {"customerTier": "gold"},
+        {}, "The other attributes of the conversation; null means a missing attribute.", {"customerTier": "gold"}
     )
 
 
@@ -84,7 +80,7 @@ class Expect(f.StrictModel):
         "The only queue that must receive the conversation: an alias, or a live queue's name.", "fraud"
     )
     split: f.Omittable[Annotated[dict[f.NonEmptyText, f.OrVariable[f.NonNegative]], Field(min_length=1)]] = f.omittable(
-        "The queues that must share the conversations, each with its weight; 80 and 20 equal 4 and 1.",
+        "The queues that must share the conversations, by weight; 80 and 20 equal 4 and 1.",
         {"cards": 80, "General": 20},
     )
     default: f.Omittable[Literal[True]] = f.omittable(
@@ -101,12 +97,9 @@ class RouteTest(f.StrictModel):
     """One conversation and its expected destination."""
 
     given: Given = f.required(
-        "The conversation: intent, confidence and other attributes.",
-        {"intent": "lost_or_stolen_card", "confidence": 0.9},
+        "The conversation: intent, confidence, other attributes.", {"intent": "lost_or_stolen_card", "confidence": 0.9}
     )
-    expect: Expect = f.required(
-        "The expected destination: exactly one of queue, split and default.", {"queue": "fraud"}
-    )
+    expect: Expect = f.required("The expected destination: exactly one of queue, split, default.", {"queue": "fraud"})
 
 
 class RouteTests(f.ManifestDocument):

@@ -71,31 +71,27 @@ def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
     return default
 
 
-def _one_of(*names: str) -> dict[str, Any]:
-    return {"oneOf": [{"required": [name]} for name in names]}
-
-
-def _any_of(*names: str) -> dict[str, Any]:
-    return {"anyOf": [{"required": [name]} for name in names]}
+def _require(choice: str, *names: str) -> dict[str, Any]:
+    return {choice: [{"required": [name]} for name in names]}
 
 
 _EXTRA_CONSTRAINTS = {
     "Api": {
         "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
-        "then": _one_of("issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
+        "then": _require("oneOf", "issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
         "else": {"properties": {"issuer": False, "area": False}},
     },
     "Context": {"dependentRequired": {"minConfidence": ["below"]}},
-    "RuleEntry": _one_of("queue", "targets") | {"not": {"required": ["intent", "intents"]}},
-    "QueueRef": _one_of("id", "name"),
-    "Expect": _one_of("queue", "split", "default"),
+    "RuleEntry": _require("oneOf", "queue", "targets") | {"not": {"required": ["intent", "intents"]}},
+    "QueueRef": _require("oneOf", "id", "name"),
+    "Expect": _require("oneOf", "queue", "split", "default"),
     "Environment": {
         "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},
         "then": {"properties": {"tenant": False, "api": False, "credentials": False}},
         "else": {
             "anyOf": [
                 {"required": ["tenant"]},
-                {"required": ["api"], "properties": {"api": _any_of("baseUrl", "issuer", "area")}},
+                {"required": ["api"], "properties": {"api": _require("anyOf", "baseUrl", "issuer", "area")}},
             ]
         },
     },

@@ -49,6 +49,8 @@ _CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?
 _Event = Any
 """An event of the C parser, which has no types for type checkers."""
 _Value = Any
+_SyntaxError = tuple[int, str, str]
+"""The position of a syntax error, the problem, and the correction."""
 
 
 class StopReadingError(Exception):
@@ -250,14 +252,6 @@ class _EventReader:
             self._refuse(event, "CXR008", f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused")
 
 
-class YamlErrorMessage(NamedTuple):
-    """A syntax error: its position, the problem, and the correction."""
-
-    position: int
-    message: str
-    hint: str = ""
-
-
 class _ErrorContext(NamedTuple):
     """The position of the parser's stop, and the start of the construct. Columns count from 1."""
 
@@ -275,16 +269,16 @@ class _ErrorContext(NamedTuple):
         """Return the character at which the parser stopped, quoted."""
         return quote_name(self.text[self.position]) if self.position < len(self.text) else "the end of the file"
 
-    def error(self, message: str, hint: str = "") -> YamlErrorMessage:
+    def error(self, message: str, hint: str = "") -> _SyntaxError:
         """Return an error at the parser's position."""
-        return YamlErrorMessage(self.position, message, hint)
+        return self.position, message, hint
 
 
-def _describe_yaml_error(error: YAMLError, text: str) -> YamlErrorMessage:
+def _describe_yaml_error(error: YAMLError, text: str) -> _SyntaxError:
     """Return the message of a merge conflict, or of a parser error; of a rare one, the parser's message."""
     if marker := _CONFLICT_MARKER.search(text):
         hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
-        return YamlErrorMessage(marker.start(), "an unresolved merge conflict", hint)
+        return marker.start(), "an unresolved merge conflict", hint
     mark: Any = getattr(error, "problem_mark", None)
     began: Any = getattr(error, "context_mark", None) or mark
     problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
@@ -301,7 +295,7 @@ def _describe_yaml_error(error: YAMLError, text: str) -> YamlErrorMessage:
     return spot.error(f"not YAML: {problem}{where}")
 
 
-def _not_an_item(spot: _ErrorContext) -> YamlErrorMessage:
+def _not_an_item(spot: _ErrorContext) -> _SyntaxError:
     message = f"wrong indentation: this line is not part of the list that began on line {spot.start_line}"
     column = spot.start_column
     hint = f"an item begins with - in column {column}, and its other fields in column {column + 2}"
@@ -310,51 +304,55 @@ def _not_an_item(spot: _ErrorContext) -> YamlErrorMessage:
     return spot.error(message, hint)
 
 
-def _not_a_key(spot: _ErrorContext) -> YamlErrorMessage:
+def _not_a_key(spot: _ErrorContext) -> _SyntaxError:
     message = f"wrong indentation: this line is not part of the mapping that began on line {spot.start_line}"
     hint = f"begin it in column {spot.start_column}, or below the fields of its mapping"
     return spot.error(message, "begin its - below the - of the other items" if spot.character == '"-"' else hint)
 
 
-def _second_colon(spot: _ErrorContext) -> YamlErrorMessage:
+def _second_colon(spot: _ErrorContext) -> _SyntaxError:
     if re.search(r":\s", spot.text[spot.text.rfind("\n", 0, spot.position) + 1 : spot.position]):
         return spot.error('a text that contains ": " is not in quotes', "put it in quotes")
     message = "wrong indentation: this line is deeper than the line above, which already has a value"
     return spot.error(message, "begin it below its field or item")
 
 
-def _bad_start(spot: _ErrorContext) -> YamlErrorMessage:
+def _bad_start(spot: _ErrorContext) -> _SyntaxError:
     if spot.character == quote_name("\t"):
         return spot.error("a tab cannot indent a line", "indent with spaces")
     return spot.error(f"a text cannot begin with {spot.character}", "put the text in quotes")
 
 
-def _early_end(spot: _ErrorContext) -> YamlErrorMessage:
+def _early_end(spot: _ErrorContext) -> _SyntaxError:
     if "quoted" not in spot.context:
         return spot.error("the file ends too early")
-    return YamlErrorMessage(spot.start, "this quote is never closed", "close it where the text ends")
+    return spot.start, "this quote is never closed", "close it where the text ends"
 
 
-def _not_closed(spot: _ErrorContext) -> YamlErrorMessage:
+def _not_closed(spot: _ErrorContext) -> _SyntaxError:
     bracket, closing = ("[", "]") if "sequence" in spot.context else ("{", "}")
     message = f"the {bracket} of line {spot.start_line} is not closed before {spot.character}, or a comma is missing"
     return spot.error(message, f"separate the values in brackets with commas, and close them with {closing}")
 
 
-_DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], YamlErrorMessage]]] = {
+_DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], _SyntaxError]]] = {
     "did not find expected '-' indicator": _not_an_item,
     "did not find expected key": _not_a_key,
     "mapping values are not allowed": _second_colon,
-    "could not find expected ':'": lambda spot: YamlErrorMessage(
-        spot.start, 'this line has no ": " after its name', "write a field as name: value"
+    "could not find expected ':'": lambda spot: (
+        spot.start,
+        'this line has no ": " after its name',
+        "write a field as name: value",
     ),
     "block sequence entries are not allowed": lambda spot: spot.error(
         "a list item cannot begin in the line of the field's name",
         "begin it on a new line, or write the list in brackets: [a, b]",
     ),
     "found character that cannot start": _bad_start,
-    "did not find expected alphabetic": lambda spot: YamlErrorMessage(
-        spot.start, f"a text cannot begin with {quote_name(spot.text[spot.start])}", "put the text in quotes"
+    "did not find expected alphabetic": lambda spot: (
+        spot.start,
+        f"a text cannot begin with {quote_name(spot.text[spot.start])}",
+        "put the text in quotes",
     ),
     "found unexpected end of stream": _early_end,
     "did not find expected ',' or": _not_closed,

@@ -44,11 +44,10 @@ class Credentials(f.StrictModel):
         "CXONE_CLIENT_SECRET", "Name of the environment variable that holds the client secret. Never the secret itself."
     )
     access_key_id_env: f.Variable = f.exemplary(
-        "CXONE_ACCESS_KEY_ID", "With `auth: access-key`: name of the environment variable that holds the key's id."
+        "CXONE_ACCESS_KEY_ID", "With `auth: access-key`: name of the environment variable with the key's id."
     )
     access_key_secret_env: f.Variable = f.exemplary(
-        "CXONE_ACCESS_KEY_SECRET",
-        "With `auth: access-key`: name of the environment variable that holds the key's secret.",
+        "CXONE_ACCESS_KEY_SECRET", "With `auth: access-key`: name of the environment variable with the key's secret."
     )
 
 
@@ -108,8 +107,7 @@ class Api(AuthSettings):
         default=False, description="Set this to true if the tenant refuses a second rule with the same name (409)."
     )
     idempotency_keys: bool = Field(
-        default=False,
-        description="Set this to true if the tenant honours the header Idempotency-Key: a repeated create is safe.",
+        default=False, description="Set this to true if the tenant honours Idempotency-Key: repeated creates are safe."
     )
     list_lag_seconds: f.NonNegative = f.optional(
         0, "For how many seconds a newly created rule may be missing from the list of rules.", 5
@@ -157,8 +155,7 @@ class Context(f.StrictModel):
         "The lowest confidence, from 0 to 1, with which an intent is written; below it, the fallback. Default: 0.", 0.4
     )
     below: f.Omittable[Fallback] = f.omittable(
-        "The fallback if the confidence is below `minConfidence`, or the intent is not in an Intents document.",
-        {"intent": "none"},
+        "The fallback if the confidence is too low, or the intent is not in an Intents document.", {"intent": "none"}
     )
 
     @model_validator(mode="after")
@@ -210,8 +207,7 @@ class Traffic(f.StrictModel):
     """The traffic sample that shows each change's share of the conversations."""
 
     file: f.RelativePath = f.required(
-        "Path of a CSV file with a column for each attribute (or `intent` and `confidence`) and a column `count`.",
-        "traffic/prod.csv",
+        "Path of a CSV file with columns `count`, `intent`, `confidence` and other attributes.", "traffic/prod.csv"
     )
     period: str = f.optional("", "The period of the sample, as free text; shown with the shares.", "October 2026")
 
@@ -242,9 +238,7 @@ class Unmanaged(f.StrictModel):
 class Environment(f.ManifestDocument):
     """A tenant, its owner, and the limits of changes to it."""
 
-    kind: Literal["Environment"] = f.optional(
-        "Environment", "This document describes a tenant and the changes that are allowed."
-    )
+    kind: Literal["Environment"] = f.optional("Environment", "This document describes a tenant and its limits.")
     name: Annotated[str, Field(pattern=f.ENVIRONMENT)] = f.required(
         "The name for `-e` and `environments`. `sandbox` is simulated on your machine.", "prod"
     )
@@ -278,8 +272,7 @@ class Environment(f.ManifestDocument):
         {"overflow": "General", "floor": 0.6},
     )
     prune: bool = Field(
-        default=True,
-        description="Whether apply deletes managed rules that are no longer in a manifest. false keeps and shows them.",
+        default=True, description="Whether apply deletes managed rules without a manifest. false keeps and shows them."
     )
     context: Context = f.optional(
         Context(),
@@ -287,8 +280,7 @@ class Environment(f.ManifestDocument):
         {"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}},
     )
     notify: f.Omittable[Notify] = f.omittable(
-        "The web hook to notify of rules that changed in CXone, of applied changes and of failures.",
-        {"url": "https://hooks.example/T0/B0"},
+        "The web hook to notify of drift, applied changes and failures.", {"url": "https://hooks.example/T0/B0"}
     )
     traffic: f.Omittable[Traffic] = f.omittable(
         "A sample of conversations. Plans show the share of conversations that a change moves.",

@@ -39,14 +39,10 @@ class WeeklyFreeze(f.StrictModel):
     """A freeze window of every week. If it ends at or before its start, it ends on the next day."""
 
     days: f.NonEmptyList[Day] = f.required(
-        "The days on which the window begins. A window that runs past midnight belongs to the day of its start.",
-        ["fri", "sat", "sun"],
+        "The days on which the window begins, also if it runs past midnight.", ["fri", "sat", "sun"]
     )
     from_: Annotated[str, Field(pattern=f.CLOCK)] = Field(
-        default="00:00",
-        alias="from",
-        description="The time of day at which the window begins. Default: midnight.",
-        examples=["16:00"],
+        default="00:00", alias="from", description="The start of the window. Default: midnight.", examples=["16:00"]
     )
     to: Annotated[str, Field(pattern=f.CLOCK)] = f.exemplary(
         "24:00", "The time of day at which the window ends. A time at or before `from` is on the next day."
@@ -69,9 +65,7 @@ class DatedFreeze(f.StrictModel):
     """A freeze window between two days, both included, or two instants, the end excluded."""
 
     start: DayOrInstant = f.required("The first day, or a time with its offset from UTC.", "2026-12-20")
-    end: DayOrInstant = f.required(
-        "The last day, which is part of the window, or the time at which the window ends.", "2027-01-02"
-    )
+    end: DayOrInstant = f.required("The last day (included), or the time at which the window ends.", "2027-01-02")
     timezone: f.Zone = f.optional("UTC", "The time zone of the days.", "Europe/Berlin")
     reason: str = f.optional("", "The reason for the freeze, which a refusal shows.", "peak season")
 
@@ -128,9 +122,7 @@ class Allow(f.StrictModel):
     """A guard that is lifted until a time, in a reviewed change of the manifest."""
 
     name: GuardName = f.required("The guard to lift, by its name in a refusal.", "deletes")
-    until: f.Timestamp = f.required(
-        "When the guard applies again: a time with its offset from UTC.", "2026-12-01T00:00:00Z"
-    )
+    until: f.Timestamp = f.required("The end of the exception: a time with its UTC offset.", "2026-12-01T00:00:00Z")
     reason: f.NonEmptyText = f.required("Why the guard is lifted, for plans and the journal.", "CHG-1042")
 
 
@@ -157,8 +149,7 @@ class Guard(f.StrictModel):
         {"count": 2, "percent": 30},
     )
     changes: f.Omittable[Limit] = f.omittable(
-        "How many rules one apply may update or delete before it refuses. Default: no limit.",
-        {"count": 10, "percent": 20},
+        "How many rules one apply may update or delete. Default: no limit.", {"count": 10, "percent": 20}
     )
     traffic: f.Omittable[TrafficLimit] = f.omittable(
         "How much of the traffic sample one apply may move to other queues. Default: no limit.", {"percent": 10}

@@ -39,20 +39,25 @@ class RuleNames(_NameTable):
     """The names of the fields of a rule; `rules` names its id."""
 
     name: FieldName = f.exemplary("name", "Field with the rule's name.")
-    description: FieldName = f.exemplary(
-        "description", "Field with the rule's description; it must keep a text of several lines."
-    )
+    description: FieldName = f.exemplary("description", "Field with the rule's description; it must keep line ends.")
     priority: FieldName = f.exemplary("priority", "Field with the rule's priority.")
     enabled: FieldName = f.exemplary("enabled", "Field that is true if the rule is enabled, else false.")
     conditions: FieldName = f.exemplary("conditions", "Field with the list of the rule's conditions.")
     targets: FieldName = f.exemplary("targets", "Field with the list of the rule's targets.")
     date_created: FieldName = f.exemplary(
         "dateCreated",
-        "Field with the rule's creation time (ISO 8601): of several copies of a rule, the oldest is the managed one.",
+        "Field with the rule's creation time (ISO 8601); of several copies, the oldest is the managed one.",
     )
 
 
-class ConditionNames(_NameTable):
+class _PartNames(_NameTable):
+    @model_validator(mode="after")
+    def _check_distinct(self) -> Self:
+        require_distinct(*self.tenant_names().values())
+        return self
+
+
+class ConditionNames(_PartNames):
     """The names of the fields of a condition, and the type of a condition on an attribute."""
 
     type: FieldName = f.exemplary("type", "Field with the condition's type.")
@@ -61,27 +66,15 @@ class ConditionNames(_NameTable):
     value: FieldName = f.exemplary("value", "Field with the condition's value.")
     attribute: TenantWord = f.exemplary("attribute", "The type of a condition on an attribute.")
 
-    @model_validator(mode="after")
-    def _check_distinct(self) -> Self:
-        require_distinct(*self.tenant_names().values())
-        return self
 
-
-class TargetNames(_NameTable):
+class TargetNames(_PartNames):
     """The names of the fields of a target, the type of a queue target, and the JSON type of its id."""
 
     type: FieldName = f.exemplary("type", "Field with the target's type.")
     queue_id: FieldName = f.exemplary("queueId", "Field with the id of the target's queue.")
     weight: FieldName = f.exemplary("weight", "Field with the target's weight.")
     queue: TenantWord = f.exemplary("queue", "The type of a target that is a queue.")
-    queue_ids: Literal["text", "number"] = f.optional(
-        "text", "Whether a target's queue id is a text or an integer in JSON."
-    )
-
-    @model_validator(mode="after")
-    def _check_distinct(self) -> Self:
-        require_distinct(*self.tenant_names().values())
-        return self
+    queue_ids: Literal["text", "number"] = f.optional("text", "Whether the queue id is a text or an integer in JSON.")
 
 
 def operator_names(overrides: Mapping[str, str]) -> dict[str, str]:
@@ -103,20 +96,14 @@ PAGING_STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", 
 
 _SIZE: Final = "Query parameter with the size of a page."
 _TOTAL: Final = "Response member with the total number of entries."
-_OPTIONAL_TOTAL: Final = (
-    "Response member with the total number of entries, if any. Without it, every list is read twice."
-)
-_NEXT: Final = (
-    "Response member with the link to the next page. It is never followed, but must not lead elsewhere or back."
-)
+_OPTIONAL_TOTAL: Final = "Response member with the total number of entries. Without it, every list is read twice."
+_NEXT: Final = "Response member with the next page's link. It is not followed, but must not lead elsewhere or back."
 
 
 class PageNumber(f.StrictModel):
-    """Pages have numbers, and each contains the total number of entries."""
+    """Pages have numbers, and contain the total number of entries."""
 
-    style: Literal["page-number"] = f.optional(
-        "page-number", "Pages have numbers, and each contains the total number of entries."
-    )
+    style: Literal["page-number"] = f.optional("page-number", "Pages have numbers, and contain the number of entries.")
     page: Parameter = f.exemplary("pageNumber", "Query parameter with the page's number.")
     first: Literal[0, 1] = f.optional(1, "The number of the first page, which is 0 or 1.")
     size: Parameter = f.exemplary("pageSize", _SIZE)
@@ -142,9 +129,7 @@ class NextLink(f.StrictModel):
     style: Literal["next-link"] = f.optional("next-link", "Each page has a link to the next one, except the last.")
     size: f.Omittable[Parameter] = f.omittable(_SIZE, "limit")
     total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
-    next: Member = f.exemplary(
-        "_links.next", "Response member with the link to the next page: the same address with another query."
-    )
+    next: Member = f.exemplary("_links.next", "Response member with the next page's link: only its query may differ.")
 
 
 class ScrollToken(f.StrictModel):
@@ -251,9 +236,7 @@ class Errors(f.StrictModel):
         "Response header with the error message, for responses without one in the body.", "icStatusDescription"
     )
     refused: _Messages = f.optional(
-        (),
-        "Members that are false if a response with status 200 refuses the request.",
-        ["success", "results[].success"],
+        (), "Members that are false if a response with status 200 is a refusal.", ["success", "results[].success"]
     )
 
 
@@ -264,30 +247,24 @@ class Profile(f.ManifestDocument):
         "Profile", "This document describes the names of a tenant's API and the form of its responses."
     )
     name: f.Slug = f.required("The name for Environments, in `api: {profile: NAME}`.", "acd")
-    page_size: Annotated[int, Field(ge=1, le=10_000)] = f.exemplary(
-        100, "How many entries to request in one page of a list."
-    )
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = f.exemplary(100, "The number of entries of a requested page.")
     context_path: Annotated[str, Field(pattern=f.CONTEXT_PATH)] = f.exemplary(
         INTERACTION_PATH, "Path of a conversation's context, below `baseUrl`, with {conversationId} for its id."
     )
     rules: ListedRules = f.optional(
-        ListedRules(),
-        "The path of the routing rules, and the form of their list.",
-        {"path": RULES_PATH, "list": "rules", "id": "ruleId"},
+        ListedRules(), "The path of the rules, and the form of their list.", {"path": RULES_PATH, "list": "rules"}
     )
     queues: ListedQueues = f.optional(
         ListedQueues(), "The path of the queues, and the form of their list.", {"path": QUEUES_PATH, "list": "queues"}
     )
-    rule: RuleNames = f.optional(RuleNames(), "The names of the fields of a rule.", {"name": "ruleName"})
+    rule: RuleNames = f.optional(RuleNames(), "The names of a rule's fields.", {"name": "ruleName"})
     condition: ConditionNames = f.optional(
         ConditionNames(),
-        "The names of the fields of a condition, and its type.",
+        "The names of a condition's fields, and its type.",
         {"attributeName": "field", "operator": "op"},
     )
     target: TargetNames = f.optional(
-        TargetNames(),
-        "The names of the fields of a target, and its type.",
-        {"queueId": "skillId", "queueIds": "number"},
+        TargetNames(), "The names of a target's fields, and its type.", {"queueId": "skillId", "queueIds": "number"}
     )
     operators: OperatorNames = f.optional(
         {}, "The names of the operators. Default of each: its name in manifests.", {"equals": "EQ", "in": "IN"}

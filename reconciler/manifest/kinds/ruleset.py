@@ -23,9 +23,7 @@ class TargetEntry(f.StrictModel):
 class Hold(f.StrictModel):
     """The time until which the live rule is not changed."""
 
-    until: f.Timestamp = f.required(
-        "The end of the hold: a time with its offset from UTC.", "2026-12-01T08:00:00+01:00"
-    )
+    until: f.Timestamp = f.required("The end of the hold: a time with its UTC offset.", "2026-12-01T08:00:00+01:00")
     reason: str = f.optional("", "The reason for the hold, which plans show.", "incident 42")
 
 
@@ -33,8 +31,7 @@ class AdoptById(f.StrictModel):
     """The unmanaged live rule to adopt, by its id."""
 
     id: f.NonEmptyText = f.required(
-        "The live rule's id in CXone. Required only if several rules have the same name.",
-        "12345678-1234-1234-1234-123456789012",
+        "The live rule's id in CXone, for a name that several rules have.", "12345678-1234-1234-1234-123456789012"
     )
 
 
@@ -64,9 +61,7 @@ class RuleEntry(f.StrictModel):
         "The text that CXone shows below the name. Default: the intents and their queues.", "Cards that misbehave"
     )
     priority: f.Omittable[f.OrVariable[f.Priority]] = f.omittable(
-        "The rule with the lowest number is tried first (see `api.evaluation` of the Environment). Default: the"
-        " RuleSet's, or 100.",
-        10,
+        "The lowest number is tried first, unless the Environment reverses it. Default: the RuleSet's, or 100.", 10
     )
     enabled: f.Omittable[f.OrVariable[bool]] = Field(
         default=None, description="Whether the rule is enabled. Default: the RuleSet's, or true.", examples=[False]
@@ -119,12 +114,8 @@ def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
 class Defaults(f.StrictModel):
     """Defaults for the rules of a RuleSet."""
 
-    priority: f.OrVariable[f.Priority] = f.exemplary(
-        100, "The priority of rules without one: the lowest number is tried first."
-    )
-    enabled: f.OrVariable[bool] = Field(
-        default=True, description="Whether rules without `enabled` are enabled.", examples=[True]
-    )
+    priority: f.OrVariable[f.Priority] = f.exemplary(100, "The priority of rules without one; lowest number first.")
+    enabled: f.OrVariable[bool] = Field(default=True, description="Whether the rules are enabled.", examples=[True])
     min_confidence: f.OrVariable[f.Share] | None = f.omittable(
         "The lowest confidence of the bot, from 0 to 1, for rules with `intent` or `intents` that set none.", 0.6
     )
@@ -133,18 +124,14 @@ class Defaults(f.StrictModel):
 class RuleSet(f.ManifestDocument):
     """A group of rules that belong together."""
 
-    kind: Literal["RuleSet"] = f.optional(
-        "RuleSet", "This document holds rules: which conversations go to which queue."
-    )
+    kind: Literal["RuleSet"] = f.optional("RuleSet", "This document holds rules that route conversations to queues.")
     name: f.Slug = f.required(
         "The permanent name of the RuleSet. The name and a rule's key are the rule's address: cards/card-help.", "cards"
     )
     environments: f.Omittable[f.YamlList[str]] = f.omittable(
         "The Environments that have these rules. Default: all.", ["prod", "staging"]
     )
-    defaults: Defaults = f.optional(
-        Defaults(), "Defaults for the rules below.", {"priority": 100, "minConfidence": 0.6}
-    )
+    defaults: Defaults = f.optional(Defaults(), "Defaults of the rules below.", {"priority": 100, "minConfidence": 0.6})
     rules: f.YamlList[RuleEntry] = f.required(
         "The rules. Their order here has no effect: `priority` decides which is tried first.",
         [{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}],
