@@ -84,7 +84,7 @@ class Expect(f.StrictModel):
         {"cards": 80, "General": 20},
     )
     default: f.Omittable[Literal[True]] = f.omittable(
-        "True if no rule may match the conversation, so that it goes to the tenant's default destination."
+        "True if no rule may match the conversation: the tenant's default destination receives it."
     )
 
     @model_validator(mode="after")

@@ -81,7 +81,7 @@ class _CheckedFile(NamedTuple):
         return self.parsed.is_complete and not self.parsed.collector.is_full
 
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:
-        """Return whether there is no error between the start of a valid document and that of the next."""
+        """Return whether a valid document has no error up to the start of the next document."""
         source = self.parsed.text.source
         starts = [source(origin.start).line for origin in self.source_maps if origin.start > loaded.source_map.start]
         lines = range(source(loaded.source_map.start).line, min(starts, default=sys.maxsize))

@@ -118,7 +118,7 @@ _SignalParameter = Annotated[int, Field(ge=1, le=9)]
 
 
 class Fallback(f.StrictModel):
-    """What the context endpoint writes instead of an unknown or uncertain intent."""
+    """The replacement for an unknown or uncertain intent in the context endpoint."""
 
     intent: f.NonEmptyText = f.required("The intent that is written instead.", "none")
 

@@ -41,7 +41,7 @@ class RuleNames(_NameTable):
     name: FieldName = f.exemplary("name", "Field with the rule's name.")
     description: FieldName = f.exemplary("description", "Field with the rule's description; it must keep line ends.")
     priority: FieldName = f.exemplary("priority", "Field with the rule's priority.")
-    enabled: FieldName = f.exemplary("enabled", "Field that is true if the rule is enabled, else false.")
+    enabled: FieldName = f.exemplary("enabled", "Field that is true if the rule is enabled, false if not.")
     conditions: FieldName = f.exemplary("conditions", "Field with the list of the rule's conditions.")
     targets: FieldName = f.exemplary("targets", "Field with the list of the rule's targets.")
     date_created: FieldName = f.exemplary(
