@@ -20,8 +20,8 @@ the two. `cxroute COMMAND --help` prints the same.
 stdout has only the result; progress, warnings and questions go to stderr. `--format json` prints exactly one document,
 also if the command fails. Without a terminal, cxroute asks no questions.
 
-On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs are not broken. In a pipe, text
-is not wrapped. An option with one value must not be given twice (64); `-e` accumulates.
+On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs are not broken. In a pipe,
+text is not wrapped. An option with one value must not be given twice (64); `-e` accumulates.
 
 Exit codes are in [exit-codes.md](reference/exit-codes.md).
 

@@ -140,8 +140,8 @@ REACHED = {
     "apply/progress.py": {"reconciler.apply.attempt"},
     "traffic/sample.py": READS,
 }
-"""The allowed imports: to read the files of the command line, and templates; the JSON form of a rule, which is pure; the
-kinds of an attempt's result."""
+"""The allowed imports: to read the files of the command line, and templates; the JSON form of a rule, which is pure;
+the kinds of an attempt's result."""
 
 
 def test_pure_modules_import_no_input_or_output() -> None:
