@@ -79,13 +79,57 @@ class _Record(NamedTuple):
     cells: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Table:
-    """A text and the separator of its cells."""
+def _decode_table(data: bytes, column: str, collector: ErrorCollector) -> tuple[str, str]:
+    """Return the text of UTF-8 bytes, and the separator: a comma or a semicolon. Raises StopReadingError."""
+    if len(data) > MAX_FILE_BYTES:
+        stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
+    text = decode_text(data, collector)
+    collector.text = SourceText(collector.text.file, text)
+    if control := _CONTROL.search(text):
+        message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
+        stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
+    # The header with `column` determines the separator, because cells may contain both.
+    header = text.lstrip("\r\n").partition("\n")[0]
+    separators = (mark for mark in ",;" if column in (cell.strip(' "\r') for cell in header.split(mark)))
+    return text, next(separators, max(",;", key=header.count))
+
+
+def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
+    """Return the sample in a file's bytes. ManifestError carries every finding, by line and column."""
+    collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
+    rows: tuple[SampleRow, ...] = ()
+    with suppress(StopReadingError):  # the reason is in the collector
+        text, separator = _decode_table(data, COUNT_COLUMN, collector)
+        reader = _SampleReader(text=text, separator=separator, collector=collector, attribute_names=attributes)
+        rows = reader.sum_rows()
+    findings = collector.findings()
+    if any(finding.severity == "error" for finding in findings):
+        raise ManifestError(findings)
+    return TrafficSample(
+        name=name,
+        digest=sha256(data).hexdigest(),
+        period=period,
+        rows=rows,
+        total=sum(row.count for row in rows),
+        warnings=tuple(findings),
+    )
+
+
+@dataclass(kw_only=True)
+class _SampleReader:
+    """Reads the rows of a text whose cells have a separator."""
 
     text: str
     separator: str
     collector: ErrorCollector
+    attribute_names: Attributes
+    names: list[str] = field(default_factory=list)
+    """The cells of the header."""
+    attributes: tuple[str, ...] = ()
+    """The attributes of the columns, without `count`."""
+    _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
+    """The parsed values of each column by cell: most cells occur in many rows."""
+    _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
     def records(self) -> Iterator[_Record]:
         """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
@@ -112,82 +156,31 @@ class _Table:
             index = min(match.end() + 1 if match else index, len(self.text))
         self.collector.report(code, index, message, hint)
 
-
-def _parse_table(data: bytes, column: str, collector: ErrorCollector) -> _Table:
-    """Return the table of UTF-8 bytes, separated by commas or semicolons. Raises StopReadingError."""
-    if len(data) > MAX_FILE_BYTES:
-        stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
-    text = decode_text(data, collector)
-    collector.text = SourceText(collector.text.file, text)
-    if control := _CONTROL.search(text):
-        message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
-        stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
-    # The header with `column` determines the separator, because cells may contain both.
-    header = text.lstrip("\r\n").partition("\n")[0]
-    separators = (mark for mark in ",;" if column in (cell.strip(' "\r') for cell in header.split(mark)))
-    return _Table(text, next(separators, max(",;", key=header.count)), collector)
-
-
-def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
-    """Return the sample in a file's bytes. ManifestError carries every finding, by line and column."""
-    collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
-    rows: tuple[SampleRow, ...] = ()
-    with suppress(StopReadingError):  # the reason is in the collector
-        rows = _sum_rows(_ColumnReader(table=_parse_table(data, COUNT_COLUMN, collector), attribute_names=attributes))
-    findings = collector.findings()
-    if any(finding.severity == "error" for finding in findings):
-        raise ManifestError(findings)
-    return TrafficSample(
-        name=name,
-        digest=sha256(data).hexdigest(),
-        period=period,
-        rows=rows,
-        total=sum(row.count for row in rows),
-        warnings=tuple(findings),
-    )
-
-
-def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
-    table = columns.table
-    records = table.records()
-    header = next(records, None)
-    if header is None:
-        hint = "write the names of the columns in the first row"
-        table.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
-        return ()
-    columns.read_header(header)
-    sums: dict[tuple[CellValue, ...], SampleRow] = {}
-    for index, record in enumerate(records):
-        if index == MAX_ROWS:
-            table.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
-        if index == MAX_ROWS or table.collector.is_full:
-            break
-        row = columns.read_row(record)
-        if row is None:
-            continue
-        values, count = row
-        if equal := sums.get(values):
-            sums[values] = SampleRow(equal.attributes, equal.count + count, equal.line)
-        elif count:
-            sums[values] = SampleRow(dict(zip(columns.attributes, values, strict=True)), count, record.line)
-    if not sums and not table.collector.collected:
-        table.report("CXR234", header, columns.names.index(COUNT_COLUMN), "the sample contains no conversations")
-    return tuple(sums.values())
-
-
-@dataclass(kw_only=True)
-class _ColumnReader:
-    """Reads the cells of a file's rows."""
-
-    table: _Table
-    attribute_names: Attributes
-    names: list[str] = field(default_factory=list)
-    """The cells of the header."""
-    attributes: tuple[str, ...] = ()
-    """The attributes of the columns, without `count`."""
-    _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
-    """The parsed values of each column by cell: most cells occur in many rows."""
-    _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
+    def sum_rows(self) -> tuple[SampleRow, ...]:
+        records = self.records()
+        header = next(records, None)
+        if header is None:
+            hint = "write the names of the columns in the first row"
+            self.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
+            return ()
+        self.read_header(header)
+        sums: dict[tuple[CellValue, ...], SampleRow] = {}
+        for index, record in enumerate(records):
+            if index == MAX_ROWS:
+                self.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
+            if index == MAX_ROWS or self.collector.is_full:
+                break
+            row = self.read_row(record)
+            if row is None:
+                continue
+            values, count = row
+            if equal := sums.get(values):
+                sums[values] = SampleRow(equal.attributes, equal.count + count, equal.line)
+            elif count:
+                sums[values] = SampleRow(dict(zip(self.attributes, values, strict=True)), count, record.line)
+        if not sums and not self.collector.collected:
+            self.report("CXR234", header, self.names.index(COUNT_COLUMN), "the sample contains no conversations")
+        return tuple(sums.values())
 
     def read_header(self, header: _Record) -> None:
         self.names, intent, confidence = header.cells, self.attribute_names.intent, self.attribute_names.confidence
@@ -196,12 +189,12 @@ class _ColumnReader:
             attribute = {"intent": intent, "confidence": confidence}.get(name, name)
             if not name or name != name.strip():
                 problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
-                self.table.report("CXR232", header, index, problem)
+                self.report("CXR232", header, index, problem)
             elif attribute in attributes:
-                self.table.report("CXR232", header, index, f"a second column for {quote_name(attribute)}", "keep one")
+                self.report("CXR232", header, index, f"a second column for {quote_name(attribute)}", "keep one")
             attributes.append(attribute)
         self._check_columns(header)
-        if self.table.collector.collected:
+        if self.collector.collected:
             raise StopReadingError
         parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
         self._parsers = [parsers.get(attribute, _parse_value) for attribute in attributes]
@@ -213,10 +206,10 @@ class _ColumnReader:
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
             problem = f"this row has more cells than the header, which has {columns}"
-            self.table.report("CXR233", record, columns, problem, "put a cell that contains a separator in quotes")
+            self.report("CXR233", record, columns, problem, "put a cell that contains a separator in quotes")
             return None
         if len(cells) < columns:
-            self.table.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
+            self.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
             return None
         values: list[CellValue] = []
         count: int | float = 0
@@ -227,7 +220,7 @@ class _ColumnReader:
                 if cell not in cache:
                     cache[cell] = self._parsers[index](cell)
             except ValueError as error:
-                self.table.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
+                self.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
                 invalid = True
                 continue
             value = cache[cell]
@@ -241,21 +234,21 @@ class _ColumnReader:
         value = _parse_number(cell)
         if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
             raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
-        if self.table.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
+        if self.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
             # Between semicolons, a point probably separates thousands: the shares would be silently wrong.
             raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
         return int(value) if value == int(value) else value
 
     def _check_columns(self, header: _Record) -> None:
         if len(self.names) > _MAX_COLUMNS:
-            self.table.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
+            self.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names:
             near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
             hint = "add it: the number of conversations of each row"
             hint = f"if {quote_name(near)} is meant, rename it" if near else hint
-            self.table.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
+            self.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif len(self.names) == 1:
-            self.table.report("CXR232", header, 0, "no column for an attribute, such as intent")
+            self.report("CXR232", header, 0, "no column for an attribute, such as intent")
 
     def _warn_of_similar_names(self, header: _Record) -> None:
         names = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
@@ -264,7 +257,7 @@ class _ColumnReader:
             near = suggest(name, [*missing, *(names[key] for key in missing)])
             if near and name != COUNT_COLUMN:
                 message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
-                self.table.collector.warn("CXR232", header.start, message)
+                self.collector.warn("CXR232", header.start, message)
 
 
 def _parse_value(cell: str) -> CellValue:

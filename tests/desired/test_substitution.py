@@ -16,7 +16,7 @@ from reconciler.checks.route_tests import run_route_tests
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import ManifestError
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Rule
 from tests.support.program import Program, write

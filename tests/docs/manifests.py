@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.kinds.fields import REFERENCE
 
 EXAMPLES: Final = Path(__file__).parent / "examples"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from reconciler.cli.main import main
 from reconciler.errors import ManifestError
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import CODES

@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.yaml_reader import parse_file
 from tests.support.program import Program
 from tests.support.written_manifests import MANIFESTS, findings, yaml_of

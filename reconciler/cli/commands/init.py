@@ -71,7 +71,7 @@ def check(options: argparse.Namespace) -> None:
 
 def starter() -> Iterator[tuple[str, str]]:
     """Yield each file's name and text; the first line tells editors where the schema lies."""
-    from reconciler.manifest.json_schema import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
+    from reconciler.manifest.documents import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
 
     source = files("reconciler") / "starter"
     for name in _STARTER:

@@ -21,11 +21,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
         output.document(plan_schema())
     elif options.of == "profile":
-        from reconciler.manifest.json_schema import default_profile_yaml  # noqa: PLC0415 - as below
+        from reconciler.manifest.documents import default_profile_yaml  # noqa: PLC0415 - as below
 
         output.file_text(default_profile_yaml())
     else:
-        from reconciler.manifest.json_schema import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
+        from reconciler.manifest.documents import manifest_schema  # noqa: PLC0415 - pydantic's import is not free
 
         output.document(manifest_schema())
     return 0

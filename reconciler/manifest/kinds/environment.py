@@ -91,8 +91,7 @@ class Api(AuthSettings):
     )
     timeout_seconds: f.Positive = f.exemplary(10, "The time limit of one call, in seconds; a longer call has failed.")
     requests_per_second: f.Positive = f.exemplary(
-        50,
-        "How many calls per second the tenant allows. cxroute sends no more, and slows down if the tenant requests it.",
+        50, "How many calls per second the tenant allows. cxroute sends no more, and slows down on request."
     )
     concurrency: Annotated[int, Field(ge=1, le=256)] = f.exemplary(16, "How many calls may be in progress at one time.")
     evaluation: Literal["lowest-first", "highest-first"] = f.optional(
@@ -207,7 +206,7 @@ class Traffic(f.StrictModel):
     """The traffic sample that shows each change's share of the conversations."""
 
     file: f.RelativePath = f.required(
-        "Path of a CSV file with columns `count`, `intent`, `confidence` and other attributes.", "traffic/prod.csv"
+        "Path of a CSV file with a column `count` and one per attribute, such as `intent`.", "traffic/prod.csv"
     )
     period: str = f.optional("", "The period of the sample, as free text; shown with the shares.", "October 2026")
 

@@ -45,8 +45,7 @@ class RuleNames(_NameTable):
     conditions: FieldName = f.exemplary("conditions", "Field with the list of the rule's conditions.")
     targets: FieldName = f.exemplary("targets", "Field with the list of the rule's targets.")
     date_created: FieldName = f.exemplary(
-        "dateCreated",
-        "Field with the rule's creation time (ISO 8601); of several copies, the oldest is the managed one.",
+        "dateCreated", "Field with the rule's creation time (ISO 8601); of several copies, the oldest is managed."
     )
 
 
@@ -259,9 +258,7 @@ class Profile(f.ManifestDocument):
     )
     rule: RuleNames = f.optional(RuleNames(), "The names of a rule's fields.", {"name": "ruleName"})
     condition: ConditionNames = f.optional(
-        ConditionNames(),
-        "The names of a condition's fields, and its type.",
-        {"attributeName": "field", "operator": "op"},
+        ConditionNames(), "The names of a condition's fields, and its type.", {"attributeName": "field", "type": "kind"}
     )
     target: TargetNames = f.optional(
         TargetNames(), "The names of a target's fields, and its type.", {"queueId": "skillId", "queueIds": "number"}
