@@ -127,7 +127,7 @@ def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) ->
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
-    """Return a warning for each rule's queue without an alias, where Queues documents exist."""
+    """Return a warning for each rule's queue without an alias, if there are Queues documents."""
     aliases = [alias for loaded in manifests.queues for alias in loaded.document.queues]
     warnings = []
     for loaded in manifests.rulesets if aliases else ():

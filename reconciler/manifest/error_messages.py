@@ -21,11 +21,8 @@ _TYPE_MESSAGES: Final = {
     "int_type": "must be an integer",
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",
-    "dict_type": "must be a mapping",
-    "model_type": "must be a mapping",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-    "dict_too_short": "must not be empty",
+    **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
+    **dict.fromkeys(("string_too_short", "too_short", "dict_too_short"), "must not be empty"),
 }
 _BOUNDS: Final = {"greater_than_equal": ("ge", "must be {} or more"), "less_than_equal": ("le", "must be {} or less")}
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
@@ -99,7 +96,7 @@ def _report_value_error(
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
-    """Return the code, the requirement, and the valid values where the value must be one of them."""
+    """Return the code, the requirement, and the valid values of an enumeration."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:
         return "CXR104", _TYPE_MESSAGES[kind], ()

@@ -97,7 +97,7 @@ def replace_forbidden(collector: ErrorCollector) -> str:
 
 
 class ParsedFile(NamedTuple):
-    """The result of reading a file; `is_complete` is false where reading ended early."""
+    """The result of reading a file; `is_complete` is false if reading stopped early."""
 
     text: SourceText
     documents: list[Document]

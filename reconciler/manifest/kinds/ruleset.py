@@ -76,7 +76,7 @@ class RuleEntry(f.StrictModel):
     )
     when: f.LongList[ConditionEntry] = f.optional(
         (),
-        "Further conditions, all of which must hold. An empty list states that the rule matches every conversation.",
+        "Further conditions, all of which must hold. An empty list confirms that a rule has no condition at all.",
         [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
     )
     queue: f.Omittable[f.NonEmptyText] = f.omittable(
