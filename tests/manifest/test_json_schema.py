@@ -159,7 +159,7 @@ def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
         {"kind": "RouteTests", "name": "a", "tests": [{"given": {}, "expect": {}}]},
     ],
 )
-def test_the_schema_refuses_what_loading_refuses(document: dict[str, Any], room: Path) -> None:
+def test_the_schema_refuses_the_errors_of_loading(document: dict[str, Any], room: Path) -> None:
     """Editors underline the errors that cxroute reports, also of mutually exclusive fields."""
     whole = {"apiVersion": "routing/v1", **document}
     (room / "a.yaml").write_text(yaml_of(whole))
