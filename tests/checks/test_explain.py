@@ -13,8 +13,7 @@ from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import Explanation, explain
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.tenant_api import Api
+from reconciler.manifest.kinds.environment import Api, Environment
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.render.colour import no_style

@@ -131,7 +131,7 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
     [
         (["plann"], "unknown command 'plann'"),
         (["plan", "--formt", "json"], "unrecognized arguments"),
-        (["plan", "-e", "prd"], "no Environment is named 'prd'; there are prod, sandbox; did you mean \"prod\"?"),
+        (["plan", "-e", "prd"], "no Environment is named 'prd'; available: prod, sandbox; did you mean \"prod\"?"),
         (["apply", "--allow", "everything", "--reason", "x"], "unknown guard"),
         (["apply", "--allow", "deletes"], "requires --reason"),
         (["apply", "nowhere.json"], "cannot read nowhere.json"),
@@ -165,14 +165,14 @@ def test_a_description_that_the_server_would_change_is_refused(cxroute: Program,
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n"
     write("cards.yaml", f"{head}  - {{intent: lost_card, {said}}}\n")
     assert 3 == cxroute("apply", "--yes")
-    assert f"cards.yaml:5:{column}: error[CXR104]: a description may not end in a carriage return" in cxroute.err
+    assert f"cards.yaml:5:{column}: error[CXR104]: a description must not end in a carriage return" in cxroute.err
 
 
 def test_missing_manifests_are_reported_with_the_next_step(cxroute: Program) -> None:
     """Exit 3."""
     assert 3 == cxroute("plan")
     assert "CXR115" in cxroute.err
-    assert "write a first set with `cxroute init`, or name the directory of yours with -m DIR" in cxroute.err
+    assert "create manifests with `cxroute init`, or specify their directory with -m DIR" in cxroute.err
     assert 3 == cxroute("-m", "our rules", "plan")
     assert "`cxroute init 'our rules'`" in cxroute.err
     assert "-m ." not in cxroute.err

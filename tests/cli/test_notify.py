@@ -420,5 +420,5 @@ def test_exactly_one_address(cxroute: Program, room: Path) -> None:
             f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\nnotify: {notify}\n", "utf-8"
         )
         assert 3 == cxroute("validate")
-        assert "exactly one of url, urlEnv must be there" in cxroute.out + cxroute.err
+        assert "exactly one of url, urlEnv is required" in cxroute.out + cxroute.err
         assert "hunter-2" not in cxroute.out + cxroute.err

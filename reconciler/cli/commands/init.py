@@ -17,7 +17,7 @@ from reconciler.cli.files import write_text
 from reconciler.cli.output import Output
 from reconciler.errors import CxrouteError, UsageError
 from reconciler.github import workflow_files as github
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.text.files import MIB, read_file

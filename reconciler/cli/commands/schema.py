@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from reconciler.cli.output import Output
-from reconciler.manifest.json_schema import default_profile_yaml, manifest_schema
+from reconciler.manifest.documents import default_profile_yaml, manifest_schema
 from reconciler.plan.json_schema import plan_schema
 
 
