@@ -28,26 +28,9 @@ if TYPE_CHECKING:
     from reconciler.plan.options import PlanOptions
     from reconciler.plan.plan import Plan
 
-__all__ = [
-    "ApplyReport",
-    "ClientCredentials",
-    "CxrouteError",
-    "Plan",
-    "PlanOptions",
-    "Planner",
-    "__version__",
-    "apply_plan",
-    "build_plan",
-    "explain",
-    "guard_refusals",
-    "load_manifests",
-    "open_client",
-    "open_writing_client",
-    "planner_for",
-    "read_live",
-    "read_live_file",
-    "tenant_settings",
-]
+__all__ = ["ApplyReport", "ClientCredentials", "CxrouteError", "Plan", "PlanOptions", "Planner", "__version__"]
+__all__ += ["apply_plan", "build_plan", "explain", "guard_refusals", "load_manifests", "open_client"]
+__all__ += ["open_writing_client", "planner_for", "read_live", "read_live_file", "tenant_settings"]
 
 _NAMES = {
     "apply.report": ("ApplyReport",),

@@ -15,14 +15,14 @@ set of values therefore also has two masks, of the patterns that hold and that d
 Rules become boxes (space/space.py, space/boxes.py). The conditions of a rule are joined by "and", so a rule is one set
 of values for each attribute: a box. Rule 1 is {refund} x {0.8, above 0.8}, rule 2 is {order, refund} x everything, rule
 3 is everything. The box without the pivot (below) is the rule's shape. Ten thousand rules have a few hundred distinct
-shapes, so a set of rules is a mask of shapes, and every answer about shapes is remembered. All analysis comes down to
-one question, `find_free_box`: does a conversation lie in these boxes and in none of those? It is answered by cutting
-the box at the sides of each blocker until a piece is free or none is left.
+shapes, so a set of rules is a mask of shapes, and every answer about shapes is remembered. All analysis uses one
+question, `find_free_box`: is a conversation in these boxes and in none of the other boxes, the blockers? The search
+cuts the box at the sides of each blocker until a piece is free, or no piece remains.
 
 The list becomes pivot slices (space/slices.py). The attribute of which rules name most values is the pivot, here
 `intent`. Each of its atoms is a slice, and in a slice only the rules with that value matter: in "order" rules 2 and 3,
 in "refund" all three, among unnamed texts rule 3 only. Rules with few values of the pivot are indexed by value. The
-shapes of the rules in most slices are accumulated by rank, so "the shapes before this rule" costs one look-up.
+shapes of the rules in most slices are accumulated by rank, so "the shapes before this rule" is one look-up.
 
 Two lists give pairs of winners (diff/winners.py). Swap rules 1 and 2. Every conversation has one winner before and one
 after, so the difference is the set of pairs (old winner, new winner) that a conversation has and whose destinations
@@ -32,10 +32,10 @@ Here one pair remains: (refunds, sales) in the slice "refund", with confidence a
 
 Pairs become regions (diff/regions.py). A region is the common box of both rules without the boxes of earlier rules,
 which are its exceptions. Regions that differ in one attribute only are merged, exceptions on one attribute alone are
-folded into the box (space/simplify.py), and masks become conditions again (space/clauses.py): "intent equals refund and
-confidence at least 0.8: Billing -> Sales". Each region has an example, for instance refund with 0.9, which
-evaluate.py routes through both lists, rule by rule. An example that fails is a bug and stops the program. Rows
-(diff/rows.py) summarize regions by the new rule, for people.
+folded into the box, and masks become conditions again (space/clauses.py): "intent equals refund and confidence at least
+0.8: Billing -> Sales". Each region has an example, for instance refund with 0.9, which evaluate.py routes through both
+lists, rule by rule. An example that fails is a bug and stops the program. Rows (diff/difference.py) summarize regions
+by the new rule, for readers.
 
 The same question answers the rest. Facts (facts/): after the swap rule "refunds" has no free box behind "sales", so it
 is shadowed. Containment (diff/containment.py): a reviewed plan covers a fresh region that has no free box outside the

@@ -1,7 +1,4 @@
-"""The work budget of one analysis, in elementary comparisons, so that results are equal on every machine.
-
-Every search that can grow faster than the number of rules spends from the budget, so an analysis ends in bounded time.
-"""
+"""The work budget of one analysis, in comparisons: every analysis is bounded, with equal results on every machine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The routing of one conversation by a list of rules, evaluated rule by rule (semantics "Evaluation").
-
-The analysis works on sets of conversations; each of its examples is verified here. `RuleIndex` gives the same answers
-and tries fewer rules.
-"""
+"""The routing of one conversation by a list of rules, evaluated rule by rule (semantics "Evaluation")."""
 
 from __future__ import annotations
 
@@ -15,6 +11,7 @@ from reconciler.model.rule import Condition, Opaque, Rule, Scalar, canonical_sca
 
 Attributes = Mapping[str, Scalar | None]
 Conversation = Mapping[str, str | int | float]
+Truths = Mapping[str, bool]  # assumed truth values of conditions of an unknown kind, by their JSON (S11)
 
 # Each negative operator, and the positive operator that it denies (S6).
 POSITIVE_OF_NEGATIVE: Final = {
@@ -55,13 +52,8 @@ class Route:
         return None if self.winner is None else destination_of(self.winner.rule.targets)
 
 
-def route_conversation(
-    ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
-) -> Route:
-    """Return the route of a conversation through entries in order (`order_entries`).
-
-    `assumed` holds truth values of conditions of an unknown kind, by their JSON (S11). Raises OpaqueConditionError.
-    """
+def route_conversation(ordered: Sequence[RoutingEntry], attributes: Attributes, assumed: Truths | None = None) -> Route:
+    """Return the route of a conversation through entries in order (`order_entries`). Raises OpaqueConditionError."""
     conversation = canonical_attributes(attributes)
     passed: list[PassedRule] = []
     for entry in ordered:
@@ -73,13 +65,11 @@ def route_conversation(
 
 
 def find_winner(
-    ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Mapping[str, bool] | None = None
+    ordered: Iterable[RoutingEntry], attributes: Attributes, assumed: Truths | None = None
 ) -> RoutingEntry | None:
     """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
-    conversation, assumed = canonical_attributes(attributes), assumed or {}
-    return next(
-        (entry for entry in ordered if first_failing_condition(entry.rule, conversation, assumed) is None), None
-    )
+    values, assumed = canonical_attributes(attributes), assumed or {}
+    return next((entry for entry in ordered if first_failing_condition(entry.rule, values, assumed) is None), None)
 
 
 def canonical_attributes(attributes: Attributes) -> dict[str, str | int | float]:
@@ -102,9 +92,7 @@ def holds(condition: Condition, attributes: Conversation) -> bool:
     return _OPERATOR_TESTS[condition.operator](value, condition.value)
 
 
-def first_failing_condition(
-    rule: Rule, attributes: Conversation, assumed: Mapping[str, bool]
-) -> Condition | Opaque | None:
+def first_failing_condition(rule: Rule, attributes: Conversation, assumed: Truths) -> Condition | Opaque | None:
     """Return the first condition that does not hold; an unknown one raises only where all others hold."""
     unknown: Opaque | None = None
     for part in rule.conditions:
@@ -147,11 +135,10 @@ _OPERATOR_TESTS: Final[Mapping[str, Callable[[Scalar, object], bool]]] = {
 
 
 class RuleIndex:
-    """Entries in order, indexed by text; its answers and errors are those of the functions of this module.
+    """Entries in order, indexed by text; its answers and errors are those of the functions of this module."""
 
-    A rule that requires one of a few texts is tried for conversations with such a text only. Of several such
-    conditions the one on the attribute with most texts counts.
-    """
+    # A rule that requires one of a few texts is tried for conversations with one of them only. Of several such
+    # conditions, the one on the attribute with most texts counts.
 
     def __init__(self, ordered: Sequence[RoutingEntry]) -> None:
         self.ordered = ordered
@@ -170,30 +157,25 @@ class RuleIndex:
                 for text in required[1]:
                     by_text.setdefault(text, []).append(position)
 
-    def find_winner(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> RoutingEntry | None:
+    def find_winner(self, attributes: Attributes, assumed: Truths | None = None) -> RoutingEntry | None:
         """Return the first entry that takes the conversation, or None. Raises OpaqueConditionError."""
         position = self._winning_position(attributes, assumed or {})
         return None if position is None else self.ordered[position]
 
-    def route_conversation(self, attributes: Attributes, assumed: Mapping[str, bool] | None = None) -> Route:
+    def route_conversation(self, attributes: Attributes, assumed: Truths | None = None) -> Route:
         """Return the route of a conversation, with the rules tried before the winner. Raises OpaqueConditionError."""
         position = self._winning_position(attributes, assumed or {})
-        return route_conversation(
-            self.ordered if position is None else self.ordered[: position + 1], attributes, assumed
-        )
+        ordered = self.ordered if position is None else self.ordered[: position + 1]
+        return route_conversation(ordered, attributes, assumed)
 
     def possible_winners(self, attributes: Attributes) -> Iterator[RoutingEntry | None]:
-        """Yield, in order, each entry that may take a conversation with these attributes; None: no entry takes it.
-
-        An attribute with the value None is missing. Absent attributes may have any value.
-        """
+        """Yield, in order, each entry that may take a conversation with these attributes; None: no entry takes it."""
+        # An attribute with the value None is missing. Absent attributes may have any value.
         conversation = canonical_attributes(attributes)
         positions = set(self._unindexed)
-        for attribute, by in self._positions_by_text.items():
-            value = conversation.get(attribute)
-            lists = (
-                by.values() if attribute not in attributes else [by.get(value, ())] if isinstance(value, str) else ()
-            )
+        for name, by in self._positions_by_text.items():
+            value = conversation.get(name)
+            lists = by.values() if name not in attributes else [by.get(value, ())] if isinstance(value, str) else ()
             positions.update(position for several in lists for position in several)
         for position in sorted(positions):
             truths = [
@@ -206,7 +188,7 @@ class RuleIndex:
                 return
         yield None
 
-    def _winning_position(self, attributes: Attributes, assumed: Mapping[str, bool]) -> int | None:
+    def _winning_position(self, attributes: Attributes, assumed: Truths) -> int | None:
         conversation = canonical_attributes(attributes)
         positions = list(self._unindexed)
         for attribute, by_text in self._positions_by_text.items():

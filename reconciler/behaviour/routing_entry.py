@@ -37,18 +37,17 @@ def order_entries(entries: Iterable[RoutingEntry], evaluation: Evaluation = "low
 
 
 def destination_of(targets: Sequence[Target | Opaque]) -> Destination:
-    """Return the normalised split (S10); a target of an unknown type is a destination of its own, named by its JSON."""
+    """Return the normalised split (S10); a target of an unknown type is a separate destination, named by its JSON."""
     if len(targets) == 1 and isinstance(targets[0], Target) and targets[0].weight > 0:
         return ((targets[0].queue_id, _FULL_SHARE),)
     weights: dict[str, Fraction] = {}
     for target in targets:
-        name, weight = (target.queue_id, target.weight) if isinstance(target, Target) else _opaque_target_weight(target)
+        if isinstance(target, Target):
+            name, weight = target.queue_id, target.weight
+        else:
+            name, weight = target.text, json.loads(target.text).get("weight", 1)
+            weight = weight if isinstance(weight, (int, float)) and not isinstance(weight, bool) else 1
         weights[name] = weights.get(name, Fraction(0)) + Fraction(str(weight))
     positive = {name: weight for name, weight in weights.items() if weight > 0}
     total = sum(positive.values())
     return tuple(sorted((name, weight / total) for name, weight in positive.items()))
-
-
-def _opaque_target_weight(target: Opaque) -> tuple[str, int | float]:
-    weight = json.loads(target.text).get("weight", 1)
-    return target.text, weight if isinstance(weight, (int, float)) and not isinstance(weight, bool) else 1

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain
 
-from reconciler.behaviour.facts.rule_facts import ContradictoryRule, RedundantRule, RuleFacts, ShadowedRule
-from reconciler.behaviour.facts.ties import MAX_TIES_PER_RULE, Tie
+from reconciler.behaviour.facts.rule_facts import (
+    MAX_TIES_PER_RULE,
+    ContradictoryRule,
+    RedundantRule,
+    RuleFacts,
+    ShadowedRule,
+    Tie,
+)
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks.lint_view import LintView, list_items, list_rules
 from reconciler.model.finding import Finding

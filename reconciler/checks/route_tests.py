@@ -15,8 +15,8 @@ from reconciler.desired.desired import DesiredState, convert_endpoint_values, en
 from reconciler.desired.queues import OfflineQueueResolver, QueueError, QueueResolver, resolve_aliases
 from reconciler.desired.substitution import SHARE, WEIGHT, FieldType, TextBudget, TextLimitError, fill_variables
 from reconciler.errors import ManifestError
+from reconciler.manifest.documents import RouteTest, RouteTests
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument
 from reconciler.model.finding import Finding

@@ -1,4 +1,4 @@
-"""The surroundings of a run in GitHub Actions: repository, commit, log, and the job's summary."""
+"""A run in GitHub Actions: its repository, commit and log, and the job's summary."""
 
 from __future__ import annotations
 
@@ -17,9 +17,15 @@ from reconciler.plan.plan import Plan
 from reconciler.render.provenance import Provenance, SourceLinks
 from reconciler.text.files import MIB, read_file
 
+_LARGEST: Final = 32 * MIB  # bytes of an event. GitHub sends 25 MB at most.
+_SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
+_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
+_NUMBER: Final = re.compile(r"[0-9]+")
+
 
 def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings whose files are paths from the repository's root; outside Actions they stay as they are."""
+    """Return the findings with paths relative to the repository; unchanged outside of GitHub Actions."""
     workspace = os.environ.get("GITHUB_WORKSPACE")
     if not workspace:
         return list(findings)
@@ -30,40 +36,31 @@ def relative_to_root(findings: Iterable[Finding]) -> list[Finding]:
         path = os.path.relpath(os.path.realpath(file), root)
         return file if path.startswith("..") else Path(path).as_posix()
 
-    def moved(finding: Finding) -> Finding:
+    def relative(finding: Finding) -> Finding:
         source = finding.source._replace(file=within(finding.source.file)) if finding.source else None
-        return replace(finding, source=source, repeats=tuple(map(moved, finding.repeats)))
+        return replace(finding, source=source, repeats=tuple(map(relative, finding.repeats)))
 
-    return [moved(finding) for finding in findings]
+    return [relative(finding) for finding in findings]
 
 
 def summary_file() -> Path | None:
-    """Return the file that becomes the job's summary, where there is one."""
+    """Return the file of the job's summary, if any."""
     path = os.environ.get("GITHUB_STEP_SUMMARY")
     return Path(path) if path else None
-
-
-_LARGEST: Final = 32 * MIB  # bytes of an event. GitHub sends 25 MB at most.
-_SERVER: Final = re.compile(r"https?://[A-Za-z0-9.:-]+")
-_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+")
-_COMMIT: Final = re.compile(r"[0-9a-f]{7,64}")
-_NUMBER: Final = re.compile(r"[0-9]+")
 
 
 def plan_provenance(plan: Plan, banner: str) -> Provenance:
     """Return the provenance that is printed with a plan."""
     read_at = plan.generated_at.isoformat(timespec="seconds").replace("+00:00", "Z")
-    return Provenance(plan_id(plan), read_at, source_links(), banner.strip())
+    return Provenance(plan_id(plan), read_at, _source_links(), banner.strip())
 
 
-def source_links() -> SourceLinks:
+def _source_links() -> SourceLinks:
     """Return the links to this run's repository, commit and log; empty outside of a workflow."""
-    server = _variable("GITHUB_SERVER_URL", _SERVER)
-    name = _variable("GITHUB_REPOSITORY", _NAME)
+    server, name = _variable("GITHUB_SERVER_URL", _SERVER), _variable("GITHUB_REPOSITORY", _NAME)
     if not server or not name:
         return SourceLinks()
-    repository = f"{server}/{name}"
-    number = _variable("GITHUB_RUN_ID", _NUMBER)
+    repository, number = f"{server}/{name}", _variable("GITHUB_RUN_ID", _NUMBER)
     run = f"{repository}/actions/runs/{number}" if number else ""
     try:  # the pull request's own commit is kept; that of its run is a temporary merge
         event = json.loads(read_file(os.environ.get("GITHUB_EVENT_PATH", ""), _LARGEST))

@@ -4,44 +4,39 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from reconciler.cli.environments.choose import expected_queues, unset_tenant
+from reconciler.cli.files import text_of_variable
 from reconciler.cli.session import Session
 from reconciler.cli.terminal import WaitLog
 from reconciler.cxone.client import ReadingClient, WritingClient
 from reconciler.cxone.connect import has_token, read_only_transport, redacted, tenant_settings
 from reconciler.cxone.context_client import ContextClient, choose_writer, context_path
 from reconciler.cxone.settings import ClientCredentials, TenantSettings
-from reconciler.cxone.transport.rate_limiter import REAL_TIME
+from reconciler.cxone.transport.rate_limiter import REAL_TIME, WaitCallback
 from reconciler.cxone.transport.request import ApiRequest, ApiResponse, Transport
 from reconciler.cxone.transport.tls import tls_context_for
 from reconciler.doctor.examination import Probe
 from reconciler.errors import CredentialsError, ManifestError
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.text.files import MIB, read_text
 from reconciler.text.redact import REDACTOR
 
-_UNHURRIED = 100_000.0  # calls a second into the sandbox, which runs in this process
+_UNLIMITED = 100_000.0  # calls per second to the sandbox, which runs in this process
 
 
 def read_secret(name: str, purpose: str = "credentials") -> str:
     """Return the value of the variable NAME, or of the file that NAME_FILE names. Raises CredentialsError."""
-    value = os.environ.get(name)
-    if value:
-        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python keeps undecodable bytes
-            raise CredentialsError(f"{name} holds bytes that are no text")
+    if value := os.environ.get(name):
+        if any("\ud800" <= character <= "\udfff" for character in value):  # how Python represents undecodable bytes
+            raise CredentialsError(f"{name} contains bytes that are not valid text")
         return value
-    file = os.environ.get(f"{name}_FILE")
-    if not file:
-        raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that holds it")
-    try:
-        value = read_text(file, MIB).strip()
-    except OSError as error:
-        raise CredentialsError(f"the file that {name}_FILE names cannot be read: {error.strerror}") from None
+    value = text_of_variable(name, CredentialsError)
+    if value is None:
+        raise CredentialsError(f"no {purpose}: set {name}, or {name}_FILE to the path of a file that contains it")
     if not value:
         raise CredentialsError(f"the file that {name}_FILE names is empty")
     return value
@@ -50,40 +45,48 @@ def read_secret(name: str, purpose: str = "credentials") -> str:
 @asynccontextmanager
 async def open_reading_client(session: Session) -> AsyncIterator[ReadingClient]:
     """Connect with a client that cannot write: only reads are let through."""
-    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
-    async with _open_transport(session, tenant) as transport:
-        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
-        yield ReadingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
+    async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
+        progress = session.terminal.progress.step
+        yield ReadingClient(transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
 
 
 @asynccontextmanager
 async def open_probe(session: Session) -> AsyncIterator[Probe]:
     """Connect with a probe, which returns each response as it arrives; only reads are let through."""
-    tenant, waits = read_tenant_settings(session), _wait_log(session)
-    async with _open_transport(session, tenant) as transport:
-        carry = _with_wait_log(read_only_transport(transport, tenant), waits)
-        yield Probe(carry, tenant, read_credentials(session), REAL_TIME, waits.log)
+    async with _connect(session, read_only_transport) as (transport, tenant, on_wait):
+        yield Probe(transport, tenant, read_credentials(session), REAL_TIME, on_wait)
 
 
 @asynccontextmanager
 async def open_writing_client(session: Session) -> AsyncIterator[WritingClient]:
     """Connect with a client that writes."""
-    tenant, waits, progress = read_tenant_settings(session), _wait_log(session), session.terminal.progress.step
+    async with _connect(session, lambda transport, _tenant: transport) as (transport, tenant, on_wait):
+        progress = session.terminal.progress.step
+        yield WritingClient(transport, tenant, read_credentials(session), REAL_TIME, progress, on_wait)
+
+
+@asynccontextmanager
+async def _connect(
+    session: Session, fence: Callable[[Transport, TenantSettings], Transport]
+) -> AsyncIterator[tuple[Transport, TenantSettings, WaitCallback]]:
+    tenant, waits = read_tenant_settings(session), WaitLog(session.output, session.environment.name)
     async with _open_transport(session, tenant) as transport:
-        carry = _with_wait_log(transport, waits)
-        yield WritingClient(carry, tenant, read_credentials(session), REAL_TIME, progress, waits.log)
+        fenced = fence(transport, tenant)
 
+        async def send(request: ApiRequest) -> ApiResponse:
+            token = f"an access token from {request.server.host}"
+            with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
+                return await fenced(request)
 
-def _wait_log(session: Session) -> WaitLog:
-    return WaitLog(session.output, session.environment.name)
+        yield send, tenant, waits.log
 
 
 @asynccontextmanager
 async def open_context_client(session: Session, deadline: float) -> AsyncIterator[ContextClient]:
-    """Connect with a client that writes contexts, each within so many seconds, for as long as the process lives."""
+    """Connect with a client that writes contexts, each within `deadline` seconds, without a time limit for the run."""
     tenant = read_tenant_settings(session)
     tenant = replace(tenant, timeout_seconds=min(tenant.timeout_seconds, deadline), run_seconds=math.inf)
-    # Only httpx knows how to speak to a proxy; without one, what is made for the endpoint costs a fifth.
+    # Only httpx supports a proxy. Without one, the transport made for the endpoint costs a fifth.
     carrier = _open_transport if session.simulated or os.environ.get("CXROUTE_PROXY") else _open_direct_transport
     async with carrier(session, tenant) as carry:
         path, writer = context_path(session.environment, tenant.profile), choose_writer(session.environment)
@@ -99,13 +102,13 @@ def read_tenant_settings(session: Session) -> TenantSettings:
     if not session.simulated:
         return tenant
     base = "http://localhost"
-    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNHURRIED)
+    return replace(tenant, base_url=base, token_url=f"{base}/oauth/token", requests_per_second=_UNLIMITED)
 
 
 def read_credentials(session: Session) -> ClientCredentials:
     """Return the credentials that the Environment names. Raises ManifestError first, then CredentialsError."""
     if session.simulated:
-        return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - of the simulator
+        return ClientCredentials(client_id="sandbox", client_secret="sandbox-secret")  # noqa: S106 - for the simulator
     names = credential_variables(session.environment)
     try:
         client_id, client_secret, key_id, key_secret = (read_secret(name) if name else "" for name in names)
@@ -129,7 +132,7 @@ def credential_variables(environment: Environment) -> tuple[str, str, str, str]:
 
 @asynccontextmanager
 async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
-    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB that the endpoint does without
+    from reconciler.cxone.transport.httpx_transport import network_transport, transport_over  # noqa: PLC0415 - 30 MiB, which the endpoint does not need
 
     if session.simulated:
         from reconciler.cli.sandbox import sandbox  # noqa: PLC0415 - imports the simulator
@@ -138,30 +141,22 @@ async def _open_transport(session: Session, tenant: TenantSettings) -> AsyncIter
         with sandbox(session.environment, queues) as transport:
             yield transport_over(transport)
         return
-    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), _ca_file()) as transport:
+    async with network_transport(tenant, os.environ.get("CXROUTE_PROXY"), ca_file()) as transport:
         yield redacted(transport_over(transport))
 
 
 @asynccontextmanager
 async def _open_direct_transport(_session: Session, tenant: TenantSettings) -> AsyncIterator[Transport]:
-    from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs what the extra `serve` brings
+    from reconciler.cxone.transport.fast_transport import Direct  # noqa: PLC0415 - needs the extra `serve`
 
-    direct = Direct(tls_context_for(tenant, _ca_file()))
+    direct = Direct(tls_context_for(tenant, ca_file()))
     try:
         yield redacted(direct.carry)
     finally:
         direct.close()
 
 
-def _ca_file() -> Path | None:
-    ca_file = os.environ.get("CXROUTE_CA_FILE")
-    return Path(ca_file) if ca_file else None
-
-
-def _with_wait_log(transport: Transport, waits: WaitLog) -> Transport:
-    async def send(request: ApiRequest) -> ApiResponse:
-        token = f"an access token from {request.server.host}"
-        with waits.answer(f"an answer to {request.call}" if has_token(request) else token):
-            return await transport(request)
-
-    return send
+def ca_file() -> Path | None:
+    """Return the file of further certificate authorities ($CXROUTE_CA_FILE)."""
+    path = os.environ.get("CXROUTE_CA_FILE")
+    return Path(path) if path else None

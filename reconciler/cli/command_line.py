@@ -1,4 +1,4 @@
-"""Commands to suggest: with the words that repeat the manifests, the environments and the options of this one."""
+"""Suggested commands, with the manifests, environments and options of the current command."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Final
 from reconciler.journal.undo_request import UndoRequest
 from reconciler.plan.options import PlanOptions
 
-DIRECTORY: Final = "manifests"  # where manifests are unless -m names another directory
+DIRECTORY: Final = "manifests"  # the default of -m
 
 
 def program(directory: str) -> list[str]:
-    """Return the first words of a command: the program, and the manifests where they are in another directory."""
+    """Return the first words of a command: the program, and -m if it is not the default."""
     return ["cxroute", *([] if directory == DIRECTORY else ["-m", directory])]
 
 
@@ -21,8 +21,8 @@ def program(directory: str) -> list[str]:
 class CommandLine:
     """The words of this command line that a further command repeats."""
 
-    directory: str  # the directory of the manifests, as it was typed
-    selection: tuple[str, ...]  # the words that choose the environments, such as `-e prod`
+    directory: str  # the directory of the manifests, as in the command line
+    selection: tuple[str, ...]  # the options that select the environments, such as `-e prod`
     options: PlanOptions = field(default_factory=PlanOptions)
     undo: UndoRequest | None = None
 
@@ -36,7 +36,7 @@ class CommandLine:
         return shlex.join([*start, *(self.undo.words if self.undo else ()), *words])
 
     def apply_saved(self, plan: str, *words: str) -> str:
-        """Return the command that applies a saved plan, which holds the environments and the options itself."""
+        """Return the command that applies a saved plan, which contains the environments and the options."""
         journal = self.undo.journal if self.undo else None
         journal_words = ["--journal", journal] if journal else []
         return shlex.join([*program(self.directory), "apply", plan, *journal_words, *words])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 from reconciler.errors import UsageError
@@ -14,17 +14,16 @@ from reconciler.model.rule import JSON_NUMBER, parse_number
 _LONGEST: Final = 60
 
 HELP: Final = (
-    "A value of --attr is a number where it is one in JSON (n=1, n=0.5), and text otherwise; n='\"1\"', in quotes of\n"
-    "JSON, is the text 1. true and false are the texts that rules compare with. An attribute that is not said is\n"
-    "missing."
+    "A value of --attr is a number if it is one in JSON (n=1, n=0.5), and text otherwise; n='\"1\"', in JSON quotes,\n"
+    "is the text 1. true and false are texts, as in rules. An attribute that is not given is missing."
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say a conversation."""
+    """Add the options that describe a conversation."""
     add = parser.add_argument
-    add("--intent", metavar="X", help="what the bot detected")
-    add("--confidence", metavar="N", help="how sure it was, from 0 to 1")
+    add("--intent", metavar="X", help="the intent that the bot detected")
+    add("--confidence", metavar="N", help="its confidence, from 0 to 1")
     add("--attr", action="append", metavar="K=V", default=[], help="a further attribute; may be repeated")
 
 
@@ -46,28 +45,26 @@ def read_conversation(options: argparse.Namespace, names: Attributes) -> dict[st
         if not name or not equals:
             raise UsageError(f"--attr {_quoted(text)}: must be NAME=VALUE")
         if name in attributes:
-            raise UsageError(f"--attr {_quoted(text)}: {_quoted(name)} is said twice")
+            raise UsageError(f"--attr {_quoted(text)}: {_quoted(name)} is given twice")
         attributes[name] = _value(value)
     return attributes
 
 
 def conversation_words(attributes: Mapping[str, str | int | float], names: Attributes) -> list[str]:
-    """Return the words that say the conversation; none where the command line cannot say it."""
+    """Return the options that describe the conversation; none if an attribute's name cannot be an option."""
     if any("=" in name or not name for name in attributes):
         return []
-    return [word for name, item in attributes.items() for word in _words_for(name, item, names)]
-
-
-def _words_for(name: str, item: str | float, names: Attributes) -> Iterator[str]:
-    # `--intent=-x` and not two words: an intent may begin with a dash.
-    if name == names.intent and isinstance(item, str):
-        yield from ([f"--intent={item}"] if item.startswith("-") else ["--intent", item])
-    elif name == names.confidence and not isinstance(item, str) and 0 <= item <= 1:
-        yield from ("--confidence", json.dumps(item))
-    else:
-        quoted = not isinstance(item, str) or item.startswith('"') or JSON_NUMBER.fullmatch(item)
-        text = f"{name}={json.dumps(item) if quoted else item}"
-        yield from ([f"--attr={text}"] if text.startswith("-") else ["--attr", text])
+    words: list[str] = []
+    for name, value in attributes.items():
+        if name == names.intent and isinstance(value, str):
+            option, text = "--intent", value
+        elif name == names.confidence and not isinstance(value, str) and 0 <= value <= 1:
+            option, text = "--confidence", json.dumps(value)
+        else:
+            is_quoted = not isinstance(value, str) or value.startswith('"') or JSON_NUMBER.fullmatch(value)
+            option, text = "--attr", f"{name}={json.dumps(value) if is_quoted else value}"
+        words += [f"{option}={text}"] if text.startswith("-") else [option, text]
+    return words
 
 
 def _value(text: str) -> str | int | float:
@@ -75,13 +72,13 @@ def _value(text: str) -> str | int | float:
         try:
             return parse_number(text)
         except ValueError:
-            raise UsageError(f"--attr: {_quoted(text)} is too large a number; in quotes of JSON it is text") from None
+            raise UsageError(f"--attr: the number {_quoted(text)} is too large; in JSON quotes it is text") from None
     if not text.startswith('"'):
         return text
     try:
         return str(json.loads(text))
     except ValueError:
-        raise UsageError(f"--attr: {_quoted(text)} begins with a quote and is no text of JSON") from None
+        raise UsageError(f"--attr: {_quoted(text)} begins with a quote but is not a JSON string") from None
 
 
 def _quoted(text: str) -> str:

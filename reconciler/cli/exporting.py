@@ -1,4 +1,4 @@
-"""`cxroute export`: new manifests from live rules, or live values into manifests; proved, all or nothing."""
+"""`cxroute export`: new manifests from live rules, or live values into manifests; verified, all or nothing."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ from reconciler.version import __version__
 if TYPE_CHECKING:
     from reconciler.cli.session import Session
 
-_ENDINGS = (".yaml", ".yml")
-_STDOUT = "exported.yaml"
-_MOST_TOLD: Final = 20
+_SUFFIXES: Final = (".yaml", ".yml")
+_STDOUT: Final = "exported.yaml"
+_MAX_LISTED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class ExportTarget:
-    """A file, or a folder, or neither for stdout; `manifests` is the directory that -m names."""
+    """A file, a folder, or neither for stdout; `manifests` is the directory of -m."""
 
     file: Path | None
     folder: Path | None
@@ -58,67 +58,59 @@ class ExportTarget:
     @property
     def read(self) -> bool:
         """Return whether the target is below the manifests' directory, so that cxroute reads it."""
-        place = self.file or self.folder
-        return place is not None and place.resolve().is_relative_to(self.manifests.resolve())
+        path = self.file or self.folder
+        return path is not None and path.resolve().is_relative_to(self.manifests.resolve())
 
-    def texts(self, exported: ExportedManifests, setting: ManifestHeader) -> dict[str, str]:
-        """Return the files' texts by their paths. Raises UsageError where one is there already."""
+    def texts(self, exported: ExportedManifests, header: ManifestHeader) -> dict[str, str]:
+        """Return the files' texts by their paths. Raises UsageError for a file that exists."""
         if self.folder is None:
-            path = self.file or self.manifests / _STDOUT
-            return {path.as_posix(): self._modeline(path) + format_one_file(exported, setting)}
-        texts = {self.folder / name: text for name, text in format_files(exported, setting).items()}
-        for path in texts:
-            refuse_existing(path)
-        return {path.as_posix(): self._modeline(path) + text for path, text in texts.items()}
-
-    def write(self, texts: Mapping[str, str]) -> None:
-        """Write all files, or none. Raises CxrouteError."""
-        for path in texts:
-            new_folder(Path(path).parent)
-        write_all({Path(path): text for path, text in texts.items()})
-
-    def _modeline(self, path: Path) -> str:
-        schema = self.manifests / SCHEMA
-        if self.printed or not self.read or not schema.exists():
-            return ""
-        return f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n"
+            texts = {self.file or self.manifests / _STDOUT: format_one_file(exported, header)}
+        else:
+            texts = {self.folder / name: text for name, text in format_files(exported, header).items()}
+            for path in texts:
+                refuse_existing(path)
+        schema, heads = self.manifests / SCHEMA, dict.fromkeys(texts, "")
+        if self.read and schema.exists():
+            heads = {
+                path: f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n" for path in texts
+            }
+        return {path.as_posix(): heads[path] + text for path, text in texts.items()}
 
 
 def parse_target(text: str | None, manifests: Path) -> ExportTarget:
-    """Read --into. Raises UsageError for a file that is there, or that cxroute would not read."""
+    """Return the target of --into. Raises UsageError for a file that exists, or that cxroute would not read."""
     if text is None:
         return ExportTarget(None, None, manifests)
     path = Path(text)
     if text.endswith(("/", os.sep)) or path.is_dir():
         return ExportTarget(None, path, manifests)
-    if path.suffix not in _ENDINGS:
-        raise UsageError(f"--into {sanitize(text)}: manifests end in .yaml (a folder is written with / at its end)")
+    if path.suffix not in _SUFFIXES:
+        raise UsageError(f"--into {sanitize(text)}: the name of a manifest ends in .yaml, that of a folder in /")
     refuse_existing(path)
     return ExportTarget(path, None, manifests)
 
 
 def refuse_secrets(texts: Mapping[str, str]) -> None:
-    """Raise RefusedError where a text holds a secret."""
+    """Raise RefusedError if a text contains a secret."""
     for path, text in texts.items():
         if REDACTOR.redact(text) != text:
             raise RefusedError(
-                f"{path} is not written: it would hold one of the secrets that this run was given. Take it out of the"
-                " rule, and change the secret"
+                f"{path} was not written: it would contain a secret of this run. Remove the secret from the rule, and"
+                " replace it"
             )
 
 
 def refuse_existing(path: Path) -> None:
     """Raise UsageError where the path exists: files are never overwritten."""
     if path.exists() or path.is_symlink():
-        raise UsageError(
-            f"{sanitize(str(path))} is there already; nothing was written. Choose another file, or move it away"
-        )
+        name = sanitize(str(path))
+        raise UsageError(f"{name} exists already; nothing was written. Choose another file, or move this one")
 
 
 def export_new(
     session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule], into: ExportTarget
 ) -> ExportedManifests:
-    """Write the manifests of the rules that were asked for, as far as they have none and can have one; return those."""
+    """Write manifests for the rules, except for rules that have one or cannot have one; return the export."""
     rulesets = {loaded.document.name: loaded.file for loaded in session.manifests.rulesets}
     owned = classify_by_owner(live.rules, tenant.desired.owner)
     chosen = select_rules(rules, owned, tenant.desired, rulesets)
@@ -127,7 +119,7 @@ def export_new(
     _print_skipped(session, exported, chosen)
     if not exported.rules:
         count = pluralize(len(chosen.already_in_manifests), "rule")
-        hint = f"; {count} the manifests have already (-v says where)" if chosen.already_in_manifests else ""
+        hint = f"; the manifests define {count} already (-v lists them)" if chosen.already_in_manifests else ""
         session.output.note(f"Nothing to export from {session.environment.name}{hint}.")
         return exported
     texts = into.texts(exported, _header(session))
@@ -136,7 +128,9 @@ def export_new(
     if into.printed:
         session.output.file_text("".join(texts.values()))
     else:
-        into.write(texts)
+        for path in texts:
+            new_folder(Path(path).parent)
+        write_all({Path(path): text for path, text in texts.items()})
         session.terminal.print_banner(session.banner)
         session.output.result("".join(f"wrote {path}\n" for path in texts))
     _print_result(session, exported, proof, into)
@@ -145,11 +139,10 @@ def export_new(
 
 def take_snapshot(session: Session, live: LiveState) -> TenantSnapshot:
     """Return the tenant's rules and queues with the desired rules. Raises ManifestError."""
-    name = session.environment.name
-    catalogue = QueueResolver(name, resolve_aliases(session.manifests, name), live.queues)
-    desired, environment = session.planner(live).desired, session.environment
+    environment, desired = session.environment, session.planner(live).desired
+    resolver = QueueResolver(environment.name, resolve_aliases(session.manifests, environment.name), live.queues)
     return TenantSnapshot(
-        rules=live.rules, queues=live.queues, resolver=catalogue, environment=environment, desired=desired
+        rules=live.rules, queues=live.queues, resolver=resolver, environment=environment, desired=desired
     )
 
 
@@ -157,10 +150,9 @@ def _header(session: Session) -> ManifestHeader:
     environment = session.environment.name
     further = {name for name in session.manifests.environments if name not in {environment, SANDBOX}}
     names = {loaded.document.name for loaded in session.manifests.queues}
-    where = f"{environment} ({session.tenant})"
-    head = f"Live rules of {where}, read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}."
-    if session.simulated:
-        head = f"{SIMULATED.strip()} {head}"
+    prefix = f"{SIMULATED.strip()} " if session.simulated else ""
+    read_at = f"read {utc_now():%Y-%m-%d %H:%M} UTC by cxroute {__version__}"
+    head = f"{prefix}Live rules of {environment} ({session.tenant}), {read_at}."
     return ManifestHeader(head, (environment,) if further else (), find_free_name("queues", names))
 
 
@@ -174,34 +166,36 @@ def _verify(
     except (ManifestError, ExportMismatchError) as error:
         reason = error.findings[0].message if isinstance(error, ManifestError) else str(error)
         raise CxrouteError(
-            f"nothing was written: read back, the manifests would not say what is live ({sanitize(reason)})"
+            f"nothing was written: the exported manifests would not match the live rules ({sanitize(reason)})"
         ) from error
 
 
 def _print_skipped(session: Session, exported: ExportedManifests, chosen: ExportSelection) -> None:
-    lines = describe_skipped(exported.skipped)
-    listed = lines if session.output.loudness == "verbose" else lines[:_MOST_TOLD]
+    output, lines = session.output, describe_skipped(exported.skipped)
+    listed = lines if output.loudness == "verbose" else lines[:_MAX_LISTED]
     for line in listed:
-        session.output.warn(f"left out: {line}")
+        output.warn(f"skipped: {line}")
     if len(lines) > len(listed):
-        session.output.warn(f"and {len(lines) - len(listed):,} more are left out; -v says which")
+        output.warn(f"and {len(lines) - len(listed):,} more rules are skipped; -v lists them")
     for line in describe_skipped(chosen.already_in_manifests):
-        session.output.detail(f"there already: {line}")
+        output.detail(f"in the manifests already: {line}")
 
 
 def _print_result(session: Session, exported: ExportedManifests, proof: ExportVerification, into: ExportTarget) -> None:
     lines = [f"{pluralize(len(exported.rules), 'rule')} in {pluralize(len(exported.rulesets), 'RuleSet')}."]
-    taken_over = f"{pluralize(proof.adoptions, 'rule')} as {'it is' if proof.adoptions == 1 else 'they are'}"
-    renamed = f"; {proof.renamed:,} of them get a name of their own (`name`)" if proof.renamed else ""
+    adopted = f"{pluralize(proof.adoptions, 'rule')} unchanged"
+    renamed = f"; {proof.renamed:,} of them get an explicit name (`name`)" if proof.renamed else ""
     if proof.behaviour.complete:
-        lines.append(f"Proved: the next apply takes over {taken_over}{renamed}, and no conversation goes elsewhere.")
+        lines.append(f"Verified: the next apply adopts {adopted}{renamed}, and no conversation is routed differently.")
     else:
         summary = summarize_impact(proof.behaviour, {}, proof.labels, limit=session.terminal.limits.cases)
-        lines.append(f"The next apply takes over {taken_over}{renamed}.")
+        lines.append(f"The next apply adopts {adopted}{renamed}.")
         lines += impact_lines(summary, session.output.paint)
     if proof.other_changes:
         changes = pluralize(proof.other_changes, "other change")
-        lines.append(f"The manifests that were there want {changes}, which this is not about; plan shows all of it.")
+        lines.append(
+            f"The other manifests lead to {changes}, which this export does not include; `plan` shows all changes."
+        )
     where = "" if into.read else f"put it below {session.directory}/, then "
     lines.append(f"Next: {where}{session.command_line.command('plan')}")
     for line in lines:
@@ -209,7 +203,7 @@ def _print_result(session: Session, exported: ExportedManifests, proof: ExportVe
 
 
 def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> None:
-    """Take over each managed rule that was changed in CXone, unless its manifest changed too."""
+    """Write each managed rule that was changed in CXone into its manifest, unless the manifest changed too."""
     drifted = []
     for address, rule in sorted(classify_live_rules(live.rules, tenant.desired).managed.items()):
         desired = tenant.desired.rules.get(address)
@@ -219,12 +213,14 @@ def update_all(session: Session, live: LiveState, tenant: TenantSnapshot) -> Non
         if cause == "drift":
             drifted.append((rule, desired))
         elif cause == "both":
-            session.output.warn(f"{address} is left as it is: its manifest moved on too. Name it to keep what is live.")
+            session.output.warn(
+                f"{address} is skipped: its manifest changed too. Name the rule to keep its live state."
+            )
     _update(session, live, tenant, drifted)
 
 
 def update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rules: Sequence[LiveRule]) -> None:
-    """Take over these rules. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
+    """Write the rules into their manifests. Raises RefusedError for one that is unmanaged, or not changed in CXone."""
     owned = classify_by_owner(live.rules, tenant.desired.owner)
     managed = {rule.id: address for address, rule in owned.managed.items()}
     drifted, refused = [], []
@@ -232,11 +228,11 @@ def update_named(session: Session, live: LiveState, tenant: TenantSnapshot, rule
         address = managed.get(rule.id)
         desired = tenant.desired.rules.get(address) if address else None
         if desired is None:
-            refused.append(f'"{sanitize(rule.rule.name)}" is in no manifest: export it without --write')
+            refused.append(f'"{sanitize(rule.rule.name)}" is not in a manifest: export it without --write')
         elif rule.rule == desired.rule:
-            session.output.note(f"{address} is as its manifest says.")
+            session.output.note(f"{address} matches its manifest.")
         elif find_cause(rule, desired.marker_digest) == "manifest":
-            refused.append(f"{address} was not changed in CXone: its manifest moved on, and is not applied yet")
+            refused.append(f"{address} was not changed in CXone: its manifest changed and is not applied yet")
         else:
             drifted.append((rule, desired))
     if refused:
@@ -248,7 +244,7 @@ def _update(
     session: Session, live: LiveState, tenant: TenantSnapshot, drifted: Sequence[tuple[LiveRule, DesiredRule]]
 ) -> None:
     if not drifted:
-        session.output.note("Nothing to keep: no rule of ours was changed in CXone.")
+        session.output.note("Nothing to keep: no managed rule was changed in CXone.")
         return
     edits = all_edits(drifted, session.manifests, tenant)
     changed = edit_texts(edits, session.manifests)
@@ -266,16 +262,16 @@ def _update(
         session.output.result(f"{edit.desired.address}   {place_of(edit.desired)}: {names}\n")
     rules = pluralize(len(edits), "rule")
     session.output.result(
-        f"Proved: the manifests now say what is live of {rules}; no other rule and no other environment changes.\n"
+        f"Verified: the manifests now match the live state of {rules}; no other rule or environment changes.\n"
         f"Next: {session.command_line.command('plan')}\n"
     )
 
 
 def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
-    """Write the files in place of those that were read. Raises RefusedError where one is no longer as it was read."""
+    """Replace the files. Raises RefusedError if one has changed since it was read."""
     refuse_secrets(changed)
-    read = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
-    complete = {}
+    loaded_texts = {loaded.file: loaded.source_map.text.text for loaded in manifests.rulesets}
+    texts = {}
     for file, text in changed.items():
         path = Path(file).resolve()
         try:
@@ -283,7 +279,7 @@ def _write(changed: Mapping[str, str], manifests: Manifests) -> None:
         except (OSError, UnicodeDecodeError) as error:
             raise CxrouteError(f"nothing was written: {file} cannot be read") from error
         mark = "\ufeff" if current.startswith("\ufeff") else ""
-        if current != mark + read[file]:
-            raise RefusedError(f"nothing was written: {file} was changed meanwhile. Run this again")
-        complete[path] = mark + text
-    write_all(complete)
+        if current != mark + loaded_texts[file]:
+            raise RefusedError(f"nothing was written: {file} changed during the export. Run the command again")
+        texts[path] = mark + text
+    write_all(texts)

@@ -17,7 +17,7 @@ _DEVICES: Final = Path("/dev")
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file, in place of one that is there. Raises CxrouteError; then nothing has changed."""
+    """Write or replace a file. Raises CxrouteError; then nothing has changed."""
     write_all({path: text})
 
 
@@ -45,19 +45,19 @@ def write_all(texts: Mapping[Path, str]) -> None:
 def _temporary(path: Path) -> Path:
     if not path.name or path.is_dir():
         raise CxrouteError(f"cannot write {path}: it is a directory")
-    # A device, a pipe or a socket would be lost; also a link such as `/dev/stdout`, to a file or not.
+    # A rename would replace a device, a pipe or a socket, and a link such as `/dev/stdout`.
     if (path.exists() and not path.is_file()) or path.absolute().parent.resolve() == _DEVICES:
         raise CxrouteError(f"cannot write {path}: it is not a regular file, and would be replaced; name another file")
-    # An unused name: no other run writes it, and no planted link has it.
+    # A random name: no other run uses it, and no link can be planted there.
     return path.with_name(f".{path.name[:50]}.{token_hex(8)}.tmp")
 
 
 def new_folder(path: Path) -> Path:
-    """Make a folder for files, where there is none. Raises CxrouteError."""
+    """Create the folder if it does not exist, and return it. Raises CxrouteError."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise CxrouteError(f"cannot make the folder {path}: {error.strerror}") from error
+        raise CxrouteError(f"cannot create the folder {path}: {error.strerror}") from error
     return path
 
 
@@ -67,7 +67,7 @@ JOURNAL: Final = FOLDER / "journal.jsonl"
 
 
 def ignored_by_git(path: Path) -> Path:
-    """Return the path; a folder `.cxroute` that holds it gets a .gitignore: the journal names users and hosts."""
+    """Return the path. Its folder gets a .gitignore if it is `.cxroute`: the journal names users and hosts."""
     if path.parent.name == FOLDER.name:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,12 +77,12 @@ def ignored_by_git(path: Path) -> Path:
 
 
 def journal_path() -> Path:
-    """Return where the journal is: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl."""
+    """Return the path of the journal: $CXROUTE_JOURNAL, otherwise .cxroute/journal.jsonl."""
     return Path(os.environ.get("CXROUTE_JOURNAL") or JOURNAL)
 
 
 def text_of_variable(name: str, error: type[CxrouteError]) -> str | None:
-    """Return the text of the file that the variable NAME_FILE names; None if it is not set. Raises `error`."""
+    """Return the text of the file in the variable NAME_FILE; None if the variable is not set. Raises `error`."""
     file = os.environ.get(f"{name}_FILE")
     try:
         return read_text(file, MIB).strip() if file else None

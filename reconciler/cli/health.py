@@ -1,7 +1,7 @@
-"""The image's health check: `python -m reconciler.cli.health` exits with 0 when each cxroute process here answers.
+"""The image's health check: `python -m reconciler.cli.health` exits with 0 if each cxroute process answers.
 
-It finds the processes and their listening sockets in /proc, so it needs no port number, and it connects directly, so no
-proxy variable matters. A command that listens to nothing is healthy while it runs.
+It finds the processes and their listening sockets in /proc, so it needs no port number. It ignores proxy variables. A
+command that does not listen is healthy while it runs.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _is_healthy(process: Path) -> bool:
         words = _text(process / "cmdline").split("\0")[:-1]
         return _PROGRAM not in words or _answers(process, words[words.index(_PROGRAM) + 1 :])
     except (FileNotFoundError, ProcessLookupError):
-        return True  # it has ended meanwhile
+        return True  # the process has ended
     except OSError as error:
         sys.stderr.write(f"process {process.name}: {error}\n")
         return False
@@ -70,9 +70,9 @@ def _text(path: Path) -> str:
 
 
 def _is_ok(address: tuple[str, int], command: str) -> bool:
-    """Return whether GET /health is answered with 200. Raises OSError, for example after four seconds."""
+    """Return whether GET /health returns 200. Raises OSError, for example after four seconds."""
     with socket.create_connection(address, _TIMEOUT) as connection:
-        if command == "simulate":  # it has no /health, and a request would count for --faults and --rate
+        if command == "simulate":  # it has no /health, and --faults and --rate would count the request
             return True
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         status = connection.makefile("rb").readline(100).split()[1:2]

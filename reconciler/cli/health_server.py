@@ -1,4 +1,4 @@
-"""`/metrics` and `/health` of a loop, over HTTP; without uvicorn this module cannot be imported (the extra `serve`)."""
+"""`/metrics` and `/health` of `cxroute watch` over HTTP. Importing this module requires uvicorn (the extra `serve`)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import uvicorn
 
 from reconciler.endpoint.server import quiet_config
 from reconciler.text.prometheus import CONTENT_TYPE
-
-_TEXT = b"text/plain; charset=utf-8"
-
-
-class HealthResponse(NamedTuple):
-    """A response of the health server."""
-
-    status: int
-    text: str
-    media: bytes = _TEXT
 
 
 class _Server(uvicorn.Server):
@@ -34,18 +24,16 @@ class _Server(uvicorn.Server):
 async def serve_health(
     listener: socket.socket, metrics: Callable[[], str], alive: Callable[[], bool]
 ) -> AsyncIterator[None]:
-    """Answer on a socket that listens, for as long as the block lasts."""
-
-    def answer(path: str) -> HealthResponse:
-        if path == "/metrics":
-            return HealthResponse(200, metrics(), CONTENT_TYPE)
-        if path == "/health":
-            return HealthResponse(200, "ok\n") if alive() else HealthResponse(503, "no round has begun for too long\n")
-        return HealthResponse(404, "there are /metrics and /health\n")
+    """Serve on a listening socket while the block runs."""
 
     async def app(scope: dict[str, Any], _receive: object, send: Callable[[dict[str, Any]], Awaitable[None]]) -> None:
-        readable = scope["method"] in ("GET", "HEAD")
-        status, text, media = answer(scope["path"]) if readable else HealthResponse(405, "GET only\n")
+        status, text, media = 404, "not found: use /metrics or /health\n", b"text/plain; charset=utf-8"
+        if scope["method"] not in ("GET", "HEAD"):
+            status, text = 405, "GET only\n"
+        elif scope["path"] == "/metrics":
+            status, text, media = 200, metrics(), CONTENT_TYPE
+        elif scope["path"] == "/health":
+            status, text = (200, "ok\n") if alive() else (503, "no round has started for too long\n")
         body = text.encode()
         headers = [(b"content-type", media), (b"content-length", str(len(body)).encode())]
         await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -1,4 +1,4 @@
-"""Live rules: read from the tenant, or from a JSON file in its place (no access, no credentials, no network)."""
+"""Live rules: read from the tenant, or from a JSON file instead (no access, no credentials, no network)."""
 
 from __future__ import annotations
 
@@ -18,41 +18,39 @@ from reconciler.plan.plan import LiveState
 from reconciler.text.escape import pluralize, sanitize
 
 _UNLISTED: Final = (
-    "a rule whose queue the file knows by its id alone looks changed: put `queues`, each with id and name,"
-    " beside `rules`"
+    "a rule looks changed if the file has only the id of its queue: add `queues`, each with id and name, next to"
+    " `rules`"
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add the option of plan and export that names such a file."""
+    """Add the option --live of plan and export."""
     parser.add_argument(
         "--live",
         metavar="FILE",
-        help="rules, and queues, of a JSON file in the API's form, in place of the tenant's: needs no access to it",
+        help="read rules and queues from a JSON file in the API's format instead of the tenant; needs no access to it",
     )
 
 
 def check(options: argparse.Namespace) -> None:
-    """Raise UsageError for a file with several environments."""
+    """Raise UsageError if --live is combined with several environments."""
     if options.live is not None:
-        raise UsageError("--live is one tenant's rules: say -e with the name of one environment")
+        raise UsageError("--live is for one tenant: set -e to the name of one environment")
 
 
 def with_live_file(session: Session, path: str | None) -> Session:
-    """Return the session with a file in the tenant's place, where one is named. Raises UsageError."""
+    """Return the session with the file instead of the tenant, if a path is given. Raises UsageError."""
     if path is None:
         return session
     export, name = read_rules_file(path), sanitize(Path(path).name)
-    message = f"what is live is what {name} says, and no tenant was asked; apply reads the tenant itself"
+    message = f"the live rules come from {name}, and no tenant was contacted; apply reads the tenant itself"
     queues = tuple(Queue(*pair) for pair in sorted(export.queues.items()))
     if not export.lists_queues:
         names, ids = ({queue.name for queue in queues}, {queue.id for queue in queues})
         expected = expected_queues(session.manifests, session.environment.name)
         assumed = tuple(queue for queue in expected if queue.name not in names and queue.id not in ids)
         queues += assumed
-        message += (
-            f". It does not list the queues: {pluralize(len(assumed), 'queue')} of the manifests taken to be there"
-        )
+        message += f". It lists no queues; assumed from the manifests: {pluralize(len(assumed), 'queue')}"
     hint = "" if export.lists_queues else _UNLISTED
     finding = Finding(code="CXR320", severity="warning", message=message, hint=hint)
     return replace(session, live_file=LiveFile(name, LiveState(export.rules, queues), finding))
@@ -60,8 +58,8 @@ def with_live_file(session: Session, path: str | None) -> Session:
 
 def read_tenant(session: Session) -> LiveState:
     """Read every rule and queue, with a client that cannot write."""
-    from reconciler.cli.clients import open_reading_client  # noqa: PLC0415 - brings HTTP in, which offline would only cost
-    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - offline nothing can be interrupted
+    from reconciler.cli.clients import open_reading_client  # noqa: PLC0415 - imports HTTP, which is not needed offline
+    from reconciler.cli.signals import run_interruptibly  # noqa: PLC0415 - not needed offline
 
     async def read_all(_stop: Cancellation) -> LiveState:
         async with open_reading_client(session) as client:

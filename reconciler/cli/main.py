@@ -1,4 +1,4 @@
-"""The command `cxroute`. Nothing heavy is imported here: --help starts almost as fast as Python itself."""
+"""The command `cxroute`. Slow modules are imported later, so that --help starts almost as fast as Python."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from reconciler.cli.parsing import CommandModule
 
-_RARELY = 100_000  # New objects between two looks of the garbage collector
+_COLLECT_AFTER = 100_000  # new objects between two runs of the garbage collector
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code (exit-codes). Never prints a traceback for what is foreseen."""
+    """Run one command and return its exit code (exit-codes). An expected error prints no traceback."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     with guard_stdio():
         try:
@@ -37,13 +37,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         except OSError as error:
             silence(sys.stdout)
             with contextlib.suppress(OSError):  # the disk is full
-                sys.stderr.write(f"error: the output cannot be written: {error.strerror}\n")
+                sys.stderr.write(f"error: cannot write the output: {error.strerror}\n")
             return CxrouteError.exit_code
         return code
 
 
 def interrupted(arguments: list[str]) -> int:
-    """Say that a signal ended the program before it began to write, unless it has printed its result."""
+    """Print that a signal ended the program before a write, unless it has printed its result; return the exit code."""
     error = InterruptedRunError("interrupted")
     # A second signal must not end in a traceback.
     with contextlib.suppress(KeyboardInterrupt):
@@ -54,10 +54,10 @@ def interrupted(arguments: list[str]) -> int:
 
 def _dispatch(arguments: list[str]) -> int:
     try:
-        place = find_command(arguments)
-        if place is None:
-            return _without_command(arguments)
-        name = arguments.pop(place)
+        position = find_command(arguments)
+        if position is None:
+            return _run_without_command(arguments)
+        name = arguments.pop(position)
         module = cast("CommandModule", import_module(f"reconciler.cli.commands.{COMMANDS[name].module}"))
         from reconciler.cli.parsing import command_parser  # noqa: PLC0415 - not for --help and --version
 
@@ -73,7 +73,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     if "--format=json" in arguments or ("--format", "json") in pairwise(arguments):
         import json  # noqa: PLC0415 - after --help and --version
 
-        from reconciler.cli.output import error_document  # noqa: PLC0415 - likewise
+        from reconciler.cli.output import error_document  # noqa: PLC0415 - after --help and --version
 
         sys.stdout.write(json.dumps({"error": error_document(error)}, indent=2) + "\n")
     else:
@@ -81,7 +81,7 @@ def _misused(error: CxrouteError, arguments: list[str]) -> int:
     return error.exit_code
 
 
-def _without_command(arguments: list[str]) -> int:
+def _run_without_command(arguments: list[str]) -> int:
     if "--version" in arguments:
         sys.stdout.write(f"cxroute {__version__}\n")
         return 0
@@ -89,16 +89,16 @@ def _without_command(arguments: list[str]) -> int:
         sys.stdout.write(wrap_for(usage(), sys.stdout))
         return 0
     hint = suggestion(arguments[0], ("--help", "--version"))
-    raise UsageError(f"no command{hint or ';'} `cxroute --help` lists them")
+    raise UsageError(f"missing command{hint or ';'} `cxroute --help` lists all")
 
 
 def _run(module: CommandModule, options: argparse.Namespace) -> int:
-    from reconciler.cli.output import Output  # noqa: PLC0415 - likewise
+    from reconciler.cli.output import Output  # noqa: PLC0415 - after --help and --version
     from reconciler.text.redact import REDACTOR  # noqa: PLC0415 - after --help and --version
 
-    # Ten thousand rules are a million objects and no cycles: looking for some every 700 costs a third of the time.
-    gc.set_threshold(_RARELY, 20, 50)
-    # httpx imports its own command line, and rich with it, wherever click is installed: 40 ms without a use.
+    # Ten thousand rules are a million objects without cycles: a collection every 700 costs a third of the time.
+    gc.set_threshold(_COLLECT_AFTER, 20, 50)
+    # If click is installed, httpx imports its command line and rich with it: 40 ms for nothing.
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))
     REDACTOR.add_from_environment()
     output = Output.of(options)
@@ -109,5 +109,5 @@ def _run(module: CommandModule, options: argparse.Namespace) -> int:
         return error.exit_code
     except OSError:
         raise
-    except Exception as bug:  # noqa: BLE001 - whatever it is, a person gets a sentence, and with -v the place
+    except Exception as bug:  # noqa: BLE001 - a bug prints a sentence; -v adds the traceback
         return output.bug(bug).exit_code

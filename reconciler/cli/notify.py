@@ -1,16 +1,15 @@
-"""Messages to the web hook of an Environment: only from `apply` and `watch`, which may write anyway (R10)."""
+"""Messages to the webhook of an Environment, from `apply` and `watch` only, because these may write (R10)."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 
-from reconciler.cli.clients import read_secret
+from reconciler.cli.clients import ca_file, read_secret
 from reconciler.cli.session import Session
 from reconciler.cxone.transport.tls import load_tls_context, parse_proxy
 from reconciler.errors import CxrouteError, ManifestError, UsageError
@@ -23,34 +22,32 @@ from reconciler.watch.webhook import ATTEMPT_SECONDS, Webhook, WebhookAddress, p
 
 
 def webhook_address(session: Session) -> WebhookAddress:
-    """Return the address. Raises UsageError where it is none, or out of this manifest's reach."""
+    """Return the address. Raises UsageError for an invalid address, or one that this environment may not use."""
     settings = session.environment.notify
     if settings is not None and settings.url_env is not None:
-        url, source = read_secret(settings.url_env, "address of a web hook"), settings.url_env
+        url, source = read_secret(settings.url_env, "webhook address"), settings.url_env
         REDACTOR.add(urlsplit(url).path)
     else:
         url, source = str(settings.url if settings else ""), "notify.url"
     address = parse_address(url, source)
     local = session.simulated or is_loopback(urlsplit(session.environment.address).hostname or "")
     if address.is_local and not local:
-        raise UsageError(f"{address.host} is this machine, which is told of tenants on this machine alone")
+        raise UsageError(f"{address.host} is this machine, which is notified of tenants on this machine only")
     if session.simulated and not address.is_local:
-        raise UsageError(f"the sandbox is simulated, and {address.host} is not told of it")
+        raise UsageError(f"the sandbox is simulated, so {address.host} is not notified")
     return address
 
 
 def _http(address: WebhookAddress) -> httpx.AsyncClient:
-    """Return a client that reads nothing of its surroundings; what is on this machine is reached by no proxy."""
-    proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
-    transport = httpx.AsyncHTTPTransport(
-        verify=load_tls_context(Path(ca_file) if ca_file else None),
-        proxy=parse_proxy(proxy) if proxy and not address.is_local else None,
-    )
+    """Return a client that ignores the environment of the process; an address on this machine needs no proxy."""
+    url = os.environ.get("CXROUTE_PROXY")
+    proxy = parse_proxy(url) if url and not address.is_local else None
+    transport = httpx.AsyncHTTPTransport(verify=load_tls_context(ca_file()), proxy=proxy)
     return httpx.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=ATTEMPT_SECONDS)
 
 
 async def notify(session: Session, cycle: CycleResult) -> None:
-    """Tell the web hook what is news of an apply."""
+    """Send the notifications that an apply causes."""
     outbox = Outbox()
     for kind in NotificationState().find_due(cycle, 0.0):
         outbox.put(build_message(session, kind, cycle))
@@ -58,7 +55,7 @@ async def notify(session: Session, cycle: CycleResult) -> None:
 
 
 def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) -> dict[str, Any]:
-    """Return the message, without any secret."""
+    """Return the message, with secrets redacted."""
     command = "validate" if isinstance(cycle.error, ManifestError) else "drift" if kind == "drift" else "plan"
     words = session.command_line.command(command)
     payload: dict[str, Any] = REDACTOR.redact_json(slack_message(kind, cycle, session.environment.name, words))
@@ -66,7 +63,7 @@ def build_message(session: Session, kind: NotificationKind, cycle: CycleResult) 
 
 
 async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
-    """Send what waits; return how many were sent, and how many tries failed. It is said, and stops nothing."""
+    """Send the waiting messages; return the numbers of sent messages and of failures. A failure is only a warning."""
     if not outbox.waiting or session.environment.notify is None:
         outbox.waiting.clear()
         return 0, 0
@@ -75,8 +72,8 @@ async def deliver_messages(session: Session, outbox: Outbox) -> tuple[int, int]:
         async with _http(address) as http:
             delivered, failure = await outbox.deliver(Webhook(http, address, asyncio.sleep).send)
     except CxrouteError as error:
-        session.output.warn(f"nobody was notified: {error}")
+        session.output.warn(f"no notification was sent: {error}")
         return 0, 1
     if failure:
-        session.output.warn(f"nobody was notified: {failure}")
+        session.output.warn(f"no notification was sent: {failure}")
     return delivered, int(bool(failure))

@@ -1,4 +1,4 @@
-"""Output: stdout carries the result alone, stderr everything else."""
+"""Output: results on stdout, all other messages on stderr."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLOURS = {"warning": "yellow", "error": "red"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """The output of one command: its colours, form and verbosity."""
+    """The output of one command: its colours, format and verbosity."""
 
     colour: str
     loudness: str
@@ -34,7 +34,7 @@ class Output:
 
     @classmethod
     def of(cls, options: argparse.Namespace) -> Output:
-        """Read the options that every command takes."""
+        """Return the output by the options that every command has."""
         form, asks = getattr(options, "format", "text"), not options.no_input
         log_format = options.log_format
         return cls(colour=options.color, loudness=options.loudness, log_format=log_format, form=form, asks=asks)
@@ -46,7 +46,7 @@ class Output:
 
     @property
     def interactive(self) -> bool:
-        """Return whether a person can be asked."""
+        """Return whether the user can answer a prompt."""
         return self.asks and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
     def result(self, text: str) -> None:
@@ -77,7 +77,7 @@ class Output:
             self._log("debug", text)
 
     def event(self, level: str, text: str, form: dict[str, Any]) -> None:
-        """Say one line of a log that machines read as well: in JSON with `form`. Quiet leaves out what is in order."""
+        """Print a line of a log, in JSON with the fields of `form`. -q omits lines of level info."""
         if self.loudness == "quiet" and level == "info":
             return
         if self.log_format == "json":
@@ -86,7 +86,7 @@ class Output:
             self._log(level, text)
 
     def warn(self, text: str) -> None:
-        """Print a warning, quiet or not."""
+        """Print a warning, also with -q."""
         self._log("warning", text)
 
     def without_infos(self, findings: Sequence[Finding]) -> list[Finding]:
@@ -145,7 +145,7 @@ def error_document(error: CxrouteError) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class BufferedOutput(Output):
-    """The output of one environment; `kept` is what it would have printed by itself."""
+    """The output of one environment, kept in `buffer` and printed later."""
 
     environment: str
     buffer: list[str] = field(default_factory=list)
@@ -159,7 +159,7 @@ class BufferedOutput(Output):
         self.buffer.append(REDACTOR.dump_redacted(form))
 
     def flush(self) -> None:
-        """Do nothing: nothing is printed yet."""
+        """Do nothing: the result is printed later."""
 
     def failed(self, error: CxrouteError) -> None:
         """Print this environment's error; under `--format json` keep it as its document."""

@@ -1,4 +1,4 @@
-"""The parser of one command. argparse, because importing click alone costs more than --help may cost in total."""
+"""The parser of one command. It uses argparse because importing click takes longer than --help may take in total."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import copy
 import re
 import sys
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol
 
 from reconciler.cli.arguments import COMMANDS, SHARED, suggestion
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from reconciler.cli.output import Output
 
 _ENVIRONMENT: Final = (
-    "which Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take several, as"
+    "the Environment (default: $CXROUTE_ENV, else sandbox); validate, test, plan, apply and drift take several, as"
     " -e a -e b or -e a,b"
 )
 _COLOURS: Final = "colours; auto: on a terminal, $NO_COLOR turns them off and $FORCE_COLOR on (default: auto)"
-_QUIET: Final = "only results and errors; plan and drift print counts, refusals and who is affected"
+_QUIET: Final = "only results and errors; plan and drift print counts, refusals and affected conversations"
 
 
 class CommandModule(Protocol):
@@ -35,19 +36,17 @@ class CommandModule(Protocol):
         """Add the command's own options."""
 
     def run(self, options: argparse.Namespace, output: Output) -> int:
-        """Do it and return the exit code; raises the errors of `reconciler.errors`."""
+        """Run the command and return its exit code. Raises the errors of `reconciler.errors`."""
 
 
 class StoreOnce(argparse.Action):
     """An option that takes one value. A second value is an error, because one of the two would be ignored."""
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: object, option: str | None = None) -> None:
         """Store the value. Raises UsageError for the second one."""
         stored = vars(namespace).setdefault("_given", set())
         if option and self.dest in stored:
-            parser.error(f"{'/'.join(self.option_strings)} is given twice, and takes one value: leave one out")
+            parser.error(f"{'/'.join(self.option_strings)} is given twice but takes one value: remove one")
         stored.add(self.dest)
         setattr(namespace, self.dest, values)
 
@@ -55,10 +54,8 @@ class StoreOnce(argparse.Action):
 class JoinValues(argparse.Action):
     """An option whose values are joined with commas, so that `-e a -e b` is `-e a,b`."""
 
-    def __call__(
-        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: object, option: str | None = None
-    ) -> None:
-        """Add the value, unless it is there already."""
+    def __call__(self, parser: ArgumentParser, namespace: Namespace, values: object, option: str | None = None) -> None:
+        """Add the value, unless it is present already."""
         del parser, option
         earlier = getattr(namespace, self.dest)
         if earlier != values:
@@ -83,16 +80,16 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 class Parser(argparse.ArgumentParser):
     """An argument parser that raises UsageError (exit 64) where argparse would exit with 2."""
 
-    def __init__(self, prog: str | None = None, **options: Any) -> None:  # noqa: ANN401 - whatever argparse takes
+    def __init__(self, prog: str | None = None, **options: Any) -> None:  # noqa: ANN401 - options of argparse
         super().__init__(prog, allow_abbrev=False, formatter_class=HelpFormatter, **options)
-        self.color = False  # from Python 3.14 on argparse paints its help, and --color would have no say in it
+        self.color = False  # from Python 3.14 on argparse colours its help and ignores --color
         self.register("action", None, StoreOnce)
 
     def error(self, message: str) -> NoReturn:
-        """Raise what argparse found wrong."""
+        """Raise the error that argparse found."""
         raise UsageError(message)
 
-    def parse_args(  # type: ignore[override] # argparse has it for other types of namespaces, too
+    def parse_args(  # type: ignore[override] # argparse also accepts other types of namespaces
         self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
         """Parse all words. Raises UsageError with the nearest option for an unknown one."""
@@ -110,7 +107,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def command_parser(name: str, module: CommandModule) -> Parser:
-    """Return the parser of one command, with the options that every command takes. Its help leaves those out."""
+    """Return the parser of one command. Its help omits the options that every command has."""
     parser = Parser(f"cxroute {name}", description=f"{COMMANDS[name].help[:1].upper()}{COMMANDS[name].help[1:]}.")
     module.options(parser)
     for action in add_common_options(parser):
@@ -119,14 +116,14 @@ def command_parser(name: str, module: CommandModule) -> Parser:
 
 
 def add_common_options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
-    """Add the options that every command takes, before or after its name, and return them."""
+    """Add the options that every command has, before or after its name, and return them."""
     add = parser.add_argument_group("options of every command").add_argument
     return [
         add("-e", "--environment", metavar="ENV", action=JoinValues, help=_ENVIRONMENT),
         add("-m", "--manifests", metavar="DIR", default="manifests", help="manifest directory (default: manifests)"),
         add("--color", choices=("auto", "always", "never"), default="auto", help=_COLOURS),
         add("-q", "--quiet", dest="loudness", action="store_const", const="quiet", default="normal", help=_QUIET),
-        add("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="say more"),
-        add("--log-format", choices=("text", "json"), default="text", help="form of what goes to stderr"),
-        add("--no-input", action="store_true", help="never ask"),
+        add("-v", "--verbose", dest="loudness", action="store_const", const="verbose", help="print more details"),
+        add("--log-format", choices=("text", "json"), default="text", help="format of the messages on stderr"),
+        add("--no-input", action="store_true", help="never prompt"),
     ]

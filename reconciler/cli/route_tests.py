@@ -1,4 +1,4 @@
-"""RouteTests on the command line: which environments they run in, and what is said of those that fail."""
+"""RouteTests on the command line: their environments, and the findings about failures."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from reconciler.render.text.route_tests import join_names
 
 
 def test_environments(manifests: Manifests, names: str | None) -> tuple[str, ...]:
-    """Return the environments that -e names, else all and the sandbox. Raises UsageError for an unknown one."""
+    """Return the environments in -e; by default all, and the sandbox. Raises UsageError for an unknown one."""
     if names:
         return tuple(choose_environment(manifests, name).name for name in split_names(names))
     return tuple(dict.fromkeys((*manifests.environments, SANDBOX)))
 
 
 def runs_route_tests(manifests: Manifests, only: str | None, name: str) -> bool:
-    """Return whether route tests are meant for an environment: the built-in sandbox only if it is named or alone."""
+    """Return whether route tests run in an environment: in the built-in sandbox only if it is named or the only one."""
     return name != SANDBOX or bool(only) or SANDBOX in manifests.environments or not manifests.environments
 
 

@@ -1,9 +1,8 @@
-"""Lists of rules by what people call them on the command line: live:ENV, manifests:ENV, or a JSON file."""
+"""The two lists of rules of `cxroute diff`, named live:ENV, manifests:ENV, or as a JSON file."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,20 +41,20 @@ class DiffSide:
 
 
 def parse_source(name: str, options: argparse.Namespace, output: Output) -> DiffSide:
-    """Read one side's name. Raises UsageError and ManifestError."""
+    """Return the side with that name. Raises UsageError and ManifestError."""
     kind, colon, environment = name.partition(":")
     if not colon or kind not in ("live", "manifests"):
         return DiffSide(name, "file", None)
     if not environment:
-        raise UsageError(f"{kind}: is of which environment? Say {kind}:prod, for example")
+        raise UsageError(f"{kind}: needs an environment, for example {kind}:prod")
     return DiffSide(name, kind, open_session(options, output, environment))
 
 
 def evaluation(first: DiffSide, second: DiffSide) -> Evaluation:
-    """Return the order in which priorities are tried. Raises UsageError where the sides differ in it."""
+    """Return the order in which priorities are evaluated. Raises UsageError if the sides differ in it."""
     orders = {source.session.environment.api.evaluation for source in (first, second) if source.session}
     if len(orders) > 1:
-        order = "one tries the lowest priority first, the other the highest (api.evaluation)"
+        order = "one evaluates the lowest priority first, the other the highest (api.evaluation)"
         raise UsageError(f"{sanitize(first.name)} and {sanitize(second.name)} cannot be compared: {order}")
     return orders.pop() if orders else "lowest-first"
 
@@ -78,7 +77,7 @@ def types(first: DiffSide, second: DiffSide) -> Types:
 
 
 def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]:
-    """Return the rules of both sources. Across environments queues are compared by name or alias, else by id."""
+    """Return the rules of both sources. Queues are compared by id; across environments by name or alias."""
     sources = (first, second)
     tenants: dict[str, LiveState] = {}
     for source in sources:
@@ -88,17 +87,14 @@ def read_sources(first: DiffSide, second: DiffSide) -> tuple[RuleList, RuleList]
     across = first.environment != second.environment and "" not in (first.environment, second.environment)
     if across and first.kind == second.kind == "manifests":
         return _read_by_alias(first), _read_by_alias(second)
-    lists = [
-        _read_file(source.name) if source.session is None else _read_environment(source, source.session, tenants)
-        for source in sources
-    ]
-    if across:
-        lists = [rules.by_name() for rules in lists]
-    return lists[0], lists[1]
+    left, right = (_read_source(source, tenants.get(source.environment)) for source in sources)
+    return (left.by_name(), right.by_name()) if across else (left, right)
 
 
-def _read_environment(source: DiffSide, session: Session, tenants: Mapping[str, LiveState]) -> RuleList:
-    manifests, environment, tenant = session.manifests, session.environment, tenants.get(source.environment)
+def _read_source(source: DiffSide, tenant: LiveState | None) -> RuleList:
+    if source.session is None:
+        return _read_file(source.name)
+    manifests, environment = source.session.manifests, source.session.environment
     if tenant is not None and source.kind == "manifests":
         catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), tenant.queues)
         entries = desired_entries(expand_manifests(manifests, environment, catalogue))
@@ -124,9 +120,9 @@ def _read_file(path: str) -> RuleList:
         if Path(path).suffix:
             raise
         raise UsageError(f"{error}; a side is live:ENV, manifests:ENV or a JSON file") from None
-    entries = []
-    for live in export.rules:
-        address = live.marker.address if live.marker else None
-        name = str(address) if address else live.rule.name
-        entries.append(RoutingEntry(name=name, rule=live.rule, id=live.id, address=address))
+    addresses = [(live, live.marker.address if live.marker else None) for live in export.rules]
+    entries = (
+        RoutingEntry(name=str(address or live.rule.name), rule=live.rule, id=live.id, address=address)
+        for live, address in addresses
+    )
     return RuleList(tuple(entries), export.queues)

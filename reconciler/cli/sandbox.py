@@ -28,10 +28,10 @@ _QUEUE_IDS: Final = uuid.UUID("6c1f4a0e-9f0b-4f57-9d0e-5b8f7f0f9a10")
 
 
 class _Sandbox(httpx.ASGITransport):
-    """The simulator in this process. A full disk does not recover while a run waits, so a run must not retry."""
+    """The simulator in this process. A run must not retry on a full disk."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer 501, which ends a run at once, where the state cannot be written."""
+        """Return 501, which ends a run immediately, if the state cannot be written."""
         response = await super().handle_async_request(request)
         if response.status_code == HTTPStatus.INSUFFICIENT_STORAGE:
             response.status_code = HTTPStatus.NOT_IMPLEMENTED
@@ -40,7 +40,7 @@ class _Sandbox(httpx.ASGITransport):
 
 @contextmanager
 def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx.AsyncBaseTransport]:
-    """Open the sandbox's state, with every queue that the manifests name, and yield a transport into it."""
+    """Open the sandbox's state, with every queue in the manifests, and yield a transport to it."""
     with open_state(STATE) as state:
         add_queues(state, queues)
         yield _Sandbox(app=build_simulator(state, replace(PROFILES["A"], custom_fields=custom_fields(environment))))
@@ -48,7 +48,7 @@ def sandbox(environment: Environment, queues: Iterable[Queue]) -> Iterator[httpx
 
 @contextmanager
 def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantState]:
-    """Open a state's file for this process alone; a new one begins as `start`. Raises CxrouteError."""
+    """Open a state's file for this process only; a new file starts with `start`. Raises CxrouteError."""
     try:
         read = partial(read_file, limit=_LARGEST_STATE)
         with TenantState.load(ignored_by_git(path), initial=start, read=read) as state:
@@ -58,7 +58,7 @@ def open_state(path: Path, start: TenantState | None = None) -> Iterator[TenantS
 
 
 def custom_fields(environment: Environment) -> dict[str, Literal["text", "number"]]:
-    """Return the custom fields that the environment's endpoint writes, and as what rules see their values."""
+    """Return the custom fields that the environment's endpoint writes, and their types in rules."""
     names = environment.attributes
     if environment.context.writer != "digital-custom-fields":
         return {}
@@ -68,7 +68,7 @@ def custom_fields(environment: Environment) -> dict[str, Literal["text", "number
 def add_queues(state: TenantState, queues: Iterable[Queue]) -> None:
     """Add the missing queues to the simulated tenant; a queue without an id gets one derived from its name."""
     for queue in dict.fromkeys(queues):
-        # A queue of a manifest has its name for an id.
+        # A queue in a manifest has its name as its id.
         unnumbered = queue.id == queue.name
         field, value = ("name", queue.name) if unnumbered else ("id", queue.id)
         if all(entry[field] != value for entry in state.queues):

@@ -1,4 +1,4 @@
-"""From a command's options to a session: which manifests, which environment, one read of everything, a planner."""
+"""A session: the manifests, the environment, the live rules and the planner by a command's options."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class LiveFile:
-    """Live rules and queues from a file, in place of the tenant's, and a finding about them."""
+    """Live rules and queues from a file instead of the tenant, and a finding about them."""
 
     name: str
     live: LiveState
@@ -41,7 +41,7 @@ class Session:
     """One environment of a command: its manifests, its options for planning, and the terminal."""
 
     manifests: Manifests
-    directory: str  # the directory of the manifests, as it was typed
+    directory: str  # the directory of the manifests, as in the command line
     environment: Environment
     options: PlanOptions
     terminal: Terminal
@@ -57,7 +57,7 @@ class Session:
 
     @property
     def simulated(self) -> bool:
-        """Return whether no tenant is contacted at all."""
+        """Return whether the session uses the sandbox and contacts no tenant."""
         return self.environment.name == SANDBOX
 
     @property
@@ -67,16 +67,16 @@ class Session:
 
     @property
     def tenant(self) -> str:
-        """Return the name of the tenant for people."""
+        """Return the description of the tenant for messages."""
         if self.live_file:
-            return f"live rules by {self.live_file.name}"
+            return f"live rules from {self.live_file.name}"
         return "simulated" if self.simulated else f"tenant {self.environment.tenant or self.environment.host}"
 
     @property
     def banner(self) -> str:
-        """Return the line above a result that says that no tenant was contacted; empty where one was."""
+        """Return the line above a result if no tenant was contacted; otherwise an empty text."""
         if self.live_file:
-            return f"No tenant was contacted: what is live is what {self.live_file.name} says.\n"
+            return f"No tenant was contacted: the live rules come from {self.live_file.name}.\n"
         return SIMULATED if self.simulated else ""
 
     @property
@@ -96,7 +96,7 @@ class Session:
     def planner(self, live: LiveState, allowed: tuple[str, ...] = (), reason: str = "") -> Planner:
         """Return the planner for a tenant whose queues are those of `live`. Raises ManifestError and UsageError."""
         if self.options.undo is not None and self.undo_request is None:
-            raise UsageError("a run is undone in one environment at a time: say -e with its name")
+            raise UsageError("--undo works in one environment at a time: set -e to its name")
         inputs = (self.manifests, self.environment)
         if self.undo_request:
             desired, advise = self.undo_request.target(*inputs, self.options, live)

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM: before anything is written a command ends at once; after that no new write is started."""
+"""SIGINT and SIGTERM: before the first write, a command ends immediately; after it, no new write starts."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Cancellation:
     requested: bool = False
     writing: bool = False
     task: asyncio.Task[object] | None = None
-    children: list[Cancellation] = field(default_factory=list)  # Runs within the run, which hear of it too
+    children: list[Cancellation] = field(default_factory=list)  # runs within the run, which get each signal too
 
     def request(self) -> None:
-        """Record a signal; cancel the run while nothing was written."""
+        """Record a signal; cancel the run if nothing was written."""
         self.requested = True
         for part in self.children:
             part.request()
@@ -34,7 +34,7 @@ class Cancellation:
 
 @contextlib.contextmanager
 def abort_on_signal() -> Iterator[None]:
-    """End a question to the user on a signal: the blocked event loop could not."""
+    """End a prompt on a signal, because the event loop is blocked."""
 
     def end(_number: int, _frame: object) -> None:
         raise InterruptedRunError("interrupted; nothing was written")
@@ -48,13 +48,13 @@ def abort_on_signal() -> Iterator[None]:
 
 
 def run_interruptibly(command: Callable[[Cancellation], Awaitable[Result]]) -> Result:
-    """Run a command's coroutine. Raises InterruptedRunError when a signal came before it wrote anything."""
+    """Run a command's coroutine. Raises InterruptedRunError if a signal arrives before the first write."""
 
     async def guarded() -> Result:
         stop = Cancellation(task=asyncio.current_task())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            # Windows has no such handlers; there Ctrl-C ends the run at once.
+            # Windows does not have these handlers; there, Ctrl-C ends the run immediately.
             with contextlib.suppress(NotImplementedError):
                 loop.add_signal_handler(number, stop.request)
         try:

@@ -1,4 +1,4 @@
-"""stdout and stderr: their width and colours, and no error where their reader is gone."""
+"""stdout and stderr: their width and colours, and no error after their reader has closed them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _USUAL: Final = 80
 
 
 def wrap_for(text: str, stream: IO[str]) -> str:
-    """Return the text wrapped to the stream's terminal; where there is none, the text as it is."""
+    """Return the text, wrapped if the stream is a terminal."""
     if not stream.isatty():
         return text
     from reconciler.render.text.wrap import wrap_text  # noqa: PLC0415 - only a terminal needs it
@@ -23,19 +23,17 @@ def wrap_for(text: str, stream: IO[str]) -> str:
 
 
 def width_of(stream: IO[str]) -> int:
-    """Return the width of the stream's terminal, 80 where there is none: by $COLUMNS, else as the system says."""
+    """Return the width of the stream's terminal: $COLUMNS, then the operating system's value, then 80."""
     columns = os.environ.get("COLUMNS", "")
     width = int(columns) if columns.isascii() and columns.isdecimal() else 0
     if not width:
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):
             width = os.get_terminal_size(stream.fileno()).columns
-        except (OSError, ValueError, AttributeError):
-            width = 0
     return max(_NARROWEST, width or _USUAL)
 
 
 def has_colours(stream: IO[str], setting: str) -> bool:
-    """Return whether a stream is painted: as --color says, else $NO_COLOR, else $FORCE_COLOR, else on a terminal."""
+    """Return whether a stream has colours: by --color, $NO_COLOR, $FORCE_COLOR, or because it is a terminal."""
     if setting != "auto":
         return setting == "always"
     if os.environ.get("NO_COLOR"):
@@ -46,26 +44,25 @@ def has_colours(stream: IO[str], setting: str) -> bool:
 
 
 class GuardedStream:
-    """A stream that discards output once its reader is gone; everything else is the stream's own."""
+    """A stream that discards output after its reader has closed it; other methods are those of the stream."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self.used = False
-        """Whether anything was written."""
+        self.used = False  # whether anything was written
 
     def write(self, text: str) -> int:
-        """Write, if anybody reads."""
+        """Write, unless the reader has closed the stream."""
         self.used = True
         with self._ignoring_broken_pipe():
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Hand over what was written, if anybody reads."""
+        """Flush, unless the reader has closed the stream."""
         with self._ignoring_broken_pipe():
             self._stream.flush()
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the stream has
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the stream
         return getattr(self._stream, name)
 
     @contextmanager
@@ -77,14 +74,14 @@ class GuardedStream:
 
 
 def silence(stream: TextIO) -> None:
-    """Let a stream go nowhere from now on, the interpreter's own flush at the end too."""
+    """Redirect a stream to the null device, also for the interpreter's flush at its end."""
     with contextlib.suppress(OSError, AttributeError, ValueError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager
 def guard_stdio() -> Iterator[None]:
-    """Make outlets of stdout and stderr; where there is none at all, as some schedulers start programs, of nothing."""
+    """Guard stdout and stderr; some schedulers start programs without them, so a null device replaces them."""
     before = sys.stdout, sys.stderr
     with contextlib.ExitStack() as stack:
         for name in ("stdout", "stderr"):

@@ -1,4 +1,4 @@
-"""The terminal of a session: a progress bar, what is waited for, and how much of a plan is shown."""
+"""The terminal of a session: a progress bar, messages about waits, and limits for the text of a plan."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _PATIENCE: Final = 1.0
-_WORTH: Final = 0.9  # seconds of a wait that is told: the shortest Retry-After is a second
-_EVERY: Final = 5.0  # seconds between two lines of one reason; between those of two reasons it is one
+_MIN_WAIT: Final = 0.9  # seconds of the shortest logged wait; the shortest Retry-After is a second
+_REPEAT_SECONDS: Final = 5.0  # between two lines with one reason; with another reason, a second
 
 
 class ProgressBar:
@@ -53,7 +53,7 @@ class ProgressBar:
         progress.update(self._tasks[name], completed=completed, total=total)
 
     def end(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
             self._progress = None
@@ -62,7 +62,7 @@ class ProgressBar:
 
 
 class WaitLog:
-    """Says on stderr what an environment's tenant is waited for, and why, but not each time. A bar stays below it."""
+    """Logs on stderr, at intervals, why a run waits for an environment's tenant. A progress bar stays below."""
 
     def __init__(self, output: Output, environment: str) -> None:
         self._output, self._environment = output, environment
@@ -71,8 +71,8 @@ class WaitLog:
     def log(self, reason: str, text: str, seconds: float, /) -> None:
         """Log a wait, unless it is short or the last line is recent."""
         now = time.monotonic()
-        pause = _EVERY if reason == self._reason else _PATIENCE
-        if seconds < _WORTH or now - self._said < pause:
+        pause = _REPEAT_SECONDS if reason == self._reason else _PATIENCE
+        if seconds < _MIN_WAIT or now - self._said < pause:
             return
         self._reason, self._said = reason, now
         form = {"event": "wait", "environment": self._environment, "reason": reason, "seconds": round(seconds, 1)}
@@ -100,7 +100,7 @@ class WaitLog:
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """Where a session prints and shows progress, how much it shows, and how it runs work that blocks."""
+    """The output and progress bar of a session, its limits, and its way to run blocking work."""
 
     output: Output
     progress: ProgressBar
@@ -113,7 +113,7 @@ class Terminal:
 
     @property
     def limits(self) -> TextLimits:
-        """Return how much of a plan text shows: everything with -v."""
+        """Return the limits for the text of a plan; -v has none."""
         verbose = self.output.loudness == "verbose"
         return TextLimits(ALL_ROWS, ALL_ROWS) if verbose else TextLimits(severities=("warning",))
 

@@ -16,7 +16,7 @@ from reconciler.cxone.profile_mapping import ProfileMapper, canonical_queue, id_
 from reconciler.cxone.settings import ServerUrl, TenantSettings
 from reconciler.errors import UnexpectedResponseError, UsageError
 from reconciler.manifest.kinds import profile as kinds
-from reconciler.manifest.kinds.tenant_api import Api
+from reconciler.manifest.kinds.environment import Api
 from reconciler.text.strict_json import find_member
 
 _MAX_TOTAL: Final = 1_000_000

@@ -21,8 +21,7 @@ from reconciler.errors import ManifestError
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import AdoptById, Hold, RuleSet
 from reconciler.manifest.load import Manifests
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.manifest.text import MAX_FINDINGS
+from reconciler.manifest.source_map import MAX_FINDINGS, LoadedDocument
 from reconciler.model.finding import Finding
 from reconciler.model.live import fingerprint
 from reconciler.model.rule import Address, Queue, Rule, Source
@@ -33,7 +32,7 @@ ValueT = TypeVar("ValueT")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredRule:
-    """A rule that should be live, and its place in the manifests; None where its source is not a manifest."""
+    """A rule that should be live, and its position in the manifests; None if its source is not a manifest."""
 
     address: Address
     rule: Rule
@@ -52,7 +51,7 @@ class DesiredRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesiredState:
-    """The desired rules of one environment; `rulesets` are those that apply there, empty ones included."""
+    """The desired rules of one environment; `rulesets` are the RuleSets that apply there, also empty ones."""
 
     environment: str
     owner: str
@@ -69,7 +68,7 @@ class DesiredState:
     skipped: Mapping[Address, str] = field(default_factory=dict)
     """Addresses that differ and stay unchanged, each with the reason."""
     names_unique: bool = False
-    """The server refuses to write a rule with the name of another rule, even if the rule had this name before."""
+    """Whether the server refuses a rule with the name of another rule, even if the rule already has this name."""
 
 
 def expand_manifests(manifests: Manifests, environment: Environment, resolver: QueueResolver) -> DesiredState:
@@ -81,13 +80,12 @@ def expand_manifests(manifests: Manifests, environment: Environment, resolver: Q
     if any(finding.severity == "error" for finding in expansion.findings):
         raise ManifestError(expansion.findings)
     names = frozenset(loaded.document.name for loaded in rulesets)
-    return replace(
-        empty_desired_state(environment), rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings)
-    )
+    state = empty_desired_state(environment)
+    return replace(state, rules=expansion.rules, rulesets=names, findings=tuple(expansion.findings))
 
 
 def desire_offline(manifests: Manifests, environment: Environment) -> tuple[DesiredState, OfflineQueueResolver]:
-    """Return the desired rules where every queue that they name is assumed, and these queues. Raises ManifestError."""
+    """Return the desired rules, and the queues that they name, which are assumed to exist. Raises ManifestError."""
     resolver = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
     return expand_manifests(manifests, environment, resolver), resolver
 
@@ -118,7 +116,7 @@ def endpoint_types(environment: Environment) -> Types:
 
 
 def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) -> dict[str, ValueT | str]:
-    """Return a conversation as the endpoint writes it: numbers become text where it writes text."""
+    """Return a conversation as the endpoint writes it: numbers as text in text attributes."""
     texts = {name for name, attribute_type in types.items() if attribute_type == ANY_TEXT}
     return {
         name: number_as_text(value)
@@ -129,7 +127,7 @@ def convert_endpoint_values(types: Types, conversation: Mapping[str, ValueT]) ->
 
 
 def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Address]) -> list[Finding]:
-    """Return a warning for each rule's queue without an alias, where Queues documents exist."""
+    """Return a warning for each rule's queue without an alias, if there are Queues documents."""
     aliases = [alias for loaded in manifests.queues for alias in loaded.document.queues]
     warnings = []
     for loaded in manifests.rulesets if aliases else ():
@@ -137,12 +135,10 @@ def find_unaliased_queues(manifests: Manifests, addresses: Mapping[Source, Addre
             for name, _, path in list_targets(entry):
                 if name in aliases or "$" in name:
                     continue
-                message = f"queue {name!r} is no alias of the Queues documents; taken as a live queue's name"
-                place, hint = ("rules", index, *path), suggest(name, aliases)
+                message = f"queue {name!r} is not an alias in a Queues document; it is used as a live queue's name"
+                finding = loaded.finding("CXR117", message, "rules", index, *path, hint=suggest(name, aliases))
                 address = addresses.get(loaded.source_of("rules", index))
-                warnings.append(
-                    loaded.finding("CXR117", message, *place, severity="warning", hint=hint, address=address)
-                )
+                warnings.append(replace(finding, severity="warning", address=address))
     return warnings
 
 
@@ -154,8 +150,7 @@ class _EnvironmentExpander:
     """Collects the desired rules of one environment, and their errors."""
 
     def __init__(self, environment: Environment, resolver: QueueResolver) -> None:
-        self.environment = environment
-        self.resolver = resolver
+        self.environment, self.resolver = environment, resolver
         self.rules: dict[Address, DesiredRule] = {}
         self.findings: list[Finding] = []
         self._error_count = 0
@@ -174,10 +169,7 @@ class _EnvironmentExpander:
                 continue
             expander = RuleExpander(self.environment, self._resolve_queue, loaded.document, entry, budget)
             try:
-                rule = self._expand_rule(expander, loaded.document.name, loaded.source_of("rules", index))
-                self._add_rule(rule)
-                if expander.is_implicit_catch_all():
-                    self.findings.append(_catch_all_warning(loaded, index, rule.address))
+                self._add_rule(expander, loaded, index)
             except SubstitutionLimitError as error:
                 self._report(loaded, index, error)
                 break
@@ -189,47 +181,43 @@ class _EnvironmentExpander:
         parents = () if isinstance(error, InvalidDefaultError) else ("rules", index)
         finding = loaded.finding(error.code, str(error), *parents, *error.path, hint=error.hint)
         if isinstance(error, InvalidDefaultError):
-            # All rules share the defaults: an error in them is reported once.
+            # All rules share the defaults: an error in the defaults is reported once.
             if finding in self._default_findings:
                 return
             self._default_findings.add(finding)
         self.findings.append(finding)
         self._error_count += 1
         if self._error_count == MAX_FINDINGS:
-            message = f"{MAX_FINDINGS:,} errors, and perhaps more: rules after these are not checked"
-            self.findings.append(loaded.finding(finding.code, message, "rules", hint="correct these first"))
+            message = f"{MAX_FINDINGS:,} errors, and possibly more: further rules are not checked"
+            self.findings.append(loaded.finding(finding.code, message, "rules", hint="fix these errors first"))
 
-    def _expand_rule(self, expander: RuleExpander, ruleset: str, source: Source) -> DesiredRule:
-        address, rule = Address(ruleset, expander.key()), expander.rule()
-        return DesiredRule(
+    def _add_rule(self, expander: RuleExpander, loaded: LoadedDocument[RuleSet], index: int) -> None:
+        address, rule = Address(loaded.document.name, expander.key()), expander.rule()
+        desired = DesiredRule(
             address=address,
             rule=rule,
             fingerprint=fingerprint(rule),
-            source=source,
+            source=loaded.source_of("rules", index),
             hold=expander.entry.hold,
             adopt=expander.adopt(),
         )
-
-    def _add_rule(self, desired: DesiredRule) -> None:
         first = self.rules.setdefault(desired.address, desired)
         if first is not desired:
-            message = f"rule {desired.address} stands twice in {self.environment.name}, first at {_location(first)}"
-            raise InvalidRuleError("CXR109", message, hint="give one of them a key of its own")
+            message = f"rule {desired.address} is defined twice in {self.environment.name}, first at {_location(first)}"
+            raise InvalidRuleError("CXR109", message, hint="give one of them another `key`")
         first = self._names.setdefault(desired.rule.name, desired)
         if first is not desired:
-            message = f"rule name {desired.rule.name!r} is already that of {first.address} at {_location(first)}"
+            message = f"rule name {desired.rule.name!r} is already used by {first.address} at {_location(first)}"
             raise InvalidRuleError("CXR110", message, hint="give one of them a `name`")
+        if expander.is_implicit_catch_all():
+            message, hint = "no condition: the rule matches every conversation", "if this is intended, write `when: []`"
+            finding = loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
+            self.findings.append(finding)
 
     def _resolve_queue(self, name: str) -> Queue:
         if name not in self._resolved_queues:
             self._resolved_queues[name] = self.resolver.resolve(name)
         return self._resolved_queues[name]
-
-
-def _catch_all_warning(loaded: LoadedDocument[RuleSet], index: int, address: Address) -> Finding:
-    message = "no condition, so every conversation is taken"
-    hint = "write `when: []` if that is meant"
-    return loaded.finding("CXR120", message, "rules", index, severity="warning", hint=hint, address=address)
 
 
 def _location(desired: DesiredRule) -> str:

@@ -54,7 +54,7 @@ class InvalidRuleError(Exception):
 
 
 class SubstitutionLimitError(InvalidRuleError):
-    """The variables of the rule's file exceed the text budget: its further rules are not expanded."""
+    """The variables of the rule's file exceed the text budget: the file's other rules are not expanded."""
 
 
 class InvalidDefaultError(InvalidRuleError):
@@ -62,7 +62,7 @@ class InvalidDefaultError(InvalidRuleError):
 
 
 def make_slug(text: str) -> str:
-    """Make a key of an intent: lower case, runs outside [a-z0-9] become a dash, trimmed; may be empty."""
+    """Return the key of an intent: lower case, other characters than [a-z0-9] as one dash, trimmed; may be ""."""
     return _NOT_IN_SLUGS.sub("-", text.lower()).strip("-")
 
 
@@ -95,12 +95,11 @@ class RuleExpander:
         )
 
     def collect_errors(self) -> list[InvalidRuleError]:
-        """Return all errors of the rule: each part is tried by itself."""
+        """Return all errors of the rule: each part is expanded separately."""
+        targets = list_targets(self.entry)
         parts: list[Callable[[], object]] = [self.key, self.adopt, self.name, lambda: self.description(())]
-        parts += [self.priority, self.enabled]
-        parts += [partial(self.weight, weight, path) for _, weight, path in list_targets(self.entry)]
-        parts += [self.weights]
-        parts += [partial(self.queue, name, path) for name, _, path in list_targets(self.entry)]
+        parts += [self.priority, self.enabled, *(partial(self.weight, weight, path) for _, weight, path in targets)]
+        parts += [self.weights, *(partial(self.queue, name, path) for name, _, path in targets)]
         parts += [partial(self.condition, test) for test in self._tests()]
         errors: dict[object, InvalidRuleError] = {}
         for part in parts:
@@ -123,45 +122,47 @@ class RuleExpander:
         return tuple(self._fill_text(text, ("intents", index)) for index, text in enumerate(self.entry.intents or ()))
 
     def key(self) -> str:
-        """Return the key: written, or the slug of the one intent."""
+        """Return the rule's `key`, or the slug of its only intent."""
         if self.entry.key is not None:
             return self.entry.key
         intents = self.intents()
         if len(intents) != 1:
-            message = "this rule has no single intent to take its key from"
+            message = "a rule without exactly one intent has no default key"
             raise InvalidRuleError("CXR108", message, hint="write a `key`")
         key = make_slug(intents[0])
         if not _KEY_PATTERN.fullmatch(key):
-            message = f"no key can be made of intent {intents[0]!r}" + (": it is too long" if key else "")
+            message = f"intent {intents[0]!r} cannot be converted to a key" + (": it is too long" if key else "")
             name = "intent" if self.entry.intent is not None else "intents"
             raise InvalidRuleError("CXR108", message, name, hint="write a `key`")
         return key
 
     def name(self) -> str:
-        """Return the rule's name: written, or made of the intent or key."""
+        """Return the rule's `name`, or the default name with the intent or key."""
         if self.entry.name is not None:
             name = self._fill_text(self.entry.name, ("name",), MAX_NAME_BYTES)
         else:
             intents = self.intents()
             name = f"Cognigy Intent Route: {intents[0] if len(intents) == 1 else self.key()}"
         if text_size(name) > MAX_NAME_BYTES:
-            message = f"a name may have {MAX_NAME_BYTES:,} bytes"
+            message = f"a name must have at most {MAX_NAME_BYTES:,} bytes"
             raise InvalidRuleError("CXR104", message, "name", hint="write a shorter `name`")
         return name
 
     def description(self, queues: Sequence[Queue]) -> str:
-        """Return the description: written, or made of intents and queues; empty for a rule of conditions alone."""
+        """Return the `description`, or a default with intents and queues; "" for a rule without intents."""
         raw = self.entry.description
         text = self._default_description(queues) if raw is None else self._fill_text(raw, ("description",))
         text = normalize_line_ends(text)
         if text_size(text) > MAX_TEXT_BYTES:
-            message = f"a description may have {MAX_TEXT_BYTES:,} bytes"
+            message = f"a description must have at most {MAX_TEXT_BYTES:,} bytes"
             raise InvalidRuleError("CXR104", message, "description", hint="write a shorter `description`")
         if raw is not None and MARKER_OPENING in text:
-            raise InvalidRuleError("CXR104", f"a description may not hold {MARKER_OPENING!r}", "description")
-        if text.endswith("\r"):  # the server would read it as a part of the line end before the marker
-            hint = "" if raw is not None else "the queue's name does: write a `description`"
-            raise InvalidRuleError("CXR104", "a description may not end in a carriage return", "description", hint=hint)
+            raise InvalidRuleError("CXR104", f"a description must not contain {MARKER_OPENING!r}", "description")
+        if text.endswith("\r"):  # it would be read as part of the line end before the marker
+            hint = "" if raw is not None else "the queue's name ends in one: write a `description`"
+            raise InvalidRuleError(
+                "CXR104", "a description must not end in a carriage return", "description", hint=hint
+            )
         return text
 
     def _default_description(self, queues: Sequence[Queue]) -> str:
@@ -191,27 +192,27 @@ class RuleExpander:
         return cast("int | float", self._typed_value(raw, WEIGHT, *path[:-1], "weight"))
 
     def weights(self) -> list[int | float]:
-        """Return the weight of each target. A rule that takes part needs a positive one, or it routes to no queue."""
+        """Return the weight of each target. An enabled rule requires a positive weight."""
         weights = [self.weight(weight, path) for _, weight, path in list_targets(self.entry)]
         if any(weight > 0 for weight in weights) or not self.enabled():
             return weights
-        message = "no target has a positive weight, so the conversations that this rule takes would reach no queue"
+        message = "no target has a positive weight, so the conversations of this rule would reach no queue"
         hint = "set a weight above 0; to switch the rule off, set `enabled: false`"
         raise InvalidRuleError("CXR123", message, "targets", hint=hint)
 
     def priority(self) -> int:
-        """Return the priority: the rule's own, or that of the defaults."""
+        """Return the rule's priority, or the default."""
         return cast("int", self._value_or_default("priority", PRIORITY))
 
     def enabled(self) -> bool:
-        """Return whether the rule is enabled: the rule's own setting, or that of the defaults."""
+        """Return whether the rule is enabled, by itself or by default."""
         return cast("bool", self._value_or_default("enabled", FLAG))
 
     def condition(self, test: _Test) -> Condition:
         """Return one condition with variables filled in. Raises InvalidRuleError."""
         attribute, operator, value, path = test
         if operator not in self.environment.api.operators:
-            message = f"{self.environment.name} does not understand operator {operator!r} (api.operators)"
+            message = f"{self.environment.name} does not support operator {operator!r} (api.operators)"
             raise InvalidRuleError("CXR119", message, *path)
         filled = self._operand(value, path)
         try:
@@ -259,7 +260,7 @@ class RuleExpander:
         return tuple(self._fill_value(item, path) for item in value) if isinstance(value, tuple) else value
 
     def _typed_value(self, raw: Json, field_type: FieldType, *path: str | int) -> Json:
-        """Return the value of a field that is not text: as written, or its variable's."""
+        """Return the value of a field that is not text: its own, or that of its variable."""
         value = self._substitute_once(raw, path) if isinstance(raw, str) else raw
         if field_type.accepts(value):
             return value
@@ -283,7 +284,7 @@ class RuleExpander:
         value = self._substitute_once(text, path, limit)
         if isinstance(value, str):
             return value
-        message = f"{text} must be text here, and it is {describe_value(value)} in {self.environment.name}"
+        message = f"{text} must be a text here, and is {describe_value(value)} in {self.environment.name}"
         raise InvalidRuleError("CXR104", message, *path, hint="put the variable's value in quotes")
 
     def _substitute_once(self, text: str, path: _Path, limit: int = MAX_TEXT_BYTES) -> Json:
@@ -291,7 +292,15 @@ class RuleExpander:
             return text
         position = (path, text)
         if position not in self._substituted:
-            value = self._substituted[position] = self._substitute(text, path, limit)
+            variables = self.environment.vars
+            try:
+                value = self._substituted[position] = fill_variables(text, variables, limit)
+            except KeyError as error:
+                name = str(error.args[0])
+                message = f"{self.environment.name} has no variable {name!r} in its vars"
+                raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
+            except ValueError as error:
+                raise InvalidRuleError("CXR104", str(error), *path) from None
             self._spend(value, path)
         return self._substituted[position]
 
@@ -302,20 +311,9 @@ class RuleExpander:
             hint = "shorten the variables, or split the file"
             raise SubstitutionLimitError("CXR010", str(error), *path, hint=hint) from None
 
-    def _substitute(self, text: str, path: _Path, limit: int) -> Json:
-        variables = self.environment.vars
-        try:
-            return fill_variables(text, variables, limit)
-        except KeyError as error:
-            name = str(error.args[0])
-            message = f"{self.environment.name} has no variable {name!r} in its vars"
-            raise InvalidRuleError("CXR107", message, *path, hint=suggest(name, variables)) from None
-        except ValueError as error:
-            raise InvalidRuleError("CXR104", str(error), *path) from None
-
 
 def list_targets(entry: RuleEntry) -> list[tuple[str, str | int | float, _Path]]:
-    """Return queue, weight and place of each target of the rule, as written."""
+    """Return queue, weight and path of each target of the rule, without expansion."""
     if entry.queue is not None:
         return [(entry.queue, 1, ("queue",))]
     targets = enumerate(entry.targets or ())

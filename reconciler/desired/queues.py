@@ -12,7 +12,7 @@ from reconciler.text.suggest import suggest
 
 
 class QueueError(Exception):
-    """A missing, ambiguous or inactive queue. `code` is the finding's; `hint` may name the nearest name."""
+    """A missing, ambiguous or inactive queue. `code` is the finding's; `hint` may contain the nearest name."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -49,8 +49,8 @@ class QueueResolver:
         label = f'"{name}"' if name == live_name else f'"{live_name}" (alias {name!r})'
         if queues:
             message = f"{len(queues)} live queues of {self.environment} are named {label}"
-            raise QueueError("CXR106", message, "name one by id in a Queues document")
-        where = "no live queue" if name != live_name else "no alias and no live queue"
+            raise QueueError("CXR106", message, "select one by id in a Queues document")
+        where = "not a live queue" if name != live_name else "neither an alias nor a live queue"
         raise QueueError("CXR105", f"queue {label} is {where} of {self.environment}", self.suggest(live_name))
 
     def _resolve_id(self, name: str, queue_id: str) -> Queue:
@@ -61,7 +61,7 @@ class QueueResolver:
     def _require_active(self, queue: Queue) -> Queue:
         if not queue.active:
             message = f'queue "{queue.name}" (id {queue.id}) of {self.environment} is inactive'
-            raise QueueError("CXR121", message, "switch it on in CXone, or let the rule name another one")
+            raise QueueError("CXR121", message, "activate it in CXone, or use another queue")
         return queue
 
     @property
@@ -70,7 +70,7 @@ class QueueResolver:
         return self._by_id
 
     def suggest(self, name: str) -> str:
-        """Return a hint with the nearest alias or live name, or nothing."""
+        """Return a hint with the nearest alias or live name, or ""."""
         return suggest(name, [*self.aliases, *self._by_name])
 
 
@@ -78,7 +78,7 @@ class OfflineQueueResolver(QueueResolver):
     """Offline: every queue that a manifest names is assumed to exist; `assumed_queues` holds these by id."""
 
     def __init__(self, environment: str, aliases: Mapping[str, str | QueueRef | None]) -> None:
-        """Start without queues; the id of a queue without id is its name."""
+        """Start without queues. The id of a queue is its name if the manifest has no id."""
         super().__init__(environment, aliases, ())
         self.assumed_queues: dict[str, Queue] = {}
 
@@ -101,7 +101,7 @@ class OfflineQueueResolver(QueueResolver):
 
 
 def resolve_aliases(manifests: Manifests, environment: str) -> dict[str, str | QueueRef | None]:
-    """Return the meaning of each alias in the environment; None where it has none, in the sandbox its own name."""
+    """Return the queue of each alias in the environment; None without an entry, in the sandbox the alias itself."""
     aliases = {alias: value for loaded in manifests.queues for alias, value in loaded.document.queues.items()}
     return {
         alias: value

@@ -12,15 +12,15 @@ from reconciler.text.escape import quote_name
 from reconciler.text.files import KIB, MIB
 
 MAX_NAME_BYTES: Final = KIB
-"""Bytes of a rule's name in UTF-8, as all that follow."""
+"""Bytes of a rule's name in UTF-8; the other limits count in the same way."""
 MAX_TEXT_BYTES: Final = 64 * KIB
 """Bytes of any other text, and of a list of texts."""
 MAX_FILLED_BYTES_PER_FILE: Final = 5 * MIB
-"""Bytes of all texts that are filled in for one file."""
+"""Bytes of all expanded texts of one file."""
 MAX_FILLED_BYTES_TOTAL: Final = 64 * MIB
 
 _ITEM_BYTES: Final = 16
-"""Bytes of each list item besides its text, because lists of numbers are bounded too."""
+"""Bytes that each list item counts in addition to its text, because lists of numbers need a limit too."""
 
 _SINGLE_VARIABLE: Final = re.compile(r"\$\{([^{}]*)\}")
 _VARIABLE: Final = re.compile(r"\$(?:\$|\{([^{}]*)\})")
@@ -33,15 +33,13 @@ class FieldType(NamedTuple):
     accepts: Callable[[Json], bool]
 
 
-def _is_number(value: Json) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _is_number(value: Json, highest: float) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= highest
 
 
-PRIORITY: Final = FieldType("a whole number", lambda value: type(value) is int and -(2**31) <= value < 2**31)
-SHARE: Final = FieldType("a number from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
-WEIGHT: Final = FieldType(
-    f"a number from 0 to {MAX_WEIGHT:.0e}", lambda value: _is_number(value) and 0 <= value <= MAX_WEIGHT
-)
+PRIORITY: Final = FieldType("an integer", lambda value: type(value) is int and -(2**31) <= value < 2**31)
+SHARE: Final = FieldType("a number from 0 to 1", lambda value: _is_number(value, 1))
+WEIGHT: Final = FieldType(f"a number from 0 to {MAX_WEIGHT:.0e}", lambda value: _is_number(value, MAX_WEIGHT))
 FLAG: Final = FieldType("true or false", lambda value: isinstance(value, bool))
 
 
@@ -56,24 +54,24 @@ class TextBudget:
         self._limit, self._remaining, self._parent = limit, limit, parent
 
     def spend(self, value: Json) -> None:
-        """Count a value that was filled in. Raises TextLimitError."""
+        """Count an inserted value. Raises TextLimitError."""
         self._remaining -= text_size(value) + (_ITEM_BYTES * len(value) if isinstance(value, tuple) else 0)
         if self._remaining < 0:
             whose = "all files together" if self._limit == MAX_FILLED_BYTES_TOTAL else "this file"
-            raise TextLimitError(f"the variables in {whose} make more than {self._limit // MIB} MiB of text")
+            raise TextLimitError(f"the variables in {whose} expand to more than {self._limit // MIB} MiB of text")
         if self._parent is not None:
             self._parent.spend(value)
 
 
 def text_size(value: Json) -> int:
-    """Return the bytes of a text, or of a list's texts; a number counts as none."""
+    """Return the bytes of a text, or of a list's texts; 0 for a number."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode("utf-8", "surrogatepass"))
     return sum(map(text_size, value)) if isinstance(value, tuple) else 0
 
 
 def fill_variables(text: str, variables: Mapping[str, Json], limit: int = MAX_TEXT_BYTES) -> Json:
-    """Replace `${name}` by the variable and `$$` by a dollar; a single one keeps its type. KeyError, ValueError."""
+    """Replace `${name}` by its variable and `$$` by a dollar; a text `${name}` keeps the type. KeyError, ValueError."""
     if single := _SINGLE_VARIABLE.fullmatch(text):
         value = variables[single[1]]
         _check_size(text_size(value), limit)
@@ -96,12 +94,12 @@ def fill_variables(text: str, variables: Mapping[str, Json], limit: int = MAX_TE
 
 def _check_size(size: int, limit: int) -> None:
     if size > limit:
-        raise ValueError(f"this text, filled in, is longer than {limit // KIB} KiB; shorten it or its variables")
+        raise ValueError(f"this text with its variables is longer than {limit // KIB} KiB; shorten it or its variables")
 
 
 def _variable_text(name: str, value: Json) -> str:
     if isinstance(value, tuple):
-        raise ValueError(f"the variable {name!r} is a list, and cannot be part of a text")  # noqa: TRY004 - a value's
+        raise ValueError(f"the variable {name!r} is a list and cannot be part of a text")  # noqa: TRY004 - a value's
     return value if isinstance(value, str) else json.dumps(value)
 
 
@@ -113,7 +111,7 @@ def describe_value(value: Json) -> str:
 
 
 def unquoted_hint(value: Json, kind: FieldType) -> str:
-    """Return a hint for a variable whose text would be valid without its quotes."""
+    """Return a hint for a variable whose text would be valid without quotes."""
     try:
         fits = isinstance(value, str) and kind.accepts(parse_number(value))
     except ValueError:

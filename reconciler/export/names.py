@@ -22,7 +22,7 @@ _NOT_IN_SLUGS: Final = re.compile(r"[^a-z0-9]+", re.ASCII)
 
 
 class NotRepresentableError(Exception):
-    """A live rule that no manifest can say; the message says why, as what follows "left out:"."""
+    """A live rule that no manifest can say; the message says why, as the text after "skipped:"."""
 
 
 @dataclass(frozen=True, slots=True)

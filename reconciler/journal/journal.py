@@ -1,4 +1,4 @@
-"""The journal: an append-only record, one JSON object a line, of intended writes and their results.
+"""The journal: an append-only record of intended writes and their results, with one JSON object per line.
 
 No decision depends on it, so a missing, torn or corrupt journal matters only to its readers.
 """
@@ -10,47 +10,58 @@ import io
 import math
 import os
 import re
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 
+from reconciler.apply.attempt import Attempt, Verdict
+from reconciler.apply.report import ApplyReport, outcomes_to_json
 from reconciler.errors import UsageError
+from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.model.rule import CANONICAL_JSON
+from reconciler.plan.document import change_to_json, plan_id
+from reconciler.plan.plan import Plan
 from reconciler.text.escape import sanitize
 from reconciler.text.files import MIB, read_file
 from reconciler.text.strict_json import STRICT_DECODER
 
 RUN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
-"""The names that cxroute gives to runs; another name in a journal is not a run, nor a word of a command."""
-LARGEST: Final = 256 * MIB  # the most bytes of a journal that are read: some hundred thousand changes
+"""The names of runs. Another name in a journal is not a run, and is not suggested as a word of a command."""
+LARGEST: Final = 256 * MIB  # the maximum size of a journal: some hundred thousand changes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordedRun:
-    """One run of the journal: its head (event `start`), its changes in order, and its end where there is one."""
+    """One run of the journal: its first entry (event `start`), its changes in order, and its end, if any."""
 
     id: str
     start: Mapping[str, Any]
     changes: tuple[Mapping[str, Any], ...]
     end: Mapping[str, Any] | None
-    last_entry_at: str = ""  # when its last entry was written, as that says
+    last_entry_at: str = ""  # the time of its last entry, as recorded there
+    # Unreadable lines that may belong to the run: between its first and last line; without an end, all after the first.
     unreadable_lines: int = 0
-    """Lines of the journal that could not be read and may be its own: between its first and its last, or, where it has
-    no end, anywhere behind its first."""
 
 
-_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)
-"""Where a pipe stands in the journal's place, a write that nobody reads is an error, and not the end of the run."""
-
-
+_NON_BLOCKING: Final = getattr(os, "O_NONBLOCK", 0)  # a write to a pipe without a reader is an error, not a hang
+_VERDICT_WORDS: Final = {
+    Verdict.DONE: "acknowledged",
+    Verdict.RETRY: "unclear",
+    Verdict.ALTERED: "kept otherwise",
+    Verdict.CONFLICT: "changed meanwhile",
+    Verdict.FAILED: "failed",
+    Verdict.ABORT: "failed",
+}
 JournalEntry = dict[str, Any]
+Progress = Callable[[str, int, int], None]  # gets a noun, the number that is done, and the total
 
 
 class Journal:
-    """Appends entries of one run. A journal that cannot be written is said once, to `warn`, and stops nothing."""
+    """Appends entries of one run. If the journal cannot be written, `warn` is called once and the run continues."""
 
     def __init__(
         self,
@@ -60,24 +71,29 @@ class Journal:
         warn: Callable[[str], None],
         redact: Callable[[dict[str, object]], dict[str, object]] = dict,
     ) -> None:
-        """Name the file and the run; the file is opened at the first entry."""
+        """The file is opened at the first entry."""
         # `redact` takes secrets out of an entry; the field `hidden` says that it did.
-        self.path, self.run_id, self._now, self._warn = path, run_id, now, warn
-        self._redact = redact
+        self.path, self.run_id, self._now, self._warn, self._redact = path, run_id, now, warn, redact
         self._file: int | None = None
-        self.is_broken = False  # whether it cannot be written: it does not have all of the run
+        self.is_broken = False  # the journal cannot be written, so the run is incomplete there
 
     def write_entry(self, event: str, **entry: object) -> None:
-        """Append one entry and hand it to the operating system, so that it outlives a killed process."""
-        stamp = {"run": self.run_id, "at": self._now().isoformat().replace("+00:00", "Z"), "event": event}
-        full_entry = {**entry, **stamp}
+        """Append one entry and pass it to the operating system, so that it survives a killed process."""
+        now = self._now().isoformat().replace("+00:00", "Z")
+        full_entry = {**entry, "run": self.run_id, "at": now, "event": event}
         redacted = self._redact(full_entry)
         hidden = {} if redacted == full_entry else {"hidden": True}
-        line = CANONICAL_JSON.encode({**redacted, **hidden}) + "\n"
-        self._run_safely(lambda: self._append(line.encode()))
+        line = (CANONICAL_JSON.encode({**redacted, **hidden}) + "\n").encode()
+
+        def append() -> None:
+            rest, file = line, self._open_file()
+            while rest:  # a disk that is almost full takes a part of a line
+                rest = rest[os.write(file, rest) :]
+
+        self._run_safely(append)
 
     def sync(self) -> None:
-        """Wait until the disk has what was written."""
+        """Wait until the entries are on the disk."""
         if self._file is not None:
             self._run_safely(lambda: os.fsync(self._open_file()))
 
@@ -88,14 +104,8 @@ class Journal:
         if file is not None:
             self._run_safely(lambda: os.close(file))
 
-    def _append(self, line: bytes) -> None:
-        """Write all of a line; a disk that is getting full takes a part of it and says so of the rest."""
-        file = self._open_file()
-        while line:
-            line = line[os.write(file, line) :]
-
     def _open_file(self) -> int:
-        """Open the file; after half a line, left by a run that was killed, ours begins on one of its own."""
+        """Open the file; end an incomplete last line, which a killed run may have left."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 0o666)
@@ -111,12 +121,93 @@ class Journal:
             action()
         except OSError as error:
             self.is_broken = True
-            with contextlib.suppress(OSError):  # whoever would hear the warning may be gone too
-                self._warn(f"the journal {self.path} cannot be written ({error.strerror}); going on without it")
+            with contextlib.suppress(OSError):  # the reader of the warning may be gone too
+                self._warn(f"cannot write the journal {self.path} ({error.strerror}); the run continues without it")
+
+
+def run_name(plan: Plan, now: datetime) -> str:
+    """Return the name of a run that starts at `now`."""
+    return f"{now:%Y-%m-%dT%H%M%S}-{plan.environment}-{plan_id(plan)[:4]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorder:
+    """The journal of one run; `apply` calls it before and after each write."""
+
+    plan: Plan
+    journal: Journal
+    progress: Progress
+    done: set[str] = field(default_factory=set)
+
+    @classmethod
+    def begin(cls, journal: Journal, plan: Plan, *, who: str, reason: str, tenant: str, progress: Progress) -> Recorder:
+        """Record the start of a run. `tenant` is the address of the tenant, empty for the sandbox."""
+        journal.write_entry(
+            "start",
+            environment=plan.environment,
+            owner=plan.owner,
+            who=who,
+            reason=reason,
+            planId=plan_id(plan),
+            allowed={result.name: result.allowed for result in plan.guards if result.allowed},
+            tenant=tenant,
+            undo=plan.options.undo,
+            changes=sum(not is_copy_removal(change) for change in plan.changes),
+            process={"host": socket.gethostname(), "pid": os.getpid()},
+        )
+        return cls(plan, journal, progress)
+
+    def intend(self, step: PlanStep) -> None:
+        """Record a step before its call: the rule before and after it."""
+        document = change_to_json(self.plan, step.change)
+        fields = {name: document[name] for name in ("address", "action", "id", "cause", "before", "after")}
+        self.journal.write_entry("intend", **fields, step=_kind(step))
+
+    def tried(self, step: PlanStep, result: Attempt) -> None:
+        """Record the result of the call."""
+        kind, fields = _kind(step), _change_fields(step.change)
+        fields |= {"status": _VERDICT_WORDS[result.verdict], "error": result.error, "step": kind}
+        self.journal.write_entry("tried", **fields | ({"id": result.id} if result.id else {}))
+        if result.verdict is Verdict.DONE and kind == "whole":
+            self.done.add(f"{step.change.action} {step.change.address}")
+        self.progress("changes", len(self.done), len(self.plan.changes))
+
+    def wave(self) -> None:
+        """Sync the journal, once for the concurrent steps of a wave."""
+        self.journal.sync()
+
+    def end(self, report: ApplyReport) -> None:
+        """Record the outcome of each change, and close."""
+        for outcome, fields in zip(report.outcomes, outcomes_to_json(report), strict=True):
+            touched = {"touched": outcome.left_partial} if isinstance(outcome, Failed | Skipped) else {}
+            self.journal.write_entry("outcome", **{**_change_fields(outcome.change), **touched, **fields})
+        self._close(converged=report.converged, interrupted=report.interrupted, error=report.error)
+
+    @property
+    def name(self) -> str:
+        """Return the name of the run in the journal; empty if the journal could not be written."""
+        return "" if self.journal.is_broken else self.journal.run_id
+
+    def given_up(self, why: str) -> None:
+        """Record the reason why nothing was written, and close."""
+        self._close(converged=False, interrupted=False, error=why, written=False)
+
+    def _close(self, **end: object) -> None:
+        self.journal.write_entry("end", **end)
+        self.journal.close()
+
+
+def _kind(step: PlanStep) -> str:
+    return "drop" if is_copy_removal(step.change) else step.kind
+
+
+def _change_fields(change: Change) -> dict[str, Any]:
+    rule_id = {} if isinstance(change, Create) else {"id": change.live.id}
+    return {"address": str(change.address), "action": change.action, "cause": change.cause, **rule_id}
 
 
 def read_runs(path: Path, on_unreadable: Callable[[int], object] = lambda _: None) -> Sequence[RecordedRun]:
-    """Return the runs of a journal, oldest first; none if there is no file. Raises UsageError."""
+    """Return the runs of a journal, oldest first; none if the file does not exist. Raises UsageError."""
     # `on_unreadable` gets the number of lines that are not entries.
     try:
         data = read_file(path, LARGEST)
@@ -133,7 +224,11 @@ def find_run(recorded: Sequence[RecordedRun], name: str, path: Path) -> Recorded
         if run.id == name:
             return run
     near = get_close_matches(name[:100], [run.id for run in recorded], n=1)
-    hint = f" Did you mean {sanitize(near[0])}?" if near else " --journal FILE names another journal." * (not recorded)
+    hint = (
+        f" Did you mean {sanitize(near[0])}?"
+        if near
+        else " Set --journal FILE to read another journal." * (not recorded)
+    )
     raise UsageError(f"the journal {path} has no run {name!r}.{hint}")
 
 
@@ -142,23 +237,17 @@ def parse_runs(lines: Iterable[str], on_skipped: Callable[[int], object] = lambd
     entries_by_run: dict[str, list[tuple[int, JournalEntry]]] = {}
     unreadable: list[int] = []
     for number, line in enumerate(lines):
-        entry = _parse_entry(line)
-        if entry is not None:
+        try:
+            entry = STRICT_DECODER.decode(line)
+        except (ValueError, RecursionError):
+            entry = None
+        if isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event")):
             entries_by_run.setdefault(entry["run"], []).append((number, entry))
         elif line.strip():
             unreadable.append(number)
     if unreadable:
         on_skipped(len(unreadable))
     return tuple(_build_run(name, entries, unreadable) for name, entries in entries_by_run.items())
-
-
-def _parse_entry(line: str) -> JournalEntry | None:
-    try:
-        entry = STRICT_DECODER.decode(line)
-    except (ValueError, RecursionError):
-        return None
-    is_entry = isinstance(entry, dict) and all(isinstance(entry.get(name), str) for name in ("run", "at", "event"))
-    return entry if is_entry else None
 
 
 def _build_run(name: str, numbered: list[tuple[int, JournalEntry]], unreadable: Iterable[int]) -> RecordedRun:
@@ -182,7 +271,7 @@ def _join_changes(entries: Iterable[JournalEntry]) -> Iterable[JournalEntry]:
         step = entry.get("step", "whole")
         if step in ("drop", "back"):
             continue  # the removal of a temporary copy, or a reverted first write, is not a change of the rule
-        # A duplicate can be deleted beside the rule itself: two changes.
+        # A duplicate can be deleted in addition to the rule itself: two changes.
         rule_id = str(entry.get("id")) if entry.get("action") == "delete" else ""
         key = (str(entry.get("address")), str(entry.get("action")), rule_id)
         if entry["event"] == "intend" and not (step == "copy" and key in changes):

@@ -1,28 +1,34 @@
-"""A run, and the tenant as it is now -> the desired rules that undo the run.
+"""A run and the current state of the tenant -> the desired rules that undo the run, and warnings.
 
-Only a rule that is as the run left it is put back; a rule that was changed since is left alone, and reported. The
-markers of the live rules say which rules are managed, not the journal (invariants R1).
+Only a rule that has not changed since the run is restored; other rules are skipped and reported. The markers of the
+live rules determine which rules are managed, not the journal (invariants R1).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from reconciler.desired.desired import DesiredRule, DesiredState
+from reconciler.journal.history import RecordedChange
+from reconciler.model.change import Change, Create, Delete, Update, is_unadoption
 from reconciler.model.finding import Finding
-from reconciler.model.live import LiveRule, copy_name, fingerprint
+from reconciler.model.live import LiveRule, Marker, copy_name, fingerprint, marker_digest
 from reconciler.model.rule import Address, Rule, Target
+from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner, was_edited
+from reconciler.plan.plan import LiveState, Plan, draft_plan
 from reconciler.plan.stored_texts import restore_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from reconciler.journal.history import RecordedChange
     from reconciler.journal.journal import RecordedRun
-    from reconciler.plan.plan import LiveState
+
+REAPPLIED: Final = "CXR310"
+_HOLD_TIME: Final = timedelta(days=8)  # of the suggested hold: a week, and the rest of the day
+_AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
 
 
 def build_undo_state(
@@ -32,7 +38,7 @@ def build_undo_state(
     live: LiveState,
     manifests: DesiredState,
 ) -> DesiredState:
-    """Return the desired rules. `later` are the runs after it; the manifests say which rules have which owner."""
+    """Return the desired rules. `later` are the runs after this one; `manifests` determine the owner of each rule."""
     builder = _UndoBuilder(run, later, live, manifests)
     for change in changes:
         builder.undo_change(change)
@@ -40,11 +46,8 @@ def build_undo_state(
     return replace(manifests, rules=rules, findings=findings, scope=scope, skipped=builder.skipped)
 
 
-_AMBIGUOUS_HINT: Final = "keep one of them in CXone, and undo the run again"
-
-
 class _UndoBuilder:
-    """One undoing under way: what is to be live, and what is left alone."""
+    """Collects the desired rules of an undo, and the skipped ones."""
 
     def __init__(
         self, run: RecordedRun, later: Sequence[RecordedRun], live: LiveState, manifests: DesiredState
@@ -68,7 +71,7 @@ class _UndoBuilder:
         rules = (rule for rule in (change.before, change.after) if rule and rule.marker)
         addresses = {change.address, *(rule.marker.address for rule in rules if rule.marker)}
         if addresses & self.by_owner.ambiguous.keys():
-            self._warn(change, "several live rules have its marker, and nothing says which is ours", _AMBIGUOUS_HINT)
+            self._warn(change, "several live rules have its marker, so the managed rule is not known", _AMBIGUOUS_HINT)
             return
         now = self.by_owner.managed.get(change.address)
         if change.before is None:
@@ -105,12 +108,12 @@ class _UndoBuilder:
             self.skipped |= {address: reason, change.address: reason}
 
     def _undo_adopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
-        """Undo an adoption: the rule becomes unmanaged again, as it was made by hand."""
+        """Undo an adoption: the rule becomes unmanaged again, in its original state."""
         rule = self.unmanaged_by_id.get(change.id)
         if now is None and rule is not None and rule.marker is None and rule.rule == before.rule:
             self._keep_current(change.address, None)
         elif now is None or now.id != change.id:
-            self._warn(change, "the rule that was taken over is not ours any more", "it is left as it is")
+            self._warn(change, "the adopted rule is no longer managed", "it is not changed")
         elif not self._report_name_conflict(change, before.rule, now):
             self.scope.add(change.address)
             self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), unadopted_id=now.id)
@@ -120,7 +123,7 @@ class _UndoBuilder:
                 self.skipped[change.address] = reason
 
     def _undo_unadopt(self, change: RecordedChange, before: LiveRule, now: LiveRule | None) -> None:
-        """Undo an undone adoption: only where the manifests still adopt this rule, and nobody changed it."""
+        """Undo an undone adoption, if the manifests still adopt this rule, and it has not changed."""
         if now is not None and now.rule == before.rule:
             self._keep_current(change.address, now)
             return
@@ -131,24 +134,24 @@ class _UndoBuilder:
             is_adopted = adopt == rule.rule.name and is_alone if isinstance(adopt, str) else adopt.id == rule.id
         is_untouched = rule is not None and rule.marker is None and self._matches(rule, change.after)
         if now is not None or not is_adopted or not is_untouched:
-            self._warn(change, "the rule was given back and is not ours", "take it over with `adopt:` in the manifest")
+            self._warn(change, "the rule was released and is not managed", "adopt it with `adopt:` in the manifest")
         elif not self._report_name_conflict(change, before.rule, rule):
             self.scope.add(change.address)
             self.rules[change.address] = replace(self._desired_rule(change.address, before.rule), adopt=adopt)
 
     def _keep_current(self, address: Address, now: LiveRule | None) -> None:
-        """Leave what is as it was before the run; a temporary copy that was left there goes."""
+        """Keep a rule that is in its state before the run; delete a leftover temporary copy."""
         if address in self.copied_addresses:
             self.scope.add(address)
             if now is not None:
                 self.rules[address] = self._desired_rule(address, now.rule)
 
     def _is_unchanged(self, change: RecordedChange, now: LiveRule | None) -> bool:
-        """Say whether a rule is as the run left it, and surely by the run: not by another that made the same since."""
+        """Return whether a rule is unchanged since the run, and certainly written by it: not by a later equal run."""
         return self._matches(now, change.after) and (change.is_confirmed or str(change.address) not in self.rival_runs)
 
     def _matches(self, now: LiveRule | None, then: LiveRule | None) -> bool:
-        """Say whether a rule is what it was then, be it under the temporary name that a run which ended early left."""
+        """Return whether a rule equals its earlier state, or differs only by an interrupted run's temporary name."""
         if now is None or then is None:
             return now is then
         if now.rule == then.rule:
@@ -157,31 +160,32 @@ class _UndoBuilder:
         return now.rule.name in (name, f"{name}, renamed") and replace(now.rule, name=then.rule.name) == then.rule
 
     def _report_name_conflict(self, change: RecordedChange, before: Rule, now: LiveRule | None) -> bool:
-        """Report an unmanaged rule that has the name that the rule had; return whether there is one."""
-        is_used = (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name
-        if is_used:
-            message = f'it is not put back: a rule that is not ours is named "{before.name}" now'
-            self._warn(change, message, "rename that one in CXone, and undo the run again")
+        """Report an unmanaged rule with the rule's earlier name; return whether there is one."""
+        if is_used := (now is None or now.rule.name != before.name) and before.name in self.unmanaged_by_name:
+            message = f'it is not restored: an unmanaged rule has the name "{before.name}" now'
+            self._warn(change, message, "rename that rule in CXone, and undo the run again")
         return is_used
 
     def _missing_queue_reason(self, before: Rule) -> str:
         queues = {target.queue_id for target in before.targets if isinstance(target, Target)}
         missing = sorted(queues - self.queues)
-        return f"a queue that it sent to is gone ({missing[0]})" if missing else ""
+        return f"its earlier queue no longer exists ({missing[0]})" if missing else ""
 
     def _describe_change(self, change: RecordedChange, now: LiveRule | None) -> str:
-        """Return how a rule was changed since the run, and by whom, where that is known."""
-        action = "deleted" if now is None else "made again" if change.after is None else "changed"
+        """Return how a rule changed since the run, and the author if known."""
+        action = "deleted" if now is None else "recreated" if change.after is None else "changed"
         run = self.later_runs.get(str(change.address))
         if now is not None and was_edited(now):
             when = now.raw.get("dateModified")
             return f"{action} in CXone since" + (f", last at {when[:40]}" if isinstance(when, str) else "")
         if run is not None:
             who, at = (str(run.start.get(name, "unknown"))[:60] for name in ("who", "at"))
-            return f"{action} since by run {run.id[:130]} ({who}, {at}): undo that one first"
+            return f"{action} since by run {run.id[:130]} ({who}, {at}): undo that run first"
         if not change.is_confirmed:
-            return f"run {self.run.id} did not get an answer for it, and it is neither as before nor as after"
-        return f"{action} since, and this journal does not say by whom"
+            return (
+                f"run {self.run.id} got no response for it, and its state is neither that before nor that after the run"
+            )
+        return f"{action} since; the journal does not contain the author"
 
     def _desired_rule(self, address: Address, rule: Rule) -> DesiredRule:
         digest = fingerprint(rule)
@@ -199,3 +203,52 @@ def _last_runs(later: Iterable[RecordedRun]) -> Mapping[str, RecordedRun]:
         for change in run.changes
         if change.get("status") not in ("failed", "skipped")
     }
+
+
+def warn_reapplied_changes(plan: Plan, manifests: DesiredState, options: PlanOptions) -> tuple[Finding, ...]:
+    """Return a warning for each change of an undo that the next apply, with `options`, would make again."""
+    live = replace(plan.live, rules=tuple(_rules_after(plan)))
+    then = draft_plan(manifests, live, options, plan.generated_at)
+    touched = {address for change in plan.changes for address in _addresses(change)}
+    changes = [change for change in then.changes if change.cause != "duplicate" and touched & set(_addresses(change))]
+    count = f"{len(changes)} of these changes" if len(changes) > 1 else "one of these changes"
+    message = (
+        f"the manifests still contain the undone changes: the next apply, or a scheduled one, would make {count} again"
+    )
+    ways = ["revert the commit with the change"]
+    if not all(isinstance(change, Delete) for change in changes):  # a rule to delete has no manifest for a hold
+        until = f"{plan.generated_at + _HOLD_TIME:%Y-%m-%d}T00:00:00Z"
+        ways.append(f"write `hold: {{until: {until}, reason: undo of {plan.options.undo}}}` into each rule")
+    if any(isinstance(change, Delete) for change in changes):
+        ways.append("set `prune: false` for rules that are not in a manifest")
+    finding = Finding(code=REAPPLIED, severity="warning", message=message, hint=", or ".join(ways))
+    return tuple(replace(finding, source=change.source, address=change.address) for change in changes)
+
+
+def unknown_outcome_warning(error: Exception) -> Finding:
+    """Return the warning that the effect of the next apply is unknown, because the manifests are wrong."""
+    message = f"the effect of the next apply is unknown: {error}"
+    hint = "`cxroute validate` lists the errors; they do not affect the undo"
+    return Finding(code=REAPPLIED, severity="warning", message=message, hint=hint)
+
+
+def _rules_after(plan: Plan) -> Iterator[LiveRule]:
+    changes = {change.live.id: change for change in plan.changes if not isinstance(change, Create)}
+    for live in plan.live.rules:
+        change = changes.get(live.id)
+        if not isinstance(change, Delete):
+            yield live if change is None else _rule_after(plan, change, live.id)
+    creates = (change for change in plan.changes if isinstance(change, Create))
+    yield from (_rule_after(plan, create, f"new {create.address}") for create in creates)
+
+
+def _rule_after(plan: Plan, change: Change, rule_id: str) -> LiveRule:
+    rule = change.live.rule if isinstance(change, Delete) else change.after
+    marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(rule))
+    return LiveRule(rule_id, rule, marker, {"id": rule_id})
+
+
+def _addresses(change: Change) -> Iterator[Address]:
+    yield change.address
+    if isinstance(change, Update) and change.live.marker is not None:
+        yield change.live.marker.address

@@ -1,1 +1,1 @@
-"""Manifests: files of a directory -> typed documents, every error at once."""
+"""Manifests: files of a directory -> typed documents, with all errors."""

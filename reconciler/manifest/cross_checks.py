@@ -1,4 +1,4 @@
-"""Checks of fields and documents together, on the values as they were read, so that all errors are reported at once."""
+"""Checks of several fields and documents. They work on raw values, so that one run reports all errors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from typing import Any, Final, NamedTuple
 
 from reconciler.manifest.documents import Queues
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
-from reconciler.manifest.source_map import LoadedDocument, PathStep, SourceMap
-from reconciler.manifest.text import List, Map
+from reconciler.manifest.source_map import List, LoadedDocument, Map, PathStep, SourceMap
 from reconciler.text.escape import quote_name
 
 _ALL_ENVIRONMENTS: Final = ""
 
 
 class DocumentProblem(NamedTuple):
-    """An error at a path of a document; `unknown_name` is the name that the nearest known one is looked for."""
+    """An error at a path of a document; `unknown_name` is the name for which a hint names the nearest candidate."""
 
     source_map: SourceMap
     code: str
@@ -26,7 +25,7 @@ class DocumentProblem(NamedTuple):
 
 
 def check_document(source_map: SourceMap) -> Iterator[DocumentProblem]:
-    """Yield the problems inside one document that single fields cannot show."""
+    """Yield the problems of one document that concern several fields."""
     kind = source_map.root.get("kind")
     if kind == "RuleSet":
         yield from _check_rules(source_map)
@@ -51,7 +50,7 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
     root = source_map.root
     if root.get("name") == SANDBOX:
         for name in filter(root.__contains__, ("tenant", "api", "credentials")):
-            message = f'the sandbox is built in and contacts no tenant: it may not set "{name}"'
+            message = f'the sandbox is built in and contacts no tenant: it must not set "{name}"'
             yield DocumentProblem(source_map, "CXR104", (name,), message)
         return
     api: Mapping[str, object] = root["api"] if isinstance(root.get("api"), Map) else {}
@@ -60,7 +59,7 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
     issuers = [name for name in ("issuer", "area") if name in api]
     if api.get("auth", "client-credentials") == "client-credentials":
         for name in issuers:
-            yield DocumentProblem(source_map, "CXR104", ("api", name), f'"{name}" goes with "auth: access-key" alone')
+            yield DocumentProblem(source_map, "CXR104", ("api", name), f'"{name}" requires "auth: access-key"')
     if api.get("auth") != "access-key":
         return
     if not issuers:
@@ -69,12 +68,12 @@ def _check_environment(source_map: SourceMap) -> Iterator[DocumentProblem]:
         message = 'an access key needs either "issuer" or "area", not both'
         yield DocumentProblem(source_map, "CXR104", ("api", "area"), message)
     elif "issuer" in api and "tokenUrl" in api:
-        message = 'the issuer says where tokens are issued: "tokenUrl" may not stand beside it'
+        message = '"tokenUrl" conflicts with "issuer", which determines the address of tokens'
         yield DocumentProblem(source_map, "CXR104", ("api", "tokenUrl"), message)
 
 
 def find_duplicates(source_maps: Iterable[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield documents whose kind and name exist already. RuleSets without a common environment may share a name."""
+    """Yield documents whose kind and name already exist. RuleSets without a common environment may share a name."""
     documents: dict[tuple[str, str], dict[str, SourceMap]] = {}
     for origin in source_maps:
         kind, name = str(origin.root.get("kind")), origin.root.get("name")
@@ -103,7 +102,7 @@ def _names(source_maps: Iterable[SourceMap], kind: str) -> frozenset[str]:
 
 
 def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield names in `environments` without an Environment document, valid or not."""
+    """Yield names in `environments` without an Environment document, valid or invalid."""
     names = _names(source_maps, "Environment") | {SANDBOX}
     for origin in source_maps:
         if origin.root.get("kind") != "RuleSet":
@@ -120,7 +119,7 @@ def find_unknown_environments(source_maps: Sequence[SourceMap]) -> Iterator[Docu
 
 
 def find_unknown_profiles(source_maps: Sequence[SourceMap]) -> Iterator[DocumentProblem]:
-    """Yield profiles of Environments without a Profile document, valid or not."""
+    """Yield profiles of Environments without a Profile document, valid or invalid."""
     names = _names(source_maps, "Profile")
     for origin in source_maps:
         api = origin.root.get("api") if origin.root.get("kind") == "Environment" else None
@@ -139,7 +138,7 @@ def find_shared_owners(environments: Iterable[LoadedDocument[Environment]]) -> I
         if environment.name not in {name, SANDBOX}:
             message = f"{quote_name(name)} has the same host and owner: each would delete the other's rules"
             if environment.api.auth == "access-key":
-                message += '. Where they are two tenants, name each with "tenant"'
+                message += '. If they are two tenants, set "tenant" in each'
             yield DocumentProblem(loaded.source_map, "CXR114", ("owner",), message)
 
 

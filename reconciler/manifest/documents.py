@@ -1,6 +1,6 @@
-"""The kinds of documents that people write. Each field's description is the hover help of editors.
+"""The kinds of documents in manifests, and their JSON Schema, from which editors show descriptions as hover help.
 
-Rules about several fields are in `cross_checks`: a check inside a model runs only once all fields are valid.
+Rules about several fields are in `cross_checks`: a check inside a model runs only if all fields are valid.
 """
 
 from __future__ import annotations
@@ -8,74 +8,115 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, Tag, model_validator
+import yaml
+from pydantic import Field, Tag, TypeAdapter, model_validator
 
+import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.fields import (
-    API_VERSION,
-    NonEmptyText,
-    Omittable,
-    StrictModel,
-    YamlList,
-    omittable,
-    optional,
-    require_exactly_one,
-    text_or_mapping_of,
-)
-from reconciler.manifest.kinds.profile import Profile
-from reconciler.manifest.kinds.route_tests import RouteTest, RouteTests
+from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile, operator_names
 from reconciler.manifest.kinds.ruleset import RuleEntry, RuleSet
 
 
-class QueueRef(StrictModel):
+class QueueRef(f.StrictModel):
     """A live queue, by id or by name."""
 
-    id: Omittable[NonEmptyText] = omittable(
-        "The queue's id in CXone. Needed only where two queues have one name.", "12345678-1234-1234-1234-123456789012"
+    id: f.Omittable[f.NonEmptyText] = f.omittable(
+        "The queue's id in CXone, for a name that several queues have.", "12345678-1234-1234-1234-123456789012"
     )
-    name: Omittable[NonEmptyText] = omittable("The queue's name, letter by letter as CXone shows it.", "Fraud Test")
+    name: f.Omittable[f.NonEmptyText] = f.omittable("The queue's name, exactly as CXone shows it.", "Fraud Test")
 
     @model_validator(mode="after")
     def _check_id_or_name(self) -> Self:
-        require_exactly_one(self, "id", "name")
+        f.require_exactly_one(self, "id", "name")
         return self
 
 
-class Queues(StrictModel):
-    """Aliases of queues, so that one manifest serves several environments."""
+class Queues(f.ManifestDocument):
+    """Aliases of queues, so that several environments can share the same manifests."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
-    kind: Literal["Queues"] = optional("Queues", "This document gives queues short names that rules can use.")
-    name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["queues"])
+    kind: Literal["Queues"] = f.optional("Queues", "This document gives queues short names that rules can use.")
+    name: f.NonEmptyText = f.required("The name of this document in messages.", "queues")
     queues: dict[
-        NonEmptyText,
+        f.NonEmptyText,
         Annotated[
-            Annotated[NonEmptyText, Tag("<text>")] | Annotated[dict[NonEmptyText, QueueRef], Tag("<mapping>")],
-            text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
+            Annotated[f.NonEmptyText, Tag("<text>")] | Annotated[dict[f.NonEmptyText, QueueRef], Tag("<mapping>")],
+            f.text_or_mapping_of("must be a live queue's name, or a mapping of environments"),
         ],
-    ] = Field(
-        description="Each short name, and the live queue that it means: by its name, or for each environment by its id"
-        " or name.",
-        examples=[{"cards": "Card Services", "fraud": {"staging": {"name": "Fraud Test"}}}],
+    ] = f.required(
+        "Each alias, and its live queue: by name, or for each environment by id or name.",
+        {"cards": "Card Services", "fraud": {"staging": {"name": "Fraud Test"}}},
     )
 
 
-class Intents(StrictModel):
-    """What the bot can say: for coverage and typo checks."""
+class Intents(f.ManifestDocument):
+    """The intents that the bot can detect, for checks of coverage and spelling."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
-    kind: Literal["Intents"] = optional(
-        "Intents", "This document lists what the bot can say, to find gaps and misspelt intents."
+    kind: Literal["Intents"] = f.optional(
+        "Intents", "This document lists the intents that the bot can detect, to find gaps and misspelt intents."
     )
-    name: NonEmptyText = Field(description="What this document is called, for messages.", examples=["bank-bot"])
-    intents: YamlList[str] = Field(
-        description="Every intent that the bot can detect, letter by letter as it writes them.",
-        examples=[["lost_or_stolen_card", "card_not_working"]],
+    name: f.NonEmptyText = f.required("The name of this document in messages.", "bank-bot")
+    intents: f.YamlList[str] = f.required(
+        "Each intent of the bot, exactly as the bot writes it.", ["lost_or_stolen_card", "card_not_working"]
+    )
+
+
+class Given(f.StrictModel):
+    """The attributes of a conversation in a route test."""
+
+    intent: f.Omittable[str] = f.omittable(
+        "The intent that the bot detects. Default: the conversation has no intent.", "lost_or_stolen_card"
+    )
+    confidence: f.OrVariable[f.Share] | None = f.omittable(
+        "The bot's confidence, from 0 to 1. Default, and null: the conversation has no confidence.", 0.9
+    )
+    attributes: dict[f.NonEmptyText, f.Attribute] = f.optional(
+        {}, "The other attributes of the conversation; null means a missing attribute.", {"customerTier": "gold"}
+    )
+
+
+class Expect(f.StrictModel):
+    """The expected destination of a conversation."""
+
+    queue: f.Omittable[f.NonEmptyText] = f.omittable(
+        "The only queue that must receive the conversation: an alias, or a live queue's name.", "fraud"
+    )
+    split: f.Omittable[Annotated[dict[f.NonEmptyText, f.OrVariable[f.NonNegative]], Field(min_length=1)]] = f.omittable(
+        "The queues that share the conversations, by weight: 80 and 20 equal 4 and 1.", {"cards": 80, "General": 20}
+    )
+    default: f.Omittable[Literal[True]] = f.omittable(
+        "True if no rule may match the conversation: the tenant's default destination receives it."
+    )
+
+    @model_validator(mode="after")
+    def _check_single_destination(self) -> Self:
+        f.require_exactly_one(self, "queue", "split", "default")
+        return self
+
+
+class RouteTest(f.StrictModel):
+    """One conversation and its expected destination."""
+
+    given: Given = f.required(
+        "The conversation: intent, confidence, other attributes.", {"intent": "lost_or_stolen_card", "confidence": 0.9}
+    )
+    expect: Expect = f.required("The expected destination: exactly one of queue, split, default.", {"queue": "fraud"})
+
+
+class RouteTests(f.ManifestDocument):
+    """Conversations and their expected destinations; checked by `cxroute test` and before every plan."""
+
+    kind: Literal["RouteTests"] = f.optional(
+        "RouteTests", "This document holds conversations and the destination that each must have."
+    )
+    name: f.NonEmptyText = f.required("The name of this document in messages.", "cards")
+    tests: f.YamlList[RouteTest] = f.required(
+        "The tests. If one fails, plan exits with code 3 and apply refuses.",
+        [{"given": {"intent": "lost_or_stolen_card", "confidence": 0.9}, "expect": {"queue": "fraud"}}],
     )
 
 
 AnyDocument = Environment | Queues | RuleSet | Intents | RouteTests | Profile
-ITEM_FIELDS: Final[Mapping[str, tuple[str, type[StrictModel]]]] = {
+ITEM_FIELDS: Final[Mapping[str, tuple[str, type[f.StrictModel]]]] = {
     "RuleSet": ("rules", RuleEntry),
     "RouteTests": ("tests", RouteTest),
 }
@@ -88,3 +129,91 @@ KINDS: Final[Mapping[str, type[Any]]] = {
     "RouteTests": RouteTests,
     "Profile": Profile,
 }
+
+_HEAD: Final = """\
+# The default profile: the tutorial's contract, unverified against a tenant. These are the defaults of every Profile.
+# An Environment selects a Profile with `api: {profile: NAME}`.
+"""
+
+
+def default_profile_yaml() -> str:
+    """Return the default profile as YAML; lists begin with their path."""
+    document: dict[str, Any] = DEFAULT_PROFILE.model_dump(mode="json", by_alias=True, exclude_none=True)
+    for name in ("rules", "queues"):
+        document[name] = {"path": document[name].pop("path"), **document[name]}
+    document["operators"] = operator_names(DEFAULT_PROFILE.operators)
+    return _HEAD + yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def manifest_schema() -> dict[str, Any]:
+    """Return the JSON Schema (draft 2020-12) of one manifest document: one alternative for each kind."""
+    adapter: TypeAdapter[AnyDocument] = TypeAdapter(Annotated[AnyDocument, Field(discriminator="kind")])
+    schema = adapter.json_schema(mode="validation")
+    schema.pop("discriminator", None)
+    definitions = schema["$defs"]
+    for definition in definitions.values():
+        _tidy(definition)
+        if "kind" in definition.get("properties", {}):
+            definition["required"] = ["apiVersion", "kind", *definition["required"]]
+    for name, choices in _EXTRA_CONSTRAINTS.items():
+        definitions[name] |= choices
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A cxroute manifest",
+        "description": "One document of a manifest; a file may contain several.",
+        **schema,
+    }
+
+
+def _tidy(part: Any) -> None:  # noqa: ANN401 - any part of a JSON document
+    """Remove titles derived from names, and defaults that mean "absent"."""
+    if isinstance(part, list):
+        for item in part:
+            _tidy(item)
+    if not isinstance(part, dict):
+        return
+    for inner in part.values():
+        _tidy(inner)
+    for field in part.get("properties", {}).values():
+        field.pop("title", None)
+        if "default" in field and (default := _without_nulls(field["default"])) is not None:
+            field["default"] = default
+        else:
+            field.pop("default", None)
+    if "patternProperties" in part:
+        part.setdefault("additionalProperties", False)
+
+
+def _without_nulls(default: Any) -> Any:  # noqa: ANN401 - any JSON
+    """Return a default without its nulls, which are not written in manifests."""
+    if isinstance(default, dict):
+        return {name: _without_nulls(value) for name, value in default.items() if value is not None}
+    return default
+
+
+def _require(choice: str, *names: str) -> dict[str, Any]:
+    return {choice: [{"required": [name]} for name in names]}
+
+
+_EXTRA_CONSTRAINTS = {
+    "Api": {
+        "if": {"properties": {"auth": {"const": "access-key"}}, "required": ["auth"]},
+        "then": _require("oneOf", "issuer", "area") | {"not": {"required": ["issuer", "tokenUrl"]}},
+        "else": {"properties": {"issuer": False, "area": False}},
+    },
+    "Context": {"dependentRequired": {"minConfidence": ["below"]}},
+    "RuleEntry": _require("oneOf", "queue", "targets") | {"not": {"required": ["intent", "intents"]}},
+    "QueueRef": _require("oneOf", "id", "name"),
+    "Expect": _require("oneOf", "queue", "split", "default"),
+    "Environment": {
+        "if": {"properties": {"name": {"const": "sandbox"}}, "required": ["name"]},
+        "then": {"properties": {"tenant": False, "api": False, "credentials": False}},
+        "else": {
+            "anyOf": [
+                {"required": ["tenant"]},
+                {"required": ["api"], "properties": {"api": _require("anyOf", "baseUrl", "issuer", "area")}},
+            ]
+        },
+    },
+}
+"""The rules of `cross_checks` and of small models that types cannot express."""

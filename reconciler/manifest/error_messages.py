@@ -1,4 +1,4 @@
-"""Pydantic's errors -> messages for people, each at its exact place."""
+"""Pydantic's errors -> messages in the words of manifests, each at its exact position."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from reconciler.manifest.kinds.condition import EXAMPLE_CONDITION, SORTED_OPERATORS, suggest_condition
 from reconciler.manifest.kinds.fields import PATTERN_MESSAGES
-from reconciler.manifest.source_map import PathStep, SourceMap
-from reconciler.manifest.text import ErrorCollector, List, Map
+from reconciler.manifest.source_map import ErrorCollector, List, Map, PathStep, SourceMap
 from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 if TYPE_CHECKING:
@@ -19,18 +18,15 @@ if TYPE_CHECKING:
 
 _TYPE_MESSAGES: Final = {
     "string_type": "must be text",
-    "int_type": "must be a whole number",
+    "int_type": "must be an integer",
     "bool_type": "must be true or false",
     "tuple_type": "must be a list",
-    "dict_type": "must be a mapping",
-    "model_type": "must be a mapping",
-    "string_too_short": "must not be empty",
-    "too_short": "must not be empty",
-    "dict_too_short": "must not be empty",
+    **dict.fromkeys(("dict_type", "model_type"), "must be a mapping"),
+    **dict.fromkeys(("string_too_short", "too_short", "dict_too_short"), "must not be empty"),
 }
 _BOUNDS: Final = {"greater_than_equal": ("ge", "must be {} or more"), "less_than_equal": ("le", "must be {} or less")}
 _SECRET_FIELDS: Final = frozenset({"credentials", "notify", "baseUrl", "tokenUrl"})
-"""Fields that may hold a secret by mistake: more people read logs than manifests."""
+"""Fields that may contain a secret by mistake. Logs have more readers than manifests."""
 _QUOTED_TEXT: Final = re.compile("'([^']*)'")
 _BOOLEANS: Final = frozenset({"yes", "no", "on", "off", "y", "n", "true", "false"})
 
@@ -62,7 +58,7 @@ def _report_error(details: ErrorDetails, validated: ValidatedValue, collector: E
             collector.report("CXR103", origin.index(path), f"missing field {quote_name(name)}")
         case "extra_forbidden":
             names = _field_names(validated.model, path[len(validated.path) : -1])
-            hint = collector.suggest(name, names) or f"there are {', '.join(names)}"
+            hint = collector.suggest(name, names) or f"available: {', '.join(names)}"
             report = collector.report_without_excerpt if _may_hold_secret(path) else collector.report
             report("CXR102", origin.key_index(path), f"unknown field {quote_name(name)}", hint)
         case "CXR112":
@@ -80,7 +76,7 @@ def _report_value_error(
     code, must, names = _find_requirement(details)
     value = details["input"]
     if details["type"] == "too_short" and value:
-        return  # pydantic counts the valid items; the invalid ones have errors of their own
+        return  # pydantic counts the valid items; each invalid item has its own error
     if path == ["apiVersion"]:
         code = "CXR101"
     if details["loc"][-1:] == ("[key]",):
@@ -100,7 +96,7 @@ def _report_value_error(
 
 
 def _find_requirement(details: ErrorDetails) -> tuple[str, str, Sequence[str]]:
-    """Return the code, the requirement, and the valid values where the value must be one of them."""
+    """Return the code, the requirement, and the valid values of an enumeration."""
     kind, context = details["type"], details.get("ctx", {})
     if kind in _TYPE_MESSAGES:
         return "CXR104", _TYPE_MESSAGES[kind], ()

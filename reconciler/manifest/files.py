@@ -1,4 +1,4 @@
-"""A directory -> the bytes of its manifests. Links, devices and permissions are handled here."""
+"""A directory -> the bytes of its manifests. This module handles links, devices and permissions."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def read_files(directory: Path) -> Iterator[tuple[str, bytes | Finding]]:
         if not walk.files and not walk.errors:
             missing = "no *.yaml or *.yml file in this directory"
     else:
-        missing = "there is no such directory"
+        missing = "the directory does not exist"
     if missing:
         yield root, _finding("CXR115", root, missing, _init_hint(root))
     files: list[tuple[str, str | Finding]] = [(path, real) for real, path in walk.files.items()]
@@ -115,7 +115,7 @@ def _reason(error: OSError) -> str:
 def _init_hint(directory: str) -> str:
     where = "" if directory == "manifests" else f" {shlex.quote(directory)}"
     here = "" if where or not any(Path().glob("*.yaml")) else ", such as -m . for this one"
-    return f"write a first set with `cxroute init{where}`, or name the directory of yours with -m DIR{here}"
+    return f"create manifests with `cxroute init{where}`, or specify their directory with -m DIR{here}"
 
 
 def _finding(code: str, display_path: str, message: str, hint: str = "") -> Finding:

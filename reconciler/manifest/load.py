@@ -1,8 +1,9 @@
-"""A directory of manifests -> documents with their places, or every error of every file at once."""
+"""A directory of manifests -> documents with their positions, or all errors of all files."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
@@ -11,22 +12,19 @@ from pydantic import ValidationError
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest import cross_checks as checks
-from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues
+from reconciler.manifest.documents import ITEM_FIELDS, KINDS, Intents, Queues, RouteTests
 from reconciler.manifest.error_messages import ValidatedValue, report_errors
 from reconciler.manifest.files import read_files
 from reconciler.manifest.kinds.environment import SANDBOX, Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE, Profile
-from reconciler.manifest.kinds.route_tests import RouteTests
 from reconciler.manifest.kinds.ruleset import RuleSet
-from reconciler.manifest.source_map import LoadedDocument, SourceMap
-from reconciler.manifest.text import ErrorCollector, List, Map
+from reconciler.manifest.source_map import ErrorCollector, List, LoadedDocument, Map, SourceMap
 from reconciler.manifest.yaml_reader import ParsedFile, parse_file
 from reconciler.model.finding import Finding
 from reconciler.text.escape import quote_name
 from reconciler.text.suggest import suggest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
 T = TypeVar("T")
@@ -38,9 +36,9 @@ _LIKELY_KINDS: Final = {
     "queues": "Queues",
     "intents": "Intents",
 }
-"""The field that tells a document's kind."""
+"""The field that identifies a document's kind."""
 _MAX_PROBLEMS: Final = 5000
-"""Of one comparison of all documents."""
+"""The limit of one check of all documents."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +53,7 @@ class Manifests:
     warnings: tuple[Finding, ...] = ()
     profiles: Mapping[str, LoadedDocument[Profile]] = field(default_factory=dict)
     errors: tuple[Finding, ...] = ()
-    """Errors of documents that are left out: see `load_environment`."""
+    """Errors of skipped documents: see `load_environment`."""
 
     def environment(self, name: str) -> Environment:
         """Return the Environment of that name; the sandbox needs no document. Raises UsageError."""
@@ -65,16 +63,16 @@ class Manifests:
             return Environment(name=SANDBOX, owner=SANDBOX)
         names = sorted({*self.environments, SANDBOX})
         hint = suggest(name, names)
-        raise UsageError(f"no Environment is named {name!r}; there are {', '.join(names)}{hint and f'; {hint}'}")
+        raise UsageError(f"no Environment is named {name!r}; available: {', '.join(names)}{hint and f'; {hint}'}")
 
     def profile(self, environment: Environment) -> Profile:
-        """Return the profile that the environment names, else the default profile."""
+        """Return the environment's profile; without one, the default profile."""
         name = environment.api.profile
         return self.profiles[name].document if name is not None else DEFAULT_PROFILE
 
 
 class _CheckedFile(NamedTuple):
-    """A readable file: its errors, its valid documents, and the places of all documents."""
+    """A readable file: its errors, its valid documents, and the positions of all documents."""
 
     parsed: ParsedFile
     valid: list[LoadedDocument[Any]]
@@ -85,12 +83,12 @@ class _CheckedFile(NamedTuple):
         return self.parsed.is_complete and not self.parsed.collector.is_full
 
     def is_free_of_errors(self, loaded: LoadedDocument[Any]) -> bool:
-        """Return whether no error lies between the start of a valid document and that of the next."""
+        """Return whether a valid document has no error up to the start of the next document."""
         source = self.parsed.text.source
         starts = [source(origin.start).line for origin in self.source_maps if origin.start > loaded.source_map.start]
         lines = range(source(loaded.source_map.start).line, min(starts, default=sys.maxsize))
-        errors = (finding for finding in self.parsed.collector.findings() if finding.severity == "error")
-        return not any(error.source and error.source.line in lines for error in errors)
+        findings = self.parsed.collector.findings()
+        return not any(item.severity == "error" and item.source and item.source.line in lines for item in findings)
 
 
 def load_manifests(directory: Path) -> Manifests:
@@ -103,40 +101,11 @@ def load_with_changes(directory: Path, changed: Mapping[str, bytes]) -> Manifest
     return _build_manifests(sorted({**dict(read_files(directory)), **changed}.items()))
 
 
-def load_environment(directory: Path, name: str) -> Manifests:
-    """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
-    files = _parse_files(read_files(directory))
-    findings = _findings(files)
-    checked = [file for file in files if isinstance(file, _CheckedFile)]
-    sound = [loaded for file in checked for loaded in file.valid if file.is_free_of_errors(loaded)]
-    profiles = _by_name(_documents_of(Profile, sound))
-    environments = _by_name(loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name)
-    profile = environments[name].document.api.profile if name in environments else None
-    roots = [source_map.root for file in checked for source_map in file.source_maps]
-    count = sum(root.get("name") == name and root.get("kind") == "Environment" for root in roots)
-    if count > 1 or len(environments) < max(count, name != SANDBOX) or profile not in {None, *profiles}:
-        raise ManifestError(findings)
-    return Manifests(environments=environments, profiles=profiles, errors=tuple(findings))
-
-
-def _parse_files(contents: Iterable[tuple[str, bytes | Finding]]) -> list[Finding | _CheckedFile]:
-    """Read files, and check each document by itself and against the others."""
-    files = [data if isinstance(data, Finding) else _check_file(parse_file(data, name)) for name, data in contents]
-    _check_together(files)
-    return files
-
-
-def _findings(files: Iterable[Finding | _CheckedFile]) -> list[Finding]:
-    groups = ([file] if isinstance(file, Finding) else file.parsed.collector.findings() for file in files)
-    return list(chain.from_iterable(groups))
-
-
 def _build_manifests(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifests:
-    files = _parse_files(contents)
-    valid = [loaded for file in files if isinstance(file, _CheckedFile) for loaded in file.valid]
-    findings = _findings(files)
+    files, findings = _check_files(contents)
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
+    valid = [loaded for file in files for loaded in file.valid]
     return Manifests(
         environments=_by_name(_documents_of(Environment, valid)),
         queues=_documents_of(Queues, valid),
@@ -148,8 +117,42 @@ def _build_manifests(contents: Iterable[tuple[str, bytes | Finding]]) -> Manifes
     )
 
 
+def load_environment(directory: Path, name: str) -> Manifests:
+    """Return an Environment and the profiles, despite `errors` in other documents. Raises ManifestError."""
+    files, findings = _check_files(read_files(directory))
+    sound = [loaded for file in files for loaded in file.valid if file.is_free_of_errors(loaded)]
+    profiles = _by_name(_documents_of(Profile, sound))
+    environments = _by_name(loaded for loaded in _documents_of(Environment, sound) if loaded.document.name == name)
+    profile = environments[name].document.api.profile if name in environments else None
+    roots = [source_map.root for file in files for source_map in file.source_maps]
+    count = sum(root.get("name") == name and root.get("kind") == "Environment" for root in roots)
+    if count > 1 or len(environments) < max(count, name != SANDBOX) or profile not in {None, *profiles}:
+        raise ManifestError(findings)
+    return Manifests(environments=environments, profiles=profiles, errors=tuple(findings))
+
+
+def _check_files(contents: Iterable[tuple[str, bytes | Finding]]) -> tuple[list[_CheckedFile], list[Finding]]:
+    """Read files, and check each document by itself and against the others: the readable files, all findings."""
+    files = [data if isinstance(data, Finding) else _check_file(parse_file(data, name)) for name, data in contents]
+    checked = [file for file in files if isinstance(file, _CheckedFile)]
+    collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
+    origins = [origin for file in checked for origin in file.source_maps]
+    valid = [loaded for file in checked for loaded in file.valid]
+    problems = [
+        checks.find_duplicates(origins),
+        checks.find_shared_owners(_documents_of(Environment, valid)),
+        checks.find_shared_aliases(_documents_of(Queues, valid)),
+    ]
+    # A name counts as unknown only if every document was read.
+    if len(checked) == len(files) and all(file.is_complete for file in checked):
+        problems += [checks.find_unknown_environments(origins), checks.find_unknown_profiles(origins)]
+    for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
+        _report_problems([problem], collectors[problem.source_map.text.file])
+    groups = ([file] if isinstance(file, Finding) else file.parsed.collector.findings() for file in files)
+    return checked, list(chain.from_iterable(groups))
+
+
 def _check_file(parsed: ParsedFile) -> _CheckedFile:
-    """Check each document of a file by itself."""
     checked = _CheckedFile(parsed, [], [])
     for document in parsed.documents:
         if parsed.collector.is_full:
@@ -168,14 +171,18 @@ def _validate_document(source_map: SourceMap, collector: ErrorCollector) -> list
     """Return the document if its fields are valid, and report the fields that are not."""
     root = source_map.root
     likely = next((kind for field, kind in _LIKELY_KINDS.items() if field in root), "")
-    kinds = f"there are {', '.join(KINDS)}{f'; by its fields this one is kind: {likely}' if likely else ''}"
+    kinds = f"available: {', '.join(KINDS)}{f'; the fields suggest kind: {likely}' if likely else ''}"
     for name, hint in (("apiVersion", "write apiVersion: routing/v1"), ("kind", kinds)):
         if name not in root:
             collector.report("CXR103", source_map.start, f"missing field {quote_name(name)}", hint)
     kind = root.get("kind")
     model = KINDS.get(kind) if isinstance(kind, str) else None
     if model is None:
-        _report_kind_error(source_map, collector)
+        if "kind" in root:
+            message, hint = f'"kind" must be one of {", ".join(KINDS)}', ""
+            if isinstance(kind, str):
+                message, hint = f"{message}, not {quote_name(kind)}", collector.suggest(kind, KINDS)
+            collector.report("CXR101", source_map.index(("kind",)), message, hint)
         return []
     _report_problems(checks.check_document(source_map), collector)
     try:
@@ -203,38 +210,12 @@ def _validate_items(source_map: SourceMap, kind: str, collector: ErrorCollector)
     return {name: tuple(valid)}
 
 
-def _report_kind_error(source_map: SourceMap, collector: ErrorCollector) -> None:
-    if "kind" not in source_map.root:  # already reported as a missing field
-        return
-    kind, message, hint = source_map.root["kind"], f'"kind" must be one of {", ".join(KINDS)}', ""
-    if isinstance(kind, str):
-        message, hint = f"{message}, not {quote_name(kind)}", collector.suggest(kind, KINDS)
-    collector.report("CXR101", source_map.index(("kind",)), message, hint)
-
-
-def _check_together(files: list[Finding | _CheckedFile]) -> None:
-    """Check the documents against each other. A name counts as unknown only if every document was read."""
-    checked = [file for file in files if isinstance(file, _CheckedFile)]
-    collectors = {file.parsed.text.file: file.parsed.collector for file in checked}
-    origins = [origin for file in checked for origin in file.source_maps]
-    valid = [loaded for file in checked for loaded in file.valid]
-    problems = [
-        checks.find_duplicates(origins),
-        checks.find_shared_owners(_documents_of(Environment, valid)),
-        checks.find_shared_aliases(_documents_of(Queues, valid)),
-    ]
-    if len(checked) == len(files) and all(file.is_complete for file in checked):
-        problems += [checks.find_unknown_environments(origins), checks.find_unknown_profiles(origins)]
-    for problem in chain.from_iterable(islice(group, _MAX_PROBLEMS) for group in problems):
-        _report_problems([problem], collectors[problem.source_map.text.file])
-
-
 def _report_problems(problems: Iterable[checks.DocumentProblem], collector: ErrorCollector) -> None:
     for problem in problems:
         hint = collector.suggest(problem.unknown_name, sorted(problem.candidates)) if problem.unknown_name else ""
         index = problem.source_map.index(problem.path)
         if problem.code == "CXR113" and not hint:
-            # Unlike any existing name: not a typo, but an environment of another repository, or a future one.
+            # Not similar to an existing name: an environment of another repository, or a future one.
             collector.warn(problem.code, index, problem.message)
         else:
             collector.report(problem.code, index, problem.message, hint)

@@ -1,23 +1,178 @@
-"""Places of the values of a document: paths such as ("rules", 3, "queue") -> file, line and column."""
+"""Positions in a manifest: of its values as character indexes, of its findings as lines and columns."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeVar
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from reconciler.manifest.text import List, Map, SourceText
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import Address, Source
+from reconciler.text.escape import is_visible
+from reconciler.text.suggest import suggest
 
 T = TypeVar("T")
+
+_MAX_UNINDEXED_KEYS: Final = 32
+
+
+class Map(dict[str, Any]):
+    """A mapping that records positions: `marks` holds the index of each key and its value, alternating."""
+
+    __slots__ = ("_places", "marks")
+    marks: list[int]
+
+    def key_index(self, key: str) -> int:
+        """Return the index of a key."""
+        return self.marks[2 * self._position(key)]
+
+    def value_index(self, key: str) -> int:
+        """Return the index of a key's value."""
+        return self.marks[2 * self._position(key) + 1]
+
+    def _position(self, key: str) -> int:
+        if len(self) <= _MAX_UNINDEXED_KEYS:
+            return list(self).index(key)
+        if not hasattr(self, "_places"):
+            self._places = {name: place for place, name in enumerate(self)}
+        return self._places[key]
+
+
+class List(list[Any]):
+    """A sequence that records positions: `marks` holds the index of each item."""
+
+    __slots__ = ("marks",)
+    marks: list[int]
+
+    def value_index(self, position: int) -> int:
+        """Return the index of an item."""
+        return self.marks[position]
+
+
+class Document(NamedTuple):
+    """One document of a file: its value and the index of its start."""
+
+    value: Any
+    start: int
+
+
+MAX_FINDINGS: Final = 1000
+"""The number of reported findings of one file; further ones are counted."""
+
+_MAX_EXCERPT: Final = 400
+_BLOCK_SIZE: Final = 4096
+_TOKEN: Final = re.compile(r""""(?:[^"\\]|\\.)*"|'[^']*'|[^\s,\[\]{}:]+""")
+
+
+@dataclass(frozen=True)
+class SourceText:
+    """One file's text. Positions are character indexes; messages show lines and columns from 1."""
+
+    file: str
+    text: str
+
+    @cached_property
+    def _blocks(self) -> list[tuple[int, int]]:
+        """For each block of text: the number of lines that end before it, and the start of its first line."""
+        blocks, lines, began = [], 0, 0
+        for at in range(0, len(self.text) + 1, _BLOCK_SIZE):
+            blocks.append((lines, began))
+            lines += self.text.count("\n", at, at + _BLOCK_SIZE)
+            began = self.text.rfind("\n", at, at + _BLOCK_SIZE) + 1 or began
+        return blocks
+
+    def source(self, index: int) -> Source:
+        """Return file, line and column of a character. Only line feeds end lines: `yaml_reader.replace_forbidden`."""
+        lines, began = self._blocks[index // _BLOCK_SIZE]
+        block = index - index % _BLOCK_SIZE
+        began = self.text.rfind("\n", block, index) + 1 or began
+        return Source(self.file, lines + self.text.count("\n", block, index) + 1, index - began + 1)
+
+    def excerpt(self, index: int, column: int) -> str:
+        """Return the printable line around a character, or "" if it is too long."""
+        start = index - column + 1
+        end = self.text.find("\n", index, start + _MAX_EXCERPT + 1)
+        if end < 0 and len(self.text) - start > _MAX_EXCERPT:
+            return ""
+        # One character replaces one, so that the caret stays in its column.
+        line = self.text[start : end if end >= 0 else len(self.text)].rstrip("\r")
+        return "".join(char if is_visible(char) else " " if char == "\t" else "\ufffd" for char in line)
+
+    def finding(self, code: str, index: int, message: str, hint: str = "") -> Finding:
+        """Return an error at the token at a character, with its line and length."""
+        source = self.source(index)
+        excerpt = self.excerpt(index, source.column)
+        token = _TOKEN.match(excerpt, source.column - 1)
+        finding = Finding(code=code, severity="error", message=message, source=source, hint=hint)
+        return replace(finding, excerpt=excerpt, span=len(token[0]) if token else 1)
+
+
+@dataclass(kw_only=True)
+class ErrorCollector:
+    """The errors of one file: stored up to a limit, then counted."""
+
+    text: SourceText
+    collected: list[Finding] = field(default_factory=list)
+    refused_indexes: set[int] = field(default_factory=set)
+    """Positions of reading errors: errors that follow from them are not reported."""
+    omitted_count: int = 0
+    remaining_suggestions: int = 100
+    """How many more times a nearest name is searched, because the search is slow."""
+
+    def report_unreadable(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Record a reading error: the value at this position differs from the text."""
+        self.refused_indexes.add(index)
+        self._append(code, index, message, hint)
+
+    def report(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Record an error of a value, unless it follows from a reading error."""
+        if index not in self.refused_indexes:
+            self._append(code, index, message, hint)
+
+    def warn(self, code: str, index: int, message: str) -> None:
+        """Record a warning about a value that is probably intended."""
+        if not self.is_full:
+            self.collected.append(replace(self.text.finding(code, index, message), severity="warning"))
+
+    def report_without_excerpt(self, code: str, index: int, message: str, hint: str = "") -> None:
+        """Record an error of a value without its line, which may contain a secret."""
+        if index not in self.refused_indexes and not self.is_full:
+            self.collected.append(replace(self.text.finding(code, index, message, hint), excerpt="", span=1))
+
+    def suggest(self, name: str, candidates: Iterable[str]) -> str:
+        """Return a hint with the nearest valid name, or "", also after too many searches in this file."""
+        self.remaining_suggestions -= 1
+        return suggest(name, candidates) if self.remaining_suggestions >= 0 else ""
+
+    @property
+    def is_full(self) -> bool:
+        """Return whether the limit of reported errors is reached, so that checks can stop."""
+        return len(self.collected) >= MAX_FINDINGS
+
+    def findings(self) -> list[Finding]:
+        """Return the findings by line and column, and last the number of omitted ones."""
+        findings = sorted(self.collected, key=lambda finding: finding.source or ("", 0, 0))
+        if self.is_full:
+            count = f"at least {self.omitted_count:,} more" if self.omitted_count else "possibly more"
+            message, last = f"and {count} errors in this file", findings[-1]
+            findings.append(Finding(code=last.code, severity="error", message=message, source=last.source))
+        return findings
+
+    def _append(self, code: str, index: int, message: str, hint: str) -> None:
+        if self.is_full:
+            self.omitted_count += 1
+        else:
+            self.collected.append(self.text.finding(code, index, message, hint))
+
 
 PathStep = str | int
 
 
 @dataclass(frozen=True, slots=True)
 class SourceMap:
-    """The values of one document as they were read, with their text."""
+    """The raw values of one document, with their text."""
 
     text: SourceText
     root: Map
@@ -48,7 +203,7 @@ class SourceMap:
         return value
 
     def document_path(self, loc: Sequence[PathStep]) -> list[PathStep]:
-        """Return the steps of a pydantic location that exist in this document, because unions add steps."""
+        """Return the steps of a pydantic location that exist in this document; unions add further steps."""
         value: Any = self.root
         steps: list[PathStep] = []
         for step in loc:
@@ -66,18 +221,18 @@ def _has(value: object, step: PathStep) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class LoadedDocument(Generic[T]):
-    """A document, and the places of its parts."""
+    """A document, and the positions of its parts."""
 
     document: T
     source_map: SourceMap
 
     @property
     def file(self) -> str:
-        """The file's path, as a person would type it."""
+        """The file's path for messages."""
         return self.source_map.text.file
 
     def source_of(self, *path: PathStep) -> Source:
-        """Return the place of a value, such as `source_of("rules", 3, "queue")`, or of its nearest parent."""
+        """Return the position of a value, such as `source_of("rules", 3, "queue")`, or of its nearest parent."""
         return self.source_map.text.source(self.source_map.index(path))
 
     def finding(
@@ -89,6 +244,6 @@ class LoadedDocument(Generic[T]):
         hint: str = "",
         address: Address | None = None,
     ) -> Finding:
-        """Return a finding about a value, with its line for the caret."""
+        """Return a finding about a value, with its line of text."""
         index = self.source_map.index(path)
         return replace(self.source_map.text.finding(code, index, message, hint), severity=severity, address=address)

@@ -1,4 +1,4 @@
-"""Values of a manifest's text replaced in place: quotes, brackets, indentation, comments and line ends stay."""
+"""Replaces values in a manifest's text, and preserves quotes, brackets, indentation, comments and line ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,14 @@ from typing import Any, NamedTuple
 from yaml import MappingNode, ScalarNode, SequenceNode, compose_all
 from yaml.cyaml import CBaseLoader
 
-from reconciler.manifest.yaml_writer import format_entry, format_flow, format_mapping, format_quoted, format_scalar
+from reconciler.manifest.yaml_writer import (
+    add_dash,
+    format_entry,
+    format_flow,
+    format_mapping,
+    format_quoted,
+    format_scalar,
+)
 
 Json = Any
 MappingEntry = tuple[str, Json]
@@ -21,9 +28,9 @@ MappingEntry = tuple[str, Json]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A scalar, mapping (`keys` and `values`) or list (`values`); `end` is behind its last character.
+    """A scalar, mapping (`keys` and `values`) or list (`values`); `end` is after its last character.
 
-    `style` is a scalar's quote, `|`, `>` or nothing, and `flow` or `block` of a list or mapping.
+    `style` is a scalar's quote, `|`, `>` or ""; of a list or mapping, `flow` or `block`.
     """
 
     start: int
@@ -48,7 +55,7 @@ def find_mapping(text: str, start: int) -> Node:
 
 
 def _mappings(node: Any) -> Iterator[Any]:  # noqa: ANN401 - PyYAML's nodes
-    """Yield every mapping in a node, the outer ones first."""
+    """Yield every mapping in a node, outer mappings first."""
     if isinstance(node, MappingNode):
         yield node
         for _, value in node.value:
@@ -73,56 +80,11 @@ def _node(node: Any, text: str) -> Node:  # noqa: ANN401 - PyYAML's nodes
 
 
 class CannotPatchError(Exception):
-    """A change that would remove more than it should, such as a comment."""
-
-
-class _Layout:
-    """Lines and columns of one text. Places are character indexes; columns count from 0."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.line_end = "\r\n" if "\r\n" in text else "\n"
-
-    def line_start(self, at: int) -> int:
-        return self.text.rfind("\n", 0, at) + 1
-
-    def column(self, at: int) -> int:
-        return at - self.line_start(at)
-
-    def end_of_line(self, at: int) -> int:
-        """Return the end of the line of a character, before its line end; comments belong to the line."""
-        end = self.text.find("\n", at)
-        end = len(self.text) if end < 0 else end
-        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" and end > at else end
-
-    def lines(self, start: int, end: int) -> tuple[int, int]:
-        """Return the range of whole lines, with the last line end (at the text's end, the first)."""
-        first, last = self.line_start(start), self.text.find("\n", end)
-        if last >= 0:
-            return first, last + 1
-        return max(self.text.rfind("\n", 0, first), 0), len(self.text)
-
-    def is_line_start(self, at: int) -> bool:
-        return not self.text[self.line_start(at) : at].strip()
-
-    def find_dash(self, item: Node) -> int:
-        at = self.text.rfind("-", 0, item.start)
-        if at < 0 or self.text[at + 1 : item.start].strip():
-            raise CannotPatchError("a comment stands between a dash and its item")
-        return at
-
-    def bracket_range(self, parts: tuple[tuple[int, int], ...], first: int, last: int) -> tuple[int, int]:
-        until_next = last < len(parts)
-        begin = first if until_next else max(first - 1, 0)
-        gaps = pairwise(parts[begin : last + 1])
-        if any("#" in self.text[left[1] : right[0]] for left, right in gaps):
-            raise CannotPatchError("a comment stands beside what is taken out")
-        end = parts[last][0] if until_next else parts[last - 1][1]
-        return parts[begin][0 if begin == first else 1], end
+    """A change that would remove other text, such as a comment."""
 
 
 class TextEdit(NamedTuple):
-    """Characters from `start` to before `end` become `text`."""
+    """The characters from `start` to before `end` are replaced by `text`."""
 
     start: int
     end: int
@@ -130,7 +92,7 @@ class TextEdit(NamedTuple):
 
 
 def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
-    """Return the text with the edits applied; edits of one place keep their order."""
+    """Return the text with the edits applied; edits at the same position keep their order."""
     in_order = sorted(edits, key=itemgetter(0, 1))
     for edit in reversed(in_order):
         text = text[: edit.start] + edit.text + text[edit.end :]
@@ -145,14 +107,14 @@ def compute_edits(text: str, node: Node, old: Json, new: Json) -> list[TextEdit]
 
 
 class _Patcher:
-    """Collects the edits of one text."""
+    """Collects the edits of one text. Positions are character indexes; columns count from 0."""
 
     def __init__(self, text: str) -> None:
-        self.text, self.layout = text, _Layout(text)
+        self.text, self.line_end = text, "\r\n" if "\r\n" in text else "\n"
         self.edits: list[TextEdit] = []
 
     def patch_value(self, node: Node, old: Json, new: Json, style: str) -> None:
-        """Replace the differences in a value; `style` is "in flow" inside brackets, else "in block"."""
+        """Replace the differences in a value; `style` is "in flow" inside brackets, otherwise "in block"."""
         inside = "in flow" if node.is_flow else style
         if json.dumps(old) == json.dumps(new):  # because 1 equals True
             return
@@ -187,18 +149,18 @@ class _Patcher:
                 self._insert_entry(node, before, name, value)
 
     def _patch_entry(self, node: Node, at: int, old: MappingEntry, new: MappingEntry, style: str) -> None:
-        """Replace an entry's name and value; a list in place of a text may need lines of its own."""
+        """Replace an entry's name and value; a list that replaces a text may need further lines."""
         key, value = node.keys[at], node.values[at]
         if old[0] != new[0]:
             self._add_edit(key.start, key.end, new[0])
         between = self.text[key.end : value.start]
         if not node.is_flow and isinstance(new[1], list) and isinstance(old[1], str) and not between.strip(": "):
-            first, *lines = format_entry(new[0], new[1], self.layout.column(key.start))
-            text = self.layout.line_end.join([first.partition(":")[2].strip(), *lines])
+            first, *lines = format_entry(new[0], new[1], self.column(key.start))
+            text = self.line_end.join([first.partition(":")[2].strip(), *lines])
             self._add_edit(value.start if text[0] == "[" else key.end + 1, value.end, text)
         elif value.style == "block" and not _have_same_kind(old[1], new[1]):
-            # The value moves behind its key, in place of the lines below it; a comment in the key's line stays.
-            colon, end = self.text.index(":", key.end) + 1, self.layout.end_of_line(key.end)
+            # The value moves after its key and replaces the lines below; a comment in the key's line stays.
+            colon, end = self.text.index(":", key.end) + 1, self.end_of_line(key.end)
             self._add_edit(colon, colon, f" {_format_like(value, new[1], style)}")
             self._add_edit(end, value.end, "")
         else:
@@ -208,25 +170,25 @@ class _Patcher:
         """Remove entries: with their lines in a block, with their commas in brackets."""
         start, end = node.keys[first].start, node.values[last - 1].end
         if node.is_flow:
-            parts = tuple((key.start, value.end) for key, value in zip(node.keys, node.values, strict=True))
-            self._add_edit(*self.layout.bracket_range(parts, first, last), "")
-        elif self.layout.is_line_start(start):
+            entries = zip(node.keys, node.values, strict=True)
+            self._remove_from_brackets([(key.start, value.end) for key, value in entries], first, last)
+        elif self.is_line_start(start):
             for key, value in zip(node.keys[first:last], node.values[first:last], strict=True):
-                self._add_edit(*self.layout.lines(key.start, value.end), "")
+                self._add_edit(*self.lines(key.start, value.end), "")
         elif last < len(node.keys) and not self.text[end : node.keys[last].start].strip():
             self._add_edit(start, node.keys[last].start, "")
         else:
-            raise CannotPatchError("a comment would be lost with the field that is taken out")
+            raise CannotPatchError("removing the field would also remove a comment")
 
     def _insert_entry(self, node: Node, before: int, name: str, value: Json) -> None:
-        """Insert an entry behind another; with -1, first of all."""
+        """Insert an entry after another; with -1, as the first."""
         at = node.keys[0].start if before < 0 else node.values[before].end
         if node.is_flow:
             text = f"{format_scalar(name)}: {format_flow(value)}"
             self._add_edit(at, at, f"{text}, " if before < 0 else f", {text}")
         else:
             insert = self._insert_before if before < 0 else self._insert_after
-            insert(at, format_entry(name, value, self.layout.column(node.keys[0].start)))
+            insert(at, format_entry(name, value, self.column(node.keys[0].start)))
 
     def _patch_list(self, node: Node, old: list[Json], new: list[Json], style: str) -> None:
         """Replace items, and remove and insert those without a counterpart."""
@@ -244,50 +206,82 @@ class _Patcher:
 
     def _remove_items(self, node: Node, first: int, last: int) -> None:
         if node.is_flow:
-            parts = tuple((item.start, item.end) for item in node.values)
-            self._add_edit(*self.layout.bracket_range(parts, first, last), "")
+            self._remove_from_brackets([(item.start, item.end) for item in node.values], first, last)
             return
         for item in node.values[first:last]:
-            dash = self.layout.find_dash(item)
-            if not self.layout.is_line_start(dash):
-                raise CannotPatchError("a list begins in the line of another one")
-            self._add_edit(*self.layout.lines(dash, item.end), "")
+            dash = self.find_dash(item)
+            if not self.is_line_start(dash):
+                raise CannotPatchError("a list begins in the line of another list")
+            self._add_edit(*self.lines(dash, item.end), "")
 
     def _insert_item(self, node: Node, at: int, item: Json) -> None:
-        """Insert an item before the one at a position, or behind the last."""
+        """Insert an item before the item at a position, or after the last."""
         behind = at == len(node.values)
         if node.is_flow:
             where = node.values[-1].end if behind else node.values[at].start
             self._add_edit(where, where, f", {format_flow(item)}" if behind else f"{format_flow(item)}, ")
             return
-        lines = self._format_item(node, item, self.layout.column(self.layout.find_dash(node.values[0])))
+        column = self.column(self.find_dash(node.values[0]))
+        lines = [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
+        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
+            lines = add_dash(format_mapping(item, column + 2), column)
         if behind:
             self._insert_after(node.values[-1].end, lines)
         else:
-            self._insert_before(self.layout.find_dash(node.values[at]), lines)
-
-    def _format_item(self, node: Node, item: Json, column: int) -> list[str]:
-        if isinstance(item, dict) and any(value.keys and not value.is_flow for value in node.values):
-            first, *lines = format_mapping(item, column + 2)
-            return [f"{' ' * column}- {first[column + 2 :]}", *lines]
-        return [f"{' ' * column}- {_format_like(node.values[0], item, 'in block')}"]
+            self._insert_before(self.find_dash(node.values[at]), lines)
 
     def _insert_after(self, end: int, lines: Sequence[str]) -> None:
-        at = self.layout.end_of_line(end)
-        self._add_edit(at, at, "".join(f"{self.layout.line_end}{line}" for line in lines))
+        at = self.end_of_line(end)
+        self._add_edit(at, at, "".join(f"{self.line_end}{line}" for line in lines))
 
     def _insert_before(self, at: int, lines: Sequence[str]) -> None:
-        column = self.layout.column(at)
-        self._add_edit(at, at, self.layout.line_end.join([lines[0][column:], *lines[1:], " " * column]))
+        column = self.column(at)
+        self._add_edit(at, at, self.line_end.join([lines[0][column:], *lines[1:], " " * column]))
+
+    def line_start(self, at: int) -> int:
+        return self.text.rfind("\n", 0, at) + 1
+
+    def column(self, at: int) -> int:
+        return at - self.line_start(at)
+
+    def end_of_line(self, at: int) -> int:
+        """Return the end of the line of a character, before its line end; comments belong to the line."""
+        end = self.text.find("\n", at)
+        end = len(self.text) if end < 0 else end
+        return end - 1 if self.text[end - 1 : end + 1] == "\r\n" and end > at else end
+
+    def lines(self, start: int, end: int) -> tuple[int, int]:
+        """Return the range of full lines, with the last line end (at the text's end, the first)."""
+        first, last = self.line_start(start), self.text.find("\n", end)
+        if last >= 0:
+            return first, last + 1
+        return max(self.text.rfind("\n", 0, first), 0), len(self.text)
+
+    def is_line_start(self, at: int) -> bool:
+        return not self.text[self.line_start(at) : at].strip()
+
+    def find_dash(self, item: Node) -> int:
+        at = self.text.rfind("-", 0, item.start)
+        if at < 0 or self.text[at + 1 : item.start].strip():
+            raise CannotPatchError("there is a comment between a dash and its item")
+        return at
+
+    def _remove_from_brackets(self, parts: Sequence[tuple[int, int]], first: int, last: int) -> None:
+        until_next = last < len(parts)
+        begin = first if until_next else max(first - 1, 0)
+        if any("#" in self.text[left[1] : right[0]] for left, right in pairwise(parts[begin : last + 1])):
+            raise CannotPatchError("removing the entry would also remove a comment next to it")
+        end = parts[last][0] if until_next else parts[last - 1][1]
+        self._add_edit(parts[begin][0 if begin == first else 1], end, "")
 
 
 def _have_same_kind(old: Json, new: Json) -> bool:
-    """Return whether both are mappings or both lists, and not empty: then only parts change."""
+    """Return whether both are non-empty mappings or non-empty lists: then only parts change."""
     return bool(old and new) and any(isinstance(old, kind) and isinstance(new, kind) for kind in (dict, list))
 
 
 def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
-    """Pair the removed entries with new ones in the same place."""
+    """Pair the removed entries with new entries at the same position."""
     removed = {_previous_shared(old, name, new): name for name in old if name not in new}
     pairs = {}
     for name in new:
@@ -298,13 +292,13 @@ def _pair_renamed(old: dict[str, Json], new: dict[str, Json]) -> dict[str, str]:
 
 
 def _previous_shared(fields: dict[str, Json], name: str, counterpart: dict[str, Json]) -> str:
-    """Return the last entry before a name that the second mapping has too."""
+    """Return the last entry before a name that the second mapping also has."""
     names = list(fields)
     return next(filter(counterpart.__contains__, reversed(names[: names.index(name)])), "")
 
 
 def _group_consecutive(positions: Sequence[int]) -> list[tuple[int, int]]:
-    """Return runs of consecutive positions as first and behind the last."""
+    """Return runs of consecutive positions, each as the first and the one after the last."""
     runs = groupby(enumerate(positions), lambda pair: pair[1] - pair[0])
     groups = [[position for _, position in run] for _, run in runs]
     return [(group[0], group[-1] + 1) for group in groups]

@@ -1,7 +1,7 @@
-"""YAML bytes -> values with their places, read strictly: pull requests are untrusted (invariants R14).
+"""YAML bytes -> values with their positions, read strictly: pull requests are untrusted (invariants R14).
 
-On the events of libyaml's parser, because a loader resolves aliases, tags and `no` before they can be refused.
-No function raises for an invalid file: a file yields its readable values, and its errors.
+It uses the events of libyaml's parser, because a loader resolves aliases, tags and `no` before they can be refused.
+No function raises for an invalid file: the result holds the readable values and the errors.
 """
 
 from __future__ import annotations
@@ -22,19 +22,35 @@ from yaml import (
 )
 from yaml._yaml import CParser
 
-from reconciler.manifest.text import Document, ErrorCollector, List, Map, SourceText
-from reconciler.manifest.yaml_error_messages import describe_yaml_error, find_merge_conflict
+from reconciler.manifest.source_map import Document, ErrorCollector, List, Map, SourceText
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import LONGEST_NAME, quote_name, sanitize
 
 MAX_FILE_BYTES: Final = 5 * 1024 * 1024
-"""Bytes of a file."""
+MAX_DEPTH: Final = 32
+MAX_ENTRIES: Final = 250_000
+"""Keys and list items of one file: checked in less than a second. 10,000 rules with four fields: 50,000."""
+MAX_KEYS: Final = 10_000
+"""Keys of one mapping."""
+MAX_DOCUMENTS: Final = 2_000
+"""Documents of one file."""
 
 _FORBIDDEN: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 _LONE_RETURN: Final = re.compile(r"\r(?!\n)")
 _MAX_FORBIDDEN: Final = 20
 _MAX_TAG_DIRECTIVES: Final = 100
 _PLACEHOLDER: Final = "\ufffd"
+_YAML_TAG: Final = "tag:yaml.org,2002:"
+_MAX_FAST_DIGITS: Final = 16
+_KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
+_NUMERIC: Final = frozenset("-0123456789")
+_CONFLICT_MARKER: Final = re.compile(r"^(?:<{7}|\|{7}|>{7})(?: .*)?\r?$|^={7}\r?$", re.MULTILINE)
+
+_Event = Any
+"""An event of the C parser, which has no types for type checkers."""
+_Value = Any
+_SyntaxError = tuple[int, str, str]
+"""The position of a syntax error, the problem, and the correction."""
 
 
 class StopReadingError(Exception):
@@ -48,7 +64,7 @@ def stop_reading(collector: ErrorCollector, code: str, index: int, message: str,
 
 
 def decode_text(data: bytes, collector: ErrorCollector) -> str:
-    """Return the text of UTF-8 bytes, without the mark that some editors put in front."""
+    """Return the text of UTF-8 bytes, without a byte order mark."""
     if len(data) > MAX_FILE_BYTES:
         stop_reading(collector, "CXR002", 0, "the file is larger than 5 MiB", "split it into several files")
     if data.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -62,7 +78,7 @@ def decode_text(data: bytes, collector: ErrorCollector) -> str:
 
 
 def replace_forbidden(collector: ErrorCollector) -> str:
-    """Return the text with characters that editors and parsers treat differently reported and replaced."""
+    """Report and replace characters that editors and parsers treat differently, and return the text."""
     text = collector.text.text
     for pattern in (_FORBIDDEN, _LONE_RETURN):
         for count, match in enumerate(pattern.finditer(text)):
@@ -71,35 +87,17 @@ def replace_forbidden(collector: ErrorCollector) -> str:
             point = ord(match[0])
             name = f"the character U+{point:04X}" if match[0] != "\r" else "a carriage return without a line feed"
             hint = f'in a text, write it as "\\u{point:04x}" in double quotes'
-            collector.report_unreadable("CXR015", match.start(), f"{name} may not stand in a manifest", hint)
+            collector.report_unreadable("CXR015", match.start(), f"{name} is not allowed in a manifest", hint)
         text = pattern.sub(_PLACEHOLDER, text)
-    # The parser's time grows with the square of the %TAG lines.
+    # The parser's time grows with the square of the number of %TAG lines.
     if text.count("\n%TAG") > _MAX_TAG_DIRECTIVES:
         index = 0 if text.startswith("%TAG") else text.index("\n%TAG") + 1
         stop_reading(collector, "CXR008", index, "%TAG directives are refused")
     return text
 
 
-MAX_DEPTH: Final = 32
-MAX_ENTRIES: Final = 250_000
-"""Keys and list items of one file: read and checked in under a second. 10,000 rules of four fields: 50,000."""
-MAX_KEYS: Final = 10_000
-"""Keys of one mapping."""
-MAX_DOCUMENTS: Final = 2_000
-"""Documents of one file."""
-
-_Event = Any
-"""What the C parser yields; its classes are for looking at, not for type checkers."""
-_Value = Any
-
-_YAML_TAG: Final = "tag:yaml.org,2002:"
-_MAX_FAST_DIGITS: Final = 16
-_KEYWORDS: Final[dict[str, bool | None]] = {"true": True, "false": False, "null": None, "": None}
-_NUMERIC: Final = frozenset("-0123456789")
-
-
 class ParsedFile(NamedTuple):
-    """The result of reading a file; `is_complete` is false where reading ended early."""
+    """The result of reading a file; `is_complete` is false if reading stopped early."""
 
     text: SourceText
     documents: list[Document]
@@ -108,7 +106,7 @@ class ParsedFile(NamedTuple):
 
 
 def parse_file(data: bytes, file: str) -> ParsedFile:
-    """Read a file's bytes. Every error is in the collector; no input takes a second."""
+    """Read a file's bytes, in less than a second. The collector holds all errors."""
     collector = ErrorCollector(text=SourceText(file, ""))
     documents: list[Document] = []
     complete = False
@@ -124,14 +122,12 @@ def parse_file(data: bytes, file: str) -> ParsedFile:
 
 
 def _report_yaml_error(error: YAMLError, collector: ErrorCollector) -> None:
-    """Report the parser's error at its place; a merge conflict comes first."""
-    text = collector.text.text
-    position, message, hint = find_merge_conflict(text) or describe_yaml_error(error, text)
+    position, message, hint = _describe_yaml_error(error, collector.text.text)
     if any("nesting depth" in str(getattr(error, name, None)) for name in ("problem", "context")):
         collector.report_unreadable("CXR005", position, f"nested more than {MAX_DEPTH} levels deep")
         return
     line = collector.text.source(position).line
-    # An error in a line with a refused value most likely only follows from it.
+    # An error in a line with a refused value is probably its consequence.
     if not any(finding.source and finding.source.line == line for finding in collector.collected):
         collector.report_unreadable("CXR004", position, message, hint)
 
@@ -145,7 +141,7 @@ class _EventReader:
         self._remaining_entries = MAX_ENTRIES
 
     def read_documents(self, documents: list[Document]) -> None:
-        """Append the stream's documents; empty ones (`---` at the end of a file) are none."""
+        """Append the stream's documents, without empty documents (`---` at the end of a file)."""
         self._next()
         while type(start := self._next()) is not StreamEndEvent:
             if start.tags:
@@ -175,7 +171,7 @@ class _EventReader:
         return self._mapping(depth + 1) if kind is MappingStartEvent else self._sequence(depth + 1)
 
     def _plain_scalar(self, event: _Event) -> _Value:
-        """Return the value of a plain scalar: one of three words, a decimal number, else its text."""
+        """Return the value of a plain scalar: true, false or null, a decimal number, or its text."""
         text: str = event.value
         value = _KEYWORDS.get(text, text)
         if value is not text or text[0] not in _NUMERIC:
@@ -186,7 +182,7 @@ class _EventReader:
             return parse_number(text)
         except ValueError:
             if JSON_NUMBER.fullmatch(text):
-                self._refuse(event, "CXR012", "the number is out of range", "put it in quotes if it is meant as text")
+                self._refuse(event, "CXR012", "the number is out of range", "put it in quotes if it is a text")
             return text
 
     def _sequence(self, depth: int) -> List:
@@ -213,8 +209,7 @@ class _EventReader:
                 duplicates.append((key, event.start_mark.index))
             else:
                 fields[key] = value
-                marks.append(event.start_mark.index)
-                marks.append(value_event.start_mark.index)
+                marks += event.start_mark.index, value_event.start_mark.index
             if len(fields) > MAX_KEYS or len(duplicates) > MAX_KEYS:
                 self._refuse_size(event, f"one mapping holds more than {MAX_KEYS:,} keys")
         for key, index in duplicates:
@@ -224,7 +219,7 @@ class _EventReader:
         return fields
 
     def _key(self, event: _Event, depth: int) -> str | None:
-        """Return a mapping's key; None where it is refused, so that its value is read and dropped."""
+        """Return a mapping's key; None if it is refused: its value is read and dropped."""
         kind = type(event)
         if kind is not ScalarEvent:
             if kind is not AliasEvent:
@@ -239,7 +234,7 @@ class _EventReader:
         return intern(event.value)
 
     def _count(self, event: _Event) -> None:
-        """Count a value (in mappings, a key with its value) against the limit of a file."""
+        """Count a value, or a key with its value, against the limit of a file."""
         self._remaining_entries -= 1
         if self._remaining_entries < 0:
             self._refuse_size(event, f"the file holds more than {MAX_ENTRIES:,} entries")
@@ -255,3 +250,118 @@ class _EventReader:
             self._refuse(event, "CXR006", f"anchor &{sanitize(event.anchor, LONGEST_NAME)} is refused")
         if event.tag is not None:
             self._refuse(event, "CXR008", f"tag {quote_name(event.tag.replace(_YAML_TAG, '!!'))} is refused")
+
+
+class _ErrorContext(NamedTuple):
+    """The position of the parser's stop, and the start of the construct. Columns count from 1."""
+
+    text: str
+    position: int
+    line: int
+    start: int
+    start_line: int
+    start_column: int
+    problem: str
+    context: str
+
+    @property
+    def character(self) -> str:
+        """Return the character at which the parser stopped, quoted."""
+        return quote_name(self.text[self.position]) if self.position < len(self.text) else "the end of the file"
+
+    def error(self, message: str, hint: str = "") -> _SyntaxError:
+        """Return an error at the parser's position."""
+        return self.position, message, hint
+
+
+def _describe_yaml_error(error: YAMLError, text: str) -> _SyntaxError:
+    """Return the message of a merge conflict, or of a parser error; of a rare one, the parser's message."""
+    if marker := _CONFLICT_MARKER.search(text):
+        hint = "keep one side, and delete the lines that begin with <<<<<<<, ======= and >>>>>>>"
+        return marker.start(), "an unresolved merge conflict", hint
+    mark: Any = getattr(error, "problem_mark", None)
+    began: Any = getattr(error, "context_mark", None) or mark
+    problem, context = getattr(error, "problem", None) or "", getattr(error, "context", None) or ""
+    spot = _ErrorContext(text, 0, 1, 0, 1, 1, problem, context)
+    if mark is not None:
+        index, start = min(mark.index, len(text)), min(began.index, len(text))
+        spot = _ErrorContext(text, index, mark.line + 1, start, began.line + 1, began.column + 1, problem, context)
+    for opening, describe in _DESCRIPTIONS.items():
+        if problem.startswith(opening):
+            return describe(spot)
+    where = f", {context}" if context else ""
+    if where and spot.start_line != spot.line:
+        where += f" that began on line {spot.start_line}"
+    return spot.error(f"not YAML: {problem}{where}")
+
+
+def _not_an_item(spot: _ErrorContext) -> _SyntaxError:
+    message = f"wrong indentation: this line is not part of the list that began on line {spot.start_line}"
+    column = spot.start_column
+    hint = f"an item begins with - in column {column}, and its other fields in column {column + 2}"
+    if spot.character == '"-"':
+        hint = f"begin its - in column {column}, below the - of the other items"
+    return spot.error(message, hint)
+
+
+def _not_a_key(spot: _ErrorContext) -> _SyntaxError:
+    message = f"wrong indentation: this line is not part of the mapping that began on line {spot.start_line}"
+    hint = f"begin it in column {spot.start_column}, or below the fields of its mapping"
+    return spot.error(message, "begin its - below the - of the other items" if spot.character == '"-"' else hint)
+
+
+def _second_colon(spot: _ErrorContext) -> _SyntaxError:
+    if re.search(r":\s", spot.text[spot.text.rfind("\n", 0, spot.position) + 1 : spot.position]):
+        return spot.error('a text that contains ": " is not in quotes', "put it in quotes")
+    message = "wrong indentation: this line is deeper than the line above, which already has a value"
+    return spot.error(message, "begin it below its field or item")
+
+
+def _bad_start(spot: _ErrorContext) -> _SyntaxError:
+    if spot.character == quote_name("\t"):
+        return spot.error("a tab cannot indent a line", "indent with spaces")
+    return spot.error(f"a text cannot begin with {spot.character}", "put the text in quotes")
+
+
+def _early_end(spot: _ErrorContext) -> _SyntaxError:
+    if "quoted" not in spot.context:
+        return spot.error("the file ends too early")
+    return spot.start, "this quote is never closed", "close it where the text ends"
+
+
+def _not_closed(spot: _ErrorContext) -> _SyntaxError:
+    bracket, closing = ("[", "]") if "sequence" in spot.context else ("{", "}")
+    message = f"the {bracket} of line {spot.start_line} is not closed before {spot.character}, or a comma is missing"
+    return spot.error(message, f"separate the values in brackets with commas, and close them with {closing}")
+
+
+_DESCRIPTIONS: Final[dict[str, Callable[[_ErrorContext], _SyntaxError]]] = {
+    "did not find expected '-' indicator": _not_an_item,
+    "did not find expected key": _not_a_key,
+    "mapping values are not allowed": _second_colon,
+    "could not find expected ':'": lambda spot: (
+        spot.start,
+        'this line has no ": " after its name',
+        "write a field as name: value",
+    ),
+    "block sequence entries are not allowed": lambda spot: spot.error(
+        "a list item cannot begin in the line of the field's name",
+        "begin it on a new line, or write the list in brackets: [a, b]",
+    ),
+    "found character that cannot start": _bad_start,
+    "did not find expected alphabetic": lambda spot: (
+        spot.start,
+        f"a text cannot begin with {quote_name(spot.text[spot.start])}",
+        "put the text in quotes",
+    ),
+    "found unexpected end of stream": _early_end,
+    "did not find expected ',' or": _not_closed,
+    "did not find expected node content": lambda spot: spot.error(
+        f"a value is missing before {spot.character}: a bracket is not closed, or there is one too many",
+        "put a text with brackets in quotes",
+    ),
+    "found unknown escape": lambda spot: spot.error(
+        "an escape in this text is unknown", "write \\\\ for a backslash, or use single quotes"
+    ),
+}
+"""The keys are the starts of the parser's messages."""

@@ -1,6 +1,6 @@
-"""Values -> YAML as a person writes it, which `yaml_reader` reads back as the same values.
+"""Values -> readable YAML, which `yaml_reader` reads back as the same values.
 
-Text is quoted only where our reader or a YAML 1.2 editor would misread it, or where a character is invisible.
+Text is quoted only if `yaml_reader` or a YAML 1.2 editor would misread it, or if it has an invisible character.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _NOT_PLAIN_TEXT: Final = re.compile(
     r"[-?:=~]|<<|null|true|false|[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:e[-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-f]+|[-+]?\.inf|\.nan",
     re.ASCII | re.IGNORECASE,
 )
-"""Marks, and text that YAML 1.2 editors read as null, a boolean or a number."""
+"""Indicators, and text that YAML 1.2 editors read as null, a boolean or a number."""
 _ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _BYTE, _PLANE = 0xFF, 0xFFFF
 
@@ -58,7 +58,7 @@ def format_flow(value: Json) -> str:
 
 
 def format_entry(key: str, value: Json, indent: int) -> list[str]:
-    """Return the lines of `key: value` in a block; lists and mappings on one line where they fit."""
+    """Return the lines of `key: value` in a block; lists and mappings on one line if they fit."""
     head = f"{' ' * indent}{format_scalar(key)}:"
     if isinstance(value, str) and "\n" in value and (literal := _format_literal(value, indent + 2)):
         return [f"{head} |-", *literal]
@@ -83,15 +83,16 @@ def _format_item(value: Json, indent: int) -> list[str]:
     line = f"{' ' * indent}- {_format_line(value)}"
     if len(line) <= MAX_LINE_WIDTH or not isinstance(value, dict):
         return [line]
-    return _add_dash(format_mapping(value, indent + 2), indent)
+    return add_dash(format_mapping(value, indent + 2), indent)
 
 
-def _add_dash(lines: list[str], indent: int) -> list[str]:
+def add_dash(lines: list[str], indent: int) -> list[str]:
+    """Return the lines of a mapping as a list item, its dash in the column `indent`."""
     return [f"{' ' * indent}- {lines[0][indent + 2 :]}", *lines[1:]]
 
 
 def _format_literal(text: str, indent: int) -> list[str]:
-    """Return the lines of a literal block; none where quotes are clearer."""
+    """Return the lines of a literal block; none if quotes are clearer."""
     lines = text.split("\n")
     if not all(line.isprintable() and line == line.strip() for line in lines) or not (lines[0] and lines[-1]):
         return []
@@ -99,7 +100,7 @@ def _format_literal(text: str, indent: int) -> list[str]:
 
 
 def _reads_back(text: str, style: str) -> bool:
-    """Return whether our reader reads the unquoted text back as the same text."""
+    """Return whether `yaml_reader` reads the unquoted text as the same text."""
     try:
         data = (f"a: {text}\n" if style == "in block" else f"a: {{b: {text}, c: [{text}, {text}]}}\n").encode()
     except UnicodeEncodeError:

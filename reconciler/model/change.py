@@ -68,7 +68,7 @@ class Delete:
     live: LiveRule
     cause: Cause
     source: Source | None = None
-    original: LiveRule | None = field(default=None, compare=False)  # the rule that a duplicate is one of: it stays
+    original: LiveRule | None = field(default=None, compare=False)  # the rule that a duplicate copies; it stays
 
 
 Change = Create | Update | Adopt | Delete
@@ -76,7 +76,7 @@ Change = Create | Update | Adopt | Delete
 StepKind = Literal["whole", "copy", "aside", "drop", "back"]
 # whole: the change's own call. copy: creates a temporary copy of the new rule. drop: deletes the copy.
 # aside: writes all but the name, which another rule still has; `whole` then writes the name.
-# back: undoes the first write of a run, because the tenant did not keep it; no plan has this step.
+# back: undoes the first write of a run, because the tenant stored it differently; no plan has this step.
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class Failed:
     change: Change
     attempts: int
     error: str
-    left_partial: bool = False  # the rule is neither as before nor as desired
+    left_partial: bool = False  # the rule is not as before and not as desired
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Live rules and the marker, the last line of a managed rule's description (ownership "The marker").
 
-`[cxroute:OWNER/RULESET/KEY#DIGEST]` replaces a state file. Only an exact line counts, but for trailing white space.
+`[cxroute:OWNER/RULESET/KEY#DIGEST]` replaces a state file. The line must match exactly, but may end in white space.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ _MARKER_LINE: Final = re.compile(
     rf"(?:\A|\r?\n)\[cxroute:({_NAME_PATTERN})/({_NAME_PATTERN})/({_NAME_PATTERN})(~next)?"
     r"#([0-9a-f]{8})\][ \t\r\n]*\Z",
     re.ASCII,
-)  # a tenant may append a line end or spaces to every text; nothing else may follow the marker
+)  # a tenant may append a line end or spaces to every text; other characters may not follow the marker
 _FOREIGN_MARKER: Final = re.compile(r"(?:\A|\n)(\[[A-Za-z][A-Za-z0-9._-]{0,63}:[^\[\]\r\n]{1,200}\])\s*\Z", re.ASCII)
 
 
@@ -75,7 +75,7 @@ def normalize_line_ends(text: str) -> str:
 
 
 def format_description(rule: Rule, marker: Marker | None) -> str:
-    """Return the description as it is written to the server: the text, and the marker on a line of its own."""
+    """Return the description to write to the server: the text, and the marker on the last line."""
     if marker is None:
         return rule.description
     key = f"{marker.address.key}~next" if marker.copy else marker.address.key

@@ -28,7 +28,7 @@ RANGES: Final = ORDERS | {"between"}
 OPERATORS: Final = EXISTENCE | SETS | EQUALITIES | PATTERNS | RANGES
 
 JSON_NUMBER: Final = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
-"""JSON's grammar of a number: the only texts that mean one (semantics S9)."""
+"""JSON's grammar of a number: only these texts are numbers (semantics S9)."""
 
 MAX_WEIGHT: Final = 1e300  # of one target: the weights of a rule add up, and a hundred times the sum is still a number
 MAX_NUMBER_LENGTH: Final = 400  # digits of a number in a manifest
@@ -46,7 +46,7 @@ class Address(NamedTuple):
 
 
 class Source(NamedTuple):
-    """A place in a manifest: the path, the line and the column (from 1, in characters)."""
+    """A position in a manifest: the path, the line and the column (from 1, in characters)."""
 
     file: str
     line: int
@@ -62,7 +62,7 @@ class Queue(NamedTuple):
 
 
 def parse_number(text: str) -> int | float:
-    """Return the finite number that `text` is by JSON's grammar. ValueError where it is none, or too large for one."""
+    """Return the finite number of a text in JSON's grammar. Raises ValueError for other texts and larger numbers."""
     if len(text) > MAX_NUMBER_LENGTH or not JSON_NUMBER.fullmatch(text):
         raise ValueError(text[:40])
     value = float(text) if any(mark in text for mark in ".eE") else int(text)
@@ -84,7 +84,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """A condition or target that cxroute does not understand: kept, shown, compared by its canonical JSON."""
+    """A condition or target that cxroute does not understand. It is kept, displayed, and compared by canonical JSON."""
 
     text: str
 
@@ -110,12 +110,12 @@ class Rule:
 
 
 def make_condition(attribute: str, operator: str, value: Json) -> Condition:
-    """Return the condition, its value made canonical. ValueError, with the reason, where no rule could mean it."""
+    """Return the condition with a canonical value. Raises ValueError, with the reason, for a meaningless value."""
     if operator == "equals" and type(value) is str:
         return Condition(attribute, operator, value, value)
     meaning = _NORMALIZERS.get(operator)
     if meaning is None:
-        raise ValueError(f"operator {operator!r} is not known")
+        raise ValueError(f"unknown operator {operator!r}")
     raw_value = tuple(value) if isinstance(value, list) else value
     return Condition(attribute, operator, meaning(value), None if operator in EXISTENCE else raw_value)
 
@@ -126,7 +126,9 @@ def canonical_scalar(value: Scalar) -> str | int | float:
 
 
 def _equality_value(value: Json) -> Scalar:
-    return canonical_scalar(_require_scalar(value))
+    if isinstance(value, (str, bool, int, float)):
+        return canonical_scalar(value)
+    raise ValueError("must be text, a number, true or false")
 
 
 def _value_set(values: Json) -> tuple[Scalar, ...]:
@@ -139,16 +141,6 @@ def _number_pair(value: Json) -> tuple[Scalar, ...]:
     if len(pair) != 2:  # noqa: PLR2004 - lowest and highest
         raise ValueError("must be two numbers, [lowest, highest]")
     return pair
-
-
-def _no_value(_value: Json) -> None:
-    """Return None: `exists` and `notExists` have no value, whatever a server keeps there."""
-
-
-def _require_scalar(value: Json) -> Scalar:
-    if isinstance(value, (str, bool, int, float)):
-        return value
-    raise ValueError("must be text, a number, true or false")
 
 
 def _require_text(value: Json) -> str:
@@ -178,17 +170,17 @@ _NORMALIZERS: Final[Mapping[str, Callable[[Json], Value]]] = {
     **dict.fromkeys(SETS, _value_set),
     **dict.fromkeys(PATTERNS, _require_text),
     **dict.fromkeys(ORDERS, _require_number),
-    **dict.fromkeys(EXISTENCE, _no_value),
+    **dict.fromkeys(EXISTENCE, lambda _value: None),  # a server may have a value there, without a meaning
     "between": _number_pair,
 }
 
 _MAX_EXACT_FLOAT: Final = 1e16
 CANONICAL_JSON: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
-"""Writes a value as one text, whatever order its parts came in: for digests, and for lines of a journal."""
+"""Encodes equal values as equal texts, in any order of their members: for digests, and for lines of a journal."""
 
 
 def normalized_conditions(conditions: Iterable[Condition | Opaque]) -> tuple[Condition | Opaque, ...]:
-    """Return conditions as a set in canonical order: a condition that stands twice says no more than once."""
+    """Return conditions as a set in canonical order, without duplicates."""
     items = tuple(conditions)
     if len(items) < 2:  # noqa: PLR2004 - most rules have one condition, and one is in order
         return items
@@ -229,7 +221,7 @@ def _sorted_texts(parts: Sequence[Condition | Target | Opaque]) -> str:
 
 
 def make_opaque(part: Json) -> Opaque:
-    """Return a part of a rule that is not understood, as its canonical JSON."""
+    """Return a part of a rule that cxroute does not understand, as its canonical JSON."""
     return Opaque(CANONICAL_JSON.encode(_integral_floats_as_ints(part)))
 
 
@@ -253,7 +245,7 @@ def _sort_key(part: Condition | Opaque) -> tuple[str, str, str]:
 
 
 def _value_text(value: Value) -> str:
-    """Return one value as JSON; the plain kinds without the encoder, whose set-up takes three times as long."""
+    """Return one value as JSON; plain types without the encoder, whose set-up takes three times as long."""
     kind = type(value)
     if kind is str:
         return quoted(cast("str", value))

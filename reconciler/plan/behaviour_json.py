@@ -8,9 +8,8 @@ from contextlib import suppress
 from typing import Any
 
 from reconciler.behaviour.diff.containment import RegionClaim
-from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.diff.rows import ImpactRow
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.behaviour.space.space import Example

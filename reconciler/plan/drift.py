@@ -10,9 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
+from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour, region_to_row
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.diff.rows import region_to_row
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Adopt, Change, Create
 from reconciler.model.finding import Finding

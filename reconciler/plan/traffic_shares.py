@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from reconciler.behaviour.diff.difference import BehaviourChange
+from reconciler.behaviour.diff.difference import ImpactRow as Moving
 from reconciler.behaviour.diff.regions import Region
-from reconciler.behaviour.diff.rows import ImpactRow as Moving
 from reconciler.behaviour.evaluate import RuleIndex, canonical_attributes, holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry, destination_of
 from reconciler.behaviour.space.clauses import Clause

@@ -10,8 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from reconciler.behaviour.diff.difference import BehaviourChange
-from reconciler.behaviour.diff.rows import ImpactRow
+from reconciler.behaviour.diff.difference import BehaviourChange, ImpactRow
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.model.rule import Condition
 from reconciler.plan.routing_table import types_phrase

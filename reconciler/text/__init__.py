@@ -1,1 +1,1 @@
-"""Text: made safe for people, read strictly, redacted, suggested, and the phrases for routing values."""
+"""Text: escaping, strict reading, redaction, suggestions, and phrases for routing values."""

@@ -36,7 +36,7 @@ def read_text(path: str | Path, limit: int) -> str:
     try:
         return read_file(path, limit).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError:
-        raise OSError(errno.EILSEQ, "it is not UTF-8", str(path)) from None
+        raise OSError(errno.EILSEQ, "it is not UTF-8; save the file as UTF-8", str(path)) from None
 
 
 def read_certificates(path: str | Path) -> str:
@@ -50,7 +50,7 @@ def read_start(path: str | Path, size: int) -> bytes:
         _require_regular_file(os.stat(path), path)  # noqa: PTH116 - `path` may be a text; a device is not even opened
         file = os.open(path, _OPEN_FLAGS)
     except ValueError:
-        raise OSError(errno.EINVAL, "the path holds a NUL character; check the path", str(path)) from None
+        raise OSError(errno.EINVAL, "the path contains a NUL character; check the path", str(path)) from None
     try:
         _require_regular_file(os.fstat(file), path)
         chunks = []

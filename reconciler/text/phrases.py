@@ -20,7 +20,7 @@ _VERBS: Final = {
     "notStartsWith": "does not start with",
     "endsWith": "ends with",
     "notEndsWith": "does not end with",
-    "exists": "is there",
+    "exists": "exists",
     "notExists": "is missing",
     "greaterThan": ">",
     "greaterThanOrEqual": ">=",
@@ -33,7 +33,7 @@ _VERBS: Final = {
 def condition_phrase(condition: Condition | Opaque, labels: Mapping[str, str]) -> str:
     """Return the condition in words: `intent is "card_acceptance"`, `confidence >= 0.7`."""
     if not isinstance(condition, Condition):
-        return f"something that cxroute does not understand: {sanitize(condition.text)}"
+        return f"a part that cxroute does not understand: {sanitize(condition.text)}"
     subject = subject_phrase(condition, labels)
     value = condition.raw_value
     if condition.operator in ("exists", "notExists"):
@@ -64,28 +64,26 @@ def queues_phrase(targets: Sequence[Target | Opaque], names: Mapping[str, str]) 
     return split_phrase(shares, lambda queue_id: queue_phrase(queue_id, names))
 
 
-def split_phrase(
-    shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str], joint: str = ", "
-) -> str:
+def split_phrase(shares: Iterable[tuple[str, float | Fraction]], name_of: Callable[[str], str], sep: str = ", ") -> str:
     """Return `80 % "Cards", 20 % "General"`: largest share first; a single queue's name alone, or `no queue`."""
     parts = sorted((-share, name_of(queue_id)) for queue_id, share in shares)
     if len(parts) == 1:
         return parts[0][1]
     # Eight digits: a third and 33.3 % must not look the same.
-    return joint.join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
+    return sep.join(f"{float(-100 * share):.8g} % {name}" for share, name in parts) or "no queue"
 
 
 def target_phrase(target: Target | Opaque, names: Mapping[str, str]) -> str:
     """Return a target with its weight."""
     if not isinstance(target, Target):
-        return f"something that cxroute does not understand: {sanitize(target.text)}"
+        return f"a part that cxroute does not understand: {sanitize(target.text)}"
     return f"{queue_phrase(target.queue_id, names)} with weight {quote(target.weight)}"
 
 
 def queue_phrase(queue_id: object, names: Mapping[str, str]) -> str:
-    """Return a queue's name in quotes, or its id where the queue is gone."""
+    """Return a queue's name in quotes, or its id where the queue is unknown."""
     name = names.get(str(queue_id))
-    return f"a queue that is gone ({sanitize(str(queue_id))})" if name is None else quote(name)
+    return f"an unknown queue ({sanitize(str(queue_id))})" if name is None else quote(name)
 
 
 def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str]) -> str:
@@ -97,12 +95,8 @@ def rule_phrase(rule: Rule, names: Mapping[str, str], labels: Mapping[str, str])
 
 def conditions_phrase(rule: Rule, labels: Mapping[str, str]) -> str:
     """Return the conditions of a rule: `intent is "x" and confidence >= 0.7`, or `every conversation`."""
-    order = {name: place for place, name in enumerate(labels)}
-
-    def place(part: Condition | Opaque) -> int:
-        return order.get(part.attribute, len(order)) if isinstance(part, Condition) else len(order)
-
-    parts = sorted(rule.conditions, key=place)
+    rank, end = {name: position for position, name in enumerate(labels)}, len(labels)
+    parts = sorted(rule.conditions, key=lambda part: end if isinstance(part, Opaque) else rank.get(part.attribute, end))
     return " and ".join(condition_phrase(part, labels) for part in parts) or "every conversation"
 
 

@@ -1,7 +1,7 @@
 """Removal of known secrets from everything that this process prints, logs or saves (R13).
 
-A server may repeat a secret in any answer and in any encoding. So letters and digits alone are compared with the usual
-encodings of each secret, and a run of `MIN_RUN_LENGTH` of them is hidden.
+A server may repeat a secret in any response and in any encoding. So only letters and digits are compared with the usual
+encodings of each secret, and a common run of `MIN_RUN_LENGTH` is hidden.
 """
 
 from __future__ import annotations
@@ -10,16 +10,17 @@ import html
 import json
 import os
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any, Final
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 PLACEHOLDER: Final = "[secret]"
-MIN_RUN_LENGTH: Final = 12  # so many letters and digits in a row are as good as the secret
-_MIN_SECRET_LENGTH: Final = 8  # nothing shorter is hidden: it would be found in every other word
-_RECENT_TOKENS: Final = 6  # tokens that one client remembers: an answer brings at most three, and old ones expire soon
-_WORD_SIZE: Final = 8  # a run that is hidden holds so many bytes that begin at a multiple of 4: a set tells known ones
-_MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by machines alone
+MIN_RUN_LENGTH: Final = 12  # letters and digits in a row; so long a part of a secret is hidden like the secret
+_MIN_SECRET_LENGTH: Final = 8  # a shorter secret is not hidden, because it would occur in many words
+_RECENT_TOKENS: Final = 6  # tokens kept for one client: a response has at most three, and old ones expire soon
+_WORD_SIZE: Final = 8  # every run that is hidden contains such a word at a multiple of 4; known words are in a set
+_MAX_INDENTED_LENGTH: Final = 4_000_000  # a document of more characters is read by programs only
 _NOT_ALPHANUMERIC: Final = bytes(byte for byte in range(256) if not (byte < 128 and chr(byte).isalnum()))  # noqa: PLR2004 - ASCII
 
 
@@ -44,7 +45,7 @@ class Redactor:
         return secret in self._secrets
 
     def remove(self, *secrets: str) -> None:
-        """Hide these secrets no longer: they expired."""
+        """Stop hiding these secrets, because they expired."""
         self._secrets.difference_update(secrets)
         self._encodings, self._short_encodings, self._words = set(), set(), set()
         for secret in self._secrets:
@@ -66,17 +67,20 @@ class Redactor:
             return text
         # The positions in the text of the letters and digits that were compared.
         places = [at for at, character in enumerate(text) if character.isascii() and character.isalnum()]
-        parts, end = [], 0
-        for first, last in _merge_runs(self._secret_runs(squeezed)):
-            start = places[first]
-            while start > end and text[start - 1] == "\\":
-                start -= 1
-            parts += [text[end:start], PLACEHOLDER]
-            end = places[last] + 1
+        parts: list[str] = []
+        covered, end = -2, 0
+        for first, last in sorted(set(self._secret_runs(squeezed))):
+            if first > covered + 1:  # not adjacent to the run before
+                start = places[first]
+                while start > end and text[start - 1] == "\\":
+                    start -= 1
+                parts += [text[end:start], PLACEHOLDER]
+            covered = max(covered, last)
+            end = places[covered] + 1
         return "".join((*parts, text[end:]))
 
     def redact_json(self, data: Any, text: str = "") -> Any:  # noqa: ANN401 - any JSON
-        """Return a JSON document with redacted texts; `text` is its encoded form, where it is at hand."""
+        """Return a JSON document with redacted texts; `text` is its encoded form, if the caller has it."""
         return self._redact_values(data) if self._is_suspect(_squeeze(text or repr(data))) else data
 
     def dump_redacted(self, data: Any) -> str:  # noqa: ANN401 - any JSON
@@ -105,16 +109,20 @@ class Redactor:
                 self._words.update(_words(form[offset:]))
 
     def _is_suspect(self, squeezed: bytes) -> bool:
-        """Return whether a text may hold a secret: nearly every text does not, and a plan may have megabytes."""
+        """Return whether a text may hold a secret; fast, because a plan may have megabytes and rarely holds one."""
         if any(form in squeezed for form in self._short_encodings):
             return True
         words = self._words
         return not (words.isdisjoint(_words(squeezed)) and words.isdisjoint(_words(squeezed[_WORD_SIZE // 2 :])))
 
     def _secret_runs(self, squeezed: bytes) -> Iterator[tuple[int, int]]:
-        """Return the first and last place of each run that is part of a secret."""
+        """Yield the first and last position of each run that is part of a secret."""
         followed: dict[tuple[bytes, int], int] = {}  # by form and offset: the last position that was compared
-        for at in self._match_starts(squeezed):
+        starts = set(chain.from_iterable(_find_all(form, squeezed) for form in self._short_encodings))
+        for offset in (0, _WORD_SIZE // 2):
+            words = enumerate(_words(squeezed[offset:]))
+            starts.update(offset + _WORD_SIZE * number for number, word in words if word in self._words)
+        for at in sorted(starts):  # in order, because `followed` skips the positions before one
             word = squeezed[at : at + _WORD_SIZE]
             for form in self._encodings:
                 for place in _find_all(word, form):
@@ -123,13 +131,6 @@ class Redactor:
                         followed[form, at - place] = last
                         if last - first >= min(MIN_RUN_LENGTH, len(form)) - 1:
                             yield first, last
-
-    def _match_starts(self, squeezed: bytes) -> Iterator[int]:
-        for offset in (0, _WORD_SIZE // 2):
-            words = enumerate(_words(squeezed[offset:]))
-            yield from (offset + _WORD_SIZE * number for number, word in words if word in self._words)
-        for form in self._short_encodings:
-            yield from _find_all(form, squeezed)
 
 
 def _extend_match(text: bytes, position: int, form: bytes, form_position: int) -> tuple[int, int]:
@@ -157,19 +158,8 @@ def _words(squeezed: bytes) -> memoryview:
     return memoryview(squeezed[: len(squeezed) // _WORD_SIZE * _WORD_SIZE]).cast("Q")
 
 
-def _merge_runs(runs: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the runs, adjacent ones joined."""
-    joined: list[tuple[int, int]] = []
-    for first, last in sorted(set(runs)):
-        if joined and first <= joined[-1][1] + 1:
-            joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
-        else:
-            joined.append((first, last))
-    return joined
-
-
 def _encode_variants(secret: str) -> Iterator[str]:
-    data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes that the locale does not know
+    data = secret.encode("utf-8", "surrogateescape")  # a variable may hold bytes outside the locale's encoding
     percent, points = quote(data, safe=""), list(map(ord, secret))
     yield from (secret, secret[::-1], percent, percent.lower(), quote(data), quote_plus(data))
     yield from (json.dumps(secret)[1:-1], ascii(secret)[1:-1], repr(data)[2:-1])
@@ -181,13 +171,13 @@ def _encode_variants(secret: str) -> Iterator[str]:
 
 
 def dump_indented(data: Any) -> str:  # noqa: ANN401 - any JSON
-    """Return a JSON document as indented text, or as one line where it is too large for people."""
+    """Return a JSON document as indented text; a very large one as one line."""
     text = json.dumps(data)
     return text if len(text) > _MAX_INDENTED_LENGTH else json.dumps(data, indent=2)
 
 
 class RotatingTokens:
-    """The tokens of one client, of which the oldest are forgotten."""
+    """The tokens of one client; the oldest are forgotten."""
 
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
@@ -199,7 +189,7 @@ class RotatingTokens:
             if not self._redactor.contains(token):  # a token that is also a password is never forgotten
                 self._redactor.add(token)
                 self._tokens[token] = None
-        if len(self._tokens) > 2 * _RECENT_TOKENS:  # many at once: forgetting indexes all others again
+        if len(self._tokens) > 2 * _RECENT_TOKENS:  # many together, because each removal rebuilds the index
             old = tuple(self._tokens)[:-_RECENT_TOKENS]
             self._redactor.remove(*old)
             for token in old:

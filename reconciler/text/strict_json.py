@@ -19,11 +19,11 @@ def parse_finite(text: str) -> float:
 
 
 STRICT_DECODER: Final = json.JSONDecoder(parse_constant=refuse_constant, parse_float=parse_finite)
-_MAX_ITEMS: Final = 1000  # items of a list that are looked at
+_MAX_ITEMS: Final = 1000  # of a list; further ones are ignored
 
 
 def find_members(data: object, path: str) -> list[Any]:
-    """Return the values at a path, one for each item of a list; an empty list where there is no such member."""
+    """Return the values at a path, one for each item of a list; an empty list if the path does not exist."""
     members: list[Any] = [data]
     for step in () if path == "." else path.split("."):
         name = step.removesuffix("[]")

@@ -6,27 +6,28 @@ Cells follow JSON: `007` is text, `"1"` is text, other text is itself, an empty 
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
+from io import StringIO
+from itertools import accumulate
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from reconciler.errors import ManifestError, UsageError
 from reconciler.manifest.kinds.environment import Attributes, Environment
-from reconciler.manifest.source_map import LoadedDocument
-from reconciler.manifest.text import ErrorCollector, SourceText
-from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError
+from reconciler.manifest.source_map import ErrorCollector, LoadedDocument, SourceText
+from reconciler.manifest.yaml_reader import MAX_FILE_BYTES, StopReadingError, decode_text, stop_reading
 from reconciler.model.finding import Finding
 from reconciler.model.rule import JSON_NUMBER, parse_number
 from reconciler.text.escape import escape_invisible, quote_name
 from reconciler.text.files import read_start
 from reconciler.text.suggest import suggest
-from reconciler.traffic.table import Record, Table, parse_table
 
 CellValue = str | int | float | None
 
@@ -34,8 +35,15 @@ COUNT_COLUMN: Final = "count"
 MAX_ROWS: Final = 100_000
 _MAX_COLUMNS: Final = 100
 _MAX_CONVERSATIONS: Final = 10**12
-"""Of one row: far from where sums of numbers lose their last digits."""
+"""The limit of one row: sums of all rows stay exact."""
 _THOUSANDS_SEPARATOR: Final = re.compile(r"[0-9]{1,3}(?:\.[0-9]{3})+")
+_CONTROL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CSV_ERRORS: Final = {
+    "expected after": "a cell continues after its closing quote (double a quote inside)",
+    "unexpected end": "a quote is never closed",
+    "field larger": "a cell is longer than 128 KiB (is a quote missing?)",
+}
+"""Parts of the messages of the module csv -> messages of findings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class TrafficSample:
     """A traffic sample. Rows are distinct, have the same attributes, and count more than 0."""
 
     name: str
-    """The file's path, as a person would type it."""
+    """The file's path for messages."""
     digest: str
     """SHA-256 of the file's bytes, in hexadecimal."""
     period: str
@@ -63,12 +71,37 @@ class TrafficSample:
     warnings: tuple[Finding, ...] = ()
 
 
+class _Record(NamedTuple):
+    """One row: the index of its first character, its line from 1, and its cells."""
+
+    start: int
+    line: int
+    cells: list[str]
+
+
+def _decode_table(data: bytes, column: str, collector: ErrorCollector) -> tuple[str, str]:
+    """Return the text of UTF-8 bytes, and the separator: a comma or a semicolon. Raises StopReadingError."""
+    if len(data) > MAX_FILE_BYTES:
+        stop_reading(collector, "CXR230", 0, "the traffic sample is larger than 5 MiB", "add equal rows up")
+    text = decode_text(data, collector)
+    collector.text = SourceText(collector.text.file, text)
+    if control := _CONTROL.search(text):
+        message = f"the character U+{ord(control[0]):04X} is not allowed in a traffic sample"
+        stop_reading(collector, "CXR230", control.start(), message, "is this a CSV file?")
+    # The header with `column` determines the separator, because cells may contain both.
+    header = text.lstrip("\r\n").partition("\n")[0]
+    separators = (mark for mark in ",;" if column in (cell.strip(' "\r') for cell in header.split(mark)))
+    return text, next(separators, max(",;", key=header.count))
+
+
 def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "") -> TrafficSample:
-    """Return the sample that a file's bytes are. ManifestError carries every finding, by line and column."""
+    """Return the sample in a file's bytes. ManifestError carries every finding, by line and column."""
     collector = ErrorCollector(text=SourceText(escape_invisible(name), ""))
     rows: tuple[SampleRow, ...] = ()
     with suppress(StopReadingError):  # the reason is in the collector
-        rows = _sum_rows(_ColumnReader(table=parse_table(data, COUNT_COLUMN, collector), attribute_names=attributes))
+        text, separator = _decode_table(data, COUNT_COLUMN, collector)
+        reader = _SampleReader(text=text, separator=separator, collector=collector, attribute_names=attributes)
+        rows = reader.sum_rows()
     findings = collector.findings()
     if any(finding.severity == "error" for finding in findings):
         raise ManifestError(findings)
@@ -82,61 +115,86 @@ def read_traffic(data: bytes, name: str, attributes: Attributes, period: str = "
     )
 
 
-def _sum_rows(columns: _ColumnReader) -> tuple[SampleRow, ...]:
-    table = columns.table
-    records = table.records()
-    header = next(records, None)
-    if header is None:
-        hint = "its first row names the columns"
-        table.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
-        return ()
-    columns.read_header(header)
-    sums: dict[tuple[CellValue, ...], SampleRow] = {}
-    for index, record in enumerate(records):
-        if index == MAX_ROWS:
-            table.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
-        if index == MAX_ROWS or table.collector.is_full:
-            break
-        row = columns.read_row(record)
-        if row is None:
-            continue
-        values, count = row
-        if equal := sums.get(values):
-            sums[values] = SampleRow(equal.attributes, equal.count + count, equal.line)
-        elif count:
-            sums[values] = SampleRow(dict(zip(columns.attributes, values, strict=True)), count, record.line)
-    if not sums and not table.collector.collected:
-        table.report("CXR234", header, columns.names.index(COUNT_COLUMN), "the sample counts no conversations")
-    return tuple(sums.values())
-
-
 @dataclass(kw_only=True)
-class _ColumnReader:
-    """Reads the cells of a file's rows."""
+class _SampleReader:
+    """Reads the rows of a text whose cells have a separator."""
 
-    table: Table
+    text: str
+    separator: str
+    collector: ErrorCollector
     attribute_names: Attributes
     names: list[str] = field(default_factory=list)
     """The cells of the header."""
     attributes: tuple[str, ...] = ()
     """The attributes of the columns, without `count`."""
     _value_cache: list[dict[str, CellValue]] = field(default_factory=list)
-    """The values of each column's cells so far: most cells occur in many rows."""
+    """The parsed values of each column by cell: most cells occur in many rows."""
     _parsers: list[Callable[[str], CellValue]] = field(default_factory=list)
 
-    def read_header(self, header: Record) -> None:
+    def records(self) -> Iterator[_Record]:
+        """Yield the rows that are not empty. Raises StopReadingError at the first row that is not CSV."""
+        lines = list(StringIO(self.text, newline="\n"))
+        starts = [0, *accumulate(map(len, lines))]
+        reader = csv.reader(lines, delimiter=self.separator, strict=True)
+        while (line := reader.line_num) < len(lines):
+            start = starts[line]
+            try:
+                cells = next(reader)
+            except csv.Error as error:
+                carriage_return = "a carriage return inside a cell"
+                reason = next((words for part, words in _CSV_ERRORS.items() if part in str(error)), carriage_return)
+                stop_reading(self.collector, "CXR231", start, f"this row is not CSV: {reason}")
+            if any(cells):
+                yield _Record(start, line + 1, cells)
+
+    def report(self, code: str, record: _Record, cell: int, message: str, hint: str = "") -> None:
+        """Report an error of a cell, counted from 0. The module csv has no positions of cells."""
+        pattern = re.compile(rf'"(?:[^"]|"")*"|[^{self.separator}\r\n]*')
+        index = record.start
+        for _ in range(cell):
+            match = pattern.match(self.text, index)
+            index = min(match.end() + 1 if match else index, len(self.text))
+        self.collector.report(code, index, message, hint)
+
+    def sum_rows(self) -> tuple[SampleRow, ...]:
+        records = self.records()
+        header = next(records, None)
+        if header is None:
+            hint = "write the names of the columns in the first row"
+            self.collector.report_unreadable("CXR230", 0, "the traffic sample is empty", hint)
+            return ()
+        self.read_header(header)
+        sums: dict[tuple[CellValue, ...], SampleRow] = {}
+        for index, record in enumerate(records):
+            if index == MAX_ROWS:
+                self.report("CXR230", record, 0, f"more than {MAX_ROWS:,} rows", "add equal rows up")
+            if index == MAX_ROWS or self.collector.is_full:
+                break
+            row = self.read_row(record)
+            if row is None:
+                continue
+            values, count = row
+            if equal := sums.get(values):
+                sums[values] = SampleRow(equal.attributes, equal.count + count, equal.line)
+            elif count:
+                sums[values] = SampleRow(dict(zip(self.attributes, values, strict=True)), count, record.line)
+        if not sums and not self.collector.collected:
+            self.report("CXR234", header, self.names.index(COUNT_COLUMN), "the sample contains no conversations")
+        return tuple(sums.values())
+
+    def read_header(self, header: _Record) -> None:
         self.names, intent, confidence = header.cells, self.attribute_names.intent, self.attribute_names.confidence
         attributes: list[str] = []
         for index, name in enumerate(self.names[:_MAX_COLUMNS]):
             attribute = {"intent": intent, "confidence": confidence}.get(name, name)
             if not name or name != name.strip():
                 problem = f"column {index + 1} has {'spaces around its' if name else 'no'} name"
-                self.table.report("CXR232", header, index, problem)
+                self.report("CXR232", header, index, problem)
             elif attribute in attributes:
-                self.table.report("CXR232", header, index, f"a second column for {quote_name(attribute)}", "keep one")
+                self.report("CXR232", header, index, f"a second column for {quote_name(attribute)}", "keep one")
             attributes.append(attribute)
         self._check_columns(header)
-        if self.table.collector.collected:
+        if self.collector.collected:
             raise StopReadingError
         parsers = {intent: _parse_text, confidence: _parse_confidence, COUNT_COLUMN: self._parse_count}
         self._parsers = [parsers.get(attribute, _parse_value) for attribute in attributes]
@@ -144,14 +202,14 @@ class _ColumnReader:
         self.attributes = tuple(attribute for attribute in attributes if attribute != COUNT_COLUMN)
         self._warn_of_similar_names(header)
 
-    def read_row(self, record: Record) -> tuple[tuple[CellValue, ...], int | float] | None:
+    def read_row(self, record: _Record) -> tuple[tuple[CellValue, ...], int | float] | None:
         cells, columns = record.cells, len(self.names)
         if len(cells) > columns:
-            problem = f"this row has more cells than the header's {columns}"
-            self.table.report("CXR233", record, columns, problem, "a cell that holds a separator stands in quotes")
+            problem = f"this row has more cells than the header, which has {columns}"
+            self.report("CXR233", record, columns, problem, "put a cell that contains a separator in quotes")
             return None
         if len(cells) < columns:
-            self.table.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
+            self.report("CXR233", record, 0, f"this row ends after {len(cells)} of {columns} cells")
             return None
         values: list[CellValue] = []
         count: int | float = 0
@@ -162,7 +220,7 @@ class _ColumnReader:
                 if cell not in cache:
                     cache[cell] = self._parsers[index](cell)
             except ValueError as error:
-                self.table.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
+                self.report("CXR233", record, index, f"{quote_name(self.names[index])} {error}")
                 invalid = True
                 continue
             value = cache[cell]
@@ -176,30 +234,30 @@ class _ColumnReader:
         value = _parse_number(cell)
         if value is None or not 0 <= value <= _MAX_CONVERSATIONS:
             raise ValueError(f"must be a number, 0 or more, not {quote_name(cell)}")
-        if self.table.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
-            # Beside semicolons, a point most likely separates thousands: the shares would be silently wrong.
+        if self.separator == ";" and _THOUSANDS_SEPARATOR.fullmatch(cell):
+            # Between semicolons, a point probably separates thousands: the shares would be silently wrong.
             raise ValueError(f"must be a number without points between thousands, not {quote_name(cell)}")
         return int(value) if value == int(value) else value
 
-    def _check_columns(self, header: Record) -> None:
+    def _check_columns(self, header: _Record) -> None:
         if len(self.names) > _MAX_COLUMNS:
-            self.table.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
+            self.report("CXR232", header, _MAX_COLUMNS, f"more than {_MAX_COLUMNS} columns")
         elif COUNT_COLUMN not in self.names:
             near = next((name for name in self.names if suggest(name, [COUNT_COLUMN])), "")
-            hint = "add it: how many conversations each row stands for"
-            hint = f"if {quote_name(near)} is it, rename that" if near else hint
-            self.table.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
+            hint = "add it: the number of conversations of each row"
+            hint = f"if {quote_name(near)} is meant, rename it" if near else hint
+            self.report("CXR232", header, 0, f"no column {quote_name(COUNT_COLUMN)}", hint)
         elif len(self.names) == 1:
-            self.table.report("CXR232", header, 0, "no column of an attribute, such as intent")
+            self.report("CXR232", header, 0, "no column for an attribute, such as intent")
 
-    def _warn_of_similar_names(self, header: Record) -> None:
+    def _warn_of_similar_names(self, header: _Record) -> None:
         names = {"intent": self.attribute_names.intent, "confidence": self.attribute_names.confidence}
         missing = [name for name, attribute in names.items() if attribute not in self.attributes]
         for name in self.names:
             near = suggest(name, [*missing, *(names[key] for key in missing)])
             if near and name != COUNT_COLUMN:
                 message = f"column {quote_name(name)} is read as an attribute of that name; {near}"
-                self.table.collector.warn("CXR232", header.start, message)
+                self.collector.warn("CXR232", header.start, message)
 
 
 def _parse_value(cell: str) -> CellValue:
@@ -207,7 +265,7 @@ def _parse_value(cell: str) -> CellValue:
         return _parse_text(cell)
     value = _parse_number(cell)
     if value is None:
-        hint = "a text that looks like one stands in JSON's quotes"
+        hint = "put a text that looks like a number in JSON quotes"
         raise ValueError(f"is too large a number: {quote_name(cell)} ({hint})")
     return value
 
@@ -223,13 +281,13 @@ def _parse_text(cell: str) -> str | None:
         text = json.loads(cell)
         if isinstance(text, str) and not any("\ud800" <= char <= "\udfff" for char in text):
             return text
-    raise ValueError(f"must be a text in JSON's quotes when it begins with one, not {quote_name(cell)}")
+    raise ValueError(f"begins with a quote and must be a JSON text, not {quote_name(cell)}")
 
 
 def _parse_confidence(cell: str) -> int | float | None:
     value = _parse_number(cell)
     if cell and (value is None or not 0 <= value <= 1):
-        raise ValueError(f"must be a number from 0 to 1, such as 0.85, or nothing, not {quote_name(cell)}")
+        raise ValueError(f"must be empty or a number from 0 to 1, such as 0.85, not {quote_name(cell)}")
     return value
 
 
@@ -241,47 +299,35 @@ def _parse_number(cell: str) -> int | float | None:
 
 
 def load_traffic(path: str, attributes: Attributes, period: str = "") -> TrafficSample:
-    """Return the sample of a file that the operator names. UsageError where it cannot be read, else ManifestError."""
+    """Return the sample of a file of the command line. Raises UsageError for an unreadable file, else ManifestError."""
     try:
         data = read_start(path, MAX_FILE_BYTES + 1)
     except OSError as error:
-        reason = (error.strerror or "no such path").lower()
+        reason = (error.strerror or "invalid path").lower()
         raise UsageError(f"--traffic {escape_invisible(path)}: the file cannot be read: {reason}") from error
     return read_traffic(data, path, attributes, period)
 
 
 def declared_traffic(environment: LoadedDocument[Environment], manifests: Path) -> TrafficSample | None:
-    """Return the sample of an Environment's `traffic`, in the working or manifests' directory. ManifestError."""
+    """Return the sample of an Environment's `traffic`, from the working or the manifests' directory. ManifestError."""
     declared = environment.document.traffic
     if declared is None:
         return None
-    code = "CXR014"
+    code, problem = "CXR014", "not found in the working directory or in the manifests' directory"
     try:
-        path = _find_file(declared.file, manifests)
-        data = read_start(path, MAX_FILE_BYTES + 1)
+        for root in (Path(), manifests):
+            path = root / declared.file
+            if path.is_file():
+                # Checked before `open`, because a link may lead to a pipe or a device, which never ends, or to a file
+                # that a pull request may not name: errors would show its lines.
+                if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
+                    data = read_start(path, MAX_FILE_BYTES + 1)
+                    return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+                code, problem = "CXR003", "the symbolic link leads out of the directory"
+                break
     except PermissionError:
-        problem = "the file may not be read"
-    except _OutsideError:
-        code, problem = "CXR003", "the symbolic link leads out of the directory"
+        problem = "no permission to read the file"
     except OSError:
-        problem = "no such file in the working directory or in the manifests'"
-    else:
-        return read_traffic(data, path.as_posix(), environment.document.attributes, declared.period)
+        pass
     message = f"traffic sample {quote_name(declared.file)}: {problem}"
     raise ManifestError([environment.finding(code, message, "traffic", "file")])
-
-
-class _OutsideError(Exception):
-    """A link leads out of its directory: a pull request could name any file, and an error would show its lines."""
-
-
-def _find_file(file: str, manifests: Path) -> Path:
-    for root in (Path(), manifests):
-        path = root / file
-        real = Path(os.path.realpath(path))
-        # Checked before `open`, because a link may lead to a pipe or a device, which never ends.
-        if path.is_file():
-            if real.is_relative_to(os.path.realpath(root)):
-                return path
-            raise _OutsideError
-    raise FileNotFoundError

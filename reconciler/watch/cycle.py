@@ -1,8 +1,10 @@
-"""One cycle of the loop as a value: the plan, the report, the error, and its fingerprint."""
+"""One cycle of `cxroute watch` as a value, and the loop: cycle after cycle, never two concurrently."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
 from typing import Final, Literal, get_args
@@ -19,15 +21,20 @@ from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import GuardResult, Plan
 
 CycleStatus = Literal["clean", "pending", "applied", "refused", "partly", "failed"]
-"""clean: nothing differs. pending: something does, and nothing was to be written. refused: a guard, a conflict or a
-failing route test stood in the way. partly: something was written, and not all of it. failed: nothing was."""
+"""clean: no differences. pending: differences, and --apply is not set. refused: a guard, a conflict or a failing route
+test prevented the apply. partly: only a part was written. failed: nothing was written."""
 
 CYCLE_STATUSES: Final[tuple[CycleStatus, ...]] = get_args(CycleStatus)
+MAX_BACKOFF: Final = 900.0  # seconds: the longest delay after failures, unless the interval is longer
+_MAX_DOUBLINGS: Final = 20
+_JITTER: Final = 0.1  # the share by which a delay varies, so that loops with one start do not stay together
+_MIN_PAUSE: Final = 1.0  # seconds between two cycles, also after one that took longer than the interval
+_MAX_CYCLE_SECONDS: Final = 1800.0  # after that a cycle counts as stuck: twice the longest time for reading, or writing
 
 
 @dataclass(frozen=True, slots=True)
 class ApiCallCounts:
-    """What one round asked of the API: requests, repeats among them, and how often it was told to be slower."""
+    """The API calls of one cycle: requests, retries among them, and responses 429."""
 
     requests: int = 0
     retries: int = 0
@@ -36,7 +43,7 @@ class ApiCallCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CycleResult:
-    """One round. `plan` is None where it came to none, `report` where nothing was to be written."""
+    """The result of one cycle. `plan` is None if there was none, `report` if apply did not start."""
 
     started_at: datetime
     seconds: float = 0.0
@@ -45,7 +52,7 @@ class CycleResult:
     report: ApplyReport | None = None
     error: CxrouteError | None = None
     may_write: bool = False
-    drift: Drift | None = None  # what differs at its end, as far as it was compared; None where it was not
+    drift: Drift | None = None  # the differences at its end; None if it did not compare
 
     @property
     def status(self) -> CycleStatus:
@@ -56,18 +63,18 @@ class CycleResult:
             return "applied" if self.report.converged else "partly" if has_written else "failed"
         if self.plan is None or (self.error is not None and not isinstance(self.error, RefusedError)):
             return "failed"
-        if self.error is not None or self.plan.failed_tests or (self.may_write and self.is_blocked):
+        if self.error is not None or self.plan.failed_tests or (self.may_write and is_blocked(self.plan)):
             return "refused"
         return "pending" if self.plan.changes or self.plan.conflicts or self.has_unfixable_drift else "clean"
 
     @property
     def remaining(self) -> Plan | None:
-        """Return what differs at its end: what a last read found, else what was planned."""
+        """Return the differences at its end: those of the last read, otherwise those of the plan."""
         return self.report.remaining if self.report is not None else self.plan
 
     @property
     def in_the_way(self) -> tuple[LiveRule, ...]:
-        """Return the live rules that are in the way of the manifests at its end."""
+        """Return the unmanaged live rules that conflict with the manifests at its end."""
         return self.drift.in_the_way if self.drift is not None else ()
 
     @property
@@ -82,28 +89,29 @@ class CycleResult:
 
     @property
     def failed_guards(self) -> tuple[GuardResult, ...]:
-        """Return the guards that refuse what was planned; with nothing to be made there is nothing to refuse."""
+        """Return the guards that refuse the plan; a plan without changes is not refused."""
         return guard_refusals(self.plan) if self.plan is not None and self.plan.changes else ()
 
     @property
-    def is_blocked(self) -> bool:
-        """Say whether a guard or a rule of somebody else stands in the way."""
-        return self.plan is not None and is_blocked(self.plan)
-
-    @property
     def should_back_off(self) -> bool:
-        """Say whether the tenant is better left alone for longer than usual: it, or the way to it, failed."""
+        """Return whether to wait longer before the next cycle: the tenant or the connection to it failed."""
         return self.status in ("failed", "partly") and not isinstance(self.error, ManifestError)
 
     @property
     def error_text(self) -> str:
-        """Return what went wrong, in a sentence; nothing where all went well."""
+        """Return the error as a sentence, or an empty text."""
         return str(self.error) if self.error is not None else self.report.error if self.report is not None else ""
 
     @property
     def fingerprint(self) -> str:
         """Return a digest that is equal for cycles with the same status, error, plan and outcomes."""
-        facts: list[object] = [self.status, _error_key(self.error)]
+        facts: list[object] = [self.status]
+        if isinstance(self.error, ManifestError):
+            findings = ((finding, finding.source.file if finding.source else "") for finding in self.error.findings)
+            facts.append(sorted(f"{finding.code} {file} {finding.message}" for finding, file in findings))
+        else:  # an ApiError's message contains times and counts that always differ, so its kind identifies it
+            text = "" if isinstance(self.error, ApiError) else str(self.error)
+            facts.append([] if self.error is None else [self.error.kind, text])
         if self.plan is not None:
             documents = [change_to_json(self.plan, change) for change in self.plan.changes]
             names = ("action", "address", "id", "before", "after")
@@ -120,7 +128,7 @@ class CycleResult:
 
 
 def is_blocked(plan: Plan) -> bool:
-    """Say whether apply would refuse: a route test fails, a guard refuses, or another rule is in the way."""
+    """Return whether apply would refuse: a route test fails, a guard refuses, or a rule conflicts."""
     return bool(plan.failed_tests or plan.conflicts) or bool(plan.changes and guard_refusals(plan))
 
 
@@ -136,15 +144,57 @@ def count_pending(plan: Plan) -> int:
 
 
 def applied_outcomes(report: ApplyReport) -> tuple[Outcome, ...]:
-    """Return the changes that were certainly made."""
+    """Return the changes that were certainly applied."""
     return tuple(outcome for outcome in report.outcomes if isinstance(outcome, Applied))
 
 
-def _error_key(error: CxrouteError | None) -> list[str]:
-    # The message of an ApiError has times and counts that are never the same twice, so its kind identifies it.
-    if error is None:
-        return []
-    if isinstance(error, ManifestError):
-        findings = ((finding, finding.source.file if finding.source else "") for finding in error.findings)
-        return sorted(f"{finding.code} {file} {finding.message}" for finding, file in findings)
-    return [error.kind, "" if isinstance(error, ApiError) else str(error)]
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """The time between the starts of two cycles, in seconds."""
+
+    seconds: float
+
+    def next_delay(self, failures: int, chance: float) -> float:
+        """Return the delay from one start to the next. Each failure in a row doubles it; `chance` is from 0 to 1."""
+        longest = max(self.seconds, MAX_BACKOFF)
+        return min(self.seconds * 2.0 ** min(failures, _MAX_DOUBLINGS), longest) * (1 - _JITTER + 2 * _JITTER * chance)
+
+
+@dataclass(slots=True, kw_only=True)
+class WatchLoop:
+    """Runs cycles. clock: seconds, monotonic. sleep: waits, in seconds. random: a number in [0, 1)."""
+
+    interval: Interval
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[object]]
+    random: Callable[[], float]
+    failures: int = field(default=0, init=False)  # consecutive cycles with `should_back_off`
+    _started_at: float = field(default=-math.inf, init=False)
+    _due_at: float = field(default=math.inf, init=False)
+    _is_running: bool = field(default=False, init=False)
+
+    async def run(
+        self,
+        cycle: Callable[[], Awaitable[CycleResult]],
+        on_result: Callable[[CycleResult, float], Awaitable[object]],
+        should_stop: Callable[[], bool],
+    ) -> CycleResult:
+        """Run cycles until `should_stop`, and return the last; `on_result` also gets the seconds until the next."""
+        while True:
+            self._started_at, self._is_running = self.clock(), True
+            result = await cycle()
+            self.failures = self.failures + 1 if result.should_back_off else 0
+            due = self._started_at + self.interval.next_delay(self.failures, self.random())
+            self._due_at, self._is_running = max(due, self.clock() + _MIN_PAUSE), False
+            await on_result(result, self._due_at - self.clock())
+            if should_stop():
+                return result
+            await self.sleep(max(self._due_at - self.clock(), 0.0))
+
+    @property
+    def is_alive(self) -> bool:
+        """Return whether the loop is alive: the cycle in progress is not stuck, and the next is not overdue."""
+        now = self.clock()
+        if self._is_running:
+            return now - self._started_at <= max(3 * self.interval.seconds, _MAX_CYCLE_SECONDS)
+        return now - self._due_at <= 2 * self.interval.seconds

@@ -1,4 +1,4 @@
-"""Which states of the loop are notified, each once, and the messages that wait for delivery."""
+"""The notifications of `cxroute watch`, each sent once, and the messages that wait for delivery."""
 
 from __future__ import annotations
 
@@ -10,25 +10,24 @@ from typing import Any, Final, Literal
 from reconciler.watch.cycle import CycleResult
 
 Message = dict[str, Any]
-
-
 NotificationKind = Literal["drift", "refused", "applied", "failed", "recovered"]
-"""drift: the tenant differs from the manifests. refused: and it was not healed, because a guard or a conflict stood in
-the way. applied: changes were made. failed: a round, or a part of its changes. recovered: none of that any more."""
+"""drift: the tenant differs from the manifests. refused: a guard or a conflict prevented the apply. applied: changes
+were made. failed: a cycle, or a part of its changes, failed. recovered: the earlier problem is over."""
 
-REMINDER_SECONDS: Final = 6 * 3600.0
-"""Seconds after which a failure that lasts, or comes again and again, is told once more."""
-_REPEATED_CHANGE_SECONDS: Final = 3600.0
-"""Likewise for the same changes, made again and again: somebody, or something, keeps undoing them."""
+REMINDER_SECONDS: Final = 6 * 3600.0  # until a failure that lasts, or recurs, is notified again
+_REPEATED_CHANGE_SECONDS: Final = (
+    3600.0  # until equal changes, which are reverted in CXone again and again, are notified
+)
 _MAX_REMEMBERED: Final = 200
+_MAX_WAITING: Final = 20
 
 
 @dataclass(slots=True)
 class NotificationState:
-    """Remembers what was told."""
+    """Remembers the notifications that were sent."""
 
-    reported_fingerprint: str = ""  # by what the differences are known that were told last and are still there
-    is_failing: bool = False  # a failure was told, and not yet that it is over
+    reported_fingerprint: str = ""  # of the differences that were notified and remain
+    is_failing: bool = False  # a failure was notified, but its end was not
     _reported_at: dict[str, float] = field(default_factory=dict)
 
     def find_due(self, cycle: CycleResult, now: float) -> tuple[NotificationKind, ...]:
@@ -58,7 +57,7 @@ class NotificationState:
         return ("recovered",) if over else ()
 
     def _is_due(self, key: str, now: float, seconds: float) -> bool:
-        """Say whether this was not told for so long, and take note that it is told now."""
+        """Return whether `key` was not notified within the last `seconds`, and record it as notified now."""
         last = self._reported_at.get(key)
         if last is not None and now - last < seconds:
             return False
@@ -69,17 +68,14 @@ class NotificationState:
         return True
 
 
-_MAX_WAITING: Final = 20
-
-
 @dataclass(slots=True)
 class Outbox:
-    """Keeps what could not be delivered for the next time; of too much the oldest is given up."""
+    """Keeps undelivered messages for the next attempt; if there are too many, it drops the oldest."""
 
     waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=_MAX_WAITING))
 
     def put(self, message: Message) -> None:
-        """Take a message to be delivered."""
+        """Add a message for delivery."""
         self.waiting.append(message)
 
     async def deliver(self, send: Callable[[Message], Awaitable[str]]) -> tuple[int, str]:

@@ -1,7 +1,7 @@
-"""Delivers messages to a web hook: a few attempts each, in order; no content of a response is used or shown.
+"""Delivers messages to a webhook, in order and with a few attempts each.
 
 The address may come from a pull request. So a message is sent by POST only, over verified TLS, without credentials;
-redirects are not followed, and only the status of the response counts. An address on this machine, for tests, needs no
+redirects are not followed, and only the status of the response is used. An address on this machine, for tests, needs no
 TLS and is permitted only for a tenant on this machine.
 """
 
@@ -27,7 +27,7 @@ _OK, _MULTIPLE, _LIMITED, _SERVER = 200, 300, 429, 500
 
 
 class WebhookAddress(NamedTuple):
-    """A web hook's address. The whole of it opens a channel to whoever knows it: people are shown the host alone."""
+    """A webhook URL. Knowing it is enough to post, so messages show only the host."""
 
     url: str
     host: str
@@ -35,24 +35,24 @@ class WebhookAddress(NamedTuple):
 
 
 def parse_address(url: str, label: str) -> WebhookAddress:
-    """Read an address; `label` is what an error calls it, for none repeats it. Raises UsageError."""
+    """Return the address. Raises UsageError, which names the address by `label` and does not quote it."""
     parts = request_url(url)
     if parts is None:
-        raise UsageError(f"{label} holds no address that begins with https:// (http:// for this machine only)")
+        raise UsageError(f"{label} is not a URL that begins with https:// (http:// for this machine only)")
     host = parts.hostname or ""
     return WebhookAddress(url, host, is_loopback(host))
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """One web hook. `sleep` waits, in seconds."""
+    """One webhook. `sleep` waits, in seconds."""
 
     http: httpx.AsyncClient
     address: WebhookAddress
     sleep: Callable[[float], Awaitable[object]]
 
     async def send(self, message: dict[str, Any]) -> str:
-        """Deliver a message; return the error, or an empty text. Raises nothing."""
+        """Deliver a message; return the error, or an empty text. Does not raise."""
         error = ""
         for attempt in range(_MAX_ATTEMPTS):
             response = await self._send_once(json.dumps(message).encode())
@@ -61,7 +61,7 @@ class Webhook:
             elif _OK <= response.status_code < _MULTIPLE:
                 return ""
             else:
-                error = f"it answered with status {response.status_code}"
+                error = f"the response has status {response.status_code}"
                 if response.status_code != _LIMITED and response.status_code < _SERVER:
                     break
             if attempt < _MAX_ATTEMPTS - 1:
@@ -76,7 +76,7 @@ class Webhook:
                 response = await self.http.send(request, stream=True, follow_redirects=False)
                 await response.aclose()
         except (TimeoutError, httpx.TimeoutException):
-            return "no answer in time"
+            return "no response in time"
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             return _error_reason(error)
         return response
@@ -84,16 +84,14 @@ class Webhook:
 
 def _retry_delay(response: httpx.Response | str, attempt: int) -> float:
     value = "" if isinstance(response, str) else response.headers.get("retry-after", "")
-    if value.isascii() and value.isdecimal() and len(value) < 6:  # noqa: PLR2004 - longer delays are not obeyed
+    if value.isascii() and value.isdecimal() and len(value) < 6:  # noqa: PLR2004 - longer delays are ignored
         return min(float(value), _MAX_WAIT)
     return _FIRST_WAIT * 2.0**attempt
 
 
-def _error_reason(error: BaseException) -> str:
-    """Say what broke in the operating system's words, which repeat no address."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return sanitize(cause.strerror)
-        cause = cause.__cause__ or cause.__context__
-    return "it cannot be reached"
+def _error_reason(error: BaseException | None) -> str:
+    while error is not None:  # the operating system's words do not repeat the address
+        if isinstance(error, OSError) and error.strerror:
+            return sanitize(error.strerror)
+        error = error.__cause__ or error.__context__
+    return "unreachable"

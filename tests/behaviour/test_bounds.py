@@ -1,7 +1,4 @@
-"""The bounds of work of the analyses: each ends there, and what it did not decide is never taken for a good answer.
-
-Not decided is neither "no difference", nor "within what was reviewed", nor "a safe order".
-"""
+"""Each analysis ends at its work limit and never reports an undecided question as unchanged, covered or safe."""
 
 from __future__ import annotations
 
@@ -42,16 +39,16 @@ def one(*rules: Any) -> list[RoutingEntry]:
 # A difference
 
 
-def test_a_changed_rule_beyond_the_bound_is_unknown_not_unchanged() -> None:
-    """It asks what it asked, and sends elsewhere: nothing is known of the conversations that it asks for."""
+def test_a_changed_rule_beyond_the_limit_is_undecided() -> None:
+    """Only its queue changed, not its conditions: the conversations of these conditions are reported as undecided."""
     found = compare_behaviour(one(X), one(SENT_ELSEWHERE), work=0)
     assert ((), ((Clause(intent_is("x")),),), False) == (found.regions, found.undecided, found.complete)
     assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
 
 
-@pytest.mark.parametrize(("old", "new"), [((), (X,)), ((X,), ()), ((X,), (Y,))], ids=["new", "gone", "another"])
-def test_a_rule_without_a_counterpart_that_was_not_looked_at_is_unknown(old: tuple[Any], new: tuple[Any]) -> None:
-    """Created, deleted, or with other conditions than any rule before."""
+@pytest.mark.parametrize(("old", "new"), [((), (X,)), ((X,), ()), ((X,), (Y,))], ids=["created", "deleted", "changed"])
+def test_an_unchecked_rule_without_an_equal_rule_is_undecided(old: tuple[Any], new: tuple[Any]) -> None:
+    """The rule was created or deleted, or no earlier rule has its conditions."""
     found = compare_behaviour(one(*old), one(*new), work=0)
     assert [each.conditions[0] for each in (*old, *new)] == [clauses[0].condition for clauses in found.undecided]
     assert (False, False) == (found.changed, found.complete)
@@ -59,7 +56,7 @@ def test_a_rule_without_a_counterpart_that_was_not_looked_at_is_unknown(old: tup
 
 @pytest.mark.parametrize(("places", "price"), [(1, 1), (4_095, 1), (4_096, 2), (8_192, 3)])
 def test_comparisons_of_long_masks_cost_more(places: int, price: int) -> None:
-    """One for each 4,096 places that are begun; what was dear once stays dear."""
+    """A comparison costs one more for each full 4,096 bits of the mask, and the cost never decreases."""
     budget = WorkBudget(100, 100)
     budget.widen(places)
     budget.widen(1)
@@ -68,12 +65,12 @@ def test_comparisons_of_long_masks_cost_more(places: int, price: int) -> None:
 
 
 def test_equal_lists_need_no_work_to_be_equal() -> None:
-    """Nothing is unknown of a rule that stays as it is."""
+    """Unchanged rules are decided without any work."""
     assert BehaviourChange(regions=()) == compare_behaviour(one(X, Y), one(Y, X), work=0)
 
 
 def pairs(old: list[RoutingEntry], new: list[RoutingEntry], evaluation: Any, most: int | None = None) -> WinnerPairs:
-    """The pairs of winners of two lists, each search bounded to so many comparisons."""
+    """Return the pairs of winners of two lists; `most` limits the comparisons of each search."""
     before, after = order_entries(old, evaluation), order_entries(new, evaluation)
     space = Space((before, after))
     if most is not None:
@@ -86,8 +83,8 @@ def known(found: WinnerPairs) -> set[RankPair]:
 
 
 @pytest.mark.parametrize("block", range(3))
-def test_a_pair_of_winners_whose_search_was_given_up_is_unknown(block: int) -> None:
-    """Each pair that a whole analysis finds is found or named as unknown, whatever one search may take."""
+def test_a_pair_of_winners_with_an_aborted_search_is_unknown(block: int) -> None:
+    """Under any limit of a search, each pair of the complete analysis is found or reported as unknown."""
     given_up = 0
     for seed in range(block * 50, (block + 1) * 50):
         pair = a_pair(Random(f"searches {seed}"), 6)
@@ -99,7 +96,7 @@ def test_a_pair_of_winners_whose_search_was_given_up_is_unknown(block: int) -> N
 
 
 def hard(count: int, shift: int) -> list[RoutingEntry]:
-    """Rules that overlap in sets of intents and in ranges of two numbers, each to one of five queues."""
+    """Return rules that overlap in sets of intents and in ranges of two numbers, each with one of five queues."""
     random = Random("hard")
     return entries(
         a_rule(
@@ -117,8 +114,8 @@ def hard(count: int, shift: int) -> list[RoutingEntry]:
 
 
 @pytest.mark.parametrize("part", [2, 4, 8])
-def test_a_difference_ends_at_its_bound(part: int) -> None:
-    """No more than twice the bound is done, and what is left out is said."""
+def test_a_difference_ends_at_its_work_limit(part: int) -> None:
+    """The work is at most twice the limit, and the undecided conversations are reported."""
     old, new = hard(12, 0), hard(12, 1)
     bound = compare_behaviour(old, new).work // part
     found = compare_behaviour(old, new, work=bound)
@@ -126,8 +123,8 @@ def test_a_difference_ends_at_its_bound(part: int) -> None:
     assert not found.complete
 
 
-def test_the_bound_of_a_difference_grows_with_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without one of its own: some work for any question, and more for each rule of both lists."""
+def test_the_default_work_limit_grows_with_the_rules(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default limit is a constant, and an amount for each rule of both lists."""
     monkeypatch.setattr(differing, "DEFAULT_WORK", 0)
     monkeypatch.setattr(differing, "WORK_PER_RULE", 0)
     assert not compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
@@ -138,28 +135,28 @@ def test_the_bound_of_a_difference_grows_with_the_rules(monkeypatch: pytest.Monk
     assert compare_behaviour(one(X), one(SENT_ELSEWHERE)).complete
 
 
-# What was reviewed
+# Reviewed claims
 
 SURE = Clause(make_condition("cognigyConfidence", "greaterThanOrEqual", 0.7))
 AN_X = Clause(intent_is("x"))
 HALVES = [RegionClaim((AN_X, SURE), (), "a"), RegionClaim((AN_X, SURE._replace(negate=True)), (), "a")]
 
 
-def test_what_was_not_decided_is_not_within_what_was_reviewed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two reviewed halves hold all of it, which takes a search to see; without work it counts as beyond."""
+def test_an_undecided_claim_is_not_covered_by_reviewed_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two reviewed halves cover the claim, which needs a search; without work the claim is uncovered."""
     assert [] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
     monkeypatch.setattr(spaces, "DEFAULT_WORK", 0)
     assert [0] == find_uncovered([RegionClaim((AN_X,), (), "a")], HALVES)
 
 
-def test_what_was_reviewed_in_the_very_words_needs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is within it."""
+def test_a_claim_with_the_reviewed_clauses_needs_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The claim is covered."""
     monkeypatch.setattr(spaces, "DEFAULT_WORK", 0)
     assert [] == find_uncovered(HALVES, HALVES)
 
 
 def test_too_many_reviewed_claims_cover_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One level of calls for each: where Python gives up, the claim counts as beyond."""
+    """Each reviewed claim is one level of recursion; beyond Python's limit the claim counts as uncovered."""
 
     def deep(*_given: object) -> bool:
         raise RecursionError
@@ -178,10 +175,10 @@ def test_too_many_reviewed_claims_cover_nothing(monkeypatch: pytest.MonkeyPatch)
     ],
     ids=["nothing in it", "nothing reviewed", "an exception of nothing", "all but one value"],
 )
-def test_claims_that_hold_nothing_neither_escape_nor_hold_others(
+def test_empty_claims_are_covered_and_cover_no_other_claim(
     fresh: RegionClaim, reviewed: list[RegionClaim], expected: list[int]
 ) -> None:
-    """Clauses that contradict each other."""
+    """Their clauses contradict each other."""
     assert expected == find_uncovered([fresh], reviewed)
 
 
@@ -206,20 +203,20 @@ def ordered(work: int = DEFAULT_WORK, moves: Iterable[Move] = MOVES) -> MoveOrde
     return order_moves([*moves], ALL_ELSE, work=work)
 
 
-def test_an_order_that_was_not_decided_is_unproven_for_each_change() -> None:
-    """Without work nothing is known to be safe; with enough of it all is proven."""
+def test_an_undecided_order_is_unproven_for_each_change() -> None:
+    """Without work no change is proven safe; with the default work all are."""
     assert (0, 1, 2) == ordered(work=0).unproven
     assert () == ordered().unproven
 
 
-def test_an_order_with_more_pairs_than_are_looked_at_is_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That bound holds, whatever work is left."""
+def test_an_order_with_too_many_pairs_is_unproven(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The limit of pairs applies independently of the remaining work."""
     monkeypatch.setattr(constraints, "MAX_PAIR_CHECKS", 1)
     assert (0, 1, 2) == ordered().unproven
 
 
-def test_pairs_of_one_intent_that_share_nothing_count_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ranges of the confidence, side by side: to see of each pair that it shares nothing is work."""
+def test_disjoint_pairs_of_one_intent_count_as_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their ranges of the confidence are disjoint, and each pair must be checked for that."""
     moves = [Move(ranged(n), None) for n in range(10)] + [Move(None, ranged(n)) for n in range(10, 20)]
     found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
     assert (set(), set()) == (found.add_before_remove, found.undecided)
@@ -228,21 +225,21 @@ def test_pairs_of_one_intent_that_share_nothing_count_too(monkeypatch: pytest.Mo
 
 
 def ranged(part: int) -> RoutingEntry:
-    """A rule for one twentieth of the confidences that an intent may have."""
+    """Return a rule for one twentieth of the confidences of an intent."""
     low = make_condition("cognigyConfidence", "greaterThanOrEqual", part / 20)
     high = make_condition("cognigyConfidence", "lessThan", (part + 1) / 20)
     return RoutingEntry(name=f"k{part}", rule=rule(f"k{part}", conditions=[intent_is("x"), low, high]))
 
 
 def apart(name: str, priority: int) -> RoutingEntry:
-    """A rule that asks for an attribute of its own."""
+    """Return a rule with a condition on an attribute that no other rule uses."""
     return RoutingEntry(
         name=name, rule=rule(name, priority=priority, conditions=[make_condition(name, "equals", "yes")], targets=FRAUD)
     )
 
 
-def test_links_between_changes_end_at_their_bound(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of twenty rules that come is linked with each of twenty that go: their memory is bounded, too."""
+def test_links_between_changes_end_at_their_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of twenty creates depends on each of twenty deletes; the limit bounds the memory of such links."""
     moves = [Move(apart(f"old{n}", n), None) for n in range(20)]
     moves += [Move(None, apart(f"new{n}", 20 - n)) for n in range(20)]
     found = Constraints(moves, ALL_ELSE, "lowest-first", DEFAULT_WORK)
@@ -255,7 +252,7 @@ def test_links_between_changes_end_at_their_bound(monkeypatch: pytest.MonkeyPatc
 def test_an_abandoned_search_for_an_order_uses_temporary_copies(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Changes that wait for each other: a copy needs no search, and the order is proven all the same."""
+    """A copy breaks the cycle without a search, and the order is still proven."""
 
     def gives_up(*_given: object) -> None:
         raise UndecidedError
@@ -266,7 +263,7 @@ def test_an_abandoned_search_for_an_order_uses_temporary_copies(
 
 
 def test_changes_that_route_as_before_need_no_work() -> None:
-    """A new name or description is no version that comes or goes; a disabled rule is none either."""
+    """A new name or description does not change the routing, and a disabled rule routes no conversation."""
     off = rule("off", enabled=False)
     moves = [
         Move(RoutingEntry(name="n", rule=X), RoutingEntry(name="n", rule=rule("x", description="new"))),

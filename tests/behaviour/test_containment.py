@@ -1,4 +1,4 @@
-"""Regions compare as sets of conversations: what a reviewed plan moved may be moved, however it is written down."""
+"""Regions compare as sets of conversations: a reviewed plan covers the same conversations in other conditions."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ UNSURE = SURE._replace(negate=True)
         ([], [RegionClaim((X,), (), "a")], []),
     ],
 )
-def test_a_claim_is_within_what_was_reviewed(
+def test_a_claim_is_covered_by_reviewed_claims(
     fresh: list[RegionClaim], reviewed: list[RegionClaim], new: list[int]
 ) -> None:
-    """Narrower, split, or written with an exception in place of a range."""
+    """The claim is narrower, split, or has an exception instead of a range."""
     assert new == find_uncovered(fresh, reviewed)
 
 
 @pytest.mark.parametrize("block", range(6))
-def test_subsets_are_told_exactly(block: int) -> None:
-    """Against every representative input: the regions of one difference within those of another one."""
+def test_containment_is_exact(block: int) -> None:
+    """The regions of one difference and of another one agree with every representative input."""
     for seed in range(block * 60, (block + 1) * 60):
         one, other = a_pair(Random(seed), 3), a_pair(Random(f"other {seed}"), 3)
         lists = (one.old, one.new, other.new)

@@ -1,4 +1,4 @@
-"""Circles of changes that wait for each other: what is split leaves no circle, with few copies, and none for names."""
+"""Breaking cycles of changes: no cycle remains, with few copies, and with no copy for cycles of names."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NONE: frozenset[tuple[int, int]] = frozenset()
 
 
 def ring(*moves: int) -> frozenset[tuple[int, int]]:
-    """What comes of each, before what goes of the next one."""
+    """Return changes in a ring: each adds its rule before the next one removes its old rule."""
     return frozenset(zip(moves, (*moves[1:], moves[0]), strict=True))
 
 
@@ -24,7 +24,7 @@ def coming(edges: frozenset[tuple[int, int]], names: frozenset[tuple[int, int]] 
 
 @pytest.mark.parametrize("size", [2, 3, 16, 17, 40])
 def test_one_copy_breaks_a_ring_of_any_size(size: int) -> None:
-    """Up to sixteen by trying each, beyond that by choosing the busiest and taking back what is not needed."""
+    """Up to sixteen changes each choice is tried; for more, the change with most links, less superfluous copies."""
     links = coming(ring(*range(size)))
     split = break_cycles(links, range(size), range(size))
     assert (1, frozenset()) == (len(split.copies), split.parked)
@@ -39,14 +39,14 @@ def test_where_each_waits_for_each_all_but_one_have_a_copy(size: int) -> None:
     assert [] == find_cycles(links.graph(range(size), split))
 
 
-def test_many_rings_through_one_change_cost_the_copy_of_that_one() -> None:
-    """The busiest comes first, whatever its place."""
+def test_rings_through_one_change_need_its_copy_only() -> None:
+    """The change with most links is chosen first, at any position."""
     links = coming(frozenset().union(*(ring(20, one, one + 1) for one in range(0, 20, 2))))
     assert frozenset([20]) == break_cycles(links, range(21), range(21)).copies
 
 
-def test_what_cannot_have_a_copy_leaves_it_to_others() -> None:
-    """Of a large ring one change alone can be split; where none can, the circle stays, and is told as such."""
+def test_a_change_that_allows_no_copy_gets_none() -> None:
+    """In a large ring only one change can be split; if no change can, the cycle remains and is reported."""
     links = coming(ring(*range(20)))
     assert frozenset([7]) == break_cycles(links, range(20), [7]).copies
     split = break_cycles(links, range(20), [])
@@ -54,16 +54,16 @@ def test_what_cannot_have_a_copy_leaves_it_to_others() -> None:
     assert 1 == len(find_cycles(links.graph(range(20), split)))
 
 
-def test_rules_that_exchange_names_cost_a_second_call_and_no_copy() -> None:
-    """One of each circle takes its name later; of several in a row, one each."""
+def test_rules_that_exchange_names_need_a_second_call() -> None:
+    """One rule of each cycle takes its name in a second call, without a copy."""
     links = coming(NONE, ring(0, 1, 2) | ring(3, 4))
     split = break_cycles(links, range(5), range(5))
     assert (frozenset(), 2) == (split.copies, len(split.parked))
     assert [] == find_cycles(links.graph(range(5), split))
 
 
-def test_circles_of_names_come_before_those_that_names_make_with_behaviour() -> None:
-    """One change that takes its name later breaks both: to begin with the larger circle would cost two."""
+def test_cycles_of_names_alone_are_broken_first() -> None:
+    """One change that takes its name later breaks both cycles; starting with the mixed cycle would need two."""
     links = Dependencies(
         add_before_remove=frozenset({(2, 1)}),
         remove_before_remove=frozenset({(2, 3), (2, 0)}),
@@ -73,8 +73,8 @@ def test_circles_of_names_come_before_those_that_names_make_with_behaviour() -> 
     assert SplitMoves(parked=frozenset({2})) == break_cycles(links, range(4), [0, 1, 3])
 
 
-def test_a_name_is_taken_later_by_a_change_without_a_copy() -> None:
-    """A copy has the name that a rule set aside would take."""
+def test_a_change_without_a_copy_takes_its_name_later() -> None:
+    """A copy already has the temporary name that a parked rule would take."""
     links = coming(ring(0, 1), ring(0, 1))
     split = break_cycles(links, range(2), [0])
     assert (frozenset([0]), frozenset([1])) == (split.copies, split.parked)
@@ -82,8 +82,8 @@ def test_a_name_is_taken_later_by_a_change_without_a_copy() -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_circle_is_left_and_few_copies_are_made(seed: int) -> None:
-    """Of links by chance; among up to seven changes with links of behaviour alone, as few copies as can be."""
+def test_no_cycle_remains_and_few_copies_are_made(seed: int) -> None:
+    """For random links; for up to seven changes without links of names, the number of copies is minimal."""
     draw = Random(seed)
     size = draw.randint(3, 7)
     pairs = list(permutations(range(size), 2))
@@ -109,13 +109,13 @@ def test_no_circle_is_left_and_few_copies_are_made(seed: int) -> None:
 
 
 def breakable(links: Dependencies, size: int, names: frozenset[tuple[int, int]]) -> bool:
-    """Say whether nothing waits in a circle where every change is split in each way."""
+    """Return whether no cycle remains if every change is split in every way."""
     everything = SplitMoves(frozenset(range(size)), frozenset(takes for _, takes in names))
     return not find_cycles(links.graph(range(size), everything))
 
 
-def test_after_so_many_looks_each_change_that_is_stuck_has_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fewest copies are worth some work, and no more."""
+def test_beyond_the_limit_each_change_of_a_cycle_gets_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search for the fewest copies ends at its limit."""
     monkeypatch.setattr("reconciler.behaviour.ordering.order.MAX_DEPENDENCY_CHECKS", 0)
     links = coming(ring(*range(20)))
     split = break_cycles(links, range(25), range(25))

@@ -1,4 +1,4 @@
-"""The regions of a difference, against trying every representative input on thousands of small pairs of lists."""
+"""The regions of a difference agree with every representative input, on thousands of pairs of small lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.tiers import FULL
 
 BLOCKS = 32
 SIZE = 200 if FULL else 100
-"""Pairs of lists in each."""
+"""Pairs of lists in each block."""
 
 
 def document(old: list[Json], new: list[Json], evaluation: Evaluation = "lowest-first") -> Json:
@@ -40,7 +40,7 @@ def check(pair: RulePair) -> None:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
-    """An input moves as stated exactly when it lies in a region, and in one alone; each witness shows it."""
+    """An input moves as stated exactly when one region has it, and no input is in two; each example confirms it."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check(a_pair(Random(seed), 5 if seed % 4 else 9))
 
@@ -48,13 +48,13 @@ def test_regions_are_sound_complete_and_disjoint(block: int) -> None:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(pair=PAIRS)
 def test_regions_hold_for_pairs_that_shrink(pair: RulePair) -> None:
-    """As above, for pairs that hypothesis makes small when they fail."""
+    """The same for pairs that hypothesis reduces when they fail."""
     check(pair)
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_what_a_bound_leaves_open_is_said(block: int) -> None:
-    """With few comparisons to make, regions are still right, and whatever moves outside them lies in `unknown`."""
+def test_a_limited_difference_reports_undecided_conversations(block: int) -> None:
+    """With little work regions are still correct, and every other input that moves is in `undecided`."""
     for seed in range(block * 60, (block + 1) * 60):
         pair = a_pair(Random(f"bound {seed}"), 8)
         found = compare_behaviour(entries(pair.old), entries(pair.new), pair.evaluation, work=seed % 7 * 100)
@@ -63,7 +63,7 @@ def test_what_a_bound_leaves_open_is_said(block: int) -> None:
 
 @pytest.mark.parametrize("block", range(4))
 def test_a_list_does_not_differ_from_itself(block: int) -> None:
-    """A list in another order, renumbered with its order kept, and with weights multiplied, moves nothing."""
+    """Another order of the list, new priorities in the same order, and multiplied weights move no conversation."""
     for seed in range(block * 50, (block + 1) * 50):
         old = a_list(Random(seed), 6)
         new = [{**one, "priority": one["priority"] * 10, "targets": scaled(one["targets"])} for one in reversed(old)]
@@ -77,8 +77,8 @@ def scaled(targets: list[Json]) -> list[Json]:
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_a_difference_from_nothing_is_all_that_a_list_takes(block: int) -> None:
-    """An empty list sends all to the default: what a list wins is what moves, both ways."""
+def test_a_difference_from_an_empty_list_is_all_that_a_list_takes(block: int) -> None:
+    """The default takes all inputs of an empty list, so exactly the inputs of the list move, in both directions."""
     for seed in range(block * 50, (block + 1) * 50):
         one = a_list(Random(seed), 5)
         check_difference([], one, document([], one))
@@ -89,8 +89,8 @@ BILLING = attribute("intent", "equals", "billing")
 SURE = attribute("conf", "greaterThanOrEqual", 0.7)
 
 
-def test_one_rule_goes() -> None:
-    """The region of a deleted rule is its conditions, with the rule that was there and none after it."""
+def test_the_region_of_a_deleted_rule_has_its_conditions() -> None:
+    """The region names the deleted rule before the change, and the default after it."""
     found = document([rule("k", 1, [BILLING], "A")], [])
     assert found["changed"] is True
     (region,) = found["regions"]
@@ -103,7 +103,7 @@ def test_one_rule_goes() -> None:
 
 
 DIRECTED: dict[str, tuple[list[Json], list[Json]]] = {
-    "a hidden rule moves, and what hides it too": (
+    "a shadowed rule moves, and the rule that shadows it": (
         [rule("top", 1, [BILLING], "A"), rule("low", 2, [BILLING, SURE], "B")],
         [rule("low", 1, [BILLING, SURE], "B"), rule("top", 2, [BILLING], "A")],
     ),
@@ -123,7 +123,7 @@ DIRECTED: dict[str, tuple[list[Json], list[Json]]] = {
             rule("l", 2, [attribute("intent", "equals", "b")], "C"),
         ],
     ),
-    "an enabled rule under one that goes off": (
+    "an enabled rule below one that is disabled": (
         [rule("k", 1, [], "A"), rule("l", 2, [BILLING], "B")],
         [rule("k", 1, [], "A", enabled=False), rule("l", 2, [BILLING], "B")],
     ),
@@ -133,14 +133,14 @@ DIRECTED: dict[str, tuple[list[Json], list[Json]]] = {
 @pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
 @pytest.mark.parametrize("name", DIRECTED)
 def test_directed_differences(name: str, evaluation: Evaluation) -> None:
-    """Changes that people make, in either order of evaluation and either direction."""
+    """Typical changes, in both orders of evaluation and both directions."""
     old, new = DIRECTED[name]
     check_difference(old, new, document(old, new, evaluation), evaluation)
     check_difference(new, old, document(new, old, evaluation), evaluation)
 
 
-def test_a_region_that_hangs_on_an_unknown_condition_says_so() -> None:
-    """What is assumed of a condition that is not understood stands beside the witness."""
+def test_a_region_names_the_assumed_unknown_condition() -> None:
+    """The example contains the assumed truth value of the condition."""
     unknown = {"type": "schedule", "name": "nights"}
     old, new = [rule("k", 1, [unknown, BILLING], "A")], [rule("k", 1, [unknown, BILLING], "B")]
     found = document(old, new)

@@ -28,7 +28,7 @@ NONE = [{"queue": "Cards", "weight": 0}]
 
 @pytest.fixture
 def prod(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
-    """A tenant over a socket, with an Environment that names it."""
+    """Return a tenant over a socket, and an Environment that names it."""
     del elsewhere
     monkeypatch.setenv("CXONE_CLIENT_ID", "id")
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "secret")
@@ -48,8 +48,10 @@ def written_with(targets: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
     [NONE, [*NONE, {"queue": "Fraud", "weight": 0.0}], [{"queue": "Cards", "weight": "${none}"}]],
     ids=["one", "several", "variable"],
 )
-def test_a_manifest_may_not_have_such_a_rule(prod: Tenants, cxroute: Program, targets: list[dict[str, Any]]) -> None:
-    """`validate`, `plan` and `apply` say what is wrong, where, and what to do: exit 3, and nothing is written."""
+def test_a_manifest_with_a_rule_without_weight_is_refused(
+    prod: Tenants, cxroute: Program, targets: list[dict[str, Any]]
+) -> None:
+    """`validate`, `plan` and `apply` report the problem, its position and the fix: exit 3, and nothing is written."""
     prod.manifests(prod="vars: {none: 0}")
     ruleset([written_with(targets), CATCH_ALL])
     for command in (["validate"], ["plan", "-e", "prod"], ["apply", "-e", "prod", "--yes"]):
@@ -61,8 +63,8 @@ def test_a_manifest_may_not_have_such_a_rule(prod: Tenants, cxroute: Program, ta
     assert 0 == prod.writes("prod")
 
 
-def test_a_rule_that_is_switched_off_may_have_none(prod: Tenants, cxroute: Program) -> None:
-    """It takes no conversation; switched on, it is refused."""
+def test_a_disabled_rule_may_have_no_positive_weight(prod: Tenants, cxroute: Program) -> None:
+    """The rule takes no conversation; once enabled, it is refused."""
     del prod
     for enabled, code in ((False, 0), (True, 3)):
         ruleset([written_with(NONE, enabled=enabled), CATCH_ALL])
@@ -70,22 +72,22 @@ def test_a_rule_that_is_switched_off_may_have_none(prod: Tenants, cxroute: Progr
 
 
 def test_one_positive_weight_is_enough(prod: Tenants, cxroute: Program) -> None:
-    """A target with the weight 0 may stand beside it, for later."""
+    """Another target of the rule may have the weight 0."""
     del prod
     ruleset([written_with([*NONE, {"queue": "Fraud", "weight": 1}])])
     assert 0 == cxroute("validate"), cxroute.err
 
 
-def test_everything_else_that_is_wrong_with_the_rule_is_said_too(prod: Tenants, cxroute: Program) -> None:
-    """Weights are looked at together with all other fields."""
+def test_other_errors_of_the_rule_are_reported_too(prod: Tenants, cxroute: Program) -> None:
+    """Weights are checked together with all other fields."""
     del prod
     ruleset([written_with(NONE, name="${gone}")])
     assert 3 == cxroute("validate")
     assert ["CXR107", "CXR123"] == [code for code in ("CXR107", "CXR123") if f"error[{code}]" in cxroute.out]
 
 
-def test_a_live_rule_of_that_kind_is_read_compared_and_explained(prod: Tenants, cxroute: Program) -> None:
-    """Somebody sets the weights to 0 in CXone: drift shows it, explain says it, apply makes it good."""
+def test_a_live_rule_without_weight_is_read_and_explained(prod: Tenants, cxroute: Program) -> None:
+    """The weights are set to 0 in CXone: `drift` shows it, `explain` explains it, and `apply` corrects it."""
     ruleset([written("x"), CATCH_ALL])
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
     state = prod.states["prod"]
@@ -103,15 +105,15 @@ def test_a_live_rule_of_that_kind_is_read_compared_and_explained(prod: Tenants, 
     assert [1, 1] == [one["targets"][0]["weight"] for one in state.rules()]
 
 
-def test_export_leaves_it_out_and_says_why(prod: Tenants, cxroute: Program) -> None:
-    """A manifest that `validate` refuses is never written; nor is a rule kept as it is edited."""
+def test_export_skips_a_rule_without_weight_and_reports_it(prod: Tenants, cxroute: Program) -> None:
+    """Export never writes a manifest that `validate` refuses, and an update of manifests never keeps such a rule."""
     ruleset([written("x"), CATCH_ALL])
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
     state = prod.states["prod"]
     targets = [{"type": "queue", "queueId": "q-Cards", "weight": 0}]
     state.put({**state.rules()[0], "id": "hand", "name": "By hand", "description": "", "targets": targets})
     assert 0 == cxroute("export", "--all", "-e", "prod")
-    assert 'left out: "By hand" (hand): no target has a positive weight' in cxroute.err
+    assert 'skipped: "By hand" (hand): no target has a positive weight' in cxroute.err
     rule_id = next(one["id"] for one in state.rules() if one["name"] == "x")
     state.edit(rule_id, targets=targets)
     before = Path("manifests/cards.yaml").read_text("utf-8")
@@ -120,8 +122,8 @@ def test_export_leaves_it_out_and_says_why(prod: Tenants, cxroute: Program) -> N
     assert before == Path("manifests/cards.yaml").read_text("utf-8")
 
 
-def test_a_rule_of_that_kind_made_by_hand_is_in_the_way(prod: Tenants, cxroute: Program) -> None:
-    """It sends conversations elsewhere than the manifests do, though to no queue."""
+def test_an_unmanaged_rule_without_weight_is_drift(prod: Tenants, cxroute: Program) -> None:
+    """It takes conversations that the manifests route otherwise, although it has no queue."""
     ruleset([written("x"), CATCH_ALL])
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
     state = prod.states["prod"]
@@ -135,8 +137,8 @@ def test_a_rule_of_that_kind_made_by_hand_is_in_the_way(prod: Tenants, cxroute: 
     assert {"queues": []} == row["after"]
 
 
-def test_undo_may_put_such_a_rule_back_and_the_guard_asks(prod: Tenants, cxroute: Program) -> None:
-    """An undo restores what was live; where that sends conversations to no queue, `unrouted` refuses."""
+def test_undo_restores_such_a_rule_only_past_the_guard(prod: Tenants, cxroute: Program) -> None:
+    """An undo restores the live rule; if conversations then reach no queue, the guard `unrouted` refuses."""
     state = prod.states["prod"]
     ruleset([written("x")])
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
@@ -149,22 +151,22 @@ def test_undo_may_put_such_a_rule_back_and_the_guard_asks(prod: Tenants, cxroute
 
 
 def no_weight() -> Plan:
-    """A plan by which the rule `x` loses its weights; a rule made by hand never had any."""
+    """Return a plan in which the rule `x` loses its weights; an unmanaged rule never had any."""
     none = [Target("q-cards", 0)]
     want = desired(wanted("cards/x", rule("x", targets=none)))
     rules = [managed("1", "cards/x", rule("x")), unmanaged("2", rule("hand", targets=none))]
     return predict_impact(schedule_steps(draft_plan(want, live(*rules), PlanOptions(), NOW)))
 
 
-def test_the_map_has_a_place_for_no_queue() -> None:
-    """A rule that comes to have no queue is drawn with a line to it, and one that never had any, too."""
+def test_the_map_draws_no_queue() -> None:
+    """A rule that loses its queues has a line to "no queue", and so has a rule that never had any."""
     lanes = {lane.rule: (lane.before, lane.after) for lane in build_routing_map(no_weight()).lanes}
     assert {"cards/x": (("Card Services",), ("no queue",)), '"hand"': (("no queue",), ("no queue",))} == lanes
     assert "no queue" in render_mermaid(build_routing_map(no_weight()))
 
 
-def test_the_text_says_no_queue() -> None:
-    """Who is affected, and what becomes of the rule."""
+def test_the_text_names_no_queue() -> None:
+    """The text contains the affected conversations and the change of the rule."""
     said = plan_text(no_weight(), lambda _style, text: text, "tenant acme")
     assert '"Card Services" -> no queue' in said
 
@@ -179,7 +181,7 @@ def test_the_text_says_no_queue() -> None:
         ([3, 1], '75 % "Cards", 25 % "Fraud"'),
     ],
 )
-def test_queues_are_said_as_conversations_are_sent(weights: list[int], said: str) -> None:
-    """A weight that is not positive is no share (semantics S10)."""
+def test_queues_have_the_shares_of_the_routing(weights: list[int], said: str) -> None:
+    """A weight that is not positive has no share (semantics S10)."""
     names = {"a": "Cards", "b": "Fraud"}
     assert said == queues_phrase([Target(queue, weight) for queue, weight in zip("ab", weights, strict=False)], names)

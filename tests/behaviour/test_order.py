@@ -1,4 +1,4 @@
-"""The order of changes: whatever part of a wave is done, each input goes to its old or its new destination."""
+"""The order of changes: after any part of a wave, each input goes to its old or its new destination."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.tiers import FULL
 
 BLOCKS = 26
 SIZE = 120 if FULL else 60
-"""Pairs of lists in each."""
+"""Pairs of lists in each block."""
 
 Waves = list[list[tuple[int, str]]]
 
@@ -30,7 +30,7 @@ def waves_of(pair: RulePair) -> tuple[Waves, bool]:
 
 
 def check(pair: RulePair) -> set[str]:
-    """Assert that a pair's order is safe, and has no copy that is not needed; return the kinds of its steps."""
+    """Assert that a pair's order is safe and has no superfluous copy; return the kinds of its steps."""
     waves, proven = waves_of(pair)
     assert proven or pair.opaque, pair
     if proven:
@@ -44,7 +44,7 @@ def check(pair: RulePair) -> set[str]:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_every_part_of_every_wave_is_safe(block: int) -> None:
-    """No call, in any order within its wave and under any order of ties, sends an input to a third destination."""
+    """No call, in any order within its wave and with any order of ties, sends an input to a third destination."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check(a_pair(Random(f"order {seed}"), 4 if seed % 4 else 8))
 
@@ -52,7 +52,7 @@ def test_every_part_of_every_wave_is_safe(block: int) -> None:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(pair=PAIRS)
 def test_orders_are_safe_for_pairs_that_shrink(pair: RulePair) -> None:
-    """As above, for pairs that hypothesis makes small when they fail."""
+    """The same for pairs that hypothesis reduces when they fail."""
     check(pair)
 
 
@@ -74,13 +74,13 @@ def flat(waves: list[list[str]]) -> list[str]:
     return sorted(kind for wave in waves for kind in wave)
 
 
-def test_nothing_to_do_is_no_wave() -> None:
-    """Without moves there are no steps."""
+def test_no_changes_need_no_wave() -> None:
+    """An order of no changes has no steps."""
     assert ((), ()) == (order_moves([], []).waves, order_moves([], []).unproven)
 
 
 def test_a_rename_creates_before_it_deletes() -> None:
-    """A rule of another key and name takes over the intent before the old rule goes."""
+    """A rule with another key and name takes over the intent before the old rule is deleted."""
     old, new = [rule("k", 1, [X], "A"), rule("all", 9, [], "B")], [rule("l", 1, [X], "A"), rule("all", 9, [], "B")]
     pair = RulePair(old, new, "lowest-first")
     assert [(rule("k", 1, [X], "A"), None), (None, rule("l", 1, [X], "A"))] == pair.moves
@@ -89,39 +89,39 @@ def test_a_rename_creates_before_it_deletes() -> None:
 
 
 def test_a_rename_in_place_is_one_call() -> None:
-    """The same rule under another name needs nothing but its own update."""
+    """A rule with a new name needs only its own update."""
     assert [["whole"]] == directed([rule("k", 1, [X], "A")], [rule("k", 1, [X], "A", name="new")])
 
 
-def test_changes_that_do_not_meet_go_together() -> None:
-    """Rules that share no input are one wave."""
+def test_changes_without_common_inputs_are_one_wave() -> None:
+    """The rules have no input in common."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A")]
     new = [rule("k", 1, [X], "B"), rule("l", 2, [Y], "B")]
     assert [["whole", "whole"]] == directed(old, new)
 
 
 def test_two_priorities_swap() -> None:
-    """Rules that overlap trade places without a copy: between the calls they stand at one priority at worst."""
+    """Overlapping rules swap priorities without a copy: between the calls they have at worst one priority."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [SURE], "B")]
     new = [rule("k", 2, [X], "A"), rule("l", 1, [SURE], "B")]
     assert ["whole", "whole"] == flat(directed(old, new))
 
 
-def test_two_intents_swap_above_a_rule_for_all() -> None:
-    """Case (ii): two rules trade their conditions above a catch-all, which takes exactly one copy."""
+def test_two_intents_swap_above_a_catch_all() -> None:
+    """Case (ii): two rules swap their conditions above a catch-all, which needs exactly one copy."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B"), rule("all", 9, [], "C")]
     new = [rule("k", 1, [Y], "A"), rule("l", 2, [X], "B"), rule("all", 9, [], "C")]
     assert ["copy", "drop", "whole", "whole"] == flat(directed(old, new))
 
 
-def test_two_intents_swap_above_nothing() -> None:
-    """Without a catch-all the default is the third destination, and it takes one copy just the same."""
+def test_two_intents_swap_above_the_default() -> None:
+    """Without a catch-all the default is the third destination, and one copy is needed."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B")]
     new = [rule("k", 1, [Y], "A"), rule("l", 2, [X], "B")]
     assert ["copy", "drop", "whole", "whole"] == flat(directed(old, new))
 
 
-def test_an_update_that_can_go_neither_before_nor_after_a_delete() -> None:
+def test_an_update_possible_neither_before_nor_after_a_delete() -> None:
     """Case (i): the smallest set of changes that needs a copy."""
     old = [rule("k", 1, [X], "A"), rule("all", 2, [], "B")]
     new = [rule("k", 1, [Y], "A")]
@@ -129,7 +129,7 @@ def test_an_update_that_can_go_neither_before_nor_after_a_delete() -> None:
 
 
 def test_one_rule_becomes_two() -> None:
-    """The half that is new stands before the old rule gives it up."""
+    """The new rule is created before the old rule gives up its part."""
     old = [rule("k", 1, [attribute("intent", "in", ["x", "y"])], "A"), rule("all", 9, [], "B")]
     new = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A"), rule("all", 9, [], "B")]
     assert [["whole"], ["whole"]] == directed(old, new)
@@ -137,35 +137,35 @@ def test_one_rule_becomes_two() -> None:
 
 
 def test_two_rules_become_one() -> None:
-    """The rule that is to do for both is changed before the other goes."""
+    """The rule that takes over both parts is changed before the other one is deleted."""
     new = [rule("k", 1, [attribute("intent", "in", ["x", "y"])], "A"), rule("all", 9, [], "B")]
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "A"), rule("all", 9, [], "B")]
     assert [[(0, "whole")], [(1, "whole")]] == waves_of(RulePair(old, new, "lowest-first"))[0]
 
 
 def test_two_names_swap() -> None:
-    """One rule first takes its copy's name, since neither name is free: no rule is created for that."""
+    """Neither name is free, so one rule first takes its temporary name; no rule is created."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B")]
     new = [rule("k", 1, [X], "A", name="l"), rule("l", 2, [Y], "B", name="k")]
     assert [["aside"], ["whole"], ["whole"]] == directed(old, new)
 
 
 def test_two_names_and_two_intents_swap() -> None:
-    """One copy for the intents, one rule aside for the names, and not of the same rule: both would bear one name."""
+    """One rule gets a copy for the intents and the other is parked for the names: two rules never share a name."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B"), rule("all", 9, [], "C")]
     new = [rule("k", 1, [Y], "A", name="l"), rule("l", 2, [X], "B", name="k"), rule("all", 9, [], "C")]
     assert ["aside", "copy", "drop", "whole", "whole"] == flat(directed(old, new))
 
 
 def test_two_names_swap_and_one_rule_has_a_copy() -> None:
-    """The rule whose copy has its temporary name cannot go aside: the other one does."""
+    """A rule whose copy has its temporary name cannot be parked, so the other rule is."""
     old = [rule("k", 1, [attribute("conf", "exists")], "A"), rule("l", 5, [SURE], "B")]
     new = [rule("k", 1, [X], "A", name="l"), rule("l", 5, [X], "B", name="k")]
     assert ["aside", "copy", "drop", "whole", "whole"] == flat(directed(old, new))
 
 
 def test_a_name_is_freed_before_it_is_taken() -> None:
-    """In a chain of names the rule that leaves a name goes first."""
+    """In a chain of names the rule that frees a name is changed first."""
     old = [rule("k", 1, [X], "A"), rule("l", 2, [Y], "B")]
     new = [rule("k", 1, [X], "A", name="l"), rule("l", 2, [Y], "B", name="m")]
     assert [[(1, "whole")], [(0, "whole")]] == waves_of(RulePair(old, new, "lowest-first"))[0]
@@ -173,22 +173,22 @@ def test_a_name_is_freed_before_it_is_taken() -> None:
 
 
 def test_a_name_passes_to_another_rule_of_the_same_intent() -> None:
-    """Delete one rule, create another of its name and conditions: a copy stands in while the name is nobody's."""
+    """One rule is deleted and another with its name and conditions is created: a copy routes until the name is free."""
     old = [rule("k", 1, [X], "A", name="same"), rule("all", 9, [], "B")]
     new = [rule("l", 1, [X], "A", name="same"), rule("all", 9, [], "B")]
     assert not order_without_copies(RulePair(old, new, "lowest-first").moves, [old[1]])
     assert {"aside", "copy"} & set(flat(directed(old, new)))
 
 
-def test_a_tie_that_is_there_already_does_no_harm() -> None:
-    """Where live or desired has a tie that matters, either destination is right meanwhile."""
+def test_an_existing_tie_does_no_harm() -> None:
+    """If the live or the desired rules have a tie that matters, both destinations are right during the change."""
     old = [rule("k", 1, [X], "A"), rule("l", 1, [X], "B"), rule("all", 9, [], "C")]
     new = [rule("k", 1, [X], "B"), rule("l", 1, [X], "A"), rule("all", 9, [], "C")]
     assert ["whole", "whole"] == flat(directed(old, new))
 
 
-def test_an_order_on_unknown_conditions_names_them_or_holds_for_all() -> None:
-    """What hangs on a condition that is not understood is proven whichever way it is, or is said to be unproven."""
+def test_an_order_holds_for_all_values_of_unknown_conditions() -> None:
+    """The order is proven for both truth values of a condition that is not understood, or reported as unproven."""
     unknown = {"type": "schedule", "name": "nights"}
     old = [rule("k", 1, [unknown], "A"), rule("l", 2, [X], "B"), rule("all", 9, [], "C")]
     new = [rule("k", 1, [X], "A"), rule("l", 2, [unknown], "B"), rule("all", 9, [], "C")]
@@ -199,7 +199,7 @@ def test_an_order_on_unknown_conditions_names_them_or_holds_for_all() -> None:
 
 
 def test_the_oracle_finds_the_harm_of_case_i() -> None:
-    """Update first sends x to B, delete first sends y to the default: both are found, with whom they hurt."""
+    """Update first sends x to B, delete first sends y to the default: the oracle finds both, with the rules."""
     moves: list[brute.Move] = [(rule("k", 1, [X], "A"), rule("k", 1, [Y], "A")), (rule("all", 2, [], "B"), None)]
     safety, start = OrderSafety(moves, []), before_of(moves, [])
     assert safety.harm(start) is None
@@ -211,8 +211,8 @@ def test_the_oracle_finds_the_harm_of_case_i() -> None:
         check_order(moves, [], [[(0, "whole"), (1, "whole")]], "lowest-first")
 
 
-def test_the_oracle_finds_a_name_that_stands_twice() -> None:
-    """Taking a name before it is free is harm; where it is twice from the start, it is not."""
+def test_the_oracle_finds_a_duplicate_name() -> None:
+    """Taking a name before it is free is harmful; a name that is duplicate from the start is not."""
     moves: list[brute.Move] = [
         (rule("k", 1, [X], "A"), rule("k", 1, [X], "A", name="l")),
         (rule("l", 2, [Y], "B"), rule("l", 2, [Y], "B", name="m")),

@@ -1,4 +1,4 @@
-"""Parts of the analysis by themselves: what a difference or an order as a whole shows only in rare lists."""
+"""Single parts of the analysis, in cases that complete differences and orders reach only with rare lists."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ from tests.support.random_rules import attribute, entries, entry, rule
 
 
 def test_an_example_of_patterns_is_joined_by_an_unused_character() -> None:
-    """Where no readable text fits, the contained texts stand between joints that no literal has."""
+    """If no readable text matches, the contained texts are joined by a character that no literal has."""
     contained = [TextPattern("contains", text) for text in ("a", "b", "ab", "a_b", "a b", "ba", "b_a", "b a")]
     patterns = PatternSet([*contained, TextPattern("startsWith", "a")])
     assert "-a-b-" == patterns.example(yes=0b11, no=0b1_1111_1100, used_texts=())
     assert ".a.b." == patterns.example(yes=0b11, no=0b1_1111_1100, used_texts=("-a-b-",))
 
 
-def test_a_text_in_a_prefix_is_not_said_again() -> None:
-    """An example repeats a contained text that the prefix or the suffix has already only where it must."""
+def test_an_example_does_not_repeat_a_text_of_its_prefix() -> None:
+    """A contained text that the prefix or the suffix already has is repeated only if necessary."""
     patterns = PatternSet(
         [TextPattern("startsWith", "pre"), TextPattern("endsWith", "end"), TextPattern("contains", "re")]
     )
@@ -49,26 +49,26 @@ def test_a_text_in_a_prefix_is_not_said_again() -> None:
 
 
 def test_null_is_missing_and_a_boolean_is_a_text() -> None:
-    """As rules see a conversation (S3, S4)."""
+    """This is how rules see a conversation (S3, S4)."""
     assert {"a": "true", "b": "false", "c": 0, "d": ""} == canonical_attributes(
         {"a": True, "b": False, "c": 0, "d": "", "e": None}
     )
 
 
-def test_a_late_node_with_indirect_dependents_does_not_wait_for_late_ones() -> None:
-    """A delete behind which another delete and then an update stand goes alone; the one nobody waits for is last."""
+def test_a_late_node_with_indirect_dependents_comes_early() -> None:
+    """A delete before another delete and then an update is a separate wave; the independent delete comes last."""
     graph = {"first": {"second"}, "second": {"update"}, "update": set(), "last": set()}
     assert (("first",), ("second",), ("update",), ("last",)) == build_waves(graph, lambda node: node != "update")
 
 
-def test_late_nodes_that_late_ones_alone_wait_for_go_together() -> None:
-    """Nothing is gained by putting one of them first."""
+def test_late_nodes_that_only_late_nodes_need_are_one_wave() -> None:
+    """An earlier wave for one of them would have no advantage."""
     graph: dict[str, set[str]] = {"first": {"second"}, "second": set(), "other": set()}
     assert (("first", "other"), ("second",)) == build_waves(graph, lambda _node: True)
 
 
-def test_what_lies_in_another_exception_is_not_said_again() -> None:
-    """Of what two earlier rules take the larger one alone is an exception, also where both ask more than one thing."""
+def test_an_exception_within_another_one_is_dropped() -> None:
+    """Of the parts of two earlier rules only the larger is an exception, also with several conditions each."""
     some = [attribute("lang", "equals", "de"), attribute("tier", "equals", "gold")]
     earlier = [rule("small", 1, [*some, attribute("age", "greaterThan", 30)], "A"), rule("large", 2, some, "A")]
     new = [*earlier, rule("new", 3, [attribute("intent", "equals", "x")], "B")]
@@ -81,8 +81,8 @@ def searched(*moves: tuple[Json | None, Json | None]) -> list[list[int]] | None:
     return search_waves(Constraints(made, (), "lowest-first", DEFAULT_WORK), range(len(made)), ())
 
 
-def test_an_exact_search_puts_what_does_not_meet_in_one_wave() -> None:
-    """Two updates about different intents are one wave; a delete is in a wave of its own."""
+def test_an_exact_search_puts_independent_changes_in_one_wave() -> None:
+    """Two updates about different intents are one wave; a delete is in a separate wave."""
     x, y = attribute("intent", "equals", "x"), attribute("intent", "equals", "y")
     first = (rule("k", 1, [x], "A"), rule("k", 1, [x], "B"))
     assert [[0, 1]] == searched(first, (rule("l", 2, [y], "A"), rule("l", 2, [y], "B")))
@@ -90,7 +90,7 @@ def test_an_exact_search_puts_what_does_not_meet_in_one_wave() -> None:
 
 
 def test_a_name_is_freed_before_another_rule_takes_it() -> None:
-    """A delete, an update that keeps its name and a create that takes nobody's bind nobody, and hide no later pair."""
+    """A delete, an update that keeps its name and a create with a new name have no link, and hide no later pair."""
     x = [attribute("intent", "equals", "x")]
     moves = [
         (rule("gone", 1, x, "A", name="gone"), None),
@@ -118,11 +118,11 @@ CONDITIONS: Final = (
     make_condition("a", "lessThan", 3),
 )
 VALUES: Final = (None, "x", "xyz", "xy", "xz", "y", "z", "q", "ayz", 0, 1, 2, 3, 4)
-"""One of each kind that the conditions can tell apart, and more."""
+"""A value of each kind that the conditions distinguish, and further ones."""
 
 
-def test_parts_are_met_and_subtracted_exactly() -> None:
-    """Each value is in what two parts have in common, or in one piece of their difference, just where it should be."""
+def test_value_sets_are_intersected_and_subtracted_exactly() -> None:
+    """Each value is in the intersection, or in exactly one piece of the difference, as it should be."""
     domain = Domain("a", CONDITIONS)
     asked = [domain.all, *map(domain.values_for, CONDITIONS)]
     for one, other in product(dict.fromkeys(intersect(*pair) for pair in product(asked, asked)), asked):
@@ -134,7 +134,7 @@ def test_parts_are_met_and_subtracted_exactly() -> None:
 
 
 def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
-    """Return the values of a part, by what `Domain` says of a named value and by each pattern of any other text."""
+    """Return the values of a part: the named ones by `Domain`, any other text by each pattern."""
     atoms, yes, no = part
     found: set[Scalar | None] = set()
     for value in VALUES:
@@ -162,8 +162,8 @@ def inside(domain: Domain, part: ValueSet) -> set[Scalar | None]:
         (3, 2, "None"),
     ],
 )
-def test_a_number_between_two_has_as_few_digits_as_may_be(low: float, high: float, text: str) -> None:
-    """Whole where one lies between, and near the middle; of an empty range there is none."""
+def test_a_number_between_two_has_few_digits(low: float, high: float, text: str) -> None:
+    """An integer if one is between them, near the middle; an empty range has no number."""
     assert text == repr(number_between(low, high))
 
 
@@ -171,11 +171,11 @@ INTENT: Final = "intent"
 NO_INTENT: Final = rule("none", 1, [attribute(INTENT, "notExists")], "A")
 NAMES: Final = [f"i{number}" for number in range(80)]
 LISTED: Final = rule("listed", 2, [attribute(INTENT, "in", NAMES)], "A")
-"""With the one above it takes every conversation but those of an intent that no rule names."""
+"""With the rule above it takes every conversation except those with an unnamed intent."""
 
 
-def test_a_rule_that_has_only_what_no_rule_names_has_something() -> None:
-    """It is not shadowed, and a change of its queue is found."""
+def test_a_rule_with_unnamed_values_only_is_not_shadowed() -> None:
+    """A change of its queue is found, too."""
     old, new = ([NO_INTENT, LISTED, rule("rest", 3, [], to)] for to in "BC")
     assert ((), ()) == (analyze_rules(entries(old)).shadowed, analyze_rules(entries(old)).contradictory)
     (region,) = compare_behaviour(entries(old), entries(new), "lowest-first").regions
@@ -183,8 +183,8 @@ def test_a_rule_that_has_only_what_no_rule_names_has_something() -> None:
     assert region.example.attributes[INTENT] not in NAMES
 
 
-def test_what_stands_in_for_such_a_rule_comes_first() -> None:
-    """Of two rules that trade what they ask, the one that comes to ask nothing is written first."""
+def test_the_replacement_of_such_a_rule_comes_first() -> None:
+    """Of two rules that swap their conditions, the one that loses all conditions is written first."""
     named = [attribute(INTENT, "equals", "i1")]
     gives = Move(entry(rule("gives", 3, [], "B")), entry(rule("gives", 3, named, "B")))
     takes = Move(entry(rule("takes", 4, named, "C")), entry(rule("takes", 4, [], "C")))
@@ -193,19 +193,19 @@ def test_what_stands_in_for_such_a_rule_comes_first() -> None:
 
 
 def test_the_only_attribute_with_values_is_the_pivot() -> None:
-    """Rules are sought by its values; where no rule names a value there is none."""
+    """Rules are indexed by its values; rules without named values have no pivot."""
     assert 0 == Space((entries([LISTED]),)).pivot
     assert -1 == Space((entries([NO_INTENT]),)).pivot
 
 
-def test_what_a_difference_took_is_no_part_of_it() -> None:
-    """Two that say the same are equal, however long it took to find out."""
+def test_the_work_of_a_difference_is_not_compared() -> None:
+    """Two differences with equal regions are equal, although one needed more work."""
     one, other = BehaviourChange(regions=(), work=1), BehaviourChange(regions=(), work=2)
     assert (one, False) == (other, other.changed)
 
 
-def test_many_parts_of_one_length_are_found_as_few_are() -> None:
-    """More than a hundred are looked for in one pass over the texts, with the masks that each has by itself."""
+def test_many_substrings_of_one_length_are_found_like_few() -> None:
+    """More than a hundred are found in one pass over the texts, with the same masks as one by one."""
     texts = ["".join(letters) for letters in product("abc", repeat=4)]
     parts = ["".join(letters) for letters in product("abcde", repeat=3)]
     expected = {part: sum(1 << place for place, text in enumerate(texts) if part in text) for part in parts}

@@ -1,4 +1,4 @@
-"""The rows that people read, against trying every representative input: exact, disjoint, complete and few."""
+"""The rows for readers agree with every representative input: exact, disjoint, complete and few."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.tiers import FULL
 LABELS = {"intent": "intent", "conf": "confidence"}
 BLOCKS = 20
 SIZE = 200 if FULL else 50
-"""Pairs of each sort in each block."""
+"""Pairs of each kind in each block."""
 
 
 def check(pair: RulePair, steps: int | None = None) -> list[Json]:
@@ -53,7 +53,7 @@ def check(pair: RulePair, steps: int | None = None) -> list[Json]:
 
 
 def check_text(found: BehaviourChange, rows: list[Json], moved: RoutingDifference) -> None:
-    """Assert that the text, read back, says of the same inputs what the JSON says of them."""
+    """Assert that the text, parsed again, moves the same inputs as the JSON."""
     told = summarize_impact(found, QUEUES, LABELS, limit=ALL_ROWS)
     text = "\n".join(impact_lines(told, no_style))
     words = {own_words(name): name for name, values in moved.universe.axes.items() if values == [False, True]}
@@ -96,7 +96,7 @@ def check_row(moved: RoutingDifference, row: Json) -> int:
 
 
 def check_few(rows: list[Json]) -> None:
-    """Assert that no two rows could be one: alike but for which texts of one attribute they list."""
+    """Assert that no two rows can be one: that is, none differ only in the listed texts of one attribute."""
     for one, other in combinations(rows, 2):
         if one["after"] != other["after"] or sorted(map(str, one["except"])) != sorted(map(str, other["except"])):
             continue
@@ -115,7 +115,7 @@ def _lists_texts(part: Json) -> bool:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_small_pairs_are_exact(block: int) -> None:
-    """Every input that moves is in one row, which says from where to where; an input that stays is in none."""
+    """Every input that moves is in one row, with its origin and its destination; an input that stays is in none."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check_few(check(a_pair(Random(seed), 5 if seed % 4 else 9)))
 
@@ -129,20 +129,20 @@ def test_rows_of_grown_pairs_are_exact(block: int) -> None:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_rows_of_tangled_pairs_are_exact(block: int) -> None:
-    """The same for rules that ask about five attributes, where what earlier rules take overlaps in many ways."""
+    """The same for rules with conditions on five attributes, whose earlier rules overlap in many ways."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         check_few(check(generate_tangled_pair(Random(seed))))
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_rows_within_a_bound_are_exact(block: int) -> None:
-    """With few steps to take, rows are still right, and what moves outside them lies in `unknown`."""
+def test_rows_within_a_work_limit_are_exact(block: int) -> None:
+    """With little work rows are still correct, and every other input that moves is in `undecided`."""
     for seed in range(block * 60, (block + 1) * 60):
         check(a_pair(Random(f"bound {seed}"), 8), seed % 7)
 
 
 def test_all_that_one_rule_takes_over_is_one_row() -> None:
-    """What already goes there is left out of it, but for what earlier rules send elsewhere today."""
+    """Conversations that already have the destination are left out, except those that earlier rules redirect today."""
     intent, sure = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.7)
     old = [
         rule("a", 1, [intent], "A"),

@@ -1,4 +1,4 @@
-"""Facts about one list of rules, against trying every representative input."""
+"""Facts about one list of rules agree with every representative input."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Key = TypeVar("Key")
 
 
 class Truth:
-    """What every input says of a list."""
+    """The facts about a list according to every representative input."""
 
     def __init__(self, rules: list[Json], evaluation: Evaluation) -> None:
         self.evaluation = evaluation
@@ -34,13 +34,13 @@ class Truth:
         self.report = f"{evaluation}\n{rules_text(rules)}\n"
 
     def instead(self, key: str) -> set[str | None]:
-        """Return who takes what a rule wins, if that rule goes."""
+        """Return the rules that take the inputs of a rule, if that rule is removed."""
         others = [one for one in self.rules.values() if one["id"] != key]
         wins = self.universe.wins(others, self.evaluation)
         return {None if one is None else one["id"] for one, bits in wins if bits & self.won[key]}
 
     def redundant(self) -> set[str]:
-        """Return the rules that win something, all of which would go to the same destination without them."""
+        """Return the rules that win an input and whose inputs would all have the same destination without them."""
         return {
             key
             for key, one in self.rules.items()
@@ -49,7 +49,7 @@ class Truth:
         }
 
     def ties(self) -> set[frozenset[str]]:
-        """Return the pairs whose order, which nobody defines, decides where some input goes."""
+        """Return the pairs whose undefined order decides the destination of some input."""
         may_win = [(one, bits) for one, bits in self.universe.may_win(self.rules.values(), self.evaluation) if one]
         return {
             frozenset((one["id"], other["id"]))
@@ -76,14 +76,14 @@ def check(rules: list[Json], evaluation: Evaluation = "lowest-first") -> None:
 
 
 def unique(keys: Iterable[Key]) -> set[Key]:
-    """Return the set of what is named, each of which is named once."""
+    """Return the items as a set, after asserting that each occurs once."""
     found = list(keys)
     assert len(set(found)) == len(found), found
     return set(found)
 
 
 def check_contradictions(truth: Truth, facts: RuleFacts) -> None:
-    """The conditions given for a rule that never matches contradict each other, and any fewer do not."""
+    """The conditions of a rule that never matches contradict each other, and no proper subset of them does."""
     for one in facts.contradictory:
         stated = [to_api_json(part) for part in one.conditions]
         assert set(one.conditions) <= set(one.entry.rule.conditions), truth.report
@@ -97,7 +97,7 @@ def contradict(universe: Universe, conditions: list[Json]) -> bool:
 
 
 def check_covers(truth: Truth, facts: RuleFacts) -> None:
-    """Rules said to hide another stand before it, hide all of it together, and without any of them do not."""
+    """The rules that shadow another one come before it, cover it together, and none of them is superfluous."""
     before = {key: set(list(truth.rules)[:at]) for at, key in enumerate(truth.rules)}
     for one in facts.shadowed:
         by = unique(other.id for other in one.shadowing)
@@ -110,7 +110,7 @@ def check_covers(truth: Truth, facts: RuleFacts) -> None:
 
 
 def check_ties(truth: Truth, facts: RuleFacts) -> None:
-    """A tie is named first-evaluated first; both take its example, which nothing of another priority takes before."""
+    """The first rule of a tie is evaluated first; both match its example, which no rule of a better priority takes."""
     order = list(truth.rules)
     for tie in facts.ties:
         first, second = truth.rules[tie.first.id], truth.rules[tie.second.id]
@@ -125,7 +125,7 @@ def check_ties(truth: Truth, facts: RuleFacts) -> None:
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_facts_are_exactly_right(block: int) -> None:
-    """Rules that never match, never win, are not needed, or tie where it matters: these and no others are named."""
+    """The rules that never match, never win, are redundant, or have ties that matter are named, and no others."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"lint {seed}")
         check(a_list(random, 6), random.choice(("lowest-first", "highest-first")))
@@ -134,7 +134,7 @@ def test_facts_are_exactly_right(block: int) -> None:
 @settings(max_examples=150, deadline=None, derandomize=True)
 @given(rules=LISTS)
 def test_facts_hold_for_lists_that_shrink(rules: list[Json]) -> None:
-    """As above, for lists that hypothesis makes small when they fail."""
+    """The same for lists that hypothesis reduces when they fail."""
     check(rules)
 
 
@@ -205,7 +205,7 @@ DIRECTED: dict[str, tuple[list[Json], dict[str, list[tuple[str, ...]]]]] = {
 
 @pytest.mark.parametrize("name", DIRECTED)
 def test_directed_facts(name: str) -> None:
-    """Each kind of fact, and what comes near it and is none."""
+    """Each kind of fact, and a similar case that is not one."""
     rules, wanted = DIRECTED[name]
     nothing: dict[str, list[tuple[str, ...]]] = {"never": [], "shadowed": [], "redundant": [], "ties": []}
     assert nothing | wanted == named(analyze_rules(entries(rules)))
@@ -213,14 +213,14 @@ def test_directed_facts(name: str) -> None:
 
 
 def test_conditions_that_contradict_are_named_alone() -> None:
-    """Of three conditions two contradict each other: the third is not blamed."""
+    """Of three conditions two contradict each other, and the third is not named."""
     (never,) = analyze_rules(entries([rule("k", 1, [INTENT, LOW, HIGH], "A")])).contradictory
     assert {"conf"} == {part.attribute for part in never.conditions if isinstance(part, Condition)}
     assert len(never.conditions) == 2
 
 
-def test_rules_that_better_priorities_leave_nothing_cost_no_look_each() -> None:
-    """Of 200 rules of one priority, each about 60 intents that others take before, no two are looked at together."""
+def test_rules_covered_by_better_priorities_are_not_paired() -> None:
+    """Of 200 rules of one priority, each for 60 intents that better priorities take, no two are compared."""
     intents = [f"i{number}" for number in range(60)]
     rules = [rule(name, 1, [attribute("intent", "equals", name)], "A") for name in intents]
     rules += [rule(f"r{number}", 2, [attribute("intent", "in", intents)], f"Q{number}") for number in range(200)]

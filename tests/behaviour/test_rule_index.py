@@ -1,4 +1,4 @@
-"""A filed list answers as the plain reading of its rules does; and examples of large numbers can be typed."""
+"""A rule index gives the same answers as trying rule by rule; and examples of large numbers are short."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.support.random_rules import a_list, attribute, entries, rule
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_a_filed_list_answers_as_the_plain_reading(block: int) -> None:
-    """The same winner and the same route, for random lists and inputs."""
+def test_a_rule_index_answers_as_trying_rule_by_rule(block: int) -> None:
+    """The winner and the route are the same, for random lists and inputs."""
     for seed in range(block * 40, (block + 1) * 40):
         random = Random(f"filed {seed}")
         rules = a_list(random, 8)
@@ -33,8 +33,8 @@ def test_a_filed_list_answers_as_the_plain_reading(block: int) -> None:
             )
 
 
-def test_a_filed_list_does_not_guess() -> None:
-    """Where a condition that is not understood decides, both say so; where another one fails, neither asks."""
+def test_a_rule_index_assumes_no_unknown_condition() -> None:
+    """If a condition that is not understood decides, both raise an error; if another condition fails, neither does."""
     unknown = {"type": "schedule", "name": "nights"}
     filed = RuleIndex(order_entries(entries([rule("k", 1, [unknown, attribute("intent", "equals", "x")], "A")])))
     assert filed.find_winner({"intent": "y"}) is None
@@ -43,7 +43,7 @@ def test_a_filed_list_does_not_guess() -> None:
 
 
 def test_a_number_beyond_another_is_short() -> None:
-    """The next whole number, or one of few digits where that would be long."""
+    """The next integer, or a number of few digits where that integer is long."""
     assert [1, 100, -1, 0] == [
         number_beyond(0.7, None),
         number_beyond(99, None),

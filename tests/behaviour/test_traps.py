@@ -1,4 +1,4 @@
-"""Traps that brute force found in prototypes of the analysis, the edges of its semantics, and the oracle itself."""
+"""Errors that brute force found in prototypes of the analysis, the edges of its semantics, and the oracle itself."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def regions(old: list[Json], new: list[Json]) -> list[Json]:
     return list(found["regions"])
 
 
-# Traps that a brute-force evaluator found
+# Errors that brute force found
 
 
-def test_any_other_text_does_not_forget_the_patterns() -> None:
-    """An example of a text that nobody names is also none that a higher rule's pattern takes."""
+def test_an_unnamed_text_does_not_forget_the_patterns() -> None:
+    """An example of an unnamed text does not match the pattern of a better rule either."""
     above = [
         rule("one", 1, [attribute("intent", "contains", "a")], "B"),
         rule("two", 2, [attribute("intent", "startsWith", "o")], "B"),
@@ -46,8 +46,8 @@ def test_any_other_text_does_not_forget_the_patterns() -> None:
     assert "a" not in text
 
 
-def test_an_exception_of_numbers_that_no_conditions_say_is_several() -> None:
-    """A range and a number apart from it, taken by rules alike but for the pivot: no one condition says both."""
+def test_inexpressible_numbers_are_several_exceptions() -> None:
+    """Rules that differ only in the pivot take a range and a separate number, which no single condition expresses."""
     some = attribute("x", "equals", "r")
     old = [
         rule("range", 1, [some, attribute("conf", "between", [0.3, 0.6])], "A"),
@@ -56,8 +56,8 @@ def test_an_exception_of_numbers_that_no_conditions_say_is_several() -> None:
     assert 2 == len(regions(old, [rule("any", 1, [attribute("conf", "exists")], "A")]))
 
 
-def test_of_two_exceptions_that_become_equal_one_stays() -> None:
-    """What the second asks beyond the first is known once another attribute is folded in: neither hides the other."""
+def test_of_two_exceptions_that_become_equal_one_remains() -> None:
+    """The further condition of the second always holds once another attribute is folded in: one of both remains."""
     ours = [attribute("a5", "notEquals", "r"), attribute("a3", "notEquals", "p")]
     old = [rule("r", 1, [attribute("a2", "equals", "r")], "A"), rule("ours", 2, ours, "A")]
     new = [
@@ -69,14 +69,14 @@ def test_of_two_exceptions_that_become_equal_one_stays() -> None:
 
 
 def test_a_rule_that_moves_is_two_versions() -> None:
-    """A rule whose priority alone changes is at its old place before and at its new place after, not at one of them."""
+    """A rule with a new priority has its old position before the change and its new position after it."""
     every, some = rule("every", 2, [], "B"), [attribute("intent", "equals", "x")]
     (region,) = regions([rule("k", 1, some, "A"), every], [rule("k", 3, some, "A"), every])
     assert ("set/k", "set/every", {"intent": "x"}) == (region["beforeRule"], region["afterRule"], region["witness"])
 
 
-def test_a_change_covered_from_above_still_shields_what_is_below() -> None:
-    """A changed rule that a higher, changed rule covers is dropped alone, not with the rule that covers it."""
+def test_a_covered_change_still_covers_later_rules() -> None:
+    """A changed rule that a better changed rule covers is dropped alone, without the rule that it covers."""
     x, sure = attribute("intent", "equals", "x"), attribute("conf", "greaterThanOrEqual", 0.7)
     old = [rule("top", 1, [x], "A"), rule("k", 2, [x, sure], "B"), rule("all", 3, [], "C")]
     new = [rule("top", 1, [x], "A"), rule("k", 2, [x, sure], "C"), rule("all", 3, [], "C")]
@@ -93,13 +93,13 @@ def test_a_change_covered_from_above_still_shields_what_is_below() -> None:
 NEXT = [attribute("conf", "greaterThan", 0.95), attribute("conf", "lessThan", 0.9500000000000001)]
 
 
-def test_nothing_lies_between_adjacent_doubles() -> None:
-    """No number can be typed between 0.95 and the next one: a rule for that takes nothing."""
+def test_no_number_is_between_adjacent_doubles() -> None:
+    """A rule for numbers between 0.95 and the next double takes no conversation."""
     assert [] == regions([rule("k", 1, NEXT, "A")], [])
 
 
 def test_adjacent_doubles_are_two_numbers() -> None:
-    """Each of two adjacent doubles is on its own side of each bound, in region and witness."""
+    """Each of two adjacent doubles is on the right side of each bound, in region and example."""
     (upper,) = regions([rule("k", 1, [attribute("conf", "equals", 0.9500000000000001)], "A")], [])
     assert {"conf": 0.9500000000000001} == upper["witness"]
     one = [attribute("conf", "greaterThanOrEqual", 0.95), attribute("conf", "lessThan", 0.9500000000000001)]
@@ -110,8 +110,8 @@ def test_adjacent_doubles_are_two_numbers() -> None:
     assert higher["witness"]["conf"] >= 0.9500000000000001
 
 
-def test_whole_numbers_beyond_doubles_are_told_apart() -> None:
-    """2**53 + 1 is no double, but it is a number, and equals neither of its neighbours."""
+def test_integers_beyond_doubles_are_distinct() -> None:
+    """2**53 + 1 is not a double, but it is a number, and differs from both neighbours."""
     big = 2**53
     (region,) = regions([rule("k", 1, [attribute("conf", "equals", big + 1)], "A")], [])
     assert {"conf": big + 1} == region["witness"]
@@ -119,8 +119,8 @@ def test_whole_numbers_beyond_doubles_are_told_apart() -> None:
     assert {"conf": big + 1} == regions(old, [])[0]["witness"]
 
 
-def test_whole_numbers_beyond_all_doubles() -> None:
-    """JSON may hold a whole number larger than any double; between two such neighbours there is none."""
+def test_integers_beyond_all_doubles() -> None:
+    """JSON may hold an integer larger than any double; no number is between two adjacent ones."""
     big = 10**350
     assert [] == regions(
         [rule("k", 1, [attribute("conf", "greaterThan", big), attribute("conf", "lessThan", big + 1)], "A")], []
@@ -130,7 +130,7 @@ def test_whole_numbers_beyond_all_doubles() -> None:
 # Edges of the semantics (semantics "Evaluation")
 
 TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
-    # operator, value, inputs that it takes, inputs that it does not
+    # operator, value, matching inputs, other inputs
     ("greaterThanOrEqual", "0.5", [0.5, 0.75, 1], [0.25, "0.5", "1", True, GONE]),  # S9: a number in a text
     ("lessThan", "5e-1", [0.25, -1, 0], [0.5, "0", False, GONE]),
     ("between", ["0", 1], [0, 1, 0.5, 1.0], [-0.1, 1.1, "0.5", GONE]),
@@ -154,8 +154,8 @@ TAKES: list[tuple[str, Any, list[Any], list[Any]]] = [
 
 
 @pytest.mark.parametrize(("operator", "value", "takes", "leaves"), TAKES, ids=[f"{one[0]}-{one[1]}" for one in TAKES])
-def test_what_an_operator_takes(operator: str, value: Any, takes: list[Any], leaves: list[Any]) -> None:
-    """Oracle and package agree with answers worked out by hand, and regions that such a condition makes hold."""
+def test_the_values_that_an_operator_takes(operator: str, value: Any, takes: list[Any], leaves: list[Any]) -> None:
+    """Oracle and package agree with manual results, and with the regions of a rule with such a condition."""
     form = attribute("any", operator, value)
     ordered = order_entries(entries([rule("k", 1, [form], "A")]))
     for one in (*takes, *leaves):
@@ -183,13 +183,13 @@ def test_what_an_operator_takes(operator: str, value: Any, takes: list[Any], lea
     ],
     ids=lambda form: f"{form['operator']}-{form['value']}",
 )
-def test_conditions_that_mean_one_thing_make_no_difference(one: Json, other: Json) -> None:
-    """Two ways to say one condition: nothing changes."""
+def test_conditions_of_equal_meaning_make_no_difference(one: Json, other: Json) -> None:
+    """The same condition in two notations changes nothing."""
     assert [] == regions([rule("k", 1, [one], "A")], [rule("k", 1, [other], "A")])
 
 
 def test_patterns_that_imply_each_other() -> None:
-    """What starts with `ab` starts with `a` and contains `b`: a rule for the rest of those has nothing left."""
+    """A text that starts with `ab` starts with `a` and contains `b`: no conversation remains for a rule after them."""
     both = [attribute("intent", "startsWith", "a"), attribute("intent", "contains", "b")]
     only = [attribute("intent", "startsWith", "ab")]
     (region,) = regions([rule("k", 1, both, "A")], [rule("k", 1, only, "A")])
@@ -202,16 +202,16 @@ def test_patterns_that_imply_each_other() -> None:
     assert [] == regions([rule("k", 1, never, "A")], [])
 
 
-def test_a_text_may_be_start_and_end_at_once() -> None:
-    """`aba` starts with `ab` and ends with `ba`: a literal that is shorter than both together is found."""
+def test_a_start_and_an_end_may_overlap_in_a_text() -> None:
+    """`aba` starts with `ab` and ends with `ba`: a literal shorter than both together is found."""
     ends = [attribute("intent", "startsWith", "ab"), attribute("intent", "endsWith", "ba")]
     old = [rule("k", 1, [attribute("intent", "equals", "aba"), *ends], "A")]
     (region,) = regions(old, [])
     assert {"intent": "aba"} == region["witness"]
 
 
-def test_splits_that_are_equal_after_dividing_are_one() -> None:
-    """One queue at any weight, tenths that binary cannot hold, and weights of one queue in two parts (S10)."""
+def test_splits_with_equal_shares_are_equal() -> None:
+    """One queue with any weight, decimal tenths, and the weight of one queue in two targets (S10)."""
     x = [attribute("intent", "equals", "x")]
     for one, other in [
         ([queue("A", 1)], [queue("A", 7)]),
@@ -223,8 +223,8 @@ def test_splits_that_are_equal_after_dividing_are_one() -> None:
         assert [] == regions([rule("k", 1, x, one)], [rule("k", 1, x, other)])
 
 
-def test_equal_priorities_go_by_name() -> None:
-    """Of a tie the first name by code point wins, upper case first; a rename can move traffic."""
+def test_equal_priorities_are_ordered_by_name() -> None:
+    """Of tied rules the first name by code point wins, upper case first; a rename can move conversations."""
     x = [attribute("intent", "equals", "x")]
     old = [rule("k", 1, x, "A", name="a"), rule("l", 1, x, "B", name="b")]
     new = [rule("k", 1, x, "A", name="a"), rule("l", 1, x, "B", name="B")]
@@ -234,12 +234,12 @@ def test_equal_priorities_go_by_name() -> None:
 
 # The oracle itself
 
-IMPOSSIBLE = UNKNOWN[2]  # the simulator has no reading of it: it never stores such a value
+IMPOSSIBLE = UNKNOWN[2]  # the simulator never stores this value, so it has no result for it
 
 
 @pytest.mark.parametrize("block", range(4))
-def test_the_oracle_agrees_with_the_simulator_and_with_itself(block: int) -> None:
-    """For random rules and inputs: one winner at a time, all at once, the simulator, the package's plain reading."""
+def test_the_oracle_agrees_with_the_simulator_and_itself(block: int) -> None:
+    """For random rules and inputs: one winner at a time, all winners, the simulator, and the package rule by rule."""
     for seed in range(block * 40, (block + 1) * 40):
         random = Random(f"oracle {seed}")
         rules = [one for one in a_list(random, 5) if IMPOSSIBLE not in one["conditions"]]
@@ -258,8 +258,8 @@ def test_the_oracle_agrees_with_the_simulator_and_with_itself(block: int) -> Non
             assert entry_name(taken) == (found and found.name), (rules, one)
 
 
-def test_representatives_are_what_a_person_would_try() -> None:
-    """Worked out by hand: ends and middles of numbers, named texts, and each way in which patterns hold together."""
+def test_representatives_are_the_inputs_of_a_manual_test() -> None:
+    """Manual results: ends and middles of numbers, named texts, and each combination of patterns."""
     rules = [
         rule("k", 1, [attribute("conf", "greaterThanOrEqual", 0.5), attribute("conf", "lessThan", 1)], "A"),
         rule("l", 2, [attribute("intent", "startsWith", "a"), attribute("intent", "notContains", "b")], "A"),
@@ -293,7 +293,7 @@ ABOVE = attribute("conf", "greaterThan", 0.5)
 WRONG: dict[str, list[Json]] = {
     "nothing": [],
     "too wide": [GOOD | {"where": [X]}],
-    "wide by what is missing": [GOOD | {"where": [X, attribute("conf", "lessThan", 0.5) | {"negate": True}]}],
+    "wide by a missing value": [GOOD | {"where": [X, attribute("conf", "lessThan", 0.5) | {"negate": True}]}],
     "too narrow": [GOOD | {"where": [X, ABOVE], "witness": {"intent": "x", "conf": 1}}],
     "too narrow by an exception": [
         GOOD | {"except": [[attribute("conf", "equals", 0.5)]], "witness": {"intent": "x", "conf": 1}}
@@ -307,20 +307,20 @@ WRONG: dict[str, list[Json]] = {
 }
 
 
-def test_the_oracle_takes_a_right_answer() -> None:
-    """The answer worked out by hand passes."""
+def test_the_oracle_accepts_a_correct_answer() -> None:
+    """The manual result passes."""
     check_difference(OLD, NEW, {"changed": True, "complete": True, "regions": [GOOD]})
 
 
 @pytest.mark.parametrize("name", WRONG)
 def test_the_oracle_refuses_a_wrong_answer(name: str) -> None:
-    """Each way in which an answer can be wrong is seen."""
+    """Each kind of error in an answer is found."""
     with pytest.raises(AssertionError):
         check_difference(OLD, NEW, {"changed": True, "complete": True, "regions": WRONG[name]})
 
 
 def test_weights_below_zero_are_dropped_like_zero() -> None:
-    """Whatever a server holds: a split adds up to 1."""
+    """The shares of a split add up to 1 for all weights that a server may have."""
     odd = [Target("a", 1), Target("b", -1)]
     assert entry.destination_of(odd) == entry.destination_of([Target("a", 1)])
     assert () == entry.destination_of([Target("a", -1)])

@@ -42,7 +42,7 @@ def document(pair: RulePair, types: Mapping[str, ValueType] | None = None) -> Js
 
 @pytest.mark.parametrize("block", range(BLOCKS))
 def test_a_difference_among_known_types_is_exact(block: int) -> None:
-    """Regions are sound and complete among the values of known types; a type that is not named needs not hold."""
+    """Regions are sound and complete for values of the known types; the result does not depend on unnamed types."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         random = Random(f"types {seed}")
         pair = a_pair(random, 6)
@@ -54,8 +54,8 @@ def test_a_difference_among_known_types_is_exact(block: int) -> None:
 
 
 @pytest.mark.parametrize("block", range(BLOCKS))
-def test_rows_of_other_types_are_named_and_stand_last(block: int) -> None:
-    """Such a row holds no conversation whose values are of the types that rules compare with; every other one does."""
+def test_rows_of_other_types_are_named_and_come_last(block: int) -> None:
+    """Such a row holds only conversations with a value of another type than rules compare with; no other row does."""
     for seed in range(block * SIZE, (block + 1) * SIZE):
         pair = a_pair(Random(f"others {seed}"), 6)
         moved = RoutingDifference(pair.old, pair.new, pair.evaluation)
@@ -108,8 +108,8 @@ EXISTS = [rule("k", 1, [X, KNOWN], "A")]
 SPLIT = [rule("high", 1, [X, HIGH], "A"), rule("low", 2, [X, LOW], "A")]
 
 
-def test_two_ranges_do_not_hold_every_value_that_exists() -> None:
-    """A text is above nothing and below nothing: its caller falls to the default, unless it is known to be a number."""
+def test_two_ranges_do_not_cover_every_value() -> None:
+    """A text is neither above nor below a number: its caller reaches the default, unless the type is a number."""
     found = behaviour_to_json(compare_behaviour(entries(EXISTS), entries(SPLIT)), QUEUES)
     (row,) = found["summary"]["rows"]
     assert [X, attribute("conf", "contains", "")] == row["where"]
@@ -125,8 +125,8 @@ def test_two_ranges_do_not_hold_every_value_that_exists() -> None:
     assert [{"attributeName": "conf", "type": "text"}] == texts["restsOn"]
 
 
-def test_a_type_that_changes_nothing_is_not_named() -> None:
-    """Below 0.5 a number is to these rules what a text is, so that the difference does not rest on the type."""
+def test_a_type_without_an_effect_is_not_named() -> None:
+    """Below 0.5 these rules treat a number like a text, so the difference does not depend on the type."""
     more = [rule("k", 1, [X, HIGH], "B")]
     found = compare_behaviour(
         entries([rule("k", 1, [X, HIGH], "A")]), entries(more), types={"conf": SHARE, "intent": ANY_TEXT}
@@ -136,7 +136,7 @@ def test_a_type_that_changes_nothing_is_not_named() -> None:
 
 
 def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
-    """Each of them may matter, and none is noise among the others; with -v each is a row of its own."""
+    """Each of them may matter, and together they do not hide other rows; with -v each has a separate row."""
     intents = [attribute("intent", "equals", name) for name in ("x", "y", "z")]
     old = [rule(f"k{at}", at, [one, KNOWN], "ABC"[at]) for at, one in enumerate(intents)]
     new = [
@@ -167,10 +167,10 @@ def test_several_rows_of_other_types_are_one_row_at_the_end() -> None:
         ("context: {writer: voice-signal}", {"asked": ANY_TEXT, "sure": ANY_TEXT}),
     ],
 )
-def test_the_endpoint_says_the_types_of_what_it_writes(
+def test_the_context_writer_defines_the_known_types(
     tmp_path: Path, context: str, known: Mapping[str, ValueType]
 ) -> None:
-    """Where an Environment has a context, its writer does; else nobody says who writes the attributes, or as what."""
+    """The context of an Environment names its writer; without a context the types are unknown."""
     text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: us\ntenant: t\n{context}\n"
     text += "attributes: {intent: asked, confidence: sure}\n"
     assert known == endpoint_types(loaded(tmp_path, text).environments["prod"].document)
@@ -196,8 +196,8 @@ tests: [{given: {intent: x, confidence: 0.8}, expect: {default: true}}]
 """
 
 
-def test_a_bots_number_is_told_as_the_text_that_the_endpoint_writes(cxroute: Program) -> None:
-    """A route test, `explain` and the shares of a sample say what a plan says of the rules: they take no text."""
+def test_a_bot_number_is_the_text_that_the_endpoint_writes(cxroute: Program) -> None:
+    """Route tests, `explain` and traffic shares give the same result as a plan: the rules match no text."""
     write("all.yaml", WRITTEN)
     assert 0 == cxroute("test", "-e", "prod"), cxroute.err
     assert 0 == cxroute("explain", "-e", "prod", "--intent", "x", "--confidence", "0.8")
@@ -213,7 +213,7 @@ def test_a_bots_number_is_told_as_the_text_that_the_endpoint_writes(cxroute: Pro
 
 
 def test_the_oracle_notices_an_analysis_without_texts() -> None:
-    """A deliberate bug, the one that was there: what is compared with numbers alone is never a text."""
+    """An old bug on purpose: an attribute that is compared with numbers only is never a text."""
 
     def forgetful(attribute: str, conditions: Iterable[Condition], *more: Any) -> Domain:
         asked = list(conditions)
@@ -231,16 +231,16 @@ def test_the_oracle_notices_an_analysis_without_texts() -> None:
     ("known", "value", "bound"),
     [(ANY_TEXT, "0.5", HIGH), (ValueType(texts=False, numbers=(-1, 2)), 0.5, attribute("conf", "equals", "high"))],
 )
-def test_a_value_of_a_known_type_is_of_no_other_type(known: ValueType, value: str | float, bound: Json) -> None:
-    """Where the endpoint writes it so, every conversation has such a value: its row is no noise at the end."""
+def test_a_value_of_a_known_type_has_no_other_type(known: ValueType, value: str | float, bound: Json) -> None:
+    """If the endpoint writes the type, every conversation has such a value, so its row does not come last."""
     old, new = entries([rule("k", 1, [X, KNOWN], "A")]), entries([rule("k", 1, [X, bound], "A")])
     (row,) = compare_behaviour(old, new, types={"conf": known}).rows
     assert () == row.unlikely
     assert {"intent": "x", "conf": value} == row.example.attributes
 
 
-def test_what_is_known_of_a_type_is_a_sentence() -> None:
-    """With the names that people use."""
+def test_the_known_type_is_a_sentence() -> None:
+    """The sentence has the display names of the attributes."""
     said = types_phrase({"cognigyConfidence": SHARE, "tier": ANY_TEXT}, {"cognigyConfidence": "confidence"})
     assert (
         "confidence is missing or a number from 0 to 1 and tier is missing or a text, as the endpoint writes it" == said

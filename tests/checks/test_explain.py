@@ -13,8 +13,7 @@ from reconciler.behaviour.routing_entry import RoutingEntry
 from reconciler.checks.explain import Explanation, explain
 from reconciler.cli.files import STATE
 from reconciler.cli.sandbox import open_state
-from reconciler.manifest.kinds.environment import Environment
-from reconciler.manifest.kinds.tenant_api import Api
+from reconciler.manifest.kinds.environment import Api, Environment
 from reconciler.model.finding import CODES
 from reconciler.model.rule import Target, make_condition, make_opaque
 from reconciler.render.colour import no_style
@@ -114,7 +113,7 @@ def test_what_is_not_understood_is_never_decided() -> None:
     entries = [unsure, known, CATCH_ALL]
     said = text(entries, intent="x")
     assert "Unless the rule with a ? takes it: what it asks is not understood here." in said
-    assert '  ?    cards/words  priority 5    something that cxroute does not understand: {"attributeName"' in said
+    assert '  ?    cards/words  priority 5    a part that cxroute does not understand: {"attributeName"' in said
     assert '; then to "Fraud"' in said
     form = explain_document(explained(entries, intent="x"), NAMES)
     assert (None, None) == (form["winner"], form["destination"])
@@ -222,11 +221,11 @@ def test_a_conversation_is_said_on_the_command_line(
 @pytest.mark.parametrize(
     ("said", "why"),
     [
-        ([], "say a conversation, such as --intent"),
-        (["--live"], "say a conversation, such as --intent"),
+        ([], "specify a conversation, such as --intent"),
+        (["--live"], "specify a conversation, such as --intent"),
         (["CXR1005"], 'did you mean "CXR105"?'),
-        (["lost_or_stolen_card"], "for a conversation, say --intent lost_or_stolen_card"),
-        (["\x1b[31m"], 'there is no code "\\u001b[31m"'),
+        (["lost_or_stolen_card"], "for a conversation, specify --intent lost_or_stolen_card"),
+        (["\x1b[31m"], 'unknown code "\\u001b[31m"'),
         (["CXR105", "--intent", "x"], "a code or a conversation, not both"),
         (["--confidence", "62"], "must be a number from 0 to 1"),
         (["--confidence", "-0.1"], "must be a number from 0 to 1"),
@@ -234,9 +233,9 @@ def test_a_conversation_is_said_on_the_command_line(
         (["--confidence", ""], "must be a number from 0 to 1"),
         (["--attr", "x"], "must be NAME=VALUE"),
         (["--attr", "=x"], "must be NAME=VALUE"),
-        (["--attr", "a=1", "--attr", "a=2"], "'a' is said twice"),
-        (["--intent", "x", "--attr", "cognigyDetectedIntent=y"], "is said twice"),
-        (["--attr", "a=1e999"], "is too large a number"),
+        (["--attr", "a=1", "--attr", "a=2"], "'a' is given twice"),
+        (["--intent", "x", "--attr", "cognigyDetectedIntent=y"], "is given twice"),
+        (["--attr", "a=1e999"], "the number '1e999' is too large"),
         (["--attr", 'a="x'], "is no text of JSON"),
         (["--intent", "x", "-e", "prd"], "no Environment is named 'prd'"),
     ],

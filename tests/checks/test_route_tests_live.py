@@ -63,8 +63,8 @@ def test_a_test_holds_on_the_live_rules_by_its_queues_live_name() -> None:
 @pytest.mark.parametrize(
     ("expect", "code", "message"),
     [
-        ("{queue: Nobody knows it}", "CXR105", "is no alias and no live queue of prod"),
-        ("{split: {Card Services: 1, Nobody knows it: 0}}", "CXR105", "is no alias and no live queue of prod"),
+        ("{queue: Nobody knows it}", "CXR105", "is neither an alias nor a live queue of prod"),
+        ("{split: {Card Services: 1, Nobody knows it: 0}}", "CXR105", "is neither an alias nor a live queue of prod"),
         ("{queue: vip}", "CXR105", "queue alias 'vip' has no entry for prod"),
         ("{queue: old}", "CXR105", "queue id \"gone\" (alias 'old') is not live in prod"),
         ("{queue: Twice}", "CXR106", '2 live queues of prod are named "Twice"'),
@@ -110,7 +110,7 @@ def test_a_test_that_names_an_unknown_queue_says_the_nearest_one() -> None:
         (
             "{given: {intent: '${long}${long}'}, expect: {default: true}}",
             "CXR104",
-            "this text, filled in, is longer than 64 KiB; shorten it or its variables",
+            "this text with its variables is longer than 64 KiB; shorten it or its variables",
             "",
         ),
         (
@@ -122,7 +122,7 @@ def test_a_test_that_names_an_unknown_queue_says_the_nearest_one() -> None:
         (
             f"{{given: {{attributes: {{{MUCH}}}}}, expect: {{default: true}}}}",
             "CXR010",
-            "the variables in this file make more than 5 MiB of text",
+            "the variables in this file expand to more than 5 MiB of text",
             "shorten the variables, or split the file",
         ),
     ],

@@ -1,4 +1,4 @@
-"""The command line: options given twice, several environments, names that are nearly right, help and version."""
+"""The command line: repeated options, several environments, suggestions for names, help and version."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ VALUED = [
 
 @pytest.fixture
 def two(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
-    """Tenants of prod and staging. The rule for prod alone names a queue that prod does not have."""
+    """Tenants of prod and staging. A rule that exists only in prod names a queue that prod does not have."""
     del elsewhere
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
@@ -44,7 +44,7 @@ def two(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
 
 
 def broken_in_prod(here: Tenants) -> None:
-    """Write a rule that is wrong in prod, and right in staging: staging alone defines the variable."""
+    """Write a rule that is invalid in prod and valid in staging: only staging defines the variable."""
     here.manifests(staging="vars: {floor: 'half'}")
     ruleset([rule("lost", description="from ${floor}")])
 
@@ -53,7 +53,7 @@ def broken_in_prod(here: Tenants) -> None:
     "asked", [["-e", "prod", "-e", "staging"], ["-e", "prod,staging"], ["-e", "staging", "-e", "prod"]]
 )
 def test_validate_checks_every_environment_that_is_named(two: Tenants, asked: list[str]) -> None:
-    """Not the last one alone: what is wrong in prod is found, whatever stands after it."""
+    """An error in prod is found in each order of the environments."""
     broken_in_prod(two)
     assert 0 == run_command("validate", "-e", "staging").returncode
     for words in (["validate", *asked], [*asked, "validate"], [*asked[:2], "validate", *asked[2:]]):
@@ -64,7 +64,7 @@ def test_validate_checks_every_environment_that_is_named(two: Tenants, asked: li
 
 
 def test_plan_drift_and_apply_take_repeated_environments(two: Tenants) -> None:
-    """Over a socket, before and after the command; the printed command goes on with both."""
+    """Over a socket, before and after the command; the printed command contains both."""
     ended = run_command("-e", "prod", "plan", "-e", "staging")
     assert (0, "") == (ended.returncode, ended.stderr)
     assert ended.stdout.startswith("Plan for 2 environments: 2 with changes\n")
@@ -75,8 +75,8 @@ def test_plan_drift_and_apply_take_repeated_environments(two: Tenants) -> None:
     assert [["lost"], ["lost"]] == [two.names_of_rules(name) for name in ("prod", "staging")]
 
 
-def test_one_environment_named_twice_is_one(two: Tenants, cxroute: Program) -> None:
-    """And so every command takes it."""
+def test_a_repeated_environment_counts_once(two: Tenants, cxroute: Program) -> None:
+    """So each command accepts it."""
     del two
     assert 0 == cxroute("-e", "prod", "explain", "-e", "prod", "--intent", "lost")
 
@@ -85,15 +85,15 @@ def test_one_environment_named_twice_is_one(two: Tenants, cxroute: Program) -> N
     "command",
     ["explain --intent x", "doctor", "watch", "serve", "export --all", "github drift-issue --plan p --body b"],
 )
-def test_a_command_that_takes_one_environment_says_so(two: Tenants, cxroute: Program, command: str) -> None:
-    """Exit 64, and which commands take several."""
+def test_a_command_for_one_environment_refuses_several(two: Tenants, cxroute: Program, command: str) -> None:
+    """Exit 64, and the message lists the commands that take several."""
     del two
     assert 64 == cxroute("-e", "prod", *command.split(), "-e", "staging")
     assert "-e prod,staging: this command takes one environment" in cxroute.err
 
 
 @pytest.mark.parametrize(("command", "options", "choices"), VALUED)
-def test_an_option_that_takes_one_value_is_given_once(
+def test_a_repeated_option_with_one_value_is_refused(
     cxroute: Program, command: str, options: list[str], choices: list[str] | None
 ) -> None:
     """Exit 64, and the message names the option; each spelling of it counts."""
@@ -103,20 +103,20 @@ def test_an_option_that_takes_one_value_is_given_once(
 
 
 def test_the_options_that_take_one_value_are_found() -> None:
-    """The table above is not empty, and has none that may be repeated."""
+    """The table above is not empty, and has no option that may be repeated."""
     names = {param.id for param in VALUED}
     assert {"plan --out", "plan --format", "plan --manifests", "history --journal", "simulate --port"} <= names
     assert not {"plan --only", "apply --allow", "explain --attr", "plan --environment"} & names
 
 
-def test_options_that_may_be_repeated_still_may(cxroute: Program) -> None:
+def test_some_options_may_be_repeated(cxroute: Program) -> None:
     """Flags, and options that take several values."""
     assert 0 == main(["init"])
     assert 0 == cxroute("-v", "plan", "-v", "--adopt", "--adopt", "--only", "routing/catch-all", "--only", "routing/*")
     assert 0 == cxroute("explain", "--attr", "a=1", "--attr", "b=2")
 
 
-def test_an_option_given_twice_is_json_where_that_was_asked_for(cxroute: Program) -> None:
+def test_a_repeated_option_is_reported_in_json_with_format_json(cxroute: Program) -> None:
     """One document, with the exit code."""
     assert 64 == cxroute("plan", "-m", "a", "--format", "json", "-m", "b")
     assert 64 == json.loads(cxroute.out)["error"]["exitCode"]
@@ -125,26 +125,26 @@ def test_an_option_given_twice_is_json_where_that_was_asked_for(cxroute: Program
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ("pln", "no command 'pln'; did you mean \"plan\"? `cxroute --help` lists them"),
-        ("help explian", "no command 'explian'; did you mean \"explain\"?"),
-        ("xyzzy", "no command 'xyzzy'; `cxroute --help` lists them"),
+        ("pln", "unknown command 'pln'; did you mean \"plan\"? `cxroute --help` lists all"),
+        ("help explian", "unknown command 'explian'; did you mean \"explain\"?"),
+        ("xyzzy", "unknown command 'xyzzy'; `cxroute --help` lists all"),
         ("plan --detailed-exit", 'unrecognized arguments: --detailed-exit; did you mean "--detailed-exitcode"?'),
         ("plan --fromat=json", 'unrecognized arguments: --fromat=json; did you mean "--format"?'),
         ("--manifest=x plan", 'unrecognized arguments: --manifest=x; did you mean "--manifests"?'),
         ("--colour never plan", 'unrecognized arguments: --colour; did you mean "--color"?'),
-        ("--undo x plan", "unrecognized arguments: --undo; options of one command stand after it"),
-        ("--hlep", 'no command; did you mean "--help"?'),
+        ("--undo x plan", "unrecognized arguments: --undo; the options of a command follow its name"),
+        ("--hlep", 'missing command; did you mean "--help"?'),
     ],
 )
-def test_a_name_that_is_nearly_right_is_told_the_nearest(cxroute: Program, typed: str, said: str) -> None:
-    """Commands and options, as the fields of a manifest; never taken for what was not typed."""
+def test_a_misspelt_name_is_answered_with_the_nearest(cxroute: Program, typed: str, said: str) -> None:
+    """Commands and options, like the fields of a manifest; a misspelt name is never accepted."""
     assert 64 == cxroute(*typed.split())
     assert said in cxroute.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_of_a_command_is_what_the_command_says(cxroute: Program, command: str) -> None:
-    """`cxroute help plan` is `cxroute plan --help`; the options of every command are one line of it."""
+def test_help_prints_the_help_of_a_command(cxroute: Program, command: str) -> None:
+    """`cxroute help plan` is `cxroute plan --help`; one line of it is about the options of every command."""
     assert 0 == cxroute(command, "--help")
     whole = cxroute.out
     assert 0 == cxroute("help", command)
@@ -153,7 +153,7 @@ def test_help_of_a_command_is_what_the_command_says(cxroute: Program, command: s
     assert "(cxroute help options)" in whole
 
 
-def test_help_alone_is_that_of_the_program(cxroute: Program) -> None:
+def test_help_without_a_command_prints_the_help_of_the_program(cxroute: Program) -> None:
     """And `version` is --version."""
     assert 0 == cxroute("--help")
     whole = cxroute.out
@@ -164,7 +164,7 @@ def test_help_alone_is_that_of_the_program(cxroute: Program) -> None:
 
 
 def test_the_options_of_every_command_have_a_page(cxroute: Program) -> None:
-    """Each with what it does."""
+    """The page explains each."""
     assert 0 == cxroute("help", "options")
     for option in ("--environment", "--manifests", "--color", "--quiet", "--verbose", "--log-format", "--no-input"):
         assert re.search(rf"^  .*{option}", cxroute.out, re.MULTILINE)
@@ -172,7 +172,7 @@ def test_the_options_of_every_command_have_a_page(cxroute: Program) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_offers_the_options_of_commands_and_the_help_pages(cxroute: Program, shell: str) -> None:
-    """Though the help of a command leaves them out."""
+    """Also those that the help of a command omits."""
     assert 0 == cxroute("completion", shell)
     assert {"log-format", "no-input", "version", "options"} <= set(
         re.findall(r"[\w-]*\w", cxroute.out.replace("--", " "))
@@ -180,7 +180,7 @@ def test_completion_offers_the_options_of_commands_and_the_help_pages(cxroute: P
 
 
 def test_a_quiet_plan_is_brief(cxroute: Program) -> None:
-    """Counts, refusals and who is affected; no rule, no warning in full; and the command that goes on."""
+    """Counts, refusals and affected conversations; no rule, no full warning; and the next command."""
     assert 0 == main(["init"])
     assert 0 == cxroute("apply", "--yes")
     write("routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n")
@@ -197,8 +197,8 @@ def test_a_quiet_plan_is_brief(cxroute: Program) -> None:
     assert 2 == cxroute("plan", "-q", "--detailed-exitcode")
 
 
-def test_history_has_a_header_whole_seconds_and_marks_an_undo(cxroute: Program) -> None:
-    """The newest run first; of an undo, which run it undoes and why."""
+def test_history_has_a_header_full_seconds_and_marks_an_undo(cxroute: Program) -> None:
+    """The newest run comes first; an undo names its run and reason."""
     assert 0 == main(["init"])
     assert 0 == cxroute("apply", "--yes")
     name = cxroute.out.splitlines()[-1].split()[-1]
@@ -215,8 +215,8 @@ def test_history_has_a_header_whole_seconds_and_marks_an_undo(cxroute: Program) 
     assert 'intent is "billing_inquiry" and confidence >= 0.6: to "Billing", priority 100' in cxroute.out
 
 
-def test_diff_ends_with_2_when_conversations_go_elsewhere(cxroute: Program) -> None:
-    """With --detailed-exitcode alone, as text and as JSON."""
+def test_diff_ends_with_2_when_conversations_are_routed_differently(cxroute: Program) -> None:
+    """Only with --detailed-exitcode, as text and as JSON."""
     target = {"type": "queue", "queueId": "q", "weight": 1}
     rules = [{"id": "a", "name": "a", "priority": 1, "conditions": [], "targets": [target]}]
     Path("left.json").write_text(json.dumps(rules), encoding="utf-8")
@@ -227,8 +227,8 @@ def test_diff_ends_with_2_when_conversations_go_elsewhere(cxroute: Program) -> N
     assert 0 == cxroute("diff", "left.json", "left.json", "--detailed-exitcode")
 
 
-def test_no_abbreviation_is_taken_for_an_option() -> None:
-    """`--detailed` is not --detailed-exitcode today, and so cannot become another option tomorrow."""
+def test_an_abbreviation_is_not_an_option() -> None:
+    """`--detailed` is not --detailed-exitcode, so it cannot become another option later."""
     plan = command_parser("plan", import_module("reconciler.cli.commands.plan"))
     with pytest.raises(UsageError, match="unrecognized arguments: --detailed"):
         plan.parse_args(["--detailed"])

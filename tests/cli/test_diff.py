@@ -1,4 +1,4 @@
-"""`diff`: what two lists of rules do to conversations, from live rules, manifests and files, as people use it."""
+"""`diff`: the routing difference between two lists of rules, from live rules, manifests and files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def asks(attribute: str, operator: str, value: Any) -> dict[str, Any]:
 
 
 def form(name: str, *conditions: dict[str, Any], queue: str = "q-general", **said: Any) -> dict[str, Any]:
-    """A rule in the API's form."""
+    """Return a rule in the API's format."""
     target = {"type": "queue", "queueId": queue, "weight": 1}
     return {"id": name, "name": name, "priority": 1, "conditions": list(conditions), "targets": [target], **said}
 
@@ -37,8 +37,8 @@ def file(name: str, content: object) -> str:
     return name
 
 
-def test_two_files_need_nothing_else(cxroute: Program) -> None:
-    """No manifests, no environment, even in CI; who goes elsewhere, with an example, and the JSON of a plan."""
+def test_two_files_need_no_environment(cxroute: Program) -> None:
+    """No manifests and no environment, also in CI. It prints rerouted conversations, or JSON as in a plan."""
     left, right = file("left.json", [card(0.5), ALL]), file("right.json", {"entities": [card(0.7), ALL], "total": 2})
     assert 0 == cxroute("diff", left, right)
     assert (
@@ -61,15 +61,17 @@ Who is affected   (share of callers unknown)
 
 
 @pytest.mark.parametrize("name", ["CI", "CXROUTE_ENV"])
-def test_two_files_do_not_look_at_variables(cxroute: Program, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    """There is no environment to choose."""
+def test_two_files_ignore_the_environment_variable(
+    cxroute: Program, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """There is nothing to choose, so the variable has no effect."""
     monkeypatch.setenv(name, "nowhere")
     assert 0 == cxroute("diff", file("a.json", [ALL]), file("b.json", []))
     assert '  every conversation: "q-general" -> the tenant\'s default' in cxroute.out
 
 
-def test_that_nobody_goes_elsewhere_is_proven(cxroute: Program) -> None:
-    """Renumbered, renamed, in another order, in another shape of page; and exit 0 as ever."""
+def test_equal_routing_is_proven(cxroute: Program) -> None:
+    """Rules with other numbers, names, order and page format route equally. The exit code is 0."""
     other = [form("other name", priority=7000), {**card(0.5), "priority": 50}]
     assert 0 == cxroute("diff", file("a.json", [card(0.5), ALL]), file("b.json", {"items": other}))
     assert cxroute.out.endswith("\n\nNo conversation goes elsewhere (proven).\n")
@@ -78,8 +80,8 @@ def test_that_nobody_goes_elsewhere_is_proven(cxroute: Program) -> None:
     assert (0, {"changed": False, "complete": True, "summary": nothing, "regions": []}) == (code, found)
 
 
-def test_queue_names_beside_ids_are_used(cxroute: Program) -> None:
-    """As a plan's JSON has them; two queues of one name are told apart by their ids."""
+def test_queue_names_next_to_ids_are_used(cxroute: Program) -> None:
+    """As in the JSON of a plan. Ids distinguish two queues with one name."""
     old, new = ALL, form("all", queue="q-2", priority=900)
     for one, name in ((old, "General"), (new, "Fraud")):
         one["targets"][0]["queueName"] = name
@@ -94,15 +96,15 @@ def test_queue_names_beside_ids_are_used(cxroute: Program) -> None:
     assert '"Here" -> "General"' in cxroute.out
 
 
-def test_rules_of_ours_go_by_their_address(cxroute: Program) -> None:
-    """As in a plan; all others go by their live names, in quotes."""
+def test_managed_rules_are_named_by_address(cxroute: Program) -> None:
+    """As in a plan. Other rules are named by their live names, in quotes."""
     ours = {**ALL, "description": "Everything else\n[cxroute:acme/set/rest#12345678]"}
     assert 0 == cxroute("diff", file("a.json", [ours]), file("b.json", []))
     assert "(set/rest -> no rule)" in cxroute.out
 
 
 def test_live_rules_and_manifests(cxroute: Program) -> None:
-    """Before an apply everybody is affected, after it nobody; what somebody edits is seen."""
+    """Every conversation is affected before an apply, and none after it. An edit in CXone is visible."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("diff", "live:sandbox", "manifests:sandbox")
     assert cxroute.out.startswith("Sandbox: everything below is simulated; no tenant was contacted.\nFrom live:sandbox")
@@ -122,7 +124,7 @@ def test_live_rules_and_manifests(cxroute: Program) -> None:
 
 
 def test_manifests_of_two_environments(cxroute: Program) -> None:
-    """Offline, and a queue is what both call it: an alias that means another live queue moves nobody."""
+    """Offline. Queues are compared by name in both: an alias for another live queue changes no routing."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("diff", "manifests:sandbox", "manifests:prod")
     assert "No conversation goes elsewhere (proven)." in cxroute.out
@@ -141,8 +143,8 @@ def test_manifests_of_two_environments(cxroute: Program) -> None:
     )
 
 
-def test_a_file_beside_an_environment(cxroute: Program) -> None:
-    """The manifests' queues get their ids from the tenant, which a file names them by."""
+def test_a_file_and_an_environment(cxroute: Program) -> None:
+    """The queues of the manifests get their ids from the tenant, and the file names queues by id."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
     rules = ".cxroute/sandbox.json"  # an object with `rules` and `queues`
@@ -152,13 +154,16 @@ def test_a_file_beside_an_environment(cxroute: Program) -> None:
             assert "No conversation goes elsewhere (proven)." in cxroute.out
 
 
-def test_environments_that_try_rules_in_another_order(cxroute: Program) -> None:
-    """Cannot be compared; a file is read in the order of the environment beside it."""
+def test_environments_with_another_rule_order(cxroute: Program) -> None:
+    """They cannot be compared. A file is read in the order of the environment on the other side."""
     assert 0 == cxroute("init")
     path = Path("manifests/environments/prod.yaml")
     path.write_text(path.read_text() + "\napi: {evaluation: highest-first}\n", encoding="utf-8")
     assert 64 == cxroute("diff", "manifests:sandbox", "manifests:prod")
-    assert "manifests:sandbox and manifests:prod cannot be compared: one tries the lowest priority first" in cxroute.err
+    assert (
+        "manifests:sandbox and manifests:prod cannot be compared: one evaluates the lowest priority first"
+        in cxroute.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -180,8 +185,8 @@ def test_environments_that_try_rules_in_another_order(cxroute: Program) -> None:
         ),
     ],
 )
-def test_a_file_that_is_none_is_one_sentence(cxroute: Program, content: str, why: str) -> None:
-    """Exit 64, nothing on stdout, and in JSON one document."""
+def test_an_invalid_file_is_one_sentence(cxroute: Program, content: str, why: str) -> None:
+    """Exit 64, nothing on stdout, and one document in JSON."""
     Path("bad.json").write_text(content, encoding="utf-8", errors="surrogateescape")
     good = file("good.json", [])
     assert 64 == cxroute("diff", good, "bad.json")
@@ -197,14 +202,14 @@ def test_a_file_that_is_none_is_one_sentence(cxroute: Program, content: str, why
         ("nope.json", "cannot read nope.json: No such file or directory"),
         ("nope", "a side is live:ENV, manifests:ENV or a JSON file"),
         (".", "cannot read .: Is a directory"),
-        ("a\0b", "the path holds a NUL character; check the path"),
-        ("live:", "live: is of which environment? Say live:prod, for example"),
-        ("manifests:", "manifests: is of which environment?"),
+        ("a\0b", "the path contains a NUL character; check the path"),
+        ("live:", "live: needs an environment, for example live:prod"),
+        ("manifests:", "manifests: needs an environment, for example manifests:prod"),
         ("live:prd", "no Environment is named 'prd'"),
     ],
 )
-def test_a_side_that_is_none_is_one_sentence(cxroute: Program, side: str, why: str) -> None:
-    """Exit 64, with what a side may be."""
+def test_an_invalid_side_is_one_sentence(cxroute: Program, side: str, why: str) -> None:
+    """Exit 64. The message lists the valid forms of a side."""
     assert 0 == cxroute("init")
     assert 64 == cxroute("diff", side, file("good.json", []))
     assert why in cxroute.err
@@ -212,7 +217,7 @@ def test_a_side_that_is_none_is_one_sentence(cxroute: Program, side: str, why: s
 
 
 def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Before anything is made of it."""
+    """Before it is parsed."""
     monkeypatch.chdir(tmp_path)
     Path("big.json").write_bytes(b" " * (1024 * 1024 + 1))
     monkeypatch.setattr("reconciler.cxone.rule_json.MAX_FILE_BYTES", 1024 * 1024)
@@ -221,7 +226,7 @@ def test_a_file_that_is_too_large_is_refused(monkeypatch: pytest.MonkeyPatch, tm
 
 
 def test_live_needs_credentials(cxroute: Program) -> None:
-    """A real tenant, and nobody logged in; manifests that are wrong are exit 3."""
+    """A real tenant without credentials is an error. Invalid manifests are exit 3."""
     assert 0 == cxroute("init")
     name_tenant()
     assert 1 == cxroute("diff", "live:prod", "manifests:prod")
@@ -231,7 +236,7 @@ def test_live_needs_credentials(cxroute: Program) -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
-def test_names_from_outside_do_no_harm(cxroute: Program, hostile: str) -> None:
+def test_foreign_text_is_escaped(cxroute: Program, hostile: str) -> None:
     """Names, values, attributes and queues of a file are printed escaped."""
     rule = form(hostile, asks(hostile, "equals", hostile), asks(f"{hostile}2", "strange", hostile), queue=hostile)
     rule["targets"][0]["queueName"] = hostile
@@ -241,7 +246,7 @@ def test_names_from_outside_do_no_harm(cxroute: Program, hostile: str) -> None:
 
 
 def test_a_rule_that_is_not_understood(cxroute: Program) -> None:
-    """Its region says what it hangs on, in its own words."""
+    """Its region quotes the part that cxroute does not understand."""
     strange = asks("words", "matchesRegex", "complain")
     assert 0 == cxroute("diff", file("a.json", [form("k", strange)]), file("b.json", []))
     assert 'if words matchesRegex "complain" (not understood here): "q-general" -> the tenant\'s default' in cxroute.out

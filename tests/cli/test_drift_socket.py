@@ -1,4 +1,4 @@
-"""Drift over a real socket: what somebody did in CXone, as every report of it says, until it is over."""
+"""Drift over a real socket: an edit in CXone appears in every report until it is reverted or accepted."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PROTECTED = "guard: {protected: [cards/billing]}"
 
 @pytest.fixture
 def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSetup]:
-    """A tenant with two of our rules live, and a route test."""
+    """Return a tenant with two live managed rules, and a route test."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
     with watch_setup(elsewhere) as here:
@@ -44,8 +44,8 @@ def drift_json(cxroute: Program) -> dict[str, Any]:
     return dict(form)
 
 
-def test_a_rule_before_all_others_is_seen_by_every_report(stage: WatchSetup, cxroute: Program) -> None:
-    """Point A2: drift, test --live, watch, metrics, web hook and issue; and they are quiet once it is accepted."""
+def test_every_report_shows_a_rule_before_all_others(stage: WatchSetup, cxroute: Program) -> None:
+    """Point A2: drift, test --live, watch, metrics, webhook and issue show it; none does after it is accepted."""
     loop, other = stage.watch(), stage.somebody()
     assert (0, "") == (cxroute("drift", "-e", "prod"), difference_digest(json.loads(form_of(cxroute))))
     other.add(HAND)
@@ -81,8 +81,8 @@ def form_of(cxroute: Program) -> str:
     return cxroute.out
 
 
-def test_the_printed_block_accepts_it(stage: WatchSetup, cxroute: Program) -> None:
-    """Pasted as it stands, drift is over; once the rule is edited it is in the way again."""
+def test_the_printed_block_accepts_the_rule(stage: WatchSetup, cxroute: Program) -> None:
+    """After the block is pasted unchanged, drift is empty. After an edit of the rule, it is in the way again."""
     loop, other = stage.watch(), stage.somebody()
     other.add(HAND, conditions=[{"type": "attribute", "attributeName": "channel", "operator": "equals", "value": "x"}])
     assert 2 == cxroute("drift", "-e", "prod")
@@ -104,8 +104,8 @@ def edit_named(other: Any, name: str, **fields: Any) -> None:
     other.edit(name.rpartition(" ")[2], **fields)
 
 
-def test_what_apply_cannot_end_is_still_told_by_a_loop_that_applies(stage: WatchSetup) -> None:
-    """It heals what it can, says what is left, and does not call a tenant clean that has a rule in the way."""
+def test_watch_apply_reports_drift_that_apply_cannot_end(stage: WatchSetup) -> None:
+    """It applies what it can, reports the rest, and does not call a tenant with a rule in the way clean."""
     loop, other = stage.watch("--apply", "--log-format", "json"), stage.somebody()
     other.add(HAND)
     other.edit("fraud", enabled=False)
@@ -122,8 +122,8 @@ def test_what_apply_cannot_end_is_still_told_by_a_loop_that_applies(stage: Watch
     assert [0, 1, 1, 1] == [line["inTheWay"] for line in lines if line.get("event") == "round"]
 
 
-def test_a_deleted_rule_is_missing_and_healed(stage: WatchSetup, cxroute: Program) -> None:
-    """Point A3: since which run by the journal, in the counts, and in the command that heals it."""
+def test_a_deleted_rule_is_missing_and_restored(stage: WatchSetup, cxroute: Program) -> None:
+    """Point A3: the journal names the run since when it is missing; counts and the suggested command include it."""
     loop, other = stage.watch(), stage.somebody()
     run = json.loads(Path(".cxroute/journal.jsonl").read_text("utf-8").splitlines()[0])["run"]
     other.delete("billing")
@@ -145,8 +145,8 @@ def test_a_deleted_rule_is_missing_and_healed(stage: WatchSetup, cxroute: Progra
     assert 0 == cxroute("drift", "-e", "prod")
 
 
-def test_a_rule_that_was_switched_off_is_told_in_two_columns(stage: WatchSetup, cxroute: Program) -> None:
-    """Point A4: the manifests say true, in CXone it is false now, in text and issue; no arrow says anything else."""
+def test_a_disabled_rule_is_shown_in_two_columns(stage: WatchSetup, cxroute: Program) -> None:
+    """Point A4: text and issue show true in the manifests and false in CXone, without a contradicting arrow."""
     stage.somebody().edit("billing", enabled=False)
     assert 2 == cxroute("drift", "-e", "prod")
     assert "               manifests  in CXone now\n      enabled  true       false\n" in cxroute.out

@@ -1,4 +1,4 @@
-"""Several environments in one process: one fails and the others go on, one report, the worst exit code."""
+"""Several environments in one process: one failure does not stop the others; one report; the worst exit code."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ NOWHERE = "http://127.0.0.1:1"
 
 @pytest.fixture
 def three(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
-    """Tenants of three environments, and two rules for each of them."""
+    """Yield the tenants of three environments, with two rules for each."""
     del elsewhere
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
@@ -62,8 +62,8 @@ def without_time(plan: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in plan.items() if name != "generatedAt"}
 
 
-def test_a_failing_route_test_is_one_environments_own(three: Tenants, cxroute: Program) -> None:
-    """Its plan is shown, and refused in the table; the plans are saved, exit 3, and apply leaves it as it is."""
+def test_a_failed_route_test_concerns_one_environment(three: Tenants, cxroute: Program) -> None:
+    """Its plan is shown and refused in the table. The plans are saved, exit 3; apply does not change it."""
     write(
         "tests.yaml",
         "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
@@ -80,8 +80,8 @@ def test_a_failing_route_test_is_one_environments_own(three: Tenants, cxroute: P
     assert [0, 2, 2] == [len(three.rules(name)) for name in ("prod-apac", "prod-emea", "prod-us")]
 
 
-def test_plans_stand_below_one_table(three: Tenants, cxroute: Program) -> None:
-    """First a line for each, in the order of their names; then each plan that changes anything, as by itself."""
+def test_plans_are_below_one_table(three: Tenants, cxroute: Program) -> None:
+    """A row for each environment, by name; then each plan with changes, as the command prints it alone."""
     assert 0 == cxroute("apply", "-e", "prod-us", "--yes")
     assert 2 == cxroute("plan", "--all", "--detailed-exitcode")
     assert cxroute.out.startswith("Plan for 3 environments: 2 with changes, 1 with nothing to do\n")
@@ -100,8 +100,8 @@ def test_plans_stand_below_one_table(three: Tenants, cxroute: Program) -> None:
     assert 0 == three.writes("prod-apac")
 
 
-def test_json_holds_what_each_command_by_itself_prints(three: Tenants, cxroute: Program) -> None:
-    """`{"environments": [plan, ...]}` (plan-json "Several environments"), in the order in which they were named."""
+def test_json_contains_the_document_of_each_environment(three: Tenants, cxroute: Program) -> None:
+    """`{"environments": [plan, ...]}` (plan-json "Several environments"), in the order of -e."""
     del three
     code, form = cxroute.json("plan", "-e", "prod-us,prod-apac,prod-us")
     assert (0, ["prod-us", "prod-apac"]) == (code, [plan["environment"] for plan in form["environments"]])
@@ -111,8 +111,8 @@ def test_json_holds_what_each_command_by_itself_prints(three: Tenants, cxroute: 
     assert ["environments"] == list(form)
 
 
-def test_all_is_every_environment_but_the_sandbox(three: Tenants, cxroute: Program) -> None:
-    """The sandbox is no tenant; one that is named is planned with the others, and says that it is simulated."""
+def test_all_is_every_environment_except_the_sandbox(three: Tenants, cxroute: Program) -> None:
+    """The sandbox is not a tenant. If -e names it, it is planned with the others and marked as simulated."""
     del three
     write("sandbox.yaml", "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n")
     _, form = cxroute.json("plan", "--all")
@@ -123,8 +123,8 @@ def test_all_is_every_environment_but_the_sandbox(three: Tenants, cxroute: Progr
     assert 1 == cxroute.out.count("simulated; no tenant")
 
 
-def test_several_may_come_from_the_variable(three: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """`$CXROUTE_ENV` is what -e would be; a command that takes one says so."""
+def test_the_variable_may_list_several(three: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`$CXROUTE_ENV` has the meaning of -e. A command that takes one environment refuses a list."""
     del three
     monkeypatch.setenv("CXROUTE_ENV", "prod-emea, prod-us")
     _, form = cxroute.json("drift")
@@ -133,8 +133,8 @@ def test_several_may_come_from_the_variable(three: Tenants, cxroute: Program, mo
     assert "takes one environment" in cxroute.err
 
 
-def test_one_that_fails_does_not_stop_the_others(three: Tenants, cxroute: Program) -> None:
-    """It has its line, its error on stderr, and in JSON its place among the plans; exit 1."""
+def test_a_failure_does_not_stop_the_others(three: Tenants, cxroute: Program) -> None:
+    """It has its row, its error on stderr, and in JSON its position among the plans; exit 1."""
     three.manifests(prod_us="credentials: {clientIdEnv: NOBODY, clientSecretEnv: NOBODY_EITHER}")
     assert 1 == cxroute("apply", "--all", "--yes")
     assert cxroute.out.startswith("Apply to 3 environments: 2 applied, 1 failed\n")
@@ -149,8 +149,8 @@ def test_one_that_fails_does_not_stop_the_others(three: Tenants, cxroute: Progra
     assert [2, 2] == [plan["summary"]["unchanged"] for plan in form["environments"][:2]]
 
 
-def test_what_is_wrong_in_one_environment_is_said_of_it(three: Tenants, cxroute: Program) -> None:
-    """A queue that one tenant lacks: exit 3, with the place in the manifests, and the others are planned."""
+def test_an_error_in_one_environment_is_reported_for_it(three: Tenants, cxroute: Program) -> None:
+    """One tenant lacks a queue: exit 3 with the place in the manifests, and the others are planned."""
     three.states["prod-emea"].queues.pop()
     ruleset([*TWO, rule("other", "General")])
     assert 3 == cxroute("plan", "--all")
@@ -159,8 +159,8 @@ def test_what_is_wrong_in_one_environment_is_said_of_it(three: Tenants, cxroute:
     assert ["3 create", "3 cases"] == rows(cxroute.out)["prod-us"]
 
 
-def test_manifests_that_are_wrong_stop_everything(three: Tenants, cxroute: Program) -> None:
-    """They are read once, for all."""
+def test_invalid_manifests_stop_every_environment(three: Tenants, cxroute: Program) -> None:
+    """They are read once, for all environments."""
     write("wrong.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules: 7\n")
     assert 3 == cxroute("plan", "--all")
     assert "" == cxroute.out
@@ -182,12 +182,12 @@ CODES = [
 
 @pytest.mark.parametrize(("codes", "expected"), CODES)
 def test_the_exit_code_is_the_worst(codes: list[int], expected: int) -> None:
-    """What is not known is worse than what is half done, that worse than what was refused, and that than what waits."""
+    """In this order: unknown results, partly applied changes, refusals, pending changes."""
     assert expected == worst_exit_code(codes)
 
 
-def test_each_has_its_own_guards(three: Tenants, cxroute: Program) -> None:
-    """One is refused, with the command that lifts it there; the others are applied; exit 4."""
+def test_each_environment_has_its_own_guards(three: Tenants, cxroute: Program) -> None:
+    """One is refused, with the command that lifts its guard. The others are applied; exit 4."""
     assert 0 == cxroute("apply", "--all", "--yes")
     three.manifests(prod_emea="guard: {protected: [cards/lost]}")
     ruleset([rule("lost", "General"), rule("stolen", "Fraud")])
@@ -202,7 +202,7 @@ def test_each_has_its_own_guards(three: Tenants, cxroute: Program) -> None:
 
 
 def test_a_saved_plan_binds_each_environment(three: Tenants, cxroute: Program) -> None:
-    """What changed since is refused there and nowhere else; the rest is applied as it was reviewed."""
+    """An environment that changed since is refused. The others are applied as reviewed."""
     assert 0 == cxroute("plan", "--all", "--out", "plans.json")
     assert cxroute.out.endswith("To apply exactly these plans: cxroute apply plans.json\n")
     form = json.loads(Path("plans.json").read_text(encoding="utf-8"))
@@ -221,24 +221,24 @@ def test_a_saved_plan_binds_each_environment(three: Tenants, cxroute: Program) -
 
 
 def test_some_of_the_saved_plans_can_be_applied(three: Tenants, cxroute: Program) -> None:
-    """-e and --shard choose among those in the file."""
+    """-e and --shard select plans of the file."""
     assert 0 == cxroute("plan", "--all", "--out", "plans.json")
     assert 0 == cxroute("apply", "plans.json", "-e", "prod-us", "--yes")
     assert [[], [], ["lost", "stolen"]] == [three.names_of_rules(name) for name in three.urls]
     assert 64 == cxroute("apply", "plans.json", "-e", "prod-xx", "--yes")
-    assert "has nothing for prod-xx; it is for prod-apac, prod-emea, prod-us" in cxroute.err
+    assert "does not contain prod-xx; it contains prod-apac, prod-emea, prod-us" in cxroute.err
     for index in range(2):
         assert 0 == cxroute("apply", "plans.json", "--shard", f"{index}/2", "--yes")
     assert [["lost", "stolen"]] * 3 == [three.names_of_rules(name) for name in three.urls]
 
 
-def test_what_could_not_be_planned_is_not_applied(three: Tenants, cxroute: Program) -> None:
-    """The file says why; an apply of it refuses there, and makes the others."""
+def test_a_failed_plan_is_not_applied(three: Tenants, cxroute: Program) -> None:
+    """The file contains the reason. An apply refuses that environment and applies the others."""
     three.manifests(prod_us="credentials: {clientIdEnv: NOBODY}")
     assert 1 == cxroute("plan", "--all", "--out", "plans.json")
     three.manifests()
     assert 4 == cxroute("apply", "plans.json", "--yes")
-    assert "prod-us: the saved plan has none of it, for that failed (no credentials" in cxroute.err
+    assert "prod-us: the saved plan does not contain this environment, which failed (no credentials" in cxroute.err
     assert [["lost", "stolen"]] * 2 + [[]] == [three.names_of_rules(name) for name in three.urls]
 
 
@@ -247,15 +247,15 @@ WRONG_FILES = ['{"environments": []}', '{"environments": 7}', '{"environments": 
 
 @pytest.mark.parametrize("text", WRONG_FILES)
 def test_a_file_without_plans_is_a_usage_error(cxroute: Program, text: str) -> None:
-    """Whatever is wrong with it."""
+    """For every kind of invalid file."""
     Path("plans.json").write_text(text, encoding="utf-8")
     assert 64 == cxroute("apply", "plans.json", "--yes")
     assert "plans.json" in cxroute.err
     assert 1 == len(cxroute.err.splitlines())
 
 
-def test_plans_of_one_environment_twice_are_refused(three: Tenants, cxroute: Program) -> None:
-    """Or the second would stand for the first, which somebody may have reviewed."""
+def test_duplicate_plans_of_an_environment_are_refused(three: Tenants, cxroute: Program) -> None:
+    """Otherwise the second plan would replace the first, which may be the reviewed one."""
     del three
     assert 0 == cxroute("plan", "--all", "--out", "plans.json")
     form = json.loads(Path("plans.json").read_text(encoding="utf-8"))
@@ -268,11 +268,11 @@ def test_plans_of_one_environment_twice_are_refused(three: Tenants, cxroute: Pro
     assert "was changed after it was made" in cxroute.err
 
 
-def test_without_a_yes_nothing_is_written_anywhere(three: Tenants, cxroute: Program) -> None:
-    """Everything is shown, and the command that goes on is said; in JSON beside the plans."""
+def test_nothing_is_written_without_confirmation(three: Tenants, cxroute: Program) -> None:
+    """Every plan is shown, and the command with --yes; in JSON as an error next to the plans."""
     assert 4 == cxroute("apply", "--all")
     assert cxroute.out.startswith("Plan for 3 environments: 3 with changes\n")
-    assert "error: nobody can be asked here, and nothing was written\n" in cxroute.err
+    assert "error: cannot ask for confirmation here; nothing was written\n" in cxroute.err
     assert cxroute.err.endswith("To apply these: cxroute apply --all --yes\n")
     code, form = cxroute.json("apply", "-e", "prod-us,prod-emea")
     assert (4, "Refused") == (code, form["error"]["kind"])
@@ -285,7 +285,7 @@ def test_without_a_yes_nothing_is_written_anywhere(three: Tenants, cxroute: Prog
 
 
 def typed(answer: str, *arguments: str) -> tuple[int, str]:
-    """Run the command on a terminal and answer its question; return how it ended and what the terminal showed."""
+    """Run the command on a terminal and answer its question; return the exit code and the output."""
     here, there = pty.openpty()
     variables = {**os.environ, "TERM": "dumb"}
     with Command(*arguments, stdin=there, stdout=there, stderr=there, env=variables) as process:
@@ -296,23 +296,23 @@ def typed(answer: str, *arguments: str) -> tuple[int, str]:
                 part = os.read(here, 65536).decode()
             except OSError:
                 break
-            if "to go on" in part:
+            if "to continue" in part:
                 os.write(here, answer.encode())
             shown += part
     os.close(here)
     return process.returncode, shown.replace("\r\n", "\n")
 
 
-def test_one_question_is_for_all(three: Tenants) -> None:
-    """The answer is how many there are: whoever types it has read that. Then each plan that was shown is applied."""
+def test_one_confirmation_is_for_all_environments(three: Tenants) -> None:
+    """The answer is the number of environments, which the user must have read. Then the displayed plans are applied."""
     code, shown = typed("2\n", "apply", "--all")
-    assert (4, 1) == (code, shown.count("to go on"))
-    assert "Apply this to 3 environments? Type their number, 3, to go on: " in shown
-    assert "that is not how many there are; nothing was written" in shown
+    assert (4, 1) == (code, shown.count("to continue"))
+    assert "Apply this to 3 environments? Type the number of environments, 3, to continue: " in shown
+    assert "that is not the number of environments; nothing was written" in shown
     assert [0, 0, 0] == [three.writes(name) for name in three.urls]
     code, shown = typed("3\n", "apply", "--all")
     assert 0 == code
-    asked, _, became = shown.partition("to go on: ")
+    asked, _, became = shown.partition("to continue: ")
     assert "Apply to 3 environments: 3 applied" in became
     assert 1 == asked.count("Plan for prod-us ")
     assert 0 == became.count("Plan for prod-us ")
@@ -320,8 +320,8 @@ def test_one_question_is_for_all(three: Tenants) -> None:
     assert [["lost", "stolen"]] * 3 == [three.names_of_rules(name) for name in three.urls]
 
 
-def test_the_journal_has_a_run_for_each(three: Tenants, cxroute: Program) -> None:
-    """One file, in which every entry says of which run it is."""
+def test_the_journal_has_a_run_for_each_environment(three: Tenants, cxroute: Program) -> None:
+    """In one file, each entry names its run."""
     del three
     assert 0 == cxroute("apply", "--all", "--yes", "--reason", "CHG-7")
     entries = [json.loads(line) for line in Path(".cxroute/journal.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -334,8 +334,8 @@ def test_the_journal_has_a_run_for_each(three: Tenants, cxroute: Program) -> Non
     assert 3 == cxroute.out.count("2 of 2 changes applied")
 
 
-def test_reports_are_a_folder_for_each(three: Tenants, cxroute: Program) -> None:
-    """Just what --report writes for one, which `cxroute github` reads; and the table."""
+def test_each_environment_has_a_report_folder(three: Tenants, cxroute: Program) -> None:
+    """With the files of --report for one environment, which `cxroute github` reads; and the table."""
     three.manifests(prod_us="credentials: {clientIdEnv: NOBODY}")
     assert 1 == cxroute("plan", "--all", "--report", "out")
     found = sorted(str(path.relative_to("out")) for path in Path("out").rglob("*.*"))
@@ -349,7 +349,7 @@ def test_reports_are_a_folder_for_each(three: Tenants, cxroute: Program) -> None
 
 
 def test_a_report_that_cannot_be_written_is_one_error(three: Tenants, cxroute: Program) -> None:
-    """In JSON the one document: nothing was printed before."""
+    """In JSON it is the only document: nothing was printed before."""
     del three
     for option in ("--out", "--report"):
         code, form = cxroute.json("plan", "--all", option, "manifests/cards.yaml/nowhere")
@@ -358,16 +358,16 @@ def test_a_report_that_cannot_be_written_is_one_error(three: Tenants, cxroute: P
         assert "manifests/cards.yaml" in first["message"]
 
 
-def test_the_web_hook_is_told_of_each(three: Tenants, cxroute: Program) -> None:
-    """As by an apply to one: of what was made there, and by the environment's own settings."""
+def test_the_webhook_receives_each_result(three: Tenants, cxroute: Program) -> None:
+    """As after an apply to one environment, with that environment's own settings."""
     three.manifests(prod_us="notify: {urlEnv: NOWHERE_TO_TELL}")
     assert 0 == cxroute("apply", "--all", "--yes")
-    assert 1 == cxroute.err.count("prod-us: nobody was notified: ")
-    assert 1 == cxroute.err.count("nobody was notified")
+    assert 1 == cxroute.err.count("prod-us: no notification was sent: ")
+    assert 1 == cxroute.err.count("no notification was sent")
 
 
-def test_the_other_forms_say_the_same(three: Tenants, cxroute: Program) -> None:
-    """Markdown below the table; a workflow's log with the annotations of each; a page is about one environment."""
+def test_other_formats_have_the_same_content(three: Tenants, cxroute: Program) -> None:
+    """Markdown below the table; the workflow log with the annotations of each; HTML only for one environment."""
     del three
     assert 0 == cxroute("plan", "--all", "--format", "markdown")
     assert cxroute.out.startswith("### Plan for 3 environments: 3 with changes\n\n| Environment |")
@@ -376,24 +376,24 @@ def test_the_other_forms_say_the_same(three: Tenants, cxroute: Program) -> None:
     assert "Plan for 3 environments: 3 with changes" in cxroute.out
     assert 3 == cxroute.out.count("managed rules live")
     assert 64 == cxroute("plan", "--all", "--format", "html")
-    assert "--report DIR writes one for each" in cxroute.err
+    assert "use --report DIR for one page per environment" in cxroute.err
     assert 2 == cxroute("drift", "--all", "--format", "markdown")
     assert cxroute.out.startswith("### Drift in 3 environments: 3 with changes\n")
 
 
 USAGE = [
-    (("plan", "--all", "-e", "prod-us"), "say --all or -e, not both"),
-    (("plan", "-e", "prod-us,,prod-emea"), "there is no name"),
-    (("plan", "-e", ","), "there is no name"),
+    (("plan", "--all", "-e", "prod-us"), "specify --all or -e, not both"),
+    (("plan", "-e", "prod-us,,prod-emea"), "empty environment name"),
+    (("plan", "-e", ","), "empty environment name"),
     (("plan", "-e", "prod-us,prod-emae"), "no Environment is named 'prod-emae'"),
-    (("apply", "one.json", "--all"), "is a plan for prod-us alone"),
-    (("plan", "--all", "--undo", "2026-11-25T120000-prod-us-0000"), "say -e with its name"),
+    (("apply", "one.json", "--all"), "is a plan for prod-us only"),
+    (("plan", "--all", "--undo", "2026-11-25T120000-prod-us-0000"), "set -e to its name"),
     (("explain", "-e", "prod-us", "-e", "prod-emea", "--intent", "x"), "takes one environment"),
 ]
 
 
 @pytest.mark.parametrize(("arguments", "said"), USAGE)
-def test_what_makes_no_sense_is_a_usage_error(
+def test_contradictory_options_are_a_usage_error(
     three: Tenants, cxroute: Program, arguments: tuple[str, ...], said: str
 ) -> None:
     """Exit 64, before anything is read."""
@@ -404,16 +404,16 @@ def test_what_makes_no_sense_is_a_usage_error(
     assert seen == [len(state.requests) for state in three.states.values()]
 
 
-def test_without_environments_all_is_a_usage_error(cxroute: Program) -> None:
-    """There is nothing but the sandbox, which is no tenant."""
+def test_all_without_environments_is_a_usage_error(cxroute: Program) -> None:
+    """The manifests define only the sandbox, which is not a tenant."""
     Path("manifests").mkdir()
     ruleset(TWO)
     assert 64 == cxroute("plan", "--all")
-    assert "no Environment beside the sandbox" in cxroute.err
+    assert "no Environment except the sandbox" in cxroute.err
 
 
 def test_environments_of_one_host_take_turns(three: Tenants, cxroute: Program) -> None:
-    """They are one tenant with two owners, and its rate is stated for all who use it."""
+    """They are one tenant with two owners, and its rate limit is for all clients."""
     url = three.urls["prod-us"]
     documents = [environment(f"owner-{n}", url, owner=f"owner-{n}") for n in range(4)]
     ruleset([{**rule("lost"), "name": "${name}"}])
@@ -425,10 +425,10 @@ def test_environments_of_one_host_take_turns(three: Tenants, cxroute: Program) -
     assert ["R0", "R1", "R2", "R3"] == three.names_of_rules("prod-us")
 
 
-def test_no_tenant_shows_the_secret_of_one_that_comes_later(
+def test_a_tenant_does_not_expose_the_secret_of_a_later_one(
     three: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They take turns, and the first has the other's secret in a rule: no output shows it, and no plan is saved."""
+    """A rule of the first tenant contains the other's secret: no output shows it, and no plan is saved."""
     monkeypatch.setenv("LATER_SECRET", canary.PASSWORD)
     url = three.urls["prod-us"]
     later = "credentials: {clientSecretEnv: LATER_SECRET}"
@@ -437,7 +437,7 @@ def test_no_tenant_shows_the_secret_of_one_that_comes_later(
     assert 0 == cxroute("apply", "-e", "a", "--yes")
     lost = three.rules("prod-us")[0]
     three.states["prod-us"].edit(lost["id"], name=canary.PASSWORD)
-    # In a process of its own: this one has heard of the secret in other tests.
+    # In a separate process: this one knows the secret from other tests.
     command = ("plan", "--all", "--format", "json")
     shown = run_command(*command)
     assert (0, "") == (shown.returncode, shown.stderr)
@@ -446,11 +446,11 @@ def test_no_tenant_shows_the_secret_of_one_that_comes_later(
         saved = run_command(*command, *option)
         assert 4 == saved.returncode
         refused, _ = json.loads(saved.stdout)["environments"]
-        assert "one of the secrets that this run was given" in refused["error"]["message"]
+        assert "a secret of this run" in refused["error"]["message"]
 
 
 def fleet(names: list[str]) -> EnvironmentSelection:
-    """Environments on hosts of their own, of which nobody answers."""
+    """Write environments with different hosts, none of which answers."""
     for number, name in enumerate(names):
         write(f"{name}.yaml", environment(name, f"{NOWHERE}{number}"))
     options = argparse.Namespace(manifests="manifests", all=True, shard=None, environment=None)
@@ -459,8 +459,8 @@ def fleet(names: list[str]) -> EnvironmentSelection:
     )
 
 
-def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
-    """All have their turn; the report is in the order of their names, whoever is done first."""
+def test_concurrency_is_limited(elsewhere: Path) -> None:
+    """Each environment gets its turn. The report is in the order of the names, independent of which finishes first."""
     del elsewhere
     now, most = 0, 0
 
@@ -479,8 +479,8 @@ def test_so_many_are_under_way_and_no_more(elsewhere: Path) -> None:
     assert (several.AT_ONCE, names) == (most, [one.row.environment for one in told])
 
 
-def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Whatever a tenant's answer does to the program, the others are worked on."""
+def test_a_bug_in_one_environment_does_not_stop_the_others(elsewhere: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The program continues with the other environments."""
     del elsewhere
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
@@ -500,10 +500,10 @@ def test_a_bug_met_in_one_environment_is_its_own(elsewhere: Path, capsys: pytest
     assert "error: a: this is a bug in cxroute (ZeroDivisionError: of a)" in capsys.readouterr().err
 
 
-def test_no_plan_is_made_where_answers_are_waited_for(
+def test_planning_does_not_block_the_event_loop(
     three: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A large tenant's plan, and each one that apply makes again, keeps no other tenant's answer from being heard."""
+    """Neither the plan of a large tenant nor a plan that apply repeats delays the responses of another tenant."""
     found: set[str] = set()
 
     def beside(work: Callable[..., Any]) -> Callable[..., Any]:
@@ -524,8 +524,8 @@ def test_no_plan_is_made_where_answers_are_waited_for(
     )
 
 
-def test_after_a_signal_no_environment_begins_to_write(three: Tenants) -> None:
-    """The write under way is done and told of, here and in the journal; exit 130, and the next run does the rest."""
+def test_after_a_signal_no_environment_starts_to_write(three: Tenants) -> None:
+    """The write in progress is finished and reported, also in the journal; exit 130, and the next run does the rest."""
     ruleset([rule(f"r{n}") for n in range(9)])
     three.manifests(ONE_BY_ONE)
     three.apps["prod-apac"] = gate = Gate(three.apps["prod-apac"], 3, of="writes")
@@ -548,8 +548,8 @@ def test_after_a_signal_no_environment_begins_to_write(three: Tenants) -> None:
     assert (3, 0) == (len(three.rules("prod-apac")), three.writes("prod-emea"))
 
 
-def test_drift_of_several_has_a_line_for_each_with_its_sections(three: Tenants, cxroute: Program) -> None:
-    """What is missing here, in the way there, and as it should be elsewhere; each report below, -q in brief."""
+def test_drift_of_several_has_a_row_for_each_environment(three: Tenants, cxroute: Program) -> None:
+    """With missing rules, rules in the way, or no drift; then each report, with -q in brief."""
     assert 0 == cxroute("apply", "--all", "--yes")
     emea, us = three.states["prod-emea"], three.states["prod-us"]
     emea.remove(next(one["id"] for one in emea.rules() if one["name"].endswith("lost")))

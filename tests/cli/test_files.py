@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whoever else writes them or waits for them."""
+"""Files that are written completely or not at all, also with other writers and readers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SIZE = 2_000_000
 
 
 def test_several_runs_that_write_one_file_leave_one_of_their_texts(tmp_path: Path) -> None:
-    """Two shards with one --report, or a plan saved twice at once: the last one counts, and none is an error."""
+    """Two shards with one --report, or one plan saved twice: the last one counts, and none is an error."""
     path = tmp_path / "plan.json"
     texts = [letter * SIZE for letter in "abcd"]
 
@@ -34,8 +34,8 @@ def test_several_runs_that_write_one_file_leave_one_of_their_texts(tmp_path: Pat
     assert [path] == list(tmp_path.iterdir())
 
 
-def test_a_link_beside_it_is_not_written_through(tmp_path: Path) -> None:
-    """A checkout that nobody trusts can hold any file, but none that takes what is written elsewhere."""
+def test_a_link_next_to_a_file_is_not_followed(tmp_path: Path) -> None:
+    """An untrusted checkout can contain any file, but cannot redirect a write."""
     victim = tmp_path / "victim"
     victim.write_text("mine")
     for name in (".plan.json.tmp", ".plan.json"):
@@ -45,8 +45,8 @@ def test_a_link_beside_it_is_not_written_through(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["pipe", "link"])
-def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, name: str) -> None:
-    """As root, `--out /dev/null` would make an ordinary file of the device, for all who share the machine."""
+def test_a_file_that_is_not_regular_is_not_replaced(tmp_path: Path, name: str) -> None:
+    """As root, `--out /dev/null` would replace the device by a file, for all users of the machine."""
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
     with pytest.raises(CxrouteError, match="it is not a regular file, and would be replaced; name another file"):
@@ -55,8 +55,8 @@ def test_what_is_no_regular_file_is_not_replaced(tmp_path: Path, name: str) -> N
     assert {"pipe", "link"} == {path.name for path in tmp_path.iterdir()}
 
 
-def test_nothing_is_written_beside_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There, `stdout` is a link that leads to a regular file where the output goes to one. Here a folder stands in."""
+def test_no_file_is_written_next_to_devices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There, `stdout` is a link to a regular file if the output goes to one. Here a folder replaces /dev."""
     monkeypatch.setattr(whole_file, "_DEVICES", tmp_path)
     (tmp_path / "file").write_text("output")
     (tmp_path / "stdout").symlink_to(tmp_path / "file")
@@ -67,13 +67,13 @@ def test_nothing_is_written_beside_devices(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.parametrize("name", ["x" * 255, "\u5ba2" * 85], ids=["ascii", "three bytes each"])
 def test_the_longest_name_can_be_written(tmp_path: Path, name: str) -> None:
-    """What stands beside it for a moment has a name that is no longer."""
+    """The temporary file next to it does not have a longer name."""
     write_text(tmp_path / name, "{}")
     assert "{}" == (tmp_path / name).read_text()
 
 
-def test_where_one_cannot_be_written_none_is(tmp_path: Path) -> None:
-    """Nothing has changed, and nothing lies around."""
+def test_if_one_file_cannot_be_written_none_is(tmp_path: Path) -> None:
+    """Nothing has changed, and no temporary file remains."""
     (tmp_path / "a").write_text("old")
     with pytest.raises(CxrouteError, match="cannot write"):
         write_all({tmp_path / "a": "new", tmp_path / "none" / "b": "new"})

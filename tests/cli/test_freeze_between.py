@@ -1,4 +1,4 @@
-"""A freeze that begins during a run: it ends between two waves, says what is applied, and nobody loses the route."""
+"""A freeze that begins during a run ends it between two waves, lists the applied changes, and keeps every route."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FREEZE = "freeze: [{start: '2026-12-20T00:00:00Z', end: '2026-12-21T00:00:00Z', 
 
 
 class ClockByWrites:
-    """A clock that stands before the freeze until the tenant has had so many writes."""
+    """A clock that stays before the freeze until the tenant received a number of writes."""
 
     def __init__(self, here: Tenants, writes: int) -> None:
         self.here, self.until = here, here.writes("prod") + writes
@@ -33,7 +33,7 @@ class ClockByWrites:
 
 @pytest.fixture
 def prod(access: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
-    """A tenant over a socket with two rules live, and manifests that swap their intents: four waves."""
+    """Yield a tenant over a socket with two live rules, and manifests that swap their intents in four waves."""
     del access
     with tenants("prod") as here:
         here.manifests(prod=FREEZE)
@@ -43,13 +43,13 @@ def prod(access: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
 
 
 def begun(cxroute: Program) -> None:
-    """Apply the rules as they were, and write those that are wanted now."""
+    """Apply the earlier rules, then write the new manifests."""
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
     ruleset([{**rule("a"), "intent": "b"}, {**rule("b", "Fraud"), "intent": "a"}, CATCH_ALL])
 
 
 def destinations(here: Tenants) -> dict[str, Any]:
-    """Return where the simulator's own reading sends each intent."""
+    """Return the queue of each intent, as the simulator evaluates its rules."""
     return {intent: queue_shares(here.rules("prod"), {"cognigyDetectedIntent": intent}) for intent in "ab"}
 
 
@@ -57,7 +57,7 @@ def destinations(here: Tenants) -> dict[str, Any]:
 def test_a_run_stops_between_two_waves(
     prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
-    """Exit 5: what is applied and what is not is listed, each intent is at its old or new queue."""
+    """Exit 5: applied and remaining changes are listed, and each intent is at its old or new queue."""
     begun(cxroute)
     before = destinations(prod)
     monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, writes))
@@ -74,10 +74,10 @@ def test_a_run_stops_between_two_waves(
     assert {"a": before["b"], "b": before["a"]} == destinations(prod)
 
 
-def test_text_lists_what_is_applied_and_what_is_not(
+def test_text_lists_applied_and_remaining_changes(
     prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """For a person who looks at the terminal."""
+    """In the text for the terminal."""
     begun(cxroute)
     monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 2))
     assert 5 == cxroute("apply", "-e", "prod", "--yes")
@@ -85,10 +85,10 @@ def test_text_lists_what_is_applied_and_what_is_not(
     assert "Applied 1 of 2" in cxroute.out
 
 
-def test_a_freeze_that_is_allowed_stops_nothing(
+def test_an_allowed_freeze_does_not_stop_a_run(
     prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--allow freeze` holds for the whole run, and so does `guard: allow`."""
+    """`--allow freeze` is valid for the complete run, and so is `guard: allow`."""
     begun(cxroute)
     monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 1))
     assert 0 == cxroute("apply", "-e", "prod", "--yes", "--allow", "freeze", "--reason", "CHG-1"), cxroute.err
@@ -98,10 +98,10 @@ def test_a_freeze_that_is_allowed_stops_nothing(
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
 
 
-def test_a_run_whose_last_write_was_made_before_it_ends_well(
+def test_a_run_without_further_writes_succeeds(
     prod: Tenants, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With nothing left to write there is nothing to stop."""
+    """After the last write, there is nothing left to stop."""
     begun(cxroute)
     monkeypatch.setattr(session, "utc_now", ClockByWrites(prod, 4))
     assert 0 == cxroute("apply", "-e", "prod", "--yes"), cxroute.err
@@ -113,8 +113,8 @@ SWAPPED = """- {{key: a, intent: {}, queue: Billing, priority: 10}}
 """
 
 
-def test_the_loop_that_heals_stops_too(tmp_path: Path) -> None:
-    """`watch --apply` on the real clock: the freeze begins while it writes; the next round is refused."""
+def test_watch_apply_stops_as_well(tmp_path: Path) -> None:
+    """`watch --apply` on the real clock: the freeze begins during its writes, and the next round is refused."""
     with watch_setup(tmp_path) as here:
         here.serve_tenant(latency=0.6)
         here.write("x")

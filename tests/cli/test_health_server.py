@@ -1,4 +1,4 @@
-"""The probes of a loop over a socket."""
+"""`/health` and `/metrics` of a loop over a socket."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.endpoint.server import open_listener
 
 
 def test_head_is_answered_without_a_body() -> None:
-    """What comes behind the headers would be taken for the next answer."""
+    """A body would be read as the next response."""
 
     async def ask() -> bytes:
         with open_listener("127.0.0.1", 0) as listener:

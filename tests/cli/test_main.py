@@ -1,4 +1,4 @@
-"""The program as a person meets it: commands, exit codes, what goes to stdout, and errors on one screen."""
+"""The program for a user: commands, exit codes, stdout, and errors that fit on one screen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def started(elsewhere: Path) -> Path:
-    """What `cxroute init` writes."""
+    """The manifests of `cxroute init`."""
     del elsewhere
     assert 0 == main(["init"])
     return Path("manifests")
@@ -38,7 +38,7 @@ def sandbox_rules() -> list[dict[str, Any]]:
 
 @pytest.mark.usefixtures("started")
 def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
-    """init, validate, plan, apply, apply again, drift: as they come."""
+    """init, validate, plan, apply, apply again, drift: in this order."""
     name_tenant()
     assert 0 == cxroute("validate")
     assert 2 == cxroute("plan", "--detailed-exitcode")
@@ -54,10 +54,10 @@ def test_the_first_steps_of_a_new_user_work(cxroute: Program) -> None:
     assert 0 == cxroute("drift")
 
 
-def test_what_init_writes_is_for_the_sandbox_until_the_tenant_is_named(cxroute: Program) -> None:
-    """The placeholder is no host; `validate` and what contacts it refuse it, and nothing offline does."""
+def test_new_manifests_work_in_the_sandbox_until_the_tenant_is_set(cxroute: Program) -> None:
+    """`validate` and each command that contacts the placeholder refuse it; offline commands work."""
     assert 0 == cxroute("init")
-    said = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; write your tenant\'s name'
+    said = 'error[CXR104]: prod has no tenant yet: "your-tenant.invalid" is a placeholder; set the name of your tenant'
     assert 3 == cxroute("validate")
     assert f"manifests/environments/prod.yaml:7:9: {said}" in cxroute.out
     for command in ("plan", "apply", "drift", "doctor", "export"):
@@ -69,8 +69,8 @@ def test_what_init_writes_is_for_the_sandbox_until_the_tenant_is_named(cxroute: 
     assert 0 == cxroute("validate")
 
 
-def test_git_leaves_out_what_is_of_this_machine(cxroute: Program, elsewhere: Path) -> None:
-    """`git add -A` takes the manifests, and neither the sandbox's state nor the journal, wherever a run began it."""
+def test_git_ignores_the_files_of_this_machine(cxroute: Program, elsewhere: Path) -> None:
+    """`git add -A` adds the manifests, but not the sandbox's state and the journal, in each folder of a run."""
     subprocess.run(["git", "init", "-q"], check=True)
     assert 0 == cxroute("init")
     assert 0 == cxroute("apply", "--yes")
@@ -87,7 +87,7 @@ def test_git_leaves_out_what_is_of_this_machine(cxroute: Program, elsewhere: Pat
 
 @pytest.mark.usefixtures("started")
 def test_json_is_one_document_on_stdout(cxroute: Program) -> None:
-    """A plan's, and an apply's with its outcomes."""
+    """That of a plan, and that of an apply with its outcomes."""
     code, plan = cxroute.json("plan")
     assert (0, 3) == (code, plan["summary"]["create"])
     code, applied = cxroute.json("apply", "--yes")
@@ -98,7 +98,7 @@ def test_json_is_one_document_on_stdout(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("started")
-def test_json_is_one_document_also_when_it_fails(cxroute: Program) -> None:
+def test_json_is_one_document_also_after_an_error(cxroute: Program) -> None:
     """With the exit code and every finding."""
     write("bad.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: bad\nrules:\n  - {intnet: x, queue: y}\n")
     for command in (["plan"], ["apply", "--yes"], ["drift"]):
@@ -112,7 +112,7 @@ def test_json_is_one_document_also_when_it_fails(cxroute: Program) -> None:
 
 
 def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None:
-    """And the nearest known name; all of them at once."""
+    """And the nearest known name; all errors in one run."""
     write("queues.yaml", "apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {billing: Billing}\n")
     write("one.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: one\nrules:\n  - intent: x\n    queue: biling\n")
     write(
@@ -129,20 +129,20 @@ def test_errors_in_manifests_name_file_line_and_column(cxroute: Program) -> None
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["plann"], "no command 'plann'"),
+        (["plann"], "unknown command 'plann'"),
         (["plan", "--formt", "json"], "unrecognized arguments"),
-        (["plan", "-e", "prd"], "no Environment is named 'prd'; there are prod, sandbox; did you mean \"prod\"?"),
-        (["apply", "--allow", "everything", "--reason", "x"], "there is no such guard"),
-        (["apply", "--allow", "deletes"], "needs --reason"),
+        (["plan", "-e", "prd"], "no Environment is named 'prd'; available: prod, sandbox; did you mean \"prod\"?"),
+        (["apply", "--allow", "everything", "--reason", "x"], "unknown guard"),
+        (["apply", "--allow", "deletes"], "requires --reason"),
         (["apply", "nowhere.json"], "cannot read nowhere.json"),
         (["plan", "--only", "routing/nothing"], "no rule has that address"),
         (["history", "2020"], ".cxroute/journal.jsonl has no run '2020'"),
-        (["init"], "exists already"),
+        (["init"], "already exists"),
     ],
 )
 @pytest.mark.usefixtures("started")
 def test_usage_errors_end_with_64_and_one_sentence(cxroute: Program, arguments: list[str], said: str) -> None:
-    """Never a traceback, and nothing on stdout."""
+    """There is no traceback, and stdout is empty."""
     assert 64 == cxroute(*arguments)
     assert said in cxroute.err
     assert "Traceback" not in cxroute.err
@@ -158,21 +158,21 @@ def test_usage_errors_end_with_64_and_one_sentence(cxroute: Program, arguments: 
         ('queue: "Fraud\\r"', 5),
     ],
 )
-def test_a_description_that_would_never_come_back_is_refused(cxroute: Program, said: str, column: int) -> None:
-    """What ends in a carriage return is one line end with the line below it: no apply would ever be the last."""
+def test_a_description_that_the_server_would_change_is_refused(cxroute: Program, said: str, column: int) -> None:
+    """A carriage return at its end joins the line end below it: each apply would find a difference."""
     head = "apiVersion: routing/v1\nkind: Environment\nname: sandbox\nowner: acme\n"
     write("sandbox.yaml", f'{head}vars: {{ending: "\\r"}}\n')
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n"
     write("cards.yaml", f"{head}  - {{intent: lost_card, {said}}}\n")
     assert 3 == cxroute("apply", "--yes")
-    assert f"cards.yaml:5:{column}: error[CXR104]: a description may not end in a carriage return" in cxroute.err
+    assert f"cards.yaml:5:{column}: error[CXR104]: a description must not end in a carriage return" in cxroute.err
 
 
-def test_no_manifests_at_all_says_what_to_do(cxroute: Program) -> None:
-    """Exit 3, with the way on."""
+def test_missing_manifests_are_reported_with_the_next_step(cxroute: Program) -> None:
+    """Exit 3."""
     assert 3 == cxroute("plan")
     assert "CXR115" in cxroute.err
-    assert "write a first set with `cxroute init`, or name the directory of yours with -m DIR" in cxroute.err
+    assert "create manifests with `cxroute init`, or specify their directory with -m DIR" in cxroute.err
     assert 3 == cxroute("-m", "our rules", "plan")
     assert "`cxroute init 'our rules'`" in cxroute.err
     assert "-m ." not in cxroute.err
@@ -182,8 +182,8 @@ def test_no_manifests_at_all_says_what_to_do(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("started")
-def test_in_ci_there_is_no_default_environment(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names those that there are; -e or the variable chooses."""
+def test_in_ci_an_environment_must_be_set(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message lists the environments; -e or the variable selects one."""
     monkeypatch.setenv("CI", "true")
     assert 64 == cxroute("plan")
     assert "prod, sandbox" in cxroute.err
@@ -201,24 +201,24 @@ def test_options_of_every_command_work_before_and_after_it(cxroute: Program) -> 
 
 
 @pytest.mark.usefixtures("started")
-def test_without_a_terminal_nobody_is_asked_and_nothing_is_written(cxroute: Program) -> None:
-    """Exit 4, and the way on."""
+def test_without_a_terminal_apply_neither_prompts_nor_writes(cxroute: Program) -> None:
+    """Exit 4 with the command to use."""
     assert 4 == cxroute("apply")
     assert "--yes" in cxroute.err
     assert [] == sandbox_rules()
 
 
 @pytest.mark.usefixtures("started")
-def test_a_real_tenant_without_credentials_says_which_variable(cxroute: Program) -> None:
-    """Exit 1; no request was made."""
+def test_missing_credentials_are_reported_with_their_variable(cxroute: Program) -> None:
+    """Exit 1; there was no request."""
     name_tenant()
     assert 1 == cxroute("plan", "-e", "prod")
     assert "CXONE_CLIENT_ID" in cxroute.err
 
 
 @pytest.mark.usefixtures("started")
-def test_a_saved_plan_is_applied_only_while_it_holds(cxroute: Program) -> None:
-    """Applied once it is stale for nothing; a change that was not reviewed refuses all."""
+def test_a_saved_plan_is_applied_only_while_it_is_valid(cxroute: Program) -> None:
+    """A second apply has no changes to make; a change that was not reviewed refuses all changes."""
     assert 0 == cxroute("plan", "--out", "plan.json")
     write(
         "more.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: more\nrules: [{intent: another, queue: general}]\n"
@@ -235,7 +235,7 @@ def test_a_saved_plan_is_applied_only_while_it_holds(cxroute: Program) -> None:
 
 @pytest.mark.usefixtures("started")
 def test_guards_refuse_and_a_reason_lifts_them(cxroute: Program) -> None:
-    """Exit 4 with number and limit; plan says it first and exits 0, unless it is a check."""
+    """Exit 4 with number and limit; plan reports the guard first and exits 0, except with --fail-on-guards."""
     assert 0 == cxroute("apply", "--yes")
     write("routing.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: routing\nrules: []\n")
     Path("manifests/tests.yaml").unlink()
@@ -254,8 +254,8 @@ def test_guards_refuse_and_a_reason_lifts_them(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("started")
-def test_history_tells_each_run_with_before_and_after(cxroute: Program) -> None:
-    """Who, when, and what became of every change."""
+def test_history_shows_each_run_with_before_and_after(cxroute: Program) -> None:
+    """The author, the time, and the outcome of each change."""
     cxroute("apply", "--yes")
     write(
         "queues.yaml",
@@ -274,8 +274,8 @@ def test_history_tells_each_run_with_before_and_after(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("started")
-def test_selectors_leave_the_rest_alone(cxroute: Program) -> None:
-    """--only makes a part of the plan; --no-prune deletes nothing."""
+def test_selectors_limit_the_changes(cxroute: Program) -> None:
+    """--only plans a part; --no-prune deletes nothing."""
     assert 0 == cxroute("apply", "--yes", "--only", "routing/catch-all")
     assert ["Cognigy Intent Route: catch-all"] == [rule["name"] for rule in sandbox_rules()]
     assert 0 == cxroute("apply", "--yes")
@@ -296,15 +296,15 @@ def test_every_command_has_help(cxroute: Program, command: str) -> None:
     assert "Also: -e, -m, --color, -q, -v, --log-format, --no-input (cxroute help options)" in cxroute.out
 
 
-def test_help_of_a_command_is_not_painted(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Python 3.14 would, where $FORCE_COLOR says so, and measure its own colours as letters."""
+def test_help_of_a_command_has_no_colours(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python 3.14 would use colours with $FORCE_COLOR, and count them as letters."""
     monkeypatch.setenv("FORCE_COLOR", "1")
     assert 0 == cxroute("plan", "--help")
     assert "\x1b" not in cxroute.out
 
 
 def test_help_names_every_command_and_exit_code(cxroute: Program) -> None:
-    """And so does no argument at all."""
+    """So does the program without arguments."""
     assert 0 == cxroute("--help")
     assert all(f"  {command} " in cxroute.out for command in COMMANDS)
     whole = cxroute.out
@@ -316,14 +316,14 @@ def test_help_names_every_command_and_exit_code(cxroute: Program) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
 def test_completion_knows_commands_and_options(cxroute: Program, shell: str) -> None:
-    """From the very parsers that the program uses."""
+    """From the parsers of the program."""
     assert 0 == cxroute("completion", shell)
     assert "detailed-exitcode" in cxroute.out
     assert "simulate" in cxroute.out
 
 
 def test_schemas_are_json_schemas(cxroute: Program) -> None:
-    """Both, and they know the names of the reference."""
+    """Both are valid, and contain the names of the reference."""
     assert 0 == cxroute("schema")
     assert "belowConfidence" in cxroute.out
     json.loads(cxroute.out)
@@ -332,8 +332,8 @@ def test_schemas_are_json_schemas(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("started")
-def test_the_command_that_a_plan_ends_with_does_just_what_it_showed(cxroute: Program) -> None:
-    """With the same manifests, environment and selection, and every guard that has to be lifted."""
+def test_the_command_under_a_plan_makes_exactly_its_changes(cxroute: Program) -> None:
+    """With the same manifests, environment and selection, and each guard that must be lifted."""
     Path("manifests").rename("rules of ours")
     assert 0 == cxroute("-m", "rules of ours", "plan", "--only", "routing/catch-all", "--keep-drift")
     typed = cxroute.out.strip().splitlines()[-1].split("To apply this: ")[1]
@@ -345,8 +345,8 @@ def test_the_command_that_a_plan_ends_with_does_just_what_it_showed(cxroute: Pro
 
 
 @pytest.mark.usefixtures("started")
-def test_the_command_that_drift_ends_with_heals_just_that(cxroute: Program) -> None:
-    """With the same manifests, so that nobody heals with those of another directory."""
+def test_the_command_under_a_drift_report_corrects_exactly_that_drift(cxroute: Program) -> None:
+    """With the same manifests, and not those of another directory."""
     Path("manifests").rename("rules of ours")
     assert 0 == cxroute("-m", "rules of ours", "apply", "--yes")
     state = Path(".cxroute/sandbox.json")
@@ -372,8 +372,8 @@ def test_a_refused_apply_in_json_is_the_plan_with_the_reason(cxroute: Program) -
     assert (3, [], False) == (form["summary"]["create"], form["outcomes"], form["converged"])
 
 
-def test_a_rule_without_any_condition_is_asked_about(cxroute: Program) -> None:
-    """`when: []` says that it is meant; leaving everything out is most often an oversight."""
+def test_a_rule_without_conditions_is_reported(cxroute: Program) -> None:
+    """`when: []` declares it; missing conditions are usually an oversight."""
     write("x.yaml", "apiVersion: routing/v1\nkind: RuleSet\nname: x\nrules:\n  - {key: all, queue: A}\n")
     assert 0 == cxroute("validate")
     assert "manifests/x.yaml:5:5: warning[CXR120]" in cxroute.out
@@ -386,7 +386,7 @@ def test_a_rule_without_any_condition_is_asked_about(cxroute: Program) -> None:
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["schema"], ["plan", "--format", "json"]])
 @pytest.mark.usefixtures("started")
 def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> None:
-    """A full disk, a closed stdout, a reader that went away: never a traceback."""
+    """A full disk, a closed stdout, a reader that ended: there is no traceback."""
     command = [sys.executable, "-m", "reconciler", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with Path("/dev/full").open("w") as full:
@@ -403,13 +403,13 @@ def test_output_that_cannot_be_written_is_one_sentence(arguments: list[str]) -> 
 
 
 @pytest.mark.usefixtures("started")
-def test_a_signal_at_the_prompt_ends_it(tmp_path: Path) -> None:
-    """Ctrl-C while a person is asked: exit 130, nothing written, no answer taken any more."""
+def test_a_signal_at_the_prompt_ends_the_command(tmp_path: Path) -> None:
+    """Ctrl-C at a prompt: exit 130, nothing is written, and no answer is read."""
     control, terminal = pty.openpty()
     with Command("apply", stdin=terminal, stdout=subprocess.PIPE, stderr=terminal, cwd=tmp_path) as process:
         os.close(terminal)
         seen = b""
-        while b"to go on: " not in seen:
+        while b"to continue: " not in seen:
             seen += os.read(control, 1000)
         process.send_signal(signal.SIGINT)
         try:
@@ -420,18 +420,18 @@ def test_a_signal_at_the_prompt_ends_it(tmp_path: Path) -> None:
     assert [] == sandbox_rules()
 
 
-def test_the_demo_runs_through_without_a_terminal(cxroute: Program) -> None:
-    """Plan, apply, nothing left, drift behind our back, healed; and it leaves nothing behind."""
+def test_the_demo_works_without_a_terminal(cxroute: Program) -> None:
+    """Plan, apply, no differences, drift, correction; and no file remains."""
     assert 0 == cxroute("demo")
     assert "Plan: 62 to create, 8 to adopt, 0 unchanged." in cxroute.out
     assert "Applied 70 of 70" in cxroute.out
     assert "priority  950 -> 10" in cxroute.out
-    assert "17 rules that are not ours are byte for byte what they were." in cxroute.out
+    assert "17 unmanaged rules are unchanged, byte for byte." in cxroute.out
     assert [] == list(Path().iterdir())
 
 
-def test_markdown_of_the_sandbox_says_that_nothing_is_real(cxroute: Program) -> None:
-    """The sentence stands in a note of its own, and no line end of it is written as an escape."""
+def test_markdown_of_the_sandbox_says_that_it_is_simulated(cxroute: Program) -> None:
+    """The sentence is a note of its own, and its line end is not written as an escape."""
     assert 0 == cxroute("init")
     assert 0 == cxroute("plan", "--format", "markdown")
     note = "> [!NOTE]\n> Sandbox: everything below is simulated; no tenant was contacted.\n\n"

@@ -1,4 +1,4 @@
-"""Messages to a web hook: what they say, that names in them mean nothing, and how they get there."""
+"""Messages to a webhook: their text, their escaping, and their delivery."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.support.program import Program
 from tests.support.watch_process import WatchSetup, WebhookServer, watch_setup, webhook_server
 
 MEANING = re.compile(r"[<>&*_~`@#\[\]]|://|\n")
-"""What could be markup, a mention, a link, an entity or another line for anybody who reads the message."""
+"""Markup, a mention, a link, an entity or a line break for a reader of the message."""
 
 
 def text(kind: NotificationKind, one: CycleResult, environment: str = "prod") -> str:
@@ -54,13 +54,13 @@ def reported(plan: Plan, *outcomes: Any, **said: Any) -> CycleResult:
 
 
 def bare(said: str) -> str:
-    """Return a message without its code spans, list points and our own bold heads."""
+    """Return a message without its code spans, list points and bold headings of cxroute."""
     without = re.sub(r"`[^`\n]+`", "", said)
     return re.sub(r"^(• |\*[^*\n]*\*)", "", without, flags=re.MULTILINE)
 
 
-def test_drift_reads_like_this() -> None:
-    """Who made the difference first, then each change, what stands in the way, who is affected, what to type."""
+def test_the_message_about_drift() -> None:
+    """The author of the differences, each change, conflicts, affected conversations, the next command."""
     plan = plan_of_everything()
     said = text("drift", CycleResult(started_at=NOW, plan=plan, drift=find_drift(plan)))
     assert said.splitlines()[0] == (
@@ -73,8 +73,8 @@ def test_drift_reads_like_this() -> None:
     assert "Conversations do not go where the manifests say.\nMore: `cxroute plan -e prod`" in said
 
 
-def test_an_apply_reads_like_this() -> None:
-    """What was done, and how much of it mended what somebody did in CXone."""
+def test_the_message_about_an_apply() -> None:
+    """The changes, and the number of them that corrected edits in CXone."""
     plan = plan_of_everything()
     said = text("applied", reported(plan, Applied(plan.changes[0], 1, "7"), converged=True))
     assert said.startswith(
@@ -83,8 +83,8 @@ def test_an_apply_reads_like_this() -> None:
     assert f"ed `{plan.changes[0].address}`" in said
 
 
-def test_a_part_of_an_apply_reads_like_this() -> None:
-    """What failed stands first; an interruption is called one."""
+def test_the_message_about_a_partial_apply() -> None:
+    """Failures come first; an interruption is named."""
     plan = plan_of_everything()
     first, second, third = plan.changes[:3]
     outcomes = (Applied(first, 1, "7"), Failed(second, 1, "422: no"), UnknownOutcome(third, 1, "timeout"))
@@ -96,7 +96,7 @@ def test_a_part_of_an_apply_reads_like_this() -> None:
     assert "*Failed in `prod`: 0 of 1 change applied*" in text("failed", reported(plan, outcomes[1]))
 
 
-def test_a_refusal_says_each_reason() -> None:
+def test_the_message_about_a_refusal_contains_each_reason() -> None:
     """And that nothing was written."""
     guards = (GuardResult(name="freeze", value=1, limit=0, ok=False, message="prod is frozen now"),)
     said = text(
@@ -106,8 +106,8 @@ def test_a_refusal_says_each_reason() -> None:
     assert "• refused: `prod is frozen now`" in said
 
 
-def test_a_refusal_says_route_tests_and_what_came_between() -> None:
-    """Route tests that fail, and why a run that began was refused."""
+def test_a_refusal_names_route_tests_and_concurrent_changes() -> None:
+    """Failing route tests, and the reason why a started run was refused."""
     failed = Finding(code="CXR220", severity="error", message="goes to General, not to Cards")
     one = CycleResult(
         started_at=NOW,
@@ -120,21 +120,21 @@ def test_a_refusal_says_route_tests_and_what_came_between() -> None:
     assert "• refused: `it changed`" in said
 
 
-def test_a_failure_before_any_write_says_why() -> None:
-    """Nothing was written, so nothing is listed."""
+def test_the_message_about_a_failure_before_a_write_has_its_reason() -> None:
+    """Nothing was written, so there is no list."""
     assert "*Failed in `prod`: nothing was written*\n• `no route`\nMore: `cxroute plan -e prod`" == text(
         "failed", CycleResult(started_at=NOW, error=CxrouteError("no route"))
     )
 
 
 @pytest.mark.parametrize("kind", ["drift", "refused", "applied"])
-def test_a_round_without_a_plan_has_nothing_to_tell_of_it(kind: NotificationKind) -> None:
-    """Such a round failed, and is told as that: only the way on is left."""
+def test_a_round_without_a_plan_has_a_short_message(kind: NotificationKind) -> None:
+    """The round failed, and the message contains the next command only."""
     assert "More: `cxroute plan -e prod`" == text(kind, CycleResult(started_at=NOW))
 
 
-def test_an_end_of_failures_says_whether_anything_differs() -> None:
-    """The tenant can be read again, and matches or does not."""
+def test_the_end_of_failures_says_whether_there_are_differences() -> None:
+    """The tenant can be read again, and matches the manifests or not."""
     assert text("recovered", CycleResult(started_at=NOW, plan=empty_plan())).startswith(
         "*Recovered: `prod` matches the manifests.*\n"
     )
@@ -143,8 +143,8 @@ def test_an_end_of_failures_says_whether_anything_differs() -> None:
     )
 
 
-def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
-    """Of drift and of what was applied alike; with --only nothing is said of all others."""
+def test_the_effect_on_conversations_is_given_only_if_it_is_known() -> None:
+    """For drift and for applied changes; with --only, other conversations are not mentioned."""
     plan = plan_of_everything()
     done = [Applied(change, 1, "7") for change in plan.changes]
     assert "Conversations go to other queues now." in text("applied", reported(plan, *done, converged=True))
@@ -160,8 +160,8 @@ def test_whether_conversations_move_is_said_only_where_it_is_known() -> None:
     assert "onversations" not in text("drift", CycleResult(started_at=NOW, plan=empty_plan()))
 
 
-def test_long_lists_are_cut() -> None:
-    """Ten of each kind, and how many more."""
+def test_long_lists_are_truncated() -> None:
+    """Ten of each kind, and the number of the others."""
     plan = plan_of_everything()
     many = replace(plan, changes=tuple(plan.changes) * 30)
     said = text("drift", CycleResult(started_at=NOW, plan=many))
@@ -170,8 +170,8 @@ def test_long_lists_are_cut() -> None:
 
 
 @pytest.mark.parametrize("name", [*HOSTILE_NAMES.values(), *MARKDOWN_NAMES.values(), "<!channel> <!here> <@U1> @all"])
-def test_names_from_outside_mean_nothing(name: str) -> None:
-    """No mention, link, format or line of their own, in any kind of message, for Slack and who reads what it reads."""
+def test_names_from_outside_are_escaped(name: str) -> None:
+    """No mention, link, format or line, in any kind of message, for Slack and compatible services."""
     plan = hostile_plan(name)
     outcomes = [Failed(change, 1, f"422: {name}") for change in plan.changes]
     rounds: list[tuple[NotificationKind, CycleResult]] = [
@@ -193,8 +193,8 @@ def test_names_from_outside_mean_nothing(name: str) -> None:
 
 
 @given(st.text(max_size=400))
-def test_a_span_is_one_line_that_ends_where_it_ends(name: str) -> None:
-    """Whatever is in it, there is no backtick, bracket or break between the two that are ours."""
+def test_a_code_span_cannot_be_left(name: str) -> None:
+    """Its content has no backtick, bracket or line break."""
     inner = slack_code(name)[1:-1]
     assert inner.strip()
     assert not set("`<>\n\r") & set(inner)
@@ -224,16 +224,16 @@ def test_a_span_is_one_line_that_ends_where_it_ends(name: str) -> None:
     ],
 )
 def test_an_address_is_https_or_this_machine(url: str) -> None:
-    """Nothing that two parsers could read as two hosts; the error says whose it is and repeats nothing."""
+    """Not an URL that two parsers read as two hosts; the error names the source and does not quote the URL."""
     with pytest.raises(UsageError) as refused:
         parse_address(url, "HOOK")
-    assert "HOOK holds no address that begins with https://" in str(refused.value)
+    assert "HOOK is not a URL that begins with https://" in str(refused.value)
     assert not url or url not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["https://hooks.example/T0/B0?x=1", "http://127.0.0.1:80/", "http://[::1]:8/x"])
-def test_an_address_that_will_do(url: str) -> None:
-    """Its host is all that is shown."""
+def test_a_valid_address(url: str) -> None:
+    """Only its host is shown."""
     place = parse_address(url, "HOOK")
     assert (url, is_loopback(place.host)) == (place.url, place.is_local)
 
@@ -245,7 +245,7 @@ def hook() -> Iterator[WebhookServer]:
 
 
 def sent(hook: WebhookServer, url: str = "") -> tuple[str, list[float]]:
-    """Send one message; return why it did not get there, and how long was waited between tries."""
+    """Send one message; return the error, and the waits between attempts."""
     time = FakeClock()
 
     async def send() -> str:
@@ -262,17 +262,17 @@ def sent(hook: WebhookServer, url: str = "") -> tuple[str, list[float]]:
         ([], "", 1, []),
         ([500], "", 2, [1]),
         ([503, 429], "", 3, [1, 2]),
-        ([500] * 5, "it answered with status 500", 3, [1, 2]),
-        ([404], "it answered with status 404", 1, []),
-        ([400], "it answered with status 400", 1, []),
-        ([302], "it answered with status 302", 1, []),
-        ([307], "it answered with status 307", 1, []),
+        ([500] * 5, "the response has status 500", 3, [1, 2]),
+        ([404], "the response has status 404", 1, []),
+        ([400], "the response has status 400", 1, []),
+        ([302], "the response has status 302", 1, []),
+        ([307], "the response has status 307", 1, []),
     ],
 )
-def test_a_message_is_tried_a_little(
+def test_a_message_has_a_few_attempts(
     hook: WebhookServer, refusals: list[int], why: str, tries: int, waits: list[float]
 ) -> None:
-    """Again after what may pass, not after a refusal; a redirect leads nowhere; the path is never told."""
+    """Again after a temporary failure, not after a refusal; a redirect is not followed; the path is not shown."""
     hook.refusals += refusals
     found, slept = sent(hook)
     assert (f"127.0.0.1: {why}" if why else "", tries, waits) == (found, len(hook.asked), slept)
@@ -293,22 +293,22 @@ def test_a_message_is_tried_a_little(
     ],
 )
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_hook_may_say_for_how_long_to_wait(hook: WebhookServer, status: int, asked: str, waits: list[float]) -> None:
-    """Retry-After in whole seconds, at most five; anything else there is as if nothing were said."""
+def test_retry_after_sets_the_wait(hook: WebhookServer, status: int, asked: str, waits: list[float]) -> None:
+    """In full seconds, at most five; other values are ignored."""
     hook.refusals += [status, status]
     hook.headers["Retry-After"] = asked
     assert ("", waits) == sent(hook)
     assert 3 == len(hook.asked)
 
 
-def test_nobody_there_is_a_reason(hook: WebhookServer) -> None:
-    """No error leaves it."""
+def test_an_unreachable_webhook_is_an_error_text(hook: WebhookServer) -> None:
+    """No exception leaves the function."""
     assert "127.0.0.1: " in sent(hook, "http://127.0.0.1:9/secret-path")[0]
     assert "secret-path" not in sent(hook, "http://127.0.0.1:9/secret-path")[0]
 
 
-def test_what_could_not_be_delivered_goes_first_next_time(hook: WebhookServer) -> None:
-    """In order; of more than twenty the oldest are given up."""
+def test_undelivered_messages_are_sent_first_the_next_time(hook: WebhookServer) -> None:
+    """In order; beyond twenty, the oldest are dropped."""
     outbox, time = Outbox(), FakeClock()
     for number in range(25):
         outbox.put({"text": str(number)})
@@ -318,7 +318,7 @@ def test_what_could_not_be_delivered_goes_first_next_time(hook: WebhookServer) -
             return await outbox.deliver(Webhook(http, parse_address(hook.url, "HOOK"), time.time.sleep).send)
 
     hook.refusals += [400]
-    assert (0, "127.0.0.1: it answered with status 400") == asyncio.run(deliver())
+    assert (0, "127.0.0.1: the response has status 400") == asyncio.run(deliver())
     assert (20, "") == asyncio.run(deliver())
     assert [str(number) for number in range(5, 25)] == hook.texts
     assert (0, "") == asyncio.run(deliver())
@@ -326,7 +326,7 @@ def test_what_could_not_be_delivered_goes_first_next_time(hook: WebhookServer) -
 
 @pytest.fixture
 def stage(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSetup]:
-    """A tenant, in this process, and manifests that are not applied yet."""
+    """A tenant in this process, and manifests that are not applied yet."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
     with watch_setup(elsewhere) as here:
@@ -335,8 +335,8 @@ def stage(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSet
         yield here
 
 
-def test_apply_tells_what_it_did_and_nothing_else_tells_anything(stage: WatchSetup, cxroute: Program) -> None:
-    """`plan`, `drift`, `validate` and an apply that has nothing to do, or is refused, send nothing."""
+def test_only_an_apply_with_changes_sends_a_message(stage: WatchSetup, cxroute: Program) -> None:
+    """`plan`, `drift`, `validate`, and an apply without changes or one that is refused, do not."""
     for command in (("plan",), ("drift",), ("validate",), ("plan", "--live", "nowhere.json")):
         cxroute(*command, "-e", "prod")
     assert 4 == cxroute("apply", "-e", "prod", "--no-input")
@@ -349,8 +349,8 @@ def test_apply_tells_what_it_did_and_nothing_else_tells_anything(stage: WatchSet
     assert 1 == len(stage.hook.asked)
 
 
-def test_apply_tells_that_the_tenant_failed_it(stage: WatchSetup, cxroute: Program) -> None:
-    """Exit 1 as before; the message has the kind of error that stderr has."""
+def test_apply_notifies_a_failure_of_the_tenant(stage: WatchSetup, cxroute: Program) -> None:
+    """Exit 1 as before; the message has the error's kind as on stderr."""
     path = stage.folder / "manifests" / "prod.yaml"
     path.write_text(path.read_text("utf-8").replace("requestsPerSecond", "rulesPath: /nowhere, requestsPerSecond"))
     assert 1 == cxroute("apply", "-e", "prod", "--yes")
@@ -358,27 +358,27 @@ def test_apply_tells_that_the_tenant_failed_it(stage: WatchSetup, cxroute: Progr
     assert "404" in stage.hook.texts[0]
 
 
-def test_a_web_hook_that_fails_changes_nothing_but_a_warning(stage: WatchSetup, cxroute: Program) -> None:
-    """The exit code is apply's; the address is not repeated."""
+def test_a_failing_webhook_causes_only_a_warning(stage: WatchSetup, cxroute: Program) -> None:
+    """The exit code is that of apply; the address is not shown."""
     stage.hook.refusals += [404]
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "warning: nobody was notified: 127.0.0.1: it answered with status 404" in cxroute.err
+    assert "warning: no notification was sent: 127.0.0.1: the response has status 404" in cxroute.err
     assert "/hook" not in cxroute.err + cxroute.out
 
 
 def test_the_address_can_be_kept_out_of_the_manifest(
     stage: WatchSetup, cxroute: Program, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a variable or a file; it is never shown, and one that is missing or no address is a warning."""
+    """In a variable or a file; it is never shown, and a missing or invalid one is a warning."""
     path = stage.folder / "manifests" / "prod.yaml"
     path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "nobody was notified: no address of a web hook: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
+    assert "no notification was sent: no webhook address: set MY_HOOK, or MY_HOOK_FILE" in cxroute.err
     monkeypatch.setenv("MY_HOOK", "https://hunter-2@hooks.example/")
     stage.write("billing", "lost")
     path.write_text(re.sub("notify: .*", "notify: {urlEnv: MY_HOOK}", path.read_text("utf-8")), "utf-8")
     assert 0 == cxroute("apply", "-e", "prod", "--yes")
-    assert "nobody was notified: MY_HOOK holds no address that begins with https://" in cxroute.err
+    assert "no notification was sent: MY_HOOK is not a URL that begins with https://" in cxroute.err
     assert "hunter-2" not in cxroute.err
     monkeypatch.setenv("MY_HOOK", f"{stage.hook.url}/services/T0123/kept-hidden")
     stage.write("billing", "lost", "fraud")
@@ -391,14 +391,14 @@ def test_the_address_can_be_kept_out_of_the_manifest(
 @pytest.mark.parametrize(
     ("more", "environment", "said"),
     [
-        ("tenant: acme", "prod", "127.0.0.1 is this machine, which is told of tenants on this machine alone"),
-        ("", "sandbox", "the sandbox is simulated, and hooks.example is not told of it"),
+        ("tenant: acme", "prod", "127.0.0.1 is this machine, which is notified of tenants on this machine only"),
+        ("", "sandbox", "the sandbox is simulated, so hooks.example is not notified"),
     ],
 )
-def test_a_manifest_cannot_reach_into_the_machine(
+def test_a_manifest_cannot_contact_a_service_of_this_machine(
     stage: WatchSetup, cxroute: Program, monkeypatch: pytest.MonkeyPatch, more: str, environment: str, said: str
 ) -> None:
-    """A service of the machine that applies to a real tenant is out of reach; the sandbox tells nobody else."""
+    """An apply to a real tenant does not contact it; the sandbox contacts only this machine."""
     text = f"""apiVersion: routing/v1
 kind: Environment
 name: {environment}
@@ -414,11 +414,11 @@ notify: {{url: "{"https://hooks.example/x" if environment == "sandbox" else stag
 
 
 def test_exactly_one_address(cxroute: Program, room: Path) -> None:
-    """`url` and `urlEnv` together are an error, and so is neither; neither value is repeated."""
+    """`url` and `urlEnv` together are an error, and so is neither; no value is quoted."""
     for notify in ("{}", '{url: "https://hooks.example/hunter-2", urlEnv: HUNTER}'):
         (room / "e.yaml").write_text(
             f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: a\ntenant: a\nnotify: {notify}\n", "utf-8"
         )
         assert 3 == cxroute("validate")
-        assert "exactly one of url, urlEnv must be there" in cxroute.out + cxroute.err
+        assert "exactly one of url, urlEnv is required" in cxroute.out + cxroute.err
         assert "hunter-2" not in cxroute.out + cxroute.err

@@ -1,4 +1,4 @@
-"""A reviewed plan beside the work of others, over a socket: it stops only where it would move other conversations."""
+"""A reviewed plan with concurrent changes, over a socket: apply stops only if other conversations would move."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ AFTER: Final = [
 
 
 class Meddling:
-    """A tenant to which something is done before its write of a number."""
+    """A tenant with an action before its n-th write."""
 
     def __init__(self, app: Any, at: int, does: Callable[[], object]) -> None:
         self.app, self.at, self.does = app, at, does
         self.writes = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Count the writes, and let the tenant answer."""
+        """Count the writes, and let the tenant respond."""
         if scope["type"] == "http" and scope["method"] != "GET" and not scope["path"].endswith("/token"):
             self.writes += 1
             if self.writes == self.at:
@@ -47,7 +47,7 @@ class Meddling:
 
 
 def meddle(here: Tenants, at: int, does: Callable[[], None]) -> None:
-    """Let somebody do something before the run, or at so many writes of it."""
+    """Change the tenant before the run, or before its n-th write."""
     if at == 0:
         does()
     here.apps["prod"] = Meddling(here.apps["prod"], at, does)
@@ -55,7 +55,7 @@ def meddle(here: Tenants, at: int, does: Callable[[], None]) -> None:
 
 @pytest.fixture
 def prod(access: None) -> Iterator[Tenants]:
-    """A tenant over a socket, with an Environment that names it."""
+    """A tenant over a socket, and an Environment with its address."""
     del access
     with tenants("prod") as here:
         here.manifests(prod="guard: {deletes: {count: 9}}")
@@ -63,7 +63,7 @@ def prod(access: None) -> Iterator[Tenants]:
 
 
 def by_hand(here: Tenants, rule_id: str, **said: Any) -> None:
-    """Put a rule there that has no marker, or the marker that its description says."""
+    """Add a rule without a marker, or with the marker in its description."""
     intent = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": rule_id}
     plain = {"id": rule_id, "name": rule_id, "description": "by hand", "priority": 5, "enabled": True, "version": 1}
     targets = [{"type": "queue", "queueId": "q-Cards", "weight": 1}]
@@ -71,7 +71,7 @@ def by_hand(here: Tenants, rule_id: str, **said: Any) -> None:
 
 
 def reviewed(here: Tenants, cxroute: Program) -> None:
-    """Apply the rules as they were, and save the plan for those that are wanted now."""
+    """Apply the earlier rules, and save the plan for the new ones."""
     by_hand(here, "hand")
     by_hand(here, "theirs", description="of another team\n[cxroute:others/cards/k0#00000000]")
     ruleset(BEFORE)
@@ -86,7 +86,7 @@ def id_of(here: Tenants, name: str) -> str:
 
 
 def described(here: Tenants, name: str) -> None:
-    """Let somebody edit the description of a rule; the line that says whose it is stays."""
+    """Edit the description of a rule; its marker stays."""
     text = next(one["description"] for one in here.rules("prod") if one["name"] == name)
     mark = text[text.index("\n[cxroute:") :] if "[cxroute:" in text else ""
     here.states["prod"].edit(id_of(here, name), description=f"edited{mark}")
@@ -99,10 +99,10 @@ def moved_out_of_the_way(here: Tenants, name: str) -> None:
 @pytest.mark.parametrize("edit", [described, moved_out_of_the_way])
 @pytest.mark.parametrize("name", ["hand", "theirs", "unrelated"])
 @pytest.mark.parametrize("at", [0, 2, 11])
-def test_an_edit_that_routes_nobody_differently_does_not_stop_it(
+def test_an_edit_without_effect_on_routing_does_not_stop_an_apply(
     prod: Tenants, cxroute: Program, name: str, at: int, edit: Callable[[Tenants, str], None]
 ) -> None:
-    """Before the run (0) or half way: of an unmanaged rule, of another owner's, of one of ours that is not planned."""
+    """Before the run (0) or during it: of an unmanaged rule, one of another owner, a managed one outside the plan."""
     reviewed(prod, cxroute)
     meddle(prod, at, lambda: edit(prod, name))
     code, form = cxroute.json("apply", "plan.json", "--yes")
@@ -114,10 +114,10 @@ def test_an_edit_that_routes_nobody_differently_does_not_stop_it(
 
 @pytest.mark.parametrize("at", [0, 2, 11])
 @pytest.mark.parametrize(("name", "codes"), [("by hand", (0, 0, 0)), ("new1", (4, 5, 5))])
-def test_a_name_that_the_plan_does_not_need_does_not_stop_it(
+def test_a_rename_stops_an_apply_only_if_the_plan_needs_the_name(
     prod: Tenants, cxroute: Program, at: int, name: str, codes: tuple[int, ...]
 ) -> None:
-    """Somebody renames a managed rule that is not planned; to a name that a planned rule is to have, it stops."""
+    """A managed rule outside the plan is renamed; only the name of a planned rule stops the apply."""
     reviewed(prod, cxroute)
 
     def rename() -> None:
@@ -129,8 +129,8 @@ def test_a_name_that_the_plan_does_not_need_does_not_stop_it(
     assert name in [one["name"] for one in prod.rules("prod")]
 
 
-def test_what_was_set_aside_is_shown(prod: Tenants, cxroute: Program) -> None:
-    """A managed rule that somebody edited stays as it is, and the run says so; the next plan has it."""
+def test_a_skipped_edit_is_reported(prod: Tenants, cxroute: Program) -> None:
+    """A managed rule that was edited stays, and the run reports it; the next plan contains it."""
     reviewed(prod, cxroute)
     described(prod, "unrelated")
     assert 0 == cxroute("apply", "plan.json", "--yes"), cxroute.err
@@ -141,13 +141,13 @@ def test_what_was_set_aside_is_shown(prod: Tenants, cxroute: Program) -> None:
 
 
 def hide(here: Tenants) -> None:
-    """Let a rule made by hand take the conversations of a planned rule."""
+    """Add a manual rule that takes the conversations of a planned rule."""
     intent = {"type": "attribute", "attributeName": "cognigyDetectedIntent", "operator": "equals", "value": "k1"}
     by_hand(here, "above", conditions=[intent])
 
 
-def test_it_stops_where_it_would_move_more_than_was_reviewed(prod: Tenants, cxroute: Program) -> None:
-    """A rule by hand took the conversations of `k1`; it is deleted half way, so that the plan would move them."""
+def test_an_apply_stops_if_it_would_move_unreviewed_conversations(prod: Tenants, cxroute: Program) -> None:
+    """A manual rule took the conversations of `k1`. It is deleted during the run, so the plan would move them."""
     hide(prod)
     reviewed(prod, cxroute)
     app = prod.apps["prod"] = Meddling(prod.apps["prod"], 5, lambda: prod.states["prod"].remove("above"))
@@ -161,7 +161,7 @@ def test_it_stops_where_it_would_move_more_than_was_reviewed(prod: Tenants, cxro
     assert {"applied", "skipped"} == {one["status"] for one in form["outcomes"]}
 
 
-def test_it_does_not_begin_where_it_would_move_more_than_was_reviewed(prod: Tenants, cxroute: Program) -> None:
+def test_an_apply_is_refused_if_it_would_move_unreviewed_conversations(prod: Tenants, cxroute: Program) -> None:
     """The same before the run: exit 4, and nothing is written (R9)."""
     hide(prod)
     reviewed(prod, cxroute)
@@ -172,8 +172,8 @@ def test_it_does_not_begin_where_it_would_move_more_than_was_reviewed(prod: Tena
 
 
 @pytest.mark.parametrize("at", [0, 4])
-def test_an_edit_of_a_managed_rule_that_reroutes_stops_it(prod: Tenants, cxroute: Program, at: int) -> None:
-    """A rule that the plan is not about gets another queue: the manifests no longer hold (R9)."""
+def test_an_edit_that_reroutes_a_managed_rule_stops_an_apply(prod: Tenants, cxroute: Program, at: int) -> None:
+    """A rule outside the plan gets another queue: the manifests no longer match (R9)."""
     reviewed(prod, cxroute)
     targets = [{"type": "queue", "queueId": "q-Fraud", "weight": 1}]
 
@@ -187,7 +187,7 @@ def test_an_edit_of_a_managed_rule_that_reroutes_stops_it(prod: Tenants, cxroute
 
 @contextmanager
 def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the program as a process of its own."""
+    """Run the program as a process."""
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with Command(*arguments, cwd=folder, env=process_environment(), **pipes) as process:
         try:
@@ -197,7 +197,7 @@ def running(folder: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 class Team:
-    """One owner with manifests and intents of its own, on the tenant of all."""
+    """An owner with own manifests and intents, on the shared tenant."""
 
     def __init__(self, name: str, folder: Path, url: str) -> None:
         self.name, self.folder = name, folder / name
@@ -206,7 +206,7 @@ class Team:
         (self.folder / "manifests/environment.yaml").write_text(text, "utf-8")
 
     def rules(self, turn: int) -> list[Rule]:
-        """Return what the team wants in a turn: some rules to another queue, one goes, one comes."""
+        """Return the desired rules of a turn: some rules to another queue, one deleted, one created."""
         queue = QUEUES[turn % 2]["name"]
         keys = [f"{self.name}-{number}" for number in range(turn, turn + 6)]
         return [rule(key, queue if place % 2 else "Cards") for place, key in enumerate(keys)]
@@ -218,14 +218,14 @@ class Team:
         (self.folder / "manifests/cards.yaml").write_text("\n".join(lines) + "\n", "utf-8")
 
     def run(self, *arguments: str) -> tuple[int, str]:
-        """Run a command to its end; return its exit code and what it printed."""
+        """Run a command to its end; return its exit code and its output."""
         with running(self.folder, *arguments) as process:
             out, err = process.communicate(timeout=60)
         return process.returncode, out + err
 
 
-def test_three_teams_apply_reviewed_plans_at_once(tmp_path: Path) -> None:
-    """Disjoint intents, one tenant, four turns each: 12 of 12 runs end with 0, and nothing of anybody is lost."""
+def test_three_teams_apply_reviewed_plans_concurrently(tmp_path: Path) -> None:
+    """Disjoint intents, one tenant, four turns each: 12 of 12 runs end with 0, and no change is lost."""
     with tenants("prod") as here:
         teams = [Team(name, tmp_path, here.urls["prod"]) for name in ("red", "green", "blue")]
         by_hand(here, "rest", conditions=[], priority=900, description="")

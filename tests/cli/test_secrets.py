@@ -1,4 +1,4 @@
-"""No secret comes out, whatever a server repeats and wherever the program prints or writes (invariants R13)."""
+"""No secret is printed or written, even if a server repeats it (invariants R13)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 
 @pytest.mark.parametrize("which", canary.SECRETS)
 def test_a_canary_is_found_in_every_form(which: str) -> None:
-    """Each by its name, in the midst of other bytes, wherever base64 has its borders."""
+    """Each form is named, between other bytes and at every alignment of base64."""
     secret = canary.SECRETS[which]
     for encoding, form in canary.encodings(secret):
         assert canary.Leak(which, encoding) in canary.find_leaks(b"before " + form + b" after"), encoding
@@ -48,8 +48,8 @@ def test_a_canary_is_found_in_every_form(which: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "cxroute", "x" * 1000, canary.CLIENT, canary.SECRET[:11], "simulated-tenant"])
-def test_nothing_is_found_where_nothing_is(text: str) -> None:
-    """An id may be shown, and eleven characters may agree."""
+def test_text_without_a_secret_is_accepted(text: str) -> None:
+    """An id may be shown, and eleven equal characters are not a secret."""
     assert [] == canary.find_leaks(text)
 
 
@@ -68,8 +68,8 @@ def test_clean(tmp_path): (tmp_path / "a").write_text("clean"); print("clean")
 """
 
 
-def test_a_test_that_lets_a_secret_out_fails(tmp_path: Path) -> None:
-    """Through any of the ways out; the message names it and does not repeat it."""
+def test_a_test_that_exposes_a_secret_fails(tmp_path: Path) -> None:
+    """Through every channel. The message names the secret and does not repeat it."""
     (tmp_path / "test_leaking.py").write_text(LEAKING)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.conftest", "-p", "no:cacheprovider", "-p", "no:xdist"]
     ended = subprocess.run(
@@ -140,7 +140,7 @@ def echoing(kind: str, echo: Echo, what: Callable[[Turn], str] = REPEATED["the t
 
 
 def run(place: Workspace, tenant: HostileTenant, *arguments: str) -> int:
-    """Run a command; that nothing came out is looked at there. What is JSON still is."""
+    """Run a command; the fixtures check that no secret was printed. JSON output must be valid."""
     with serving(tenant):
         place.manifests(tenant.url, "one", "two", seconds=1)
         ended = place(*arguments)
@@ -152,15 +152,15 @@ def run(place: Workspace, tenant: HostileTenant, *arguments: str) -> int:
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("how", ECHOES)
-def test_what_a_server_repeats_is_not_repeated(place: Workspace, kind: str, how: str) -> None:
-    """However it is written, and wherever in the answer it stands."""
+def test_a_secret_repeated_by_a_server_is_redacted(place: Workspace, kind: str, how: str) -> None:
+    """In every encoding, and at every position of the response."""
     assert 1 == run(place, echoing(kind, ECHOES[how]), "-v", "plan")
 
 
 @pytest.mark.parametrize("what", REPEATED)
 @pytest.mark.parametrize("kind", ["list", "token", "queues"])
 def test_no_part_of_a_request_is_repeated(place: Workspace, kind: str, what: str) -> None:
-    """Neither the form, nor the header, nor both as Basic has them."""
+    """Not the form, not the header, and not the encoding of both in Basic."""
     assert 1 == run(place, echoing(kind, refused, REPEATED[what]), "plan", "--format", "json")
 
 
@@ -181,14 +181,14 @@ COMMANDS: Final = {
 @pytest.mark.parametrize("options", [["-v"], ["-v", "--log-format", "json"]])
 @pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_repeats_a_secret(place: Workspace, command: str, options: list[str]) -> None:
-    """Whatever the form of result and log."""
+    """In every format of results and logs."""
     for echo in (refused, ECHOES["a 403"], ECHOES["what should be JSON"]):
         assert 1 == run(place, echoing("list", echo), *options, *COMMANDS[command])
 
 
 @pytest.mark.parametrize("status", [b"400 Bad", b"403 Forbidden", b"409 Conflict", b"422 Bad", b"500 Oh", b"200 OK"])
-def test_a_write_s_answer_is_not_repeated_anywhere(place: Workspace, status: bytes) -> None:
-    """Neither in the outcomes, nor in the journal."""
+def test_the_response_of_a_write_is_redacted(place: Workspace, status: bytes) -> None:
+    """In the outcomes and in the journal."""
     tenant = echoing("POST", lambda text: refused(text, status))
     assert run(place, tenant, "apply", "--yes", "--format", "json") in (1, 5)
     assert (place.path / ".cxroute/journal.jsonl").exists()
@@ -197,8 +197,8 @@ def test_a_write_s_answer_is_not_repeated_anywhere(place: Workspace, status: byt
 
 @pytest.mark.parametrize("field", ["name", "description", "id", "custom"])
 @pytest.mark.parametrize("command", ["plan", "plan as JSON", "apply", "explain", "diff as JSON"])
-def test_a_rule_that_holds_a_secret_does_not_show_it(place: Workspace, command: str, field: str) -> None:
-    """Somebody pasted it there, or the server wrote what it was sent into its answer."""
+def test_a_secret_in_a_rule_is_redacted(place: Workspace, command: str, field: str) -> None:
+    """A user pasted it there, or the server copied a request into its response."""
     rule = {"id": "1", "name": "n", "description": "d", "priority": 1, field: f"see {canary.SECRET} and {canary.TOKEN}"}
 
     async def script(turn: Turn) -> None:
@@ -212,21 +212,21 @@ def test_a_rule_that_holds_a_secret_does_not_show_it(place: Workspace, command: 
 @pytest.mark.parametrize(
     "token", [f"{canary.TOKEN} {canary.SECRET}", f"{canary.TOKEN}\n", f"é{canary.TOKEN}", canary.RENEWED]
 )
-def test_an_odd_token_is_refused_without_being_shown(place: Workspace, token: str) -> None:
-    """Or it is refused by the tenant, twice."""
+def test_an_invalid_token_is_refused_and_not_shown(place: Workspace, token: str) -> None:
+    """The same holds if the tenant refuses it twice."""
     tenant = HostileTenant(scripts=echoing("list", ECHOES["as OAuth has it"], lambda _: token).scripts, token=token)
     assert 1 == run(place, tenant, "-v", "plan")
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:9", "nowhere.invalid:1", "127.0.0.1:99999", "[::1", "a b:1", ""])
-def test_a_proxy_s_password_is_not_shown(place: Workspace, host: str) -> None:
-    """Whether it cannot be reached or is no proxy at all."""
+def test_the_password_of_a_proxy_is_not_shown(place: Workspace, host: str) -> None:
+    """Neither for an unreachable proxy nor for a server that is not a proxy."""
     place.more["CXROUTE_PROXY"] = canary.proxy(host)
     assert run(place, HostileTenant(), "-v", "plan") in (1, 64)
 
 
-def test_a_proxy_that_repeats_its_password_is_not_repeated(place: Workspace) -> None:
-    """It is sent to the proxy as Basic; the answer of the proxy is that of a tenant."""
+def test_a_password_repeated_by_the_proxy_is_redacted(place: Workspace) -> None:
+    """It is sent to the proxy in Basic. The response of the proxy counts as that of the tenant."""
 
     def what(turn: Turn) -> str:
         return f"{canary.PASSWORD} {turn.request.head.decode('latin-1')}".replace("\r\n", " ")
@@ -239,8 +239,8 @@ def test_a_proxy_that_repeats_its_password_is_not_repeated(place: Workspace) -> 
 
 
 @pytest.mark.parametrize("secret", ["attribute", "queueName", "conditions", '", "is it'])
-def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Workspace, secret: str) -> None:
-    """What is printed is JSON still; a plan that could not be applied as saved is not saved."""
+def test_a_secret_equal_to_a_json_key_breaks_no_document(place: Workspace, secret: str) -> None:
+    """The output is valid JSON. A plan that could not be applied after redaction is not saved."""
     place.more["CXONE_CLIENT_SECRET"] = secret
     with serving(HostileTenant()) as tenant:
         place.manifests(tenant.url, "one", seconds=3)
@@ -252,8 +252,8 @@ def test_a_secret_that_is_a_word_of_ours_breaks_no_document(place: Workspace, se
         assert (0, True) == (done.code, saved.exists()) or (4, False) == (done.code, saved.exists())
 
 
-def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Workspace) -> None:
-    """Eight letters in a row are no secret, and nothing of the plan is hidden."""
+def test_a_plan_with_text_like_a_secret_is_saved(place: Workspace) -> None:
+    """Eight consecutive letters are not a secret, and the plan is complete."""
     place.more["CXONE_CLIENT_SECRET"] = "attributZebra7790xyz"
     with serving(HostileTenant()) as tenant:
         place.manifests(tenant.url, "one", seconds=3)
@@ -261,8 +261,8 @@ def test_a_plan_that_only_looks_as_if_it_held_a_secret_is_saved(place: Workspace
         assert "attributeName" in (place.path / "saved.json").read_text()
 
 
-def test_nothing_that_holds_a_secret_shows_it() -> None:
-    """Neither to a debugger nor to a log: credentials, client, tokens, requests, transport."""
+def test_objects_with_secrets_hide_them() -> None:
+    """From debuggers and logs: credentials, client, tokens, requests, transport."""
     credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
     transport = network_transport(TENANT, canary.proxy("127.0.0.1:9"), None)
     carry = transport_over(transport)
@@ -287,7 +287,7 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
 
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_bug_does_not_show_a_secret(cxroute: Program, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
-    """Though the exception's text, or that of its cause, holds it, and -v asks for the traceback."""
+    """Even if the text of the exception, or of its cause, contains it, and -v prints the traceback."""
 
     def broken(_session: object) -> None:
         raise ValueError(f"no {canary.SECRET}") from KeyError(canary.SECRET)
@@ -299,7 +299,7 @@ def test_a_bug_does_not_show_a_secret(cxroute: Program, monkeypatch: pytest.Monk
 
 
 def test_credentials_in_files_are_not_shown(cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is the one that lies in a variable that names a file."""
+    """A secret in a variable for a path is not shown either."""
     for name in ("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.setenv(f"{name}_FILE", canary.SECRET)

@@ -1,4 +1,4 @@
-"""The log of a server: on a pipe that nobody reads, a disk that is full, and beside another process's."""
+"""The log of a server: on a pipe without a reader, on a full disk, and with another process's log."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ for _ in range(20):
 
 @contextlib.contextmanager
 def logging_to(stream: TextIO, monkeypatch: pytest.MonkeyPatch) -> Iterator[Log]:
-    """Let stderr be a stream."""
+    """Replace stderr by a stream."""
     with monkeypatch.context() as patch, stream:
         patch.setattr(sys, "stderr", stream)
         yield Log()
 
 
 async def said(log: Log) -> None:
-    """Log many lines, fifty in each turn of the loop."""
+    """Log many lines, fifty in each turn of the event loop."""
     for number in range(LINES):
         log(json.dumps({"number": number, "text": TEXT}))
         if number % 50 == 0:
@@ -57,7 +57,7 @@ async def said(log: Log) -> None:
 
 
 async def read(number: int) -> list[dict[str, Any]]:
-    """Read until somebody says that lines were lost."""
+    """Read until the log reports lost lines."""
     found = b""
     os.set_blocking(number, False)
     while b'"lost"' not in found:
@@ -68,8 +68,8 @@ async def read(number: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("kind", ["pipe", "socket"])
-def test_nobody_waits_for_a_reader_and_what_is_lost_is_counted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """To somebody who reads nothing yet: lines are whole and in order, and it is told how many of 20,000 lack."""
+def test_a_slow_reader_does_not_block_and_lost_lines_are_counted(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lines that were written are complete and in order, and the log reports how many of 20,000 are lost."""
     pair = os.pipe() if kind == "pipe" else tuple(one.detach() for one in socket.socketpair())
 
     async def talk(log: Log) -> list[dict[str, Any]]:
@@ -85,8 +85,8 @@ def test_nobody_waits_for_a_reader_and_what_is_lost_is_counted(kind: str, monkey
     assert 5000 <= len(lines) < LINES
 
 
-def test_a_full_disk_loses_lines_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No error comes of it; once there is room, the log says how many are lost."""
+def test_a_full_disk_only_loses_lines(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It causes no error; when there is space again, the log reports how many lines are lost."""
     complaints: list[dict[str, Any]] = []
 
     async def talk(log: Log) -> None:
@@ -104,13 +104,13 @@ def test_a_full_disk_loses_lines_and_nothing_else(monkeypatch: pytest.MonkeyPatc
 
 
 def test_lines_of_two_processes_do_not_mix() -> None:
-    """Both write to one pipe whose reader is slow: each line of both is there, whole."""
+    """Both write to one pipe with a slow reader: each line of both is complete."""
     reading, writing = os.pipe()
     line = [sys.executable, "-c", WRITER]
     root = Path(__file__).parents[2]
     writers = [subprocess.Popen(line, cwd=root, stderr=writing, env=server_environment()) for _ in range(2)]
     os.close(writing)
-    time.sleep(1)  # both have more to say than there is room for
+    time.sleep(1)  # the output of both is larger than the buffer
     found = []
     while part := os.read(reading, 5000):
         found.append(part)
@@ -120,11 +120,11 @@ def test_lines_of_two_processes_do_not_mix() -> None:
     assert sorted([*range(3000)] * 2) == sorted(numbers)
 
 
-def test_an_endpoint_whose_log_nobody_reads_serves_and_ends(tmp_path: Path) -> None:
-    """More lines than the pipe holds; SIGTERM ends it as ever."""
+def test_an_endpoint_works_without_a_reader_of_its_log(tmp_path: Path) -> None:
+    """The log is longer than the pipe's buffer; SIGTERM ends the endpoint as usual."""
     reading, writing = os.pipe()
     with fleet(tmp_path) as one:
-        words = ("serve", "-e", "prod", "--port", "0")  # as `fleet` would, but for stderr
+        words = ("serve", "-e", "prod", "--port", "0")  # like `fleet`, except for stderr
         pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": writing, "text": True}
         served = Command(*words, cwd=tmp_path, env=server_environment(), **pipes)
         with serving(served) as url:

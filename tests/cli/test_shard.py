@@ -1,4 +1,4 @@
-"""Shards: each environment is in just one, and stays there whatever comes beside it."""
+"""Shards: each environment is in exactly one shard, independent of other environments."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from tests.support.program import Program, write
 
 NAMES = some.text("abcdefghijklmnopqrstuvwxyz0123456789-._", min_size=1, max_size=20)
 WRONG = [
-    ("4", {}, "say INDEX/COUNT"),
-    ("a/4", {}, "say INDEX/COUNT"),
-    ("-1/4", {}, "say INDEX/COUNT"),
-    ("1/4/2", {}, "say INDEX/COUNT"),
-    (" 1/4", {}, "say INDEX/COUNT"),
-    ("\u0661/4", {}, "say INDEX/COUNT"),
-    ("1/", {}, "say INDEX/COUNT"),
-    ("", {}, "say INDEX/COUNT"),
+    ("4", {}, "must be INDEX/COUNT"),
+    ("a/4", {}, "must be INDEX/COUNT"),
+    ("-1/4", {}, "must be INDEX/COUNT"),
+    ("1/4/2", {}, "must be INDEX/COUNT"),
+    (" 1/4", {}, "must be INDEX/COUNT"),
+    ("\u0661/4", {}, "must be INDEX/COUNT"),
+    ("1/", {}, "must be INDEX/COUNT"),
+    ("", {}, "must be INDEX/COUNT"),
     ("0/0", {}, "indexes count from 0"),
     ("4/4", {}, "the last of 4 is 3"),
-    ("/4", {}, "$JOB_COMPLETION_INDEX does not say which share"),
+    ("/4", {}, "$JOB_COMPLETION_INDEX has no index"),
     ("/4", {"JOB_COMPLETION_INDEX": "4"}, "the last of 4 is 3"),
-    ("/4", {"JOB_COMPLETION_INDEX": "one"}, "is 'one', which is no number"),
+    ("/4", {"JOB_COMPLETION_INDEX": "one"}, "is 'one', which is not a number"),
 ]
 
 
 @given(some.sets(NAMES), some.integers(1, 9))
-def test_every_environment_is_in_just_one_shard(names: set[str], count: int) -> None:
-    """Whatever their names, and however many shards there are."""
+def test_every_environment_is_in_exactly_one_shard(names: set[str], count: int) -> None:
+    """For any name and any number of shards."""
     for name in names:
         assert 1 == sum(Shard(index, count).includes(name) for index in range(count))
 
 
-def test_where_an_environment_is_never_changes() -> None:
-    """It is worked out from the name alone, in every version: two of them may run beside each other."""
+def test_the_shard_of_an_environment_never_changes() -> None:
+    """It depends only on the name, in every version: two versions may run at the same time."""
     found = {
         name: next(i for i in range(4) if Shard(i, 4).includes(name)) for name in ("prod", "staging", "emea", "apac")
     }
@@ -45,33 +45,33 @@ def test_where_an_environment_is_never_changes() -> None:
 
 
 def test_the_shares_are_about_equal() -> None:
-    """Of 1,000 names each of 10 shards takes 70 to 130."""
+    """Each of 10 shards has 70 to 130 of 1,000 names."""
     sizes = [sum(Shard(index, 10).includes(f"tenant-{n}") for n in range(1000)) for index in range(10)]
     assert 70 < min(sizes) <= max(sizes) < 130
 
 
 def test_the_index_may_come_from_kubernetes() -> None:
-    """Only where the option leaves it out."""
+    """Only if the option omits it."""
     assert Shard(3, 4) == parse_shard("/4", {"JOB_COMPLETION_INDEX": "3"})
     assert Shard(1, 4) == parse_shard("1/4", {"JOB_COMPLETION_INDEX": "3"})
 
 
 @pytest.mark.parametrize(("text", "variables", "said"), WRONG)
-def test_what_is_no_shard_is_said(text: str, variables: dict[str, str], said: str) -> None:
-    """With what to write in its place."""
+def test_an_invalid_shard_is_reported(text: str, variables: dict[str, str], said: str) -> None:
+    """With the valid forms."""
     with pytest.raises(UsageError, match="--shard") as wrong:
         parse_shard(text, variables)
     assert said in str(wrong.value)
 
 
-def test_a_shard_without_environments_is_no_failure(cxroute: Program) -> None:
-    """Exit 0 in every form, and it says so: with more shards than environments there always are some."""
+def test_a_shard_without_environments_succeeds(cxroute: Program) -> None:
+    """Exit 0 in every format, with a message: with more shards than environments, some are always empty."""
     write("e.yaml", environment("prod", "http://127.0.0.1:1"))
     ruleset([rule("lost")])
     index = next(index for index in range(9) if not Shard(index, 9).includes("prod"))
     for command in (("plan",), ("drift",), ("apply", "--yes"), ("apply",)):
         assert 0 == cxroute(*command, "--all", "--shard", f"{index}/9")
-        assert f"No environment falls into shard {index}/9: nothing to do.\n" == cxroute.out
+        assert f"Shard {index}/9 has no environments: nothing to do.\n" == cxroute.out
         assert f"Shard {index}/9 takes 0 of 1 environment.\n" == cxroute.err
         assert (0, {"environments": []}) == cxroute.json(*command, "--all", "--shard", f"{index}/9")
 
@@ -82,4 +82,4 @@ def test_a_bad_shard_is_a_usage_error(cxroute: Program) -> None:
     assert 64 == cxroute("plan", "--all", "--shard", "4/4")
     assert "the last of 4 is 3" in cxroute.err
     assert 64 == cxroute("plan", "-e", "prod", "--shard", "0/4")
-    assert "say --all" in cxroute.err
+    assert "specify --all" in cxroute.err

@@ -1,4 +1,4 @@
-"""Four processes share out sixty tenants; one is killed in the middle and runs again: every tenant is as wanted."""
+"""Four processes share sixty tenants. One is killed and restarted: every tenant gets its rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LONGEST: Final = 120
 
 @pytest.fixture
 def sixty(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tenants]:
-    """Sixty empty tenants, and what they shall have."""
+    """Yield sixty empty tenants, and the manifests for them."""
     del elsewhere
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
@@ -52,14 +52,14 @@ def started(index: int) -> subprocess.Popen[str]:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, list[str]]:
-    """Wait for a pod; return its exit code and which environments it tells of as done."""
+    """Wait for a pod; return its exit code and the environments that it reports as done."""
     out, _ = process.communicate(timeout=LONGEST)
     plans = json.loads(out)["environments"] if out else []
     return process.returncode, [plan["environment"] for plan in plans if plan.get("converged")]
 
 
-def test_a_killed_shard_runs_again_and_all_is_done(sixty: Tenants, cxroute: Program) -> None:
-    """The others do not notice; what it left half done is finished, and nothing is there twice."""
+def test_a_restarted_shard_completes_its_tenants(sixty: Tenants, cxroute: Program) -> None:
+    """The others are not affected. Partly applied changes are completed, without duplicates."""
     victim = SHARES[KILLED][len(SHARES[KILLED]) // 2]
     app = sixty.apps[victim]
     killer = Killer(app, 2, "after")
@@ -69,7 +69,7 @@ def test_a_killed_shard_runs_again_and_all_is_done(sixty: Tenants, cxroute: Prog
             await app(scope, receive, send)
             return
         # Its tenants are applied side by side: without this, the victim may be the first of them.
-        while not any(WANTED == sixty.names_of_rules(name) for name in SHARES[KILLED]):  # noqa: ASYNC110 - nobody tells
+        while not any(WANTED == sixty.names_of_rules(name) for name in SHARES[KILLED]):  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
         await killer(scope, receive, send)
 

@@ -1,4 +1,4 @@
-"""The same over a socket: real processes, the real bank, signals, kills and wrong turns."""
+"""The commands over a socket: real processes, the real bank, signals, kills and errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def place(tmp_path: Path) -> BankWorkspace:
 
 
 def rules(url: str) -> dict[str, Any]:
-    """Return every rule of the simulated tenant, by id, read page by page as anybody could."""
+    """Return every rule of the simulated tenant, by id, read page by page."""
     form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
         token = client.post("/oauth/token", data=form).json()["access_token"]
@@ -47,14 +47,14 @@ def rules(url: str) -> dict[str, Any]:
 
 
 def wait_for_some(url: str, process: subprocess.Popen[str]) -> None:
-    """Wait until an apply is in the middle of its creates."""
+    """Wait until an apply has made some of its creates."""
     while len(rules(url)) < 3:
         assert process.poll() is None, process.communicate()
         time.sleep(0.02)
 
 
 def edit(url: str, name: str, **fields: Any) -> None:
-    """Change a rule as somebody does who has the console open."""
+    """Change a rule as an edit in the console does."""
     rule = next(rule for rule in rules(url).values() if rule["name"] == name)
     form = {"grant_type": "client_credentials", "client_id": canary.CLIENT, "client_secret": canary.SECRET}
     with httpx.Client(base_url=url, trust_env=False, verify=PLAIN) as client:
@@ -65,13 +65,13 @@ def edit(url: str, name: str, **fields: Any) -> None:
 
 
 def theirs(url: str) -> dict[str, str]:
-    """Return what is not ours, as JSON text."""
+    """Return the unmanaged rules as JSON text."""
     found = rules(url).items()
     return {key: json.dumps(rule) for key, rule in found if "[cxroute:bank-routing/" not in rule["description"]}
 
 
-def test_the_bank_from_found_to_healed(place: BankWorkspace) -> None:
-    """Plan, conflict, apply, nothing left, drift healed, a rule removed; others' rules untouched throughout."""
+def test_the_bank_from_the_first_plan_to_a_removed_rule(place: BankWorkspace) -> None:
+    """Plan, conflict, apply, no changes, drift corrected, a rule removed; unmanaged rules are never changed."""
     with place.simulated("--tenant", "bank", "--state", "bank.json") as url:
         place.manifests(url)
         as_found = theirs(url)
@@ -123,7 +123,7 @@ def test_the_bank_from_found_to_healed(place: BankWorkspace) -> None:
 
 
 def test_a_killed_apply_is_finished_by_the_next(place: BankWorkspace) -> None:
-    """SIGKILL in the middle of 70 creates: nothing on disk is needed, nothing is there twice."""
+    """SIGKILL during 70 creates: the next apply needs no file, and there are no duplicates."""
     with place.simulated("--latency-ms", "20") as url:
         place.manifests(url, rate=60)
         with place.start("-e", "bank", "apply", "--yes") as process:
@@ -139,7 +139,7 @@ def test_a_killed_apply_is_finished_by_the_next(place: BankWorkspace) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_an_apply_between_two_writes(place: BankWorkspace, number: signal.Signals) -> None:
-    """Exit 130; what was under way is finished, and every change is accounted for."""
+    """Exit 130: the write in progress is finished, and every change is reported."""
     with place.simulated("--latency-ms", "20") as url:
         place.manifests(url, rate=60)
         with place.start("-e", "bank", "apply", "--yes", "--format", "json") as process:
@@ -175,7 +175,7 @@ WRONG = {
 
 @pytest.mark.parametrize("case", WRONG)
 def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankWorkspace, case: str) -> None:
-    """Or 64 where it is the settings that are wrong; never a traceback, never the secret."""
+    """Or exit 64 for invalid settings; never a traceback, never the secret."""
     url, environment, said = WRONG[case]
     with nullcontext(url) if url else place.simulated() as there:
         place.manifests(there)
@@ -188,8 +188,8 @@ def test_a_tenant_that_cannot_be_read_is_one_sentence_and_exit_1(place: BankWork
 
 
 @pytest.mark.parametrize("fault", ["html", "shape", "nan", "deep", "gzip", "redirect", "501", "empty", "403", "half"])
-def test_answers_that_no_tenant_gives_end_in_one_sentence(place: BankWorkspace, fault: str) -> None:
-    """HTML, broken or hostile JSON, bombs, redirects: exit 1, nothing written."""
+def test_hostile_responses_end_in_one_sentence(place: BankWorkspace, fault: str) -> None:
+    """HTML, broken or hostile JSON, bombs, redirects: exit 1, and nothing is written."""
     with loopback_server() as here:
         here.app = build_simulator(TenantState(), PROFILES["A"], FaultInjector(f"GET rules:{fault}"))
         place.manifests(here.url)
@@ -199,7 +199,7 @@ def test_answers_that_no_tenant_gives_end_in_one_sentence(place: BankWorkspace, 
     assert "rules" in error or "answer" in error
 
 
-def test_an_unknown_queue_is_said_with_its_place_and_the_nearest_name(place: BankWorkspace) -> None:
+def test_an_unknown_queue_has_its_place_and_the_nearest_name(place: BankWorkspace) -> None:
     """Exit 3, before anything is written."""
     with place.simulated("--tenant", "bank") as url:
         place.manifests(url)

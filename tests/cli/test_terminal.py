@@ -1,4 +1,4 @@
-"""What a person sees on a terminal: lines that fit, colours that were asked for, and nothing of it in a pipe."""
+"""The output on a terminal: lines that fit, and colours; a pipe gets neither."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONG = '"lost_or_stolen_card", confidence from 0.5 to below 0.7: "Card Services"
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the bank's manifests, a tenant that they were applied to, and a rule edited since in both."""
+    """A folder with the bank's manifests, a tenant with these rules, and a rule edited in both since."""
     folder = tmp_path_factory.mktemp("bank")
     shutil.copytree(ROOT / "manifests", folder / "manifests")
     assert 0 == run_command("apply", "--yes", cwd=folder, env={}).returncode
@@ -66,7 +66,7 @@ def wrong(elsewhere: Path) -> None:
 
 
 def too_long(lines: list[str], width: int) -> list[str]:
-    """Return the lines that do not fit, but for those that hold one command (behind its label), path or name."""
+    """Return the lines that do not fit, except for those with one command (after its label), path or name."""
     long = [line.strip() for line in lines if columns(line) > width]
     return [line for line in long if not re.fullmatch(r"(\w+ )*( +cxroute|cxroute) .*|`[^`]*`\S*|\S*[/\\]\S*", line)]
 
@@ -88,7 +88,7 @@ def too_long(lines: list[str], width: int) -> list[str]:
 )
 @pytest.mark.usefixtures("bank")
 def test_no_line_is_longer_than_the_terminal(cxroute: Program, command: str, code: int) -> None:
-    """Apart from a command, path or name that must stay whole; and the words are those of a pipe, in their order."""
+    """Except for a command, path or name that cannot be broken; the words are those of a pipe, in order."""
     assert code == cxroute(*command.split())
     for width in WIDTHS:
         shown = run_on_terminal(width, *command.split())
@@ -101,7 +101,7 @@ def test_no_line_is_longer_than_the_terminal(cxroute: Program, command: str, cod
 @pytest.mark.parametrize("command", ["explain", "plan -e nowhere", "plan --only cards/nothing-at-all-is-called-that"])
 @pytest.mark.usefixtures("bank")
 def test_messages_fit_the_terminal(width: int, command: str) -> None:
-    """Errors go to stderr, which is a terminal of its own."""
+    """Errors go to stderr, which is another terminal."""
     shown = run_on_terminal(width, "-q", *command.split())
     assert 64 == shown.code
     assert shown.err
@@ -128,7 +128,7 @@ def test_a_run_of_the_journal_fits_the_terminal(width: int) -> None:
 @pytest.mark.parametrize("width", WIDTHS)
 @pytest.mark.usefixtures("wrong")
 def test_errors_with_carets_fit_the_terminal(width: int) -> None:
-    """The manifest's line is cut, not wrapped, so that the caret stands under what is meant, in wide letters, too."""
+    """The manifest's line is truncated, not wrapped, so that the caret is under its text, also in wide letters."""
     shown = run_on_terminal(width, "validate")
     assert 3 == shown.code
     assert [] == too_long(shown.lines, width)
@@ -152,23 +152,23 @@ def test_help_fits_the_terminal(width: int, arguments: list[str]) -> None:
     assert "cxroute" in shown.out
 
 
-def test_a_terminal_narrower_than_60_is_taken_for_60() -> None:
-    """Below that nothing can be laid out."""
+def test_a_terminal_narrower_than_60_counts_as_60() -> None:
+    """A smaller width has no usable layout."""
     shown = run_on_terminal(40, "help", "explain")
     assert [] == too_long(shown.lines, 60)
     assert any(columns(line) > 40 for line in shown.lines)
 
 
 @pytest.mark.usefixtures("bank")
-def test_columns_says_how_wide_the_terminal_is() -> None:
-    """$COLUMNS goes before what the terminal says."""
+def test_columns_sets_the_width() -> None:
+    """$COLUMNS has priority over the terminal."""
     assert run_on_terminal(100, "plan", COLUMNS="70").lines == run_on_terminal(70, "plan").lines
     assert run_on_terminal(100, "plan", COLUMNS="70").lines != run_on_terminal(100, "plan").lines
 
 
 @pytest.mark.usefixtures("bank")
 def test_documents_and_scripts_are_never_wrapped(cxroute: Program) -> None:
-    """JSON, YAML, a script, code of a flow: they are for files and programs."""
+    """JSON, YAML, a script, code of a flow: files and programs read them."""
     for command in (
         "validate --format json",
         "completion bash",
@@ -234,13 +234,13 @@ def test_colours_in_a_pipe(
         (["--color", "always"], {"NO_COLOR": "1"}, True),
     ],
 )
-def test_the_progress_bar_has_the_colours_that_were_asked_for(
+def test_the_progress_bar_has_the_configured_colours(
     monkeypatch: pytest.MonkeyPatch,
     options: list[str],
     variables: dict[str, str],
     coloured: bool,  # noqa: FBT001
 ) -> None:
-    """On stderr, once a slow tenant has taken a second; by the same rules as everything else."""
+    """On stderr, after a second with a slow tenant; by the same rules as all output."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
     with tenants("prod") as here:
@@ -253,14 +253,14 @@ def test_the_progress_bar_has_the_colours_that_were_asked_for(
     assert coloured == bool(STYLE.search(shown.err))
 
 
-def test_a_line_that_fits_stays_as_it_is() -> None:
-    """To the last space."""
+def test_a_line_that_fits_is_not_changed() -> None:
+    """Including its last space."""
     assert "  a  b \n\n c" == wrap_text("  a  b \n\n c", 60)
     assert " " * 70 == wrap_text(" " * 70, 60)
 
 
 def test_further_lines_are_indented_by_two_more() -> None:
-    """Where the line has no label."""
+    """If the line has no label."""
     assert ["  Everyone who", "    calls is", "    sent to", "    General"] == wrap_text(
         "  Everyone who calls is sent to General", 14
     ).split("\n")
@@ -274,7 +274,7 @@ def test_further_lines_are_aligned_to_the_column_after_a_label() -> None:
 
 
 def test_a_line_is_broken_before_a_cell_rather_than_inside_it() -> None:
-    """So that what stands together stays together."""
+    """So that a cell stays in one line."""
     text = "  no   night-line/ivr   priority 3   channel is missing   manifests/live/night-line.yaml:8"
     assert [
         "  no   night-line/ivr   priority 3   channel is missing",
@@ -292,26 +292,26 @@ def test_a_line_is_broken_before_a_cell_rather_than_inside_it() -> None:
     ],
 )
 def test_commands_paths_and_addresses_are_never_broken(whole: str) -> None:
-    """They begin a line of their own and may leave the terminal, so that they can be copied."""
+    """They start a line and may be longer than the terminal, so that they can be copied."""
     lines = wrap_text(f"Nothing was changed, and nothing will be. To apply this: {whole}", 60).split("\n")
     assert f"  {whole}" == lines[-1]
     assert f"$ {whole}" == wrap_text(f"$ {whole}", 60)
 
 
 def test_a_word_longer_than_a_line_is_broken() -> None:
-    """Such as a queue's name without any space."""
+    """For example a queue's name without a space."""
     lines = wrap_text("x" * 130, 60).split("\n")
     assert ["x" * 60, f"  {'x' * 58}", f"  {'x' * 12}"] == lines
 
 
 def test_wide_letters_take_two_columns() -> None:
-    """And accents none."""
+    """Combining accents take none."""
     assert (4, 2, 1) == (columns("受付"), columns("\uff21"), columns("e\u0301"))
     assert all(columns(line) <= 60 for line in wrap_text("受付窓口 " * 30 + "受" * 80, 60).split("\n"))
 
 
-def test_a_style_ends_with_its_line_and_goes_on_in_the_next() -> None:
-    """No pager carries it over, and none paints the indent."""
+def test_a_style_ends_with_its_line_and_continues_in_the_next() -> None:
+    """A pager does not continue it, and the indent has no style."""
     painted = f"\x1b[33m{LONG}\x1b[0m and the rest"
     lines = wrap_text(painted, 60).split("\n")
     assert lines[0].startswith("\x1b[33m")
@@ -323,16 +323,16 @@ def test_a_style_ends_with_its_line_and_goes_on_in_the_next() -> None:
 
 @pytest.mark.parametrize("width", WIDTHS)
 def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> None:
-    """So that no paragraph is ragged, and a grammar stays as it was set."""
+    """Paragraphs are not ragged, and a grammar keeps its layout."""
     shown = run_on_terminal(width, "watch", "--help")
     paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
-    assert paragraph[0].startswith("stdout says what differs")
+    assert paragraph[0].startswith("stdout shows new differences")
     assert all(columns(line) > width - 30 for line in paragraph[:-1])
     assert '    RULE  = [METHOD] [WHAT] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
 
 
 def test_the_rows_of_a_table_break_at_one_column() -> None:
-    """However short a row's own cell is."""
+    """Also a row with a short cell."""
     rows = [f"{'run':<30}  {'result':<24}  reason", f"{'r' * 30}  {'70 of 70 changes applied':<24}  -"]
     assert ["  result                    reason", "  70 of 70 changes applied  -"] == [
         wrap_text(row, 55).split("\n")[1] for row in rows
@@ -363,13 +363,13 @@ GAPS = st.sampled_from([" ", " ", " ", "  ", "   ", " " * 9])
     st.lists(st.tuples(WORDS, GAPS), min_size=1, max_size=40),
     st.booleans(),
 )
-def test_whatever_stands_in_a_line_it_fits_and_loses_nothing(
+def test_each_wrapped_line_fits_and_keeps_its_content(
     width: int,
     indent: int,
     parts: list[tuple[str, str]],
     ends: bool,  # noqa: FBT001
 ) -> None:
-    """Of words, wide letters, styles and cells in any order: no line is too long, and no letter is lost or moved."""
+    """Words, wide letters, styles and cells in any order: no line is too long, and no letter is lost or moved."""
     line = " " * indent + "".join(word + gap for word, gap in parts[:-1]) + parts[-1][0] + ("\x1b[0m" if ends else "")
     wrapped = wrap_text(line, width)
     assert all(columns(one) <= width for one in wrapped.split("\n"))

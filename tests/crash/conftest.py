@@ -1,4 +1,4 @@
-"""A server and its tenants, made once for all tests of this folder that one worker runs."""
+"""A server and its tenants, created once for all tests of this folder in one worker."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tests.support.loopback_server import loopback_server
 
 @pytest.fixture(scope="session")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], CrashSetup]]:
-    """The stage of a profile; it is made when it is first asked for."""
+    """Return the set-up of a profile, created at first use."""
     with loopback_server() as here:
         yield cache(lambda profile: CrashSetup(here, tmp_path_factory.mktemp(f"stage-{profile}"), profile))
 
 
 @pytest.fixture
 def trial(stages: Callable[[str], CrashSetup], tmp_path: Path) -> CrashRun:
-    """The tenant of the weakest profile, and a working directory."""
+    """Return the tenant of the weakest profile, and a working directory."""
     return CrashRun(stages("C"), tmp_path)

@@ -1,4 +1,4 @@
-"""A gate at one request: what asks is held there until it is let through, or until it is gone."""
+"""A gate at one request: the request waits there until it is let through or its client is gone."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tests.support.loopback_server import App
 
 _PATIENCE: Final = 30
 _UNSEEN: Final = 0.3
-"""Seconds in which a signal is surely heard, where the system does not show which ones are pending."""
+"""Seconds in which a process receives a signal, on systems that do not show pending signals."""
 
 
 class Gate:
-    """The app, but that the request `at`, counted from 1 among all or among the writes, waits at the gate."""
+    """The app, in which the request `at`, counted from 1 among all requests or among the writes, waits at the gate."""
 
     def __init__(self, app: App, at: int, *, of: str = "all") -> None:
         self.app, self.at, self.of = app, at, of
@@ -32,7 +32,7 @@ class Gate:
         await self.app(scope, receive, send)
 
     def wait(self) -> None:
-        """Wait until the request is there."""
+        """Wait until the request is at the gate."""
         assert self.reached.wait(_PATIENCE)
 
     def open(self) -> None:
@@ -42,12 +42,12 @@ class Gate:
 
 
 def is_write(scope: Any) -> bool:
-    """Tell whether a request may change a rule."""
+    """Return whether a request may change a rule."""
     return scope["method"] != "GET" and not scope["path"].endswith("/token")
 
 
 def wait_until_heard(pid: int) -> None:
-    """Wait until a signal that was sent has reached the process: what it is answered later, it reads later."""
+    """Wait until the process has received a signal, so that it reads any later response after it."""
     status = Path(f"/proc/{pid}/status")
     if not status.exists():
         time.sleep(_UNSEEN)

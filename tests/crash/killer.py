@@ -1,4 +1,4 @@
-"""SIGKILL at one request: just before the server does it, or when it is done and nobody has heard of it."""
+"""SIGKILL at one request: just before the server carries it out, or after it and before the response."""
 
 from __future__ import annotations
 
@@ -15,10 +15,9 @@ SIDES: Final[tuple[Side, ...]] = ("before", "after")
 
 
 class Killer:
-    """The app, but for one request (counted from 1) at which the process `victim` is killed; it is never answered.
+    """The app; at one request, counted from 1, the process `victim` is killed, and the request is never answered."""
 
-    `before`: the request is not done, as if the process had died just before it sent it. `after`: done, not answered.
-    """
+    # `before`: the request is not carried out, as if the process died before sending it. `after`: it is carried out.
 
     def __init__(self, app: App, at: int, side: Side) -> None:
         self.app, self.at, self.side = app, at, side
@@ -26,7 +25,7 @@ class Killer:
         self.seen = 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request, or kill who asks."""
+        """Answer a request, or kill its client."""
         self.seen += 1
         if self.seen != self.at:
             await self.app(scope, receive, send)
@@ -38,13 +37,13 @@ class Killer:
             pass
 
     def kill(self) -> None:
-        """Kill the victim."""
+        """Kill the process `victim`."""
         assert self.victim is not None
         os.kill(self.victim, signal.SIGKILL)
 
 
 class RequestTimes:
-    """The app, and when its first and its last request came; `started` is set by the first."""
+    """The app, and the times of its first and its last request; `started` is set by the first."""
 
     def __init__(self, app: App) -> None:
         self.app = app

@@ -1,7 +1,7 @@
-"""The oracle: looks at every state that the tenant is in, and checks it (invariants "The reconciler").
+"""The oracle: checks every state of the tenant (invariants "The reconciler").
 
-Who goes where is the simulator's reading of the rules, asked rule by rule and kept: a state differs from the one
-before it by one rule.
+The simulator evaluates the rules, one by one; the results are kept, because a state differs from the one before it by
+one rule.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ _MARKER: Final = re.compile(rf"(?:\A|\n)\[cxroute:{OWNER}/([a-z0-9~/-]+)#[0-9a-f
 _WRITTEN: Final = ("name", "description", "priority", "enabled", "conditions", "targets")
 
 Ways = list[frozenset[str] | None]
-"""For each conversation the queues it goes to; None: the default routing."""
+"""For each conversation its queues; None: the default routing."""
 
 
 class Watch:
-    """Keeps every state; `wrong` says afterwards what was wrong in any of them."""
+    """Keeps every state of the tenant; `wrong` returns the errors of all states."""
 
     def __init__(self, state: TenantState, wanted: Ways) -> None:
         self.states: list[tuple[StoredRule, ...]] = [tuple(state.stored_rules.values())]
@@ -34,30 +34,30 @@ class Watch:
         state.watchers.append(lambda now: self.states.append(tuple(now.stored_rules.values())))
 
     def wrong(self) -> list[str]:
-        """Return what was wrong: somebody was sent elsewhere, a marker stood twice, another's rule was changed."""
+        """Return the errors: a third destination, a duplicate marker, a changed unmanaged rule."""
         return [
             f"state {number}: {what}" for number, state in enumerate(self.states) for what in self._wrong_with(state)
         ]
 
     def _wrong_with(self, state: tuple[StoredRule, ...]) -> list[str]:
-        wrong = [f"{marker} stands twice" for marker in twice(state)]
+        wrong = [f"{marker} occurs twice" for marker in twice(state)]
         if foreign(state) != self.foreign:
-            wrong.append("a rule that is not ours is not what it was")
+            wrong.append("an unmanaged rule was changed")
         for conversation, old, now, new in zip(conversations(), self.first, ways(state), self.wanted, strict=True):
             if old is not None and new is not None and (not now or not now <= old | new):
-                wrong.append(f"{conversation} goes to {now}; it was {old} and shall be {new}")
+                wrong.append(f"{conversation} goes to {now} instead of {old} or {new}")
         return wrong
 
 
 def ways(state: Iterable[StoredRule]) -> Ways:
-    """Return where each conversation goes: the first rule in the server's order that takes it."""
+    """Return the destination of each conversation: that of the first rule in the server's order that takes it."""
     ordered = sorted(state, key=lambda one: (one.rule["priority"], one.rule["name"], one.rule["id"]))
     taken = [_takes(_routing(stored)) for stored in ordered if stored.rule["enabled"]]
     return [next((one for one in column if one is not None), None) for column in zip(*taken, strict=True)]
 
 
 def twice(state: Iterable[StoredRule]) -> set[str]:
-    """Return our markers, without their digests, that more than one rule has."""
+    """Return the markers, without their digests, that more than one rule has."""
     seen: set[str] = set()
     again: set[str] = set()
     for stored in state:
@@ -69,7 +69,7 @@ def twice(state: Iterable[StoredRule]) -> set[str]:
 
 
 def by_address(rules: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return our rules by their address, without what the server adds; of a temporary copy the address has an end."""
+    """Return the managed rules by address, without fields that the server adds; a temporary copy has a suffix."""
     marked = ((_MARKER.search(rule["description"]), rule) for rule in rules)
     return {found[1]: {key: rule[key] for key in _WRITTEN} for found, rule in marked if found is not None}
 
@@ -77,13 +77,13 @@ def by_address(rules: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
 def reached(
     start: Iterable[Mapping[str, Any]], goal: Iterable[Mapping[str, Any]], now: Iterable[Mapping[str, Any]]
 ) -> set[str]:
-    """Return the addresses that are as they shall be, of those that were not."""
+    """Return the addresses that are as desired, of those that were not at the beginning."""
     first, last, there = by_address(start), by_address(goal), by_address(now)
     return {one for one in {*first, *last} if first.get(one) != last.get(one) == there.get(one)}
 
 
 def foreign(state: Iterable[StoredRule]) -> dict[str, bytes]:
-    """Return the rules that are neither ours nor to be adopted, byte by byte."""
+    """Return the unmanaged rules that are not to be adopted, byte by byte."""
     return {stored.rule["id"]: stored.text for stored in state if stored.rule["id"] in ("o2", "o3", "o4")}
 
 
@@ -93,7 +93,7 @@ def _routing(stored: StoredRule) -> str:
 
 @cache
 def _takes(routing: str) -> tuple[frozenset[str] | None, ...]:
-    """Return where one rule sends each conversation, as if it stood alone."""
+    """Return the destination of each conversation under one rule alone."""
     conditions, targets = json.loads(routing)
     alone: dict[str, Any] = {"id": "", "name": "", "priority": 0, "enabled": True}
     rule = {**alone, "conditions": conditions, "targets": targets}

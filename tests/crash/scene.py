@@ -1,4 +1,4 @@
-"""What the killed runs are about: a tenant that cxroute manages, and manifests from which it differs by 30 changes."""
+"""The scene of the killed runs: a tenant that cxroute manages, and manifests that differ from it by 30 changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ guard: {{deletes: {{count: 100, percent: 100}}, changes: {{count: 100, percent: 
 
 
 def before() -> list[Rule]:
-    """Return the rules, as manifests say them, of which the tenant is made."""
+    """Return the rules of the tenant, in the form of manifests."""
     return [
         *(_rule(f"kept-{number}", "Cards") for number in range(KEPT)),
         *(_rule(f"updated-{number}", "Cards", minConfidence=0.5) for number in range(UPDATED)),
@@ -42,7 +42,7 @@ def before() -> list[Rule]:
 
 
 def after() -> list[Rule]:
-    """Return the rules that are wanted: 30 changes away: 10 creates, 13 updates, 6 deletes, an adoption."""
+    """Return the desired rules, which are 30 changes away: 10 creates, 13 updates, 6 deletes, an adoption."""
     return [
         *(_rule(f"kept-{number}", "Cards") for number in range(KEPT)),
         *(_rule(f"updated-{number}", "Overflow", minConfidence=0.8) for number in range(UPDATED)),
@@ -59,7 +59,7 @@ def after() -> list[Rule]:
 
 
 def others() -> list[Rule]:
-    """Return live rules that are not ours, as the server holds them; `By hand` is to be adopted."""
+    """Return unmanaged live rules in the server's form; the manifests adopt `By hand`."""
     marked = {"description": f"[cxroute:somebody-else/cards/kept-0#{0:08x}]"}
     return [
         _live("o1", "By hand", "adopted", "Cards", custom={"kept": [1, 2]}),
@@ -70,7 +70,7 @@ def others() -> list[Rule]:
 
 
 def conversations() -> list[dict[str, Any]]:
-    """Return what may arrive: each intent of the scene, and one of nobody's, with confidences around each threshold."""
+    """Return possible conversations: each intent and an unknown one, with confidences around each threshold."""
     known = [rule["intent"] for rule in (*before(), *after()) if "intent" in rule]
     intents = sorted({*known, "legacy", "theirs", "hebrew", "unheard-of"})
     sure = (None, 0.3, 0.5, 0.65, 0.8, 0.95)

@@ -1,4 +1,4 @@
-"""A tenant that can be set back to where it was, and the program run on it as a process of its own."""
+"""A tenant that can be reset to its first state, and the program as a separate process on it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONGEST: Final = 60
 
 
 class CrashSetup:
-    """One profile's tenant as it is before the 30 changes, and what an undisturbed apply of them is like."""
+    """A profile's tenant before the 30 changes, and the measures of an undisturbed apply."""
 
     def __init__(self, served: LoopbackServer, folder: Path, profile: str) -> None:
         self.served, self.folder, self.profile = served, folder, profile
@@ -46,7 +46,7 @@ class CrashSetup:
         undisturbed.app = clock = RequestTimes(undisturbed.app)
         ended = undisturbed.run("apply", "--yes")
         self.seconds = clock.last - clock.first
-        """From the first request of an apply to its last."""
+        """The time from the first request of an apply to the last one."""
         assert 0 == ended.code, ended
         self.goal = undisturbed.state.rules()
         self.wanted = ways(undisturbed.state.stored_rules.values())
@@ -54,7 +54,7 @@ class CrashSetup:
 
 
 class CrashRun:
-    """The tenant set back to its beginning, watched; and a working directory for the program."""
+    """The tenant in its first state, watched, and a working directory for the program."""
 
     def __init__(self, stage: CrashSetup, folder: Path, rules: Sequence[scene.Rule] | None = None) -> None:
         self.stage, self.folder = stage, folder
@@ -63,13 +63,13 @@ class CrashRun:
         self.app: Any = build_simulator(self.state, PROFILES[stage.profile])
         self.environment = process_environment(PYTHONPATH=str(ROOT))
         self.said = self.warned = ""
-        """What the last command in this process printed to stdout and stderr."""
+        """The stdout and stderr of the last command in this process."""
 
     @contextlib.contextmanager
     def start(
         self, *arguments: str, manifests: str = "shall", within: Sequence[str] = (), **options: Any
     ) -> Iterator[subprocess.Popen[str]]:
-        """Start a command, `within` another. Behind the block it has ended, and all that it sent is done."""
+        """Start a command, `within` another; after the block the process has ended and its requests are done."""
         self.stage.served.app = self.app
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         options = {**pipes, "cwd": self.folder, "env": self.environment, "encoding": "utf-8", **options}
@@ -88,7 +88,7 @@ class CrashRun:
             return finish(process)
 
     def here(self, *arguments: str, manifests: str = "shall") -> int:
-        """Run a command in this process, which starts no other: for what is no more than a look at how it stands."""
+        """Run a command in this process, and keep its output; return its exit code."""
         self.stage.served.app = self.app
         said, warned = io.StringIO(), io.StringIO()
         with (
@@ -126,37 +126,37 @@ class CrashRun:
         return ended
 
     def writes(self) -> list[SimulatorRequest]:
-        """Return the writes that were asked for so far."""
+        """Return the writes that were requested so far."""
         return [one for one in self.state.requests if one.method != "GET" and not one.path.endswith("/token")]
 
     def reached(self) -> set[str]:
-        """Return the addresses of the changes that are done."""
+        """Return the addresses of the completed changes."""
         return reached(self.stage.start, self.stage.goal, self.state.rules())
 
     def settled(self) -> bool:
-        """Tell whether all is as it shall be."""
+        """Return whether all rules are as desired."""
         return by_address(self.stage.goal) == by_address(self.state.rules())
 
     def assert_heals(self) -> None:
-        """One more run gets there, another finds nothing to write, and nobody was harmed on the way."""
+        """One more run converges, the next run writes nothing, and no state on the way was wrong."""
         healed = self.run("apply", "--yes")
         assert (0, True) == (healed.code, self.settled()), healed
         self.assert_stays()
 
     def assert_heals_here(self) -> None:
-        """The same, without a process: where what happened before is the point."""
+        """The same in this process, for tests about the runs before."""
         assert (0, True) == (self.here("apply", "--yes"), self.settled()), self.warned
         self.assert_stays()
 
     def assert_stays(self) -> None:
-        """A run finds nothing to write; and so far nobody was harmed."""
+        """A run writes nothing, and no state so far was wrong."""
         before = len(self.writes())
         assert (0, before) == (self.here("apply", "--yes"), len(self.writes())), self.warned
         assert [] == self.watch.wrong()
 
 
 def finish(process: subprocess.Popen[str]) -> RunResult:
-    """Wait for the end; no process prints a traceback."""
+    """Wait for the end of the process, which prints no traceback."""
     out, err = process.communicate(timeout=LONGEST)
     ended = RunResult(process.returncode, out or "", err or "")
     assert "Traceback" not in ended.out + ended.err, ended

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM to the real process (F41): nothing new is begun, what is under way ends, all of it is told."""
+"""SIGINT and SIGTERM to the real process (F41): no new call, running calls are completed, every result is reported."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tests.support.command import RunResult
 
 INT, TERM = signal.SIGINT, signal.SIGTERM
 WRITES: Final = 33
-"""What an undisturbed apply sends."""
+"""The writes of an undisturbed apply."""
 STATUSES: Final = ("applied", "skipped", "failed", "unknown")
 HALF_WAY: Final = {"rules/left", "rules/right"}
-"""Made in several calls: what is half made is told as a failure, since neither of the other words is true."""
+"""Changes with several calls: a partial one is reported as failed, because the other words would be wrong."""
 
 
 @pytest.fixture
 def one_by_one(stages: Callable[[str], CrashSetup], tmp_path: Path) -> CrashRun:
-    """The tenant, and manifests that let one write at a time be under way."""
+    """Return the tenant, and manifests that allow one write at a time."""
     stage = stages("C")
     scene.write_manifests(tmp_path / "single", scene.after(), stage.served.url, unique=False, places=1)
     return CrashRun(stage, tmp_path)
 
 
 def interrupted(trial: CrashRun, gate: Gate, *signals: signal.Signals, manifests: str) -> RunResult:
-    """Apply; send signals when the gate is reached, and open it when they were heard."""
+    """Apply; send signals when the request is at the gate, and open it when they were received."""
     trial.app = gate
     with trial.start("apply", "--yes", "--format", "json", manifests=manifests) as process:
         gate.wait()
@@ -47,7 +47,7 @@ def interrupted(trial: CrashRun, gate: Gate, *signals: signal.Signals, manifests
 
 
 def told(ended: RunResult) -> dict[str, set[str]]:
-    """Return which rules have each outcome, of all 30."""
+    """Return the rules of each outcome, of all 30."""
     outcomes = json.loads(ended.out)["outcomes"]
     assert 30 == len(outcomes)
     return {kind: {one["address"] for one in outcomes if one["status"] == kind} for kind in STATUSES}
@@ -58,7 +58,7 @@ CASES = [(3, [INT]), (12, [TERM]), (20, [INT, INT]), (30, [TERM, INT, TERM])]
 
 @pytest.mark.parametrize(("at", "signals"), CASES)
 def test_no_write_is_begun_after_a_signal(one_by_one: CrashRun, at: int, signals: list[signal.Signals]) -> None:
-    """The write under way is done and counted, the rest is skipped, exit 130; the next run goes on from there."""
+    """The running write is completed and counted, the rest is skipped, exit 130; the next run continues from there."""
     ended = interrupted(one_by_one, Gate(one_by_one.app, at, of="writes"), *signals, manifests="single")
     assert (130, at) == (ended.code, len(one_by_one.writes())), ended
     assert "interrupted" in ended.out
@@ -70,8 +70,8 @@ def test_no_write_is_begun_after_a_signal(one_by_one: CrashRun, at: int, signals
 
 
 @pytest.mark.parametrize(("at", "number"), [(1, TERM), (14, INT), (22, TERM)])
-def test_what_is_under_way_ends(trial: CrashRun, at: int, number: signal.Signals) -> None:
-    """Four at a time: behind the one that was held when the signal came, three at the most; each is told of truly."""
+def test_running_writes_are_completed(trial: CrashRun, at: int, number: signal.Signals) -> None:
+    """With four at a time at most three writes complete after the held one, and each is reported correctly."""
     gate = Gate(trial.app, at, of="writes")
     ended = interrupted(trial, gate, number, manifests="shall")
     assert 130 == ended.code, ended
@@ -80,16 +80,16 @@ def test_what_is_under_way_ends(trial: CrashRun, at: int, number: signal.Signals
     trial.assert_heals_here()
 
 
-def test_a_signal_at_the_last_write_finds_all_done(one_by_one: CrashRun) -> None:
-    """A read after it shows no difference: that is exit 0, as nothing was left undone."""
+def test_a_signal_at_the_last_write_is_a_success(one_by_one: CrashRun) -> None:
+    """A later read shows no difference, so the exit code is 0."""
     ended = interrupted(one_by_one, Gate(one_by_one.app, WRITES, of="writes"), TERM, manifests="single")
     assert (0, 30) == (ended.code, len(told(ended)["applied"])), ended
     one_by_one.assert_heals_here()
 
 
 @pytest.mark.parametrize(("at", "number"), [(1, INT), (2, TERM), (3, INT)])
-def test_a_signal_before_anything_is_written_ends_it_at_once(trial: CrashRun, at: int, number: signal.Signals) -> None:
-    """Token, rules or queues are waited for: the process does not wait, says so, and nothing was written."""
+def test_a_signal_before_the_first_write_ends_the_run(trial: CrashRun, at: int, number: signal.Signals) -> None:
+    """The process does not wait for token, rules or queues, reports the signal, and has written nothing."""
     trial.app = gate = Gate(trial.app, at)
     with trial.start("apply", "--yes") as process:
         gate.wait()
@@ -102,13 +102,13 @@ def test_a_signal_before_anything_is_written_ends_it_at_once(trial: CrashRun, at
 
 @pytest.mark.parametrize("number", [INT, TERM])
 def test_a_signal_ends_the_question(trial: CrashRun, number: signal.Signals) -> None:
-    """A person is asked on a terminal and does not answer: exit 130, nothing written."""
+    """The process waits for the confirmation on a terminal: exit 130, nothing written."""
     pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
     ours, theirs = pty.openpty()
     with trial.start("apply", stdin=theirs, stderr=theirs) as process:
         os.close(theirs)
         asked = b""
-        while b"to go on: " not in asked:
+        while b"to continue: " not in asked:
             asked += os.read(ours, 1024)
         process.send_signal(number)
         out, _ = process.communicate(timeout=LONGEST)

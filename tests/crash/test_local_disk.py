@@ -1,4 +1,4 @@
-"""Nothing on local disk is needed: a journal that is lost, corrupt or cannot be written is a warning at most (F44)."""
+"""The program needs no file on local disk: a lost, corrupt or unwritable journal is at most a warning (F44)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CORRUPT: Final[dict[str, Callable[[bytes], bytes]]] = {
 
 
 class Half(NamedTuple):
-    """What a killed run leaves: the tenant's rules, and the journal."""
+    """The state after a killed run: the tenant's rules, and the journal."""
 
     rules: list[dict[str, Any]]
     journal: bytes
@@ -61,7 +61,7 @@ def half(stages: Callable[[str], CrashSetup], tmp_path_factory: pytest.TempPathF
 def test_a_corrupt_journal_changes_nothing(
     how: str, half: Half, stages: Callable[[str], CrashSetup], tmp_path: Path
 ) -> None:
-    """Killed half-way, its journal spoilt: the next run converges, without a word; history tells what can be read."""
+    """After a kill and with a corrupt journal the next run converges; history shows the readable lines."""
     trial = CrashRun(stages("C"), tmp_path, half.rules)
     path = trial.folder / JOURNAL
     path.parent.mkdir()
@@ -76,7 +76,7 @@ def test_a_corrupt_journal_changes_nothing(
 
 
 def test_no_folder_is_needed_between_runs(trial: CrashRun) -> None:
-    """All that a run left behind is removed: the next converges, the one after it writes nothing."""
+    """All files of a run are removed: the next run converges, and the one after it writes nothing."""
     trial.killed(MIDDLE, "before")
     shutil.rmtree(trial.folder / ".cxroute")
     trial.assert_heals()
@@ -109,7 +109,7 @@ def full(folder: Path) -> None:
 
 
 def nobody_reads(folder: Path) -> None:
-    """A pipe takes 64 KiB, and then whoever writes waits for a reader that never comes."""
+    """Make the journal a pipe without a reader: it takes 64 KiB, then a writer blocks forever."""
     (folder / ".cxroute").mkdir()
     os.mkfifo(folder / JOURNAL)
 
@@ -120,24 +120,24 @@ def nobody_reads(folder: Path) -> None:
     ids=lambda one: one.__name__,
 )
 def test_a_journal_that_cannot_be_written_is_one_warning(trial: CrashRun, spoil: Callable[[Path], None]) -> None:
-    """The apply goes on: exit 0, everything done, one line on stderr."""
+    """The apply continues: exit 0, everything done, one line on stderr."""
     spoil(trial.folder)
     ended = trial.run("apply", "--yes")
     assert 0 == ended.code, ended
     (warning,) = ended.err.splitlines()
-    assert warning.startswith("warning: the journal .cxroute/journal.jsonl cannot be written ("), ended
-    assert warning.endswith("); going on without it")
+    assert warning.startswith("warning: cannot write the journal .cxroute/journal.jsonl ("), ended
+    assert warning.endswith("); the run continues without it")
     assert trial.settled()
 
 
 def test_a_disk_that_gets_full_in_the_middle_is_one_warning(trial: CrashRun) -> None:
-    """Of the journal there is as much as there was room for, and a run with room begins on a line of its own."""
+    """The journal has the lines that fitted, and a later run with space begins on a new line."""
     if not hasattr(os, "fork"):
         pytest.skip("this system has no ulimit")
     trial.environment["PYTHONDONTWRITEBYTECODE"] = "1"
     ended = trial.run("apply", "--yes", within=["sh", "-c", 'ulimit -f 8 && exec "$@"', "sh"])
     assert 0 == ended.code, ended
-    assert 1 == ended.err.count("warning: the journal "), ended
+    assert 1 == ended.err.count("warning: cannot write the journal "), ended
     path = trial.folder / JOURNAL
     assert 8 * 512 <= path.stat().st_size <= 8 * 1024
     path.write_bytes(path.read_bytes()[:-3] + WHOLE)
@@ -146,10 +146,10 @@ def test_a_disk_that_gets_full_in_the_middle_is_one_warning(trial: CrashRun) -> 
     assert 0 == trial.here("history")
 
 
-def test_the_sandbox_on_a_full_disk_fails_at_once(tmp_path: Path) -> None:
-    """Its state cannot be written, and no server comes back: one failure with the reason, no second attempt."""
+def test_the_sandbox_on_a_full_disk_fails_without_a_retry(tmp_path: Path) -> None:
+    """The state cannot be written, and a retry cannot help: one failure with the reason."""
     assert 0 == main(["init", str(tmp_path / "manifests")])
-    # A file of this process may have 512 or 1,024 bytes, by the shell: a disk that is full for each of them.
+    # The shell limits each file of the process to 512 or 1,024 bytes, like a full disk.
     command = f'ulimit -f 1; exec "{sys.executable}" -m reconciler apply --yes --format json'
     variables = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""Nobody reads what is printed, or no letter of it can be: the apply is not harmed, its exit code is true (F45)."""
+"""Output that has no reader or no encoding does not harm the apply, and the exit code is correct (F45)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ASCII: Final = {"LC_ALL": "C", "LANG": "C", "PYTHONIOENCODING": "ascii", "PYTHON
 
 @contextmanager
 def broken_pipe() -> Iterator[int]:
-    """Yield a pipe whose reader has gone."""
+    """Yield a pipe whose reader is closed."""
     ours, theirs = os.pipe()
     os.close(ours)
     try:
@@ -32,29 +32,29 @@ def broken_pipe() -> Iterator[int]:
 
 
 def assert_true(trial: CrashRun, ended: RunResult) -> None:
-    """All was done, and 0 says so."""
+    """Assert that all was done, with exit code 0."""
     assert (0, True) == (ended.code, trial.settled()), ended
     assert [] == trial.watch.wrong()
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_nobody_reads_stdout(trial: CrashRun, form: str) -> None:
-    """As under `| head -1`: the tenant gets all 30 changes all the same."""
+def test_stdout_without_a_reader(trial: CrashRun, form: str) -> None:
+    """As with `| head -1`: the tenant still gets all 30 changes."""
     with broken_pipe() as pipe:
         ended = trial.run("apply", "--yes", "--format", form, stdout=pipe)
     assert_true(trial, ended)
 
 
-def test_nobody_reads_stdout_when_the_plan_is_shown(trial: CrashRun) -> None:
-    """A long plan, or one without a buffer, meets the broken pipe before anything is written."""
+def test_stdout_without_a_reader_when_the_plan_is_printed(trial: CrashRun) -> None:
+    """A long plan, or one without a buffer, meets the broken pipe before the first write."""
     trial.environment["PYTHONUNBUFFERED"] = "1"
     with broken_pipe() as pipe:
         ended = trial.run("apply", "--yes", stdout=pipe)
     assert trial.settled() == (ended.code == 0), ended
 
 
-def test_nobody_reads_that_it_was_done_in_part(trial: CrashRun) -> None:
-    """A change is refused and nobody reads which one: the exit code is 5 nevertheless."""
+def test_stdout_without_a_reader_after_a_partial_apply(trial: CrashRun) -> None:
+    """A change is refused and its report has no reader: the exit code is still 5."""
     trial.app = build_simulator(trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3"))
     with broken_pipe() as pipe:
         ended = trial.run("apply", "--yes", stdout=pipe)
@@ -63,8 +63,8 @@ def test_nobody_reads_that_it_was_done_in_part(trial: CrashRun) -> None:
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&- <&-"])
-def test_closed_from_the_start(trial: CrashRun, closed: str) -> None:
-    """No descriptor at all, as some schedulers start programs; no socket or file is taken for one."""
+def test_output_closed_from_the_start(trial: CrashRun, closed: str) -> None:
+    """Some schedulers start programs without these descriptors; no socket or file is used in their place."""
     (trial.folder / "nowhere").write_bytes(b"")
     trial.environment["CXROUTE_JOURNAL"] = str(trial.folder / "nowhere" / "journal")
     ended = trial.run("apply", "--yes", within=["sh", "-c", f'exec "$@" {closed}', "sh"])
@@ -73,38 +73,38 @@ def test_closed_from_the_start(trial: CrashRun, closed: str) -> None:
 
 
 def without_a_reader(trial: CrashRun) -> RunResult:
-    """Apply, with a warning to say in the middle of the writes and nobody to say it to."""
+    """Apply, with a warning during the writes and no reader for it."""
     (trial.folder / "nowhere").write_bytes(b"")
     trial.environment["CXROUTE_JOURNAL"] = str(trial.folder / "nowhere" / "journal")
     with broken_pipe() as pipe:
         return trial.run("apply", "--yes", stderr=pipe)
 
 
-def test_nobody_reads_stderr(trial: CrashRun) -> None:
-    """A warning in the middle of the writes that cannot be said does not end them."""
+def test_stderr_without_a_reader(trial: CrashRun) -> None:
+    """A warning during the writes that cannot be printed does not end them."""
     ended = without_a_reader(trial)
     assert trial.settled(), ended
     assert [] == trial.watch.wrong()
     assert "Applied 30 of 30" in ended.out
 
 
-def test_nobody_reads_stderr_and_the_exit_code_is_true(trial: CrashRun) -> None:
-    """All was done, so 0: what could not be said is left unsaid."""
+def test_stderr_without_a_reader_keeps_the_exit_code(trial: CrashRun) -> None:
+    """All was done, so the exit code is 0, although the warning was not printed."""
     assert 0 == without_a_reader(trial).code
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full")  # noqa: PTH110
-def test_a_disk_without_room_for_the_output(trial: CrashRun) -> None:
-    """Done is done; that it could not be printed is said, and is an error."""
+def test_a_full_disk_for_the_output(trial: CrashRun) -> None:
+    """The changes are made, and the output that could not be written is reported as an error."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
         ended = trial.run("apply", "--yes", stdout=full)
     assert (1, True) == (ended.code, trial.settled())
-    assert "error: the output cannot be written: No space left on device\n" == ended.err
+    assert "error: cannot write the output: No space left on device\n" == ended.err
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_a_locale_that_knows_no_letter_beyond_ascii(trial: CrashRun, form: str) -> None:
-    """Names in emoji and from right to left are written as they are, and printed as well as may be."""
+def test_a_locale_with_ascii_only(trial: CrashRun, form: str) -> None:
+    """Names with emoji and from right to left are written unchanged, and printed with replacements."""
     trial.environment |= {**ASCII, "CXONE_CLIENT_SECRET": "plain-ascii"}
     ended = trial.run("-v", "apply", "--yes", "--format", form)
     assert_true(trial, ended)
@@ -115,8 +115,8 @@ def test_a_locale_that_knows_no_letter_beyond_ascii(trial: CrashRun, form: str) 
     assert 0 == trial.run("history", encoding="ascii").code
 
 
-def test_a_folder_whose_name_the_locale_cannot_write(trial: CrashRun, tmp_path: Path) -> None:
-    """The manifests' path is shown with every rule, and kept in the journal."""
+def test_a_folder_name_that_the_locale_cannot_encode(trial: CrashRun, tmp_path: Path) -> None:
+    """The path of the manifests is printed with every rule, and kept in the journal."""
     trial.environment |= {**ASCII, "CXONE_CLIENT_SECRET": "plain-ascii"}
     (tmp_path / "שלום\U0001f600").symlink_to(trial.stage.folder / "shall", target_is_directory=True)
     ended = trial.run("apply", "--yes", manifests="שלום\U0001f600")

@@ -1,4 +1,4 @@
-"""SIGKILL of a real process that applies or undoes, over a socket: it is undone, by the journal of the dead."""
+"""SIGKILL of a process that applies or undoes, over a socket: the journal of the killed process allows the undo."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from tests.crash.stage import CrashRun, CrashSetup, finish
 from tests.tiers import FULL
 
 POINTS: Final = tuple(range(12, 100, 3)) if FULL else (12, 30, 55)
-"""Requests at which the process is killed; the first writes are behind it."""
+"""Requests at which the process is killed, after the first writes."""
 ALLOWED: Final = ("--yes", "--allow", "unrouted", "--reason", "as it was")
 
 
 def content(trial: CrashRun) -> list[str]:
-    """What is live, without ids and what the server and our own line keep."""
+    """Return the live rules, without ids, fields of the server, and markers."""
     found = (parse_live_rule(dict(one)) for one in trial.state.rules())
     return sorted(f"{one.rule} {one.marker and one.marker.address}" for one in found)
 
 
 def killed(trial: CrashRun, at: int, *arguments: str) -> None:
-    """Run a command that is killed when its request `at` is done and not answered."""
+    """Run a command that is killed after its request `at` was carried out and before the response."""
     trial.app = killer = Killer(trial.app, at, "after")
     with trial.start(*arguments) as process:
         killer.victim = process.pid
@@ -40,8 +40,8 @@ def run_of(trial: CrashRun, number: int) -> str:
 
 
 @pytest.mark.parametrize("at", POINTS)
-def test_an_apply_that_was_killed_is_undone(at: int, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
-    """As far as it came; nobody need wait, for its process is dead."""
+def test_a_killed_apply_is_undone(at: int, stages: Callable[[str], CrashSetup], tmp_path: Path) -> None:
+    """The completed changes are undone without waiting, because the process is dead."""
     trial = CrashRun(stages("C"), tmp_path)
     before = content(trial)
     killed(trial, at, "apply", "--yes")
@@ -51,10 +51,10 @@ def test_an_apply_that_was_killed_is_undone(at: int, stages: Callable[[str], Cra
 
 
 @pytest.mark.parametrize("at", POINTS)
-def test_an_undo_that_was_killed_is_finished_by_the_same_command(
+def test_a_killed_undo_is_completed_by_the_same_command(
     at: int, stages: Callable[[str], CrashSetup], tmp_path: Path
 ) -> None:
-    """30 changes, a temporary copy on the way, an adoption; the command is the same, and what is done is left."""
+    """30 changes, a temporary copy on the way, an adoption; the same command makes only the remaining changes."""
     trial = CrashRun(stages("C"), tmp_path)
     before = content(trial)
     assert 0 == trial.here("apply", "--yes"), trial.warned

@@ -1,4 +1,4 @@
-"""The oracle of the killed runs sees what it is there to see."""
+"""The oracle of the killed runs detects each kind of harm."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.crash.stage import CrashRun
 
 
 def the(state: TenantState, name: str) -> dict[str, Any]:
-    """Return the rule of that name, or whose name ends so."""
+    """Return the rule with that name, or with that end of its name."""
     return next(rule for rule in state.rules() if rule["name"].endswith(name))
 
 
@@ -24,7 +24,7 @@ def sent_elsewhere(state: TenantState) -> None:
 
 
 def left_to_none(state: TenantState) -> None:
-    """The rules for everything else stand aside, and then the rule itself goes before another is there."""
+    """The catch-all rules are disabled, then the rule is deleted before its replacement exists."""
     state.remove(the(state, "Everything else")["id"])
     state.remove(the(state, ": moved")["id"])
 
@@ -35,7 +35,7 @@ def made_twice(state: TenantState) -> None:
 
 
 def others_rule_edited(state: TenantState) -> None:
-    """A field that nobody would look at."""
+    """A field of an unmanaged rule is changed."""
     state.put({**the(state, "Legacy"), "version": 8})
 
 
@@ -44,12 +44,12 @@ def others_rule_edited(state: TenantState) -> None:
     [
         (sent_elsewhere, "goes to frozenset({'q-Fraud'})"),
         (left_to_none, "'cognigyDetectedIntent': 'moved'} goes to None"),
-        (made_twice, "rules/kept-1 stands twice"),
-        (others_rule_edited, "a rule that is not ours is not what it was"),
+        (made_twice, "rules/kept-1 occurs twice"),
+        (others_rule_edited, "an unmanaged rule was changed"),
     ],
 )
-def test_the_watch_sees_each_kind_of_harm(trial: CrashRun, harm: Callable[[TenantState], None], seen: str) -> None:
-    """However short it lasted; and it sees none where nothing was done."""
+def test_the_watch_detects_each_kind_of_harm(trial: CrashRun, harm: Callable[[TenantState], None], seen: str) -> None:
+    """Even for a short time; and it reports none without a change."""
     assert [] == trial.watch.wrong()
     harm(trial.state)
     assert seen in "\n".join(trial.watch.wrong())

@@ -100,7 +100,7 @@ def test_a_variable_with_other_bytes_than_text_is_named(place: BankWorkspace, na
     place.environment |= {**KEYS, name: "canary-\udcff-canary"}
     keyed(place, "http://127.0.0.1:9", "issuer")
     refused = place.run_without_waits("-e", "bank", "plan")
-    assert (1, f"error: {name} holds bytes that are no text") == (refused.code, refused.err.strip())
+    assert (1, f"error: {name} contains bytes that are not valid text") == (refused.code, refused.err.strip())
 
 
 def test_keys_can_come_from_files(place: BankWorkspace) -> None:

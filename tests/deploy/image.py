@@ -1,4 +1,4 @@
-"""The Dockerfile, read as far as this project writes one, and its build carried out in a folder, without Docker."""
+"""The Dockerfile, parsed as far as this project needs, and its build in a folder, without Docker."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOME: Final = "/opt/cxroute"
 
 
 class Instruction(NamedTuple):
-    """One instruction: its name, and the rest of it with continued lines joined."""
+    """One instruction: its name, and its arguments with continued lines joined."""
 
     name: str
     rest: str
@@ -30,13 +30,13 @@ def instructions(text: str) -> list[Instruction]:
 
 
 def stages(found: list[Instruction]) -> list[list[Instruction]]:
-    """Part the instructions at each FROM; what stands before the first is left out."""
+    """Split the instructions at each FROM; those before the first are dropped."""
     starts = [place for place, one in enumerate(found) if one.name == "FROM"]
     return [found[start:end] for start, end in zip(starts, [*starts[1:], len(found)], strict=True)]
 
 
 def command(found: list[Instruction], name: str) -> list[str]:
-    """Return the words of ENTRYPOINT, CMD or HEALTHCHECK, each in JSON."""
+    """Return the words of ENTRYPOINT, CMD or HEALTHCHECK in JSON form."""
     rest = next(one.rest for one in found if one.name == name)
     words = json.loads(rest[rest.index("[") :])
     assert isinstance(words, list)
@@ -44,13 +44,13 @@ def command(found: list[Instruction], name: str) -> list[str]:
 
 
 def copied(stage: list[Instruction]) -> list[tuple[list[str], str]]:
-    """Return what a stage copies from the build's context, and to where."""
+    """Return the sources in the build's context and the destination of each COPY of a stage."""
     found = [one.rest.split() for one in stage if one.name == "COPY" and not one.rest.startswith("--from=")]
     return [(words[:-1], words[-1]) for words in found]
 
 
 def is_sent(path: str, ignored: str) -> bool:
-    """Say whether a file gets into the build's context: the last line of .dockerignore that fits decides."""
+    """Return whether a file is in the build's context: the last matching line of .dockerignore decides."""
     parts = path.split("/")
     above = ["/".join(parts[:count]) for count in range(1, len(parts) + 1)]
     sent = True
@@ -63,9 +63,9 @@ def is_sent(path: str, ignored: str) -> bool:
 
 
 def build(stage: list[Instruction], root: Path, python: str, pip: str | None) -> Path:
-    """Carry out a stage's COPYs and RUNs below `root`, and return its /opt/cxroute.
+    """Execute a stage's COPYs and RUNs below `root`, and return its /opt/cxroute.
 
-    `python` stands for the base image's; `pip`, where it is given, is done in place of installing the packages.
+    `python` replaces the base image's Python; `pip`, if set, replaces the command that installs the packages.
     """
     home, links = root / HOME.lstrip("/"), root / "bin"
     home.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Kubernetes manifests held against Kubernetes' own schemas, which a package brings along: nothing is fetched."""
+"""Kubernetes manifests checked with Kubernetes' own schemas, which a package contains: nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ VERSIONS: Final = ("1.29", "1.37")
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
-    """Return what a file holds, document by document."""
+    """Return the documents of a file."""
     return [one for one in yaml.safe_load_all(path.read_text(encoding="utf-8")) if one is not None]
 
 
 def problems(path: Path) -> list[str]:
-    """Say what Kubernetes would refuse, or drop in silence (the schemas are strict), and what leads nowhere."""
+    """Return fields that Kubernetes would refuse or drop (the schemas are strict), and references without a target."""
     found = [
         f"{_name(document)}, Kubernetes {version}: {said}"
         for document in documents(path)
@@ -30,7 +30,7 @@ def problems(path: Path) -> list[str]:
 
 
 def pods(document: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the specs of the pods that a Deployment, Job, CronJob or the like makes."""
+    """Return the specs of the pods of a Deployment, Job, CronJob and similar kinds."""
     spec = document.get("spec", {})
     template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
     return [template["spec"]] if template else []
@@ -50,7 +50,7 @@ def _refused(document: dict[str, Any], version: str) -> Iterator[str]:
 
 
 def _loose(document: dict[str, Any]) -> Iterator[str]:
-    """Say which names no schema follows: labels, volumes, ports."""
+    """Return references that no schema checks: labels, volumes, ports."""
     spec = document.get("spec", {})
     wanted = spec.get("selector", {}).get("matchLabels", {}) if "template" in spec else {}
     if not wanted.items() <= spec.get("template", {}).get("metadata", {}).get("labels", {}).items():

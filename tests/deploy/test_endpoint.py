@@ -1,4 +1,4 @@
-"""deploy/kubernetes/context-endpoint.yaml: its parts fit each other, and the program; it runs as it stands there."""
+"""deploy/kubernetes/context-endpoint.yaml: its parts fit each other and the program, and it runs unchanged."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ FILES: Final = {
     "client-secret": canary.SECRET,
     "api-keys": f"old-key,{KEY}",
 }
-"""What the secret holds, the Redis' URL aside."""
+"""The content of the secret, without the URL of Redis."""
 
 
 def test_service_budget_and_autoscaler_mean_the_pods_of_the_deployment() -> None:
-    """By the labels that they have, and by the port's name."""
+    """By the pods' labels and the port's name."""
     labels = PARTS["Deployment"]["spec"]["template"]["metadata"]["labels"]
     assert labels == PARTS["Service"]["spec"]["selector"]
     assert labels == PARTS["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
@@ -45,17 +45,17 @@ def test_service_budget_and_autoscaler_mean_the_pods_of_the_deployment() -> None
     target = PARTS["HorizontalPodAutoscaler"]["spec"]["scaleTargetRef"]
     meant = PARTS["Deployment"]
     assert (meant["apiVersion"], meant["kind"], meant["metadata"]["name"]) == tuple(target.values())
-    assert "replicas" not in meant["spec"], "each apply would undo what the autoscaler said"
+    assert "replicas" not in meant["spec"], "each apply would undo the decisions of the autoscaler"
 
 
-def test_a_pod_has_the_time_to_finish_what_it_accepted() -> None:
-    """After the balancers have heard of it, as long as `serve` may take."""
+def test_a_pod_has_time_to_finish_accepted_requests() -> None:
+    """After the load balancers know about the end, as long as `serve` may take."""
     heard = int(CONTAINER["lifecycle"]["preStop"]["exec"]["command"][1])
     assert POD["terminationGracePeriodSeconds"] > heard + _GRACE
 
 
-def test_probes_ask_what_there_is() -> None:
-    """And only readiness asks what hangs on others."""
+def test_probes_use_existing_paths() -> None:
+    """Only readiness depends on other services."""
     paths = {
         name: CONTAINER[name]["httpGet"]["path"].encode()
         for name in ("startupProbe", "livenessProbe", "readinessProbe")
@@ -65,8 +65,8 @@ def test_probes_ask_what_there_is() -> None:
     assert b"/ready" == paths["readinessProbe"]
 
 
-def test_nothing_is_allowed_that_is_not_needed() -> None:
-    """Nobody by name, no right, no file of its own to change but in /work."""
+def test_a_pod_has_minimal_permissions() -> None:
+    """An unprivileged user without capabilities, and only /work is writable."""
     assert POD["securityContext"]["runAsNonRoot"]
     assert not POD["automountServiceAccountToken"]
     rights = CONTAINER["securityContext"]
@@ -78,8 +78,8 @@ def test_nothing_is_allowed_that_is_not_needed() -> None:
     assert ["/work"] == [one["mountPath"] for one in CONTAINER["volumeMounts"] if not one.get("readOnly")]
 
 
-def test_the_secret_that_is_to_be_made_is_the_one_that_is_read() -> None:
-    """Name and files of the command in the comment are those of the pod; no secret stands in the file."""
+def test_the_secret_of_the_comment_is_the_secret_of_the_pod() -> None:
+    """Its name and files are equal; the file contains no secret."""
     head = FILE.read_text(encoding="utf-8").partition("apiVersion")[0]
     read = {one["value"].removeprefix("/secrets/") for one in CONTAINER["env"] if one["name"].endswith("_FILE")}
     assert read == {word.partition("=")[2] for word in head.split() if word.startswith("--from-file=")}
@@ -88,8 +88,8 @@ def test_the_secret_that_is_to_be_made_is_the_one_that_is_read() -> None:
     assert f"secret generic {volume['secret']['secretName']} " in head
 
 
-def test_it_runs_as_it_stands_there(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The container's words and variables, files in place of volumes: it is ready, and what is posted is written."""
+def test_the_container_runs_unchanged(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """With the container's command and variables, and files instead of volumes, it is ready and writes events."""
     secrets = tmp_path_factory.mktemp("secrets")
     with redis_server(tmp_path) as server, fleet(tmp_path) as one:
         server.settle()
@@ -110,8 +110,8 @@ def test_it_runs_as_it_stands_there(tmp_path: Path, tmp_path_factory: pytest.Tem
     assert remembered
 
 
-def test_its_command_line_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing in it is left over, or means another command."""
+def test_its_command_line_is_valid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every word is used, and means the intended command."""
     monkeypatch.delenv("CXROUTE_ENV", raising=False)
     words = [word for word in CONTAINER["args"] if word != "serve"]
     options = command_parser("serve", serve).parse_args(words)

@@ -1,4 +1,4 @@
-"""The image, as far as it can be shown without Docker: what goes in, how it is built, who runs it, how it is asked."""
+"""The image, as far as possible without Docker: its content, its build, its user and its health check."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from tests.tiers import FULL
 DOCKERFILE: Final = instructions((ROOT / "Dockerfile").read_text(encoding="utf-8"))
 DEFAULT, BUILD, FINAL = stages(DOCKERFILE)
 IGNORED: Final = (ROOT / ".dockerignore").read_text(encoding="utf-8")
-NOBODY: Final = 10001
-linux: Final = pytest.mark.skipif(not Path("/proc/self/net/tcp6").exists(), reason="what an image runs on")
-WHOLLY: Final = os.environ.get("CI") == "true" or FULL
-"""Whether the packages are installed as the Dockerfile says, which takes twelve seconds and a package index."""
+IMAGE_USER: Final = 10001
+linux: Final = pytest.mark.skipif(not Path("/proc/self/net/tcp6").exists(), reason="an image runs on Linux")
+INSTALLS_PACKAGES: Final = os.environ.get("CI") == "true" or FULL
+"""Whether the packages are installed as in the Dockerfile, which needs twelve seconds and a package index."""
 INTERPRETERS: Final = (sys.executable, *(f"/usr/bin/python3.{minor}" for minor in (sys.version_info.minor, 13, 12, 11)))
 
 
 def test_hadolint_finds_nothing() -> None:
-    """As `make lint` asks it."""
+    """With the options of `make lint`."""
     lint = Path(sys.executable).with_name("hadolint")
     if not lint.exists():
         skip_or_fail("there is no hadolint for this machine")
@@ -43,14 +43,14 @@ def test_hadolint_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("stage", [BUILD, FINAL], ids=["build", "final"])
-def test_everything_that_is_copied_is_there_and_sent(stage: list[tuple[str, str]]) -> None:
-    """A COPY of a path that .dockerignore holds back fails the build as well as one that does not exist."""
+def test_every_copied_path_exists_in_the_build_context(stage: list[tuple[str, str]]) -> None:
+    """A COPY of a missing or ignored path fails the build."""
     sources = [source for several, _ in copied(stage) for source in several]  # type: ignore[arg-type]
     assert sources
     assert [] == [source for source in sources if not (ROOT / source).exists() or not is_sent(source, IGNORED)]
 
 
-def test_nothing_else_is_sent() -> None:
+def test_the_build_context_has_no_other_file() -> None:
     """No secret of a working folder gets into a layer, and no file of git, tests or caches."""
     top = {path.name for path in ROOT.iterdir() if is_sent(path.name, IGNORED)}
     assert {source for stage in (BUILD, FINAL) for several, _ in copied(stage) for source in several} == top
@@ -65,8 +65,8 @@ def test_nothing_else_is_sent() -> None:
     assert is_sent("reconciler/cli/main.py", IGNORED)
 
 
-def test_what_is_installed_is_pinned_and_comes_from_wherever_pip_is_told() -> None:
-    """By hash, wheels alone, what `serve` needs too; both stages are of one base, and no index is named."""
+def test_installed_packages_are_pinned_and_no_index_is_named() -> None:
+    """By hash, only wheels, with the packages of `serve`; both stages have the same base."""
     (installing,) = [one.rest for one in BUILD if one.name == "RUN" and " install " in one.rest and "pip" in one.rest]
     assert {"--require-hashes", "--only-binary=:all:"} <= set(installing.split())
     assert "uvicorn==" in (ROOT / "requirements-serve.txt").read_text(encoding="utf-8")
@@ -76,31 +76,31 @@ def test_what_is_installed_is_pinned_and_comes_from_wherever_pip_is_told() -> No
     assert "://" not in "".join(one.rest for one in DOCKERFILE)
 
 
-def test_it_runs_as_nobody_in_a_folder_of_its_own() -> None:
-    """The last word on who runs it is a number other than 0, and what it may write is /work alone."""
-    assert [f"{NOBODY}:{NOBODY}"] == [one.rest for one in FINAL if one.name == "USER"]
+def test_it_runs_as_an_unprivileged_user_in_work() -> None:
+    """The last USER is a number other than 0, and only /work is writable."""
+    assert [f"{IMAGE_USER}:{IMAGE_USER}"] == [one.rest for one in FINAL if one.name == "USER"]
     made = next(one.rest for one in FINAL if one.name == "RUN")
-    assert f"install -d -o {NOBODY} -g {NOBODY} -m 700 /work" == made
+    assert f"install -d -o {IMAGE_USER} -g {IMAGE_USER} -m 700 /work" == made
     assert ["/work"] == [one.rest for one in FINAL if one.name == "WORKDIR"]
     assert ["cxroute"] == command(FINAL, "ENTRYPOINT")
 
 
 def interpreter() -> tuple[str, int | None]:
-    """Return a Python and the user to start it: another one, where we may change to one who can reach a Python."""
-    needed = "import venv, pip" if WHOLLY else "import venv"
+    """Return a Python and the user to start it: another user, if the test can change to one that reaches a Python."""
+    needed = "import venv, pip" if INSTALLS_PACKAGES else "import venv"
     for one in INTERPRETERS if os.getuid() == 0 else ():
         real = os.path.realpath(one)
         try:
-            subprocess.run([real, "-Ic", needed], user=NOBODY, cwd="/", check=True, capture_output=True)
+            subprocess.run([real, "-Ic", needed], user=IMAGE_USER, cwd="/", check=True, capture_output=True)
         except (OSError, subprocess.CalledProcessError):
             continue
-        return real, NOBODY
+        return real, IMAGE_USER
     return os.path.realpath(sys.executable), None
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    """A folder that others may look into, unlike pytest's."""
+    """Return a folder that other users can read, unlike pytest's."""
     made = Path(tempfile.mkdtemp(prefix="cxroute-image-"))
     made.chmod(0o755)
     yield made
@@ -109,16 +109,16 @@ def folder() -> Iterator[Path]:
 
 
 def test_the_image_runs_as_another_user_on_a_read_only_tree(folder: Path) -> None:
-    """Each command of the Dockerfile's build, in a folder; then the program, and with all its packages the demo."""
+    """Each command of the Dockerfile's build, in a folder; then the program, and the demo with all its packages."""
     python, user = interpreter()
-    home = build(BUILD, folder, python, None if WHOLLY else "true")
+    home = build(BUILD, folder, python, None if INSTALLS_PACKAGES else "true")
     work = folder / "work"
     work.mkdir()
     if user:
         os.chown(work, user, user)
     subprocess.run(["chmod", "-R", "a-w,a+rX", home], check=True)
     before = sorted((str(path), path.lstat().st_mtime_ns) for path in home.rglob("*"))
-    for arguments in (["--version"], ["demo"]) if WHOLLY else (["--version"],):
+    for arguments in (["--version"], ["demo"]) if INSTALLS_PACKAGES else (["--version"],):
         ran = subprocess.run(
             [home / "bin/cxroute", *arguments],
             cwd=work,
@@ -141,8 +141,8 @@ DEAD: Final = "http://127.0.0.1:9"
 
 
 @linux
-def test_what_listens_is_healthy_on_whatever_port_and_beside_any_proxy(tmp_path: Path) -> None:
-    """serve, watch --listen and simulate, each on a port of its own choice, as processes of one container."""
+def test_servers_are_healthy_on_any_port_and_with_any_proxy(tmp_path: Path) -> None:
+    """serve, watch --listen and simulate, each on its own port, as processes of one container."""
     python, *words = command(DOCKERFILE, "HEALTHCHECK")
     assert ["python", "-I", "-m", "reconciler.cli.health"] == [python, *words]
     with server_process(tmp_path, "simulate", "--port", "0") as (simulate, url):
@@ -162,7 +162,7 @@ def test_what_listens_is_healthy_on_whatever_port_and_beside_any_proxy(tmp_path:
 
 @pytest.fixture
 def endpoint() -> Iterator[Endpoint]:
-    """A socket that listens, and answers each request with `status`; without one it hangs up."""
+    """A socket that responds to each request with `status`; without one, it closes the connection."""
     with Endpoint() as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield server
@@ -180,21 +180,21 @@ class Endpoint(HTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers /health as it is told."""
+    """Answers /health with the given status."""
 
     def do_GET(self) -> None:
-        """Answer, or not."""
+        """Respond, or close the connection."""
         assert isinstance(self.server, Endpoint)
         if self.server.status:
             self.send_response(self.server.status if self.path == "/health" else 404)
             self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 def container(folder: Path, line: str, *sockets: HTTPServer) -> str:
-    """Return a /proc with one process, which was started with that line and has those sockets."""
+    """Return a /proc with one process, which has this command line and these sockets."""
     process = folder / "7"
     (process / "fd").mkdir(parents=True)
     (process / "cmdline").write_text("".join(f"{word}\0" for word in ("python", "-I", "-m", *line.split())))
@@ -219,10 +219,10 @@ def container(folder: Path, line: str, *sockets: HTTPServer) -> str:
         ("another.program serve", 503, 0),
     ],
 )
-def test_an_endpoint_is_as_healthy_as_it_says(
+def test_an_endpoint_is_healthy_if_its_health_path_says_so(
     tmp_path: Path, endpoint: Endpoint, line: str, status: int, expected: int
 ) -> None:
-    """What counts is the answer of /health, where the command has one; other programs are not asked."""
+    """The response of /health decides, if the command has one; other programs are not requested."""
     endpoint.status = status
     assert expected == health.main(container(tmp_path, line, endpoint))
 
@@ -241,7 +241,7 @@ def test_an_endpoint_is_as_healthy_as_it_says(
     ],
 )
 def test_the_health_check_fails_only_for_commands_that_should_listen(tmp_path: Path, line: str, expected: int) -> None:
-    """By the command that the process was started with."""
+    """The process's command line decides."""
     assert expected == health.main(container(tmp_path, line))
 
 
@@ -249,7 +249,7 @@ def test_the_health_check_fails_only_for_commands_that_should_listen(tmp_path: P
 def test_the_health_check_ignores_ended_processes_only(
     tmp_path: Path, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Between the look for processes and the look at one, it may end; a socket that refuses is said."""
+    """A process may end during the check; a socket that refuses is reported."""
     (tmp_path / "8").mkdir()
     assert 0 == health.main(str(tmp_path))
     shutil.rmtree(tmp_path / "8")

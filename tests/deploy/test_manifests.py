@@ -1,4 +1,4 @@
-"""What is in deploy/kubernetes is what Kubernetes takes; and whoever says so says otherwise of what it does not."""
+"""Kubernetes accepts the files in deploy/kubernetes, and the check itself finds invalid files."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ spec:
       volumes: [{name: keys, secret: {secretName: keys}}]
 """
 WRONG = {
-    "a field that is spelt wrong": ("containerPort", "containerport"),
-    "a number that is a text": ("containerPort: 3000", "containerPort: '3000'"),
+    "a misspelt field": ("containerPort", "containerport"),
+    "a text instead of a number": ("containerPort: 3000", "containerPort: '3000'"),
     "a kind of another version": ("apps/v1", "apps/v1beta1"),
-    "labels that nobody has": ("{matchLabels: {app: one}}", "{matchLabels: {app: two}}"),
-    "a volume that is not there": ("volumes: [{name: keys", "volumes: [{name: locks"),
+    "labels that no pod has": ("{matchLabels: {app: one}}", "{matchLabels: {app: two}}"),
+    "a missing volume": ("volumes: [{name: keys", "volumes: [{name: locks"),
     "a port without its name": ("[{name: http", "[{name: https"),
-    "a field that is missing": ("- name: main\n        image", "- image"),
+    "a missing field": ("- name: main\n        image", "- image"),
 }
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.yaml")), ids=lambda path: path.name)
-def test_every_example_is_one_that_kubernetes_takes(path: Path) -> None:
-    """By its own schemas, the oldest and the newest that are meant."""
+def test_kubernetes_accepts_every_example(path: Path) -> None:
+    """By its schemas, of the oldest and the newest supported version."""
     assert [] == problems(path)
 
 
 def test_a_good_manifest_has_no_problems(tmp_path: Path) -> None:
-    """Or the next test would show nothing."""
+    """Otherwise the next test would prove nothing."""
     path = tmp_path / "good.yaml"
     path.write_text(GOOD, encoding="utf-8")
     assert [] == problems(path)
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_what_kubernetes_would_refuse_is_said(tmp_path: Path, wrong: str) -> None:
+def test_errors_that_kubernetes_would_refuse_are_reported(tmp_path: Path, wrong: str) -> None:
     """Each is found, with the document's name."""
     path = tmp_path / "wrong.yaml"
     path.write_text(GOOD.replace(*WRONG[wrong]), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""deploy/: the engines that run cxroute for many tenants fit each other, the program and their own rules."""
+"""deploy/: the files that run cxroute for many tenants fit each other, the program and their own schemas."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ DEPLOY: Final = ROOT / "deploy"
 CRONJOB: Final = DEPLOY / "kubernetes" / "reconcile.yaml"
 WORKFLOW: Final = DEPLOY / "github" / "routing-many.yml"
 SERVICE, TIMER = DEPLOY / "systemd" / "cxroute.service", DEPLOY / "systemd" / "cxroute.timer"
-BY_HAND: Final = 2.0
-"""systemd's own measure of what a service could do if it were taken over: 10 is everything, below 2 is `OK`."""
+HIGHEST_EXPOSURE: Final = 2.0
+"""systemd's measure of the rights of a compromised service: 10 is full access, below 2 is `OK`."""
 
 
 def understood(words: list[str]) -> argparse.Namespace:
-    """Return how the program reads a command line. Raises UsageError where it does not."""
+    """Return how the program parses a command line. Raises UsageError for an invalid one."""
     commands = {"apply": apply, "plan": plan}
     name = next(word for word in words if word in commands)
     words = [word for word in words if word != name]
@@ -44,13 +44,13 @@ def cronjob() -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     return document["spec"]["jobTemplate"]["spec"], pod, container
 
 
-def test_kubernetes_takes_the_cron_job() -> None:
-    """By its own schemas; no name in it leads nowhere."""
+def test_kubernetes_accepts_the_cron_job() -> None:
+    """By its own schemas; every reference has a target."""
     assert [] == problems(CRONJOB)
 
 
-def test_each_pod_takes_one_share_and_all_shares_are_taken() -> None:
-    """As many pods as shares, numbered by Kubernetes; a share that failed is tried again by itself."""
+def test_each_pod_applies_one_shard_and_none_is_omitted() -> None:
+    """There are as many pods as shards, numbered by Kubernetes; a failed shard is retried alone."""
     job, pod, container = cronjob()
     options = understood(container["args"])
     assert (True, True, "/manifests") == (options.all, options.yes, options.manifests)
@@ -61,11 +61,11 @@ def test_each_pod_takes_one_share_and_all_shares_are_taken() -> None:
     assert job["backoffLimitPerIndex"] > 0
     (codes,) = [one["onExitCodes"] for one in job["podFailurePolicy"]["rules"] if "onExitCodes" in one]
     assert container["name"] == codes["containerName"]
-    assert {3, 4, 64} == set(codes["values"]), "what fails for good; 1 and 5 are worth another try"
+    assert {3, 4, 64} == set(codes["values"]), "final errors; 1 and 5 are retried"
 
 
-def test_the_pod_may_do_nothing_that_it_need_not() -> None:
-    """No root, no token of the cluster, no file that it may change but its folder's; secrets are files."""
+def test_the_pod_has_minimal_permissions() -> None:
+    """No root, no token of the cluster, only its folder is writable; secrets are files."""
     _, pod, container = cronjob()
     assert pod["automountServiceAccountToken"] is False
     assert pod["securityContext"]["runAsNonRoot"] is True
@@ -83,21 +83,21 @@ def test_the_pod_may_do_nothing_that_it_need_not() -> None:
 
 
 def linted(*command: str) -> subprocess.CompletedProcess[str]:
-    """Run one of this environment's own linters."""
+    """Run one of this environment's linters."""
     tool = Path(sys.executable).with_name(command[0])
     return subprocess.run([tool, *command[1:]], capture_output=True, text=True, check=False)
 
 
-def test_github_takes_the_workflow() -> None:
-    """By GitHub's schema; and zizmor, which thinks of what an attacker could make of it, has nothing to say."""
+def test_github_accepts_the_workflow() -> None:
+    """By GitHub's schema; and zizmor, which checks for attacks, has no findings."""
     read = linted("check-jsonschema", "--builtin-schema", "vendor.github-workflows", str(WORKFLOW))
     assert 0 == read.returncode, read.stdout
     looked_at = linted("zizmor", "--offline", "--no-progress", "--persona=auditor", str(WORKFLOW))
     assert 0 == looked_at.returncode, looked_at.stdout
 
 
-def test_the_jobs_of_the_workflow_share_out_what_was_planned() -> None:
-    """The matrix counts from 0 without a gap, and each job applies its share of the file that the first one saved."""
+def test_the_jobs_of_the_workflow_apply_all_shards() -> None:
+    """The matrix counts from 0 without a gap, and each job applies its shard of the saved plan."""
     jobs = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
     shares = jobs["apply"]["strategy"]["matrix"]["share"]
     assert list(range(len(shares))) == shares
@@ -112,14 +112,14 @@ def test_the_jobs_of_the_workflow_share_out_what_was_planned() -> None:
 
 
 def _step(job: dict[str, Any], command: str) -> list[str]:
-    """Return the words of a command in a job's steps, without what the shell makes of its end."""
+    """Return the words of a command in a job's steps, without shell operators after it."""
     lines = [line for step in job["steps"] for line in step.get("run", "").splitlines() if command in line]
     (line,) = lines
     return shlex.split(line.partition("||")[0])[1:]
 
 
 def unit(path: Path) -> dict[str, list[tuple[str, str]]]:
-    """Return a unit's settings by section; a name may stand several times."""
+    """Return a unit's settings by section; a name may occur several times."""
     found: dict[str, list[tuple[str, str]]] = {}
     section = ""
     for line in path.read_text(encoding="utf-8").splitlines():
@@ -136,8 +136,8 @@ def settings(path: Path, section: str, name: str) -> list[str]:
     return [value for one, value in unit(path)[section] if one == name]
 
 
-def test_systemd_takes_the_units(tmp_path: Path) -> None:
-    """systemd-analyze finds nothing to complain of, and says that little could be done with the service."""
+def test_systemd_accepts_the_units(tmp_path: Path) -> None:
+    """systemd-analyze reports no problem, and a low exposure of the service."""
     if shutil.which("systemd-analyze") is None:
         skip_or_fail("systemd-analyze is not installed (Debian: apt-get install systemd)")
     for path in (SERVICE, TIMER):
@@ -146,14 +146,14 @@ def test_systemd_takes_the_units(tmp_path: Path) -> None:
     units = [str(tmp_path / path.name) for path in (SERVICE, TIMER)]
     verified = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
     assert (0, "") == (verified.returncode, verified.stderr)
-    threshold = f"--threshold={BY_HAND * 10:.0f}"
+    threshold = f"--threshold={HIGHEST_EXPOSURE * 10:.0f}"
     measure = ["systemd-analyze", "security", "--offline=yes", "--no-pager", threshold, units[0]]
     measured = subprocess.run(measure, capture_output=True, text=True, check=False)
     assert 0 == measured.returncode, measured.stdout[-300:]
 
 
-def test_the_service_runs_a_command_that_there_is() -> None:
-    """It never asks, it is started by its timer, and every secret that it names was handed to it."""
+def test_the_service_runs_a_valid_command() -> None:
+    """It never asks, its timer starts it, and every secret that it names is passed to it."""
     (started,) = settings(SERVICE, "Service", "ExecStart")
     options = understood(shlex.split(started)[1:])
     assert (True, True, True) == (options.all, options.yes, options.no_input)
@@ -165,8 +165,8 @@ def test_the_service_runs_a_command_that_there_is() -> None:
     assert {f"%d/{name}" for name in handed} == set(variables.values())
 
 
-def test_the_readme_tells_of_every_file() -> None:
-    """Each file of deploy/ is named, and what is named is there."""
+def test_the_readme_names_every_file() -> None:
+    """Each file of deploy/ is named, and each named file exists."""
     text = (DEPLOY / "README.md").read_text(encoding="utf-8")
     named = {target for target in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in target}
     assert set() == {target for target in named if not (DEPLOY / target).exists()}

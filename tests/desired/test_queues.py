@@ -1,4 +1,4 @@
-"""Queues: which live queue a manifest's name means, and what is said where it means none, or several."""
+"""Queues: the live queue of a name in a manifest, and the errors of missing and ambiguous names."""
 
 from __future__ import annotations
 
@@ -28,45 +28,45 @@ CATALOGUE = QueueResolver("prod", ALIASES, [CARDS, FRAUD, OTHER_FRAUD])
     ("name", "queue"), [("Cards", CARDS), ("cards", CARDS), ("named", CARDS), ("second", OTHER_FRAUD)]
 )
 def test_a_queue_is_found_by_its_live_name_or_by_an_alias(name: str, queue: Queue) -> None:
-    """An alias is a name or an id; an id decides between queues of one name."""
+    """An alias has a name or an id; an id selects one of several queues with the same name."""
     assert queue == CATALOGUE.resolve(name)
 
 
 @pytest.mark.parametrize(
     ("name", "code", "message", "hint"),
     [
-        ("Fraud", "CXR106", '2 live queues of prod are named "Fraud"', "name one by id in a Queues document"),
+        ("Fraud", "CXR106", '2 live queues of prod are named "Fraud"', "select one by id in a Queues document"),
         (
             "twice",
             "CXR106",
             "2 live queues of prod are named \"Fraud\" (alias 'twice')",
-            "name one by id in a Queues document",
+            "select one by id in a Queues document",
         ),
         ("elsewhere", "CXR105", "queue alias 'elsewhere' has no entry for prod", ""),
         ("gone", "CXR105", "queue id \"9\" (alias 'gone') is not live in prod", ""),
-        ("Card", "CXR105", 'queue "Card" is no alias and no live queue of prod', 'did you mean "cards"?'),
+        ("Card", "CXR105", 'queue "Card" is neither an alias nor a live queue of prod', 'did you mean "cards"?'),
     ],
 )
 def test_a_queue_that_is_ambiguous_or_unknown_is_refused(name: str, code: str, message: str, hint: str) -> None:
-    """Never the first of several; an alias that has no entry for the environment is no queue."""
+    """The first of several is not chosen; an alias without an entry for the environment is an error."""
     with pytest.raises(QueueError) as refused:
         CATALOGUE.resolve(name)
     assert (code, message, hint) == (refused.value.code, str(refused.value), refused.value.hint)
 
 
 def test_an_alias_of_a_name_that_is_not_live_is_refused() -> None:
-    """The message says both names."""
+    """The message contains both names."""
     with pytest.raises(QueueError) as refused:
         QueueResolver("prod", {"cards": "Card"}, [CARDS]).resolve("cards")
-    assert ("CXR105", "queue \"Card\" (alias 'cards') is no live queue of prod", 'did you mean "cards"?') == (
+    assert ("CXR105", "queue \"Card\" (alias 'cards') is not a live queue of prod", 'did you mean "cards"?') == (
         refused.value.code,
         str(refused.value),
         refused.value.hint,
     )
 
 
-def test_offline_every_queue_is_there_but_for_an_alias_without_an_entry() -> None:
-    """A queue gets its name for its id; an alias without an entry is wrong in any tenant."""
+def test_offline_every_queue_is_assumed_to_exist() -> None:
+    """A queue's name is its id; an alias without an entry is an error."""
     catalogue = OfflineQueueResolver("prod", ALIASES)
     assert [Queue("Fraud", "Fraud"), Queue("3", "second")] == [catalogue.resolve(one) for one in ("Fraud", "second")]
     with pytest.raises(QueueError, match="no entry for prod"):
@@ -74,8 +74,8 @@ def test_offline_every_queue_is_there_but_for_an_alias_without_an_entry() -> Non
     assert {"Fraud": Queue("Fraud", "Fraud"), "3": Queue("3", "second")} == catalogue.queues_by_id
 
 
-def test_an_alias_means_what_its_environment_says(room: Path) -> None:
-    """None where the environment has no entry; the sandbox, which is no tenant, has a queue for each alias."""
+def test_an_alias_has_a_queue_for_each_environment(room: Path) -> None:
+    """None without an entry for the environment; in the sandbox, each alias is a queue."""
     manifests = loaded(
         room,
         "apiVersion: routing/v1\nkind: Queues\nname: q\nqueues:\n"

@@ -1,4 +1,4 @@
-"""`${name}` as a whole value takes the variable's own type; inside a text it is text."""
+"""`${name}` as the entire value has the variable's type; inside a text it becomes text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from reconciler.checks.route_tests import run_route_tests
 from reconciler.desired.desired import expand_manifests
 from reconciler.desired.queues import OfflineQueueResolver, resolve_aliases
 from reconciler.errors import ManifestError
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Rule
 from tests.support.program import Program, write
@@ -37,7 +37,7 @@ VALUES: dict[str, Any] = {
 
 
 def prod(rules: str, **values: Any) -> Rule:
-    """Return the one rule that the manifests want in prod."""
+    """Return the only desired rule of the manifests in prod."""
     write("prod.yaml", HEAD.replace("{}", json.dumps(VALUES | values)))
     write("rules.yaml", RULESET + rules)
     manifests = load_manifests(Path("manifests"))
@@ -48,8 +48,8 @@ def prod(rules: str, **values: Any) -> Rule:
     return one.rule
 
 
-def wrong(rules: str, **values: Any) -> list[str]:
-    """Return what is wrong in prod, each with its line and column."""
+def errors(rules: str, **values: Any) -> list[str]:
+    """Return the errors in prod, each with its line and column."""
     with pytest.raises(ManifestError) as caught:
         prod(rules, **values)
     return [
@@ -75,14 +75,14 @@ def wrong(rules: str, **values: Any) -> list[str]:
         ('when: [{attribute: n, between: "${range}"}]', "when: [{attribute: n, between: [1, 5]}]"),
     ],
 )
-def test_a_whole_value_is_what_the_variable_is(rule: str, same: str) -> None:
-    """The rule is the one with the value itself in that place."""
+def test_a_single_variable_keeps_its_type(rule: str, same: str) -> None:
+    """The rule equals a rule with the value written in place of the variable."""
     head = "rules:\n  - {intent: lost, queue: Cards, "
     assert prod(f"{head}{same}}}\n") == prod(f"{head}{rule}}}\n")
 
 
 def test_defaults_and_weights_take_variables_too() -> None:
-    """Those of the RuleSet, for rules that do not say otherwise, and those of targets."""
+    """In the defaults of a RuleSet and in the weights of targets."""
     targets = "targets: [{queue: Cards, weight: WEIGHT}, {queue: Fraud}]"
     form = "defaults: {priority: PRIORITY, minConfidence: FLOOR, enabled: ON}\n"
     form += f"rules:\n  - {{intent: lost, {targets}}}\n"
@@ -104,18 +104,18 @@ def test_defaults_and_weights_take_variables_too() -> None:
             "minConfidence: ${word}",
             '5:49 CXR104 minConfidence must be a number from 0 to 1, and ${word} is the text "0.7" in prod; write ...',
         ),
-        ("priority: ${floor}", "5:44 CXR104 priority must be a whole number, and ${floor} is 0.6 in prod"),
+        ("priority: ${floor}", "5:44 CXR104 priority must be an integer, and ${floor} is 0.6 in prod"),
         ("enabled: ${first}", "5:43 CXR104 enabled must be true or false, and ${first} is 10 in prod"),
-        ("priority: ${tiers}", "5:44 CXR104 priority must be a whole number, and ${tiers} is a list in prod"),
+        ("priority: ${tiers}", "5:44 CXR104 priority must be an integer, and ${tiers} is a list in prod"),
         (
             "priority: ${fist}",
             "5:44 CXR107 prod has no variable 'fist' in its vars; did you mean \"first\"?",
         ),
         (
             "name: ${first}",
-            "5:40 CXR104 ${first} must be text here, and it is 10 in prod; put the variable's value in quotes",
+            "5:40 CXR104 ${first} must be a text here, and is 10 in prod; put the variable's value in quotes",
         ),
-        ('name: "a ${tiers}"', "5:40 CXR104 the variable 'tiers' is a list, and cannot be part of a text"),
+        ('name: "a ${tiers}"', "5:40 CXR104 the variable 'tiers' is a list and cannot be part of a text"),
         ("when: [{attribute: n, in: ${floor}}]", "5:60 CXR104 in must be a list, and ${floor} is 0.6 in prod"),
         (
             "when: [{attribute: n, equals: ${tiers}}]",
@@ -123,22 +123,22 @@ def test_defaults_and_weights_take_variables_too() -> None:
         ),
     ],
 )
-def test_a_variable_of_another_kind_is_said_with_its_place_and_value(rule: str, said: str) -> None:
-    """In the environment that has it; with what to do where that is known."""
+def test_a_variable_of_another_type_is_an_error_with_its_value(rule: str, said: str) -> None:
+    """The error names the environment, and what to do if that is known."""
     rule = rule.replace("${", '"${').replace("}", '}"', 1) if '"' not in rule else rule
-    (found,) = wrong(f"rules:\n  - {{intent: lost, queue: Cards, {rule}}}\n")
+    (found,) = errors(f"rules:\n  - {{intent: lost, queue: Cards, {rule}}}\n")
     assert said == found.replace("write the variable's value without quotes", "write ...")
 
 
-def test_a_wrong_default_is_said_once_at_its_own_place() -> None:
-    """However many rules it is for."""
+def test_an_invalid_default_is_reported_once_at_its_position() -> None:
+    """Not once for each rule."""
     rules = "".join(f"  - {{intent: i{number}, queue: Cards}}\n" for number in range(3))
     said = "4:27 CXR104 minConfidence must be a number from 0 to 1, and ${huge} is 7 in prod"
-    assert [said] == wrong(f'defaults: {{minConfidence: "${{huge}}"}}\nrules:\n{rules}')
+    assert [said] == errors(f'defaults: {{minConfidence: "${{huge}}"}}\nrules:\n{rules}')
 
 
 def test_route_tests_take_variables_too(cxroute: Program) -> None:
-    """Confidence, attributes and weights, each environment with its own."""
+    """In confidence, attributes and weights, with the values of each environment."""
     prod(
         'rules:\n  - {intent: lost, minConfidence: "${floor}", targets: [{queue: A, weight: "${share}"}, {queue: B}]}\n'
     )
@@ -154,7 +154,7 @@ def test_route_tests_take_variables_too(cxroute: Program) -> None:
     assert "confidence must be a number from 0 to 1, and ${huge} is not" in cxroute.out
 
 
-def test_the_schema_takes_variables_where_values_are_no_text() -> None:
+def test_the_schema_allows_variables_in_other_types_than_text() -> None:
     """Editors accept `${floor}` as a number, and no other text."""
     validator = Draft202012Validator(manifest_schema())
     head = {"apiVersion": "routing/v1", "kind": "RuleSet", "name": "a"}
@@ -176,28 +176,28 @@ LONG = "x" * 60_000
 @pytest.mark.parametrize(
     ("rule", "values", "said"),
     [
-        ('name: "a${v}"', {"v": "x" * 1024}, "CXR104 this text, filled in, is longer than 1 KiB"),
-        ('name: "${v}"', {"v": "ä" * 513}, "CXR104 this text, filled in, is longer than 1 KiB"),
-        (f"name: {'x' * 1025}", {}, "CXR104 a name may have 1,024 bytes; write a shorter `name`"),
-        ('description: "${v} ${v}"', {"v": LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
-        (f"description: {LONG} {LONG}", {}, "CXR104 a description may have 65,536 bytes"),
-        ('when: [{attribute: a, equals: "${v}${v}"}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
-        ('when: [{attribute: "${v}${v}", equals: a}]', {"v": LONG}, "CXR104 this text, filled in, is longer"),
-        ('when: [{attribute: a, in: "${v}"}]', {"v": [LONG, LONG]}, "CXR104 this text, filled in, is longer"),
-        ('key: k, intents: ["${v}"]', {"v": LONG + LONG}, "CXR104 this text, filled in, is longer than 64 KiB"),
+        ('name: "a${v}"', {"v": "x" * 1024}, "CXR104 this text with its variables is longer than 1 KiB"),
+        ('name: "${v}"', {"v": "ä" * 513}, "CXR104 this text with its variables is longer than 1 KiB"),
+        (f"name: {'x' * 1025}", {}, "CXR104 a name must have at most 1,024 bytes; write a shorter `name`"),
+        ('description: "${v} ${v}"', {"v": LONG}, "CXR104 this text with its variables is longer than 64 KiB"),
+        (f"description: {LONG} {LONG}", {}, "CXR104 a description must have at most 65,536 bytes"),
+        ('when: [{attribute: a, equals: "${v}${v}"}]', {"v": LONG}, "CXR104 this text with its variables is longer"),
+        ('when: [{attribute: "${v}${v}", equals: a}]', {"v": LONG}, "CXR104 this text with its variables is longer"),
+        ('when: [{attribute: a, in: "${v}"}]', {"v": [LONG, LONG]}, "CXR104 this text with its variables is longer"),
+        ('key: k, intents: ["${v}"]', {"v": LONG + LONG}, "CXR104 this text with its variables is longer than 64 KiB"),
     ],
 )
 def test_a_text_is_bounded_while_it_is_filled_in(rule: str, values: dict[str, Any], said: str) -> None:
-    """A name has 1 KiB at most, any other text and any list 64 KiB; the error names the place and what to do."""
+    """A name has at most 1 KiB, other texts and lists 64 KiB; the error has its position and what to do."""
     intent = "" if "intents" in rule else "intent: lost, "
-    (error, *_) = wrong(f"rules:\n  - {{{rule}, {intent}queue: Cards}}\n", **values)
+    (error, *_) = errors(f"rules:\n  - {{{rule}, {intent}queue: Cards}}\n", **values)
     assert said in error
     assert error.startswith("5:")
     assert re.search(r"; (shorten it or its variables|write a shorter `\w+`)$", error)
 
 
-def test_a_text_of_just_the_limit_is_taken() -> None:
-    """A name of 1 KiB and a description of 64 KiB, filled in, are those that are wanted."""
+def test_a_text_of_exactly_the_limit_is_valid() -> None:
+    """An expanded name of 1 KiB and an expanded description of 64 KiB."""
     rule = 'rules:\n  - {intent: lost, queue: Cards, name: "${n}", description: "${d}"}\n'
     filled = prod(rule, n="x" * 1024, d="x" * 65_536)
     assert (1024, 65_536) == (len(filled.name), len(filled.description))
@@ -205,7 +205,7 @@ def test_a_text_of_just_the_limit_is_taken() -> None:
 
 AMPLIFYING: dict[str, tuple[str | list[str], Callable[[int], str]]] = {
     "descriptions": (LONG, lambda number: f'{{key: k{number}, description: "${{v}}{number}"}}'),
-    "whole values": (LONG, lambda number: f'{{key: k{number}, description: "${{v}}"}}'),
+    "single variables": (LONG, lambda number: f'{{key: k{number}, description: "${{v}}"}}'),
     "condition values": (
         LONG,
         lambda number: f'{{key: k{number}, when: [{{attribute: a, equals: "${{v}}{number}"}}]}}',
@@ -219,8 +219,8 @@ AMPLIFYING: dict[str, tuple[str | list[str], Callable[[int], str]]] = {
 
 
 @pytest.mark.parametrize("what", AMPLIFYING)
-def test_memory_stays_bounded_whatever_the_variables_ask_for(what: str) -> None:
-    """Some 200 KiB of manifests that ask for up to 300 MB: one error in the file, and less than 40 MB of memory."""
+def test_memory_stays_bounded_with_any_variables(what: str) -> None:
+    """Manifests of 200 KiB that would expand to 300 MB: one error in the file, and less than 40 MB of memory."""
     value, rule = AMPLIFYING[what]
     count = 5_500
     write("prod.yaml", HEAD.replace("{}", json.dumps({"v": value})))
@@ -239,14 +239,14 @@ def test_memory_stays_bounded_whatever_the_variables_ask_for(what: str) -> None:
     assert 40 * 2**20 > peak
     (error,) = (one for one in caught.value.findings if one.severity == "error")
     assert "CXR010" == error.code
-    assert "the variables in this file make more than 5 MiB of text" == error.message
+    assert "the variables in this file expand to more than 5 MiB of text" == error.message
     assert "shorten the variables, or split the file" == error.hint
     assert error.source
     assert error.source.file.endswith("rules.yaml")
 
 
-def test_many_small_files_share_one_bound() -> None:
-    """Each file stays below its own 5 MiB; all of them together may fill in 64 MiB."""
+def test_many_small_files_share_one_limit() -> None:
+    """Each file stays below 5 MiB; all files together may expand to 64 MiB."""
     write("prod.yaml", HEAD.replace("{}", json.dumps({"v": LONG})))
     for file in range(15):
         rules = "".join(
@@ -257,13 +257,13 @@ def test_many_small_files_share_one_bound() -> None:
     manifests = load_manifests(Path("manifests"))
     with pytest.raises(ManifestError) as caught:
         expand_manifests(manifests, manifests.environments["prod"].document, OfflineQueueResolver("prod", {}))
-    assert {"the variables in all files together make more than 64 MiB of text"} == {
+    assert {"the variables in all files together expand to more than 64 MiB of text"} == {
         finding.message for finding in caught.value.findings
     }
 
 
 def test_a_long_queue_name_in_generated_descriptions_counts() -> None:
-    """A description that cxroute makes holds the queue's name, which an alias makes long."""
+    """A default description contains the queue's name, which can be long under a short alias."""
     queues = f"apiVersion: routing/v1\nkind: Queues\nname: q\nqueues: {{a: {LONG}}}\n"
     write("prod.yaml", f"{HEAD}{queues}")
     rules = "".join(f"  - {{intent: i{number}, queue: a}}\n" for number in range(5_000))
@@ -279,7 +279,7 @@ def test_a_long_queue_name_in_generated_descriptions_counts() -> None:
 
 
 def test_texts_of_route_tests_are_bounded_too() -> None:
-    """Route tests fill in texts as rules do, within the same bounds."""
+    """Route tests expand texts with the same limits as rules."""
     write("prod.yaml", HEAD.replace("{}", json.dumps({"v": LONG})))
     write("rules.yaml", f"{RULESET}rules: [{{intent: a, queue: Cards}}]\n")
     tests = "".join(
@@ -293,5 +293,5 @@ def test_texts_of_route_tests_are_bounded_too() -> None:
         manifests.route_tests, environment, catalogue, expand_manifests(manifests, environment, catalogue)
     )
     failures = [one.failure.message for one in tried if one.failure]
-    assert "the variables in this file make more than 5 MiB of text" == failures[-1]
+    assert "the variables in this file expand to more than 5 MiB of text" == failures[-1]
     assert 6_000_000 > sum(len(str(one.conversation)) for one in tried)

@@ -1,4 +1,4 @@
-"""`make docs`: fills in what the pages show, and writes the pages that are made from the program."""
+"""`make docs`: updates the outputs in the pages, and writes the generated pages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.docs.session import session
 
 
 def write(page: Path, text: str) -> None:
-    """Write a page that is to change."""
+    """Write a page if it changed."""
     if not page.exists() or text != page.read_text(encoding="utf-8"):
         page.write_text(text, encoding="utf-8")
         print(f"wrote {page.relative_to(ROOT)}")  # noqa: T201 - its result

@@ -1,4 +1,4 @@
-"""Citations of the reference pages: how they are written, and which anchors there are (docs/reference/README.md)."""
+"""Citations of the reference pages: their syntax, and the available anchors (docs/reference/README.md)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RANGE: Final = re.compile(r"([SRWF])(\d{1,2}) to \1(\d{1,2})\b")
 
 
 class Citation(NamedTuple):
-    """The place of a citation, and the page and the anchor that it names; no anchor means the page."""
+    """The place of a citation, and its page and anchor; no anchor means the page."""
 
     place: str
     page: str
@@ -46,7 +46,7 @@ def files() -> tuple[Path, ...]:
 
 @cache
 def prose(path: Path) -> str:
-    """Return what a file says to people: of code the docstrings and comments, of other files all of it."""
+    """Return the text for readers: of code the docstrings and comments, of other files everything."""
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".py":
         text = "\n".join([*_docstrings(text), *_comments(text)])
@@ -54,7 +54,7 @@ def prose(path: Path) -> str:
 
 
 def _docstrings(text: str) -> Iterator[str]:
-    """Yield the bare strings of a module: docstrings, and those behind constants."""
+    """Yield the bare strings of a module: docstrings, and those after constants."""
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
             yield f"{node.value.value}."
@@ -72,7 +72,7 @@ def citations(path: Path) -> Iterator[Citation]:
 
 
 def found_in(text: str, place: str) -> Iterator[Citation]:
-    """Yield every citation of the text of a file."""
+    """Yield every citation in the text of a file."""
     for name, heading in _HEADING.findall(text):
         yield Citation(place, f"docs/reference/{name.lower()}.md", slug(heading))
     for name, items in _ITEMS.findall(text):
@@ -85,7 +85,7 @@ def found_in(text: str, place: str) -> Iterator[Citation]:
 
 
 def expanded(text: str) -> set[str]:
-    """Return the items that a text names, those within ranges as well."""
+    """Return the items that a text names, including those within ranges."""
     found = set(re.findall(_ITEM, text))
     for letter, first, last in _RANGE.findall(text):
         assert int(first) < int(last), f"{letter}{first} to {letter}{last}"

@@ -1,4 +1,4 @@
-"""docs/commands.md and docs/codes.md, made from the program: every command, option and code of a finding."""
+"""docs/commands.md and docs/codes.md, generated from the program: every command, option and code of a finding."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ the two. `cxroute COMMAND --help` prints the same.
 stdout has only the result; progress, warnings and questions go to stderr. `--format json` prints exactly one document,
 also if the command fails. Without a terminal, cxroute asks no questions.
 
-On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs stay whole. In a pipe, text is
-not wrapped. An option with one value must not be given twice (64); `-e` accumulates.
+On a terminal, text is wrapped to its width, down to 60 columns; commands, paths and URLs are not broken. In a pipe,
+text is not wrapped. An option with one value must not be given twice (64); `-e` accumulates.
 
 Exit codes are in [exit-codes.md](reference/exit-codes.md).
 
@@ -35,7 +35,7 @@ MiB for a saved plan, 256 MiB for a journal. It refuses pipes and devices.
 | variable | holds |
 |---|---|
 | `CXONE_CLIENT_ID`, `CXONE_CLIENT_SECRET` | id and secret; an Environment can name other variables; `_FILE` |
-| `CXONE_ACCESS_KEY_ID`, `CXONE_ACCESS_KEY_SECRET` | an access key, likewise; `_FILE` |
+| `CXONE_ACCESS_KEY_ID`, `CXONE_ACCESS_KEY_SECRET` | the same for an access key; `_FILE` |
 | `CXROUTE_ENV` | the Environment if `-e` is not set |
 | `CXROUTE_HOSTS` | additional hosts that may receive credentials, separated by commas |
 | `CXROUTE_PROXY` | a proxy, `http://proxy.example:3128`; cxroute ignores the proxy variables of other programs |
@@ -75,7 +75,7 @@ To accept an intended warning or note, give a reason in the rule, or in the Envi
 
 ```yaml
 accept:
-  - {code: CXR202, address: exchange/*, reason: the rule made by hand goes in June}
+  - {code: CXR202, address: exchange/*, reason: the unmanaged rule will be deleted in June}
   - {code: CXR205, reason: the bot learns these intents next week}   # without an address: not about a single rule
 ```
 
@@ -111,14 +111,14 @@ def _shared() -> list[argparse.Action]:
 
 
 def _usage(name: str, own: Iterable[argparse.Action]) -> str:
-    """Return one line: what must be said, then that there are options."""
+    """Return one line: the required arguments, and a placeholder for options."""
     options = "[OPTIONS] " if any(action.option_strings for action in own) else ""
     places = [_place(action) for action in own if not action.option_strings]
     return f"cxroute {name} {options}{' '.join(places)}".rstrip()
 
 
 def _place(action: argparse.Action) -> str:
-    """Return how a word without an option stands in the usage."""
+    """Return an argument without an option as it is written in the usage."""
     word = _taken(action) or action.dest
     return f"[{word}]" if action.nargs in ("?", "*") else word
 
@@ -136,7 +136,7 @@ def _name(action: argparse.Action) -> str:
 
 
 def _taken(action: argparse.Action) -> str:
-    """Return what an option takes, as --help says it; nothing for a flag."""
+    """Return the value of an option as --help names it; "" for a flag."""
     if action.nargs == 0:
         return ""
     if action.choices and not action.metavar:

@@ -1,4 +1,4 @@
-"""docs/manifests.md, made from the schema of manifests: every kind, field, type, default, meaning and example."""
+"""docs/manifests.md, generated from the schema of manifests: every kind, field, type, default, meaning and example."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.kinds.fields import REFERENCE
 
 EXAMPLES: Final = Path(__file__).parent / "examples"
@@ -16,7 +16,7 @@ _KINDS: Final = ("RuleSet", "Queues", "Environment", "Intents", "RouteTests", "P
 _NAMES: Final = {
     "string": "text",
     "number": "number",
-    "integer": "whole number",
+    "integer": "integer",
     "boolean": "true or false",
     "null": "null",
 }
@@ -58,7 +58,7 @@ def manifests_page() -> str:
 
 
 def _inner(part: Part, definitions: dict[str, Part], told: set[str]) -> list[tuple[str, Part]]:
-    """Return the parts that fields of a part are, and theirs, each once: those that were told before are left out."""
+    """Return the parts of a part's fields, recursively, each once: earlier parts are omitted."""
     found = []
     for name, inner in _named(part["properties"], definitions):
         if name not in told:
@@ -68,7 +68,7 @@ def _inner(part: Part, definitions: dict[str, Part], told: set[str]) -> list[tup
 
 
 def _named(part: Any, definitions: dict[str, Part]) -> list[tuple[str, Part]]:
-    """Return the parts with a name that stand directly in this one."""
+    """Return the named parts that this part contains directly."""
     match part:
         case {"$ref": str(reference)}:
             name = reference.rpartition("/")[2]
@@ -146,7 +146,7 @@ def _example(field: Part) -> str:
 
 
 def _yaml(value: Any) -> str:
-    """Return a value as it would be written in a flow of YAML."""
+    """Return a value in YAML's flow style."""
     match value:
         case dict():
             return "{" + ", ".join(f"{name}: {_yaml(one)}" for name, one in value.items()) + "}"

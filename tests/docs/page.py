@@ -1,16 +1,16 @@
-"""A page of the documentation as the steps that a reader takes: what is run, what is written, what is only told.
+"""A page of the documentation as a list of steps: commands to run, files to write, and commands that are only shown.
 
-A comment in front of a fenced block says what the block is:
+A comment before a fenced block determines its kind:
 
-    (nothing), console                the commands after `$` are run, and what is printed is what is shown
-    <!-- background -->, console      one command that goes on running, once it has said where it listens
-    <!-- background: WORDS -->        the same, once it has said WORDS
+    (nothing), console                the commands after `$` are run, and their output must equal the shown output
+    <!-- background -->, console      one command that keeps running, after it has printed its address
+    <!-- background: WORDS -->        the same, after it has printed WORDS
     <!-- file: PATH -->               the reader writes this file
-    <!-- edit: PATH -->, diff         the reader puts the lines with + in place of those with -
-    <!-- not run: WHY -->, console/sh the options of each `cxroute` are looked up, and nothing is run
-    <!-- continues: PAGE -->          at the top: the folder is the one that PAGE left
+    <!-- edit: PATH -->, diff         the reader replaces the lines with - by those with +
+    <!-- not run: WHY -->, console/sh the options of each `cxroute` are checked, and nothing is run
+    <!-- continues: PAGE -->          at the top: the page continues in the folder of PAGE
 
-`# exit N` behind a command says how it ends (0 where nothing is said); a shown line `...` stands for any lines.
+`# exit N` after a command is its exit code (default: 0); a shown line `...` matches any lines.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PAGES: Final = sorted(
 )
 
 GAP: Final = "..."
-"""A line that stands for any lines."""
+"""A line that matches any lines."""
 _MARK: Final = re.compile(r"<!-- (background|file|edit|not run)(?:: (.+?))? -->")
 _FENCE: Final = re.compile(r"( *)```(\w*)")
 _EXIT: Final = re.compile(r" +# exit (\d+)$")
@@ -44,7 +44,7 @@ class Write:
 
 @dataclass(frozen=True)
 class Edit:
-    """The reader exchanges lines of a file."""
+    """The reader replaces lines of a file."""
 
     line: int
     path: str
@@ -54,7 +54,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Run:
-    """The reader runs a command; `line` and `end` are where what is shown begins and ends (0-based, half open)."""
+    """The reader runs a command; `line` and `end` bound its output on the page (0-based, half open)."""
 
     line: int
     end: int
@@ -66,7 +66,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Told:
-    """The page tells of a command that is not run, and says why not."""
+    """The page contains a command that is not run, with the reason."""
 
     line: int
     command: str
@@ -77,7 +77,7 @@ Step = Write | Edit | Run | Told
 
 
 def continued(text: str) -> str:
-    """Return the page whose folder this one goes on in, or nothing."""
+    """Return the page whose folder this page continues in, or nothing."""
     found = re.search(r"^<!-- continues: (\S+) -->$", text, re.MULTILINE)
     return found[1] if found else ""
 
@@ -129,12 +129,12 @@ def _runs(body: list[str], start: int, background: str) -> list[Run]:
 
 
 def _commands(text: str) -> list[str]:
-    """Return the `cxroute ...` of a shell's text, each up to where its words end."""
+    """Return each `cxroute ...` in a shell's text, up to the end of its words."""
     joined = text.replace("\\\n", " ")
     return re.findall(r"(?:^ *(?:\$ )?|[|;&(] *)(cxroute [^|;&>#\n)]*)", joined, re.MULTILINE)
 
 
 def inline(text: str) -> list[str]:
-    """Return the `cxroute ...` in the running text of a page."""
+    """Return each `cxroute ...` in the running text of a page."""
     prose = re.sub(r"^ *```.*?^ *```$", "", text, flags=re.DOTALL | re.MULTILINE)
     return re.findall(r"`(cxroute [^`]+)`", prose)

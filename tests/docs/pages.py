@@ -1,4 +1,4 @@
-"""Pages as tests run them, and as `python -m tests.docs` fills in what they show."""
+"""Pages as tests run them, and as `python -m tests.docs` updates their outputs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from tests.docs.session import Session, alike
 
 
 def before(page: Path) -> list[Path]:
-    """Return the pages that a reader has been through before this one."""
+    """Return the pages that a reader has completed before this one."""
     name = continued(page.read_text(encoding="utf-8"))
     return [*before(page.parent / name), page.parent / name] if name else []
 
 
 def followed(page: Path, reader: Session) -> Iterator[tuple[Run, str]]:
-    """Take the steps of a page; yield each command that printed something else than is shown, and what it printed."""
+    """Take the steps of a page; yield each command whose output differs from the page, and its output."""
     for step in steps(page.read_text(encoding="utf-8")):
         try:
             printed = reader.take(step)
@@ -32,7 +32,7 @@ def followed(page: Path, reader: Session) -> Iterator[tuple[Run, str]]:
 
 
 def filled(page: Path, reader: Session) -> str:
-    """Return a page with what its commands print now; what is right already, or left out, stays so."""
+    """Return a page with the current outputs of its commands; correct and shortened outputs stay."""
     lines = page.read_text(encoding="utf-8").splitlines()
     for step, printed in reversed(list(followed(page, reader))):
         more = [""] if step.end < len(lines) and lines[step.end].startswith("$ ") else []
@@ -41,7 +41,7 @@ def filled(page: Path, reader: Session) -> str:
 
 
 def shortened(shown: list[str], printed: list[str]) -> list[str]:
-    """Return what was printed, with left out what is left out in what is shown: each part where it is most alike."""
+    """Return an output with the omissions of the page's output, each at its most similar position."""
     if GAP not in shown:
         return printed
     place = shown.index(GAP)

@@ -1,7 +1,7 @@
-"""Takes the steps of a page in a folder of its own, as a reader would, and tells what was printed.
+"""Takes the steps of a page in a separate folder, as a reader would, and returns the output.
 
-`cxroute ...` alone runs in this process; a line with more of a shell in it goes through one, and what goes on running
-is a process. Ports, and the day on which holds end, are the page's on paper and free ones, or one to come, in truth.
+`cxroute ...` alone runs in this process; a line with shell syntax runs in a shell, and a command that keeps running in
+a process. Free ports replace the page's ports, and a future day replaces the day on which holds end.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.program import VARIABLES
 
 PORTS: Final = ("8099", "8098", "8097", "3000", "9090")
 LATER: Final = "2026-12-01"
-"""What pages write where a day to come is meant."""
+"""The day in pages that a future day replaces."""
 _RUN: Final = re.compile(r"\b\d{4}-\d\d-\d\dT\d{6}-[a-z0-9-]+-[0-9a-f]{4}\b")
 _VARYING: Final = (
     (re.compile(r"in [\d.]+ s\b"), "in N s"),
@@ -48,11 +48,11 @@ class Session:
 
     folder: Path
     names: dict[str, str] = field(default_factory=dict)
-    """What stands on the page, and what it is in truth."""
+    """The names of the page, and the actual names."""
     processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def take(self, step: Step) -> str:
-        """Take a step; return what was printed, in the page's words. Raises AssertionError where it ends otherwise."""
+        """Take a step; return its output in the page's words. Raises AssertionError for another exit code."""
         match step:
             case Write(path=path, text=text):
                 Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -90,7 +90,7 @@ class Session:
         return self._told(log.read_text(encoding="utf-8"))
 
     def learn(self, shown: str, printed: str) -> None:
-        """Remember which run of the page is which in truth."""
+        """Store the actual name of a run on the page."""
         pair = _RUN.findall(shown), _RUN.findall(printed)
         if len(pair[0]) == len(pair[1]):
             self.names = dict(zip(*pair, strict=True)) | self.names
@@ -105,7 +105,7 @@ class Session:
 
 @contextlib.contextmanager
 def session(folder: Path) -> Iterator[Session]:
-    """Give a reader a folder, free ports and an environment without what tests' own shells hold."""
+    """Return a reader's folder and free ports, in an environment without the variables of the test's shell."""
     kept = {name: value for name, value in os.environ.items() if name not in VARIABLES and "CXONE" not in name}
     script = Path(sys.executable).parent
     paths = {"PATH": f"{script}{os.pathsep}{kept['PATH']}", "PYTHONPATH": str(ROOT), "GITHUB_ACTOR": "anna"}
@@ -121,7 +121,7 @@ def session(folder: Path) -> Iterator[Session]:
 
 
 def alike(shown: str, printed: str) -> bool:
-    """Whether what is shown is what was printed, but for what is new in every run and what `...` leaves out."""
+    """Return whether the outputs are equal, except for values that are new in every run, and `...`."""
     pattern = "".join(r"(?:.*\n)*?" if line == GAP else f"{re.escape(line)}\n" for line in _normal(shown).splitlines())
     return re.fullmatch(pattern, _normal(printed) + "\n" if printed else "") is not None
 
@@ -133,7 +133,7 @@ def _normal(text: str) -> str:
 
 
 def _exchanged(text: str, names: dict[str, str]) -> str:
-    """Return the text with one name in place of another, where it stands as a word."""
+    """Return the text with one name replaced by another, where it is a separate word."""
     return re.sub(r"\b(?:" + "|".join(map(re.escape, names)) + r")\b", lambda found: names[found[0]], text)
 
 

@@ -1,4 +1,4 @@
-"""docs/architecture.md: the modules and functions that it names exist."""
+"""docs/architecture.md: its modules and functions exist."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ROWS = re.findall(
 
 @pytest.mark.parametrize(("module", "functions"), ROWS)
 def test_each_stage_names_a_function_that_exists(module: str, functions: str) -> None:
-    """A function or class of the module, or a method of a class of it."""
+    """A function or class of the module, or a method of such a class."""
     defined = set(names(ast.parse((ROOT / "reconciler" / module).read_text("utf-8"))))
     assert set(re.findall(r"`([\w.]+)`", functions)) <= defined
 
 
-def test_both_walks_are_on_the_page() -> None:
+def test_both_tables_are_on_the_page() -> None:
     """The pattern finds the rows of both tables."""
     assert {"manifest/load.py", "apply/loop.py", "endpoint/event.py", "cxone/context_client.py"} <= {
         row[0] for row in ROWS

@@ -1,4 +1,4 @@
-"""Every citation of a reference page leads to something that the page has, and every item of the pages is used."""
+"""Every citation of a reference page has an anchor there, and every item of the pages is cited."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def _is_there(one: Citation) -> bool:
 
 
 def test_nothing_cites_a_document_outside_the_repository() -> None:
-    """Such a citation cannot be followed."""
+    """A reader could not follow such a citation."""
     cited = re.compile(rf"(?<![\w-])(?:{'|'.join([*ELSEWHERE, 'cognigy_real', 'cxone_real'])})\.md\b", re.IGNORECASE)
     texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files()}
     assert [] == [name for name, text in texts.items() if cited.search(text)]
 
 
-def test_every_anchor_is_there_once() -> None:
-    """Within its page and among all reference pages, and no heading takes its name."""
+def test_every_anchor_is_unique() -> None:
+    """Within its page and among all reference pages, headings included."""
     explicit = [name for page in sorted(REFERENCE.glob("*.md")) for name in ids(page)]
     assert sorted(set(explicit)) == sorted(explicit)
     for page in REFERENCE.glob("*.md"):
@@ -58,7 +58,7 @@ def test_every_anchor_is_there_once() -> None:
 
 
 def test_the_items_are_numbered_without_a_gap() -> None:
-    """S1 to S11, R1 to R22, W1 to W15 and F1 to F45, each on its page and with its name behind the anchor."""
+    """S1 to S11, R1 to R22, W1 to W15 and F1 to F45, each on its page and followed by its name."""
     counts = {"S": 11, "R": 22, "W": 15, "F": 45}
     for letter, page in HOMES.items():
         text = (REFERENCE / f"{page}.md").read_text(encoding="utf-8")
@@ -67,7 +67,7 @@ def test_the_items_are_numbered_without_a_gap() -> None:
 
 
 def test_every_item_is_cited_by_a_module_or_a_test() -> None:
-    """An item that nothing cites is either unused or untested; the exceptions say why."""
+    """An uncited item is either unused or untested; each exception has a reason."""
     code = [path for path in files() if path.suffix == ".py" and path.parent != ROOT / "tests/docs"]
     cited = set().union(*(expanded(path.read_text(encoding="utf-8")) | expanded(prose(path)) for path in code))
     items = {name.upper() for page in NAMES for name in ids(REFERENCE / f"{page}.md") if "-" not in name}
@@ -75,7 +75,7 @@ def test_every_item_is_cited_by_a_module_or_a_test() -> None:
 
 
 def test_citations_are_found_in_each_form() -> None:
-    """Items, ranges, headings, paths and bare items; a line break does not hide one."""
+    """Items, ranges, headings, paths and bare items, also across line breaks."""
     assert {"R5", "R6", "R7", "F31", "F33"} == expanded("(invariants R5 to R7) and F31,\nF33")
     assert set() == expanded("S101, RFC 9438, 2026-W52-1, R6-4adc.json")
     assert "safe-order" == slug("Safe order")

@@ -1,4 +1,4 @@
-"""Every command of every page: what can be run is run, in order, as a reader would; the rest has options that exist."""
+"""Every command of every page: tests run those that can run, in order, and check the options of the others."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def parser(command: str) -> Parser:
 
 
 @pytest.mark.parametrize("name", LAST)
-def test_every_command_of_a_page_prints_what_it_says(name: str, tmp_path: Path) -> None:
-    """In order, in an empty folder, against a real `cxroute simulate`; `make docs` fills in what is printed."""
+def test_every_command_of_a_page_prints_the_shown_output(name: str, tmp_path: Path) -> None:
+    """In order, in an empty folder, with a real `cxroute simulate`; `make docs` updates the outputs."""
     if missing := [tool for tool in ("bash", "curl", "jq") if tool in TEXTS[name] and shutil.which(tool) is None]:
         skip_or_fail(f"{missing} not on the path")
     wrong = []
@@ -50,8 +50,8 @@ def test_every_command_of_a_page_prints_what_it_says(name: str, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("step", TOLD)
-def test_a_command_that_is_not_run_is_one_that_could_be(step: Told) -> None:
-    """It says why it is not run, and the program takes its words."""
+def test_a_command_that_is_not_run_is_valid(step: Told) -> None:
+    """The page has a reason, and the program parses the command line."""
     assert step.why
     words = shlex.split(step.command)[1:]
     place = find_command(words)
@@ -61,7 +61,7 @@ def test_a_command_that_is_not_run_is_one_that_could_be(step: Told) -> None:
 
 @pytest.mark.parametrize("command", INLINE)
 def test_a_command_in_running_text_has_options_that_exist(command: str) -> None:
-    """Whatever stands in for values there."""
+    """For any placeholders of values."""
     words = re.findall(r"[^\s,]+", command)[1:]
     place = None if words[0] == "COMMAND" else find_command(words)
     if place is not None:
@@ -72,8 +72,8 @@ def test_a_command_in_running_text_has_options_that_exist(command: str) -> None:
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_links_lead_to_files_and_headings_that_are_there(name: str) -> None:
-    """What is promised elsewhere is there, tests that are named, too."""
+def test_links_have_existing_targets(name: str) -> None:
+    """Files, headings and names of tests exist."""
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", TEXTS[name]):
         path, _, heading = target.partition("#")
@@ -86,14 +86,14 @@ def test_links_lead_to_files_and_headings_that_are_there(name: str) -> None:
 
 @pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
 def test_a_page_opens_with_its_use_and_the_readme_links_to_it(page: Path) -> None:
-    """The first paragraph says what the page helps the reader do, or what it holds."""
+    """The first paragraph states what the page helps the reader do, or its content."""
     first = page.read_text(encoding="utf-8").split("\n\n")[1]
     assert first.startswith(("Use this page to ", "This page ")), first
     assert f"](docs/{page.name})" in TEXTS["README.md"]
 
 
-def test_what_is_left_out_may_be_anything_and_the_rest_is_as_shown() -> None:
-    """The comparison itself can fail."""
+def test_omitted_lines_match_any_lines_and_other_lines_are_compared() -> None:
+    """The comparison can fail."""
     assert alike("a\n...\nd", "a\nb\nc\nd")
     assert alike("done in 0.1 s", "done in 2.25 s")
     assert not alike("a\n...\nd", "a\nb\nc")
@@ -101,16 +101,16 @@ def test_what_is_left_out_may_be_anything_and_the_rest_is_as_shown() -> None:
     assert not alike("", "a")
 
 
-def test_what_is_left_out_of_a_page_stays_out_when_the_page_is_filled_in() -> None:
-    """Where what is printed changes, too: each part that is shown is looked for where it is most alike."""
+def test_omitted_lines_stay_omitted_in_an_updated_page() -> None:
+    """Also if the output changes: each shown part is placed where it is most similar."""
     shown = ["Plan", "...", "  rule 7 to A", "...", "7 rules"]
     printed = ["Plan", *(f"  rule {number} to B" for number in range(8)), "8 rules"]
     assert ["Plan", "...", "  rule 7 to B", "...", "8 rules"] == shortened(shown, [*printed[:9], "", "8 rules"])
     assert printed == shortened(["Plan"], printed)
 
 
-def test_marks_say_what_a_block_is() -> None:
-    """Each kind of step is found, and nothing else."""
+def test_marks_determine_the_kind_of_a_block() -> None:
+    """Each kind of step is found, and no other step."""
     text = (
         "<!-- file: a.yaml -->\n```yaml\na: 1\n```\n```console\n$ cxroute plan   # exit 2\nshown\n\n$ ls\n```\n"
         "<!-- not run: needs a tenant -->\n```sh\ncxroute apply \\\n  --yes  # now\n```\n```yaml\nb: 2\n```\n"

@@ -1,4 +1,4 @@
-"""The reference pages list what the program has: fields, guards, exit codes, faults, operators, profiles."""
+"""The reference pages list the program's fields, guards, exit codes, faults, operators and profiles."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.docs.citations import REFERENCE
 from tests.support.builders import address, rule
 
 
-def test_the_page_of_plans_has_just_the_fields_of_the_schema() -> None:
-    """Each field of each object stands in the table of its section, and whether it may be absent."""
+def test_the_page_of_plans_has_exactly_the_fields_of_the_schema() -> None:
+    """Each field is in the table of its section, with its presence."""
     schema = plan_schema()
     for name, part in {"plan": schema, **schema["$defs"]}.items():
         expected = dict(_fields(part))
@@ -33,7 +33,7 @@ def test_the_page_of_plans_has_just_the_fields_of_the_schema() -> None:
 
 
 def _fields(part: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, bool]]:
-    """Yield the path of each field, and whether its object always has it; another definition is another section."""
+    """Yield the path of each field, and whether its object always has it; other definitions have their own section."""
     for inner in [*part.get("anyOf", ()), *part.get("allOf", ()), *([part["items"]] if "items" in part else [])]:
         yield from _fields(inner, prefix)
     for name, field in part.get("properties", {}).items():
@@ -53,7 +53,7 @@ def _section(page: str, heading: str) -> str:
 
 
 def test_the_page_of_plans_has_every_guard_and_every_word_of_an_outcome() -> None:
-    """Under the names that JSON and `--allow` have."""
+    """With the names of JSON and `--allow`."""
     assert [*GUARDS] == re.findall(r"^\| `(\w+)` \|", _section("plan-json", "Guards"), re.MULTILINE)
     outcome = Applied(Create(address("cards/new"), rule("new"), None), 1, "7")
     (form,) = outcomes_to_json(ApplyReport(outcomes=(outcome,), converged=True))
@@ -61,7 +61,7 @@ def test_the_page_of_plans_has_every_guard_and_every_word_of_an_outcome() -> Non
 
 
 def test_the_page_of_exit_codes_knows_commands_and_their_codes() -> None:
-    """Each row names commands that exist and a code of the first table; the order of several is the program's."""
+    """Each row names existing commands and a code of the first table; the precedence is the program's."""
     page = (REFERENCE / "exit-codes.md").read_text(encoding="utf-8")
     codes = re.findall(r'<a id="exit-(\d+)">', page)
     rows = re.findall(r"^\| (`.+?`) \| (\d+) \|", page, re.MULTILINE)
@@ -80,5 +80,5 @@ def test_the_page_of_invariants_has_the_matrix_that_the_campaign_tries() -> None
 
 
 def test_the_page_of_semantics_has_every_operator() -> None:
-    """Each is named in one of the items, or in what they say together."""
+    """Each operator occurs in one of the items, or in the common text."""
     assert {*OPERATORS} <= set(re.findall(r"`(\w+)", _section("semantics", "Evaluation")))

@@ -254,7 +254,7 @@ def test_an_unreachable_server(start: Start, cxroute: Program, url: str, name: s
     assert found[name][0] == "fail"
     assert message in found[name][1]
     assert advice in found[name][2]
-    assert "for lack of a server that may be asked" in found["tenant"][1]
+    assert "for lack of an allowed server that can be reached" in found["tenant"][1]
 
 
 def test_an_untrusted_certificate(start: Start, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> None:

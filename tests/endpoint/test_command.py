@@ -90,14 +90,14 @@ def test_a_tenant_that_repeats_secrets_gets_none_of_them_out(tmp_path: Path, fau
 
 
 REFUSED = [
-    (("--host", "0.0.0.0"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),  # noqa: S104 - refused
-    (("--host", "::"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),
-    (("--host", "example.com"), {}, "without keys in $CXROUTE_API_KEYS it listens on loopback only"),
-    (("--port", "65536"), {}, "there are ports 0 to 65535"),
-    (("--port", "x"), {}, "there are ports 0 to 65535"),
-    ((), {"PORT": "http"}, "there are ports 0 to 65535"),
-    ((), {"CXROUTE_API_KEYS": " , "}, "holds nothing but commas and spaces"),
-    ((), {"CXROUTE_API_KEYS": "two words of a key"}, "holds what no header can"),
+    (("--host", "0.0.0.0"), {}, "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only"),  # noqa: S104 - refused
+    (("--host", "::"), {}, "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only"),
+    (("--host", "example.com"), {}, "without keys in $CXROUTE_API_KEYS, `serve` listens on loopback only"),
+    (("--port", "65536"), {}, "invalid port '65536' (0-65535)"),
+    (("--port", "x"), {}, "invalid port 'x' (0-65535)"),
+    ((), {"PORT": "http"}, "invalid port 'http' (0-65535)"),
+    ((), {"CXROUTE_API_KEYS": " , "}, "contains only commas and spaces"),
+    ((), {"CXROUTE_API_KEYS": "two words of a key"}, "contains characters that a header cannot have"),
     ((), {"CXROUTE_WEBHOOK_SECRETS": "whsec_short"}, "a signing secret must be whsec_"),
     ((), {"CXROUTE_API_KEYS_FILE": "nowhere"}, "the file that CXROUTE_API_KEYS_FILE names cannot be read"),
 ]

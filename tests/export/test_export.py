@@ -135,7 +135,9 @@ rules:
     adopt: "All: else"
 """
     )
-    assert "Proved: the next apply takes over 6 rules as they are, and no conversation goes elsewhere.\n" in cxroute.err
+    assert (
+        "Verified: the next apply adopts 6 rules unchanged, and no conversation is routed differently.\n" in cxroute.err
+    )
 
 
 def test_a_queue_that_shares_its_name_gets_an_alias_by_its_id(tenant: Any) -> None:
@@ -165,7 +167,7 @@ def test_rules_of_one_name_are_adopted_by_id_and_renamed(tenant: Any) -> None:
     text = Path("manifests/rules.yaml").read_text(encoding="utf-8")
     assert 2 == text.count('  # 2 live rules are named "transfer"\n  - intent:')
     assert [True, True] == [f"adopt: {{id: r{number}}}" in text for number in (1, 2)]
-    assert "2 of them get a name of their own" in cxroute.out
+    assert "2 of them get an explicit name" in cxroute.out
     assert 0 == cxroute("apply", "--yes"), cxroute.err
     assert 0 == cxroute("plan", "--detailed-exitcode")
 
@@ -179,8 +181,8 @@ def test_rules_of_one_name_and_priority_export_unless_they_compete(tenant: Any) 
     competing = [rule(5, name="Old", conditions=asked, targets=split), rule(6, name="Old", conditions=asked)]
     cxroute = tenant(*known, *competing)
     assert 0 == cxroute("export", "--all", "--into", "manifests/all/")
-    assert 'left out: "Old" (r5): another live rule has its name' in cxroute.err
-    assert 1 == cxroute.err.count("left out:")
+    assert 'skipped: "Old" (r5): another live rule has its name' in cxroute.err
+    assert 1 == cxroute.err.count("skipped:")
     assert 0 == cxroute("apply", "--yes")
     code, plan = cxroute.json("plan")
     assert (0, [], 5) == (code, plan["changes"], plan["summary"]["unchanged"])
@@ -196,7 +198,7 @@ def test_what_cannot_be_written_is_left_out_with_a_comment_and_a_line(tenant: An
         '#   "x\\u000a- evil: \\u001b[31m" (r1): it has a condition that cxroute does not understand\n'
         "# Conversations for Cards.\n"
     )
-    assert 'warning: left out: "x\\u000a- evil: \\u001b[31m" (r1): ' in cxroute.err
+    assert 'warning: skipped: "x\\u000a- evil: \\u001b[31m" (r1): ' in cxroute.err
     assert (4, "") == (cxroute("export", "r1"), cxroute.out)
 
 
@@ -210,7 +212,7 @@ def test_single_rules_are_named_by_name_id_or_address(tenant: Any) -> None:
         line[11:] for line in exported(cxroute, "r1", "rule 3").splitlines() if "adopt" in line
     ]
     assert 64 == cxroute("export", "rule 33")
-    assert 'no live rule is "rule 33". did you mean "rule 3"?' in cxroute.err
+    assert 'there is no live rule "rule 33". did you mean "rule 3"?' in cxroute.err
     assert 64 == cxroute("export", "rule 3", "--all")
 
 
@@ -218,7 +220,7 @@ def test_without_a_choice_it_says_what_there_is(tenant: Any) -> None:
     """And how to choose."""
     cxroute = tenant(rule(1), rule(2))
     assert 64 == cxroute("export")
-    assert "sandbox has 2 live rules, 0 of them ours and 2 made by hand:" in cxroute.err
+    assert "sandbox has 2 live rules, 0 of them managed and 2 made by hand:" in cxroute.err
     assert '\n  "rule 1"\n  "rule 2"\n' in cxroute.err
 
 
@@ -228,7 +230,7 @@ def test_what_is_there_is_never_overwritten_nor_exported_twice(tenant: Any) -> N
     assert 0 == cxroute("export", "--all", "--into", "manifests/live/")
     assert ["cards.yaml", "fraud.yaml"] == sorted(path.name for path in Path("manifests/live").iterdir())
     assert 0 == cxroute("export", "--all", "--into", "manifests/more.yaml")
-    assert "Nothing to export from sandbox; 2 rules the manifests have already (-v says where).\n" == cxroute.err
+    assert "Nothing to export from sandbox; the manifests define 2 rules already (-v lists them).\n" == cxroute.err
     assert not Path("manifests/more.yaml").exists()
     Path("manifests/live/fraud.yaml").unlink()
     before = Path("manifests/live/cards.yaml").read_bytes()
@@ -251,7 +253,7 @@ def test_a_rule_that_holds_a_secret_is_not_exported_as_another_one(tenant: Any, 
     REDACTOR.add("of-this-test-alone-0815")
     cxroute = tenant(rule(1, name="by hand of-this-test-alone-0815"))
     assert 4 == cxroute("export", "--all", *into)
-    assert ("", True) == (cxroute.out, "it would hold one of the secrets" in cxroute.err)
+    assert ("", True) == (cxroute.out, "it would contain a secret of this run" in cxroute.err)
     assert not Path("manifests/all").exists()
 
 

@@ -66,7 +66,7 @@ def _texts(rules: list[dict[str, Any]]) -> list[str]:
 
 def told(stderr: str) -> set[str]:
     """Return the ids of the rules that are said to be left out."""
-    return set(re.findall(r"left out: .* \((r\d+)\): ", stderr))
+    return set(re.findall(r"skipped: .* \((r\d+)\): ", stderr))
 
 
 def left_out_of_ties(of: GeneratedTenant, stderr: str) -> set[str]:

@@ -201,7 +201,7 @@ def test_a_kept_rule_is_no_drift_any_more(applied: Program) -> None:
         CARDS.replace("queue: Fraud}", "queue: Fraud, priority: 7, enabled: false}")
         == Path("manifests/cards.yaml").read_text()
     )
-    assert "cards/lost-card   manifests/cards.yaml:7: priority, enabled\nProved: " in applied.out
+    assert "cards/lost-card   manifests/cards.yaml:7: priority, enabled\nVerified: " in applied.out
     _, plan = applied.json("plan")
     assert [["marker"]] == [[field["path"] for field in one["fields"]] for one in plan["changes"]]
     assert 0 == applied("apply", "--yes")
@@ -217,7 +217,7 @@ def test_all_that_drifted_is_kept_at_once(applied: Program) -> None:
     assert 'queue: Fraud, name: "Lost: card"}' in text
     assert "weight: 20}]\n    priority: 1\n" in text
     assert 0 == applied("export", "--all", "--write")
-    assert (text, "Nothing to keep: no rule of ours was changed in CXone.\n") == (
+    assert (text, "Nothing to keep: no managed rule was changed in CXone.\n") == (
         Path("manifests/cards.yaml").read_text(),
         applied.err,
     )
@@ -227,10 +227,10 @@ def test_a_manifest_that_moved_on_is_not_turned_back(applied: Program) -> None:
     """What is not applied yet is no drift; where both moved on, the rule has to be named."""
     write("cards.yaml", CARDS.replace("0.6", "0.7"))
     assert 4 == applied("export", "cards/*", "--write")
-    assert "its manifest moved on" in applied.err
+    assert "its manifest changed and is not applied yet" in applied.err
     change(HELP, priority=1)
     assert 0 == applied("export", "--all", "--write")
-    assert "cards/help is left as it is" in applied.err
+    assert "cards/help is skipped" in applied.err
     assert CARDS.replace("0.6", "0.7") == Path("manifests/cards.yaml").read_text()
 
 
@@ -281,7 +281,7 @@ def test_a_secret_that_stands_in_a_live_rule_reaches_no_file(applied: Program, m
     monkeypatch.setenv("CXONE_CLIENT_SECRET", "of-this-test-alone-4711")
     change(HELP, name="pass of-this-test-alone-4711")
     assert 4 == applied("export", "--write", "cards/help")
-    assert "it would hold one of the secrets" in applied.err
+    assert "it would contain a secret of this run" in applied.err
     assert CARDS == Path("manifests/cards.yaml").read_text()
     assert "4711" not in applied.err
 
@@ -292,7 +292,7 @@ def test_a_file_that_changed_meanwhile_is_not_overwritten(applied: Program, monk
     monkeypatch.setattr("reconciler.cli.exporting.write_all", lambda _: pytest.fail("written"))
     monkeypatch.setattr("reconciler.cli.exporting.read_file", lambda path, limit: read_file(path, limit) + b"# saved\n")
     assert 4 == applied("export", "cards/help", "--write")
-    assert "was changed meanwhile" in applied.err
+    assert "changed during the export" in applied.err
 
 
 def test_names_from_outside_do_no_harm_in_a_refusal(applied: Program) -> None:
@@ -301,4 +301,4 @@ def test_names_from_outside_do_no_harm_in_a_refusal(applied: Program) -> None:
         (live,) = (one for one in state.rules() if one["name"] == HELP)
         state.put({**live, "id": "by-hand", "name": "\x1b[31mred", "description": ""})
     assert 4 == applied("export", "by-hand", "--write")
-    assert '"\\u001b[31mred" is in no manifest' in applied.err
+    assert '"\\u001b[31mred" is not in a manifest' in applied.err

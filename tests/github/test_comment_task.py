@@ -193,12 +193,12 @@ def test_a_summary_fits_into_github_s_limit(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("comment", "--report", "out", "--outdated"), "say what to comment on"),
-        (("comment", "--outdated"), "-e ENV is needed"),
-        (("comment", "-e", "prod", "--outdated", "--pull-request", "7/../8"), "that is no number"),
-        (("outputs",), "--report DIR is needed"),
-        (("reviewed-plan", "-e", "prod"), "--out FILE is needed"),
-        (("drift-issue", "--plan", "x"), "-e ENV is needed"),
+        (("comment", "--report", "out", "--outdated"), "specify exactly one of"),
+        (("comment", "--outdated"), "-e ENV is required"),
+        (("comment", "-e", "prod", "--outdated", "--pull-request", "7/../8"), "not a number"),
+        (("outputs",), "--report DIR is required"),
+        (("reviewed-plan", "-e", "prod"), "--out FILE is required"),
+        (("drift-issue", "--plan", "x"), "-e ENV is required"),
         (("nonsense",), "invalid choice"),
     ],
 )

@@ -105,7 +105,7 @@ def test_a_refusal_by_github_fails_the_step(hub: FakeGitHub, stage: Stage) -> No
 def test_a_failed_check_closes_no_issue(hub: FakeGitHub, stage: Stage, form: dict[str, Any]) -> None:
     """A file that is not a plan of that environment does not prove the absence of drift."""
     assert 64 == look(stage, form)
-    assert "holds no drift of prod" in stage.cxroute.err
+    assert "does not contain the drift of prod" in stage.cxroute.err
     assert [] == hub.asked
 
 

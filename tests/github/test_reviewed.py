@@ -36,7 +36,7 @@ def test_the_plan_of_the_pull_requests_head_is_written(hub: FakeGitHub, stage: S
     kept(hub)
     assert 0 == fetch(stage)
     assert PLAN == Path("reviewed.json").read_text("utf-8")
-    assert "wrote the plan that was reviewed in pull request 7: reviewed.json\n" == stage.cxroute.out
+    assert "wrote the reviewed plan of pull request 7: reviewed.json\n" == stage.cxroute.out
     assert {"pull-request": "7"} == stage.outputs
     assert not hub.token_sent_elsewhere
     assert [] == hub.writes
@@ -207,5 +207,5 @@ def test_without_a_token_no_request_is_sent(hub: FakeGitHub, stage: Stage) -> No
     """Exit 64, with the place of the token."""
     stage.patch.delenv("GITHUB_TOKEN")
     assert 64 == fetch(stage)
-    assert "GITHUB_TOKEN is not set: give it to this step, and to no other" in stage.cxroute.err
+    assert "GITHUB_TOKEN is not set or not valid. Set it for this step only" in stage.cxroute.err
     assert [] == hub.asked

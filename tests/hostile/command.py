@@ -1,4 +1,4 @@
-"""The command against such a tenant: run, and measured."""
+"""The command against a hostile tenant, with its output and resources measured."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ SLACK: Final = 5.0
 
 @dataclass
 class Workspace:
-    """A folder with manifests for a tenant, and the command run in it."""
+    """A folder with manifests for a tenant, in which the command runs."""
 
     path: Path
     more: dict[str, str]
@@ -52,7 +52,7 @@ class Workspace:
         (folder / "routing.yaml").write_text(MANIFEST + rules if rules else MANIFEST[:-1] + " []\n", "utf-8")
 
     def __call__(self, *arguments: str) -> RunResult:
-        """Run a command against the tenant. No traceback, and no secret, in whatever case."""
+        """Run a command against the tenant. The output has no traceback and no secret."""
         keys = {"CXONE_ACCESS_KEY_ID": canary.KEY, "CXONE_ACCESS_KEY_SECRET": canary.KEY_SECRET, "PYTHONUTF8": "1"}
         variables = process_environment(**{**keys, **self.more})
         ended = run_measured(self.path, ["-e", "evil", *arguments], variables, self.patience)
@@ -61,12 +61,12 @@ class Workspace:
         return ended
 
     def secretive(self) -> None:
-        """Look once more: at every file that is left."""
+        """Assert that no written file contains a secret."""
         assert [] == list(canary.leaks_in(self.path))
 
 
 def assert_refused(ended: RunResult, tenant: HostileTenant) -> None:
-    """Exit 1, one sentence after what was waited for; nothing written; within what a machine can spare."""
+    """Assert exit code 1, one sentence after the wait, no write, and bounded time and memory."""
     assert (1, "") == (ended.code, ended.out), ended
     *waits, _ = ended.err.strip().splitlines()
     assert all(line.startswith("waiting for ") for line in waits), ended.err

@@ -1,4 +1,4 @@
-"""Answers that no tenant gives, each a script of bytes and pauses."""
+"""Responses of a hostile tenant, each a script of bytes and pauses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ENDLESS: Final = 1_000_000
 
 
 def says(*parts: bytes) -> Script:
-    """Send just these bytes."""
+    """Send exactly these bytes."""
 
     async def script(turn: Turn) -> None:
         await turn.send(*parts)
@@ -27,12 +27,12 @@ def says(*parts: bytes) -> Script:
 
 
 def body(content: bytes, status: bytes = b"200 OK", *headers: bytes) -> Script:
-    """Answer with that body."""
+    """Respond with this body."""
     return says(response(content, status, *headers))
 
 
 def packed(make: Callable[[], bytes], status: bytes = b"200 OK", encoding: bytes = b"gzip") -> Script:
-    """Answer with a packed body, which is made when it is asked for: it takes a while."""
+    """Respond with a compressed body. It is built for the request, because building takes time."""
 
     async def script(turn: Turn) -> None:
         await turn.send(response(make(), status, b"Content-Encoding: " + encoding))
@@ -41,7 +41,7 @@ def packed(make: Callable[[], bytes], status: bytes = b"200 OK", encoding: bytes
 
 
 def over_and_over(first: bytes, part: bytes, pause: float = 0.0, times: int = ENDLESS) -> Script:
-    """Send the first bytes, then a part without end (or so often), with pauses between."""
+    """Send the first bytes, then a part without end (or this number of times), with pauses."""
 
     async def script(turn: Turn) -> None:
         await turn.send(first)
@@ -53,7 +53,7 @@ def over_and_over(first: bytes, part: bytes, pause: float = 0.0, times: int = EN
 
 
 def altered(*fields: tuple[str, Any]) -> Script:
-    """Answer as it should be, but for some fields of the page, token or rule."""
+    """Respond correctly, except for some fields of the page, token or rule."""
 
     async def script(turn: Turn) -> None:
         head, _, good = turn.good.partition(b"\r\n\r\n")
@@ -65,23 +65,23 @@ def altered(*fields: tuple[str, Any]) -> Script:
 
 @cache
 def bomb(megabytes: int = 1024) -> bytes:
-    """Return gzip of so many megabytes of spaces and `{}`: a thousandth of it."""
+    """Return gzip of this many megabytes of spaces and `{}`, a thousandth in size."""
     block = b" " * MEGABYTE
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     first = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
     last = packer.compress(b"{}") + packer.flush()
     return (
         gzip.compress(b"", mtime=0)[:10] + first * megabytes + last + b"\0" * 8
-    )  # no sum of it: nobody may come so far
+    )  # without a valid checksum: no client may read so far
 
 
 def deep(levels: int = 100_000) -> bytes:
-    """Return JSON of so many levels."""
+    """Return JSON with this number of levels."""
     return b"[" * levels + b"]" * levels
 
 
 def rule_page(fields: str) -> bytes:
-    """Return a page of one rule with those fields, as they are written."""
+    """Return a page of one rule with these raw fields."""
     return f'{{"total": 1, "entities": [{{"id": "1", "name": "x", "priority": 1, {fields}}}]}}'.encode()
 
 
@@ -104,7 +104,7 @@ LARGE: Final[dict[str, Script]] = {
     "a header line without end": over_and_over(OK + b"X-Long: ", b"x" * 100_000),
     "a status line without end": over_and_over(b"HTTP/1.1 200 ", b"x" * 100_000),
 }
-"""Too much of something. Bounded memory, and an end long before theirs."""
+"""Oversized responses. The client must use bounded memory, and end long before them."""
 
 SLOW: Final[dict[str, Script]] = {
     "a body, a byte at a time": over_and_over(_HALF, b" ", 0.1),
@@ -115,28 +115,28 @@ SLOW: Final[dict[str, Script]] = {
     "100 Continue without end": over_and_over(b"", b"HTTP/1.1 100 Continue\r\n\r\n", 0.001),
     "103 Early Hints without end": over_and_over(b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", 0.001),
 }
-"""What would last for ever, if there were no deadline for the whole of an exchange."""
+"""Responses without end: only a deadline for the full exchange stops them."""
 
 BROKEN: Final[dict[str, Script]] = {
-    "closed at once": says(),
+    "closed immediately": says(),
     "HTTP/0.9": says(b"<h1>hello</h1>"),
     "noise": says(bytes(range(256)) * 20),
-    "TLS where HTTP is spoken": says(bytes.fromhex("15030300020228")),
+    "TLS instead of HTTP": says(bytes.fromhex("15030300020228")),
     "half of the body": says(_HALF + b'{"entities": ['),
-    "a Content-Length that is none": says(OK + b"Content-Length: many\r\n\r\n{}"),
+    "a Content-Length that is not a number": says(OK + b"Content-Length: many\r\n\r\n{}"),
     "a Content-Length below zero": says(OK + b"Content-Length: -1\r\n\r\n{}"),
     "two Content-Lengths": says(OK + b"Content-Length: 2\r\nContent-Length: 20\r\n\r\n{}"),
-    "a chunk that is none": says(CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"),
+    "an invalid chunk": says(CHUNKED + b"zz\r\n{}\r\n0\r\n\r\n"),
     "half of the gzip": says(response(gzip.compress(b"{}" * 5000)[:30], b"200 OK", GZIP)),
-    "a status that is none": says(b"HTTP/1.1 OK fine\r\n\r\n"),
+    "an invalid status": says(b"HTTP/1.1 OK fine\r\n\r\n"),
     "a status of 999": body(b"{}", b"999 Strange"),
     "a switch of protocols": says(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n"),
     "304 Not Modified": says(b"HTTP/1.1 304 Not Modified\r\n\r\n"),
     "206 Partial Content": body(b'{"entities"', b"206 Partial Content"),
     "brotli": body(b"\x8b\x00\x80{}\x03", b"200 OK", b"Content-Encoding: br"),
-    "an encoding that nobody knows": body(b"{}", b"200 OK", b"Content-Encoding: rot13"),
+    "an unknown encoding": body(b"{}", b"200 OK", b"Content-Encoding: rot13"),
 }
-"""What is no HTTP, or no whole answer."""
+"""Responses that are not valid HTTP, or incomplete."""
 
 NO_JSON: Final[dict[str, Script]] = {
     "100,000 levels": body(deep()),
@@ -150,4 +150,4 @@ NO_JSON: Final[dict[str, Script]] = {
     "a text": body(b'"ok"'),
     "null": body(b"null"),
 }
-"""HTTP whose content is none of ours."""
+"""Valid HTTP with other content than the API's."""

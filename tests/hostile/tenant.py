@@ -1,4 +1,4 @@
-"""A tenant on loopback that speaks HTTP by hand, so that it can break every rule of it where a test says so."""
+"""A tenant on loopback with its own HTTP implementation, so that a test can break every rule of HTTP."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Script = Callable[["Turn"], Awaitable[None]]
 
 
 class ReceivedRequest(NamedTuple):
-    """One request as it came."""
+    """One received request."""
 
     method: str
     path: str
@@ -32,12 +32,12 @@ class ReceivedRequest(NamedTuple):
     body: bytes
 
     def __repr__(self) -> str:
-        """Leave out what holds secrets."""
+        """Omit the secrets."""
         return f"{self.method} {self.path}"
 
     @property
     def kind(self) -> str:
-        """Return what is asked: token, list, one, queues, POST, PUT, DELETE."""
+        """Return the kind of the request: token, list, one, queues, POST, PUT, DELETE."""
         path = self.path.partition("?")[0]
         if path == "/oauth/token":
             return "token"
@@ -49,14 +49,14 @@ class ReceivedRequest(NamedTuple):
 
 
 class Turn(NamedTuple):
-    """What a script has to do with: the request, what would be answered, and where to write."""
+    """The input of a script: the request, the correct response, and the connection."""
 
     request: ReceivedRequest
     good: bytes
     writer: asyncio.StreamWriter
 
     async def send(self, *parts: bytes) -> None:
-        """Write, and wait until it is under way."""
+        """Write, and wait until it is sent."""
         for part in parts:
             self.writer.write(part)
             await self.writer.drain()
@@ -64,26 +64,26 @@ class Turn(NamedTuple):
 
 @dataclass
 class HostileTenant:
-    """Rules and queues, and what goes wrong: `scripts` by kind; `applied` says whether a spoilt write is done."""
+    """Rules, queues and faults: `scripts` by kind; `applied` is whether a faulty write takes effect."""
 
     rules: dict[str, dict[str, Any]] = field(default_factory=dict)
     scripts: dict[str, Script] = field(default_factory=dict)
     applied: bool = False
     keeps: Callable[[dict[str, Any]], dict[str, Any]] = dict
-    """What it makes of a rule that it is sent: it keeps that."""
+    """Returns the stored form of a received rule."""
     echoes: bool = False
-    """It answers a write with what it was sent, whatever it keeps."""
+    """Whether a write's response contains the received rule instead of the stored one."""
     asked: list[ReceivedRequest] = field(default_factory=list)
     token: str = field(default=canary.TOKEN, repr=False)
     url: str = ""
 
     @property
     def writes(self) -> list[str]:
-        """Return the kinds of the writes that came."""
+        """Return the kinds of the received writes."""
         return [request.kind for request in self.asked if request.kind in ("POST", "PUT", "DELETE")]
 
     async def turn(self, request: ReceivedRequest, writer: asyncio.StreamWriter) -> bool:
-        """Answer one request; say whether the connection goes on."""
+        """Answer one request; return whether the connection stays open."""
         self.asked.append(request)
         script = self.scripts.get(request.kind)
         good = b"" if script and not self.applied and request.kind in self.writes else self.answer(request)
@@ -95,7 +95,7 @@ class HostileTenant:
         return False
 
     def answer(self, request: ReceivedRequest) -> bytes:
-        """Do what is asked, and return the whole response."""
+        """Apply the request, and return the full response."""
         kind, identity = request.kind, unquote(request.path.rpartition("/")[2])
         if kind == "token":
             return whole({"access_token": self.token, "token_type": "Bearer", "expires_in": 3600})
@@ -122,19 +122,19 @@ def page(entities: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def whole(form: object, status: bytes = b"200 OK") -> bytes:
-    """Return a response with that JSON."""
+    """Return a response with this JSON."""
     return response(json.dumps(form).encode(), status)
 
 
 def response(body: bytes, status: bytes = b"200 OK", *headers: bytes) -> bytes:
-    """Return a response with that body."""
+    """Return a response with this body."""
     lines = [b"HTTP/1.1 " + status, b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
     return b"\r\n".join(lines) + b"\r\n\r\n" + body
 
 
 @contextlib.contextmanager
 def serving(tenant: HostileTenant, context: ssl.SSLContext | None = None) -> Iterator[HostileTenant]:
-    """Serve on a free port, in a thread of its own."""
+    """Serve on a free port, in a separate thread."""
     loop, ready = asyncio.new_event_loop(), threading.Event()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -149,14 +149,14 @@ def serving(tenant: HostileTenant, context: ssl.SSLContext | None = None) -> Ite
         tenant.url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}"
         ready.set()
         await stop.wait()
-        server.close()  # and no wait for it: newer Pythons wait for connections on which nothing is said any more
-        for _ in range(4):  # a connection that was just accepted is closed by its own task, once that has begun
+        server.close()  # without wait_closed: newer Pythons wait for idle connections
+        for _ in range(4):  # a newly accepted connection is closed by its own task, after that has started
             await asyncio.sleep(0)
         for task in asyncio.all_tasks() - {asyncio.current_task()}:
             task.cancel()
 
     stop = asyncio.Event()
-    loop.set_exception_handler(lambda _loop, _context: None)  # peers that go away are what this is about
+    loop.set_exception_handler(lambda _loop, _context: None)  # closed connections are expected
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
     thread.start()
     try:

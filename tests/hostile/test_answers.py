@@ -1,4 +1,4 @@
-"""Hostile answers to what is read, the list of rules and the token: one sentence, bounded, nothing written (F6-F36)."""
+"""Hostile responses to reads, the list of rules and the token: one sentence, bounded, no writes (F6-F36)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.command import RunResult
 from tests.support.odd_rules import odd_rules
 
 ATTEMPTS: Final = 20
-"""More than a read is ever tried: four times, and then the probes of a server that is away."""
+"""More than the attempts of a read: four, and then the probes of an unavailable server."""
 CASES: Final = {**LARGE, **BROKEN, **NO_JSON}
 
 
@@ -29,8 +29,8 @@ def run(place: Workspace, tenant: HostileTenant, *arguments: str, seconds: float
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", CASES)
-def test_what_no_tenant_says_is_refused_in_one_sentence(place: Workspace, kind: str, case: str) -> None:
-    """Whatever it is and however large; an apply then writes nothing."""
+def test_an_invalid_response_is_refused_in_one_sentence(place: Workspace, kind: str, case: str) -> None:
+    """For any content and size; an apply then writes nothing."""
     tenant = HostileTenant(scripts={kind: CASES[case]})
     ended = run(place, tenant, "apply", "--yes")
     assert_refused(ended, tenant)
@@ -39,8 +39,8 @@ def test_what_no_tenant_says_is_refused_in_one_sentence(place: Workspace, kind: 
 
 @pytest.mark.parametrize("kind", ["list", "token"])
 @pytest.mark.parametrize("case", SLOW)
-def test_no_server_holds_a_run_up(place: Workspace, kind: str, case: str) -> None:
-    """The deadline is for the whole of an exchange, whatever trickles in."""
+def test_a_slow_server_cannot_delay_a_run(place: Workspace, kind: str, case: str) -> None:
+    """The deadline applies to the full exchange, also if bytes arrive slowly."""
     tenant = HostileTenant(scripts={kind: SLOW[case]})
     ended = run(place, tenant, "plan", seconds=DEADLINE)
     assert_refused(ended, tenant)
@@ -65,7 +65,7 @@ LIES: Final[dict[str, Script]] = {
     "no total": page(total=None),
     "a total of three, and one rule again and again": page(total=3),
     "a total of none, and one rule": page(total=0),
-    "rules that are no list": page(entities={"0": {}}),
+    "rules that are not a list": page(entities={"0": {}}),
     "a rule that is a list": page(entities=[[]]),
     "a rule of 100,000 levels": body(rule_page(f'"conditions": [{deep().decode()}]')),
     "a condition of 100 levels": body(rule_page(f'"conditions": [{{"value": {deep(100).decode()}}}]')),
@@ -76,8 +76,8 @@ LIES: Final[dict[str, Script]] = {
 
 
 @pytest.mark.parametrize("case", LIES)
-def test_a_list_that_lies_is_refused(place: Workspace, case: str) -> None:
-    """About how much there is, or about what it is."""
+def test_a_false_list_is_refused(place: Workspace, case: str) -> None:
+    """It states a wrong total, or contains other objects."""
     tenant = HostileTenant(scripts={"list": LIES[case]})
     ended = run(place, tenant, "apply", "--yes")
     assert_refused(ended, tenant)
@@ -85,8 +85,8 @@ def test_a_list_that_lies_is_refused(place: Workspace, case: str) -> None:
     assert len(tenant.asked) < 50
 
 
-def test_a_total_is_no_reason_for_a_million_requests(place: Workspace) -> None:
-    """One rule a page, again and again, and a million of them in all: it shows on the second page."""
+def test_a_false_total_does_not_cause_a_million_requests(place: Workspace) -> None:
+    """Each page has the same rule and a total of a million: the second page shows the contradiction."""
     tenant = HostileTenant(scripts={"list": page(total=1_000_000)})
     place.patience = 3
     ended = run(place, tenant, "plan")
@@ -101,7 +101,7 @@ ODD: Final[dict[str, Script]] = {
     "NUL in a name": body(rule_page('"name": "a\\u0000b"')),
     "half a character in a name": body(rule_page('"name": "a\\ud800b"')),
     "a terminal's commands in a name": body(rule_page('"name": "\\u001b]0;owned\\u0007\\u009b2J"')),
-    "half a character in what nobody knows": body(rule_page('"x\\ud800": "\\udfff"')),
+    "half a character in an unknown field": body(rule_page('"x\\ud800": "\\udfff"')),
     "a key twice: the last one counts": body(rule_page('"name": "other", "name": "x"')),
     "a name of 1 MB": body(rule_page(f'"name": "{"x" * MEGABYTE}"')),
 }
@@ -109,8 +109,8 @@ ODD: Final[dict[str, Script]] = {
 
 @pytest.mark.parametrize("form", ["text", "json"])
 @pytest.mark.parametrize("case", ODD)
-def test_an_odd_list_is_read_or_refused_and_does_no_harm(place: Workspace, case: str, form: str) -> None:
-    """What can be believed is: no request more than the list needs, and no control character on a terminal."""
+def test_an_unusual_list_is_read_or_refused_without_harm(place: Workspace, case: str, form: str) -> None:
+    """The client sends no unnecessary request, and no control character reaches the terminal."""
     tenant = HostileTenant(scripts={"list": ODD[case]})
     ended = run(place, tenant, "-v", "plan", "--format", form)
     assert ended.code in (0, 1)
@@ -124,8 +124,8 @@ def test_an_odd_list_is_read_or_refused_and_does_no_harm(place: Workspace, case:
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("kind", ["list", "token"])
-def test_nobody_is_sent_elsewhere(place: Workspace, kind: str, status: int) -> None:
-    """The other host gets no request, so no credentials; the tenant gets no second one either."""
+def test_redirects_are_not_followed(place: Workspace, kind: str, status: int) -> None:
+    """The other host gets no request and so no credentials; the tenant gets no second request."""
     with serving(HostileTenant()) as other:
         location = f"Location: {other.url}{RULES}".encode()
         tenant = HostileTenant(
@@ -139,7 +139,7 @@ def test_nobody_is_sent_elsewhere(place: Workspace, kind: str, status: int) -> N
 
 
 def test_a_link_to_another_host_is_not_followed(place: Workspace) -> None:
-    """Though the list says that there is more."""
+    """Also if the list states that there are more rules."""
     with serving(HostileTenant()) as other:
         tenant = HostileTenant(scripts={"list": page(total=2, nextUri=f"{other.url}{RULES}?pageNumber=2")})
         ended = run(place, tenant, "apply", "--yes")
@@ -149,8 +149,8 @@ def test_a_link_to_another_host_is_not_followed(place: Workspace) -> None:
 
 
 @pytest.mark.parametrize("command", [("plan",), ("plan", "--format", "html"), ("drift",), ("export", "--all")])
-def test_no_odd_rule_stops_a_tenant(place: Workspace, command: tuple[str, ...]) -> None:
-    """Huge numbers, long texts, and parts that nobody knows, of rules made by hand: an answer, and no error."""
+def test_unusual_unmanaged_rules_do_not_stop_a_run(place: Workspace, command: tuple[str, ...]) -> None:
+    """Huge numbers, long texts and unknown parts of unmanaged rules are read without an error."""
     odd = [form for what, form in odd_rules() if "long" not in what and "half a" not in what and "not dec" not in what]
     tenant = HostileTenant(rules={str(number): {**form, "id": str(number)} for number, form in enumerate(odd[::7])})
     ended = run(place, tenant, *command)

@@ -1,4 +1,4 @@
-"""Copies of our rules that a person made and changed, over a socket: never written, never deleted, always told."""
+"""Edited copies of managed rules, over a socket: they are never written or deleted, and always reported."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ LIFTED: Final = ("--allow", "deletes", "--allow", "unrouted", "--reason", "test"
 
 @dataclass
 class Stage:
-    """A simulated tenant with two rules of ours, and the command beside it."""
+    """A simulated tenant with two managed rules, and the command."""
 
     place: Workspace
     url: str
     state: TenantState
 
     def rule(self, intent: str) -> Rule:
-        """Return the rule of ours about an intent."""
+        """Return the managed rule for an intent."""
         return next(one for one in self.state.rules() if one["name"] == f"Cognigy Intent Route: {intent}")
 
     def copied(self, intent: str, rule_id: str, **fields: Any) -> None:
-        """Copy a rule as a person does, and change the copy."""
+        """Copy a rule as a user does, and change the copy."""
         self.state.put({**copy.deepcopy(self.rule(intent)), "id": rule_id, **fields})
 
     def dated(self, rule_id: str, date: Any) -> None:
-        """Let the tenant give a rule another date of creation, or none."""
+        """Set a rule's creation date in the tenant, or remove it."""
         rule = {name: value for name, value in self.state.stored_rules[rule_id].rule.items() if name != "dateCreated"}
         self.state.put(rule if date is None else {**rule, "dateCreated": date})
 
@@ -58,17 +58,17 @@ class Stage:
         self.place.manifests(self.url, *intents, queue=queue)
 
     def shown(self, rule_id: str) -> Rule:
-        """Return a rule as it is now."""
+        """Return the current state of a rule."""
         return copy.deepcopy(self.state.stored_rules[rule_id].rule)
 
     def all(self) -> dict[str, Rule]:
-        """Return every rule as it is now."""
+        """Return the current state of every rule."""
         return {rule_id: self.shown(rule_id) for rule_id in self.state.stored_rules}
 
 
 @pytest.fixture(params="ABCDE")
 def stage(request: pytest.FixtureRequest, place: Workspace) -> Iterator[Stage]:
-    """On a server of each profile."""
+    """Return a stage on a server of each profile."""
     with loopback_server() as server:
         state = TenantState(queues=QUEUES)
         server.app = build_simulator(state, PROFILES[request.param])
@@ -83,14 +83,14 @@ def stage(request: pytest.FixtureRequest, place: Workspace) -> Iterator[Stage]:
 
 
 def findings(ended: RunResult) -> list[tuple[str, str]]:
-    """Return the codes and messages that are about who manages a rule."""
+    """Return the codes and messages about the owners of rules."""
     found = json.loads(ended.out)["findings"]
     return [(one["code"], one["message"]) for one in found if one["code"].startswith("CXR3")]
 
 
 @pytest.mark.parametrize("dates", DATES)
 def test_an_edited_copy_is_never_written_and_the_original_never_deleted(stage: Stage, dates: str) -> None:
-    """Whatever the dates say, and although its id is the smaller one: the one that nobody edited is ours."""
+    """For all dates, and if the copy has the smaller id: the unedited rule is the managed one."""
     ours = stage.rule("one")["id"]
     stage.copied("one", "0-copy", name="Copy of one", priority=7)
     for rule_id, date in zip((ours, "0-copy"), DATES[dates], strict=True):
@@ -107,8 +107,8 @@ def test_an_edited_copy_is_never_written_and_the_original_never_deleted(stage: S
 
 
 @pytest.mark.parametrize("dates", USELESS)
-def test_where_both_were_edited_and_no_date_decides_nothing_is_written(stage: Stage, dates: str) -> None:
-    """Neither by plan, apply, drift nor undo; each says so, with the ids and what to do."""
+def test_if_both_are_edited_and_have_no_date_nothing_is_written(stage: Stage, dates: str) -> None:
+    """Neither by plan, apply, drift nor undo; each names the ids and what to do."""
     ours = stage.rule("one")["id"]
     stage.wish("one", "two", queue="general")
     run = json.loads(stage.place("apply", "--yes", "--format", "json").out)["run"]
@@ -127,15 +127,15 @@ def test_where_both_were_edited_and_no_date_decides_nothing_is_written(stage: St
     assert "or take the last line out of their descriptions" in refused.out + refused.err
     assert 2 == stage.place("drift").code
     undone = stage.place("apply", "--undo", run, "--only", "routing/one", "--yes")
-    assert "nothing says which is ours" in undone.out + undone.err
+    assert "so the managed rule is not known" in undone.out + undone.err
     stage.wish("two", queue="general")
     stage.place("apply", "--yes", *LIFTED)
     assert before == stage.all()
 
 
 @pytest.mark.parametrize("field", ["division", "schedule", "\u202efield \x1b[31m" + "x" * 5000])
-def test_a_copy_with_another_value_in_an_unknown_field_is_no_duplicate(stage: Stage, field: str) -> None:
-    """It is kept, and the finding names the field: escaped, and not at length."""
+def test_a_copy_with_another_unknown_field_is_not_a_duplicate(stage: Stage, field: str) -> None:
+    """It is kept, and the finding names the field: escaped and shortened."""
     stage.copied("one", "zz-copy", **{field: {"id": "weekend"}, "dateCreated": "2999-01-01T00:00:00Z"})
     before = stage.all()
     for command in (["plan", "--format", "json"], ["apply", "--yes"], ["plan", "--format", "json"]):
@@ -151,7 +151,7 @@ def test_a_copy_with_another_value_in_an_unknown_field_is_no_duplicate(stage: St
 
 @pytest.mark.parametrize("dates", ["missing", "milliseconds"])
 def test_without_a_date_a_copy_in_another_division_may_be_the_original(stage: Stage, dates: str) -> None:
-    """Nothing has to be written: a warning. Something has to be: a conflict, and nothing is."""
+    """If no write is necessary, it is a warning; otherwise it is a conflict without a write."""
     ours = stage.rule("one")["id"]
     stage.copied("one", "0-copy", division={"id": "other"})
     for rule_id, date in zip((ours, "0-copy"), USELESS[dates], strict=True):
@@ -165,8 +165,8 @@ def test_without_a_date_a_copy_in_another_division_may_be_the_original(stage: St
     assert before == stage.all()
 
 
-def test_an_exact_duplicate_is_healed(stage: Stage) -> None:
-    """Id, dates, version and links are the server's own: all else is as ours, so the next run deletes it (R5)."""
+def test_an_exact_duplicate_is_deleted(stage: Stage) -> None:
+    """Only the server's own fields differ (id, dates, version, links), so the next run deletes it (R5)."""
     own = {"version": 9, "dateCreated": "2999-01-01T00:00:00Z", "dateModified": "2999-01-01T00:00:00Z"}
     stage.copied("one", "zz-late", **own, selfUri="/api/v2/routing/rules/zz-late")
     ended = stage.place("apply", "--yes")
@@ -176,7 +176,7 @@ def test_an_exact_duplicate_is_healed(stage: Stage) -> None:
 
 
 def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: Workspace) -> None:
-    """Both rules are read by themselves before one is deleted."""
+    """Both rules are read individually before one is deleted."""
     tenant = HostileTenant()
 
     async def script(turn: Turn) -> None:
@@ -196,8 +196,8 @@ def test_a_list_that_shows_fewer_fields_does_not_make_a_copy_a_duplicate(place: 
     place.secretive()
 
 
-def test_a_copy_stays_unmanaged_when_its_original_goes_during_an_apply(place: Workspace) -> None:
-    """The next list shows it alone; this run knows it as a person's, and leaves it alone."""
+def test_a_copy_stays_unmanaged_if_its_original_disappears(place: Workspace) -> None:
+    """The next list contains only the copy; this run knows it as unmanaged and does not change it."""
     tenant = HostileTenant()
     lists = 0
 

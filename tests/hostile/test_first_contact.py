@@ -1,4 +1,4 @@
-"""Tenants that keep rules otherwise than they are sent: the first write goes alone, and what is lost is taken back."""
+"""Tenants that store rules differently: the first write is made alone, and a rule without its marker is reverted."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def of_values(make: Callable[[str], str]) -> Quirk:
 LOSING: Final[dict[str, Quirk]] = {
     "collapsed": alter_description(lambda text: " ".join(text.split())),
     "cut at its very end": alter_description(lambda text: text[:90]),
-    "cut in the line": alter_description(lambda text: text[:70]),
-    "cut before the line": alter_description(lambda text: text[:40]),
+    "cut in the marker": alter_description(lambda text: text[:70]),
+    "cut before the marker": alter_description(lambda text: text[:40]),
     "dropped": alter_description(lambda _text: ""),
-    "escaped whole": alter_description(lambda text: html.escape(text).replace("/", "&#x2F;")),
+    "fully escaped": alter_description(lambda text: html.escape(text).replace("/", "&#x2F;")),
     "in upper case": alter_description(str.upper),
     "lines in paragraphs": alter_description(lambda text: text.replace("\n", "<br>")),
     "ended with a full stop": alter_description(lambda text: text.removesuffix(".") + "."),
     "of another owner": alter_description(lambda text: text.replace(OPENING, "[cxroute:other/")),
-    "without what is in brackets": alter_description(lambda text: text.partition("\n[")[0]),
+    "without the text in brackets": alter_description(lambda text: text.partition("\n[")[0]),
     NAMED: lambda rule: {
         **rule,
         "name": rule["name"].lower(),
@@ -69,7 +69,7 @@ KEEPING: Final[dict[str, tuple[Quirk, tuple[str, ...]]]] = {
 
 
 def by_hand(*intents: str) -> Rules:
-    """Rules as a person made them, under the names that ours get; with fields that nobody here knows."""
+    """Return unmanaged rules with the names of desired rules, and with unknown fields."""
     return {
         f"r{number}": {
             "id": f"r{number}",
@@ -96,7 +96,7 @@ def by_hand(*intents: str) -> Rules:
 
 
 def stopped(ended: RunResult) -> dict[str, Any]:
-    """Return what a run says that stopped after its first write and left everything as it was."""
+    """Return the message of a run that stopped after its first write and reverted it."""
     form: dict[str, Any] = json.loads(ended.out)
     assert (1, False) == (ended.code, form["converged"]), ended
     assert ["failed"] + ["skipped"] * (len(form["outcomes"]) - 1) == sorted(one["status"] for one in form["outcomes"])
@@ -109,8 +109,8 @@ def unversioned(rules: Rules) -> Rules:
 
 @pytest.mark.parametrize("echoes", [False, True])
 @pytest.mark.parametrize("quirk", LOSING)
-def test_one_rule_is_created_and_deleted_where_the_tenant_loses_it(place: Workspace, quirk: str, echoes: bool) -> None:  # noqa: FBT001
-    """120 rules are to be created: one is, it is read back and deleted again, and the run says why it stopped."""
+def test_a_created_rule_that_loses_its_marker_is_deleted(place: Workspace, quirk: str, echoes: bool) -> None:  # noqa: FBT001
+    """Of 120 creates, one is sent, read back and deleted, and the run explains why it stopped."""
     tenant = HostileTenant(keeps=LOSING[quirk], echoes=echoes)
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
@@ -125,8 +125,8 @@ def test_one_rule_is_created_and_deleted_where_the_tenant_loses_it(place: Worksp
 
 
 @pytest.mark.parametrize("quirk", [quirk for quirk in LOSING if quirk != NAMED])
-def test_one_rule_is_taken_over_and_put_back_where_the_tenant_loses_it(place: Workspace, quirk: str) -> None:
-    """120 rules are to be adopted: one is, and is written back as it was, unknown fields and all."""
+def test_an_adopted_rule_that_loses_its_marker_is_restored(place: Workspace, quirk: str) -> None:
+    """Of 120 adoptions, one is sent and reverted, unknown fields included."""
     was = {name: LOSING[quirk](rule) for name, rule in by_hand(*MANY).items()}
     tenant = HostileTenant(rules=dict(was), keeps=LOSING[quirk])
     with serving(tenant):
@@ -138,8 +138,8 @@ def test_one_rule_is_taken_over_and_put_back_where_the_tenant_loses_it(place: Wo
 
 
 @pytest.mark.parametrize("quirk", KEEPING)
-def test_what_is_kept_otherwise_is_one_finding_and_no_rewrite(place: Workspace, quirk: str) -> None:
-    """A tenant that keeps the line gets all rules; a second run writes nothing, and each field is one finding."""
+def test_altered_texts_are_one_finding_and_not_rewritten(place: Workspace, quirk: str) -> None:
+    """If the tenant keeps the marker, all rules are written; a second run writes nothing, with a finding per field."""
     keeps, fields = KEEPING[quirk]
     tenant = HostileTenant(keeps=keeps)
     with serving(tenant):
@@ -164,7 +164,7 @@ def lists(tenant: HostileTenant) -> int:
 
 
 def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Workspace) -> None:
-    """120 rules are created with one reading more (of no rules each is twice); for 120 more three are enough."""
+    """120 creates need one more read (two for no rules); 120 more creates need three."""
     tenant = HostileTenant()
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
@@ -179,7 +179,7 @@ def test_a_first_contact_costs_one_read_and_a_known_tenant_none(place: Workspace
 @pytest.mark.parametrize("echoes", [False, True])
 @pytest.mark.parametrize("changed", [False, True])
 def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(place: Workspace, changed: bool, echoes: bool) -> None:  # noqa: FBT001
-    """It kept short ones. Of ten rules that get a longer one, new or ours, one is written and taken back."""
+    """It stored short texts. Of ten rules with a longer text, new or managed, one is written and reverted."""
     tenant = HostileTenant(keeps=alter_description(lambda text: text[:220]), echoes=echoes)
     with serving(tenant):
         place.manifests(tenant.url, *MANY[:20])
@@ -197,7 +197,7 @@ def test_a_known_tenant_that_cuts_a_longer_text_loses_no_rule(place: Workspace, 
 
 
 def test_a_saved_plan_begins_with_one_rule_too(place: Workspace) -> None:
-    """Where the tenant keeps the line all is applied; where it does not, one rule comes and goes."""
+    """If the tenant keeps the marker, all is applied; otherwise one rule is written and reverted."""
     for quirk, code, writes in ((dict, 0, ["POST"] * 3), (LOSING["collapsed"], 1, ["POST", "DELETE"])):
         tenant = HostileTenant(keeps=quirk)
         with serving(tenant):
@@ -208,7 +208,7 @@ def test_a_saved_plan_begins_with_one_rule_too(place: Workspace) -> None:
 
 
 def test_of_several_environments_each_has_its_own_first_write(place: Workspace) -> None:
-    """The tenant that loses the line keeps nothing, the other one gets all rules."""
+    """The tenant that loses the marker keeps no rule, the other one gets all rules."""
     losing, keeping = HostileTenant(keeps=LOSING["collapsed"]), HostileTenant()
     with serving(losing), serving(keeping):
         place.manifests(losing.url, *MANY[:3])
@@ -221,12 +221,10 @@ def test_of_several_environments_each_has_its_own_first_write(place: Workspace) 
     assert "It makes one line of several" in ended.out
 
 
-@pytest.mark.parametrize("quirk", ["collapsed", "cut in the line"])
+@pytest.mark.parametrize("quirk", ["collapsed", "cut in the marker"])
 @pytest.mark.parametrize("answer", [b"500 Internal Server Error", b"504 Gateway Timeout"])
-def test_a_lost_answer_to_the_first_write_is_found_by_what_was_sent(
-    place: Workspace, quirk: str, answer: bytes
-) -> None:
-    """The rule was created, kept otherwise, and the answer is an error: it is the one new rule like it, and goes."""
+def test_a_rule_with_a_lost_response_is_found_by_its_content(place: Workspace, quirk: str, answer: bytes) -> None:
+    """The rule was created with altered texts and the response is an error: the only similar new rule is deleted."""
     tenant = HostileTenant(keeps=LOSING[quirk], applied=True, scripts={"POST": body(b"{}", answer)})
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
@@ -235,8 +233,8 @@ def test_a_lost_answer_to_the_first_write_is_found_by_what_was_sent(
     stopped(ended)
 
 
-def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Workspace) -> None:
-    """The tenant drops descriptions, and the answer is lost: whose the new rule is nobody can prove."""
+def test_a_new_rule_without_its_texts_is_not_deleted(place: Workspace) -> None:
+    """The tenant drops descriptions and the response is lost: nothing proves the owner of the new rule."""
     tenant = HostileTenant(
         keeps=LOSING["dropped"], applied=True, scripts={"POST": body(b"{}", b"500 Internal Server Error")}
     )
@@ -247,8 +245,8 @@ def test_a_lost_answer_and_nothing_of_our_text_is_left_to_a_person(place: Worksp
     assert "Rule r1 is not provably" in json.loads(ended.out)["error"]["message"]
 
 
-def test_a_rule_that_cannot_be_taken_back_is_named_and_exits_5(place: Workspace) -> None:
-    """The tenant loses the line and refuses the delete: exit code 5, and which rule to look at."""
+def test_a_rule_that_cannot_be_reverted_is_named_with_exit_5(place: Workspace) -> None:
+    """The tenant loses the marker and refuses the delete: exit code 5, and the rule to check."""
     tenant = HostileTenant(keeps=LOSING["collapsed"], scripts={"DELETE": body(b"{}", b"422 Unprocessable")})
     with serving(tenant):
         place.manifests(tenant.url, *MANY)
@@ -259,8 +257,8 @@ def test_a_rule_that_cannot_be_taken_back_is_named_and_exits_5(place: Workspace)
     assert 1 == sum(one["status"] == "failed" for one in form["outcomes"])
 
 
-def test_a_persons_edit_is_healed_on_a_tenant_that_keeps_texts_otherwise(place: Workspace) -> None:
-    """Names are in lower case there: a new name or priority is drift, a change of the manifests is theirs alone."""
+def test_an_edit_is_reverted_on_a_tenant_that_alters_texts(place: Workspace) -> None:
+    """The tenant writes names in lower case: another name or priority is drift, a new manifest is not."""
     tenant = HostileTenant(keeps=KEEPING["lower case"][0])
     with serving(tenant):
         place.manifests(tenant.url, *MANY[:5])
@@ -278,8 +276,8 @@ def test_a_persons_edit_is_healed_on_a_tenant_that_keeps_texts_otherwise(place: 
     ]
 
 
-def test_an_undo_takes_back_what_is_kept_otherwise(place: Workspace) -> None:
-    """Names in lower case are no edit: the run that made the rules is undone."""
+def test_an_undo_reverts_altered_rules(place: Workspace) -> None:
+    """Names in lower case are not an edit: the run that created the rules is undone."""
     tenant = HostileTenant(keeps=KEEPING["name in upper case"][0])
     with serving(tenant):
         place.manifests(tenant.url, *MANY[:3])
@@ -289,10 +287,8 @@ def test_an_undo_takes_back_what_is_kept_otherwise(place: Workspace) -> None:
     assert (0, {}) == (ended.code, tenant.rules), ended
 
 
-def test_the_loop_does_not_try_a_tenant_again_that_lost_the_first_rule(
-    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A round writes one rule and takes it back; further ones write nothing, until the manifests change."""
+def test_the_loop_writes_no_rule_again_after_a_lost_marker(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cycle writes one rule and reverts it; further cycles write nothing until the manifests change."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
     tenant = HostileTenant(keeps=LOSING["collapsed"])

@@ -1,4 +1,4 @@
-"""TLS: whoever cannot prove to be the tenant gets no request at all, so no secret either (F37)."""
+"""TLS: a server without a valid certificate gets no request, and so no secret (F37)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SELF_SIGNED = FOLDER.parent.parent / "self_signed.pem"
 def run(
     place: Workspace, tenant: HostileTenant, certificate: Path, *, trusted: Path | None, scheme: str = "https"
 ) -> RunResult:
-    """Plan against a tenant with that certificate, trusting an authority of our own."""
+    """Plan against a tenant with this certificate, trusting the test's certificate authority."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     if trusted:
@@ -30,8 +30,8 @@ def run(
     return ended
 
 
-def test_a_certificate_that_the_operator_s_authority_signed_is_trusted(place: Workspace) -> None:
-    """So what the others are refused for is what they are."""
+def test_a_certificate_of_the_operators_authority_is_trusted(place: Workspace) -> None:
+    """So the other certificates are refused for their own reasons."""
     tenant = HostileTenant()
     ended = run(place, tenant, FOLDER / "good.pem", trusted=FOLDER / "authority.pem")
     assert 0 == ended.code, ended
@@ -48,8 +48,10 @@ def test_a_certificate_that_the_operator_s_authority_signed_is_trusted(place: Wo
         (SELF_SIGNED, FOLDER / "authority.pem", "certificate"),
     ],
 )
-def test_any_other_gets_nothing(place: Workspace, certificate: Path, trusted: Path | None, said: str) -> None:
-    """Not even the request for a token; and it is said what is wrong."""
+def test_any_other_certificate_gets_no_request(
+    place: Workspace, certificate: Path, trusted: Path | None, said: str
+) -> None:
+    """Not even the token request; the message has the reason."""
     tenant = HostileTenant()
     ended = run(place, tenant, certificate, trusted=trusted)
     assert_refused(ended, tenant)
@@ -58,7 +60,7 @@ def test_any_other_gets_nothing(place: Workspace, certificate: Path, trusted: Pa
     assert ended.seconds < SLACK
 
 
-def test_plain_http_where_tls_is_spoken_ends_in_a_sentence(place: Workspace) -> None:
+def test_an_http_address_of_a_tls_server_ends_in_a_sentence(place: Workspace) -> None:
     """An address with the wrong scheme."""
     tenant = HostileTenant()
     ended = run(place, tenant, FOLDER / "good.pem", trusted=None, scheme="http")
@@ -66,8 +68,8 @@ def test_plain_http_where_tls_is_spoken_ends_in_a_sentence(place: Workspace) -> 
     assert [] == tenant.asked
 
 
-def test_tls_where_plain_http_is_spoken_ends_in_a_sentence(place: Workspace) -> None:
-    """An address with the wrong scheme, the other way round."""
+def test_an_https_address_of_an_http_server_ends_in_a_sentence(place: Workspace) -> None:
+    """An address with the other wrong scheme."""
     tenant = HostileTenant()
     with serving(tenant):
         place.manifests(tenant.url.replace("http", "https"), "one", seconds=1)

@@ -1,4 +1,4 @@
-"""The journal: a record that helps and never hurts."""
+"""The journal: it records a run and never stops one."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def recorded(path: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_every_entry_is_a_line_that_says_when_and_of_which_run(tmp_path: Path) -> None:
-    """And the directory is made."""
+def test_each_entry_is_a_line_with_its_time_and_run(tmp_path: Path) -> None:
+    """The directory is created."""
     path = tmp_path / "deep" / "journal.jsonl"
     one = journal(path)
     one.write_entry("start", who="me", reason='odd "quotes"\nand lines')
@@ -35,8 +35,8 @@ def test_every_entry_is_a_line_that_says_when_and_of_which_run(tmp_path: Path) -
     assert [{**expected, "who": "me"}] == recorded(path)
 
 
-def test_runs_are_joined_from_what_was_intended_and_done(tmp_path: Path) -> None:
-    """The last word on a change counts; a write without an answer stays unknown."""
+def test_a_run_joins_intended_changes_with_their_results(tmp_path: Path) -> None:
+    """The last result of a change counts; a write without a response stays unknown."""
     path = tmp_path / "journal.jsonl"
     one = journal(path)
     one.write_entry("start", environment="prod")
@@ -53,8 +53,8 @@ def test_runs_are_joined_from_what_was_intended_and_done(tmp_path: Path) -> None
     assert "2 changes, ended without a word" in runs_text([run])
 
 
-def test_a_torn_or_corrupt_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
-    """Half a line, garbage and foreign JSON are passed over; the next run begins a line of its own."""
+def test_unreadable_lines_of_a_journal_are_skipped(tmp_path: Path) -> None:
+    """An incomplete line, garbage and other JSON are skipped; the next run starts a new line."""
     path = tmp_path / "journal.jsonl"
     whole = b'{"run": "r0", "at": "x", "event": "start"}'
     path.write_bytes(b'\xff\xfe garbage\n[1,2]\n{"run": 7}\n' + whole + b'\n{"run": "r1", "at"')
@@ -65,8 +65,8 @@ def test_a_torn_or_corrupt_journal_is_read_as_far_as_it_goes(tmp_path: Path) -> 
         assert ["r0", "r2"] == [run.id for run in parse_runs(lines)]
 
 
-def test_a_journal_that_cannot_be_written_is_a_warning_and_stops_nothing(tmp_path: Path) -> None:
-    """It is said once."""
+def test_a_journal_that_cannot_be_written_causes_one_warning(tmp_path: Path) -> None:
+    """The run continues."""
     (tmp_path / "file").write_text("")
     warnings: list[str] = []
     one = journal(tmp_path / "file" / "journal.jsonl", warnings=warnings)
@@ -75,12 +75,12 @@ def test_a_journal_that_cannot_be_written_is_a_warning_and_stops_nothing(tmp_pat
         one.sync()
     one.close()
     assert 1 == len(warnings)
-    assert "going on without it" in warnings[0]
+    assert "the run continues without it" in warnings[0]
 
 
 @pytest.mark.skipif(not FULL.exists(), reason=f"this system has no {FULL}")
-def test_a_full_disk_is_a_warning_too() -> None:
-    """Nothing is raised, neither at the write nor at the close."""
+def test_a_full_disk_causes_a_warning() -> None:
+    """Neither the write nor the close raises an error."""
     warnings: list[str] = []
     one = journal(FULL, warnings=warnings)
     one.write_entry("start")
@@ -89,8 +89,8 @@ def test_a_full_disk_is_a_warning_too() -> None:
     assert 1 == len(warnings)
 
 
-def test_a_pipe_that_nobody_reads_is_a_warning_and_no_end_of_waiting(tmp_path: Path) -> None:
-    """A pipe takes 64 KiB; after that a write would wait for ever."""
+def test_a_pipe_without_a_reader_causes_a_warning(tmp_path: Path) -> None:
+    """A pipe takes 64 KiB; a blocking write would wait forever after that."""
     path = tmp_path / "pipe"
     os.mkfifo(path)
     warnings: list[str] = []
@@ -101,8 +101,8 @@ def test_a_pipe_that_nobody_reads_is_a_warning_and_no_end_of_waiting(tmp_path: P
     assert 1 == len(warnings)
 
 
-def test_a_line_of_which_the_disk_took_a_part_is_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write may say that it wrote less than it was given; the rest follows."""
+def test_a_partly_written_line_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write may take only a part of the data; the rest follows."""
     real = os.write
     monkeypatch.setattr(os, "write", lambda file, data: real(file, data[:7]))
     one = journal(tmp_path / "journal.jsonl")
@@ -111,8 +111,8 @@ def test_a_line_of_which_the_disk_took_a_part_is_finished(tmp_path: Path, monkey
     assert ["start"] == [entry["event"] for entry in recorded(tmp_path / "journal.jsonl")]
 
 
-def test_a_disk_that_fails_at_the_close_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Network file systems say only then that there was no room."""
+def test_a_disk_that_fails_at_the_close_causes_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Network file systems report a full disk only then."""
 
     def no_room(_file: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -126,8 +126,8 @@ def test_a_disk_that_fails_at_the_close_is_a_warning(tmp_path: Path, monkeypatch
     assert 1 == len(warnings)
 
 
-def test_a_warning_that_nobody_can_hear_stops_nothing_either(tmp_path: Path) -> None:
-    """The reader of stderr may be gone as well."""
+def test_a_warning_without_a_reader_is_ignored(tmp_path: Path) -> None:
+    """The reader of stderr may have closed it as well."""
 
     def gone(_text: str) -> None:
         raise BrokenPipeError

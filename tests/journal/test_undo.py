@@ -1,4 +1,4 @@
-"""`--undo RUN` as a person meets it: plan, review, apply; what is left alone; journals that are not to be trusted."""
+"""`--undo RUN` for a user: plan, review, apply; skipped rules; journals that are not trusted."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def manifests(*rules: str, more: str = "guard: {deletes: {count: 9, percent: 100
 
 
 def rules() -> dict[str, dict[str, Any]]:
-    """What is live, by name, without what the server keeps of its own and without our own line."""
+    """The live rules by name, without server fields and without the marker line."""
     with open_state(STATE) as state:
         found = state.rules()
     server = ("id", "version", "dateCreated", "dateModified", "selfUri")
@@ -63,7 +63,7 @@ def rules() -> dict[str, dict[str, Any]]:
 
 
 def edit(name: str, **fields: Any) -> None:
-    """Change a rule as somebody does in CXone."""
+    """Change a rule as a user does in CXone."""
     with open_state(STATE) as state:
         (rule_id,) = state.ids_named(f"Cognigy Intent Route: {name}")
         state.edit(rule_id, **fields)
@@ -75,7 +75,7 @@ def edit_by_id(rule_id: str, **fields: Any) -> None:
 
 
 def by_hand() -> None:
-    """Make a rule in CXone."""
+    """Create a rule as a user does in CXone."""
     with open_state(STATE) as state:
         queue = next(one["id"] for one in state.queues if one["name"] == "Cards")
         asks = [{"type": "attribute", "attributeName": "tier", "operator": "equals", "value": "gold"}]
@@ -90,7 +90,7 @@ def last() -> str:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder in which the run that is to be undone was made, and the tenant before it."""
+    """A folder with the run to undo, and the tenant before it."""
     folder = tmp_path_factory.mktemp("made")
     with contextlib.chdir(folder), pytest.MonkeyPatch.context() as patched:
         for name in VARIABLES:
@@ -107,13 +107,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 @pytest.fixture
 def was(made: tuple[Path, dict[str, Any]], elsewhere: Path) -> dict[str, Any]:
-    """The tenant before the run that is to be undone, of which every kind of change is a part."""
+    """The tenant before the run to undo, which contains each kind of change."""
     shutil.copytree(made[0], elsewhere, dirs_exist_ok=True)
     return made[1]
 
 
 def test_a_run_with_every_kind_of_change_is_undone(cxroute: Program, was: dict[str, Any]) -> None:
-    """Created, updated, deleted, adopted: planned, saved, applied; the rule made by hand is nobody's again."""
+    """Created, updated, deleted, adopted: planned, saved, applied; the adopted rule is unmanaged again."""
     run = last()
     code, made = cxroute.json("plan", "--undo", run, "--out", "undo.json", "--detailed-exitcode")
     assert (2, run) == (code, made["options"]["undo"])
@@ -134,7 +134,7 @@ def test_a_run_with_every_kind_of_change_is_undone(cxroute: Program, was: dict[s
 
 
 def test_an_undo_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
-    """What is undone is made again, the adoption too, since the manifests still say so."""
+    """The undone changes are made again, the adoption too, because the manifests still contain them."""
     after = rules()
     assert 0 == cxroute("apply", "--undo", last(), "--yes")
     assert was == rules()
@@ -143,8 +143,8 @@ def test_an_undo_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
     assert 0 == cxroute("plan", "--detailed-exitcode")
 
 
-def test_an_adoption_is_made_again_only_as_the_manifests_say(cxroute: Program, was: dict[str, Any]) -> None:
-    """A journal alone takes no rule over: without `adopt:` it stays nobody's, and that is said."""
+def test_an_adoption_is_repeated_only_if_the_manifests_adopt_the_rule(cxroute: Program, was: dict[str, Any]) -> None:
+    """A journal alone adopts no rule: without `adopt:` the rule stays unmanaged, with a message."""
     assert 0 == cxroute("apply", "--undo", last(), "--yes")
     manifests(*(rule.replace(", adopt: By hand", ", name: Another") for rule in AFTER))
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
@@ -154,8 +154,8 @@ def test_an_adoption_is_made_again_only_as_the_manifests_say(cxroute: Program, w
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("form", ["text", "markdown", "html", "github"])
-def test_every_form_names_the_run_and_what_the_manifests_will_do(cxroute: Program, form: str) -> None:
-    """A reviewer is never told that this is what the manifests want."""
+def test_each_format_names_the_run_and_warns_of_the_next_apply(cxroute: Program, form: str) -> None:
+    """A reviewer never reads that the manifests define these changes."""
     run = last()
     assert 0 == cxroute("plan", "--undo", run, "--format", form)
     assert f"undoes run {run}" in cxroute.out.replace("`", "")
@@ -165,11 +165,14 @@ def test_every_form_names_the_run_and_what_the_manifests_will_do(cxroute: Progra
 
 
 @pytest.mark.usefixtures("was")
-def test_the_hold_that_is_given_keeps_the_next_apply_from_it(cxroute: Program) -> None:
-    """The line, written where it is said, holds the rule; nothing else is needed."""
+def test_the_suggested_hold_prevents_a_new_apply_of_the_undone_change(cxroute: Program) -> None:
+    """Adding the line to the rule is enough."""
     run = last()
     assert 0 == cxroute("apply", "--undo", run, "--yes")
-    assert "The manifests still say otherwise: the next apply, or a scheduled one, would make 4 of these" in cxroute.out
+    assert (
+        "The manifests still contain the undone changes: the next apply, or a scheduled one, would make 4 of these"
+        in cxroute.out
+    )
     line = next(one for one in cxroute.out.splitlines() if "`hold: " in one).split("`")[1]
     assert 0 == cxroute("plan", "--undo", run)
     manifests(*(rule.replace("}", f", {line}}}", 1) if "rest" not in rule else rule for rule in AFTER))
@@ -179,10 +182,8 @@ def test_the_hold_that_is_given_keeps_the_next_apply_from_it(cxroute: Program) -
     assert 2 == code
 
 
-def test_a_rule_that_was_changed_since_is_left_alone_and_the_rest_goes_on(
-    cxroute: Program, was: dict[str, Any]
-) -> None:
-    """By hand, or by a later run: who and when is said."""
+def test_a_rule_that_changed_since_the_run_is_skipped(cxroute: Program, was: dict[str, Any]) -> None:
+    """The change may come from CXone or a later run; the message contains the author and time."""
     run = last()
     edit("made", priority=77)
     assert 0 == cxroute("apply", "--only", "cards/made", "--yes")
@@ -201,8 +202,8 @@ def test_a_rule_that_was_changed_since_is_left_alone_and_the_rest_goes_on(
     assert was["Cognigy Intent Route: changed"] != now["Cognigy Intent Route: changed"]
 
 
-def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: dict[str, Any]) -> None:
-    """What is not ours any more is not written, whatever the journal says of it."""
+def test_a_rule_deleted_or_released_since_the_run_is_skipped(cxroute: Program, was: dict[str, Any]) -> None:
+    """A rule that is no longer managed is not written, even if the journal contains it."""
     run = last()
     with open_state(STATE) as state:
         state.edit("by-hand", description="theirs now")
@@ -219,8 +220,8 @@ def test_a_rule_deleted_or_disowned_since_is_left_alone(cxroute: Program, was: d
     }
 
 
-def test_what_cannot_be_as_it_was_is_left_alone(cxroute: Program) -> None:
-    """A queue that is gone is named by no write, and a name that another rule took meanwhile is that one's."""
+def test_a_rule_that_cannot_be_restored_is_skipped(cxroute: Program) -> None:
+    """No write names a deleted queue, and a name that another rule now has stays with that rule."""
     manifests(*BEFORE, "{intent: old, queue: Old}")
     assert 0 == cxroute("apply", "--yes")
     manifests(BEFORE[0], BEFORE[3])
@@ -231,8 +232,8 @@ def test_what_cannot_be_as_it_was_is_left_alone(cxroute: Program) -> None:
     by_hand()
     edit_by_id("by-hand", name="Cognigy Intent Route: gone")
     assert 0 == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
-    assert "left alone: a queue that it sent to is gone (" in cxroute.out
-    assert 'it is not put back: a rule that is not ours is named "Cognigy Intent Route: gone" now' in cxroute.out
+    assert "left alone: its earlier queue no longer exists (" in cxroute.out
+    assert 'it is not restored: an unmanaged rule has the name "Cognigy Intent Route: gone" now' in cxroute.out
     assert "Applied 1 of 1" in cxroute.out
     assert "mine" == rules()["Cognigy Intent Route: gone"]["description"]
 
@@ -246,8 +247,8 @@ def test_what_cannot_be_as_it_was_is_left_alone(cxroute: Program) -> None:
         ("freeze: [{start: 2020-01-01, end: 2090-01-01, timezone: Europe/Berlin}]", "freeze"),
     ],
 )
-def test_guards_refuse_an_undo_as_any_plan(cxroute: Program, more: str, guard: str) -> None:
-    """Exit 4 with the command that lifts it, and that one works."""
+def test_guards_apply_to_an_undo(cxroute: Program, more: str, guard: str) -> None:
+    """Exit 4 with the command that lifts the guard, and that command works."""
     manifests(*AFTER, more=more)
     assert 4 == cxroute("apply", "--undo", last(), "--yes")
     command = cxroute.err.strip().splitlines()[-1].partition("cxroute ")[2]
@@ -255,8 +256,8 @@ def test_guards_refuse_an_undo_as_any_plan(cxroute: Program, more: str, guard: s
     assert 0 == cxroute(*shlex.split(command), "--yes"), cxroute.err
 
 
-def test_prune_of_the_environment_is_not_about_what_a_run_made(cxroute: Program, was: dict[str, Any]) -> None:
-    """`prune: false` keeps no created rule; `--no-prune` deletes nothing."""
+def test_prune_false_of_the_environment_does_not_keep_created_rules(cxroute: Program, was: dict[str, Any]) -> None:
+    """`prune: false` does not keep a created rule; `--no-prune` deletes no rule."""
     manifests(*AFTER, more="prune: false")
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
     assert "left alone: nothing is to be deleted" in cxroute.out
@@ -266,8 +267,8 @@ def test_prune_of_the_environment_is_not_about_what_a_run_made(cxroute: Program,
     assert was == rules()
 
 
-def test_a_part_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
-    """--only, with addresses of the run alone."""
+def test_a_part_of_a_run_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
+    """--only takes addresses of the run only."""
     run = last()
     assert 64 == cxroute("plan", "--undo", run, "--only", "cards/kept")
     assert "changed no rule at that address" in cxroute.err
@@ -277,8 +278,8 @@ def test_a_part_can_be_undone(cxroute: Program, was: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("was")
-def test_a_saved_undo_is_held_against_a_fresh_one(cxroute: Program) -> None:
-    """A rule that was edited since the review is refused; without the journal the plan alone is no source."""
+def test_a_saved_undo_is_compared_with_a_new_one(cxroute: Program) -> None:
+    """A rule that was edited since the review is refused; a plan without the journal is not enough."""
     assert 0 == cxroute("plan", "--undo", last(), "--out", "undo.json")
     JOURNAL.rename("kept.jsonl")
     assert 64 == cxroute("apply", "undo.json", "--yes")
@@ -293,8 +294,8 @@ def test_a_saved_undo_is_held_against_a_fresh_one(cxroute: Program) -> None:
 
 
 @pytest.mark.usefixtures("was")
-def test_history_gives_the_command_that_undoes_a_run(cxroute: Program) -> None:
-    """As typed, and apply itself gives it too, also as JSON."""
+def test_history_and_apply_print_the_command_that_undoes_a_run(cxroute: Program) -> None:
+    """The command works as printed, and is also in the JSON."""
     run = last()
     assert 0 == cxroute("history", run)
     command = cxroute.out.strip().splitlines()[-1]
@@ -310,13 +311,13 @@ def test_history_gives_the_command_that_undoes_a_run(cxroute: Program) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--adopt"], "leave out --adopt"),
-        (["--keep-drift"], "leave out --adopt"),
+        (["--adopt"], "remove --adopt"),
+        (["--keep-drift"], "remove --adopt"),
         (["-e", "sandbox,prod"], "one environment"),
     ],
 )
-def test_what_makes_no_sense_beside_undo_is_a_usage_error(cxroute: Program, arguments: list[str], said: str) -> None:
-    """Exit 64, before anything is read."""
+def test_options_that_contradict_undo_are_a_usage_error(cxroute: Program, arguments: list[str], said: str) -> None:
+    """Exit 64, before a request."""
     for command in ("plan", "apply"):
         assert 64 == cxroute(command, "--undo", last(), *arguments)
         assert said in cxroute.err
@@ -324,14 +325,14 @@ def test_what_makes_no_sense_beside_undo_is_a_usage_error(cxroute: Program, argu
 
 
 @pytest.mark.usefixtures("was")
-def test_an_unknown_run_is_named_with_the_nearest(cxroute: Program) -> None:
+def test_an_unknown_run_is_reported_with_the_nearest_name(cxroute: Program) -> None:
     """Exit 64."""
     assert 64 == cxroute("plan", "--undo", f"{last()}x")
     assert f"Did you mean {last()}?" in cxroute.err
 
 
 def spoilt(change: Callable[[list[dict[str, Any]]], object]) -> list[dict[str, Any]]:
-    """Rewrite the last run's lines of the journal."""
+    """Rewrite the journal's lines of the last run."""
     entries = [json.loads(line) for line in JOURNAL.read_text(encoding="utf-8").splitlines()]
     run = entries[-1]["run"]
     ours = [entry for entry in entries if entry["run"] == run]
@@ -349,14 +350,14 @@ def started(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
 @pytest.mark.parametrize(
     ("start", "said"),
     [
-        ({"environment": "prod"}, "was in prod, and this is sandbox: say -e prod"),
+        ({"environment": "prod"}, "was in prod, and this is sandbox: set -e prod"),
         ({"environment": "\x1b[31m"}, "was in \\u001b[31m"),
         ({"owner": "others"}, "was made for owner others, and sandbox is now owned by acme"),
         ({"tenant": "https://elsewhere.example"}, "was on https://elsewhere.example"),
     ],
 )
 def test_a_run_on_other_rules_is_a_usage_error(cxroute: Program, start: dict[str, str], said: str) -> None:
-    """Of another environment, owner or tenant: exit 64 with what to do."""
+    """A run on another environment, owner or tenant: exit 64 with the fix."""
     spoilt(started(**start))
     assert 64 == cxroute("apply", "--undo", last(), "--yes")
     assert said in cxroute.err
@@ -368,36 +369,36 @@ def intents(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def forged(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
-    """Every change of the run, with something else in its place."""
+    """Return each change of the run with another value."""
     return lambda entries: [entry.update(said) for entry in intents(entries)]
 
 
 def sided(side: str, **said: Any) -> Callable[[list[dict[str, Any]]], object]:
-    """One side of every change of the run, with other fields."""
+    """Return one side of each change of the run, with other fields."""
     return lambda entries: [entry[side].update(said) for entry in intents(entries) if entry[side]]
 
 
 def lose(entries: list[dict[str, Any]], address: str) -> None:
-    """Take every line about a rule away."""
+    """Remove each line about a rule."""
     entries[:] = [entry for entry in entries if entry.get("address") != address]
 
 
 HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
-    "a line that is none": lambda entries: entries.insert(3, "{half a li\n"),  # type: ignore[arg-type]
+    "a line that is not JSON": lambda entries: entries.insert(3, "{half a li\n"),  # type: ignore[arg-type]
     "no beginning": lambda entries: entries.pop(0),
     "a change lost": lambda entries: lose(entries, str(intents(entries)[0]["address"])),
-    "what it was lost": lambda entries: entries.remove(intents(entries)[0]),
-    "an address of nobody": forged(address="../x"),
-    "an address that is no text": forged(address=["cards/kept"]),
+    "an intent lost": lambda entries: entries.remove(intents(entries)[0]),
+    "an invalid address": forged(address="../x"),
+    "an address that is not text": forged(address=["cards/kept"]),
     "another rule's address": forged(address="cards/kept"),
-    "an action of its own": forged(action="rewrite"),
+    "an unknown action": forged(action="rewrite"),
     "nothing before": forged(before=None),
     "nothing after": forged(after=None),
     "a text before": forged(before="cards/kept"),
     "another owner's marker": sided("before", description="x\n[cxroute:others/cards/changed#00000000]"),
     "no marker after": sided("after", description="x"),
     "a copy's marker": sided("after", description="[cxroute:acme/cards/changed~next#00000000]"),
-    "a priority that is none": sided("before", priority="first"),
+    "an invalid priority": sided("before", priority="first"),
     "half a character": sided("before", name="\ud800"),
     "deep": sided("before", conditions=[{"a": json.loads("[" * 99 + "]" * 99)}]),
     "a secret that was hidden": forged(hidden=True),
@@ -406,29 +407,29 @@ HOSTILE: Final[dict[str, Callable[[list[dict[str, Any]]], object]]] = {
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("how", HOSTILE)
-def test_a_journal_that_is_not_whole_or_says_what_no_run_does_is_refused(cxroute: Program, how: str) -> None:
+def test_an_incomplete_or_impossible_journal_is_refused(cxroute: Program, how: str) -> None:
     """Exit 4 with the reason, and nothing is written."""
     spoilt(HOSTILE[how])
     before = rules()
     run = next(one.id for one in read_runs(JOURNAL) if one.changes)
     assert 4 == cxroute("apply", "--undo", run, "--yes"), cxroute.out
-    assert f"run {run} is not undone: " in cxroute.err
+    assert f"cannot undo run {run}: " in cxroute.err
     assert before == rules()
 
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("value", ["NaN", "1e999"])
-def test_numbers_that_are_none_make_a_line_unreadable(cxroute: Program, value: str) -> None:
-    """JSON has no NaN: such a line is none, and so the run is not whole."""
+def test_a_number_that_is_not_json_makes_a_line_unreadable(cxroute: Program, value: str) -> None:
+    """JSON has no NaN: the line is unreadable, so the run is incomplete."""
     text = JOURNAL.read_text(encoding="utf-8").replace('"priority":20', f'"priority":{value}')
     JOURNAL.write_text(text, encoding="utf-8")
     assert 4 == cxroute("apply", "--undo", last(), "--yes")
-    assert "cannot be read" in cxroute.err
+    assert "unreadable lines" in cxroute.err
 
 
 @pytest.mark.usefixtures("was")
-def test_a_journal_that_names_a_rule_of_somebody_else_makes_no_write_to_it(cxroute: Program) -> None:
-    """A forged adoption of an unmanaged rule, as it is live now: only live markers say what is ours."""
+def test_a_journal_cannot_cause_a_write_to_an_unmanaged_rule(cxroute: Program) -> None:
+    """A forged adoption of an unmanaged rule in its live state: only live markers decide on ownership."""
     with open_state(STATE) as state:
         theirs = {**state.stored_rules["by-hand"].rule, "id": "theirs", "name": "Theirs", "description": "not ours"}
         state.put(theirs)
@@ -451,8 +452,8 @@ def test_a_journal_that_names_a_rule_of_somebody_else_makes_no_write_to_it(cxrou
 
 
 @pytest.mark.usefixtures("was")
-def test_hostile_words_of_a_journal_are_only_words(cxroute: Program) -> None:
-    """Who changed a rule is told with what cannot be seen written out; an odd run name is no word of a command."""
+def test_hostile_text_in_a_journal_is_escaped(cxroute: Program) -> None:
+    """Invisible characters of an author are escaped; an odd name of a run is not part of a command."""
     run = last()
     manifests(*(rule.replace("minConfidence: 0.5", "minConfidence: 0.7") for rule in AFTER))
     assert 0 == cxroute("apply", "--yes")
@@ -469,7 +470,7 @@ def test_hostile_words_of_a_journal_are_only_words(cxroute: Program) -> None:
 
 
 def endless(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
-    """The run as it stands while it goes on: no outcomes, no end."""
+    """Return the run as it is while it is in progress: without outcomes and end."""
 
     def change(entries: list[dict[str, Any]]) -> None:
         entries[:] = [entry for entry in entries if entry["event"] not in ("outcome", "end")]
@@ -482,7 +483,7 @@ def endless(**said: Any) -> Callable[[list[dict[str, Any]]], object]:
 
 @pytest.mark.usefixtures("was")
 def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(cxroute: Program) -> None:
-    """The same values, but by somebody else: nobody knows that the first run had any part in them."""
+    """Both have the same values, but it is unknown whether the first run wrote them."""
     entries = spoilt(endless(host=socket.gethostname(), pid=2**31 - 1))
     run = str(entries[0]["run"])
     created = [entry for entry in entries if entry.get("address") == "cards/made" and entry["event"] == "intend"]
@@ -493,7 +494,7 @@ def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(cxroute: Progr
         file.writelines(json.dumps(entry) + "\n" for entry in other)
     code, made = cxroute.json("plan", "--undo", run)
     assert (0, ["cards/made"]) == (code, [one["address"] for one in made["held"]])
-    assert "undo that one first" in made["held"][0]["reason"]
+    assert "undo that run first" in made["held"][0]["reason"]
     assert 3 == len(made["changes"])
 
 
@@ -506,29 +507,29 @@ def test_an_uncertain_change_is_not_undone_if_a_later_run_made_it(cxroute: Progr
         ({"host": "elsewhere", "pid": 1, "at": "2020-01-01T00:00:00Z"}, 0),
     ],
 )
-def test_a_run_that_may_still_be_going_on_is_not_undone(
+def test_a_run_that_may_still_be_in_progress_is_not_undone(
     cxroute: Program, was: dict[str, Any], said: dict[str, Any], code: int
 ) -> None:
-    """One without an end, of a process that lives or cannot be seen; a dead one's is undone as far as it came."""
+    """A run without an end is refused if its process lives or is unknown; that of a dead process is undone."""
     spoilt(endless(**said))
     assert code == cxroute("apply", "--undo", last(), "--yes"), cxroute.err
-    assert ("may still be going on" in cxroute.err) == (code == 4)
+    assert ("may still be in progress" in cxroute.err) == (code == 4)
     assert (was == rules()) == (code == 0)
 
 
 @pytest.mark.usefixtures("was")
-def test_undo_works_with_invalid_manifests_and_says_what_is_unknown(cxroute: Program) -> None:
-    """Two rules of one name, say: plan itself refuses them."""
+def test_undo_works_with_invalid_manifests_and_a_warning(cxroute: Program) -> None:
+    """For example two rules with one name: plan itself refuses them."""
     run = last()
     manifests(*AFTER, "{intent: twin, queue: Cards, name: One}", "{intent: other, queue: Cards, name: One}")
     assert 3 == cxroute("plan", "--live", str(STATE))
     assert 0 == cxroute("plan", "--undo", run, "--live", str(STATE))
-    assert "what the next apply would make of it is not known: " in cxroute.out
+    assert "the effect of the next apply is unknown: " in cxroute.out
     assert "cards/gone" in cxroute.out
 
 
-def test_a_failing_route_test_keeps_nobody_from_undoing(cxroute: Program, was: dict[str, Any]) -> None:
-    """It is about what the manifests want; they are often what is wrong."""
+def test_a_failing_route_test_does_not_prevent_an_undo(cxroute: Program, was: dict[str, Any]) -> None:
+    """Route tests are about the manifests, which are often the reason for an undo."""
     write(
         "tests.yaml",
         "apiVersion: routing/v1\nkind: RouteTests\nname: t\ntests:\n"
@@ -550,13 +551,13 @@ BROKEN: Final[dict[str, str]] = {
 
 @pytest.mark.usefixtures("was")
 @pytest.mark.parametrize("what", BROKEN)
-def test_an_undo_needs_the_environment_alone(cxroute: Program, what: str) -> None:
-    """Whatever is wrong with another file: the run is undone, at once or by a saved plan, and a warning says so."""
+def test_an_undo_needs_only_the_environment_of_the_manifests(cxroute: Program, what: str) -> None:
+    """Other invalid files cause a warning: the run is undone directly or by a saved plan."""
     run, before = last(), rules()
     Path("manifests/broken.yaml").write_bytes(BROKEN[what].encode("utf-8", "surrogateescape"))
     assert 3 == cxroute("plan")
     assert 0 == cxroute("plan", "--undo", run, "--out", "undo.json")
-    assert "what the next apply would make of it is not known: " in cxroute.out
+    assert "the effect of the next apply is unknown: " in cxroute.out
     assert before == rules()
     assert 0 == cxroute("apply", "undo.json", "--yes"), cxroute.err
     assert before != rules()
@@ -571,8 +572,8 @@ def test_an_undo_needs_the_environment_alone(cxroute: Program, what: str) -> Non
         ("again.yaml", HEAD.format(more="").partition("---")[0]),
     ],
 )
-def test_an_undo_needs_the_environment(cxroute: Program, file: str, text: str) -> None:
-    """An Environment that is wrong, or stands twice, could be another tenant's: nothing is undone."""
+def test_an_invalid_environment_prevents_an_undo(cxroute: Program, file: str, text: str) -> None:
+    """An Environment that is invalid or exists twice could name another tenant: nothing is undone."""
     run, before = last(), rules()
     write(file, text)
     assert 3 == cxroute("apply", "--undo", run, "--yes")

@@ -1,4 +1,4 @@
-"""Undoing a run on scenarios and on tenants by lot: what was before is again, whatever goes wrong on the way."""
+"""Undo of a run on scenarios and random tenants: the earlier state is restored, also after faults."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.desired.desired import DesiredState
 from reconciler.errors import ApiError, RefusedError
 from reconciler.journal.history import read_changes
-from reconciler.journal.journal import Journal, RecordedRun, parse_runs
-from reconciler.journal.recorder import Recorder, run_name
+from reconciler.journal.journal import Journal, RecordedRun, Recorder, parse_runs, run_name
 from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
 from reconciler.model.live import LiveRule
@@ -45,7 +44,7 @@ FAULTS: Final = ("reset", "reset-applied", "422", "late=2")
 
 
 class Undone(InProcessTenant):
-    """A scenario's tenant, and a journal beside it."""
+    """A scenario's tenant with a journal."""
 
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         super().__init__((), PROFILES["C"])
@@ -55,13 +54,13 @@ class Undone(InProcessTenant):
 
     @property
     def live(self) -> LiveState:
-        """What is live now."""
+        """The live rules."""
         return LiveState(tuple(parse_live_rule(deepcopy(one)) for one in self.state.rules()), QUEUES)
 
     def run(
         self, goal: DesiredState, options: PlanOptions | None = None, faults: str = ""
     ) -> tuple[Plan, ApplyReport | None]:
-        """Apply and write it down as the command does; None where the run ended before it wrote anything."""
+        """Apply and record as the command does; return None if the run ended before a write."""
         made = draft_plan(goal, self.live, options or PlanOptions(), NOW)
         journal = Journal(self.path, run_name(made, NOW), lambda: NOW, pytest.fail)
         recorder = Recorder.begin(journal, made, who="me", reason="", tenant="", progress=lambda *_: None)
@@ -76,34 +75,34 @@ class Undone(InProcessTenant):
         return made, report
 
     def runs(self) -> Sequence[RecordedRun]:
-        """What the journal tells."""
+        """The runs of the journal."""
         with self.path.open(encoding="utf-8") as lines:
             return parse_runs(lines)
 
     def aim(self, run: RecordedRun, manifests: DesiredState) -> DesiredState:
-        """What is to be live so that a run is undone."""
+        """The desired rules that undo a run."""
         return build_undo_state(run, read_changes(run, OWNER), (), self.live, manifests)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Where the journal is."""
+    """The folder of the journal."""
     return tmp_path
 
 
 def content(live: LiveState) -> Counter[tuple[Rule, tuple[str, Address] | None]]:
-    """What a tenant's rules say, and whose they are: ids differ where a rule was made again, and what markers keep."""
+    """The rules of a tenant and their owners, without ids and the parts that a marker preserves."""
     return Counter((one.rule, (one.marker.owner, one.marker.address) if one.marker else None) for one in cleared(live))
 
 
 def cleared(live: LiveState) -> list[LiveRule]:
-    """Without what a run clears away for good: second copies, and temporary ones."""
+    """The rules without those that a run deletes permanently: duplicates and temporary copies."""
     owned = classify_by_owner(live.rules, OWNER)
     return [one for one in live.rules if one not in (*owned.duplicates, *owned.temporary_copies)]
 
 
 def assert_back(world: Undone, before: LiveState, aim: DesiredState) -> None:
-    """The same rules, and the same way for each conversation, but for what is said not to be put back."""
+    """The rules and the queue of each conversation are equal to those before, except for the skipped rules."""
     now, stays = world.live, {finding.address for finding in aim.findings}
     left = Counter(one for one in content(before) if one[1] and one[1][1] in stays)
     assert content(before) - left == content(now) - left
@@ -113,7 +112,7 @@ def assert_back(world: Undone, before: LiveState, aim: DesiredState) -> None:
 
 
 def assert_others_untouched(world: Undone, before: LiveState, made: Plan) -> None:
-    """Rules that are not ours are as they were, byte for byte; those that were ours for a while, but for the stamp."""
+    """Unmanaged rules are unchanged, byte for byte; temporarily managed ones except for the time of the change."""
     now = {one["id"]: one for one in world.state.rules()}
     lent = {change.live.id for change in made.changes if isinstance(change, Adopt)}
     for one in before.rules:
@@ -123,13 +122,13 @@ def assert_others_untouched(world: Undone, before: LiveState, made: Plan) -> Non
 
 
 def named(name: str) -> Scenario:
-    """The scenario of a name; a number is a seed."""
+    """The scenario with this name; a number is a seed."""
     return generated(int(name)) if name.isdecimal() else SMALL[name]
 
 
 @pytest.mark.parametrize("name", [*SMALL, *map(str, range(SEEDS))])
-def test_a_run_undone_leaves_what_was_before_it(name: str, folder: Path) -> None:
-    """In content and in behaviour; a second time there is nothing to do; undone itself, it is what the run had made."""
+def test_an_undo_restores_the_state_before_the_run(name: str, folder: Path) -> None:
+    """Content and behaviour are equal; a second undo has no changes; an undo of the undo restores the run's state."""
     scenario = named(name)
     world = Undone(scenario, folder)
     before = world.live
@@ -157,8 +156,8 @@ def test_a_run_undone_leaves_what_was_before_it(name: str, folder: Path) -> None
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", HARD)
-def test_a_fault_at_any_request_of_an_undo_is_made_good_by_the_next_run(name: str, fault: str, folder: Path) -> None:
-    """Two runs without faults at the most, be it that the first ended with a rule set aside or a copy beside it."""
+def test_the_next_run_completes_an_undo_after_a_fault_at_any_request(name: str, fault: str, folder: Path) -> None:
+    """At most two runs without faults, also after a run that left a renamed rule or a copy."""
     scenario = named(name)
     world = Undone(scenario, folder)
     before = world.live
@@ -180,8 +179,8 @@ def test_a_fault_at_any_request_of_an_undo_is_made_good_by_the_next_run(name: st
 
 @pytest.mark.parametrize("fault", ["reset", "reset-applied", "403"])
 @pytest.mark.parametrize("name", HARD)
-def test_a_run_that_ended_anywhere_is_undone_as_far_as_it_came(name: str, fault: str, folder: Path) -> None:
-    """From some request on nothing is answered any more; what was done all the same a read tells."""
+def test_an_interrupted_run_is_undone_as_far_as_it_came(name: str, fault: str, folder: Path) -> None:
+    """The server stops responding at some request; a read shows the changes that were made nevertheless."""
     scenario = named(name)
     whole = Undone(scenario, folder)
     before = whole.live

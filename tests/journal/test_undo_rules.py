@@ -1,4 +1,4 @@
-"""What an undo wants of each rule that a run wrote: put back only where the rule is as the run left it."""
+"""The undo of each rule that a run wrote: a rule is restored only if it has not changed since the run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def undone(
     manifests: DesiredState | None = None,
     queues: tuple[Queue, ...] = QUEUES,
 ) -> DesiredState:
-    """What is to be live so that one change of the run is undone."""
+    """The desired rules that undo one change of the run."""
     return build_undo_state(RUN, [deed], later, LiveState(live, queues), manifests or desired())
 
 
@@ -60,7 +60,7 @@ def told(found: DesiredState) -> list[tuple[str, str]]:
 
 
 def later(status: str = "applied", **start: str) -> RecordedRun:
-    """A run behind the one that is undone, which wrote the rule, or tried to."""
+    """A run after the one to undo, which wrote the rule or tried to."""
     return RecordedRun(
         id="later",
         start={"who": "eve", "at": "12:00", **start},
@@ -72,53 +72,53 @@ def later(status: str = "applied", **start: str) -> RecordedRun:
 # An adoption
 
 
-def test_an_adoption_is_undone_by_giving_the_rule_back() -> None:
-    """As it was made by hand; which rule that is, its id says."""
+def test_an_adoption_is_undone_by_releasing_the_rule() -> None:
+    """The rule is in its original state; its id identifies it."""
     found = undone(ADOPTION, ADOPTED)
     assert ({"cards/x": BEFORE}, {}, "id-x") == (wants(found), left(found), found.rules[X].unadopted_id)
     assert frozenset([X]) == found.scope
 
 
-def test_an_adopted_rule_that_was_edited_since_is_left_alone() -> None:
-    """Somebody's edit is not undone with the adoption, and when it was made is told."""
+def test_an_adopted_rule_that_was_edited_since_the_run_is_skipped() -> None:
+    """The edit is kept, and the message contains its time."""
     found = undone(ADOPTION, EDITED)
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(found)
     assert frozenset([X]) == found.scope
 
 
-def test_an_adopted_rule_that_a_later_run_wrote_is_left_alone() -> None:
-    """With that run, who started it, and what to do first."""
+def test_an_adopted_rule_that_a_later_run_wrote_is_skipped() -> None:
+    """The message contains that run, its author, and what to do first."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
-    assert {"cards/x": "changed since by run later (eve, 12:00): undo that one first"} == left(
+    assert {"cards/x": "changed since by run later (eve, 12:00): undo that run first"} == left(
         undone(ADOPTION, now, later=[later()])
     )
-    assert {"cards/x": "changed since, and this journal does not say by whom"} == left(undone(ADOPTION, now))
+    assert {"cards/x": "changed since; the journal does not contain the author"} == left(undone(ADOPTION, now))
 
 
-def test_an_adopted_rule_that_sent_to_a_queue_which_is_gone_is_left_alone() -> None:
-    """Nothing can be given back that the tenant would refuse."""
+def test_an_adopted_rule_whose_earlier_queue_no_longer_exists_is_skipped() -> None:
+    """The tenant would refuse the write."""
     found = undone(ADOPTION, ADOPTED, queues=QUEUES[1:])
-    assert {"cards/x": "a queue that it sent to is gone (q-cards)"} == left(found)
+    assert {"cards/x": "its earlier queue no longer exists (q-cards)"} == left(found)
 
 
-def test_an_adoption_that_was_undone_already_wants_nothing() -> None:
-    """The rule is nobody's, and as it was; with another value it is told of."""
+def test_an_adoption_that_was_undone_already_needs_no_change() -> None:
+    """The rule is unmanaged and in its original state; another value causes a warning."""
     assert ({}, frozenset(), []) == (
         wants(undone(ADOPTION, BY_HAND)),
         undone(ADOPTION, BY_HAND).scope,
         told(undone(ADOPTION, BY_HAND)),
     )
-    expected = [("CXR311", "the rule that was taken over is not ours any more")]
+    expected = [("CXR311", "the adopted rule is no longer managed")]
     assert expected == told(undone(ADOPTION, unmanaged("id-x", AFTER)))
     assert expected == told(undone(ADOPTION))
     assert expected == told(undone(ADOPTION, replace(ADOPTED, id="id-z")))
 
 
-def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:
-    """Ours has another name by now, and a rule of somebody else has its old one."""
+def test_a_rule_is_not_released_under_a_name_that_is_taken() -> None:
+    """The managed rule has another name now, and an unmanaged rule has its old one."""
     renamed = managed("id-x", "cards/x", rule("x 2"))
     found = undone(replace(ADOPTION, after=renamed), renamed, unmanaged("id-z", rule("x")))
-    assert [("CXR311", 'it is not put back: a rule that is not ours is named "x" now')] == told(found)
+    assert [("CXR311", 'it is not restored: an unmanaged rule has the name "x" now')] == told(found)
     assert ({}, {}) == (wants(found), left(found))
 
 
@@ -131,8 +131,8 @@ def adopting(adopt: str | AdoptById) -> DesiredState:
 
 
 @pytest.mark.parametrize("adopt", ["x", AdoptById(id="id-x")], ids=["by name", "by id"])
-def test_a_rule_is_taken_over_again_where_the_manifests_adopt_just_that(adopt: str | AdoptById) -> None:
-    """And it is as it was given back."""
+def test_a_released_rule_is_adopted_again_if_the_manifests_adopt_it(adopt: str | AdoptById) -> None:
+    """The rule has not changed since its release."""
     found = undone(RELEASE, BY_HAND, manifests=adopting(adopt))
     assert ({"cards/x": AFTER}, adopt, []) == (wants(found), found.rules[X].adopt, told(found))
 
@@ -149,15 +149,15 @@ def test_a_rule_is_taken_over_again_where_the_manifests_adopt_just_that(adopt: s
     ],
     ids=["another name", "another id", "two of the name", "edited", "of another owner", "gone"],
 )
-def test_a_rule_is_not_taken_over_again_otherwise(adopt: str | AdoptById, live: list[LiveRule]) -> None:
-    """A journal alone takes no rule over: that is told, and nothing is wanted."""
+def test_a_released_rule_is_not_adopted_again_otherwise(adopt: str | AdoptById, live: list[LiveRule]) -> None:
+    """A journal alone adopts no rule: there is a warning and no desired rule."""
     found = undone(RELEASE, *live, manifests=adopting(adopt))
-    assert [("CXR311", "the rule was given back and is not ours")] == told(found)
+    assert [("CXR311", "the rule was released and is not managed")] == told(found)
     assert ({}, frozenset()) == (wants(found), found.scope)
 
 
-def test_a_rule_that_was_taken_over_again_already_wants_nothing() -> None:
-    """It is ours and as it was before."""
+def test_a_rule_that_was_adopted_again_already_needs_no_change() -> None:
+    """The rule is managed and in its earlier state."""
     found = undone(RELEASE, ADOPTED)
     assert ({}, frozenset(), []) == (wants(found), found.scope, told(found))
 
@@ -165,37 +165,37 @@ def test_a_rule_that_was_taken_over_again_already_wants_nothing() -> None:
 # Creates, updates, deletes
 
 
-def test_a_rule_that_was_created_is_to_go_unless_it_was_edited() -> None:
-    """About its address, with nothing wanted there; gone already, it is no matter of the undo."""
+def test_a_created_rule_is_deleted_unless_it_was_edited() -> None:
+    """The scope has its address without a desired rule; a rule that was deleted already is not in the scope."""
     found = undone(CREATION, ADOPTED)
     assert ({}, {}, frozenset([X])) == (wants(found), left(found), found.scope)
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(undone(CREATION, EDITED))
     assert frozenset() == undone(CREATION).scope
 
 
-def test_a_rule_that_was_changed_is_to_be_as_before_unless_it_was_edited() -> None:
-    """An edit that put it back already is nothing to do."""
+def test_an_updated_rule_is_restored_unless_it_was_edited() -> None:
+    """A rule that an edit restored already needs no change."""
     found = undone(CHANGE, ADOPTED)
     assert ({"cards/x": BEFORE}, {}) == (wants(found), left(found))
     assert {"cards/x": "changed in CXone since, last at 2026-11-25T11:00:00Z"} == left(undone(CHANGE, EDITED))
-    assert {"cards/x": "deleted since, and this journal does not say by whom"} == left(undone(CHANGE))
+    assert {"cards/x": "deleted since; the journal does not contain the author"} == left(undone(CHANGE))
     back = undone(CHANGE, managed("id-x", "cards/x", BEFORE))
     assert ({}, frozenset()) == (wants(back), back.scope)
 
 
-def test_a_rule_that_was_deleted_is_to_be_again_unless_another_is_there() -> None:
-    """Made again since, by somebody: that one is left alone."""
+def test_a_deleted_rule_is_restored_unless_it_was_recreated() -> None:
+    """A rule that was recreated since the run is skipped."""
     found = undone(DELETION)
     assert ({"cards/x": BEFORE}, {}) == (wants(found), left(found))
     other = managed("id-z", "cards/x", rule("x", priority=8))
-    assert {"cards/x": "made again since, and this journal does not say by whom"} == left(undone(DELETION, other))
-    assert [("CXR311", 'it is not put back: a rule that is not ours is named "x" now')] == told(
+    assert {"cards/x": "recreated since; the journal does not contain the author"} == left(undone(DELETION, other))
+    assert [("CXR311", 'it is not restored: an unmanaged rule has the name "x" now')] == told(
         undone(DELETION, unmanaged("id-z", BEFORE))
     )
 
 
-def test_a_rule_that_came_from_another_address_goes_back_there() -> None:
-    """Both addresses are meant; where one has moved in meanwhile, both are left alone."""
+def test_a_rule_returns_to_its_earlier_address() -> None:
+    """Both addresses are in the scope; if the earlier one has another rule, both are skipped."""
     deed = RecordedChange(
         address=X, before=managed("id-x", "cards/y", BEFORE), after=ADOPTED, id="id-x", is_confirmed=True
     )
@@ -215,33 +215,33 @@ def test_a_rule_that_came_from_another_address_goes_back_there() -> None:
         ("applied", {"undo": "the-run"}, True),
     ],
 )
-def test_an_unsure_change_belongs_to_its_run_unless_a_later_run_wrote(
+def test_an_unconfirmed_change_is_its_runs_unless_a_later_run_wrote(
     status: str, start: dict[str, str], *, alone: bool
 ) -> None:
-    """A later run may have made the same; one that undoes this run is no rival."""
+    """A later run may have written the same values; an undo of this run does not count as a later run."""
     deed = replace(CHANGE, is_confirmed=False)
     found = undone(deed, ADOPTED, later=[later(status, **start)])
     assert alone is ({} == left(found))
 
 
-def test_an_unsure_change_that_shows_neither_state_is_left_alone() -> None:
-    """No answer came, and the rule is neither as before nor as after."""
+def test_an_unconfirmed_change_in_neither_state_is_skipped() -> None:
+    """There was no response, and the rule has neither its state before nor that after the run."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
-    said = "run the-run did not get an answer for it, and it is neither as before nor as after"
+    said = "run the-run got no response for it, and its state is neither that before nor that after the run"
     assert {"cards/x": said} == left(undone(replace(CHANGE, is_confirmed=False), now))
 
 
 @pytest.mark.parametrize("suffix", ["", ", renamed"])
 def test_a_temporary_name_from_an_interrupted_run_is_not_an_edit(suffix: str) -> None:
-    """But for the name it is the same; under any other name it was changed."""
+    """A rule that differs by its temporary name only is unchanged; another name is an edit."""
     name = copy_name(OWNER, X) + suffix
     aside = replace(AFTER, name=name)
     assert {} == left(undone(CHANGE, managed("id-x", "cards/x", aside)))
     assert {} != left(undone(CHANGE, managed("id-x", "cards/x", replace(AFTER, name=f"{name} 2"))))
 
 
-def test_a_temporary_copy_that_a_run_left_goes_with_the_undo() -> None:
-    """Although the rule itself is as it was before the run."""
+def test_an_undo_deletes_the_temporary_copy_of_the_run() -> None:
+    """Even if the rule itself is in its state before the run."""
     temporary = replace(AFTER, name=copy_name(OWNER, X))
     copy = LiveRule("id-c", temporary, Marker(OWNER, X, marker_digest(temporary), copy=True), {})
     found = undone(CHANGE, managed("id-x", "cards/x", BEFORE), copy)
@@ -250,14 +250,14 @@ def test_a_temporary_copy_that_a_run_left_goes_with_the_undo() -> None:
     assert ({}, frozenset([X])) == (wants(found), found.scope)
 
 
-def test_nothing_is_undone_where_several_rules_share_the_marker() -> None:
+def test_a_change_is_skipped_if_several_rules_have_the_marker() -> None:
     """CXR311, with what to do first."""
     twins = [
         managed(f"id-{n}", "cards/x", rule("x", priority=n), last_written=AFTER, dateCreated="2026-01-01T00:00:00Z")
         for n in (1, 2)
     ]
     found = undone(CHANGE, *twins)
-    assert [("CXR311", "several live rules have its marker, and nothing says which is ours")] == told(found)
+    assert [("CXR311", "several live rules have its marker, so the managed rule is not known")] == told(found)
     assert ({}, frozenset(), "keep one of them in CXone, and undo the run again") == (
         wants(found),
         found.scope,
@@ -265,26 +265,26 @@ def test_nothing_is_undone_where_several_rules_share_the_marker() -> None:
     )
 
 
-# What people and the tenant wrote is shown within bounds
+# Text from outside is truncated
 
 
-def test_what_is_told_of_a_later_run_and_of_an_edit_is_cut() -> None:
-    """A journal and a tenant are from outside: no line is filled with one name or one date."""
+def test_texts_of_a_later_run_and_of_an_edit_are_truncated() -> None:
+    """A journal and a tenant are not trusted: one name or date cannot fill a line."""
     now = managed("id-x", "cards/x", rule("x", priority=8))
     run = RecordedRun(id="r" * 200, start={"who": "w" * 200, "at": "a" * 200}, changes=later().changes, end={})
-    told_of = f"changed since by run {'r' * 130} ({'w' * 60}, {'a' * 60}): undo that one first"
+    told_of = f"changed since by run {'r' * 130} ({'w' * 60}, {'a' * 60}): undo that run first"
     assert {"cards/x": told_of} == left(undone(CHANGE, now, later=[run]))
     edited = managed("id-x", "cards/x", rule("x", priority=9), last_written=AFTER, dateModified="d" * 200)
     assert {"cards/x": f"changed in CXone since, last at {'d' * 40}"} == left(undone(CHANGE, edited))
 
 
-def test_of_several_queues_that_are_gone_the_first_is_named() -> None:
+def test_the_first_of_several_deleted_queues_is_named() -> None:
     """By its id, in order."""
     deed = replace(CHANGE, before=managed("id-x", "cards/x", rule("x", targets=[Target("z", 1), Target("g", 1)])))
-    assert {"cards/x": "a queue that it sent to is gone (g)"} == left(undone(deed, ADOPTED))
+    assert {"cards/x": "its earlier queue no longer exists (g)"} == left(undone(deed, ADOPTED))
 
 
-def test_what_is_not_taken_over_again_says_how_to() -> None:
-    """The way is in the manifest."""
+def test_the_warning_about_a_released_rule_says_how_to_adopt_it() -> None:
+    """The hint names `adopt:` in the manifest."""
     (finding,) = undone(RELEASE, BY_HAND).findings
-    assert "take it over with `adopt:` in the manifest" == finding.hint
+    assert "adopt it with `adopt:` in the manifest" == finding.hint

@@ -1,4 +1,4 @@
-"""The condition that somebody most likely meant."""
+"""The suggested condition for a text or a mapping in another form."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ from reconciler.manifest.kinds.condition import suggest_condition
         (7, ""),
     ],
 )
-def test_a_condition_in_other_words(written: object, expected: str) -> None:
-    """Signs, operators, lists and quotes; where it is not clear, nothing."""
+def test_a_condition_in_another_form_has_a_suggestion(written: object, expected: str) -> None:
+    """Operators as signs, lists and quotes; an ambiguous text has none."""
     assert expected == suggest_condition(written)

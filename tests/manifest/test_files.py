@@ -1,4 +1,4 @@
-"""The directory of manifests: which files are read, and what links, pipes and odd bytes can not do."""
+"""The directory of manifests: which files are read, and the handling of links, pipes and invalid bytes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from reconciler.manifest.load import load_manifests
 from tests.support.written_manifests import CARDS, findings, lines
 
 
-def test_the_directory_is_written_as_it_was_given(room: Path) -> None:
-    """Files are named as a person would type them, in order, hidden ones and other endings left out."""
+def test_paths_begin_with_the_directory_as_given(room: Path) -> None:
+    """Files are sorted; hidden files and other extensions are skipped."""
     for name in ("b.yml", "a/z.yaml", "a.yaml", ".hidden/x.yaml", ".x.yaml", "x.json", "x.yaml.txt"):
         (room / name).parent.mkdir(exist_ok=True)
         (room / name).write_text("[")
@@ -26,18 +26,18 @@ def test_the_directory_is_written_as_it_was_given(room: Path) -> None:
 
 
 @pytest.mark.usefixtures("room")
-def test_no_directory_and_no_manifest() -> None:
-    """A directory that is missing, a file or empty is said to be so."""
+def test_a_missing_or_empty_directory_is_an_error() -> None:
+    """A missing directory, a file instead of one, and a directory without manifests."""
     Path("file").write_text("")
     assert [
-        ["missing:1:1: error[CXR115]: there is no such directory"],
-        ["file:1:1: error[CXR115]: there is no such directory"],
+        ["missing:1:1: error[CXR115]: the directory does not exist"],
+        ["file:1:1: error[CXR115]: the directory does not exist"],
         ["manifests:1:1: error[CXR115]: no *.yaml or *.yml file in this directory"],
     ] == [lines(Path(name)) for name in ("missing", "file", "manifests")]
 
 
 def test_links_that_leave_the_directory_are_refused(room: Path) -> None:
-    """Links to files or directories outside are errors, wherever they lead; what is no manifest is left alone."""
+    """Links to files or directories outside are errors; links that are not manifests are ignored."""
     Path("outside").mkdir()
     Path("outside/secret.yaml").write_text(CARDS)
     Path("manifests-2").mkdir()
@@ -52,7 +52,7 @@ def test_links_that_leave_the_directory_are_refused(room: Path) -> None:
 
 
 def test_links_inside_the_directory_are_followed_once(room: Path) -> None:
-    """Loops end, a file under two names is read once, and a ConfigMap's hidden directory by its links."""
+    """Loops end, a file with two names is read once, and a ConfigMap's hidden directory is read through its links."""
     (room / "..data").mkdir()
     (room / "..data" / "cards.yaml").write_text(CARDS)
     (room / "cards.yaml").symlink_to("..data/cards.yaml")
@@ -67,8 +67,8 @@ def test_links_inside_the_directory_are_followed_once(room: Path) -> None:
     }
 
 
-def test_what_is_no_regular_file_is_never_opened(room: Path) -> None:
-    """Pipes, dangling and circular links end in an error each, and nothing waits."""
+def test_only_regular_files_are_opened(room: Path) -> None:
+    """Pipes, dangling and circular links are errors, and reading does not block."""
     os.mkfifo(room / "a.yaml")
     (room / "b.yaml").symlink_to("nowhere.yaml")
     (room / "c.yaml").symlink_to("c.yaml")
@@ -83,16 +83,16 @@ def test_what_is_no_regular_file_is_never_opened(room: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_files_and_directories(room: Path) -> None:
-    """A file or directory without permission is an error, not a gap."""
+def test_unreadable_files_and_directories_are_errors(room: Path) -> None:
+    """A file or directory without permission is an error and is not skipped silently."""
     (room / "a.yaml").write_text(CARDS)
     (room / "a.yaml").chmod(0)
     (room / "b").mkdir(mode=0)
     assert ["CXR014", "CXR014"] == [one.code for one in findings(room)]
 
 
-def test_bytes_that_are_not_text(room: Path) -> None:
-    """Encodings are refused at the byte, sizes as a whole, and names of files are made fit to print."""
+def test_invalid_encodings_sizes_and_file_names(room: Path) -> None:
+    """An error names the invalid byte or the size; file names are escaped."""
     (room / "a.yaml").write_bytes(CARDS.encode().replace(b"lost", b"l\xe4st"))
     (room / "b.yaml").write_bytes(CARDS.encode("utf-16"))
     (room / "c.yaml").write_bytes(b"#" * (5 * 1024 * 1024 + 1))

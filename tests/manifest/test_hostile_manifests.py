@@ -1,4 +1,4 @@
-"""Hostile manifests: no bytes make a traceback, a long wait, or something that is not what it seems."""
+"""Hostile manifests: no input causes a traceback, a long run, or values that differ from the text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from reconciler.cli.main import main
 from reconciler.errors import ManifestError
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.load import load_manifests
 from reconciler.manifest.yaml_reader import parse_file
 from reconciler.model.finding import CODES
@@ -27,7 +27,7 @@ RULES = "apiVersion: routing/v1\nkind: RuleSet\nname: a\nrules:\n"
 
 
 def many(count: int, form: str) -> str:
-    """The text so many times, with the number in the place of #."""
+    """Return the text repeated, with the number of the repetition instead of #."""
     return "".join(form.replace("#", str(number)) for number in range(count))
 
 
@@ -68,7 +68,7 @@ WORST: dict[str, Callable[[], str]] = {
 
 @pytest.mark.parametrize("name", WORST)
 def test_no_file_takes_long(name: str, room: Path) -> None:
-    """The worst files that one can think of end within a second; asserted: 200,000 plain rules, about five."""
+    """The slowest known files are read within a second; the test allows five seconds for 200,000 rules."""
     (room / "a.yaml").write_text(WORST[name]())
     with takes_at_most(rules=200_000):
         try:
@@ -86,13 +86,13 @@ EXPANDED: dict[str, Callable[[], str]] = {
 
 
 @pytest.mark.parametrize("name", EXPANDED)
-def test_no_errors_of_rules_take_long(name: str, room: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Files whose every rule is wrong: a thousand errors are said, that there may be more, and the rest is left."""
+def test_errors_of_many_rules_are_reported_quickly(name: str, room: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If every rule is invalid, a thousand errors and a note are reported, and reading stops."""
     (room / "a.yaml").write_text(EXPANDED[name]())
     (room / "environment.yaml").write_text(ENVIRONMENT)
     with takes_at_most(rules=200_000):
         assert 3 == main(["validate"])
-    assert "1,000 errors, and perhaps more: rules after these are not checked; correct these first" in (
+    assert "1,000 errors, and possibly more: further rules are not checked; fix these errors first" in (
         capsys.readouterr().out
     )
 
@@ -119,34 +119,34 @@ VALIDATOR: Any = jsonschema.Draft202012Validator(manifest_schema())
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.sampled_from(LINES), max_size=15).map("\n".join))
-def test_no_mixture_of_manifests_raises_anything_else(text: str) -> None:
-    """Lines of manifests in any order load, or end in findings with places; nothing else is ever raised."""
-    loads_or_is_told(text)
+def test_mixed_lines_load_or_end_in_findings(text: str) -> None:
+    """Lines of manifests in any order load, or end in findings with positions; no other exception occurs."""
+    loads_or_has_findings(text)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.sampled_from(KINDS), st.dictionaries(st.sampled_from(FIELDS), JSON))
-def test_no_value_of_any_field_raises_anything_else(kind: str, fields: dict[str, Any]) -> None:
-    """Any JSON under any field loads, or ends in findings with words; what loads fits the published schema."""
-    loads_or_is_told(yaml_of({"apiVersion": "routing/v1", "name": "a", **fields, "kind": kind}))
+def test_any_json_value_loads_or_ends_in_findings(kind: str, fields: dict[str, Any]) -> None:
+    """Any JSON under any field loads, or ends in findings with messages; a loaded file fits the published schema."""
+    loads_or_has_findings(yaml_of({"apiVersion": "routing/v1", "name": "a", **fields, "kind": kind}))
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_no_mutation_of_a_manifest_raises_anything_else(data: st.DataObject) -> None:
-    """A manifest with every feature, garbled in places, loads or ends in findings."""
+def test_mutated_manifests_load_or_end_in_findings(data: st.DataObject) -> None:
+    """A manifest with every feature and random changes loads, or ends in findings."""
     garbled = bytearray(EVERYTHING)
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(garbled)))
         garbled[at : at + data.draw(st.integers(0, 8))] = data.draw(st.binary(max_size=4))
-    loads_or_is_told(bytes(garbled))
+    loads_or_has_findings(bytes(garbled))
 
 
 EVERYTHING = (MANIFESTS / "valid" / "everything.yaml").read_bytes()
 
 
-def loads_or_is_told(text: str | bytes) -> None:
-    """Load a file; whatever is wrong must be told with a code and a place, and what loads must fit the schema."""
+def loads_or_has_findings(text: str | bytes) -> None:
+    """Load a file; each error must have a code and a position, and a loaded file must fit the schema."""
     data, before = text.encode() if isinstance(text, str) else text, time.process_time()
     with TemporaryDirectory() as directory:
         Path(directory, "a.yaml").write_bytes(data)

@@ -1,4 +1,4 @@
-"""The JSON Schema of manifests: it says what loading does, and what each field is for; editors find it."""
+"""The JSON Schema of manifests: it agrees with loading, describes each field, and editors find it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from reconciler.manifest.json_schema import manifest_schema
+from reconciler.manifest.documents import manifest_schema
 from reconciler.manifest.yaml_reader import parse_file
 from tests.support.program import Program
 from tests.support.written_manifests import MANIFESTS, findings, yaml_of
@@ -22,12 +22,12 @@ VALIDATOR: Any = jsonschema.Draft202012Validator(SCHEMA)
 OURS = sorted([*(ROOT / "manifests").rglob("*.y*ml"), *(ROOT / "reconciler" / "starter").rglob("*.yaml")])
 VALID = sorted((MANIFESTS / "valid").rglob("*.yaml"))
 INVALID = sorted(path for path in (MANIFESTS / "invalid").rglob("*.y*ml") if "/." not in path.as_posix())
-TOLD_BY_TYPES = re.compile(r"error\[(?:CXR013|CXR101|CXR102|CXR103|CXR104|CXR108|CXR112)\]")
-"""Codes of what stands wrong in one place. The others compare documents with each other."""
+CODES_OF_TYPES = re.compile(r"error\[(?:CXR013|CXR101|CXR102|CXR103|CXR104|CXR108|CXR112)\]")
+"""Codes of errors at one position. The other codes compare documents with each other."""
 
 
 def fields(part: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every field that the schema describes; conditions such as `if` and `oneOf` describe none of their own."""
+    """Yield every field that the schema describes; conditions such as `if` and `oneOf` describe no further fields."""
     if isinstance(part, list):
         for at, one in enumerate(part):
             yield from fields(one, f"{path}[{at}]")
@@ -45,7 +45,7 @@ FIELD = pytest.mark.parametrize("name", FIELDS)
 
 
 def part(described: dict[str, Any]) -> Any:
-    """Return a validator for one field's values."""
+    """Return a validator for the values of one field."""
     return jsonschema.Draft202012Validator({"$defs": SCHEMA["$defs"], **described})
 
 
@@ -54,16 +54,16 @@ def documents(file: Path) -> list[Any]:
     return [document.value for document in parse_file(file.read_bytes(), file.name).documents]
 
 
-def test_the_schema_is_one() -> None:
-    """It is valid under the schema of schemas, and knows the fields of every kind, nested ones too."""
+def test_the_schema_is_valid_and_complete() -> None:
+    """It is valid under the meta-schema, and has the fields of every kind, nested ones included."""
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert {".RuleEntry.minConfidence", ".Guard.protected", ".RuleEntry.when.items.between", ".Limit.percent"} < {
         *FIELDS
     }
 
 
-def test_the_committed_schema_is_what_the_command_prints_and_init_writes(cxroute: Program) -> None:
-    """Byte for byte. Where it is not: `cxroute schema manifest > schema/manifest.v1.json`."""
+def test_the_committed_schema_equals_the_output_of_schema_and_init(cxroute: Program) -> None:
+    """Byte for byte. To update it: `cxroute schema manifest > schema/manifest.v1.json`."""
     committed = COMMITTED.read_text(encoding="utf-8")
     assert 0 == cxroute("schema", "manifest")
     assert committed == cxroute.out
@@ -72,8 +72,8 @@ def test_the_committed_schema_is_what_the_command_prints_and_init_writes(cxroute
 
 
 @FIELD
-def test_every_field_says_what_it_is_for(name: str) -> None:
-    """In a sentence or two for somebody who does not know the code: this is the help that editors show."""
+def test_every_field_has_a_description(name: str) -> None:
+    """One or two sentences without internal terms: editors show them as help."""
     said = FIELDS[name].get("description", "")
     assert re.fullmatch(r"[A-Z`].{20,}\.", said), said
     assert len(said.split()) >= 5
@@ -81,16 +81,16 @@ def test_every_field_says_what_it_is_for(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMA["$defs"])
-def test_every_part_says_what_it_is(name: str) -> None:
-    """A mapping as a whole has its sentence too."""
+def test_every_definition_has_a_description(name: str) -> None:
+    """Also a definition that only groups fields."""
     said = SCHEMA["$defs"][name]["description"]
     assert re.fullmatch(r"[A-Z].{20,}\.", said), said
     assert not re.search(r"\b(slug|marker|digest|region|witness|opaque|wave|sugar)\b", said)
 
 
 @FIELD
-def test_every_field_shows_an_example_where_a_value_is_not_obvious(name: str) -> None:
-    """Yes or no and a choice of words speak for themselves; all else has an example, and each is valid."""
+def test_every_field_with_a_free_value_has_valid_examples(name: str) -> None:
+    """Booleans and enumerations need no example; other fields have valid ones."""
     field = FIELDS[name]
     obvious = field.get("type") == "boolean" or "const" in field or "enum" in field
     assert obvious or field.get("examples")
@@ -99,14 +99,14 @@ def test_every_field_shows_an_example_where_a_value_is_not_obvious(name: str) ->
 
 
 @FIELD
-def test_every_default_is_a_value_that_may_be_written(name: str) -> None:
-    """Editors offer it; null in it would be an error."""
+def test_every_default_is_a_valid_value(name: str) -> None:
+    """Editors offer the default; null in it would be an error."""
     if "default" in FIELDS[name]:
         part(FIELDS[name]).validate(FIELDS[name]["default"])
 
 
-def test_a_field_that_must_be_there_has_no_default() -> None:
-    """A default beside `required` would contradict it; the two that every document begins with say what to write."""
+def test_a_required_field_has_no_default() -> None:
+    """A default would contradict `required`; in apiVersion and kind it shows the value to write."""
     definitions = SCHEMA["$defs"]
     assert {"apiVersion", "kind"} == {
         field
@@ -116,8 +116,8 @@ def test_a_field_that_must_be_there_has_no_default() -> None:
     }
 
 
-def test_choices_are_listed() -> None:
-    """Days, guards, operators and the order of evaluation: an editor completes them."""
+def test_enumerations_are_listed() -> None:
+    """Editors complete days, guards, operators and the order of evaluation."""
     assert ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] == FIELDS[".WeeklyFreeze.days"]["items"]["enum"]
     assert ["lowest-first", "highest-first"] == FIELDS[".Api.evaluation"]["enum"]
     assert {"deletes", "unrouted", "freeze"} < {*FIELDS[".Allow.name"]["enum"]}
@@ -126,21 +126,21 @@ def test_choices_are_listed() -> None:
 
 @pytest.mark.parametrize("file", [*OURS, *VALID], ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_valid_manifests_are_valid_under_the_schema(file: Path) -> None:
-    """Editors accept what cxroute accepts: the example's manifests, the first ones that init writes, all test cases."""
+    """Editors accept the manifests of the example and of init, and all valid test cases."""
     assert documents(file)
     for document in documents(file):
         VALIDATOR.validate(document)
 
 
 @pytest.mark.parametrize("file", INVALID, ids=lambda path: path.relative_to(MANIFESTS / "invalid").as_posix())
-def test_invalid_manifests_are_invalid_as_far_as_a_schema_can_tell(file: Path) -> None:
-    """Whatever is wrong in one place is underlined; what only a comparison of documents shows, and no YAML, is not."""
+def test_invalid_manifests_are_invalid_under_the_schema(file: Path) -> None:
+    """Except for errors that need a comparison of documents, and invalid YAML."""
     case = MANIFESTS / "invalid" / file.relative_to(MANIFESTS / "invalid").parts[0]
     inside = file.relative_to(case).as_posix() if case.is_dir() else file.name
     told = [one for one in case.with_suffix(".expected").read_text().splitlines() if f"manifests/{inside}:" in one]
     if not any(re.search(r"error\[CXR00|error\[CXR01[0-245]", one) for one in told):
         refused = not all(VALIDATOR.is_valid(document) for document in documents(file))
-        assert any(TOLD_BY_TYPES.search(one) for one in told) == refused
+        assert any(CODES_OF_TYPES.search(one) for one in told) == refused
 
 
 @pytest.mark.parametrize(
@@ -159,16 +159,16 @@ def test_invalid_manifests_are_invalid_as_far_as_a_schema_can_tell(file: Path) -
         {"kind": "RouteTests", "name": "a", "tests": [{"given": {}, "expect": {}}]},
     ],
 )
-def test_the_schema_refuses_what_loading_refuses(document: dict[str, Any], room: Path) -> None:
-    """Editors underline what cxroute will refuse, also where fields exclude each other."""
+def test_the_schema_refuses_the_errors_of_loading(document: dict[str, Any], room: Path) -> None:
+    """Editors underline the errors that cxroute reports, also of mutually exclusive fields."""
     whole = {"apiVersion": "routing/v1", **document}
     (room / "a.yaml").write_text(yaml_of(whole))
     assert (1, False) == (len(findings(room)), VALIDATOR.is_valid(whole))
 
 
-@pytest.mark.parametrize("directory", ["manifests", "rules of ours/deep"])
-def test_every_file_that_init_writes_leads_an_editor_to_the_schema(cxroute: Program, directory: str) -> None:
-    """Its first line names the schema by a path from that very file, and there it is."""
+@pytest.mark.parametrize("directory", ["manifests", "my rules/deep"])
+def test_every_file_of_init_links_to_the_schema(cxroute: Program, directory: str) -> None:
+    """Its first line has the schema's path relative to the file, and the schema exists."""
     assert 0 == cxroute("init", directory)
     files = sorted(Path(directory).rglob("*.yaml"))
     assert len(files) >= 6

@@ -1,4 +1,4 @@
-"""Loading a directory: valid manifests become values that know where they stand."""
+"""Loading a directory: valid manifests become values with their positions."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.manifest.kinds.condition import ConditionEntry
-from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.kinds.environment import Api, Environment
 from reconciler.manifest.kinds.guard_limits import Guard, Limit
 from reconciler.manifest.kinds.ruleset import AdoptById, RuleEntry, RuleSet
-from reconciler.manifest.kinds.tenant_api import Api
 from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
@@ -23,8 +22,8 @@ from tests.support.work_bounds import plain_rules, takes_at_most
 from tests.support.written_manifests import CARDS, ENVIRONMENT, HEAD, MANIFESTS, findings, loaded
 
 
-def test_everything_that_a_manifest_may_say(room: Path) -> None:
-    """All fields of all kinds load, in every form that they allow."""
+def test_all_fields_of_all_kinds_load(room: Path) -> None:
+    """In every form that they allow."""
     shutil.copytree(MANIFESTS / "valid", room, dirs_exist_ok=True)
     manifests = load_manifests(room)
     assert (
@@ -80,13 +79,13 @@ def test_everything_that_a_manifest_may_say(room: Path) -> None:
 
 
 def test_null_removes_a_confidence_and_absence_does_not() -> None:
-    """`minConfidence: null` can be told from no minConfidence."""
+    """`minConfidence: null` differs from a missing minConfidence."""
     removed, absent = (RuleEntry.model_validate(one) for one in ({"minConfidence": None}, {}))
     assert (True, False) == ("min_confidence" in removed.model_fields_set, "min_confidence" in absent.model_fields_set)
 
 
 def test_the_smallest_environment_has_the_defaults_of_the_contract(room: Path) -> None:
-    """What an Environment leaves out is the default of api-contract and docs/manifests.md."""
+    """The defaults of a minimal Environment are those of api-contract and docs/manifests.md."""
     manifests = loaded(room, ENVIRONMENT)
     environment = manifests.environments["prod"].document
     profile = manifests.profile(environment)
@@ -149,21 +148,21 @@ def _api(api: Api) -> tuple[object, ...]:
         ("tenant: acme\napi: {baseUrl: 'https://a.example:443/'}", ("https://a.example:443", "a.example")),
     ],
 )
-def test_where_a_tenant_is(room: Path, written: str, expected: tuple[str, str]) -> None:
-    """A tenant's name is completed, a host is taken as it is, and api.baseUrl wins over both."""
+def test_the_address_of_a_tenant(room: Path, written: str, expected: tuple[str, str]) -> None:
+    """A tenant's name is completed, a host is used unchanged, and api.baseUrl overrides both."""
     text = f"apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\n{written}\n"
     environment = loaded(room, text).environments["prod"].document
     assert expected == (environment.base_url, environment.host)
 
 
 def test_the_built_in_sandbox_needs_no_manifest() -> None:
-    """The sandbox can be made in code, and leads to no host that exists."""
+    """The sandbox exists without a document, and its host does not exist."""
     sandbox = Environment(name="sandbox", owner="sandbox")
     assert ("sandbox.invalid", None, Api()) == (sandbox.host, sandbox.tenant, sandbox.api)
 
 
 def test_a_rule_set_can_be_split_by_environment(room: Path) -> None:
-    """Two RuleSets of one name that no environment sees together are both kept."""
+    """Two RuleSets with the same name and without a common environment are both kept."""
     text = "".join(
         f"---\n{{apiVersion: routing/v1, kind: RuleSet, name: a, environments: [{one}], rules: []}}\n"
         for one in ("prod", "sandbox")
@@ -172,8 +171,8 @@ def test_a_rule_set_can_be_split_by_environment(room: Path) -> None:
     assert [("prod",), ("sandbox",)] == [one.environments for one in rulesets]
 
 
-def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
-    """Paths lead to places, absent values to their parents, and findings carry the line for the caret."""
+def test_positions_and_findings_of_a_loaded_document(room: Path) -> None:
+    """A path gives its position, a missing value that of its parent, and findings have the line for the caret."""
     rules = loaded(room, CARDS + "  - key: a\n    queue: 'b c' # why\n").rulesets[0]
     places: dict[tuple[str | int, ...], tuple[int, int]] = {
         ("rules", 0): (5, 5),
@@ -203,14 +202,14 @@ def test_places_and_findings_of_a_loaded_document(room: Path) -> None:
 
 
 def test_ten_thousand_rules_load_quickly(room: Path) -> None:
-    """What loading takes grows with the rules, and not with their square."""
+    """The time grows linearly with the number of rules."""
     with takes_at_most(rules=30_000):
         manifests = loaded(room, HEAD + plain_rules(10_000))
     assert 10_000 == len(manifests.rulesets[0].document.rules)
 
 
-def test_what_loading_imports() -> None:
-    """Loading manifests needs none of the network's, the differ's or the renderer's libraries."""
+def test_loading_imports_no_slow_library() -> None:
+    """Loading imports no library of the network, the differ or the renderer."""
     heavy = ("httpx", "aiohttp", "deepdiff", "jinja2", "starlette", "rich", "yaml.constructor.never")
     code = f"import sys, reconciler.manifest.load; print([one for one in {heavy} if one in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
@@ -225,10 +224,10 @@ FR = "{attribute: language, equals: fr}"
     [
         (
             "[{attribute: tier, operator: in, value: [gold, a b]}]",
-            "API's form of a condition: write {attribute: tier, in",
+            "has the form of the API: write {attribute: tier, in",
         ),
         ("[{type: attribute, attributeName: n, operator: exists}]", "write {attribute: n, exists: true}"),
-        ("[{attribute: tier, operator: is, value: gold}]", f"API's form of a condition: write {FR}"),
+        ("[{attribute: tier, operator: is, value: gold}]", f"has the form of the API: write {FR}"),
         ("language == de", "write when: [{attribute: language, equals: de}]"),
         ("'n >= 0.7'", "write when: [{attribute: n, greaterThanOrEqual: 0.7}]"),
         ("tier in [gold, true]", 'write when: [{attribute: tier, in: [gold, "true"]}]'),
@@ -237,11 +236,11 @@ FR = "{attribute: language, equals: fr}"
         ("always", f"write when: [{FR}]"),
         ("[language != de]", "must be a mapping, such as {attribute: language, notEquals: de}"),
         ("[always]", f"must be a mapping, such as {FR}"),
-        ("[{language: [de, fr]}]", "which attribute it is about: write {attribute: language, in: [de, fr]}"),
+        ("[{language: [de, fr]}]", "this condition names no attribute: write {attribute: language, in: [de, fr]}"),
     ],
 )
 def test_a_condition_in_another_form_gets_the_correct_form_in_the_error(room: Path, when: str, said: str) -> None:
-    """One error, and what it says to write is valid as it stands."""
+    """There is one error, and the condition in its hint is valid."""
     head = "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n- key: a\n  queue: b\n  when: "
     (room / "a.yaml").write_text(f"{head}{when}\n")
     (found,) = findings(room)
@@ -253,19 +252,17 @@ def test_a_condition_in_another_form_gets_the_correct_form_in_the_error(room: Pa
     assert load_manifests(room).rulesets
 
 
-def test_a_document_without_a_kind_is_told_which_there_are(room: Path) -> None:
-    """And which one it looks like."""
+def test_a_document_without_a_kind_gets_the_list_of_kinds(room: Path) -> None:
+    """And the kind that its fields suggest."""
     (room / "a.yaml").write_text("apiVersion: routing/v1\nname: cards\nrules: []\n")
     (found,) = findings(room)
-    hint = (
-        "there are Environment, Queues, RuleSet, Intents, RouteTests, Profile; by its fields this one is kind: RuleSet"
-    )
+    hint = "available: Environment, Queues, RuleSet, Intents, RouteTests, Profile; the fields suggest kind: RuleSet"
     assert ('missing field "kind"', hint) == (found.message, found.hint)
 
 
-def test_a_base_address_has_no_path(room: Path) -> None:
-    """Environments are told apart by their hosts alone, and paths have fields of their own."""
+def test_a_base_url_has_no_path(room: Path) -> None:
+    """Environments are identified by their hosts, and paths have their own fields."""
     (room / "a.yaml").write_text(f"{ENVIRONMENT}api: {{baseUrl: 'https://acme.my.cxone.com/api/v2'}}\n")
     (found,) = findings(room)
-    said = '"baseUrl" must be an address without a path; rulesPath, queuesPath and contextPath say the paths'
+    said = '"baseUrl" must be an address without a path; set rulesPath, queuesPath and contextPath for paths'
     assert said == found.message

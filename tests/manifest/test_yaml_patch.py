@@ -1,4 +1,4 @@
-"""Single values exchanged in a manifest's text: the meant bytes and no other, in the style around them."""
+"""Replacing single values in a manifest's text: only the intended bytes change, in the surrounding style."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from reconciler.manifest.yaml_writer import format_flow, format_quoted
 
 
 def patched(text: str, **changes: Any) -> str:
-    """Return the text with fields of its one mapping changed; a field that is `...` is taken out."""
-    old = said(text)
+    """Return the text with fields of its only mapping changed; the value `...` removes a field."""
+    old = only_document(text)
     new = {name: value for name, value in {**old, **changes}.items() if value is not ...}
     return replaced(text, old, new)
 
 
 def replaced(text: str, old: dict[str, Any], new: dict[str, Any]) -> str:
-    """Return the text saying `new`; it is read back, and says so."""
+    """Return the text with the value `new`, after reading it back."""
     start = parse_file(text.encode(), "m.yaml").documents[0].start
     found = apply_edits(text, compute_edits(text, find_mapping(text, start), old, new))
-    assert new == said(found)
+    assert new == only_document(found)
     return found
 
 
-def said(text: str) -> dict[str, Any]:
-    """Return what the text's one document says."""
+def only_document(text: str) -> dict[str, Any]:
+    """Return the value of the text's only document."""
     reading = parse_file(text.encode(), "m.yaml")
     assert [] == reading.collector.collected, text
     value = reading.documents[0].value
@@ -85,20 +85,20 @@ def said(text: str) -> dict[str, Any]:
         ("\u5ba2: \u670d # \U0001f384\nb: x\n", "\u5ba2: \u670d # \U0001f384\nb: \u670d\n", {"b": "\u670d"}),
     ],
 )
-def test_just_what_is_meant_changes(before: str, after: str, changes: dict[str, Any]) -> None:
+def test_only_the_intended_value_changes(before: str, after: str, changes: dict[str, Any]) -> None:
     """Quotes, brackets, comments, indentation and line ends stay."""
     assert after == patched(before, **changes)
 
 
-def test_a_field_in_the_place_of_another_stays_there() -> None:
-    """With what stands behind it in its line."""
+def test_a_field_that_replaces_another_keeps_its_line() -> None:
+    """Also with a comment at the end of the line."""
     assert "targets: [{q: a}] # c\nz: 1\n" == replaced(
         "queue: a # c\nz: 1\n", {"queue": "a", "z": 1}, {"targets": [{"q": "a"}], "z": 1}
     )
 
 
-def test_a_comment_that_would_be_lost_refuses_the_change() -> None:
-    """Rather than that somebody's words go."""
+def test_a_change_that_would_remove_a_comment_is_refused() -> None:
+    """Comments are never removed."""
     with pytest.raises(CannotPatchError):
         patched("in: [a, # why\n  b]\n", **{"in": ["b"]})
 
@@ -111,9 +111,9 @@ def test_a_comment_that_would_be_lost_refuses_the_change() -> None:
         ("t:\n- q: a # why\n  w: 1\n  x: 2\n", [{"w": 1, "x": 2}]),
     ],
 )
-def test_a_comment_is_not_lost_with_the_first_field_of_an_item(text: str, new: list[Any]) -> None:
-    """It stands behind the dash: the lines behind it cannot just move up past what somebody said there."""
-    with pytest.raises(CannotPatchError, match=r"^a comment would be lost with the field that is taken out$"):
+def test_removing_the_first_field_of_an_item_keeps_comments(text: str, new: list[Any]) -> None:
+    """The field shares its line with the dash, so the following lines cannot simply move up."""
+    with pytest.raises(CannotPatchError, match=r"^removing the field would also remove a comment$"):
         patched(text, t=new)
 
 
@@ -125,28 +125,28 @@ def test_a_comment_is_not_lost_with_the_first_field_of_an_item(text: str, new: l
         ("t:\n- q: a\n  w: 1\n  x: 2 # two\n", "t:\n- x: 2 # two\n", [{"x": 2}]),
     ],
 )
-def test_the_first_fields_of_an_item_are_taken_out_from_behind_the_dash(text: str, after: str, new: list[Any]) -> None:
-    """Where no comment stands between them and the next one."""
+def test_the_first_fields_of_an_item_are_removed_after_the_dash(text: str, after: str, new: list[Any]) -> None:
+    """If there is no comment between them and the next field."""
     assert after == patched(text, t=new)
 
 
-def test_a_comment_between_a_dash_and_its_item_refuses_the_change() -> None:
-    """The item cannot go without it."""
-    with pytest.raises(CannotPatchError, match=r"^a comment stands between a dash and its item$"):
+def test_a_comment_between_dash_and_item_prevents_the_removal() -> None:
+    """Removing the item would remove the comment."""
+    with pytest.raises(CannotPatchError, match=r"^there is a comment between a dash and its item$"):
         patched("t:\n  - # why\n    q: a\n  - q: b\n", t=[{"q": "b"}])
 
 
-def test_a_place_where_no_mapping_begins_is_an_error() -> None:
-    """In no document: a list, another place of a mapping."""
+def test_a_position_without_a_mapping_is_an_error() -> None:
+    """No document, a list, and another position of a mapping."""
     for text, place in (("- a\n", 0), ("a: 1\n---\nb: {c: 2}\n", 2)):
         with pytest.raises(KeyError):
             find_mapping(text, place)
     assert 9 == find_mapping("a: 1\n---\nb: {c: 2}\n", 9).start
 
 
-def test_a_list_in_the_line_of_another_one_refuses_the_change() -> None:
-    """To take out its first item would take the dash of the other list with it."""
-    with pytest.raises(CannotPatchError, match=r"^a list begins in the line of another one$"):
+def test_a_list_in_the_line_of_another_list_is_not_changed() -> None:
+    """Removing its first item would remove the dash of the other list."""
+    with pytest.raises(CannotPatchError, match=r"^a list begins in the line of another list$"):
         patched("t:\n- - a\n  - b\n- c\n", t=[["b"], "c"])
 
 
@@ -159,7 +159,7 @@ COMMENTS = st.sampled_from(("", "", " # c", "   # it's {a: 1}, [b]"))
 
 @st.composite
 def chunks(draw: st.DrawFn, key: str, value: Any) -> str:
-    """Return the lines of one entry, in one of the ways in which people write it."""
+    """Return the lines of one entry, in one of the common styles."""
     comment = draw(COMMENTS)
     if not isinstance(value, list):
         return f"{key}:{draw(st.sampled_from((' ', '  ')))}{draw(written(value))}{comment}\n"
@@ -176,7 +176,7 @@ def chunks(draw: st.DrawFn, key: str, value: Any) -> str:
 
 @st.composite
 def written(draw: st.DrawFn, value: Any) -> str:
-    """Return a value on one line, in any quotes that it may have."""
+    """Return a value on one line, in any valid quotes."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key}: {draw(written(one))}" for key, one in value.items()) + "}"
     plain = format_flow(value)
@@ -192,10 +192,10 @@ def written(draw: st.DrawFn, value: Any) -> str:
     line_end=st.sampled_from(("\n", "\r\n")),
     head=st.sampled_from(("", "# head\n\n")),
 )
-def test_whatever_the_style_nothing_else_changes(
+def test_in_every_style_only_the_intended_value_changes(
     data: st.DataObject, old: dict[str, Any], new: dict[str, Any], line_end: str, head: str
 ) -> None:
-    """The text says what it is to say, and every entry that does not differ stands there letter by letter."""
+    """The text has the new values, and every unchanged entry is kept byte for byte."""
     kept = {key: value for key, value in old.items() if data.draw(st.booleans())}
     wanted = {key: kept.get(key, new.get(key)) for key in [*old, *new] if key in kept or key in new}
     lines = {key: data.draw(chunks(key, value)) for key, value in old.items()}

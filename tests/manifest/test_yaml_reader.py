@@ -1,4 +1,4 @@
-"""Reading YAML strictly: what is text, what is refused, where things stand, and that no bytes can hurt."""
+"""Strict reading of YAML: types, refused features, positions, and hostile bytes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from reconciler.manifest.text import List, Map
+from reconciler.manifest.source_map import List, Map
 from reconciler.manifest.yaml_reader import MAX_ENTRIES, MAX_FILE_BYTES, MAX_KEYS, ParsedFile, parse_file
 from reconciler.model.rule import Source
 from tests.support.work_bounds import plain_rules, takes_at_most
@@ -39,7 +39,7 @@ def said(reading: ParsedFile) -> list[tuple[str, int, int, str]]:
 
 
 def value_of(text: str) -> Any:
-    """The value of one scalar, read as an item of a list."""
+    """Return the value of one scalar, read as a list item."""
     reading = parse_file(f"- {text}\n".encode(), "m.yaml")
     assert [] == said(reading)
     return reading.documents[0].value[0]
@@ -50,8 +50,8 @@ def value_of(text: str) -> Any:
     ["no", "yes", "on", "010", "0x1F", "0o17", "10:00", "1_000", "~", "True", "NULL", "Null", "FALSE", "+1", ".5", "5.",
      "NaN", ".nan", ".inf", "Infinity", "2026-12-01", "2026-12-01T00:00:00Z", "=", "1e", "-", "--1", "0.0.1", "١"],
 )  # fmt: skip
-def test_only_json_numbers_and_three_words_are_not_text(text: str) -> None:
-    """What other YAML readers take for booleans, numbers, dates or null stays the text that stands there."""
+def test_only_json_numbers_true_false_and_null_are_not_text(text: str) -> None:
+    """Other YAML readers' booleans, numbers and dates stay text."""
     if text == "-":
         text = "'-'"
     assert text.strip("'") == value_of(text)
@@ -62,8 +62,8 @@ def test_only_json_numbers_and_three_words_are_not_text(text: str) -> None:
     [("true", True), ("false", False), ("null", None), ("", None), ("0", 0), ("-0", 0), ("12", 12), ("-7", -7),
      ("1.50", 1.5), ("1e3", 1000.0), ("-2.5E-1", -0.25), ("9" * 400, int("9" * 400)), ("1e-999", 0.0)],
 )  # fmt: skip
-def test_words_and_numbers(text: str, expected: object) -> None:
-    """`true`, `false`, `null`, an empty value and JSON's numbers are what they say, of the very type."""
+def test_values_of_true_false_null_and_numbers(text: str, expected: object) -> None:
+    """`true`, `false`, `null`, an empty value and JSON's numbers have exactly their JSON types."""
     got = value_of(text)
     assert (expected, type(expected)) == (got, type(got))
 
@@ -71,23 +71,23 @@ def test_words_and_numbers(text: str, expected: object) -> None:
 @pytest.mark.parametrize("text", ["true", "null", "12", "1e999", "", "<<", "*a", "&a", "!a"])
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_quoted_scalars_are_text(text: str, quote: str) -> None:
-    """In quotes, everything is text."""
+    """Every quoted value is text."""
     assert text == value_of(quote + text + quote)
 
 
-def test_escapes_may_write_what_may_not_stand_raw() -> None:
+def test_escapes_may_contain_forbidden_characters() -> None:
     """In double quotes, escapes write control characters and line separators."""
     assert "a\u2028b\x1bc\x85\u202e\U0001f600" == value_of(r'"a\u2028b\x1bc\N\u202e\U0001F600"')
 
 
 def test_keys_are_always_text() -> None:
-    """A key is the text that stands there, also where a value would be a number or null."""
+    """Also keys that would be a number or null as a value."""
     reading = parse_file(b"1: a\ntrue: b\nnull: c\n'': d\n", "m.yaml")
     assert {"1": "a", "true": "b", "null": "c", "": "d"} == reading.documents[0].value
 
 
-def test_values_and_places() -> None:
-    """Every key, value and item knows its line and column, from 1, in each document."""
+def test_values_and_positions() -> None:
+    """Every key, value and item has its line and column, from 1, in each document."""
     reading = parse_file(RULES, "m.yaml")
     first, second = reading.documents
     rule: Map = first.value["rules"][0]
@@ -113,8 +113,8 @@ def test_values_and_places() -> None:
     assert ({"kind": "text\n"}, True, []) == (second.value, reading.is_complete, said(reading))
 
 
-def test_large_mappings_know_their_places() -> None:
-    """Places are right in a mapping with very many keys as well."""
+def test_positions_in_large_mappings() -> None:
+    """Positions are correct in a mapping with very many keys."""
     reading = parse_file("".join(f"k{number}: v\n" for number in range(5000)).encode(), "m.yaml")
     value = reading.documents[0].value
     assert [Source("m.yaml", line, 1) for line in (1, 2501, 5000)] == [
@@ -124,7 +124,7 @@ def test_large_mappings_know_their_places() -> None:
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
-    """Files of any editor give the same values at the same places."""
+    """Line ends and byte order marks of all editors give the same values at the same positions."""
     text = RULES.decode().split("--- ")[0].replace("\n", end)
     reading = parse_file(b"\xef\xbb\xbf" + text.encode(), "m.yaml")
     expected = parse_file(RULES, "m.yaml").documents[0].value
@@ -142,18 +142,18 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(end: str) -> None:
         (b"\xef\xbb\xbfa: \xc0\xaf", ("CXR001", 1, 4, "byte 0xc0 is not UTF-8")),
         (b"a: \xc3", ("CXR001", 1, 4, "byte 0xc3 is not UTF-8")),
         (b"a" * (MAX_FILE_BYTES + 1), ("CXR002", 1, 1, "the file is larger than 5 MiB")),
-        (b"a: b\0", ("CXR015", 1, 5, "the character U+0000 may not stand in a manifest")),
-        (b"a: 'b\x1b[31m'", ("CXR015", 1, 6, "the character U+001B may not stand in a manifest")),
-        (b"a: b\x7f", ("CXR015", 1, 5, "the character U+007F may not stand in a manifest")),
+        (b"a: b\0", ("CXR015", 1, 5, "the character U+0000 is not allowed in a manifest")),
+        (b"a: 'b\x1b[31m'", ("CXR015", 1, 6, "the character U+001B is not allowed in a manifest")),
+        (b"a: b\x7f", ("CXR015", 1, 5, "the character U+007F is not allowed in a manifest")),
     ],
 )
-def test_bytes_that_are_no_text(data: bytes, expected: tuple[str, int, int, str]) -> None:
-    """Wrong encodings, sizes and characters are named with their place."""
+def test_bytes_that_are_not_text(data: bytes, expected: tuple[str, int, int, str]) -> None:
+    """Errors of encoding, size and characters have their position."""
     assert [expected] == said(parse_file(data, "m.yaml"))
 
 
-def test_after_twenty_forbidden_characters_the_rest_is_left() -> None:
-    """A picture with the name of a manifest: one error more, and no reading on."""
+def test_reading_stops_after_twenty_forbidden_characters() -> None:
+    """A picture with the name of a manifest gives one further error, and reading stops."""
     reading = parse_file(b"a: \0\0\0\n" * 10, "m.yaml")
     assert 21 == len(said(reading))
     assert ("CXR015", 7, 6, "too many forbidden characters: is this a text file?") == said(reading)[-1]
@@ -161,13 +161,13 @@ def test_after_twenty_forbidden_characters_the_rest_is_left() -> None:
 
 
 def test_a_file_of_the_largest_size_is_read() -> None:
-    """Exactly 5 MiB are allowed."""
+    """A file may have exactly 5 MiB."""
     reading = parse_file(b"a: b\n#" + b"x" * (MAX_FILE_BYTES - 6), "m.yaml")
     assert ([{"a": "b"}], []) == ([one.value for one in reading.documents], said(reading))
 
 
-def test_reading_goes_on_after_what_is_refused() -> None:
-    """One pass tells of every duplicate key, alias, tag and number, and keeps the rest of the document."""
+def test_reading_continues_after_refused_features() -> None:
+    """One pass reports every duplicate key, alias, tag and number, and keeps the rest of the document."""
     reading = parse_file(b"a: &x 1\na: 2\nb: *x\nc: !t 3\n<<: {d: 4}\n[e]: 5\nf: 1e999\ng: 6\n", "m.yaml")
     assert [
         ("CXR006", 1, 4, "anchor &x is refused"),
@@ -200,13 +200,13 @@ LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
             "delete the lines that begin with <<<<<<<, =======",
         ),
         (f"{LIST}   - z: 1\n", (5, 4), "not part of the list that began on line 3", "begin its - in column 3"),
-        (f"{LIST} - z: 1\n", (5, 2), "not part of the mapping that began on line 1", "below those of the other items"),
-        (f"{LIST}   z: 1\n", (5, 4), "not part of the list that began on line 3", "further fields stand in column 5"),
+        (f"{LIST} - z: 1\n", (5, 2), "not part of the mapping that began on line 1", "below the - of the other items"),
+        (f"{LIST}   z: 1\n", (5, 4), "not part of the list that began on line 3", "and its other fields in column 5"),
         (f"{LIST} z: 1\n", (5, 2), "not part of the mapping that began on line 1", "begin it in column 1"),
-        (f"{LIST}      z: 1\n", (5, 8), "deeper than the one above, which has a value already", "field or item"),
-        ("a: b: c\n", (1, 5), 'a text that holds ": " is not in quotes', "in quotes"),
+        (f"{LIST}      z: 1\n", (5, 8), "deeper than the line above, which already has a value", "field or item"),
+        ("a: b: c\n", (1, 5), 'a text that contains ": " is not in quotes', "in quotes"),
         ("a: 1\nrules\n  - b\n", (2, 1), 'this line has no ": " after its name', "name: value"),
-        ("rules: - a\n", (1, 8), "an item of a list cannot begin in the line of the field's name", "[a, b]"),
+        ("rules: - a\n", (1, 8), "a list item cannot begin in the line of the field's name", "[a, b]"),
         ('a: "b\nc: d\n', (1, 4), "this quote is never closed", "where the text ends"),
         ("a: @b\n", (1, 4), 'a text cannot begin with "@"', "in quotes"),
         ("a: *\n", (1, 4), 'a text cannot begin with "*"', "in quotes"),
@@ -214,16 +214,14 @@ LIST = "a: 1\nrules:\n  - intent: x\n    queue: y\n"
             "a: {b: c\nd: e\n",
             (2, 2),
             'the { of line 1 is not closed before ":", or a comma is missing',
-            "end it with }",
+            "close them with }",
         ),
         ("a: }\n", (1, 4), 'a value is missing before "}"', "brackets in quotes"),
-        ('a: "\\q"\n', (1, 5), "an escape in this text is not known", "for a backslash"),
+        ('a: "\\q"\n', (1, 5), "an escape in this text is unknown", "for a backslash"),
     ],
 )
-def test_errors_of_grammar_are_said_in_words_with_what_to_do(
-    text: str, place: tuple[int, int], message: str, hint: str
-) -> None:
-    """At the place that is wrong, and never in the parser's own phrases."""
+def test_syntax_errors_have_a_message_and_a_hint(text: str, place: tuple[int, int], message: str, hint: str) -> None:
+    """At the position of the mistake, and not in the parser's words."""
     (found,) = parse_file(text.encode(), "m.yaml").collector.findings()
     assert found.source
     assert (("CXR004", *place), True) == ((found.code, *found.source[1:]), message in found.message), found.message
@@ -232,7 +230,7 @@ def test_errors_of_grammar_are_said_in_words_with_what_to_do(
 
 
 def test_a_syntax_error_keeps_the_documents_before_it() -> None:
-    """What stands before an error in the grammar is still read, and the reading says that it is not complete."""
+    """Documents before a syntax error are read, and the result is marked as incomplete."""
     reading = parse_file(b"a: 1\n---\nb: [2\n", "m.yaml")
     assert ([{"a": 1}], False) == ([one.value for one in reading.documents], reading.is_complete)
     message = "the [ of line 3 is not closed before the end of the file, or a comma is missing"
@@ -249,20 +247,20 @@ def test_a_syntax_error_keeps_the_documents_before_it() -> None:
     ],
 )
 def test_sizes_are_bounded(text: str, message: str) -> None:
-    """A file ends where it holds more than any manifest needs."""
+    """Reading stops if a file is larger than any real manifest."""
     assert ("CXR010", message) in {
         (one.code, one.message) for one in parse_file(text.encode(), "m.yaml").collector.collected
     }
 
 
 def test_thirty_two_levels_are_allowed() -> None:
-    """The limit of nesting lies where it is said to lie."""
+    """The limit of nesting is exact."""
     allowed, refused = (parse_file(("[" * depth + "]" * depth).encode(), "m.yaml") for depth in (32, 33))
     assert ([], [("CXR005", 1, 33, "nested more than 32 levels deep")]) == (said(allowed), said(refused))
 
 
 def same(ours: Any, theirs: Any) -> bool:
-    """Whether PyYAML's reader without types gives the same structure, keys and texts."""
+    """Return whether PyYAML's reader without types gives the same structure, keys and texts."""
     if isinstance(ours, dict):
         return isinstance(theirs, dict) and list(ours) == list(theirs) and all(same(ours[k], theirs[k]) for k in ours)
     if isinstance(ours, list):
@@ -296,8 +294,8 @@ YAML_PIECES = st.sampled_from([*"ab:[]{},'\"|>#@`%1é\\\t\n\r\0\x85\u2028\ufeff\
 
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(YAML_PIECES, max_size=40).map("".join))
-def test_what_is_read_without_complaint_is_read_alike_by_others(text: str) -> None:
-    """No text is read in two ways: without a complaint, PyYAML's own reader sees the same documents."""
+def test_a_file_without_errors_means_the_same_to_pyyaml(text: str) -> None:
+    """No text has two readings: PyYAML's reader returns the same documents."""
     reading = parse_file(text.encode(), "m.yaml")
     if reading.collector.collected:
         return
@@ -312,8 +310,8 @@ def test_what_is_read_without_complaint_is_read_alike_by_others(text: str) -> No
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300))
-def test_no_bytes_raise(data: bytes) -> None:
-    """Any bytes at all end in values or in complaints, each with a place inside the file."""
+def test_any_bytes_end_in_values_or_errors(data: bytes) -> None:
+    """Any bytes end in values or in errors, each with a position inside the file."""
     reading = parse_file(data, "m.yaml")
     lines = data.count(b"\n") + 1
     assert all(1 <= line <= lines and column >= 1 for _, line, column, _ in said(reading))
@@ -322,8 +320,8 @@ def test_no_bytes_raise(data: bytes) -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_no_mutation_of_a_manifest_raises(data: st.DataObject) -> None:
-    """A manifest with bytes cut out, doubled or garbled ends in values or in complaints."""
+def test_mutated_manifests_end_in_values_or_errors(data: st.DataObject) -> None:
+    """A manifest with bytes removed, doubled or changed ends in values or in errors."""
     garbled = bytearray(RULES)
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(garbled)))
@@ -341,8 +339,8 @@ NESTED = st.recursive(
 
 @settings(max_examples=200, deadline=None)
 @given(NESTED)
-def test_places_agree_with_another_parser(value: Any) -> None:
-    """Written out and read again, a value is the same, and its parts stand where PyYAML's own parser says."""
+def test_positions_agree_with_pyyaml(value: Any) -> None:
+    """A written value is read back equal, and its parts have the positions that PyYAML's parser reports."""
     text = yaml.dump({"root": value}, default_style='"', allow_unicode=False, width=20)
     reading = parse_file(text.encode(), "m.yaml")
     document = reading.documents[0]
@@ -375,7 +373,7 @@ def places_of(value: Any, start: int) -> Any:
 
 
 def test_ten_thousand_rules_are_read_quickly() -> None:
-    """What reading takes grows with the rules, and not with their square."""
+    """The time grows linearly with the number of rules."""
     with takes_at_most(rules=30_000):
         reading = parse_file(f"rules:\n{plain_rules(10_000)}".encode(), "m.yaml")
     assert 10_000 == len(reading.documents[0].value["rules"])

@@ -1,4 +1,4 @@
-"""Values written as YAML: read back as they were, in quotes just where they have to be."""
+"""Values written as YAML: they are read back equal, with quotes only where they are required."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ VALUE: SearchStrategy[Any] = st.recursive(
 
 
 def back(lines: list[str]) -> object:
-    """Return what our reader makes of lines."""
+    """Return the values that `yaml_reader` reads from lines."""
     reading = parse_file("\n".join(lines).encode(), "m.yaml")
     assert [] == reading.collector.collected
     return reading.documents[0].value
 
 
 @given(value=VALUE, more=VALUE)
-def test_every_value_is_read_back_as_it_was(value: object, more: object) -> None:
-    """Of any depth, beside others, on one line or on many."""
+def test_every_value_is_read_back_equal(value: object, more: object) -> None:
+    """At any depth, next to other values, on one line or on several."""
     said = {"first": value, "second": more}
     assert said == back(format_mapping(said, 0))
     assert {"all": [said]} == back([f"all: {format_flow([said])}"])
 
 
 @pytest.mark.parametrize("text", NAMES)
-def test_every_odd_name_is_read_back_as_it_was(text: str) -> None:
+def test_every_unusual_name_is_read_back_equal(text: str) -> None:
     """As a value, in a list of any length, and as a key."""
     said = {"name": text, "in": [text, text], "many": [text] * 40, "queues": {text: "x"} if text else {}}
     assert said == back(format_mapping(said, 2))
@@ -62,23 +62,23 @@ def test_every_odd_name_is_read_back_as_it_was(text: str) -> None:
         ("a, b", "a, b"),
     ],
 )
-def test_a_text_stands_in_quotes_just_where_it_has_to(written: str, text: str) -> None:
-    """Where our reader, or an editor, would see something else in it; what would not be seen is an escape."""
+def test_a_text_has_quotes_only_if_required(written: str, text: str) -> None:
+    """If `yaml_reader` or an editor would misread it; invisible characters are escaped."""
     assert written == format_scalar(text, "in block")
 
 
 def test_in_brackets_commas_and_brackets_need_quotes() -> None:
-    """What is plain in a line of its own need not be so in a list."""
+    """A text that is plain on its own line may need quotes in a list."""
     assert '["a, b", "c]", d]' == format_flow(["a, b", "c]", "d"])
 
 
-def test_a_text_of_several_lines_stands_as_one_sees_it() -> None:
-    """As a block, where each line is plain to see; else in quotes."""
+def test_a_text_of_several_lines_is_a_literal_block() -> None:
+    """If all of its lines are visible; otherwise it is in quotes."""
     assert ["  description: |-", "    first", "", "    second"] == format_entry("description", "first\n\nsecond", 2)
     assert ['description: "first \\nsecond"'] == format_entry("description", "first \nsecond", 0)
 
 
-def test_a_list_that_is_too_long_for_a_line_has_one_for_each_item() -> None:
-    """At 120 characters."""
+def test_a_list_longer_than_a_line_has_one_line_per_item() -> None:
+    """The limit is 120 characters."""
     assert ["  in: [" + ", ".join(["a" * 20] * 5) + "]"] == format_entry("in", ["a" * 20] * 5, 2)
     assert ["  in:", *["    - " + "a" * 20] * 6] == format_entry("in", ["a" * 20] * 6, 2)

@@ -1,4 +1,4 @@
-"""The marker: found only where it stands exactly."""
+"""The marker of a managed rule: only an exact line is a marker."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LINE = "[cxroute:acme/cards/card-help#0123abcd]"
 @pytest.mark.parametrize(
     "text", ["", "Cards", "Two\nlines", "Ends in a break\n", f"quotes {LINE} inside", "ü 🙂\u202e"]
 )
-def test_what_is_signed_is_split_again(text: str) -> None:
-    """Every description survives, and so does a copy's marker."""
+def test_a_formatted_description_is_parsed_again(text: str) -> None:
+    """Every description and every marker is the same afterwards, a copy's marker included."""
     for marker in (MARKER, Marker("acme", Address("cards", "card-help"), "0123abcd", copy=True)):
         assert (text, marker) == parse_marker(format_description(rule(description=text), marker))
 
@@ -48,8 +48,8 @@ def test_what_is_signed_is_split_again(text: str) -> None:
         "[cxroute:acme/cards/c٠#0123abcd]",
     ],
 )
-def test_what_only_looks_like_a_marker_is_text(text: str) -> None:
-    """A rule is ours only when its last line is exactly a marker."""
+def test_a_line_similar_to_a_marker_is_text(text: str) -> None:
+    """A rule is managed only if its last line is exactly a marker."""
     assert (text, None) == parse_marker(text)
 
 
@@ -62,45 +62,45 @@ def test_what_only_looks_like_a_marker_is_text(text: str) -> None:
         ("\n", f"\n\n{LINE}"),
     ],
 )
-def test_the_marker_has_its_own_line_without_a_blank_line_before_it(text: str, expected: str) -> None:
-    """One line end divides it from a text, and none from no text; a rule that is given back has no marker."""
+def test_the_marker_is_the_last_line_without_a_blank_line(text: str, expected: str) -> None:
+    """One line end separates it from the text, if there is a text; a rule that is un-adopted has no marker."""
     assert expected == format_description(rule(description=text), MARKER)
     assert text == format_description(rule(description=text), None)
 
 
 @pytest.mark.parametrize("text", ["", "\n", "Cards", "Cards\n", "Cards\n\n"])
 def test_a_blank_line_before_the_marker_belongs_to_the_text(text: str) -> None:
-    """Only the line end that the marker came with goes, whatever kind it is of."""
+    """Only the line end before the marker is removed, whether LF or CR LF."""
     assert (text, MARKER) == parse_marker(f"{text}\n{LINE}")
     assert (text, MARKER) == parse_marker(f"{text}\n{LINE}".replace("\n", "\r\n"))
 
 
-def test_a_server_may_write_line_ends_its_own_way() -> None:
-    """CR LF before the marker is the same line end."""
+def test_a_server_may_change_the_line_ends() -> None:
+    """CR LF before the marker counts as LF."""
     assert ("Cards", MARKER) == parse_marker(f"Cards\r\n{LINE}")
 
 
 @pytest.mark.parametrize("space", ["\n", "\r\n", " ", "  \t ", "\n\n \r\n"])
 @pytest.mark.parametrize("text", ["", "Cards", "Two\nlines"])
-def test_white_space_behind_the_marker_says_nothing(text: str, space: str) -> None:
-    """A tenant that appends a line end, or spaces, to every text keeps the marker."""
+def test_white_space_after_the_marker_is_ignored(text: str, space: str) -> None:
+    """A tenant may append a line end or spaces to every text."""
     assert (text, MARKER) == parse_marker(format_description(rule(description=text), MARKER) + space)
 
 
-def test_line_ends_of_a_text_of_ours_are_equal() -> None:
-    """What a tenant makes CR LF of is still what was written; a text that is not ours stays as it is."""
+def test_line_ends_of_a_managed_text_are_equal() -> None:
+    """CR LF in a managed description counts as LF; an unmanaged description is not changed."""
     assert ("Two\nlines\n", MARKER) == parse_marker(f"Two\r\nlines\r\n\r\n{LINE}\r\n")
     assert ("Two\r\nlines", None) == parse_marker("Two\r\nlines")
 
 
 def test_the_last_of_two_markers_counts() -> None:
-    """A marker above another is text of the description."""
+    """A marker before the last line is text of the description."""
     other = "[cxroute:other/a/b#ffffffff]"
     assert (other, MARKER) == parse_marker(f"{other}\n{LINE}")
 
 
-def test_the_digest_is_of_what_is_written_without_the_marker() -> None:
-    """Another description or priority is another digest; the order of conditions is not."""
+def test_the_digest_covers_the_written_fields_without_the_marker() -> None:
+    """A new description or priority changes the digest; a new order of conditions does not."""
     assert marker_digest(rule()) != marker_digest(rule(description="else"))
     assert marker_digest(rule()) != marker_digest(rule(priority=1))
     assert 8 == len(marker_digest(rule()))
@@ -120,6 +120,6 @@ def test_the_digest_is_of_what_is_written_without_the_marker() -> None:
         ("", ""),
     ],
 )
-def test_a_mark_of_another_tool_is_known_by_its_line(description: str, expected: str) -> None:
-    """A last line of its own, a word and what it stands for in brackets; ours is none."""
+def test_a_marker_of_another_tool_is_recognised_by_its_line(description: str, expected: str) -> None:
+    """It is the last line, a word and a value in brackets; cxroute's own marker is not one."""
     assert expected == find_foreign_marker(description)

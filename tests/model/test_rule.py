@@ -1,4 +1,4 @@
-"""What a rule is, and when two are the same."""
+"""Rules, and the equality of two rules."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from tests.support.builders import at_least, intent_is, rule
         (("a", "exists", True), ("a", "exists", None)),
     ],
 )
-def test_conditions_that_mean_the_same_are_equal(one: tuple[str, str, object], other: tuple[str, str, object]) -> None:
+def test_conditions_of_equal_meaning_are_equal(one: tuple[str, str, object], other: tuple[str, str, object]) -> None:
     """Numbers compare as numbers, values of `in` as a set, booleans as their texts."""
     assert make_condition(*one) == make_condition(*other)
 
@@ -50,10 +50,8 @@ def test_conditions_that_mean_the_same_are_equal(one: tuple[str, str, object], o
         (("a", "between", [0, 1]), ("a", "between", [1, 0])),
     ],
 )
-def test_conditions_that_mean_something_else_differ(
-    one: tuple[str, str, object], other: tuple[str, str, object]
-) -> None:
-    """Text and numbers never equal each other; case counts; the ends of a range are not a set."""
+def test_conditions_of_different_meaning_differ(one: tuple[str, str, object], other: tuple[str, str, object]) -> None:
+    """A text never equals a number, case matters, and the ends of a range are not a set."""
     assert make_condition(*one) != make_condition(*other)
 
 
@@ -67,11 +65,11 @@ def test_conditions_that_mean_something_else_differ(
         ("greaterThan", "much", "must be a number"),
         ("greaterThan", True, "must be a number"),
         ("between", [1], "must be two numbers, [lowest, highest]"),
-        ("matches", "x", "operator 'matches' is not known"),
+        ("matches", "x", "unknown operator 'matches'"),
     ],
 )
-def test_a_value_that_no_rule_could_mean_is_refused_with_the_reason(operator: str, value: object, why: str) -> None:
-    """ValueError, in words for a person."""
+def test_a_meaningless_value_is_refused_with_the_reason(operator: str, value: object, why: str) -> None:
+    """The ValueError has a readable reason."""
     with pytest.raises(ValueError, match=r".+") as refused:
         make_condition("a", operator, value)
     assert why == str(refused.value)
@@ -79,13 +77,13 @@ def test_a_value_that_no_rule_could_mean_is_refused_with_the_reason(operator: st
 
 @pytest.mark.parametrize("text", ["1e999", "9" * 5000, "010", "+1", ".5", "1.", "0x10", "١", "NaN", ""])
 def test_only_finite_numbers_of_json_grammar_are_numbers(text: str) -> None:
-    """Everything else is refused, quickly, whatever its length."""
+    """Every other text is refused, and fast for any length."""
     with pytest.raises(ValueError, match=r"^"):
         parse_number(text)
 
 
-def test_order_never_makes_a_difference() -> None:
-    """Conditions are a set; targets are a bag, whose equal members count."""
+def test_the_order_of_parts_makes_no_difference() -> None:
+    """Conditions are a set; targets are a multiset."""
     first, second = intent_is("x"), at_least(0.5)
     assert normalized_conditions([first, second]) == normalized_conditions([second, first, second])
     one, two = Target("a", 1), Target("b", 2)
@@ -93,15 +91,15 @@ def test_order_never_makes_a_difference() -> None:
     assert sorted_targets([one, one, two]) != sorted_targets([one, two])
 
 
-def test_sets_written_in_another_order_stand_in_one_order() -> None:
-    """Two conditions on one attribute sort by what they mean, not by how their lists were written."""
+def test_equal_sets_have_one_order() -> None:
+    """Two conditions on one attribute are sorted by their meaning, not by the order of their lists."""
     one = normalized_conditions([make_condition("a", "notIn", ["z", "b"]), make_condition("a", "notIn", ["c", "d"])])
     other = normalized_conditions([make_condition("a", "notIn", ["b", "z"]), make_condition("a", "notIn", ["d", "c"])])
     assert one == other
 
 
-def test_the_canonical_json_is_that_of_the_specification() -> None:
-    """Keys sorted, no spaces, 1.0 as 1, conditions and targets sorted, nothing of the server's."""
+def test_the_canonical_json_follows_the_specification() -> None:
+    """Keys sorted, no spaces, 1.0 as 1, conditions and targets sorted, no fields that the server adds."""
     what = rule(
         "Überweisung",
         priority=10.0,
@@ -132,8 +130,8 @@ def test_the_canonical_json_is_that_of_the_specification() -> None:
     assert sha256(expected.encode()).hexdigest()[:8] == marker_digest(what)
 
 
-def test_api_form_is_what_was_written() -> None:
-    """A condition goes back to the server as it stands in the manifest."""
+def test_the_api_form_is_the_form_of_the_manifest() -> None:
+    """A condition is sent to the server as it is in the manifest."""
     assert {
         "type": "attribute",
         "attributeName": "a",
@@ -146,8 +144,8 @@ def test_api_form_is_what_was_written() -> None:
     assert {"type": "queue", "queueId": "q", "weight": 2} == to_api_json(Target("q", 2))
 
 
-def test_what_is_not_understood_compares_by_its_canonical_json() -> None:
-    """Key order and 1.0 for 1 make no difference there either, and the form survives."""
+def test_opaque_parts_compare_by_their_canonical_json() -> None:
+    """Key order and 1.0 for 1 make no difference, and the JSON is kept."""
     assert make_opaque({"b": [1.0], "a": 2}) == make_opaque({"a": 2.0, "b": [1]})
     assert {"a": 2, "b": [1]} == to_api_json(make_opaque({"b": [1.0], "a": 2}))
     assert isinstance(make_opaque({}), Opaque)

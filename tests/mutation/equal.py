@@ -1,4 +1,4 @@
-"""Mutants that are known to be equal: no test can notice them, and equal.toml says why."""
+"""Equivalent mutants: no test can notice them, and equal.toml gives the reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.mutation.mutants import Mutant
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Equal:
-    """One such mutant, by what is changed and not by its line: that moves."""
+    """An equivalent mutant, identified by its texts, because line numbers change."""
 
     module: str
     function: str
@@ -20,11 +20,11 @@ class Equal:
     reason: str
 
     def is_of(self, module: str, mutant: Mutant) -> bool:
-        """Say whether a mutant is this one."""
+        """Return whether a mutant is this one."""
         return (self.module, self.function, self.old, self.new) == (module, mutant.function, mutant.old, mutant.new)
 
 
 def known() -> list[Equal]:
-    """Return them all."""
+    """Return all equivalent mutants."""
     entries = tomllib.loads(Path(__file__).with_name("equal.toml").read_text("utf-8"))
     return [Equal(**entry) for entry in entries.get("equal", ())]

@@ -1,4 +1,4 @@
-"""Loads one mutated module in place of the real one, in this process; commands that a test starts run the real one."""
+"""Loads one mutated module in this process; commands that a test starts as processes run the real module."""
 
 from __future__ import annotations
 
@@ -31,5 +31,5 @@ class _Finder:
 
 
 def install(module: str, code: bytes) -> None:
-    """Have the next import of a module run this code, as `marshal.dumps` made it."""
+    """Let the next import of a module run this code, in the form of `marshal.dumps`."""
     sys.meta_path.insert(0, _Finder(module, marshal.loads(code)))  # noqa: S302, the runner made it

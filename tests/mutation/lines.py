@@ -1,4 +1,4 @@
-"""Which tests run a line, made by one run of the fast tests and kept while neither program nor tests change."""
+"""Which tests run a line: recorded by one run of the fast tests, and kept until the program or the tests change."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.tiers import FAST
 
 ROOT: Final = Path(__file__).parents[2]
 OPTIONS: Final = ("-q", "-p", "no:cacheprovider", "-m", FAST)
-"""The fast tests have to notice."""
+"""The fast tests must notice a mutant."""
 _KEPT: Final = ROOT / ".mutation"
 
 
 class Lines:
-    """The tests that run each line of the modules, and how many seconds each test takes."""
+    """The tests that run each line of the modules, and the seconds of each test."""
 
     def __init__(self, folder: Path) -> None:
         self.seconds: dict[str, float] = {}
@@ -41,10 +41,8 @@ class Lines:
                     self._tests[name][line].update(tests)
 
     def tests(self, module: str, mutant: Mutant) -> Mapping[str, float]:
-        """Return the tests that may notice a mutant, with their seconds, the fastest first.
-
-        What runs at import has no test of its own: then it is those that run anything of the module.
-        """
+        """Return the tests that may notice a mutant, with their seconds, the fastest first."""
+        # A line that runs at import belongs to no test, so all tests of the module are returned.
         lines = self._tests[module]
         running = set().union(*(lines[line] for line in (mutant.lines if mutant.called else tuple(lines))))
         return {
@@ -53,7 +51,7 @@ class Lines:
 
 
 def current(workers: int) -> Lines:
-    """Return the map of the program and tests as they are, made anew where they changed."""
+    """Return the map of the current program and tests; records it again after a change."""
     digest = sha256()
     for path in sorted([*ROOT.glob("reconciler/**/*.py"), *ROOT.glob("tests/**/*.py")]):
         digest.update(path.read_bytes())

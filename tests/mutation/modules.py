@@ -1,4 +1,4 @@
-"""The modules that mutants are made of: the core of what decides which rules are written, and who is affected."""
+"""The modules to mutate: the core, which decides the rules to write and the affected conversations."""
 
 from __future__ import annotations
 

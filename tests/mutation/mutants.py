@@ -1,7 +1,7 @@
-"""The mutants of a module: its syntax tree, each time with one place changed.
+"""The mutants of a module: its syntax tree, each time with one changed node.
 
-What is no behaviour has none: annotations, decorators, docstrings, what only a type checker reads, and assertions of
-what cannot be.
+Nodes without behaviour have none: annotations, decorators, docstrings, statements for type checkers, and assertions of
+impossible cases.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _BLOCKS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a node hangs: in a field of its parent, or in the list that this field is."""
+    """The position of a node: a field of its parent, or an index in the list of this field."""
 
     parent: ast.AST
     field: str
     index: int | None
 
     def put(self, node: ast.AST) -> None:
-        """Hang a node there."""
+        """Put a node at this position."""
         if self.index is None:
             setattr(self.parent, self.field, node)
         else:
@@ -45,26 +45,26 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class _Around:
-    """What is around a node: functions and classes, and the statement."""
+    """The functions and classes around a node, and its statement."""
 
     names: tuple[str, ...] = ()
     returns: str = ""
-    """The annotation of what the function returns; "" where no function is around."""
+    """The annotated return type of the function; "" outside of functions."""
     called: bool = False
-    """Whether a call runs it; False: it runs when the module is imported."""
+    """Whether a call runs it; otherwise the import of the module does."""
     statement: ast.stmt = field(default_factory=ast.Pass)
     head: str = ""
-    """The statement as one line of text, of a compound statement its head."""
+    """The statement as one line of text; of a compound statement only its head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One changed place. Module, function and texts identify it: line numbers move."""
+    """One changed node. Module, function and texts identify it, because line numbers change."""
 
     function: str
-    """The qualified name of the function or class, "" at the top of the module."""
+    """The qualified name of the function or class; "" at the top of the module."""
     old: str
-    """The statement as it is, of a compound statement its head."""
+    """The unchanged statement; of a compound statement only its head."""
     new: str
     operator: str
     lines: range
@@ -86,7 +86,7 @@ class Source:
         return list(_of_children(self._tree, _Around()))
 
     def compiled(self, mutant: Mutant) -> CodeType:
-        """Return the module's code with one place changed."""
+        """Return the module's code with one changed node."""
         mutant.place.put(mutant.replacement)
         try:
             return compile(ast.fix_missing_locations(self._tree), self.name, "exec", dont_inherit=True)
@@ -115,7 +115,7 @@ def _of(node: ast.AST, place: Location, around: _Around) -> Iterator[Mutant]:
         place.put(ast.copy_location(replacement, node))
         new = _head(replacement if node is around.statement else around.statement)
         place.put(node)
-        if new == around.head:  # two equal arguments that change places
+        if new == around.head:  # two equal arguments were swapped
             continue
         yield Mutant(
             function=".".join(around.names),
@@ -132,7 +132,7 @@ def _of(node: ast.AST, place: Location, around: _Around) -> Iterator[Mutant]:
 
 
 def _is_for_checkers(node: ast.AST) -> bool:
-    """Say whether a node is nothing that runs: a docstring, a type, an assertion of what cannot be."""
+    """Return whether a node does nothing at run time: a docstring, a type, an assertion of an impossible case."""
     match node:
         case ast.Expr(ast.Constant()) | ast.Assert() | ast.Import() | ast.ImportFrom():
             return True
@@ -149,7 +149,7 @@ def _is_for_checkers(node: ast.AST) -> bool:
 
 
 def _head(node: ast.AST) -> str:
-    """Return a statement as one line of text, of a compound statement its head."""
+    """Return a statement as one line of text; of a compound statement only its head."""
     head = copy.copy(node)
     for name, empty in _BLOCKS.items():
         if isinstance(getattr(head, name, None), list):
@@ -158,7 +158,7 @@ def _head(node: ast.AST) -> str:
 
 
 def _lines(statement: ast.stmt) -> range:
-    """Return the lines of a statement, of a compound statement those of its head."""
+    """Return the lines of a statement; of a compound statement only those of its head."""
     body = getattr(statement, "body", None)
     last = body[0].lineno - 1 if isinstance(body, list) else statement.end_lineno or 0
     return range(statement.lineno, max(last, statement.lineno) + 1)

@@ -1,4 +1,4 @@
-"""What a mutant may change: each operator takes a node of a syntax tree and yields nodes to stand in its place."""
+"""The changes of a mutant: each operator takes a node of a syntax tree and yields nodes to replace it."""
 
 from __future__ import annotations
 
@@ -48,18 +48,18 @@ _EMPTY: Final = {"str": "''", "int": "0", "float": "0.0", "list": "[]", "tuple":
 _EMPTY_MAPPING: Final = ("dict", "Mapping")
 _MARK: Final = "XX"
 _SMALL: Final = 16
-"""Larger numbers are bounds of work and of size: one more of a million changes nothing that matters."""
+"""Larger numbers are limits of work and of size, where a difference of one has no effect."""
 
 
 class Site:
-    """A node, where it hangs, and what the function around it returns, as its annotation says."""
+    """A node, its position, and the annotated return type of the function around it."""
 
     def __init__(self, node: ast.AST, parent: ast.AST, field: str, returns: str) -> None:
         self.node, self.parent, self.field, self.returns = node, parent, field, returns
 
 
 def replacements(site: Site) -> Iterator[tuple[str, ast.AST]]:
-    """Yield the name of an operator and what it puts in the node's place, for each operator that fits."""
+    """Yield the name of each operator that applies, and its replacement of the node."""
     for name, operator in OPERATORS.items():
         for node in operator(site):
             yield name, node
@@ -78,7 +78,7 @@ def _and_or(site: Site) -> Iterator[ast.AST]:
 
 
 def _sign(site: Site) -> Iterator[ast.AST]:
-    """Drop a `not`, and a minus."""
+    """Remove a `not`, and a minus."""
     if isinstance(node := site.node, ast.UnaryOp) and isinstance(node.op, ast.Not | ast.USub):
         yield node.operand
 
@@ -122,7 +122,7 @@ def _loop_exit(site: Site) -> Iterator[ast.AST]:
 
 
 def _returned(site: Site) -> Iterator[ast.AST]:
-    """Return the opposite of a truth value, else what is empty, else None."""
+    """Return the opposite of a truth value, an empty value of another type, or None."""
     if not isinstance(node := site.node, ast.Return) or node.value is None:
         return
     if site.returns == "bool":
@@ -135,7 +135,7 @@ def _returned(site: Site) -> Iterator[ast.AST]:
 
 
 def _deleted(site: Site) -> Iterator[ast.AST]:
-    """Delete a statement that does something: a call, a yield, what sets an attribute or an item, a raise."""
+    """Delete a statement with an effect: a call, a yield, an assignment to an attribute or item, a raise."""
     match site.node:
         case (
             ast.Expr(ast.Call() | ast.Yield() | ast.YieldFrom() | ast.Await())
@@ -148,7 +148,7 @@ def _deleted(site: Site) -> Iterator[ast.AST]:
 
 
 def _condition(site: Site) -> Iterator[ast.AST]:
-    """Take a condition for true, and for false; `while True` would say nothing but that it never ends."""
+    """Replace a condition by true and by false, but not in `while True`, which would only never end."""
     parent = site.parent
     if isinstance(parent, ast.If | ast.IfExp | ast.While) and site.field == "test":
         yield ast.Constant(value=False)
@@ -160,7 +160,7 @@ def _condition(site: Site) -> Iterator[ast.AST]:
 
 
 def _arguments(site: Site) -> Iterator[ast.AST]:
-    """Swap the first two arguments of a call; drop one that is named, as a default may stand in."""
+    """Swap the first two arguments of a call; drop a named argument, which may have a default."""
     if not isinstance(node := site.node, ast.Call):
         return
     match node.args:
@@ -170,12 +170,14 @@ def _arguments(site: Site) -> Iterator[ast.AST]:
             pass
         case [first, second, *others]:
             yield ast.Call(node.func, [second, first, *others], node.keywords)
-    for index in (index for index, one in enumerate(node.keywords) if one.arg != "repr"):  # read in a traceback
+    for index in (
+        index for index, one in enumerate(node.keywords) if one.arg != "repr"
+    ):  # only a reader of a traceback sees it
         yield ast.Call(node.func, node.args, [*node.keywords[:index], *node.keywords[index + 1 :]])
 
 
 def _called(site: Site) -> Iterator[ast.AST]:
-    """Call `max` for `min` and the like; for `sorted` and `reversed`, `list`."""
+    """Replace `max` by `min` and similar functions; replace `sorted` and `reversed` by `list`."""
     match site.node:
         case ast.Call(ast.Name(name), args, keywords) if name in _CALLED_INSTEAD:
             kept = [] if name in ("sorted", "reversed") else keywords
@@ -185,7 +187,7 @@ def _called(site: Site) -> Iterator[ast.AST]:
 
 
 def _slice(site: Site) -> Iterator[ast.AST]:
-    """Drop where a slice begins, where it ends, and its step."""
+    """Drop the start of a slice, its end, and its step."""
     if isinstance(node := site.node, ast.Slice):
         for bounds in ((None, node.upper, node.step), (node.lower, None, node.step), (node.lower, node.upper, None)):
             if bounds != (node.lower, node.upper, node.step):

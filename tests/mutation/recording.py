@@ -1,6 +1,6 @@
-"""A plugin of pytest for the run that says which test runs which line, and how much work each test is.
+"""A pytest plugin for the run that records the lines and the seconds of each test.
 
-It is loaded before the program is, in each worker; CXROUTE_MUTATION_MAP names the folder that each writes to.
+Each worker loads it before the program and writes to the folder CXROUTE_MUTATION_MAP.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _FAILED: Final[set[str]] = set()
 
 
 class _Apart(coverage.Coverage):
-    """Not the one that `Coverage.current` returns: the one that measures is not disturbed."""
+    """A separate instance from `Coverage.current`, so that a running measurement is not disturbed."""
 
     _instances: ClassVar[list[coverage.Coverage]] = []
 
@@ -31,13 +31,13 @@ class _Apart(coverage.Coverage):
 _COVERAGE: Final = _Apart(
     data_file=_FOLDER / "lines", data_suffix=True, include=[str(path) for path in MODULES.values()], config_file=False
 )
-_COVERAGE.set_option("run:disable_warnings", ["no-data-collected"])  # where others run the tests
+_COVERAGE.set_option("run:disable_warnings", ["no-data-collected"])  # for a worker that runs no test of these modules
 _COVERAGE.start()
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Note each line, from here to the end of the test, as one that this test runs, and the seconds of work."""
+    """Record the lines that this test runs, and its seconds of work."""
     _COVERAGE.switch_context(item.nodeid)
     began = time.process_time()
     try:
@@ -48,13 +48,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note a test that fails although nothing is changed: it cannot tell anything."""
+    """Record a test that fails without a mutant: it cannot detect one."""
     if report.failed:
         _FAILED.add(report.nodeid)
 
 
 def pytest_sessionfinish() -> None:
-    """Write both down, but for tests that failed."""
+    """Write lines and seconds of the tests that passed."""
     _COVERAGE.stop()
     _COVERAGE.save()
     (_FOLDER / f"seconds-{os.getpid()}.json").write_text(

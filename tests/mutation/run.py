@@ -1,6 +1,6 @@
-"""Change the core in one place at a time, and say which changes no test notices.
+"""Mutate one node of the core at a time, and report the mutants that no test notices.
 
-Exit code 1 when fewer than 95 % of a sample are caught, or an entry of equal.toml is out of date.
+Exit code 1 when fewer than 95 % of a sample are caught, or an entry of equal.toml is outdated.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ STATUSES: Final = ("caught", "endless", "survived", "not run", "equal")
 
 @dataclass(frozen=True, slots=True)
 class MutantResult:
-    """What became of one mutant: one of STATUSES. Equal are those that equal.toml lists: they are not tried."""
+    """The status of one mutant, one of STATUSES. A mutant in equal.toml is "equal" and is not tried."""
 
     module: str
     mutant: Mutant
@@ -44,7 +44,7 @@ class MutantResult:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was asked for; return the exit code."""
+    """Run the requested mutants; return the exit code."""
     asked = _parser().parse_args(arguments)
     sources = {name: Source(MODULES[name].read_text("utf-8"), str(MODULES[name])) for name in asked.only or MODULES}
     mutants = [(name, mutant) for name, source in sources.items() for mutant in source.mutants()]
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def sample(mutants: Sequence[tuple[str, Mutant]], seed: int, count: int) -> list[tuple[str, Mutant]]:
-    """Return so many mutants, by chance, and nearly the same ones after a change of other lines."""
+    """Return a random sample, which is nearly the same after a change of other lines."""
 
     def lot(one: tuple[str, Mutant]) -> bytes:
         name, mutant = one
@@ -77,7 +77,7 @@ def judged(
     lines: Lines,
     workers: int,
 ) -> Iterator[MutantResult]:
-    """Yield what becomes of each mutant, in order; several are tried at the same time."""
+    """Yield the result of each mutant, in order; several are tried in parallel."""
     with ProcessPoolExecutor(workers, get_context("spawn"), preload) as pool:
         trials: list[tuple[str, Mutant, str, Future[tuple[str, int]] | None]] = []
         for name, mutant in sampled:
@@ -92,7 +92,7 @@ def judged(
 
 
 def share(results: Sequence[MutantResult]) -> float:
-    """Return the share of the mutants that is caught, equal ones left out."""
+    """Return the share of caught mutants, without equivalent ones."""
     counts = Counter(result.status for result in results)
     able = len(results) - counts["equal"]
     return (counts["caught"] + counts["endless"]) / able if able else 1.0
@@ -102,7 +102,7 @@ def told(results: Sequence[MutantResult], outdated: Sequence[Equal]) -> str:
     """Return the survivors, then a table of all modules."""
     parts = [f"\n{result}" for result in results if result.status not in ("caught", "endless")]
     parts += [
-        f"\nequal.toml is out of date, delete or correct: {entry.module}.py {entry.function}\n- {entry.old}\n"
+        f"\nequal.toml is out of date; correct or delete: {entry.module}.py {entry.function}\n- {entry.old}\n"
         for entry in outdated
     ]
     parts.append("\n" + "".join(f"{status:>9}" for status in STATUSES) + "  module\n")
@@ -110,20 +110,18 @@ def told(results: Sequence[MutantResult], outdated: Sequence[Equal]) -> str:
         counts = Counter(result.status for result in results if name in (result.module, "all"))
         parts.append("".join(f"{counts[status]:>9}" for status in STATUSES) + f"  {name}\n")
     able = sum(result.status != "equal" for result in results)
-    parts.append(
-        f"{100 * share(results):.1f} % of {able} caught, equal ones aside; at least {100 * LEAST:g} % have to be\n"
-    )
+    parts.append(f"{100 * share(results):.1f} % of {able} caught, without equal ones; required: {100 * LEAST:g} %\n")
     return "".join(parts)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("--seed", type=int, default=16, help="another sample (default: 16)")
-    parser.add_argument("--count", type=int, default=200, help="how many mutants (default: 200)")
+    parser.add_argument("--count", type=int, default=200, help="number of mutants (default: 200)")
     parser.add_argument("--only", action="append", choices=list(MODULES), help="a module, such as behaviour/rows")
-    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes at the same time")
-    parser.add_argument("--lines", type=Path, help="a folder of .mutation, where the code has hardly changed since")
-    parser.add_argument("--verbose", action="store_true", help="show each mutant, the caught ones, too")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="number of parallel processes")
+    parser.add_argument("--lines", type=Path, help="a folder of .mutation, if the code has hardly changed since")
+    parser.add_argument("--verbose", action="store_true", help="print each mutant, caught ones included")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""One mutant on trial: the tests that run its line, in a process that has the mutant in place of the module."""
+"""The trial of one mutant: the tests that run its line, in a process with the mutant instead of the module."""
 
 from __future__ import annotations
 
@@ -21,25 +21,23 @@ from tests.mutation.hook import install
 from tests.mutation.lines import OPTIONS, ROOT
 
 _FIRST: Final = 10.0
-"""Seconds of tests in the first process of a mutant; most mutants need no other."""
+"""Seconds of tests in the first process of a mutant; most mutants need only this one."""
 _MOST: Final = 60.0
 """Seconds of tests in the second."""
 _PRELOADED: Final = ("aiohttp", "deepdiff", "httpx", "httpx_aiohttp", "jinja2", "pydantic", "rich.console", "yaml")
 _STATUS: Final = {0: "survived", 1: "caught", 2: "caught", 4: "caught"}
-"""By pytest's exit code: tests fail, or cannot be collected, or the module cannot be imported where all tests begin."""
+"""By pytest's exit code: tests fail, cannot be collected, or the module cannot be imported before all tests."""
 _BROKEN: Final = 70
 
 
 def tried(module: str, code: bytes, tests: Mapping[str, float]) -> tuple[str, int]:
-    """Return what becomes of a mutant, and how many tests said so; `code` is what the module is instead.
-
-    Raises AssertionError where the test that fails does so without the mutant, too: it cannot tell anything.
-    """
+    """Return the status of a mutant, and the number of tests that were run; `code` is the mutated module."""
+    # Raises AssertionError if the failed test fails without the mutant, too: it proves nothing.
     count, status = 0, "not run"
     for portion in portions(tests):
         count += len(portion)
         status, failing = _tried((module, code), portion)
-        failing = failing or next(iter(portion))  # where the collection fails, no test is named
+        failing = failing or next(iter(portion))  # if the collection fails, no test is named
         if status == "caught" and not _passes(failing):
             raise AssertionError(f"{failing} fails without a mutant")
         if status != "survived":
@@ -49,12 +47,12 @@ def tried(module: str, code: bytes, tests: Mapping[str, float]) -> tuple[str, in
 
 @cache
 def _passes(test: str) -> bool:
-    """Say whether a test passes in a process like that of a mutant."""
+    """Return whether a test passes in a process like that of a mutant."""
     return _tried(None, {test: _FIRST})[0] == "survived"
 
 
 def portions(tests: Mapping[str, float]) -> list[dict[str, float]]:
-    """Return the tests as they are tried: first some of the two files that have most of them, then others."""
+    """Return the tests in the order of trial: first some of the two files with most of them, then others."""
     files = Counter(test.split("::")[0] for test in tests)
     likely = {file for file, _ in files.most_common(2)}
     first = _within({test: took for test, took in tests.items() if test.split("::")[0] in likely}, _FIRST)
@@ -63,7 +61,7 @@ def portions(tests: Mapping[str, float]) -> list[dict[str, float]]:
 
 
 def _within(tests: Mapping[str, float], most: float) -> dict[str, float]:
-    """Return tests as long as all of them take no longer than that, and the first in any case."""
+    """Return the tests that fit into the time, but at least the first one."""
     chosen: dict[str, float] = {}
     for test, took in tests.items():
         if chosen and sum(chosen.values()) + took > most:
@@ -73,13 +71,13 @@ def _within(tests: Mapping[str, float], most: float) -> dict[str, float]:
 
 
 def preload() -> None:
-    """Import what a mutant's process needs and what is not mutated, once for all of them."""
+    """Import the modules that every mutant's process needs and that are not mutated."""
     for name in _PRELOADED:
         importlib.import_module(name)
 
 
 def _tried(mutant: tuple[str, bytes] | None, tests: Mapping[str, float]) -> tuple[str, str]:
-    """Return what becomes of a mutant, and the test that failed, if any did."""
+    """Return the result of a mutant, and the failed test, if any."""
     with tempfile.TemporaryDirectory() as folder:
         chosen, failed = Path(folder, "tests.json"), Path(folder, "failed")
         chosen.write_text(json.dumps(tests), "utf-8")
@@ -107,7 +105,7 @@ def _tried(mutant: tuple[str, bytes] | None, tests: Mapping[str, float]) -> tupl
 def _exit_code(
     mutant: tuple[str, bytes] | None, environment: Mapping[str, str], arguments: list[str], seconds: float
 ) -> int:
-    """Run pytest in a process, and end it and what it started; return its exit code, negative where it was ended."""
+    """Run pytest in a process and end all that it started; return its exit code, negative after a signal."""
     process = os.fork()
     if not process:
         os._exit(_run(mutant, environment, arguments))
@@ -124,7 +122,7 @@ def _exit_code(
 
 
 def _run(mutant: tuple[str, bytes] | None, environment: Mapping[str, str], arguments: list[str]) -> int:
-    """Run pytest here, in a session of its own, with a mutant in place of its module."""
+    """Run pytest in this process, in a separate session, with a mutant instead of its module."""
     try:
         os.setsid()
         os.chdir(ROOT)
@@ -135,5 +133,5 @@ def _run(mutant: tuple[str, bytes] | None, environment: Mapping[str, str], argum
         if mutant:
             install(*mutant)
         return pytest.main(arguments)
-    except BaseException:  # noqa: BLE001, whatever it is: the process ends here
+    except BaseException:  # noqa: BLE001 - the process ends here after any error
         return _BROKEN

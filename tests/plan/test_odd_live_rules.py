@@ -175,7 +175,7 @@ def test_a_rule_that_cannot_be_written_is_left_out_alone(program: Program) -> No
     assert 0 == program("export", "-e", "sandbox", "--live", "live.json", "--all")
     assert "name: fine" in program.out
     assert [f'"{name}"' for name in sorted(odd)] == sorted(
-        line.split()[3] for line in program.err.splitlines() if line.startswith("warning: left out: ")
+        line.split()[2] for line in program.err.splitlines() if line.startswith("warning: skipped: ")
     )
 
 

@@ -47,7 +47,7 @@ def test_rules_and_queues_of_a_file_are_the_tenants(cxroute: Program, form: str)
     name = {"rules": "rules", "page": "entities"}[form]
     file = written({name: told["rules"], "queues": told["queues"]})
     assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--detailed-exitcode")
-    assert cxroute.out.startswith("No tenant was contacted: what is live is what live.json says.\nPlan for prod   live")
+    assert cxroute.out.startswith("No tenant was contacted: the live rules come from live.json.\nPlan for prod   live")
     assert "No changes. 3 rules in prod match the manifests." in cxroute.out
     assert "apply reads the tenant itself" in cxroute.out
     assert "" == cxroute.err
@@ -60,7 +60,7 @@ def test_queues_missing_from_a_file_come_from_the_manifests_with_a_notice(cxrout
     code, made = cxroute.json("plan", "--live", written(rules), "--detailed-exitcode")
     assert (2, 3) == (code, made["summary"]["update"])
     (said,) = [one["message"] for one in made["findings"] if one["code"] == "CXR320"]
-    assert "does not list the queues: 3 queues of the manifests taken to be there" in said
+    assert "lists no queues; assumed from the manifests: 3 queues" in said
     for rule in rules:
         rule["targets"][0]["queueName"] = names[rule["targets"][0]["queueId"]]
     code, made = cxroute.json("plan", "--live", written(rules), "--detailed-exitcode")
@@ -82,7 +82,7 @@ def test_every_form_says_that_no_tenant_was_asked(cxroute: Program, form: str) -
     assert 0 == cxroute(
         "plan", "--live", written({"rules": told["rules"][1:], "queues": told["queues"]}), "--format", form
     )
-    assert "no tenant was asked" in cxroute.out
+    assert "no tenant was contacted" in cxroute.out
     assert "simulated" not in cxroute.out
 
 
@@ -140,7 +140,7 @@ def test_rules_of_a_file_become_manifests(cxroute: Program) -> None:
     rule["targets"] = [{"type": "queue", "queueId": "q", "weight": 1}]
     file = written({"rules": [rule], "queues": [*state()["queues"], {"id": "q", "name": "Gold Desk"}]})
     assert 0 == cxroute("export", "-e", "prod", "--all", "--live", file, "--into", "manifests/")
-    assert "no tenant was asked" in cxroute.err
+    assert "no tenant was contacted" in cxroute.err
     assert 0 == cxroute("plan", "-e", "prod", "--live", file, "--format", "json", "--only", "gold-desk/*")
     assert ["adopt"] == [change["action"] for change in json.loads(cxroute.out)["changes"]]
 

@@ -1,4 +1,4 @@
-"""The retail bank that is shipped: its manifests, and its tenant as found in life."""
+"""The shipped example of a retail bank: its manifests and its tenant."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def on_the_bank(environment: str) -> DesiredState:
 
 
 def intents_of(wanted: DesiredState) -> set[str]:
-    """Return the intents that some rule names."""
+    """Return the intents of a rule."""
     found: set[str] = set()
     for one in wanted.rules.values():
         for part in one.rule.conditions:
@@ -46,7 +46,7 @@ def intents_of(wanted: DesiredState) -> set[str]:
 
 
 def written(rule: dict[str, Any]) -> str:
-    """Return the canonical JSON of what cxroute writes of a rule, made here from ownership "The digest" alone."""
+    """Return the canonical JSON of a rule, derived only from ownership "The digest"."""
     text, _ = marker.parse_marker(rule["description"])
     kept = {name: rule[name] for name in ("name", "priority", "enabled")} | {"description": text}
     for name in ("conditions", "targets"):
@@ -59,7 +59,7 @@ def canonical(value: object) -> str:
 
 
 def adoptions(environment: str) -> dict[str, list[dict[str, Any]]]:
-    """Return, for each address that says `adopt:`, the bank's rules that this can mean."""
+    """Return, for each address with `adopt:`, the matching rules of the bank."""
     found = {}
     for address, one in on_the_bank(environment).rules.items():
         if one.adopt is not None:
@@ -68,8 +68,8 @@ def adoptions(environment: str) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def test_the_catalogue_is_banking77() -> None:
-    """The catalogue holds the 77 names of the data set, spelt as there, each once."""
+def test_the_intents_are_those_of_banking77() -> None:
+    """The 77 names of the data set, with its spelling, each once."""
     assert 77 == len(CATALOGUE) == len(set(CATALOGUE))
     assert {"reverted_card_payment?", "Refund_not_showing_up"} <= set(CATALOGUE)
     assert (
@@ -80,12 +80,12 @@ def test_the_catalogue_is_banking77() -> None:
 
 @pytest.mark.parametrize("environment", ["sandbox", "prod"])
 def test_every_intent_is_routed_by_name(environment: str) -> None:
-    """Each intent of the catalogue is named by some rule, and no rule names another."""
+    """Each declared intent occurs in a rule, and each intent of a rule is declared."""
     assert set(CATALOGUE) == intents_of(on_the_bank(environment))
 
 
-def test_staging_has_queues_of_its_own() -> None:
-    """Staging needs the queues that queues.yaml gives it, not the real fraud and priority desks."""
+def test_staging_has_its_own_queues() -> None:
+    """Staging uses the queues of queues.yaml, not the real fraud and priority desks."""
     names = {queue["name"] for queue in BANK["queues"]} - {"Fraud Desk", "Priority Desk"}
     names |= {"Fraud Desk (test)", "Priority Desk (test)"}
     extra = set(desired("staging", [Queue(name, name) for name in names]).rules) - set(on_the_bank("prod").rules)
@@ -93,14 +93,14 @@ def test_staging_has_queues_of_its_own() -> None:
 
 
 def test_prod_protects_rules_that_exist() -> None:
-    """Each protected address of prod is a rule: a typo there would protect nothing."""
+    """Each protected address of prod is a rule: a typo would protect nothing."""
     protected = MANIFESTS.environments["prod"].document.guard.protected
     assert set() == set(map(str, protected)) - set(map(str, on_the_bank("prod").rules))
 
 
 @pytest.mark.parametrize("environment", ["sandbox", "prod"])
 def test_every_adoption_finds_one_unmanaged_rule(environment: str) -> None:
-    """Each `adopt:` means exactly one rule of the bank, each another one, and none that somebody manages."""
+    """Each `adopt:` matches exactly one unmanaged rule of the bank, and no two match the same rule."""
     found = adoptions(environment)
     assert dict.fromkeys(found, 1) == {address: len(rules) for address, rules in found.items()}
     ids = [rules[0]["id"] for rules in found.values()]
@@ -110,21 +110,21 @@ def test_every_adoption_finds_one_unmanaged_rule(environment: str) -> None:
 
 @pytest.mark.parametrize("environment", ["sandbox", "prod"])
 def test_nothing_conflicts_after_the_adoptions(environment: str) -> None:
-    """No rule that stays unmanaged has the name of a desired one."""
+    """No rule that stays unmanaged has the name of a desired rule."""
     adopted = {rule["id"] for rules in adoptions(environment).values() for rule in rules}
     left = {rule["name"] for rule in BANK["rules"] if rule["id"] not in adopted}
     assert set() == left & {one.rule.name for one in on_the_bank(environment).rules.values()}
 
 
-def test_the_bank_is_a_tenant() -> None:
-    """Ids are unique, each target is a queue of the tenant, and queues can be told apart by name."""
+def test_the_bank_is_consistent() -> None:
+    """Ids are unique, each target is a queue of the tenant, and queue names are unique."""
     queues = {queue["id"]: queue["name"] for queue in BANK["queues"]}
     assert len(BANK["queues"]) == len(queues) == len(set(queues.values()))
     assert len(BANK["rules"]) == len({rule["id"] for rule in BANK["rules"]})
     assert set() == {target["queueId"] for rule in BANK["rules"] for target in rule["targets"]} - set(queues)
 
 
-def test_the_bank_was_never_managed_by_us() -> None:
+def test_the_bank_has_no_rule_of_this_owner() -> None:
     """Markers in the bank are those of another owner, each with the digest of its rule."""
     markers = {rule["id"]: marker.parse_marker(rule["description"])[1] for rule in BANK["rules"]}
     signed = [(rule, found) for rule in BANK["rules"] if (found := markers[rule["id"]]) is not None]
@@ -134,8 +134,8 @@ def test_the_bank_was_never_managed_by_us() -> None:
     ]
 
 
-def test_the_bank_is_as_found_in_life() -> None:
-    """It holds what tenants hold: disabled rules, ties, namesakes, odd names, an operator that nobody knows."""
+def test_the_bank_has_the_features_of_real_tenants() -> None:
+    """Disabled rules, ties, equal names, unusual names, and an unknown operator."""
     rules = BANK["rules"]
     names = Counter(rule["name"] for rule in rules)
     ties = Counter(rule["priority"] for rule in rules if rule["enabled"])

@@ -1,4 +1,4 @@
-"""The pre-commit hook: pre-commit takes its description, and its command checks the manifests of a repository."""
+"""The pre-commit hook: its description is valid, and its command checks the manifests of a repository."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ OPTIONAL = {
     **dict.fromkeys(("always_run", "fail_fast", "pass_filenames", "require_serial", "verbose"), bool),
     "minimum_pre_commit_version": str,
 }
-"""What pre-commit's documentation says that a hook's description may hold, and of which type."""
+"""The fields of a hook's description and their types, from pre-commit's documentation."""
 
 
 def run(entry: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-    """Run a hook as pre-commit does: its entry as words of a command that was installed beside this Python."""
+    """Run a hook as pre-commit does: its entry as the words of a command installed next to this Python."""
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
     command = [*shlex.split(entry), *arguments]
     return subprocess.run(
@@ -34,8 +34,8 @@ def run(entry: str, *arguments: str, cwd: Path) -> subprocess.CompletedProcess[s
     )
 
 
-def test_the_hook_is_described_as_pre_commit_asks() -> None:
-    """Every required field, no field that is unknown, each of its type; patterns compile."""
+def test_the_description_of_the_hook_is_valid() -> None:
+    """It has every required field, no unknown field, valid types and valid patterns."""
     assert ["cxroute-validate"] == [hook["id"] for hook in HOOKS]
     for hook in HOOKS:
         assert {*REQUIRED} <= {*hook} <= {*REQUIRED, *OPTIONAL}
@@ -47,7 +47,7 @@ def test_the_hook_is_described_as_pre_commit_asks() -> None:
 
 
 def test_it_runs_once_for_all_files() -> None:
-    """Duplicates cross files, so no names are passed, and no two runs share them out."""
+    """Duplicates concern several files, so no names are passed and files are not split between runs."""
     (hook,) = HOOKS
     assert (False, True) == (hook["pass_filenames"], hook["require_serial"])
 
@@ -71,7 +71,7 @@ def test_it_runs_when_a_manifest_changes(file: str, meant: bool) -> None:  # noq
 
 @pytest.mark.parametrize("ci", ["", "true"])
 def test_its_command_passes_on_this_repository(ci: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The manifests of the example are valid, on a desk and in CI."""
+    """The manifests of the example are valid, locally and in CI."""
     monkeypatch.setenv("CI", ci)
     monkeypatch.delenv("CXROUTE_ENV", raising=False)
     (hook,) = HOOKS
@@ -81,7 +81,7 @@ def test_its_command_passes_on_this_repository(ci: str, monkeypatch: pytest.Monk
 
 
 def test_its_command_fails_on_a_duplicate_across_files(tmp_path: Path) -> None:
-    """With both places on the screen; `args` of a configuration say where manifests lie."""
+    """Both positions are printed; `args` of a configuration set the directory of manifests."""
     for name in ("a", "b"):
         (tmp_path / "routing").mkdir(exist_ok=True)
         (tmp_path / "routing" / f"{name}.yaml").write_text(

@@ -1,4 +1,4 @@
-"""The house itself: what is pinned, who imports whom, what a start costs, what a wheel holds."""
+"""Rules of this repository: pinned requirements, import layers, start-up imports, and the contents of packages."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run(*command: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 
 def entries(name: str) -> list[str]:
-    """Return the logical lines of a requirement file, comments left out."""
+    """Return the logical lines of a requirement file, without comments."""
     lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.lstrip().startswith("#"))
     return [" ".join(entry.split()) for entry in text.replace("\\\n", " ").splitlines() if entry.strip()]
@@ -51,7 +51,7 @@ def pins(name: str) -> dict[str, Requirement]:
 
 
 def unmet(wanted: list[str], name: str) -> list[str]:
-    """Return the wanted requirements that a file leaves out, or pins to a version out of their bounds."""
+    """Return the requirements that a file does not pin, or pins to a version out of their bounds."""
     pinned = pins(name)
 
     def met(requirement: Requirement) -> bool:
@@ -63,19 +63,19 @@ def unmet(wanted: list[str], name: str) -> list[str]:
 
 @pytest.mark.parametrize("name", REQUIREMENT_FILES)
 def test_every_requirement_is_one_exact_version_with_hashes(name: str) -> None:
-    """A requirement file holds `name==version [; marker] --hash=sha256:...` entries and nothing else."""
+    """Each entry of a requirement file has the form `name==version [; marker] --hash=sha256:...`."""
     pinned = re.compile(r"[a-z0-9-]+==[^\s;*]+( ; [^\\]+?)?( --hash=sha256:[0-9a-f]{64})+")
     assert [] == [entry for entry in entries(name) if not pinned.fullmatch(entry)]
     assert len(entries(name)) == len(pins(name))
 
 
 @pytest.mark.parametrize("name", REQUIREMENT_FILES)
-def test_no_requirement_file_says_where_packages_come_from(name: str) -> None:
-    """No address, local path or index option stands in a requirement file: pip's own settings decide."""
+def test_no_requirement_file_contains_a_package_source(name: str) -> None:
+    """It contains no address, local path or index option: pip's own settings decide."""
     assert [] == re.findall(r"\S*://\S*|(?<= )/\S+|--(?!hash=)\S+", (ROOT / name).read_text(encoding="utf-8"))
 
 
-def test_what_runs_is_pinned() -> None:
+def test_runtime_dependencies_are_pinned() -> None:
     """Dependencies are in requirements.txt within their bounds, and with the extra's in requirements-serve.txt."""
     core, serve = PROJECT["project"]["dependencies"], PROJECT["project"]["optional-dependencies"]["serve"]
     assert [] == unmet(core, "requirements.txt")
@@ -88,8 +88,8 @@ def test_plan_alone_installs_no_package_of_serve() -> None:
     assert set() == serve & set(pins("requirements.txt"))
 
 
-def test_every_line_that_coverage_leaves_out_has_a_reason() -> None:
-    """`# pragma: no cover - REASON` stands on the line."""
+def test_every_line_without_coverage_has_a_reason() -> None:
+    """The line has the comment `# pragma: no cover - REASON`."""
     pragmas = [
         line
         for path in (ROOT / "reconciler").rglob("*.py")
@@ -104,7 +104,7 @@ def fields_of(definition: ast.ClassDef) -> list[ast.AnnAssign]:
 
 
 def test_a_dataclass_of_many_fields_takes_them_by_name() -> None:
-    """A dataclass with more than four fields of its own is `kw_only`: no call depends on the order of its fields."""
+    """A dataclass that defines more than four fields is `kw_only`: no call depends on their order."""
     found = [
         f"{path.relative_to(ROOT)}: {node.name}"
         for path in (ROOT / "reconciler").rglob("*.py")
@@ -117,7 +117,7 @@ def test_a_dataclass_of_many_fields_takes_them_by_name() -> None:
 
 
 def test_every_module_is_either_pure_or_not() -> None:
-    """The bound of 99 % holds for the one list, so each module lies in an entry, and each entry holds a module."""
+    """The bound of 99 % applies to one list, so each module is in an entry, and each entry has a module."""
     entries = [entry_of(path) for path in (ROOT / "reconciler").rglob("*.py")]
     assert {*PURE, *IMPURE} == set(entries)
     assert set() == set(PURE) & set(IMPURE)
@@ -140,12 +140,12 @@ REACHED = {
     "apply/progress.py": {"reconciler.apply.attempt"},
     "traffic/sample.py": READS,
 }
-"""What is imported all the same: to read the files that a command names, and the templates; the wire form of a rule,
-which is pure; the kinds of what an attempt comes to."""
+"""The allowed imports: to read the files of the command line, and templates; the JSON form of a rule, which is pure;
+the kinds of an attempt's result."""
 
 
-def test_what_is_pure_reaches_nothing_outside() -> None:
-    """It imports no network, clock, process or event loop, nor what does so; what it imports all the same is named."""
+def test_pure_modules_import_no_input_or_output() -> None:
+    """No network, clock, process or event loop, also not indirectly; exceptions are named."""
     room = ROOT / "reconciler"
     found = {
         str(file.relative_to(room)): {one for one in imported(file) if _is_outside(one)} for file in pure_modules()
@@ -160,8 +160,8 @@ def _is_outside(module: str) -> bool:
 
 
 @pytest.mark.parametrize("entry", sorted({*PARTS, *SHARES}))
-def test_each_tier_names_tests_that_there_are(entry: str) -> None:
-    """A folder, a file, or a test in a file: one that was renamed would be fast, or run whole, and nobody knew."""
+def test_each_tier_names_existing_tests(entry: str) -> None:
+    """A folder, a file, or a test in a file: a renamed test would silently leave its tier."""
     path, _, test = entry.partition("::")
     there = ROOT / "tests" / path
     assert there.exists()
@@ -172,7 +172,7 @@ SUITES = {"browser", "campaign", "crash", "deploy", "docs", "hostile", "mutation
 DATA = {"contract", "golden", "manifests", "recorded", "support"}
 """Folders of tests/ without a package of that name; tests/README.md says why they are there."""
 OWN_HELPERS = {*SUITES, "endpoint", "github"}
-"""Folders that keep their helpers; others have theirs in tests/support."""
+"""Folders with their own helpers; the helpers of the other folders are in tests/support."""
 
 
 def files_of_tests() -> list[Path]:
@@ -181,20 +181,20 @@ def files_of_tests() -> list[Path]:
 
 
 def test_no_test_module_imports_another() -> None:
-    """Shared code lies in a helper module, so each test file can be read, run, moved and deleted alone."""
+    """Shared code is in a helper module, so each test file can be read, run, moved and deleted alone."""
     imports = re.compile(r"^ *(?:from|import) tests\b.*\btest_\w+.*", re.MULTILINE)
     assert [] == [(str(path), found) for path in files_of_tests() for found in imports.findall(path.read_text("utf-8"))]
 
 
-def test_helpers_of_tests_lie_in_one_folder() -> None:
-    """A Python file of tests/ is a test, pytest's own, a helper in tests/support, or a helper of a suite."""
+def test_helpers_of_tests_are_in_one_folder() -> None:
+    """A Python file of tests/ is a test, a file of pytest, a helper in tests/support, or a helper of a suite."""
     below = [path.relative_to(ROOT / "tests") for path in files_of_tests()]
     helpers = [path for path in below if not re.fullmatch(r"test_\w+|conftest|tiers", path.stem)]
     assert [] == [str(path) for path in helpers if path.parts[0] not in {"support", *OWN_HELPERS}]
 
 
 def test_folders_of_tests_mirror_the_packages() -> None:
-    """Each folder bears the name of a package or is in the lists above, and has one row in tests/README.md."""
+    """Each folder has the name of a package or is in the lists above, and has one row in tests/README.md."""
     folders = {name.split("/")[1] for name in run("git", "ls-files", "tests/*/*").stdout.splitlines()}
     packages = {path.name for path in (ROOT / "reconciler").iterdir() if (path / "__init__.py").exists()}
     assert {*SUITES, *DATA} == folders - packages
@@ -203,7 +203,7 @@ def test_folders_of_tests_mirror_the_packages() -> None:
 
 
 def test_commands_of_the_page_of_tests_exist() -> None:
-    """Each make target, module and path that tests/README.md names; the program takes the campaign's line."""
+    """Each make target, module and path in tests/README.md exists; the program accepts the campaign's line."""
     page = (ROOT / "tests/README.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.findall(r"`make ([\w-]+)`", page)
@@ -217,42 +217,42 @@ def test_commands_of_the_page_of_tests_exist() -> None:
 
 
 def test_names_of_tests_have_at_most_70_characters() -> None:
-    """A name says what holds; when and why are in the docstring."""
+    """A name states the claim; conditions and reasons are in the docstring."""
     texts = [path.read_text(encoding="utf-8") for path in files_of_tests()]
     assert [] == [name for text in texts for name in re.findall(r"def (test_\w{66,})\(", text)]
 
 
 def test_no_two_helpers_of_tests_share_a_class_name() -> None:
-    """A class of tests/support or of a suite's helpers is known by its name; private classes are not."""
+    """A class of tests/support or of a suite's helpers has a unique name; private classes are exempt."""
     helpers = [path for path in files_of_tests() if not path.name.startswith("test_")]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in helpers]
     names = Counter(node.name for tree in trees for node in tree.body if isinstance(node, ast.ClassDef))
     assert [] == [name for name, count in names.items() if count > 1 and not name.startswith("_")]
 
 
-def test_what_tests_and_lints_is_pinned() -> None:
+def test_development_dependencies_are_pinned() -> None:
     """The development groups and the build backend are in requirements-dev.txt within their bounds."""
     groups = PROJECT["dependency-groups"]
     wanted = groups["test"] + groups["lint"] + PROJECT["build-system"]["requires"]
     assert [] == unmet(wanted, "requirements-dev.txt")
 
 
-def test_tests_run_on_what_users_install() -> None:
+def test_tests_run_on_the_packages_of_users() -> None:
     """Each requirement file repeats every pin of the smaller one, with the same hashes."""
     for smaller, larger in pairwise(REQUIREMENT_FILES):
         assert set() == set(entries(smaller)) - set(entries(larger))
 
 
-def test_the_version_stands_in_one_place() -> None:
-    """The version is written in reconciler/version.py alone; pyproject.toml reads it from there."""
+def test_the_version_is_in_one_file() -> None:
+    """The version is only in reconciler/version.py; pyproject.toml reads it from there."""
     written = re.compile(r"^(?:__version__|version)\s*=\s*[\"']", re.MULTILINE)
     files = [ROOT / "pyproject.toml", *(ROOT / "reconciler").rglob("*.py")]
     assert [ROOT / "reconciler/version.py"] == [file for file in files if written.search(file.read_text("utf-8"))]
     assert ["version"] == PROJECT["project"]["dynamic"]
 
 
-def test_no_file_installs_cxroute_by_a_name_on_an_index() -> None:
-    """No package index has this project, so no message, page, image or workflow prints its name for pip to look up."""
+def test_no_file_installs_cxroute_from_an_index() -> None:
+    """No package index has this project, so no file contains an install command with its name."""
     by_name = re.compile(
         r"cxroute\[|\b(?:pipx?|uv|uvx)\b[^\n|]*?\b(?:install|run)\b[^\n|]*?[\s'\"]cxroute(?:[=<>~'\"]|\s|$)"
     )
@@ -268,15 +268,15 @@ def test_no_file_installs_cxroute_by_a_name_on_an_index() -> None:
     assert [] == found
 
 
-def test_rooms_import_downwards(tmp_path: Path) -> None:
-    """import-linter finds every contract of pyproject.toml kept."""
+def test_packages_import_downwards(tmp_path: Path) -> None:
+    """import-linter confirms every contract of pyproject.toml."""
     call = f"from importlinter.cli import lint_imports; raise SystemExit(lint_imports(cache_dir={str(tmp_path)!r}))"
     result = run(sys.executable, "-c", call)
     assert (0, "") == (result.returncode, result.stderr), result.stdout
 
 
 def test_no_modules_import_each_other(tmp_path: Path) -> None:
-    """There are no import cycles between modules, those of one package and imports for types included."""
+    """There are no import cycles between modules, including imports within a package and for types."""
     assert [] == import_cycles(ROOT / "reconciler")
     for name, imports in (("a", "b"), ("b", "a"), ("c", "a")):
         (tmp_path / f"{name}.py").write_text(f"def f():\n    import {tmp_path.name}.{imports}\n", "utf-8")
@@ -293,7 +293,7 @@ def test_a_plan_reaches_the_terminal_in_few_calls() -> None:
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])
-def test_a_flag_that_needs_nothing_loads_nothing(flag: str) -> None:
+def test_version_and_help_load_no_slow_library(flag: str) -> None:
     """`--version` and `--help` import no library that takes long to load."""
     result = run(sys.executable, "-X", "importtime", "-m", "reconciler", flag)
     loaded = set(re.findall(r"^import time: .*\| +(\w+)", result.stderr, re.MULTILINE))
@@ -311,7 +311,7 @@ def test_a_flag_that_needs_nothing_loads_nothing(flag: str) -> None:
     ],
 )
 def test_a_command_loads_http_and_the_simulator_only_when_it_needs_them(command: str, absent: set[str]) -> None:
-    """The module of the command, and the output that every command has, import none of them."""
+    """The modules of the command and of the common output import none of them."""
     program = f"import reconciler.cli.commands.{command}, reconciler.cli.output, sys; print(*sys.modules)"
     result = run(sys.executable, "-c", program)
     assert 0 == result.returncode, result.stderr
@@ -335,8 +335,8 @@ def held(wheel: Path) -> set[str]:
         return set(archive.namelist())
 
 
-def test_a_wheel_holds_all_that_a_demo_needs(wheel: Path) -> None:
-    """The wheel holds every file of the package, the manifests, the licence and the command."""
+def test_a_wheel_contains_all_files_of_a_demo(wheel: Path) -> None:
+    """Every file of the package, the manifests, the licence and the command."""
     package = {str(path.relative_to(ROOT)) for path in (ROOT / "reconciler").rglob("*") if path.is_file()}
     manifests = {
         f"reconciler/bank/{path.relative_to(ROOT / 'manifests')}" for path in (ROOT / "manifests").rglob("*.y*ml")
@@ -349,8 +349,8 @@ def test_a_wheel_holds_all_that_a_demo_needs(wheel: Path) -> None:
         assert "cxroute = reconciler.__main__:run" in archive.read(f"{info}/entry_points.txt").decode()
 
 
-def test_a_wheel_holds_nothing_else(wheel: Path) -> None:
-    """The wheel holds the package and its metadata: no test, benchmark or requirement file."""
+def test_a_wheel_contains_no_other_file(wheel: Path) -> None:
+    """No test, benchmark or requirement file."""
     assert {"reconciler", f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"} == {
         name.split("/")[0] for name in held(wheel)
     }
@@ -358,7 +358,7 @@ def test_a_wheel_holds_nothing_else(wheel: Path) -> None:
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that the source archive holds."""
+    """Return the folder with the files of the source archive."""
     folder = tmp_path_factory.mktemp("source")
     with tarfile.open(build("sdist", ROOT, tmp_path_factory.mktemp("sdist"))) as archive:
         archive.extractall(folder, filter="data")
@@ -366,20 +366,20 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return top
 
 
-def test_a_source_archive_holds_every_file_of_the_repository(source: Path) -> None:
-    """Tests, benchmarks and their peers, workflows: who has the archive alone can do what is done with a clone."""
+def test_a_source_archive_contains_every_file_of_the_repository(source: Path) -> None:
+    """Tests, benchmarks and workflows included: the archive can replace a clone."""
     tracked = run("git", "ls-files").stdout.splitlines()
     assert [name for name in tracked if name.startswith("benchmarks/peer/")]
     assert [] == [name for name in tracked if (ROOT / name).exists() and not (source / name).is_file()]
 
 
 def test_a_wheel_from_the_source_archive_is_the_same(wheel: Path, source: Path, tmp_path: Path) -> None:
-    """Building from the source archive, as a publisher does, gives the same files as building from the checkout."""
+    """A build from the source archive has the same files as a build from the checkout."""
     assert held(wheel) == held(build("wheel", source, tmp_path / "wheel"))
 
 
-def test_a_package_says_who_made_it_and_where_it_lives(wheel: Path) -> None:
-    """Author, keywords and addresses; as long as no repository is public, at a host that nobody can have (RFC 2606)."""
+def test_a_package_names_its_author_and_addresses(wheel: Path) -> None:
+    """Without a public repository, the addresses use a host that cannot exist (RFC 2606)."""
     info = f"{'-'.join(wheel.name.split('-')[:2])}.dist-info"
     with ZipFile(wheel) as archive:
         metadata = archive.read(f"{info}/METADATA").decode()
@@ -403,8 +403,8 @@ def test_a_package_says_who_made_it_and_where_it_lives(wheel: Path) -> None:
         ),
     ],
 )
-def test_a_python_that_will_not_do_is_told_so(lack: str, said: str, tmp_path: Path) -> None:
-    """With an interpreter too old, or without venv, `make` says in one sentence what to do and leaves nothing."""
+def test_make_explains_an_unsuitable_python(lack: str, said: str, tmp_path: Path) -> None:
+    """If the interpreter is too old or lacks venv, `make` prints one sentence and leaves no file."""
     python = tmp_path / "python"
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" -c "import sys; {lack}; exec(sys.argv[1])" "$2"\n', "utf-8")
     python.chmod(0o755)
@@ -414,9 +414,9 @@ def test_a_python_that_will_not_do_is_told_so(lack: str, said: str, tmp_path: Pa
 
 
 def test_make_demo_leaves_the_command_and_prints_the_next_step(tmp_path: Path) -> None:
-    """In a folder with a space, too: the printed step works as it is typed, from elsewhere, and a re-run keeps it.
+    """Also in a folder with a space: the printed step works in another folder, and a second run keeps the command.
 
-    Installing the packages is pip's part, and left out: the environment sees those that run this test.
+    The test does not install packages: the environment uses the packages of this test run.
     """
     here = tmp_path / "my clone"
     parts = ("Makefile", "requirements-serve.txt", "reconciler", "manifests")

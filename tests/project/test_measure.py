@@ -1,4 +1,4 @@
-"""Coverage reaches the processes that tests start, fork and end: without this their lines would count as lost."""
+"""Coverage includes the processes that tests fork, start and end; otherwise their lines would count as not run."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def forked():
 def ended():
     return "ended by SIGTERM"
 def started():
-    return "a command in an environment of its own"
+    return "a command in a separate environment"
 """
 PARENT: Final = """\
 import os, signal, subprocess, sys
@@ -38,7 +38,7 @@ subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": os.environ["PYTH
 
 
 def test_processes_that_are_forked_ended_or_started_are_measured(tmp_path: Path) -> None:
-    """By the settings in pyproject.toml, each line of a module that only such processes import counts as run."""
+    """With the settings of pyproject.toml, the lines of a module that only such processes import count as run."""
     (tmp_path / "reconciler").mkdir()
     (tmp_path / "reconciler/lines.py").write_text(LINES, encoding="utf-8")
     (tmp_path / "parent.py").write_text(PARENT, encoding="utf-8")
@@ -51,8 +51,8 @@ def test_processes_that_are_forked_ended_or_started_are_measured(tmp_path: Path)
     assert [1, 2, 3, 4, 5, 6] == sorted(data.lines(str(tmp_path / "reconciler/lines.py")) or ())
 
 
-def test_a_module_that_nothing_imports_is_named(tmp_path: Path) -> None:
-    """It would be missing in the reports, and so lower no figure."""
+def test_a_module_without_imports_is_reported(tmp_path: Path) -> None:
+    """It would be missing in the reports and would not lower the figures."""
     data = CoverageData(str(tmp_path / "data"))
     imported = set((ROOT / "reconciler").rglob("*.py")) - {ROOT / "reconciler/text/phrases.py"}
     data.add_arcs({str(path): [(-1, 1)] for path in imported})
@@ -61,7 +61,7 @@ def test_a_module_that_nothing_imports_is_named(tmp_path: Path) -> None:
 
 
 def test_a_module_belongs_to_the_longest_entry() -> None:
-    """A pure module of an impure package is pure, and the other way round."""
+    """A pure module of an impure package is pure, and vice versa."""
     modules = ["apply/loop", "apply/report", "text/files", "text/phrases", "plan/plan"]
     entries = ["apply", "apply/report", "text/files", "text", "plan"]
     assert entries == [entry_of(ROOT / f"reconciler/{name}.py") for name in modules]

@@ -1,4 +1,4 @@
-"""`make mutants` itself: what its operators make, what it leaves alone, and how a sample is drawn and judged."""
+"""`make mutants`: its operators, the excluded code, the sample, and the verdicts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MADE = {
     "slice": ("a[1:2]", ["a[:2]", "a[1:]"]),
     "forced condition": ("a if b else c", ["a if False else c", "a if True else c"]),
 }
-"""What each operator makes of an expression."""
+"""The mutants of an expression by operator."""
 
 _STATEMENTS = {
     "arithmetic": ("a += b", ["a -= b"]),
@@ -44,19 +44,19 @@ def _of(text: str, operator: str) -> list[Mutant]:
 
 @pytest.mark.parametrize(("operator", "text", "made"), [(key, *value) for key, value in _MADE.items()])
 def test_an_operator_changes_one_place_of_an_expression(operator: str, text: str, made: list[str]) -> None:
-    """Each mutant is the statement with one place changed, in the order of the text."""
+    """Each mutant is the statement with one change, in the order of the text."""
     assert [f"x = {one}" for one in made] == [mutant.new for mutant in _of(f"x = {text}", operator)]
     assert {f"x = {text}"} == {mutant.old for mutant in _of(f"x = {text}", operator)}
 
 
 @pytest.mark.parametrize(("operator", "text", "made"), [(key, *value) for key, value in _STATEMENTS.items()])
 def test_an_operator_changes_one_statement(operator: str, text: str, made: list[str]) -> None:
-    """Each mutant has another statement in place of one."""
+    """Each mutant replaces one statement."""
     assert made == [mutant.new for mutant in _of(text, operator)]
 
 
 def test_every_operator_is_among_these() -> None:
-    """No operator goes without an example."""
+    """Every operator has an example."""
     assert OPERATORS.keys() == _MADE.keys() | _STATEMENTS.keys()
     assert OPERATORS.keys() == _NOTICED.keys()
 
@@ -65,8 +65,8 @@ def test_every_operator_is_among_these() -> None:
     ("returns", "new"),
     [("str", "''"), ("list[int]", "[]"), ("tuple[int, ...]", "()"), ("Mapping[str, int]", "{}"), ("Plan", "None")],
 )
-def test_what_is_returned_becomes_empty(returns: str, new: str) -> None:
-    """The annotation says what is empty; without one that is known it is None."""
+def test_a_returned_value_becomes_empty(returns: str, new: str) -> None:
+    """The annotation determines the empty value; without a known annotation it is None."""
     assert [f"return {new}"] == [mutant.new for mutant in _of(f"def f() -> {returns}:\n    return a", "returned value")]
 
 
@@ -88,12 +88,12 @@ _NOTICED: dict[str, tuple[str, Any]] = {
     ),
     "slice": ("def f():\n    return 'abcdef'[1:5:2]", "bd"),
 }
-"""A function, and what it returns: no mutant of it returns the same."""
+"""A function and its result: every mutant returns another result."""
 
 
 @pytest.mark.parametrize("operator", list(OPERATORS))
 def test_each_operator_can_be_caught(operator: str) -> None:
-    """Run in place of the real function, each mutant of these returns something else, or fails."""
+    """Each mutant of these functions returns another value than the original, or fails."""
     text, expected = _NOTICED[operator]
     source = Source(text, "x.py")
     mutants = [mutant for mutant in source.mutants() if mutant.operator == operator]
@@ -113,8 +113,8 @@ def _returned(code: Any) -> str:
         return repr(error)
 
 
-def test_what_is_no_behaviour_has_no_mutant() -> None:
-    """Annotations, decorators, docstrings, imports, what checkers read, and assertions of what cannot be."""
+def test_code_without_behaviour_has_no_mutant() -> None:
+    """Annotations, decorators, docstrings, imports, code for type checkers, and impossible assertions."""
     text = '''
         """A docstring."""
         from a import b
@@ -134,7 +134,7 @@ def test_what_is_no_behaviour_has_no_mutant() -> None:
 
 
 def test_a_mutant_names_its_function_and_the_head_of_its_statement() -> None:
-    """What is inside of a compound statement is not part of its text; what runs at import is told apart."""
+    """The body of a compound statement is not in its text; code that runs at import is marked."""
     text = """
         class A:
             b = 1
@@ -153,7 +153,7 @@ def test_a_mutant_names_its_function_and_the_head_of_its_statement() -> None:
 
 
 def test_a_sample_is_the_same_each_time_and_after_a_change_elsewhere() -> None:
-    """The seed alone decides between mutants; a new function adds its own and moves none."""
+    """Only the seed selects mutants; a new function adds its own and does not change others."""
     text = "def f(a):\n    return a + 1 < 3 and not a\n"
     first = [("m", one) for one in Source(text, "x.py").mutants()]
     longer = [("m", one) for one in Source("def g():\n    h()\n" + text, "x.py").mutants()]
@@ -167,7 +167,7 @@ def _texts(mutants: list[tuple[str, Mutant]]) -> list[str]:
 
 
 def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> None:
-    """Those that are equal count neither way; a table shows each module, and survivors are shown whole."""
+    """Equal mutants are not counted; a table lists each module, and survivors are printed in full."""
     mutants = Source("def f():\n    a(1, 'b')\n", "x.py").mutants()
     statuses = ["caught", "endless", "survived", "not run", "equal"]
     results = [run.MutantResult("m", mutant, status, "why") for mutant, status in zip(mutants, statuses, strict=True)]
@@ -181,13 +181,13 @@ def test_survivors_and_mutants_that_no_test_runs_count_against_the_share() -> No
 
 
 def test_the_tests_of_two_files_come_first() -> None:
-    """Those of the files with the most tests, the fastest first; what takes too long in all is left out."""
+    """Those of the files with the most tests, the fastest first; tests beyond the time limit are omitted."""
     tests = {"c::1": 0.1, "a::1": 0.2, "a::2": 0.3, "b::1": 0.4, "b::2": 50.0, "d::1": 59.0, "d::2": 61.0}
     assert [["a::1", "a::2", "b::1"], ["c::1", "b::2"]] == [list(one) for one in trial.portions(tests)]
 
 
-def test_each_known_equal_mutant_is_still_one_that_is_made() -> None:
-    """What equal.toml lists is in the code as it is, once, and has a reason."""
+def test_each_known_equal_mutant_still_exists() -> None:
+    """Each entry of equal.toml occurs exactly once in the code, and has a reason."""
     entries = known()
     made = {name: Source(MODULES[name].read_text("utf-8"), name).mutants() for name in {one.module for one in entries}}
     assert [] == [one for one in entries if not any(one.is_of(one.module, mutant) for mutant in made[one.module])]
@@ -195,20 +195,20 @@ def test_each_known_equal_mutant_is_still_one_that_is_made() -> None:
     assert all(one.reason for one in entries)
 
 
-def test_an_entry_that_is_out_of_date_is_told() -> None:
-    """It is shown, with what it lists."""
+def test_an_outdated_entry_is_reported() -> None:
+    """With its content."""
     entry = Equal(module="m", function="f", old="a = 1", new="a = 2", reason="why")
     assert "out of date" in run.told([], [entry])
     assert "m.py f\n- a = 1\n" in run.told([], [entry])
 
 
-_OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_is_of_what_is_written_without_the_marker")
+_OF_MARKERS = ("test_the_last_of_two_markers_counts", "test_the_digest_covers_the_written_fields_without_the_marker")
 
 
-def test_a_mutant_is_tried_in_a_process_of_its_own() -> None:
-    """Without a mutant a test passes; one of what it asserts is caught; one that never ends is ended.
+def test_a_mutant_is_tried_in_a_separate_process() -> None:
+    """A test passes without a mutant, catches a mutant of its subject, and ends a mutant that never ends.
 
-    A test that fails in any case tells nothing.
+    A test that always fails proves nothing.
     """
     text = MODULES["model/live"].read_text("utf-8")
     tests = {f"tests/model/test_marker.py::{name}": 0.1 for name in _OF_MARKERS}

@@ -1,4 +1,4 @@
-"""The public Python API: its names, and what they do without a tenant."""
+"""The public Python API: its names, and their behaviour without a tenant."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ RULE = {"id": "1", "name": "Mine", "priority": 1, "enabled": True, "conditions":
 
 
 def test_the_public_names_are_these() -> None:
-    """`__all__` is compared with a list, each name can be imported, and the package lists no others."""
+    """`__all__` equals a list, each name can be imported, and the package lists no others."""
     assert NAMES == reconciler.__all__ == dir(reconciler)
     assert all(getattr(reconciler, name) for name in NAMES)
     with pytest.raises(AttributeError, match="no attribute 'build'"):
         _ = reconciler.build  # type: ignore[attr-defined]
 
 
-def test_the_package_itself_imports_the_version_alone() -> None:
-    """Its names are imported when they are first used."""
+def test_the_package_imports_only_the_version() -> None:
+    """Its names are imported on first use."""
     assert {"importlib", "typing", "reconciler.version"} == set(imported(ROOT / "reconciler/__init__.py"))
     code = "import reconciler, sys; print(sorted(one for one in sys.modules if one.startswith('reconciler.')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -39,7 +39,7 @@ def test_the_package_itself_imports_the_version_alone() -> None:
 
 
 def test_a_plan_from_a_file_of_live_rules(tmp_path: Path) -> None:
-    """Load, read a file, build the plan, look at its guards, and explain a conversation: no network is needed."""
+    """Load, read a file, build the plan, check its guards, and explain a conversation, without a network."""
     (tmp_path / "routing.yaml").write_text(
         "apiVersion: routing/v1\nkind: Environment\nname: prod\nowner: acme\ntenant: acme\n---\n"
         "apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules:\n"

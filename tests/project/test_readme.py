@@ -1,4 +1,4 @@
-"""What the README says and a program can check, beside its commands and links (tests/docs)."""
+"""Claims of the README that a program can check; tests/docs checks its commands and links."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_the_readme_lists_every_command_with_its_help() -> None:
-    """One row each, in the words of --help."""
+    """One row each, with the text of --help."""
     rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|$", README, re.MULTILINE))
     assert {name: command.help for name, command in COMMANDS.items()} == rows
 
 
-def test_the_two_commands_and_the_warning_stand_on_the_first_screen() -> None:
-    """Both commands, and that no public document describes the API."""
+def test_the_two_commands_and_the_warning_are_on_the_first_screen() -> None:
+    """The warning states that no public document describes the API."""
     screen = "\n".join(README.splitlines()[:28])
     assert "make demo" in screen
     assert "make test" in screen
     assert "No public NICE document describes" in screen
 
 
-def test_the_picture_is_of_what_the_program_prints() -> None:
-    """`make picture` draws it anew."""
+def test_the_picture_shows_the_output_of_the_program() -> None:
+    """`make picture` updates it."""
     assert PICTURE.read_text(encoding="utf-8") == draw_svg(demo_output())

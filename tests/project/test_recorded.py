@@ -1,8 +1,8 @@
 """Compares everything that users and their programs read with a recording in tests/recorded.
 
 The recording was made before the modules moved. A difference is a change for users and belongs in CHANGELOG.md, with a
-new recording (`python -m tests.project.test_recorded`). Sentences for people are not recorded:
-`TEXTS` in tests/support/recording.py lists the fields that hold them.
+new recording (`python -m tests.project.test_recorded`). Sentences are not recorded:
+`TEXTS` in tests/support/recording.py lists their fields.
 """
 
 from __future__ import annotations
@@ -174,7 +174,7 @@ def edit_sandbox(edit: Callable[[dict[str, Rule]], object]) -> None:
 
 
 def edits(rules: dict[str, Rule]) -> None:
-    """Edit, delete, copy and add rules, as people do in CXone."""
+    """Edit, delete, copy and add rules, as users do in CXone."""
     by_hand = {**rules["Stays"], "description": "made by hand", "conditions": []}
     rules["Off"]["enabled"] = False
     rules["Both"]["priority"] = 51
@@ -258,7 +258,7 @@ def record_changes(record: OutputRecorder, first_run: str) -> None:
 
 
 def record_bank(record: OutputRecorder) -> None:
-    """Record what the commands print for the example bank: the first entries of long lists, and digests of the rest."""
+    """Record the output of the commands for the example bank: of long lists the first entries, and digests."""
     shutil.copytree(ROOT / "manifests", "manifests")
     for path in Path("manifests").rglob("*.yaml"):  # comments may be reworded, which moves lines
         path.write_text(re.sub(r"^ *#.*\n| #.*(?=\n)", "", path.read_text("utf-8"), flags=re.MULTILINE), "utf-8")
@@ -337,7 +337,7 @@ def record_program(record: OutputRecorder) -> None:
     record.form("options", {name: list(options_of(name)) for name in COMMANDS})  # imports every kind of error, too
     kinds: list[type[errors.CxrouteError]] = [errors.CxrouteError]
     for kind in kinds:
-        assert "kind" in vars(kind), f"{kind} has no kind of its own"
+        assert "kind" in vars(kind), f"{kind} defines no kind"
         kinds += kind.__subclasses__()
     record.form("errors", sorted([kind.kind, kind.exit_code] for kind in kinds))
     codes = re.findall(r"^\| `(CXR\d+)`", (ROOT / "docs/codes.md").read_text("utf-8"), re.MULTILINE)
@@ -379,7 +379,7 @@ def constants() -> frozenset[str]:
 
 
 def record_tenants(record: OutputRecorder) -> None:
-    """Record several environments at once, and runs in which the tenant fails."""
+    """Record several environments in one run, and runs in which the tenant fails."""
     with tenants("east", "west") as tenant:
         guard = "guard: {deletes: {count: 9, percent: 100}, changes: {count: 9, percent: 100}}"
         tenant.manifests(east=guard, west=guard)
@@ -410,7 +410,7 @@ def record_tenants(record: OutputRecorder) -> None:
 
 
 def start(tenant: Tenants, faults: str, *rules: Rule) -> None:
-    """Replace the live rules by these, all managed, and switch faults on; the manifests stay as they are."""
+    """Replace the live rules by these managed rules, and switch faults on; the manifests are unchanged."""
     state, file = tenant.states["east"], Path("manifests/cards.yaml")
     for live in tenant.rules("east"):
         state.remove(live["id"])
@@ -532,7 +532,7 @@ SCENARIOS: Final = (
 
 @cache
 def recording() -> dict[str, str]:
-    """Return the content of every recorded file, made now."""
+    """Return the new content of every recorded file."""
     record = OutputRecorder()
     with tempfile.TemporaryDirectory() as folder:
         for scenario in SCENARIOS:
@@ -542,7 +542,7 @@ def recording() -> dict[str, str]:
 
 
 def differences() -> Iterator[str]:
-    """Yield the lines of each file that differ, with the lines around them."""
+    """Yield the differing lines of each file, with their context."""
     current = recording()
     recorded = {path.name: path.read_text("utf-8") for path in HERE.iterdir()}
     for name in sorted({*current, *recorded}):

@@ -1,4 +1,4 @@
-"""An interrupt while the program starts: exit 130, no traceback, and one document under `--format json`."""
+"""An interrupt during start-up: exit 130, no traceback, and one document under `--format json`."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def started(folder: Path, moment: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Start the program, which gets a signal when it comes to that moment."""
+    """Start the program, and send a signal at the given moment."""
     path = os.pathsep.join([str(folder), str(ROOT)])
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": path, "MOMENT": moment}
     command = [sys.executable, "-m", "reconciler", *arguments]
@@ -57,14 +57,14 @@ def started(folder: Path, moment: str, *arguments: str) -> subprocess.CompletedP
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupt_during_the_start_is_one_sentence(moment: str, folder: Path) -> None:
-    """While modules are imported, and while manifests are read."""
+    """During the import of modules, and while manifests are read."""
     ended = started(folder, moment, "plan")
     assert (130, "", "error: interrupted\n") == (ended.returncode, ended.stdout, ended.stderr)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_an_interrupt_during_the_start_is_one_document(moment: str, folder: Path) -> None:
-    """Under `--format json` the error is the one document on stdout, and nothing is on stderr."""
+    """Under `--format json` the error is the only document on stdout, and stderr is empty."""
     ended = started(folder, moment, "plan", "--format", "json")
     assert (130, "") == (ended.returncode, ended.stderr)
     error = {"kind": "InterruptedRun", "message": "interrupted", "exitCode": 130}
@@ -72,5 +72,5 @@ def test_an_interrupt_during_the_start_is_one_document(moment: str, folder: Path
 
 
 def test_without_a_signal_the_program_runs(folder: Path) -> None:
-    """The same start, to its end."""
+    """The same start without a signal succeeds."""
     assert 0 == started(folder, "no.such.module", "validate", "-e", "sandbox").returncode

@@ -33,8 +33,8 @@ def test_an_annotation_is_one_command_with_its_place_title_and_hint() -> None:
 
 def test_a_finding_without_a_place_has_no_file() -> None:
     """What is said of live rules stands in no manifest."""
-    assert "::warning title=CXR302%3A copy of ours, edited::x\n".replace("ours,", "ours%2C") == annotate_findings(
-        [Finding(code="CXR302", severity="warning", message="x")]
+    assert "::warning title=CXR204%3A equal priority%2C different queues::x\n" == annotate_findings(
+        [Finding(code="CXR204", severity="warning", message="x")]
     )
 
 
@@ -183,7 +183,7 @@ def test_a_summary_that_cannot_be_written_changes_nothing_else(wrong: Program, m
     """It is a warning; annotations and exit code stay."""
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", "no/such/folder.md")
     assert 3 == wrong("validate", "--format", "github")
-    assert "warning: the job's summary cannot be written" in wrong.err
+    assert "warning: cannot write the job summary" in wrong.err
     assert workflow_commands(wrong.out)
 
 

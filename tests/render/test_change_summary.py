@@ -16,9 +16,9 @@ from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, li
 NIGHTS, DAYS = make_opaque({"type": "schedule", "name": "nights"}), make_opaque({"type": "schedule", "name": "days"})
 SAME_NAME = Queue("q-cards-2", "Card Services")
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
-NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
+NIGHTS_SHOWN = 'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
 ODD = [make_opaque({"type": "skill", "text": "x" * 400 + end}) for end in "ab"]
-ODD_SHOWN = 'something that cxroute does not understand: {"text":"' + "x" * 291 + "..."
+ODD_SHOWN = 'a part that cxroute does not understand: {"text":"' + "x" * 291 + "..."
 
 
 def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
@@ -43,7 +43,7 @@ def rows(before: Rule, after: Rule) -> tuple[FieldRow, ...]:
         ([CARDS], [], [("queue", '"Card Services"', "no queue")]),
         ([CARDS], [Target("q-cards", 2)], [('weight of "Card Services"', "1", "2")]),
         ([CARDS], [Target("q-cards-2", 1)], [("queue", '"Card Services"', '"Card Services"')]),
-        ([CARDS], [Target("gone", 1)], [("queue", '"Card Services"', "a queue that is gone (gone)")]),
+        ([CARDS], [Target("gone", 1)], [("queue", '"Card Services"', "an unknown queue (gone)")]),
         (
             [CARDS, ODD[0]],
             [CARDS, ODD[1]],
@@ -83,7 +83,7 @@ def test_what_differs_of_the_queues(
         (
             [make_condition("tier", "exists", value=True)],
             [make_condition("tier", "equals", "gold")],
-            [("condition", "tier is there", 'tier is "gold"')],
+            [("condition", "tier exists", 'tier is "gold"')],
         ),
         ([], [make_condition("tier", "equals", "gold")], [("condition added", 'tier is "gold"', "")]),
         ([make_condition("tier", "equals", "gold")], [], [("condition removed", 'tier is "gold"', "")]),

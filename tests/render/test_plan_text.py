@@ -51,7 +51,7 @@ Plan for prod   tenant acme, 3 managed rules live, 2 not managed
 
   - cards/fax
       no manifest asks for it here any more
-      intent is "fax": to a queue that is gone (q-gone), priority 900
+      intent is "fax": to an unknown queue (q-gone), priority 900
 
   ~ cards/changed   manifests/x.yaml:1
       priority  20 -> 10
@@ -111,7 +111,7 @@ def test_plain_leaves_readable_text_alone() -> None:
         ("in", ["x", "y"], 'intent is one of "x", "y"'),
         ("in", [str(n) for n in range(10)], 'intent is one of "0", "1", "2", "3", "4", "5", "6", "7" and 2 more'),
         ("between", [0, 1], "intent is between 0 and 1"),
-        ("exists", True, "intent is there"),
+        ("exists", True, "intent exists"),
         ("notExists", True, "intent is missing"),
         ("greaterThan", 3, "intent > 3"),
         ("notContains", "x", 'intent does not contain "x"'),

@@ -125,7 +125,7 @@ def test_all_conditions_must_hold() -> None:
 
 
 @pytest.mark.parametrize("evaluation", ["lowest-first", "highest-first"])
-def test_equal_priorities_go_by_name(evaluation: Any) -> None:
+def test_equal_priorities_are_ordered_by_name(evaluation: Any) -> None:
     """S1: by ascending name in code-point order, in both directions of priority: Z before a."""
     rules = [route(1, "a", name="a", priority=5), route(2, "Z", name="Z", priority=5.0)]
     assert {"Z": ONE} == queue_shares(rules, {}, evaluation)

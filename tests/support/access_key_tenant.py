@@ -1,4 +1,4 @@
-"""An issuer and an API that exist in a dictionary: what is asked of them is kept, wherever they are said to be."""
+"""An issuer and an API in a dictionary, at any address: requests to them are recorded."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EMPTY: Final = {"entities": [], "pageNumber": 1, "pageSize": 100, "total": 0, "p
 
 
 def jwt(payload: object) -> str:
-    """Return a token that says this; its signature is a word."""
+    """Return a token with these claims; its signature is a fixed word."""
     return f"{part({'alg': 'RS256'})}.{part(payload)}.signature"
 
 
@@ -44,14 +44,14 @@ def part(form: object) -> str:
 
 
 def token(life: int = 3600, access_token: str = canary.TOKEN, **more: Any) -> dict[str, Any]:
-    """Return the answer to good credentials."""
+    """Return the response to valid credentials."""
     identity = {"iss": ISSUER, "tenantId": "11111111-2222-4333-8444-555555555555"}
     form = {"access_token": access_token, "token_type": "Bearer", "expires_in": life, "id_token": jwt(identity)}
     return form | more
 
 
 class ScriptedIssuer:
-    """Answers by address: JSON, raw bytes, a status with JSON, or what a function makes of it. Keeps what is asked."""
+    """Responds by address: JSON, raw bytes, a status with JSON, or the result of a function. Records requests."""
 
     def __init__(self, **answers: Any) -> None:
         """`answers` are of openid, token, cxone and rules."""
@@ -64,7 +64,7 @@ class ScriptedIssuer:
         self.asked: list[ApiRequest] = []
 
     async def carry(self, request: ApiRequest) -> ApiResponse:
-        """Answer one request; one to an address that nobody has is answered too, so that it is seen."""
+        """Respond to one request; a request to an unknown address gets a response too, and is recorded."""
         self.asked.append(request)
         found = self.answers.get(request.url.partition("?")[0], EMPTY)
         found = found(request) if callable(found) else found
@@ -73,26 +73,26 @@ class ScriptedIssuer:
         return ApiResponse(request.call, status, {"location": RULES} if status in (302, 307) else {}, content)
 
     def client(self, tenant: TenantSettings = AT_ISSUER, clock: FakeClock | None = None) -> ReadingClient:
-        """Return a client inside its fence; waiting takes no time."""
+        """Return a client inside its fence; its waits take no time."""
         calm = replace(tenant, patience_seconds=0.0)
         return ReadingClient(read_only_transport(self.carry, tenant), calm, KEYS, (clock or FakeClock()).time)
 
     @property
     def calls(self) -> list[str]:
-        """Return what was asked, in short."""
+        """Return the recorded requests in short form."""
         return [f"{one.method} {one.url.partition('?')[0]}" for one in self.asked]
 
     def count(self, url: str) -> int:
-        """Return how often an address was asked."""
+        """Return the number of requests to an address."""
         return sum(call.endswith(f" {url}") for call in self.calls)
 
     def sent(self, *hosts: str) -> str:
-        """Return all that was sent to hosts other than these."""
+        """Return everything that was sent to other hosts than these."""
         return "".join(f"{one.url} {one.headers} {one.content!r}" for one in self.asked if one.server.host not in hosts)
 
 
 def answers_in_turn(*answers: Any) -> Callable[[ApiRequest], Any]:
-    """Answer with one after the other; the last is kept on."""
+    """Respond with one after the other; the last one repeats."""
     left = list(answers)
 
     def answer(request: ApiRequest) -> Any:

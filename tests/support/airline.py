@@ -1,4 +1,4 @@
-"""An airline of 29 intents in the sandbox, and somebody who makes a rule by hand."""
+"""An airline with 29 intents in the sandbox, and a function that adds a rule in CXone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ADDRESSES: Final = [f"air/{intent}" for intent in INTENTS]
 
 
 def rules(confidence: float = 0.6, catch_all: str = "", environment: str = "", own: str = "") -> None:
-    """Write the manifests: a rule for each intent, and what further rules, fields of the Environment and rule 3 say."""
+    """Write the manifests: a rule for each intent, and the given further rules, Environment fields and rule 3."""
     listed = [
         f"{{intent: {intent}, queue: Q{n % 4}, priority: {10 + n}{own if n == 3 else ''}}}"
         for n, intent in enumerate(INTENTS)
@@ -26,7 +26,7 @@ def rules(confidence: float = 0.6, catch_all: str = "", environment: str = "", o
 
 
 def create_unmanaged_rule(name: str = "ALL CALLS", priority: int = 1) -> None:
-    """Make a rule in CXone that takes every conversation."""
+    """Create a rule in CXone that matches every conversation."""
     with open_state(STATE) as state:
         queue = next(one["id"] for one in state.queues if one["name"] == "Q0")
         target = {"type": "queue", "queueId": queue, "weight": 1}

@@ -1,4 +1,4 @@
-"""A review as it happens: the bank's manifests with a handful of edits, against the bank's simulated tenant."""
+"""A realistic review: the bank's manifests with a few edits, against the bank's simulated tenant."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ EDITS: Final = {
     "cards.yaml": [
         ('weight: 80}, {queue: "${overflow}", weight: 20', 'weight: 60}, {queue: "${overflow}", weight: 40')
     ],
-    # Nobody is affected: a rule of somebody else takes these callers to the same queue.
+    # No conversation is affected: an unmanaged rule sends these callers to the same queue.
     "top-up.yaml": [("  - intent: top_up_reverted\n    queue: payments\n", "")],
     "transfers.yaml": [
         ("  - intent: failed_transfer\n    queue: payments\n", "  - intent: failed_transfer\n    queue: disputes\n"),
@@ -51,7 +51,7 @@ RUNNER: Final = {
 
 
 def review() -> dict[str, str]:
-    """Return what `cxroute plan --report` writes: plan.json, plan.md, plan.html; and plan.txt, what it prints."""
+    """Return the files of `cxroute plan --report`: plan.json, plan.md, plan.html; and plan.txt, its output."""
     with bank_with_simulator() as state:
         run("apply", "--yes", "-q")
         edit("Cognigy Intent Route: pin_blocked", state)
@@ -70,7 +70,7 @@ def bank_with_simulator() -> Iterator[TenantState]:
             state = bank_tenant()
             server.app = build_simulator(state, PROFILES["A"])
             shutil.copytree(bank_manifests(), "manifests")
-            shutil.rmtree("manifests/tests")  # they say what the edits change
+            shutil.rmtree("manifests/tests")  # they describe the edits
             Path("manifests/smoke-tests.yaml").unlink()
             environment = Path("manifests/environments/prod.yaml")
             text = environment.read_text(encoding="utf-8").replace("api:\n", f"api:\n  baseUrl: {server.url}\n")
@@ -92,13 +92,13 @@ def edit_manifests() -> None:
 
 
 def edit(name: str, state: TenantState) -> None:
-    """Switch a rule off, as somebody does in CXone."""
+    """Disable a rule, as a user does in CXone."""
     (rule_id,) = state.ids_named(name)
     state.edit(rule_id, enabled=False)
 
 
 def run(*arguments: str) -> str:
-    """Run a command; return what it prints."""
+    """Run a command; return its output."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
         code = main(["-e", "prod", "--no-input", *arguments])
     assert code in (0, 2), out.getvalue()

@@ -1,4 +1,4 @@
-"""A folder with the manifests of the bank, and the command run in it as a process."""
+"""A folder with the bank's manifests, and the program as a process in it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ vars: {{overflow: overflow-partner}}
 
 
 class BankWorkspace:
-    """A folder with the bank's manifests, and the program run in it as a process of its own."""
+    """A folder with the bank's manifests, and the program as a process in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -33,7 +33,7 @@ class BankWorkspace:
         self.environment = process_environment()
 
     def manifests(self, url: str, rate: float = 10_000) -> None:
-        """Copy the repository's manifests, with one more environment: a bank at that address."""
+        """Copy the repository's manifests, and add an environment: a bank at that address."""
         for source in (ROOT / "manifests").rglob("*.yaml"):
             target = self.path / "manifests" / source.relative_to(ROOT / "manifests")
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ class BankWorkspace:
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
     def run_without_waits(self, *arguments: str) -> RunResult:
-        """Run a command to its end, in a process that need not import anything first."""
+        """Run a command to its end, in a process that has imported the program."""
         ended = run_measured(self.path, [*arguments], self.environment, 60)
         assert "Traceback" not in ended.err, ended.err
         assert [] == canary.find_leaks(ended.out + ended.err)

@@ -1,4 +1,4 @@
-"""What lists of rules do to conversations, by trying them all: an oracle that shares no code with the analysis.
+"""The effect of rule lists on conversations, by trying all: an oracle that shares no code with the analysis.
 
 Rules are the API's JSON. A `Universe` is the product of representative values of every attribute (and both truths of
 each condition that is not understood); a set of its inputs is the bits of one int.
@@ -42,7 +42,7 @@ def is_number(value: Any) -> bool:
 
 
 def numeral(value: Any) -> bool:
-    """S9: a number, or text that holds a decimal one."""
+    """S9: a number, or text that is a decimal number."""
     return is_number(value) or (
         isinstance(value, str) and re.fullmatch(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?", value) is not None
     )
@@ -162,7 +162,7 @@ class Universe:
 
     @property
     def size(self) -> int:
-        """Say how many inputs there are."""
+        """Return the number of inputs."""
         return prod(map(len, self.axes.values()))
 
     @property
@@ -189,18 +189,18 @@ class Universe:
         return found
 
     def matched(self, rule: Json) -> int:
-        """Return the inputs that a rule matches, whoever wins them."""
+        """Return the inputs that a rule matches, also those that another rule wins."""
         return self.all_of(rule["conditions"]) if rule["enabled"] else 0
 
     def region(self, region: Json) -> int:
-        """Return the inputs of a region: all of `where`, and no whole list of `except`."""
+        """Return the inputs of a region: all of `where`, except those that match a full list of `except`."""
         found = self.all_of(region["where"])
         for several in region["except"]:
             found &= ~self.all_of(several)
         return found
 
     def wins(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
-        """Return each rule that takes part, first-evaluated first, with what it wins; None is the default."""
+        """Return each rule in order of evaluation, with the inputs that it wins; None is the default."""
         left, found = self.all_inputs, list[tuple[Json | None, int]]()
         for rule in in_routing_order(rules, evaluation):
             found.append((rule, left & self.matched(rule)))
@@ -208,7 +208,7 @@ class Universe:
         return [*found, (None, left)]
 
     def may_win(self, rules: Iterable[Json], evaluation: str = "lowest-first") -> list[tuple[Json | None, int]]:
-        """Return what each rule wins under some order of ties."""
+        """Return the inputs that each rule wins under some order of ties."""
         left, found = self.all_inputs, list[tuple[Json | None, int]]()
         ordered = in_routing_order(rules, evaluation)
         for priority in dict.fromkeys(rule["priority"] for rule in ordered):
@@ -249,7 +249,7 @@ def inputs_for(*lists: Iterable[Json], known: Known | None = None) -> Universe:
 
 
 def representatives(conditions: Sequence[Json]) -> list[Any]:
-    """Return texts and numbers of one attribute that tell all its conditions apart (semantics "Evaluation")."""
+    """Return texts and numbers of one attribute that distinguish all its conditions (semantics "Evaluation")."""
     texts, numbers, patterns = set[str](), set[float](), list[tuple[str, str]]()
     for part in conditions:
         operator, value = positive(part["operator"]), part.get("value")
@@ -278,7 +278,7 @@ def _typed(value: Any) -> float:
 
 
 def _texts(named: set[str], patterns: list[tuple[str, str]]) -> list[str]:
-    """Return the texts that are named, and one other for each way in which the patterns can hold together."""
+    """Return the named texts, and one other for each way in which the patterns can match together."""
     wanted = list(dict.fromkeys(patterns))
     pieces = sorted({piece for _, piece in patterns})
     free = next(one for one in "~|^_§¤¦" if not any(one in text for text in [*named, *pieces]))
@@ -297,7 +297,7 @@ def _texts(named: set[str], patterns: list[tuple[str, str]]) -> list[str]:
 
 
 def _numbers(points: list[float]) -> list[float]:
-    """Return the points, what lies beyond them, and between two a number that Python holds, where there is one."""
+    """Return the points, one beyond each end, and a number between two neighbours if Python has one."""
     found = [ceil(points[0]) - 1, *points, floor(points[-1]) + 1] if points else []
     for low, high in pairwise(points):
         middle = (Fraction(low) + Fraction(high)) / 2

@@ -1,4 +1,4 @@
-"""What the analysis says of rules, held against trying every input (`brute_force`)."""
+"""Checks of the analysis against all inputs (`brute_force`)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.brute_force import (
 )
 
 State = dict[tuple[str, int], Json]
-"""The live rules by what they are: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary copy."""
+"""The live rules by their role: ("fixed", 0), ("move", 1), or ("copy", 1) for its temporary copy."""
 Steps = Sequence[tuple[int, str]]
 """Calls: index of the move, and `whole`, `copy`, `aside` or `drop`."""
 
@@ -31,7 +31,7 @@ QUEUES = {"A": "Queue A", "B": "Queue B", "C": "Queue C"}
 
 
 def rules_text(rules: Iterable[Json]) -> str:
-    """Return rules on one line each, to be read when a check fails."""
+    """Return rules on one line each, for the message of a failed check."""
     return "\n".join(map(str, rules))
 
 
@@ -40,7 +40,7 @@ def entry_name(rule: Json | None) -> str | None:
 
 
 def destination_of(document: Json) -> Destination:
-    """Return the destination that a document states, as the oracle writes it."""
+    """Return the destination of a document in the oracle's form."""
     if document.get("default"):
         return None
     for part in document["queues"]:
@@ -55,7 +55,7 @@ def destination_of(document: Json) -> Destination:
 
 
 def holds_where(where: Sequence[Json], excepts: Sequence[Sequence[Json]], one: Input) -> bool:
-    """Whether an input lies in a region: all of `where`, and no whole list of `except`."""
+    """Return whether an input is in a region: all of `where`, and no full list of `except`."""
     return all(holds(condition, *one) for condition in where) and not any(
         all(holds(condition, *one) for condition in several) for several in excepts
     )
@@ -69,14 +69,14 @@ def by_destination(wins: Iterable[tuple[Json | None, int]]) -> dict[Destination,
 
 
 def completions(universe: Universe, assumed: Mapping[str, bool]) -> Iterator[dict[str, bool]]:
-    """Return every way to say of each condition that is not understood whether it holds, with what is assumed."""
+    """Return each combination of truths for the conditions that are not understood, with the assumed ones."""
     free = [name for name, values in universe.axes.items() if values == [False, True] and name not in assumed]
     for truths in product((False, True), repeat=len(free)):
         yield {**assumed, **dict(zip(free, truths, strict=True))}
 
 
 class RoutingDifference:
-    """Where every input goes before and after."""
+    """The destination of each input before and after."""
 
     def __init__(self, old: list[Json], new: list[Json], evaluation: str, known: Known | None = None) -> None:
         self.old, self.new, self.evaluation = old, new, evaluation
@@ -89,7 +89,7 @@ class RoutingDifference:
         self.report = f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\n"
 
     def check(self, region: Json) -> int:
-        """Assert that all inputs of a region move as it says, its witness among them; return them."""
+        """Assert that all inputs of a region move as it says, including its witness; return them."""
         inside = self.universe.region(region)
         report = f"{self.report}region: {region}\nexample: "
         one, other = destination_of(region["before"]), destination_of(region["after"])
@@ -117,7 +117,7 @@ def check_difference(
 
 
 def check_bounded(old: list[Json], new: list[Json], document: Json, evaluation: str) -> None:
-    """Assert that the regions are sound and disjoint, and that what moves elsewhere is said to be unknown."""
+    """Assert that the regions are sound and disjoint, and that other moves are declared unknown."""
     _check_regions(RoutingDifference(old, new, evaluation), document)
 
 
@@ -142,7 +142,7 @@ def assumption(region: Json) -> dict[str, bool]:
 
 
 def check_witness(old: list[Json], new: list[Json], region: Json, one: Input, evaluation: str) -> None:
-    """Assert that a region's witness lies in it, and that the rules it names take the witness."""
+    """Assert that a region's witness is in it, and that the named rules match the witness."""
     report = f"{evaluation}\nold:\n{rules_text(old)}\nnew:\n{rules_text(new)}\nregion: {region}\nassumed: {one[1]}"
     assert holds_where(region["where"], region["except"], one), report
     first, second = winner(old, one, evaluation), winner(new, one, evaluation)
@@ -154,7 +154,7 @@ def check_witness(old: list[Json], new: list[Json], region: Json, one: Input, ev
 
 
 def check_typable(universe: Universe, witness: Json) -> None:
-    """Assert that a witness can be typed, and says nothing of an attribute that no rule asks for."""
+    """Assert that a witness can be typed, and has no attribute without a rule."""
     assert set(witness) <= set(universe.axes), witness
     for name, value in witness.items():
         if isinstance(value, str):
@@ -210,7 +210,7 @@ def shared_names(state: State) -> set[str]:
 
 
 class OrderSafety:
-    """What may stand while the moves are made: old or new destinations under any order of ties, names but once."""
+    """The permitted states during the moves: old or new destinations under any order of ties, unique names."""
 
     def __init__(self, moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> None:
         first, last = before_of(moves, fixed), after_of(moves, fixed)
@@ -220,10 +220,10 @@ class OrderSafety:
             chain.from_iterable(self.universe.may_win(state.values(), evaluation) for state in (first, last))
         )
         self.names = shared_names(first) | shared_names(last)
-        """Rules share these at the start or at the end: who minds that they do meanwhile?"""
+        """Rules share these names at the start or at the end, so they may share them in between."""
 
     def harm(self, state: State) -> str | None:
-        """Return what is wrong with a state, None if nothing is."""
+        """Return the problem of a state, or None."""
         for rule, bits in self.universe.may_win(state.values(), self.evaluation):
             wrong = bits & ~self.allowed.get(destination(rule), 0)
             if wrong:
@@ -255,7 +255,7 @@ def check_order(moves: Sequence[Move], fixed: Sequence[Json], waves: Sequence[St
 
 
 def order_without_copies(moves: Sequence[Move], fixed: Sequence[Json], evaluation: str = "lowest-first") -> bool:
-    """Whether the moves can be made one by one, each in one call, safely: every order is tried."""
+    """Return whether the moves can be made safely one by one, each in one call: every order is tried."""
     safety, start = OrderSafety(moves, fixed, evaluation), before_of(moves, fixed)
     reached = {frozenset[int]()}
     for _ in moves:

@@ -1,4 +1,4 @@
-"""Short ways to write rules in tests: what a test does not say is the same everywhere."""
+"""Short ways to write rules in tests: fields that a test does not set are the same everywhere."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def at_least(confidence: float) -> Condition:
 
 
 def rule(name: str = "vip", **said: Any) -> Rule:
-    """A rule that sends intent `name` to Card Services at priority 100, but for what is said."""
+    """A rule from intent `name` to Card Services at priority 100, with the given changes."""
     fields: dict[str, Any] = {
         "description": f"Routes {name}",
         "priority": 100,
@@ -61,7 +61,7 @@ def wanted(where: str, what: Rule, **said: Any) -> DesiredRule:
 
 
 def desired(*rules: DesiredRule) -> DesiredState:
-    """What the manifests want, RuleSets being those of the rules."""
+    """The desired state of the manifests; its RuleSets are those of the rules."""
     return DesiredState(
         environment="prod",
         owner=OWNER,
@@ -80,7 +80,7 @@ def unmanaged(rule_id: str, what: Rule, **raw: Any) -> LiveRule:
 def managed(
     rule_id: str, where: str, what: Rule, *, owner: str = OWNER, last_written: Rule | None = None, **raw: Any
 ) -> LiveRule:
-    """A live rule with a marker; `last_written` is what its digest is of, where somebody edited the rule since."""
+    """A live rule with a marker; `last_written` is the rule of its digest, if the rule was edited since."""
     marker = Marker(owner, address(where), marker_digest(last_written or what))
     return LiveRule(
         rule_id,

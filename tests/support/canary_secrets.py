@@ -1,7 +1,7 @@
-"""Canary secrets, and the look for them in everything that comes out (invariants R13).
+"""Canary secrets, and the search for them in all output (invariants R13).
 
-Written backwards here, so that a test that fails shows no canary merely because it shows its source. Each is 13 letters
-and digits, what encodings change, 13 more: whatever an encoding makes of the middle, an end of it is seen.
+Written backwards here, so that a failing test that shows its source does not show a canary. Each is 13 letters
+and digits, characters that encodings change, and 13 more: each encoding leaves an end of it visible.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SECRETS: Final = {
 HALF: Final = 12
 """As many characters on end of a secret are as good as the secret."""
 _BLOCK: Final = 6
-"""However a run of HALF lies, it holds one whole block that begins at a multiple of this."""
+"""Each run of HALF characters contains a full block that begins at a multiple of this."""
 
 _SIMULATED: Final = re.compile(rb"simulated-[0-9a-f]{8}-[0-9a-f]{4}-")
 _LARGEST: Final = 4 * 1024 * 1024
@@ -46,7 +46,7 @@ _DROPPED: Final = bytes(one for one in range(256) if not chr(one).isascii() or n
 
 
 class Leak(NamedTuple):
-    """Which secret was found, and in which form."""
+    """The secret that was found, and its form."""
 
     which: str
     encoding: str
@@ -58,7 +58,7 @@ def proxy(host: str) -> str:
 
 
 def find_leaks(data: bytes | str) -> list[Leak]:
-    """Return each secret that the data holds, whole, encoded, split, or half."""
+    """Return each secret in the data, complete, encoded, split, or half."""
     raw = data.encode("utf-8", "surrogatepass") if isinstance(data, str) else data
     squeezed = raw.translate(None, _DROPPED)
     leaks = [leak for which, secret in SECRETS.items() for leak in _found(which, secret, raw, squeezed)]
@@ -66,7 +66,7 @@ def find_leaks(data: bytes | str) -> list[Leak]:
 
 
 def _found(which: str, secret: str, raw: bytes, squeezed: bytes) -> Iterator[Leak]:
-    """Look at letters and digits alone first: line breaks, quotes and most encodings vanish with the rest."""
+    """Look at letters and digits only first: line breaks, quotes and most encodings disappear with the rest."""
     if not any(trace in squeezed for trace in _traces(secret)):
         return
     named = [Leak(which, encoding) for encoding, form in encodings(secret) if form in raw]
@@ -77,7 +77,7 @@ def _found(which: str, secret: str, raw: bytes, squeezed: bytes) -> Iterator[Lea
 
 @cache
 def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
-    """Return the ways to write a secret, each with its name."""
+    """Return the encodings of a secret, each with its name."""
     texts = {
         "raw": secret,
         "percent-encoded": quote(secret, safe=""),
@@ -102,7 +102,7 @@ def encodings(secret: str) -> tuple[tuple[str, bytes], ...]:
 
 
 def _base64(secret: str) -> Iterator[bytes]:
-    """Return what base64 makes of the secret wherever it lies in the data, by itself and behind the id."""
+    """Return the base64 of the secret at each offset in the data, alone and after the id."""
     plain = secret.encode()
     for offset in range(3):
         whole = base64.b64encode(b"\0" * offset + plain + b"\0" * 2)
@@ -114,7 +114,7 @@ def _base64(secret: str) -> Iterator[bytes]:
 
 @cache
 def _traces(secret: str) -> tuple[bytes, ...]:
-    """Return letters and digits, one of which is in whatever holds the secret in some form."""
+    """Return letters and digits, one of which is in each text that contains the secret in some form."""
     letters = secret.encode().translate(None, _DROPPED)
     blocks = [letters[at : at + _BLOCK] for at in range(0, len(letters) - _BLOCK + 1, _BLOCK)]
     kept = {"reversed", "hex", "HEX", "base64", "JSON, all escaped", "HTML, decimal"}
@@ -131,13 +131,13 @@ _PLANTED: Final[set[Path]] = set()
 
 
 def mark_as_secret(path: Path) -> Path:
-    """Say that a test itself puts a secret into this file."""
+    """Declare that a test itself writes a secret into this file."""
     _PLANTED.add(path.resolve())
     return path
 
 
 def leaks_in(folder: Path) -> Iterator[str]:
-    """Look through the files under a folder, but for what was planted; say where each leak is."""
+    """Search the files in a folder, except for planted secrets; return the place of each leak."""
     for path in sorted(_files(folder)):
         with path.open("rb") as file:
             yield from (f"{which}, {encoding}, in {path.name}" for which, encoding in find_leaks(file.read(_LARGEST)))

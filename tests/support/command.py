@@ -1,8 +1,8 @@
 """The command as a process: `Command(...)` is a `subprocess.Popen` of it, `run_command(...)` runs it to its end.
 
 On Linux the process is forked from one that has imported the program (tests/support/fork_server.py), which saves most
-of its start; it is a child of this process all the same. Elsewhere, with CXROUTE_TESTS_START=python, and in a locale of
-its own, Python starts anew, but for runs whose waits are skipped: those ask the fork server for their exit code alone.
+of its start; it is nevertheless a child of this process. On other systems, with CXROUTE_TESTS_START=python, and with
+its own locale, Python starts normally, except for runs with skipped waits: the fork server returns their exit code.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from tests.support import canary_secrets as canary
 ROOT: Final = Path(__file__).resolve().parents[2]
 FORKS: Final = sys.platform == "linux" and os.environ.get("CXROUTE_TESTS_START") != "python"
 LOCALE: Final = ("LC_ALL", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE")
-"""What decides how Python reads and writes when it starts."""
+"""The variables that decide how Python reads and writes when it starts."""
 _PR_SET_CHILD_SUBREAPER: Final = 36
 CLIENT: Final = """\
 import json, os, socket, sys
@@ -44,7 +44,7 @@ sys.exit(int(line.recv(16) or b"99"))
 
 @cache
 def server_socket() -> str:
-    """Return the path of the fork server's socket. The first call starts the server, which lives as long as we do."""
+    """Return the path of the fork server's socket. The first call starts the server, which ends with this process."""
     folder = tempfile.TemporaryDirectory(prefix="cx")  # paths of sockets are short
     path = f"{folder.name}/s"
     command = [sys.executable, str(Path(__file__).with_name("fork_server.py")), path]
@@ -65,7 +65,7 @@ def server_socket() -> str:
 
 
 class Command(subprocess.Popen[Any]):
-    """A started `cxroute ARGUMENTS`; takes what Popen takes. `waits="skipped"`: waits between attempts take no time."""
+    """A started `cxroute ARGUMENTS`; takes Popen's options. `waits="skipped"`: waits between attempts take no time."""
 
     def __init__(
         self, *arguments: str, env: Mapping[str, str] | None = None, waits: str = "real", patience: int = 0, **more: Any
@@ -94,19 +94,19 @@ class Command(subprocess.Popen[Any]):
 
 
 def _started(job: Mapping[str, Any], streams: list[int]) -> int:
-    """Have the fork server start a process, which becomes a child of this one; return its number."""
+    """Start a process with the fork server; it becomes a child of this one. Return its number."""
     assert 0 == ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     with socket.socket(socket.AF_UNIX) as line:
         line.connect(server_socket())
         socket.send_fds(line, [json.dumps(job).encode()], streams)
         line.shutdown(socket.SHUT_WR)
         number = line.recv(16)
-        line.recv(1)  # the end: by now the process is ours
+        line.recv(1)  # the end: now the process is a child of this one
         return int(number)
 
 
 def process_environment(**variables: str) -> dict[str, str]:
-    """Return variables for a process: a few of this one, canaries for the client's credentials, and these."""
+    """Return variables for a process: a few of this one, canaries for the client's credentials, and the given ones."""
     names = ("PATH", "HOME", "LANG", "SYSTEMROOT", "PYTHONDONTWRITEBYTECODE")
     kept = {name: os.environ[name] for name in names if name in os.environ}
     return {**kept, "CXONE_CLIENT_ID": canary.CLIENT, "CXONE_CLIENT_SECRET": canary.SECRET, **variables}
@@ -114,7 +114,7 @@ def process_environment(**variables: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def serving(process: subprocess.Popen[str]) -> Iterator[str]:
-    """Yield the URL that a started server prints. Behind the block the process has ended, if need be by SIGKILL."""
+    """Yield the URL of a started server. After the block the process has ended, by SIGKILL if necessary."""
     with process:
         assert process.stdout
         try:
@@ -126,7 +126,7 @@ def serving(process: subprocess.Popen[str]) -> Iterator[str]:
 
 
 def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any]:
-    """Run `cxroute ARGUMENTS` to its end, for a minute at most; text is captured, unless `more` says otherwise."""
+    """Run `cxroute ARGUMENTS` to its end, for at most a minute; text is captured, unless `more` differs."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     with Command(*arguments, **{**pipes, **more}) as process:
         try:
@@ -137,7 +137,7 @@ def run_command(*arguments: str, **more: Any) -> subprocess.CompletedProcess[Any
 
 
 class RunResult(NamedTuple):
-    """How a run ended; `seconds` and `peak`, the bytes of memory, where it was measured."""
+    """The end of a run; `seconds` and `peak`, the bytes of memory, if they were measured."""
 
     code: int
     out: str
@@ -147,7 +147,7 @@ class RunResult(NamedTuple):
 
 
 def run_measured(folder: Path, arguments: list[str], environment: Mapping[str, str], patience: int) -> RunResult:
-    """Run the command in that folder, for so many seconds at most; waits between attempts take no time."""
+    """Run the command in that folder, for at most so many seconds; waits between attempts take no time."""
     with (folder / "stdout").open("w+") as out, (folder / "stderr").open("w+") as err:
         started = time.monotonic()
         process = Command(

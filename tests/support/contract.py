@@ -1,4 +1,4 @@
-"""The examples of tests/contract that a server answers: their tenants, requests and responses."""
+"""The examples in tests/contract that a server must answer: their tenants, requests and responses."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def examples() -> list[Json]:
 
 
 def settings(given: Json) -> SimulatorSettings:
-    """Return the switches that an example sets; the clock stands."""
+    """Return the switches that an example sets; the clock does not move."""
     switches = dict(given.get("settings", {}))
     if "scopes" in switches:
         switches["scopes"] = frozenset(switches["scopes"])
@@ -63,7 +63,7 @@ async def send_example(example: Json, client: httpx.AsyncClient) -> httpx.Respon
 
 
 def copy_free_value(expected: Any, got: Any, path: list[str]) -> None:
-    """Put the expected value into `got` at a path that the server fills as it likes, after a look at its type."""
+    """Copy the expected value into `got` at a path that the server may fill freely, after a check of its type."""
     *way, last = [int(part) if part.isdigit() else part for part in path]
     for part in way:
         expected, got = expected[part], got[part]
@@ -73,7 +73,7 @@ def copy_free_value(expected: Any, got: Any, path: list[str]) -> None:
 
 
 def check_response(example: Json, response: httpx.Response) -> None:
-    """Compare status, the headers named, and the whole body."""
+    """Compare the status, the named headers, and the body."""
     expected, free = example["response"], example.get("free", [])
     assert expected["status"] == response.status_code, response.text
     for name, value in expected.get("headers", {}).items():
@@ -85,6 +85,6 @@ def check_response(example: Json, response: httpx.Response) -> None:
             if not path.startswith("headers."):
                 copy_free_value(expected["json"], got, path.split("."))
         assert expected["json"] == got
-        assert json.dumps(expected["json"], sort_keys=True) == json.dumps(got, sort_keys=True), "1 is not 1.0 nor true"
+        assert json.dumps(expected["json"], sort_keys=True) == json.dumps(got, sort_keys=True), "1 is not 1.0 or true"
     else:
         assert expected.get("text", "") == response.text

@@ -1,4 +1,4 @@
-"""A clock that stands still until something waits."""
+"""A clock that moves only by waits."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
 
 class FakeClock:
-    """A clock that each sleep moves on at once. Calling it returns its seconds; `slept` lists the sleeps.
+    """A clock that each sleep moves immediately. Calling it returns its seconds; `slept` lists the sleeps.
 
-    `time` is what a client takes of it. Random numbers are all `chance`, or those of `random`.
+    `time` is its time source for a client. Random numbers are all `chance`, or those of `random`.
     """
 
     def __init__(self, chance: float = 0.5, random: Callable[[], float] | None = None) -> None:
@@ -30,18 +30,18 @@ class FakeClock:
         return self.seconds
 
     def wait(self, seconds: float) -> None:
-        """Move on, for callers that are not asynchronous."""
+        """Move the clock, for callers that are not asynchronous."""
         self.slept.append(seconds)
         self.seconds += max(seconds, 0.0)
 
     async def sleep(self, seconds: float) -> None:
-        """Move on."""
+        """Move the clock."""
         self.wait(seconds)
         await asyncio.sleep(0)
 
     @asynccontextmanager
     async def _deadline(self, seconds: float) -> AsyncIterator[None]:
-        """Raise TimeoutError where the sleeps in the block took longer; nothing else takes time."""
+        """Raise TimeoutError if the sleeps in the block took longer; only sleeps take time."""
         end = self.seconds + seconds
         yield
         if self.seconds > end:

@@ -33,8 +33,8 @@ _slept = 0.0
 
 
 async def _sleep(seconds: float, result: Any = None) -> Any:
-    """Let the time go by without waiting for it."""
-    global _slept  # noqa: PLW0603 - one clock for the whole process
+    """Advance the time without waiting."""
+    global _slept  # noqa: PLW0603 - one clock for the process
     _slept += max(seconds, 0.0)
     return await _SLEEP(0, result)
 
@@ -104,12 +104,12 @@ def _start(job: dict[str, Any], streams: list[int], connection: socket.socket) -
     for stream in streams:
         os.close(stream)
     if not job["wait"]:
-        # The number is of use once the process has its new parent. The connection ends when this function returns.
+        # The number is valid after the process has its new parent. The connection ends when this function returns.
         os.waitpid(between, 0)
 
 
 def _run(job: dict[str, Any], streams: list[int]) -> None:
-    """Be the command: its folder, variables, arguments and streams."""
+    """Run the command with its folder, variables, arguments and streams."""
     code = 1
     try:
         for number, stream in enumerate(streams):
@@ -135,7 +135,7 @@ def _run(job: dict[str, Any], streams: list[int]) -> None:
 
 
 def _opened(number: int) -> TextIO:
-    """Return a standard stream as the interpreter makes it."""
+    """Return a standard stream in the interpreter's form."""
     mode, errors = ("r" if number == 0 else "w"), ("backslashreplace" if number == 2 else "strict")
     by_lines = number == 2 or os.isatty(number) or bool(os.environ.get("PYTHONUNBUFFERED"))
     return cast("TextIO", os.fdopen(number, mode, 1 if by_lines else -1, "utf-8", errors, closefd=False))

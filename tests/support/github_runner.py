@@ -1,8 +1,8 @@
-"""What a GitHub runner makes of a step's output, after the runner's published behaviour (actions/runner).
+"""The commands in a step's output for a GitHub runner, by the runner's published behaviour (actions/runner).
 
-A line is a command where it begins with `::name ...::` once white space before it is gone, or, the older form, where
-`##[name ...]` stands anywhere in it; the first form is tried first, and only names that are known count. Between
-`::stop-commands::TOKEN` and `::TOKEN::` nothing does, but the token itself, in either form and letters of either case.
+A line is a command if it begins with `::name ...::` after white space, or, in the older form, if
+it contains `##[name ...]`; the first form has priority, and only known names count. Between
+`::stop-commands::TOKEN` and `::TOKEN::` only the token counts, in either form and letters of either case.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ KNOWN = {
 
 
 class WorkflowCommand(NamedTuple):
-    """A command as the runner understands it."""
+    """A command in the runner's form."""
 
     name: str
     properties: dict[str, str]
@@ -26,7 +26,7 @@ class WorkflowCommand(NamedTuple):
 
 
 def workflow_commands(output: str) -> list[WorkflowCommand]:
-    """Return the commands that a runner carries out, in order; stopping and going on are none of them."""
+    """Return the commands that a runner executes, in order, without those that stop and resume commands."""
     found, known, token = [], set(KNOWN), ""
     for line in re.split(r"\r\n|\r|\n", output):
         command = _new_form(line, known) or _old_form(line, known)
@@ -41,7 +41,7 @@ def workflow_commands(output: str) -> list[WorkflowCommand]:
             known.add(token)
         else:
             found.append(command)
-    assert not token, "the runner was never told to go on"
+    assert not token, "commands were never resumed"
     return found
 
 

@@ -1,7 +1,7 @@
-"""Pairs of rule lists as people grow them: 20 to 60 rules by intent, confidence, language and tier, and an edit.
+"""Realistic pairs of rule lists: 20 to 60 rules by intent, confidence, language and tier, and an edit.
 
-The rules are the API's JSON, as in `random_rules`. What changes is what people change: the confidence of a whole
-RuleSet, the last rule, several rules deleted, a language or a tier split off, a first plan over rules made by hand.
+The rules are the API's JSON, as in `random_rules`. The edits are realistic: the confidence of a full
+RuleSet, the last rule, several deleted rules, a language or a tier of its own, a first plan over manual rules.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _QUEUES: Final = ("A", "B", "C")
 
 
 def generate_pair(random: Random) -> RulePair:
-    """Return a list of 20 to 60 rules and what one to three edits make of it, or a list made by hand before it."""
+    """Return a list of 20 to 60 rules and its result after one to three edits, or a manual list before it."""
     old = _grown(random, random.randint(20, 60))
     if random.random() < 0.2:
         return RulePair(_by_hand(random, old), old, "lowest-first")
@@ -57,7 +57,7 @@ def _goes(random: Random) -> list[Json]:
 
 
 def _by_hand(random: Random, rules: list[Json]) -> list[Json]:
-    """Return a few of the rules in another order and to other queues, as a tenant has them before the first plan."""
+    """Return a few of the rules in another order and to other queues, like a tenant before its first plan."""
     kept = random.sample(rules, min(len(rules), random.randint(3, 12)))
     return [{**one, "priority": place, "targets": _goes(random)} for place, one in enumerate(kept)]
 
@@ -98,7 +98,7 @@ def _moved(random: Random, rules: list[Json]) -> list[Json]:
 
 
 def generate_tangled_pair(random: Random) -> RulePair:
-    """Return two short lists of rules that ask a little about each of five attributes, with a number among them."""
+    """Return two short lists of rules with conditions on five attributes, one of them a number."""
     evaluation: Evaluation = "highest-first" if random.random() < 0.4 else "lowest-first"
     old = [_tangled(random, f"k{number}") for number in range(random.randint(2, 6))]
     new = [one for one in old if random.random() < 0.6]

@@ -1,6 +1,6 @@
-"""Tenants as found in life, at random: every operator, odd names, unknown fields, ties, rules of others and of ours.
+"""Realistic random tenants: every operator, odd names, unknown fields, ties, managed and unmanaged rules.
 
-Each rule is made to be written in a manifest, or not to be; `Grown` says which. Whatever is drawn comes from a
+Each rule is either representable in a manifest or not (`GeneratedTenant.kept_out`). Random values come from a
 `random.Random`: a seeded one, or hypothesis's, which shrinks.
 """
 
@@ -29,7 +29,7 @@ QUEUES: Final = (
     {"id": "q6", "name": "010"},
 )
 TWINS: Final = ({"id": "t1-aaaa", "name": "Twice"}, {"id": "t2-bbbb", "name": "Twice"})
-"""Two queues of one name, which only their ids tell apart."""
+"""Two queues of one name with different ids."""
 
 LIKE_YAML: Final = (
     *("no", "010", "- x", "a: b", "#x", "a #x", "{", "[a, b]", "true", "null", "~", "1e3", "0x1F", "*a", "&a", "!t"),
@@ -69,7 +69,7 @@ _HALF: Final = ("half a character", "not decodable")
 _ODD: Final = tuple(text for name, text in {**HOSTILE_NAMES, **MARKDOWN_NAMES}.items() if name not in _HALF)
 NAMES: Final = tuple(text[:250] for text in (*_ODD, *LIKE_YAML) if text.strip())
 OUR_MARK: Final = "[cxroute:"
-"""No manifest may have it in a description: the last line says who manages a rule."""
+"""A description in a manifest cannot contain it: the last line of a description names the owner of a rule."""
 TEXTS: Final = (*NAMES, "", "gold", "platinum", "0.5", "true")
 INTENTS: Final = (
     "lost_or_stolen_card",
@@ -101,7 +101,7 @@ class GeneratedTenant:
 
     @property
     def by_hand(self) -> set[str]:
-        """Return the ids of the rules that are to be taken over."""
+        """Return the ids of the rules to adopt."""
         return {rule["id"] for rule in self.rules} - self.kept_out - self.ours
 
 
@@ -117,7 +117,7 @@ def generate_tenant(random: Random, size: int) -> GeneratedTenant:
 
 
 def _settle(random: Random, found: GeneratedTenant, rule: Json) -> None:
-    """Give a rule its owner, or something that keeps it out of manifests."""
+    """Give a rule its owner, or a property that excludes it from manifests."""
     dice = random.random()
     if rule["enabled"] and not any(target["weight"] for target in rule["targets"]):
         found.kept_out.add(rule["id"])  # CXR123

@@ -1,4 +1,4 @@
-"""Names that people or attackers write into rules, queues, files and reasons, and some more."""
+"""Hostile and odd names for rules, queues, files and reasons."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ HOSTILE_NAMES: Final = {
     "nothing": "",
     "space": " ",
 }
-"""By what they try."""
+"""By their attack."""
 
 MARKDOWN_NAMES: Final = {
     "backslash and pipe": r"a\|b \\|c \\\|d \\\\|e",
@@ -82,7 +82,7 @@ MARKDOWN_NAMES: Final = {
     "details": "</details></sub></td></tr></table>",
     "colour": "#ff0000 rgb(1,2,3)",
 }
-"""By what GitHub, or a Markdown parser, might make of them."""
+"""By their possible meaning for GitHub or a Markdown parser."""
 CONTROL_CHARACTERS = re.compile(
     "[\x00-\x09\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\U000e0000-\U000e007f]"
 )

@@ -19,12 +19,12 @@ _FILLERS: Final = (
     " gone came goes sent seen given taken kept"
 )
 FILLERS: Final = frozenset(_FILLERS.split())
-"""Names that do not say what the value is."""
+"""Names that do not describe the value."""
 _FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 class Measure(NamedTuple):
-    """A figure of the package, its limit, and what exceeds it or comes nearest to it."""
+    """A figure of the package, its limit, and the places that exceed it or are nearest to it."""
 
     name: str
     value: float

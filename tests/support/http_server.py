@@ -1,4 +1,4 @@
-"""A server on a real socket that answers as a test says, the endpoint's own HTTP client, and the loops of both."""
+"""A scripted server on a real socket, the endpoint's own HTTP client, and their event loops."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 @pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
 def run(request: pytest.FixtureRequest) -> Run:
-    """Run something on one of the loops; nothing may be left that the loop would complain of."""
+    """Run a function on one of the loops; nothing may remain that the loop would report."""
 
     def running(main: Coroutine[Any, Any, Any]) -> Any:
         complaints: list[dict[str, Any]] = []
@@ -53,7 +53,7 @@ def _trust() -> ssl.SSLContext:
 
 
 class ScriptedServer:
-    """A server that does what a script says with each request, and the client of it."""
+    """A server that handles each request by a script, and its client."""
 
     def __init__(self, script: Script, greeting: bytes = b"") -> None:
         self._script, self._greeting = script, greeting
@@ -96,14 +96,14 @@ class ScriptedServer:
             await server.wait_closed()  # last: from Python 3.12 on it waits for the connections, too
 
     async def ask(self, seconds: float = 2.0) -> tuple[int, bytes]:
-        """Return status and body of an answer."""
+        """Return status and body of a response."""
         request = ApiRequest("POST", self.server, "/x?y=1", {"Accept-Encoding": "gzip"}, b"{}")
         answer = await send_with_timeout(self.direct.carry, request, seconds, REAL_TIME)
         return answer.status, answer.content
 
 
 def answer_with(data: bytes) -> Script:
-    """Return a script that answers so, and keeps the connection."""
+    """Return a script that sends this response, and keeps the connection."""
 
     async def script(writer: asyncio.StreamWriter) -> None:
         writer.write(data)
@@ -113,7 +113,7 @@ def answer_with(data: bytes) -> Script:
 
 
 def answer_and_close(data: bytes) -> Script:
-    """Return a script that answers so, and closes."""
+    """Return a script that sends this response, and closes."""
 
     async def script(writer: asyncio.StreamWriter) -> None:
         writer.write(data)

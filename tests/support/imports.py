@@ -1,4 +1,4 @@
-"""What a file imports when it runs, and which modules of the package import each other."""
+"""The runtime imports of a file, and the import cycles between the modules of the package."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Yield the whole names of the modules that a file itself imports, in functions too; not those for types alone."""
+    """Yield the full names of the modules that a file imports, in functions too; not imports for types only."""
     return _imported(ast.parse(path.read_text("utf-8")))
 
 
 def import_cycles(package: Path) -> list[list[str]]:
-    """Return the groups of modules that import each other, directly or not; an import for a type alone counts."""
+    """Return the groups of modules that import each other, directly or not; imports for types count."""
     files = {_name(path, package): path for path in package.rglob("*.py")}
     graph = {name: _modules(ast.parse(path.read_text("utf-8")), files) - {name} for name, path in files.items()}
     while leaves := {name for name, found in graph.items() if not found & graph.keys()}:
@@ -38,7 +38,7 @@ def _modules(tree: ast.AST, files: Mapping[str, Path]) -> set[str]:
 
 
 def _reached(start: str, graph: Mapping[str, set[str]]) -> set[str]:
-    """Return the modules that a module imports through others, itself where it is on a cycle."""
+    """Return the modules that a module imports, directly or not; with itself if it is on a cycle."""
     reached: set[str] = set()
     following = [start]
     while following:

@@ -44,12 +44,12 @@ TENANT = TenantSettings(
 
 @dataclass
 class RecorderInMemory:
-    """A recorder that keeps what it was told."""
+    """A recorder that keeps its calls in memory."""
 
     lines: list[tuple[str, str]] = field(default_factory=list)
 
     def intend(self, step: PlanStep) -> None:
-        """Keep what is about to be written."""
+        """Keep the step before its call."""
         self.lines.append(("intend", str(step.change.address)))
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
@@ -57,7 +57,7 @@ class RecorderInMemory:
         self.lines.append((result.verdict.name, str(step.change.address)))
 
     def wave(self) -> None:
-        """Keep that a wave ended."""
+        """Keep the end of a wave."""
         self.lines.append(("wave", ""))
 
 
@@ -69,11 +69,11 @@ class Unguarded:
     options: PlanOptions
 
     def plan(self, live: LiveState) -> Plan:
-        """Return what differs a minute later."""
+        """Return the differences a minute later."""
         return draft_plan(self.desired, live, self.options, NOW + timedelta(minutes=1))
 
     def assess(self, plan: Plan) -> Plan:
-        """Return the plan as it is."""
+        """Return the plan without a change."""
         return plan
 
     def freeze(self) -> str:
@@ -86,10 +86,10 @@ async def _no_sleep(_seconds: float) -> None:
 
 
 class InProcessTenant:
-    """A simulated tenant, clients of it, and what `plan` and `apply` do with it.
+    """A simulated tenant, its clients, and `plan` and `apply` with them.
 
-    `state` replaces the rules and the usual queues; `tenant` is how clients see it. `clock` is that of its clients,
-    and of the simulator where `settings` say so.
+    `state` replaces the rules and the usual queues; `tenant` has the settings of the clients. `clock` is that of the
+    clients, and of the simulator if `settings` contain it.
     """
 
     def __init__(
@@ -108,12 +108,12 @@ class InProcessTenant:
         self.recorder = RecorderInMemory()
 
     def client(self) -> WritingClient:
-        """Return a new client, whose waiting takes no time."""
+        """Return a new client, whose waits take no time."""
         credentials = ClientCredentials(client_id=canary.CLIENT, client_secret=canary.SECRET)
         return WritingClient(transport_over(SimulatorTransport(self.app)), self.tenant, credentials, self.clock.time)
 
     def talk(self, talk: Callable[[WritingClient], Awaitable[Result]]) -> Result:
-        """Return what a new client makes of its tenant."""
+        """Return the result of a function with a new client."""
 
         async def talking() -> Result:
             return await talk(self.client())
@@ -141,7 +141,7 @@ class InProcessTenant:
         lag: float = 0.0,
         sleep: Callable[[float], Awaitable[None]] = _no_sleep,
     ) -> ApplyReport:
-        """Plan (or take what was planned) and apply, as the command does."""
+        """Plan (or take the given plan) and apply, like the command."""
 
         async def run(client: WritingClient) -> ApplyReport:
             queues = await client.queues()
@@ -154,7 +154,7 @@ class InProcessTenant:
         return self.talk(run)
 
     def writes(self) -> list[tuple[str, str]]:
-        """Return the writes that were asked for so far."""
+        """Return the requested writes so far."""
         return [
             (request.method, request.path)
             for request in self.state.requests
@@ -163,7 +163,7 @@ class InProcessTenant:
 
 
 def raw(rule: LiveRule) -> dict[str, Any]:
-    """Return a live rule as the server holds it."""
+    """Return a live rule as the server stores it."""
     return {
         "description": rule.rule.description,
         **rule.raw,

@@ -17,7 +17,7 @@ App = Any
 
 
 class LoopbackServer:
-    """One server for many tenants, one after the other: `app` answers now."""
+    """One server for many tenants, one after the other: `app` responds now."""
 
     def __init__(self, port: int) -> None:
         self.url = f"http://127.0.0.1:{port}"
@@ -36,17 +36,17 @@ class LoopbackServer:
             self._open -= 1
 
     def settle(self) -> None:
-        """Wait until whatever a process that has ended had sent is done, and its connections are gone."""
+        """Wait until all requests of an ended process are done, and its connections are closed."""
         assert self.loop is not None
         asyncio.run_coroutine_threadsafe(self._settled(), self.loop).result(20)
 
     async def _settled(self) -> None:
-        """Knock first: connections are taken in their order, so that none can still be waiting behind ours."""
+        """Connect first: connections are accepted in order, so no earlier one can still be waiting."""
         _, writer = await asyncio.open_connection("127.0.0.1", int(self.url.rpartition(":")[2]))
-        while not self.server.server_state.connections:  # noqa: ASYNC110 - uvicorn tells nobody
+        while not self.server.server_state.connections:  # noqa: ASYNC110 - uvicorn has no event for it
             await asyncio.sleep(0)
         writer.close()
-        while self._open or self.server.server_state.connections:  # noqa: ASYNC110 - likewise
+        while self._open or self.server.server_state.connections:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
 
 

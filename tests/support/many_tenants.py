@@ -1,4 +1,4 @@
-"""Many simulated tenants in a thread of this process, each on a port of its own, and manifests that name them all."""
+"""Many simulated tenants in a thread of this process, each on its own port, and their manifests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ONE_BY_ONE: Final = f"{GENEROUS}, concurrency: 1"
 
 
 class Tenants:
-    """The tenants by name: what each holds, where it is, and who answers for it (`apps`, which may be exchanged)."""
+    """The tenants by name: their states, ports, and applications (`apps`, which may be replaced)."""
 
     def __init__(self, ports: dict[str, int]) -> None:
         self.urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -36,7 +36,7 @@ class Tenants:
         self._names = {port: name for name, port in ports.items()}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Let the tenant of the port answer."""
+        """Let the port's tenant respond."""
         await self.apps[self._names[scope["server"][1]]](scope, receive, send)
 
     def rules(self, name: str) -> list[Rule]:
@@ -48,12 +48,12 @@ class Tenants:
         return sorted(rule["name"] for rule in self.rules(name))
 
     def writes(self, name: str) -> int:
-        """Return how many writes the tenant was asked for."""
+        """Return the number of writes that the tenant received."""
         requests = self.states[name].requests
         return sum(one.method != "GET" and not one.path.endswith("/token") for one in requests)
 
     def manifests(self, api: str = GENEROUS, **more: str) -> None:
-        """Write an Environment for each tenant; `more` is what those of that name have beside it, in YAML."""
+        """Write an Environment for each tenant; `more` has further YAML for the one with that name."""
         folder = Path("manifests")
         folder.mkdir(exist_ok=True)
         documents = [
@@ -76,7 +76,7 @@ def ruleset(rules: Iterable[Rule]) -> None:
 
 
 def rule(key: str, queue: str = "Cards", **more: Any) -> Rule:
-    """Return a rule of one intent as a manifest says it."""
+    """Return a rule for one intent in a manifest's form."""
     return {"key": key, "intent": key, "queue": queue, "priority": 10, "name": key, **more}
 
 

@@ -1,6 +1,6 @@
-"""Which part of the program the fast tests run: `python -m tests.support.measure` reports it after `make test COVER=1`.
+"""The coverage of the fast tests: `python -m tests.support.measure` reports it after `make test COVER=1`.
 
-Child processes are measured, too: started commands by their environment, forked ones because coverage.py goes on there.
+Child processes are measured too: commands by their environment, forks because coverage.py continues in them.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ BOUNDS: Final = {"all": 95, "pure": 99}
 
 _PURE: Final = (
     "apply/admission apply/first_contact apply/progress apply/report behaviour checks desired doctor errors export"
-    " journal/history journal/undo journal/undo_warnings manifest model pipeline plan render text traffic version"
+    " journal/history journal/undo manifest model pipeline plan render text traffic version"
     " watch/cycle watch/metrics watch/notifications"
 )
 PURE: Final = tuple(_PURE.split())
-"""What decides: no network, no clock, no process; of files only those that it is told to read."""
+"""Decisions: no network, no clock, no process; only files that the caller names."""
 _IMPURE: Final = (
     "__init__ __main__ apply cli cxone doctor/examination doctor/reachability endpoint github journal"
     " simulator text/files text/redact watch"
 )
 IMPURE: Final = tuple(_IMPURE.split())
-"""What acts, or waits. A module belongs to the longest of the names that it lies in."""
+"""Actions and waits. A module belongs to the longest entry that contains it."""
 
 _SETTINGS: Final = "COVERAGE_PROCESS_CONFIG"
 
 
 def main() -> int:
-    """Report what was measured, and return 0 when both bounds hold."""
+    """Report the coverage, and return 0 if both bounds hold."""
     steps = [
         ["combine", "--quiet"],
         ["report", f"--fail-under={BOUNDS['all']}"],
@@ -55,7 +55,7 @@ def main() -> int:
 
 
 def never_imported(file: Path) -> list[str]:
-    """Return the modules that no test imports: a report lists those alone that some test does."""
+    """Return the modules that no test imports: a report lists only imported modules."""
     data = CoverageData(str(file))
     data.read()
     there = {str(path) for path in (ROOT / "reconciler").rglob("*.py")}
@@ -63,19 +63,19 @@ def never_imported(file: Path) -> list[str]:
 
 
 def entry_of(path: Path) -> str | None:
-    """Return the longest entry of the two lists that a module lies in."""
+    """Return the longest entry of the two lists that contains the module."""
     name = path.relative_to(ROOT / "reconciler").with_suffix("").as_posix()
     entries = [entry for entry in (*PURE, *IMPURE) if name == entry or name.startswith(f"{entry}/")]
     return max(entries, key=len, default=None)
 
 
 def pure_modules() -> list[Path]:
-    """Return the modules that the bound of the pure ones holds for."""
+    """Return the modules with the bound for pure ones."""
     return [path for path in sorted((ROOT / "reconciler").rglob("*.py")) if entry_of(path) in PURE]
 
 
 def measure_children() -> None:
-    """Hand the settings of coverage.py, if it runs, to commands whose environment a test makes up."""
+    """Pass the settings of coverage.py, if it runs, to commands with another environment."""
     start = subprocess.Popen.__init__
 
     def started(process: Any, *arguments: Any, **options: Any) -> None:
@@ -88,7 +88,7 @@ def measure_children() -> None:
 
 
 def before_forking() -> None:
-    """Save what was measured so far. Otherwise each process that is forked from this one would save it again."""
+    """Save the coverage so far. Otherwise each fork of this process would save it again."""
     if measuring := Coverage.current():
         measuring.save()
 

@@ -1,4 +1,4 @@
-"""Live rules that a tenant may hold although nobody would write them: huge, tiny, deep, empty, of odd types."""
+"""Valid but odd live rules of a tenant: huge, tiny, deep, empty, of odd types."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rule(name: str, **more: Any) -> dict[str, Any]:
 
 
 def odd_rules() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield what is odd about a rule, and the rule."""
+    """Yield the odd property of a rule, and the rule."""
     yield from _odd_numbers()
     yield from _odd_texts()
     yield from _odd_parts()

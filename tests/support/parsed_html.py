@@ -1,4 +1,4 @@
-"""What a browser or GitHub makes of a text: its elements and its text, as a list that is easily compared."""
+"""The elements and texts of HTML or Markdown for a browser or GitHub, as a list that is easy to compare."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ VOID: Final = {"br", "meta", "input", "hr", "img", "link"}
 
 @dataclass
 class Text:
-    """A text, the elements that it stands in, outermost first, and their attributes."""
+    """A text, its elements, outermost first, and their attributes."""
 
     text: str
     inside: tuple[str, ...]
@@ -22,30 +22,30 @@ class Text:
 
 @dataclass
 class Page:
-    """All that a parser found, in order."""
+    """The content that a parser found, in order."""
 
     tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
     comments: list[str] = field(default_factory=list)
     shape: list[str] = field(default_factory=list)
-    """Begins and ends of elements, texts left out."""
+    """Starts and ends of elements, without texts."""
     unclosed: list[str] = field(default_factory=list)
-    """Elements that were not ended, or ended out of turn."""
+    """Elements that were not closed, or closed in the wrong order."""
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
-        """The attributes of every such element."""
+        """The attributes of each such element."""
         return [attributes for name, attributes in self.tags if name == tag]
 
     def text_inside(self, *inside: str) -> str:
-        """All text that stands in such elements."""
+        """All text in such elements."""
         return "".join(one.text for one in self.texts if set(inside) <= set(one.inside))
 
     def texts_outside(self, *elements: str) -> list[str]:
-        """Every text that stands in none of the elements."""
+        """Each text outside of the elements."""
         return [one.text for one in self.texts if not set(elements) & set(one.inside)]
 
     def rows(self) -> list[list[list[str]]]:
-        """Of each table its rows, of each row its cells' texts."""
+        """For each table its rows, for each row the texts of its cells."""
         return self._tables
 
     _tables: list[list[list[str]]] = field(default_factory=list)
@@ -96,5 +96,5 @@ def parse_html(html: str) -> Page:
 
 
 def parse_as_github(markdown: str) -> Page:
-    """Read Markdown as GitHub's own parser does, raw HTML and all; what GitHub takes out after it is still there."""
+    """Read Markdown with GitHub's own parser, including raw HTML; without GitHub's later sanitizing."""
     return parse_html(github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE))

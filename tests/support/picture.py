@@ -18,7 +18,7 @@ from reconciler.cli.main import main
 
 PICTURE = Path(__file__).resolve().parents[2] / ".github" / "plan.svg"
 
-# rich's own frame, but for the fonts that it would fetch from elsewhere.
+# rich's frame, without the fonts that it would download.
 FRAME = """\
 <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img">
 <title>cxroute plan</title>
@@ -57,14 +57,14 @@ PROTECTED = "guard: {protected: [routing/legacy-fax]}\n"
 
 
 def demo_output() -> str:
-    """Return what `cxroute plan` prints, in colours, of a small tenant with something of everything."""
+    """Return the output of `cxroute plan`, with colours, for a small tenant with each kind of change."""
     back = Path.cwd()
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()) as out:
         os.chdir(folder)
         try:
             for command in (["init"], ["apply", "--yes"]):
                 if Path("manifests").exists():
-                    Path("manifests/tests.yaml").unlink()  # they are about the rules that `init` writes
+                    Path("manifests/tests.yaml").unlink()  # they refer to the rules that `init` writes
                     Path("manifests/routing.yaml").write_text(RULES.format(more=BEFORE))
                 main(["-e", "sandbox", *command])
             state = json.loads(Path(".cxroute/sandbox.json").read_text(encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""Draws what people see of a plan into .github: the report, light, dark and on a phone, and the comment."""
+"""Draws the views of a plan into .github: the report, light, dark and on a phone, and the comment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ blockquote{margin:0 0 16px;padding:8px 16px;border-left:4px solid #d0d7de}blockq
 
 
 def render_comment(markdown: str) -> str:
-    """Return a page with a comment as GitHub shows it: its parser's HTML, its coloured boxes, a style like its own."""
+    """Return a page with a comment as on GitHub: its parser's HTML, its coloured boxes, a similar style."""
     shown = github_flavored_markdown_to_html(markdown, options=Options.CMARK_OPT_UNSAFE)
     shown = re.sub(
         r"<blockquote>\s*<p>\[!(\w+)\]\s*",
@@ -65,7 +65,7 @@ def draw(browser: Browser, files: dict[str, str], into: Path) -> None:
 
 
 def render_diagram(page: Page) -> None:
-    """Draw the map as GitHub does, and open what it is folded in."""
+    """Draw the map as on GitHub, and open its folded block."""
     page.add_script_tag(path=MERMAID)
     page.evaluate("document.querySelectorAll('details:has(.mermaid)').forEach(one => { one.open = true })")
     page.evaluate("mermaid.initialize({startOnLoad: false, securityLevel: 'strict'}); mermaid.run()")
@@ -75,6 +75,6 @@ def render_diagram(page: Page) -> None:
 if __name__ == "__main__":
     if missing():
         raise SystemExit(f"pictures: {missing()}")
-    made = review()  # before the browser, whose event loop would be in its way
+    made = review()  # before the browser, which has an event loop
     with chromium() as found:
         draw(found, made, INTO)

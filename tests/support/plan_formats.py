@@ -1,4 +1,4 @@
-"""Every form of a plan, as the commands write them."""
+"""Every format of a plan, as the commands write it."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def as_html(made: Plan) -> str:
 
 
 def as_json(made: Plan) -> str:
-    """The plan as programs read it."""
+    """The plan as JSON."""
     return json.dumps(plan_to_json(made), indent=2) + "\n"
 
 
 def as_drift(made: Plan) -> str:
-    """What differs, for operations in a terminal."""
+    """The differences for a terminal."""
     return drift_as_text(find_drift(made))
 
 
@@ -63,17 +63,17 @@ def drift_as_text(drift: Drift, *, brief: bool = False) -> str:
 
 
 def as_drift_markdown(made: Plan) -> str:
-    """What differs, for an issue."""
+    """The differences for an issue."""
     return drift_markdown(find_drift(made), TENANT, FACTS, heal(()))
 
 
 def heal(only: Sequence[str]) -> str:
-    """A command that heals."""
+    """A command that corrects drift."""
     return " ".join(["cxroute apply -e prod", *(f"--only {one}" for one in only)])
 
 
 def keep(addresses: Sequence[str]) -> str:
-    """A command that keeps what is live."""
+    """A command that keeps the live rules."""
     return " ".join(["cxroute export -e prod", *(addresses or ["--all"]), "--write"])
 
 
@@ -86,4 +86,4 @@ FORMS: Final[dict[str, Callable[[Plan], str]]] = {
     "drift.txt": as_drift,
     "drift.md": as_drift_markdown,
 }
-"""By what a file of it is called."""
+"""By the name of its file."""

@@ -1,8 +1,8 @@
 """The functions between a plan's value and the terminal: `python -m tests.support.plan_way` prints each.
 
-A function is on the way where an argument of it is the plan, a summary of it (an instance of a class of
-`reconciler.render`), or the text in which the plan stands. It counts once, and so does its package. Constructors that
-dataclass writes do not count; generator expressions and lambdas belong to the function around them.
+A function counts if an argument of it is the plan, a summary of it (an instance of a class of
+`reconciler.render`), or the text that contains the plan. It counts once, and so does its package. Constructors that
+dataclass generates do not count; generator expressions and lambdas belong to the function around them.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from reconciler.plan.plan import Plan
 
 CALLS: Final = 25
 PACKAGES: Final = 8
-"""What there may be at the most."""
+"""The limits."""
 MANIFESTS: Final = Path(__file__).parents[2] / "manifests"
 _HEADLINE: Final = "Plan for "
 
 
 def way() -> list[str]:
-    """Print a plan of the bank's manifests as `cxroute plan` does; return the functions on its way, in order."""
+    """Print a plan of the bank's manifests like `cxroute plan`; return its functions, in order."""
     options = argparse.Namespace(manifests="manifests", environment="sandbox")
     with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
         shutil.copytree(MANIFESTS, "manifests")
@@ -65,7 +65,7 @@ def packages(functions: list[str]) -> list[str]:
 
 
 def _is_plan(value: object) -> bool:
-    """Say whether a value is the plan, a summary, a list of these, or the text."""
+    """Return whether a value is the plan, a summary, a list of these, or the text."""
     if isinstance(value, str):
         return _HEADLINE in value
     if isinstance(value, list | tuple):
@@ -74,7 +74,7 @@ def _is_plan(value: object) -> bool:
 
 
 def _name(code: CodeType, frame: FrameType) -> str:
-    """Return a function's name, a method's with its class."""
+    """Return a function's name, that of a method with its class."""
     first = frame.f_locals.get(code.co_varnames[0]) if code.co_argcount else None
     return f"{type(first).__name__}.{code.co_name}" if hasattr(type(first), code.co_name) else code.co_name
 

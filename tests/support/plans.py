@@ -1,4 +1,4 @@
-"""Plans to be shown: with something of every kind, with nothing, with hostile names, of any size; in every form."""
+"""Plans for display: with each kind of change, empty, with hostile names, of any size; in every format."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ NOTES: Final = (
 
 
 def plan_of_everything() -> Plan:
-    """A plan with something of every kind: each action and cause, guards, a conflict, a sample, exact cases."""
+    """A plan with each kind of content: each action and cause, guards, a conflict, a sample, exact cases."""
     hold = Hold.model_validate({"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"})
     lost = rule("card_lost", conditions=[intent_is("card_lost"), at_least(0.7)], priority=10)
     half = [Target("q-cards", 1), Target("q-fraud", 3)]
@@ -85,7 +85,7 @@ def plan_of_everything() -> Plan:
 
 
 def plan_of_many() -> Plan:
-    """A plan of more rows than are shown; of some conversations nothing is known."""
+    """A plan with more rows than are displayed; the effect on some conversations is unknown."""
     asked = [[intent_is(f"r{n}"), make_condition(f"menu{n}", "equals", "x")] for n in range(30)]
     want = [wanted(f"cards/r{n}", rule(f"r{n}", conditions=asked[n], targets=FRAUD, priority=n)) for n in range(30)]
     made = assessed_plan(want, [managed("all", "cards/all", rule("all", priority=900, conditions=[], targets=CARDS))])
@@ -94,14 +94,14 @@ def plan_of_many() -> Plan:
 
 
 def empty_plan() -> Plan:
-    """A plan that has nothing to do."""
+    """A plan without changes."""
     return check_guards(
         assessed_plan([wanted("cards/vip", rule())], [managed("1", "cards/vip", rule())]), environment()
     )
 
 
 def hostile_plan(name: str) -> Plan:
-    """A plan with a name wherever somebody from outside may write one."""
+    """A plan with the name in each place that can come from outside."""
     odd = rule(name, description=name, conditions=[intent_is(name), make_condition(name, "equals", name)], priority=7)
     twin = replace(odd, name=f"{name} 2", targets=(Target("q-odd", 1),))
     here = Source(f"manifests/{name}.yaml", 1, 1)
@@ -133,7 +133,7 @@ def hostile_plan(name: str) -> Plan:
 
 
 def plan_with_names(names: Iterable[str]) -> Plan:
-    """A plan with all these names at once: each of a rule, its queue, its description and what it asks for."""
+    """A plan with all these names: each for a rule, its queue, its description and its condition."""
     want, found, queues = [], [], []
     for n, name in enumerate(names):
         one = rule(
@@ -146,7 +146,7 @@ def plan_with_names(names: Iterable[str]) -> Plan:
 
 
 def large_plan(count: int, name: str = "") -> Plan:
-    """A plan of so many changes, `name` in each: most sent to another queue, some new, some gone and refused."""
+    """A plan with so many changes, `name` in each: most to another queue, some new, some deleted and refused."""
     want, found = [], []
     for n in range(count):
         one = rule(f"{name}{n}", targets=[Target(f"q{n % 40}", 1)], priority=n, conditions=[intent_is(f"{name}i{n}")])
@@ -160,22 +160,22 @@ def large_plan(count: int, name: str = "") -> Plan:
 
 
 def assessed_plan(want: list[DesiredRule], found: list[LiveRule], sample: bytes | None = None, *queues: Queue) -> Plan:
-    """A plan as commands make it, with its order, its lint and who is affected."""
+    """A plan as from a command, with its order, its lint and its impact."""
     made = draft_plan(desired(*want), LiveState(tuple(found), (*QUEUES, *queues)), PlanOptions(), NOW)
     traffic = read_traffic(sample, "prod.csv", Attributes(), "October 2026") if sample else None
     return predict_impact(schedule_steps(made), traffic)
 
 
 def with_unproven_regions(made: Plan, *unknown: tuple[Clause, ...]) -> Plan:
-    """The plan, with conversations of which the analysis knows nothing."""
+    """The plan, with conversations that the analysis could not prove."""
     return replace(made, behaviour=replace(made.behaviour or BehaviourChange(regions=()), undecided=unknown))
 
 
 def environment(**said: object) -> Environment:
-    """An Environment as its YAML would read."""
+    """An Environment from its YAML."""
     return Environment.model_validate({"name": "prod", "owner": "acme", "tenant": "acme", **said})
 
 
 def summary_of(made: Plan) -> tuple[PlanSummary, RoutingMap, Provenance]:
-    """All that a renderer is given."""
+    """The complete input of a renderer."""
     return summarize_plan(made, TENANT), build_routing_map(made), FACTS

@@ -1,4 +1,4 @@
-"""Ports for servers that come later, or come back: nobody else is given them meanwhile."""
+"""Ports for servers that start later or restart; in between they are not assigned to another server."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from random import SystemRandom
 from typing import Final
 
 _BELOW: Final = range(20_000, 30_000)
-"""Below those that a system gives to whoever asks for any, each outgoing connection too."""
+"""Below the ports that the system assigns, also to outgoing connections."""
 
 
 def free_ports(count: int) -> list[str]:
-    """Return ports of this machine that nobody listens on, no two the same."""
+    """Return free ports of this machine, all different."""
     return [str(port) for port in SystemRandom().sample(_BELOW, 20 * count) if _is_free(port)][:count]
 
 

@@ -1,4 +1,4 @@
-"""The program in this process: commands as a person types them, and what they print."""
+"""The program in this process: commands as a user types them, and their output."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ VARIABLES = (
     "NO_COLOR",
     "COLUMNS",
 )
-"""Of whoever runs the tests; they must not reach them."""
+"""Variables of the developer; they must not reach the tests."""
 NO_BACKOFF: Final = replace(REAL_TIME, random=lambda: 0.0)
-"""By lot, the wait before a second attempt is none: an empty list is read twice, and half a second lies between."""
+"""A random number that makes waits zero: an empty list is read twice, with a wait of half a second."""
 
 
 class Program:
-    """Runs commands and keeps what they printed."""
+    """Runs commands and keeps their output."""
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self.capsys = capsys

@@ -1,6 +1,6 @@
-"""Small lists of rules, at random: every operator, values of every type, ties, contradictions, and edits of them.
+"""Small random lists of rules: every operator, values of every type, ties, contradictions, and edits of them.
 
-Whatever is drawn comes from a `random.Random`: a seeded one, or hypothesis's, which shrinks.
+Random values come from a `random.Random`: a seeded one, or that of hypothesis, which shrinks.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class RulePair:
 
     @property
     def opaque(self) -> bool:
-        """Say whether a condition is not understood."""
+        """Return whether a condition is not understood."""
         return any(part in UNKNOWN for rule in (*self.old, *self.new) for part in rule["conditions"])
 
 
@@ -110,7 +110,7 @@ def queue(name: str, weight: float = 1) -> Json:
 
 
 def rule(key: str, priority: float, conditions: Iterable[Json], to: str | Iterable[Json], **more: Any) -> Json:
-    """A rule of the API's form; a text of letters as its target is that queue, weight 1."""
+    """A rule in the API's form; a target given as letters is that queue with weight 1."""
     targets = [queue(to)] if isinstance(to, str) else list(to)
     plain = {"id": key, "name": key, "enabled": True, "priority": priority}
     return {**plain, "conditions": list(conditions), "targets": targets, **more}
@@ -181,7 +181,7 @@ COMPLEMENTS: Final = {"lessThan": "greaterThanOrEqual", "lessThanOrEqual": "grea
 
 
 def complementary(random: Random, one: Json, other: Json) -> Json:
-    """Return a rule that takes what another leaves, if both have a condition: they hide others together."""
+    """Return a rule that matches the rest of another rule, if both have a condition: together they hide others."""
     plain = [part for part in other["conditions"] if part["type"] == "attribute"]
     if not plain:
         return one
@@ -194,7 +194,7 @@ def complementary(random: Random, one: Json, other: Json) -> Json:
 
 
 def edited(random: Random, rules: list[Json]) -> list[Json]:
-    """Return the rules after one change of one kind; what it draws from is not touched."""
+    """Return the rules after one change of one kind; the input list is not changed."""
     at, other = random.randrange(len(rules)), random.randrange(len(rules))
     one, two = rules[at], rules[other]
     found = list(rules)
@@ -238,7 +238,7 @@ def _changed(random: Random, kind: str, one: Json) -> Json:
 
 
 def a_pair(random: Random, most: int = 5) -> RulePair:
-    """Two lists: mostly one and what a few edits make of it, else two that share ids alone."""
+    """Two lists: usually one and its result after a few edits, otherwise two that share only ids."""
     evaluation: Evaluation = "highest-first" if chance(random, 0.25) else "lowest-first"
     old = a_list(random, most)
     if chance(random, 0.2):
@@ -253,7 +253,7 @@ PAIRS: Final = st.builds(a_pair, st.randoms(use_true_random=False), st.just(4))
 LISTS: Final = st.builds(a_list, st.randoms(use_true_random=False), st.just(5))
 
 
-# As the package knows them
+# in the package's form
 
 
 def entry(form: Json) -> RoutingEntry:

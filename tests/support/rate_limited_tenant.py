@@ -1,4 +1,4 @@
-"""A tenant with a rate limit, the rate limiter of the real client before it, and a clock that steps."""
+"""A tenant with a rate limit, the rate limiter of the real client, and a stepping clock."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LIMIT, BURST, LATENCY = 100.0, 10, 0.05
 
 @dataclass
 class CreateResult:
-    """What came of creating rules: the seconds from the first request to the last answer, and the 429s."""
+    """The result of creating rules: the seconds from the first request to the last response, and the 429s."""
 
     outcomes: list[Any]
     seconds: float
@@ -43,18 +43,18 @@ class CreateResult:
     requests: int
 
     def fraction(self) -> float:
-        """Return the part of what the tenant can do at the most."""
+        """Return the share of the tenant's maximum rate."""
         return ((len(self.outcomes) - BURST) / LIMIT + LATENCY) / self.seconds
 
     def failed(self) -> int:
-        """Return how many were not made."""
+        """Return the number of rules that were not created."""
         return sum(not isinstance(one, LiveRule) for one in self.outcomes)
 
 
 class RateLimitedTransport(httpx.AsyncBaseTransport):
-    """The simulator's own bucket behind a latency that varies a little; knows when it was first asked and last done.
+    """The simulator's own bucket with a slightly varying latency; records its first request and its last response.
 
-    `odds` says how likely a request is refused by chance, by the seconds since the first one came.
+    `odds` is the probability of a random refusal, by the seconds since the first request.
     """
 
     def __init__(self, settings: SimulatorSettings, chance: Random, odds: Odds) -> None:
@@ -63,7 +63,7 @@ class RateLimitedTransport(httpx.AsyncBaseTransport):
         self.refused = 0
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer one request: a token, or a rule unless this is too fast."""
+        """Respond to one request: a token, or a rule unless the rate is too high."""
         clock = asyncio.get_running_loop().time
         sent = clock()
         await asyncio.sleep(self._latency + self._chance.expovariate(500))
@@ -85,7 +85,7 @@ def never(_second: float) -> float:
 def create_rules(
     stated: float, count: int, *, at_once: int = 16, odds: Odds = never, seed: int = 1, **settings: Any
 ) -> CreateResult:
-    """Create so many rules with a client that was told that rate, sixteen at a time as apply does."""
+    """Create so many rules with a client configured for that rate, sixteen concurrently like apply."""
 
     async def go() -> CreateResult:
         clock, chance = asyncio.get_running_loop().time, Random(seed)
@@ -114,7 +114,7 @@ def create_rules(
 
 
 def lowered_rate(stated: float = 50.0) -> AdaptiveRate:
-    """Return a rate after half of what was sent in a second was accepted, and a wait that ended at second 2."""
+    """Return a rate after half of the requests in a second were accepted, and a wait that ended at second 2."""
     rate = AdaptiveRate(stated)
     for number in range(int(stated / 2)):
         rate.on_accepted(2 * number / stated)

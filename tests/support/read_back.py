@@ -1,7 +1,4 @@
-"""What the text says of who is affected, read back word by word as an operations lead would, and nothing assumed.
-
-The reader knows the attributes' names and the queues, and shares no code with what writes the text.
-"""
+"""Reads the text about affected conversations back, word by word and without assumptions."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ from typing import Any, Final
 from tests.support.brute_force import Destination, Universe
 
 Test = Callable[[Any], bool]
-"""Takes a value; None is a missing one."""
+"""Gets a value; None is a missing one."""
 
 DEFAULT: Final = "the tenant's default"
 _VALUE: Final = r'(?:"(?:[^"\\]|\\.)*"|-?[0-9][0-9.eE+-]*)'
@@ -28,7 +25,7 @@ _WAY: Final = re.compile(r"^(.*?)(?:: )?((?:the tenant's default|no queue|[0-9.e
 
 @dataclass(frozen=True)
 class ParsedRow:
-    """One row: the inputs that it means, as bits of a universe; from where, to where."""
+    """One row: its inputs, as bits of a universe; its destinations before and after."""
 
     inputs: int
     befores: tuple[Destination, ...]
@@ -36,7 +33,7 @@ class ParsedRow:
 
 
 def parse_rows(text: str, universe: Universe, labels: Mapping[str, str], opaque: Mapping[str, str]) -> list[ParsedRow]:
-    """Return the rows of a text. `opaque` are conditions that are not understood, by their words."""
+    """Return the rows of a text. `opaque` has the conditions that are not understood, by their words."""
     reader = _Reader(universe, {label: name for name, label in labels.items()}, opaque)
     rows: list[ParsedRow] = []
     who = way = ""
@@ -82,7 +79,7 @@ class _Reader:
         return found
 
     def part(self, text: str) -> tuple[str, Test, str]:
-        """Read what is said of one attribute: its name, what holds of a value, and what follows."""
+        """Read the part about one attribute: its name, the condition on its value, and the rest."""
         intent = _intent(text)
         if intent:
             holds, rest = intent
@@ -101,7 +98,7 @@ class _Reader:
 
 
 def _intent(text: str) -> tuple[Test, str] | None:
-    """Read what is said of the intent without its name."""
+    """Read the part about the intent without its name."""
     found = re.match(rf"(any intent but )?({_LIST})(, or none)?", text)
     if found:
         listed = _one_of(_values(found[2]))

@@ -24,7 +24,7 @@ CLOCK: Final = "reconciler.cli.clients.REAL_TIME"
 TEXTS: Final = frozenset(
     {"advice", "because", "detail", "error", "hint", "justification", "markdown", "message", "reason", "text"}
 )
-"""JSON fields that hold sentences for people. Sentences may be reworded, so a recording has a placeholder instead."""
+"""JSON fields that hold sentences. Sentences may be reworded, so a recording has a placeholder instead."""
 SCHEMA_TEXTS: Final = frozenset({*TEXTS, "description", "title"})
 """The same for a JSON Schema."""
 VARYING: Final = {"planId": "<id>", "liveDigest": "<digest>", "pid": 0, "host": "<host>", "examples": "<examples>"}

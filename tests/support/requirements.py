@@ -1,4 +1,4 @@
-"""What a test needs of the machine, and does not find: a person's machine need not have it, CI has to."""
+"""Requirements of a test on the machine: optional on a developer's machine, mandatory in CI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 
 def skip_or_fail(why: str) -> NoReturn:
-    """Skip the test with the reason; fail it where CI=true."""
+    """Skip the test with the reason; fail it if CI=true."""
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI has all that tests need, but {why}")
     pytest.skip(why)

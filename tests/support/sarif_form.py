@@ -78,7 +78,7 @@ FORM = mapping(
 
 
 def run_of(log: Any) -> Any:
-    """Return the one run of a log that is of the form, also after JSON."""
+    """Return the one run of a valid log, also after a round trip through JSON."""
     read = json.loads(json.dumps(log))
     VALIDATOR.validate(read)
     return read["runs"][0]

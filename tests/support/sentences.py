@@ -1,4 +1,4 @@
-"""The sentences that a module can say, from its source: what no golden text holds is untold."""
+"""The sentences in a module's source, to find those that no golden text contains."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ PACKAGE: Final = Path(__file__).parents[2] / "reconciler"
 
 
 def sentences(*modules: str) -> set[str]:
-    """Return the texts of several words in these modules, docstrings left out; an f-string's parts are texts."""
+    """Return the texts of several words in these modules, without docstrings; parts of an f-string are texts."""
     return {text for module in modules for text in _texts(ast.parse((PACKAGE / module).read_text("utf-8")))}
 
 
 def missing_sentences(modules: Iterable[str], told: Iterable[str]) -> list[str]:
-    """Return the sentences of the modules that stand in none of the texts."""
+    """Return the sentences of the modules that are in none of the texts."""
     whole = "\n".join(told)
     return sorted(text for text in sentences(*modules) if text not in whole)
 

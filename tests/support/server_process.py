@@ -1,4 +1,4 @@
-"""Commands that serve, as processes: `cxroute simulate`, `serve` and `watch`."""
+"""Servers as processes: `cxroute simulate`, `serve` and `watch`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A client of the simulator for tests: in process, with broken connections as httpx would report them."""
+"""A client of the simulator for tests: in process, with broken connections in the form of httpx."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ AS_HTTPX: dict[DeliveryMode, type[httpx.TransportError]] = {
 
 
 class SimulatorTransport(httpx.AsyncBaseTransport):
-    """A transport into the simulator; what the simulator loses is raised as the network would."""
+    """A transport to the simulator; a request that the simulator loses raises a network error."""
 
     def __init__(self, app: Simulator) -> None:
         self._inner = httpx.ASGITransport(app=app)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask the simulator."""
+        """Send a request to the simulator."""
         try:
             return await self._inner.handle_async_request(request)
         except BrokenDeliveryError as lost:
@@ -40,7 +40,7 @@ class SimulatorTransport(httpx.AsyncBaseTransport):
 
 
 def body(name: str, **more: Any) -> dict[str, Any]:
-    """Return a rule as a caller sends it."""
+    """Return a rule in the form of a request."""
     return {
         "name": name,
         "description": f"Routes {name}",
@@ -53,7 +53,7 @@ def body(name: str, **more: Any) -> dict[str, Any]:
 
 
 def stored(number: int, **more: Any) -> dict[str, Any]:
-    """Return a rule as the simulator has it: `r1`, named `rule 1`."""
+    """Return a rule as the simulator stores it: `r1`, named `rule 1`."""
     return {"id": f"r{number}", **body(f"rule {number}"), "version": 1, **more}
 
 
@@ -66,7 +66,7 @@ async def client(app: Simulator) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def run(app: Simulator, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> Any:
-    """Return what a client with a token makes of the app."""
+    """Return the result of a client with a token at the app."""
 
     async def talking() -> Any:
         async with client(app) as http:
@@ -76,6 +76,6 @@ def run(app: Simulator, talk: Callable[[httpx.AsyncClient], Awaitable[Any]]) -> 
 
 
 async def sign_in(http: httpx.AsyncClient) -> None:
-    """Fetch a token and send it from now on."""
+    """Fetch a token and send it with later requests."""
     answer = await http.post("/oauth/token", data=CREDENTIALS)
     http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"

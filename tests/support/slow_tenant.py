@@ -1,4 +1,4 @@
-"""A tenant over a real socket that answers late, or refuses at first."""
+"""A tenant over a real socket that responds late, or refuses at first."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ rules:
 
 @dataclass
 class SlowTenant:
-    """A tenant whose answers to a path come late, or are others at first; statuses are from `refusals`, then `odd`."""
+    """A tenant with late or other first responses for a path; statuses are from `refusals`, then `odd`."""
 
     app: App
     seconds: dict[str, float] = field(default_factory=dict)
@@ -40,12 +40,12 @@ class SlowTenant:
     retry_after: str = "0.1"
 
     def status(self, path: str) -> int:
-        """Return the status that is answered in place of the tenant's own; 0 for none."""
+        """Return the status instead of the tenant's own; 0 for none."""
         refusals = self.refusals.get(path)
         return refusals.pop(0) if refusals else 0
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a request."""
+        """Respond to a request."""
         await asyncio.sleep(self.seconds.get(scope["path"], 0.0))
         status = self.status(scope["path"])
         if not status:
@@ -62,7 +62,7 @@ def slow_tenant(
     rules: int = 1,
     **settings: Any,
 ) -> Iterator[Kind]:
-    """Serve such a tenant, with so many rules wanted from it; the manifests are written here."""
+    """Serve a slow tenant, with so many desired rules; this function writes the manifests."""
     with loopback_server() as here:
         here.app = tenant = kind(build_simulator(TenantState(QUEUES), SimulatorSettings()), **settings)
         write(

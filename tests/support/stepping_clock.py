@@ -1,4 +1,4 @@
-"""An event loop whose clock steps to the next timer: sleeps overlap as in reality, and take no time."""
+"""An event loop whose clock steps to the next timer: sleeps overlap as usual, but take no time."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ Result = TypeVar("Result")
 
 
 class _Selector(selectors.SelectSelector):
-    """Waits for nothing outside: it moves its clock on by the time that it should wait."""
+    """Does not wait for outside events: it moves its clock instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
 
     def select(self, timeout: float | None = None) -> list[Any]:
-        """Move the clock on."""
-        assert timeout is not None, "everybody waits for something that will never be"
+        """Move the clock."""
+        assert timeout is not None, "all tasks wait, and no timer is set"
         self.now += max(timeout, 0.0)
         return []
 
 
 class SteppingLoop(asyncio.SelectorEventLoop):
-    """A loop on a clock of its own, which begins at 1000."""
+    """A loop with its own clock, which starts at 1000."""
 
     def __init__(self) -> None:
         self._stepping = _Selector()
@@ -49,7 +49,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 def stepping_time(random: Random) -> TimeSource:
-    """Return what a client takes from the world, by the clock of the running loop."""
+    """Return the time source for a client, by the clock of the running loop."""
     clock = asyncio.get_running_loop().time
     start = clock()
     return replace(REAL_TIME, clock=clock, random=random.random, now=lambda: START + timedelta(seconds=clock() - start))

@@ -1,4 +1,4 @@
-"""The program on terminals of a given width: its results on one, what it says beside them on another."""
+"""The program on terminals of a given width: one for its results, one for its other messages."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from reconciler.cli.main import main
 
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 _DECIDE = ("COLUMNS", "NO_COLOR", "FORCE_COLOR")
-"""Variables that decide how the program prints; each test sets those that it is about."""
+"""Variables that decide how the program prints; each test sets the relevant ones."""
 
 
 class TerminalOutput(NamedTuple):
-    """What a command ended with, and what the two terminals showed, styles and all."""
+    """The exit code of a command, and the content of the two terminals, including styles."""
 
     code: int
     out: str
@@ -65,7 +65,7 @@ def _terminal(width: int, seen: list[bytes]) -> Iterator[TextIO]:
 
 
 def _drain(here: int, seen: list[bytes]) -> None:
-    with contextlib.suppress(OSError):  # how a terminal says that nobody writes to it any more
+    with contextlib.suppress(OSError):  # how a terminal reports that its last writer has closed it
         while part := os.read(here, 65536):
             seen.append(part)
 

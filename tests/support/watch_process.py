@@ -1,4 +1,4 @@
-"""The loop as people run it: the real process beside a simulated tenant, who else works there, and a web hook."""
+"""The loop as a real process: a simulated tenant, another user of it, and a webhook."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ rules:
 
 @dataclass
 class WebhookServer:
-    """A web hook: what it was sent, and the statuses that it answers with before it answers 200."""
+    """A webhook: its messages, and the statuses of its first responses, before 200."""
 
     url: str = ""
     bodies: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     refusals: list[int] = field(default_factory=list)
     headers: dict[str, str] = field(default_factory=dict)
-    """What each answer has besides."""
+    """Further headers of each response."""
 
     @property
     def texts(self) -> list[str]:
-        """Return the texts of all messages that it took, in order."""
+        """Return the texts of all received messages, in order."""
         return [body["text"] for body in self.bodies]
 
     @property
@@ -66,7 +66,7 @@ class WebhookServer:
         return [text.partition("\n")[0] for text in self.texts]
 
     def wait_for(self, count: int) -> list[str]:
-        """Return them once there are so many: a round is counted before people are told of it."""
+        """Return them when there are so many: a round is counted before its notification."""
         until = time.monotonic() + PATIENCE
         while len(self.bodies) < count and time.monotonic() < until:
             time.sleep(0.01)
@@ -75,7 +75,7 @@ class WebhookServer:
 
 @contextmanager
 def webhook_server() -> Iterator[WebhookServer]:
-    """Take messages on a real socket, in a thread of this process."""
+    """Receive messages on a real socket, in a thread of this process."""
     here = WebhookServer()
 
     class Handler(BaseHTTPRequestHandler):
@@ -108,7 +108,7 @@ def webhook_server() -> Iterator[WebhookServer]:
 
 @dataclass
 class TenantUser:
-    """Who else works in the tenant."""
+    """Another user of the tenant."""
 
     url: str
     http: httpx.Client
@@ -124,7 +124,7 @@ class TenantUser:
         assert 200 == self.http.put(f"{RULES}/{rule['id']}", json={**rule, **fields}).status_code
 
     def add(self, name: str, **fields: Any) -> None:
-        """Create a rule by hand: before all others, without conditions, but for what is said."""
+        """Create a manual rule: before all others, without conditions, with the given changes."""
         rule = {"name": name, "description": "", "priority": 0, "enabled": True, "conditions": [], **fields}
         rule.setdefault("targets", [{"type": "queue", "queueId": "q2", "weight": 1}])
         assert self.http.post(RULES, json=rule).status_code in (200, 201)
@@ -145,7 +145,7 @@ def tenant_user(url: str) -> Iterator[TenantUser]:
 
 @dataclass
 class WatchSetup:
-    """A tenant, its manifests, and a web hook."""
+    """A tenant, its manifests, and a webhook."""
 
     folder: Path
     stack: ExitStack
@@ -159,7 +159,7 @@ class WatchSetup:
 
     @contextmanager
     def tenant_as_process(self, port: str) -> Iterator[None]:
-        """Run the tenant as a process, which remembers everything; it is killed at the end of the block."""
+        """Run the tenant as a process that keeps its state; it is killed at the end of the block."""
         self.write("billing")
         with server_process(self.folder, "simulate", "--port", port, "--state", "state.json") as (_, self.url):
             self.write("billing")
@@ -175,7 +175,7 @@ class WatchSetup:
         (folder / "cards.yaml").write_text(RULESET + rules if rules else RULESET[:-1] + " []\n", "utf-8")
 
     def watch(self, *arguments: str) -> WatchProcess:
-        """Start the loop; its first round is over when this returns."""
+        """Start the loop; its first round has ended when this returns."""
         return self.start(*arguments).wait_for_count(1)
 
     def start(self, *arguments: str) -> WatchProcess:
@@ -184,29 +184,29 @@ class WatchSetup:
         return WatchProcess(self.folder, *self.stack.enter_context(server_process(self.folder, *command)))
 
     def somebody(self) -> TenantUser:
-        """Return somebody who works in the tenant."""
+        """Return another user of the tenant."""
         return self.stack.enter_context(tenant_user(self.url))
 
 
 @dataclass
 class WatchProcess:
-    """The process."""
+    """A running loop."""
 
     folder: Path
     process: subprocess.Popen[str]
     url: str
 
     def get(self, path: str) -> httpx.Response:
-        """Ask it something."""
+        """Request a path from it."""
         return httpx.get(f"{self.url}{path}", trust_env=False, verify=PLAIN, timeout=PATIENCE)
 
     def metrics(self) -> dict[str, float]:
-        """Return what it counts, without the common beginning of the names."""
+        """Return its metrics, without the common prefix of the names."""
         found = re.findall(r"^cxroute_(\S+) (\S+)$", self.get("/metrics").text, re.MULTILINE)
         return {name: float(value) for name, value in found}
 
     def wait_for_count(self, count: float, of: str = "round_seconds_count") -> WatchProcess:
-        """Wait until so many rounds are over, or until it counts so many of something else."""
+        """Wait until so many rounds have ended, or until another counter has this value."""
         until = time.monotonic() + PATIENCE
         while self.metrics()[of] < count:
             assert time.monotonic() < until
@@ -215,13 +215,13 @@ class WatchProcess:
         return self
 
     def trigger_round(self) -> dict[str, float]:
-        """Have it look once more, now; return its metrics after that."""
+        """Start a round immediately; return its metrics."""
         before = self.metrics()["round_seconds_count"]
         self.process.send_signal(signal.SIGHUP)
         return self.wait_for_count(before + 1).metrics()
 
     def end(self, patience: float = PATIENCE) -> tuple[int, str]:
-        """Ask it to end; return its exit code, and what it printed after its first line."""
+        """End it; return its exit code, and its output after the first line."""
         self.process.send_signal(signal.SIGTERM)
         out, _ = self.process.communicate(timeout=patience)
         return self.process.returncode, out
@@ -233,6 +233,6 @@ class WatchProcess:
 
 @contextmanager
 def watch_setup(folder: Path) -> Iterator[WatchSetup]:
-    """Set it up, without a tenant."""
+    """Return a set-up without a tenant."""
     with webhook_server() as hook, ExitStack() as stack:
         yield WatchSetup(folder, stack, hook)

@@ -1,4 +1,4 @@
-"""A bound on work that holds on slow, busy and measured machines: against loading plain rules right before it."""
+"""A bound on work that holds on slow and busy machines: relative to loading plain rules just before."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plain_rules(count: int) -> str:
 
 @contextmanager
 def takes_at_most(rules: int) -> Iterator[None]:
-    """Fail if the work takes more CPU time than to load so many plain rules, of about 0.02 ms each."""
+    """Fail if the work takes more CPU time than loading so many plain rules, of about 0.02 ms each."""
     allowed = rules / _RULES * _seconds_of_a_load()
     before = time.process_time()
     yield

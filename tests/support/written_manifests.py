@@ -1,4 +1,4 @@
-"""Manifests as they are written in tests, and what loading them says."""
+"""Manifests in tests, and the findings of loading them."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def loaded(room: Path, text: str) -> Manifests:
 
 
 def yaml_of(document: dict[str, Any]) -> str:
-    """Each field on a line of its own, its value as JSON, which is YAML."""
+    """Each field on its own line, its value as JSON, which is YAML."""
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in document.items())

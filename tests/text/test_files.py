@@ -19,7 +19,7 @@ from tests.support.command import run_measured
 SECONDS = 20
 PACKAGE = Path(__file__).parents[2] / "reconciler"
 EXCEPTIONS = {
-    # Files of a package, which nobody but its author writes.
+    # Files of a package, which only its author writes.
     "cli/commands/init.py: source.joinpath(name).read_text(encoding='utf-8')",
     "cli/commands/init.py: distribution('cxroute').read_text('direct_url.json')",
     "cxone/transport/tls.py: ssl.create_default_context(cafile=certifi.where())",
@@ -27,10 +27,10 @@ EXCEPTIONS = {
     "manifest/kinds/fields.py: files('tzdata').joinpath('zones').read_text(encoding='ascii')",
     "render/html.py: (_TEMPLATES / name).read_text(encoding='utf-8')",
     "simulator/state.py: files('reconciler.simulator').joinpath('tenants/bank.json').read_text(encoding='utf-8')",
-    # Files that are appended to, and not read by this.
+    # Files that these calls open to append, not to read.
     "journal/journal.py: os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | _NON_BLOCKING, 438)",
     "simulator/storage.py: os.open(f'{path}.log', os.O_RDWR | os.O_CREAT | os.O_APPEND, 384)",
-    # The one place.
+    # The only function that reads files.
     "text/files.py: os.open(path, _OPEN_FLAGS)",
 }
 
@@ -57,7 +57,7 @@ def opens(call: ast.Call) -> bool:
 
 
 def test_one_module_opens_files_for_reading() -> None:
-    """Files are read by `reconciler.text.files` alone, but for the exceptions above."""
+    """Files are read by `reconciler.text.files` only, with the exceptions above."""
     found = {
         f"{path.relative_to(PACKAGE).as_posix()}: {call}"
         for path in PACKAGE.rglob("*.py")
@@ -67,14 +67,14 @@ def test_one_module_opens_files_for_reading() -> None:
 
 
 @pytest.mark.parametrize("call", ["open(a)", "p.open('rb')", "p.open(encoding='u')", "os.open(a, b)", "p.read_bytes()"])
-def test_the_rule_sees_each_way_to_open_a_file(call: str) -> None:
-    """Each way to open a file for reading is found; a file that is written is not."""
+def test_the_check_finds_each_way_to_open_a_file(call: str) -> None:
+    """Each call that opens a file for reading is found; a call that writes a file is not."""
     assert [call] == list(openings(ast.parse(call)))
     assert [] == list(openings(ast.parse("p.open('w', encoding='u'); open(a, 'xb'); os.open(a, os.O_WRONLY)")))
 
 
 def test_a_file_is_read_to_its_limit_and_no_further(tmp_path: Path) -> None:
-    """A file of just the limit is read; one byte more is an error that names the limit, or is left out on demand."""
+    """A file of exactly the limit is read; one more byte is an error that names the limit, or is cut on request."""
     path = tmp_path / "file"
     path.write_bytes(b"x" * KIB)
     assert b"x" * KIB == read_file(path, KIB)
@@ -85,8 +85,8 @@ def test_a_file_is_read_to_its_limit_and_no_further(tmp_path: Path) -> None:
         read_file(path, KIB)
 
 
-def test_memory_is_bounded_by_the_limit_whatever_the_size(tmp_path: Path) -> None:
-    """A file of a terabyte costs no more memory than the limit allows, and a small file none of the limit."""
+def test_memory_is_bounded_by_the_limit(tmp_path: Path) -> None:
+    """A file of a terabyte needs no more memory than the limit, and a small file much less than the limit."""
     path = tmp_path / "file"
     path.touch()
     os.truncate(path, 1 << 40)
@@ -104,7 +104,7 @@ def test_memory_is_bounded_by_the_limit_whatever_the_size(tmp_path: Path) -> Non
 
 
 def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
-    """Text has line feeds alone as line ends; bytes that are not UTF-8 are an error like any other."""
+    """A text has LF line ends only; bytes that are not UTF-8 are an OSError."""
     path = tmp_path / "file"
     path.write_bytes("ä\r\nb\n".encode())
     assert "ä\nb\n" == read_text(path, KIB)
@@ -115,7 +115,7 @@ def test_text_is_utf_8_with_line_feeds(tmp_path: Path) -> None:
 
 @pytest.fixture
 def odd_files(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Yield what may stand in a file's place -> its path: nobody writes to the pipe, the device never ends."""
+    """Yield paths of special files by kind: no process writes to the pipe, and the device never ends."""
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket"))
@@ -124,17 +124,17 @@ def odd_files(tmp_path: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a socket", "a device"])
-def test_what_is_not_a_regular_file_is_refused_at_once(kind: str, odd_files: dict[str, str]) -> None:
-    """A pipe, a socket and a device are refused without being waited for, and the message says what to do."""
+def test_a_special_file_is_refused_without_waiting(kind: str, odd_files: dict[str, str]) -> None:
+    """A pipe, a socket and a device are refused without blocking, and the message says what to do."""
     said = f"it is {kind}, not a regular file; save the contents to a file, and name that file"
     with pytest.raises(OSError, match=said):
         read_file(odd_files[kind], KIB)
 
 
-def test_a_pipe_that_replaces_a_file_between_check_and_opening_is_refused(
+def test_a_pipe_that_replaces_a_checked_file_is_refused(
     tmp_path: Path, odd_files: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The file that was opened is looked at once more, and opening does not block."""
+    """The opened file is checked again, and opening does not block."""
     (tmp_path / "file").touch()
     before = SimpleNamespace(**vars(os) | {"stat": lambda _path: (tmp_path / "file").stat()})
     monkeypatch.setattr("reconciler.text.files.os", before)
@@ -143,8 +143,8 @@ def test_a_pipe_that_replaces_a_file_between_check_and_opening_is_refused(
 
 
 @pytest.mark.parametrize("path", ["a\0b", ""])
-def test_a_path_that_cannot_be_is_an_error_like_any_other(path: str) -> None:
-    """A NUL in a path, which a saved plan may hold, and an empty path are an OSError."""
+def test_an_invalid_path_is_an_os_error(path: str) -> None:
+    """The path is empty, or has a NUL, as a saved plan may have."""
     with pytest.raises(OSError, match=r"NUL character|No such file"):
         read_file(path, KIB)
 
@@ -184,15 +184,13 @@ READERS: dict[str, tuple[list[str], dict[str, str]]] = {
     ),
     "event": (["github", "comment", "-e", "prod", "--outdated"], {"GITHUB_EVENT_PATH": "{file}"}),
 }
-"""What is read -> the command that reads it, and its variables."""
+"""By file: the command that reads it, and its environment variables."""
 
 
 @pytest.mark.parametrize("kind", ["a named pipe", "a device"])
 @pytest.mark.parametrize("reader", READERS)
-def test_each_command_refuses_a_file_that_is_none(
-    reader: str, kind: str, odd_files: dict[str, str], tmp_path: Path
-) -> None:
-    """A pipe that nobody writes to, and a device without an end: one sentence at once, and little memory."""
+def test_each_command_refuses_a_special_file(reader: str, kind: str, odd_files: dict[str, str], tmp_path: Path) -> None:
+    """A pipe without a writer and an endless device give one sentence, immediately and with little memory."""
     (tmp_path / "manifests").mkdir()
     (tmp_path / "manifests/prod.yaml").write_text(PLAIN, "utf-8")
     (tmp_path / "live.json").write_text('{"rules": [], "queues": []}', "utf-8")
@@ -209,8 +207,8 @@ def test_each_command_refuses_a_file_that_is_none(
 @pytest.mark.parametrize(
     "name", [".cxroute/sandbox.json", ".cxroute/sandbox.json.log", "manifests/prod.yaml", "traffic.csv"]
 )
-def test_a_pipe_in_the_place_of_a_file_with_a_fixed_name_is_refused(name: str, tmp_path: Path) -> None:
-    """The sandbox's state, its log, a manifest, and the sample that an Environment names."""
+def test_a_pipe_at_a_fixed_path_is_refused(name: str, tmp_path: Path) -> None:
+    """The sandbox's state, its log, a manifest, and the traffic sample of an Environment."""
     (tmp_path / "manifests").mkdir()
     (tmp_path / ".cxroute").mkdir()
     (tmp_path / "manifests/all.yaml").write_text(
@@ -222,5 +220,5 @@ def test_a_pipe_in_the_place_of_a_file_with_a_fixed_name_is_refused(name: str, t
     command = ["plan", "-e", "prod", "--live", "x.json"] if name == "traffic.csv" else ["plan", "-e", "sandbox"]
     (tmp_path / "x.json").write_text('{"rules": [], "queues": []}', "utf-8")
     ended = run_measured(tmp_path, command, {"PATH": os.environ["PATH"], "PYTHONUTF8": "1"}, SECONDS)
-    assert "not a regular file" in ended.err or "no such file" in ended.err
+    assert "not a regular file" in ended.err or "not found in the working directory" in ended.err
     assert ended.code in {1, 3}

@@ -1,4 +1,4 @@
-"""Words for people: values, conditions, queues and ranges as phrases, and text from outside made harmless."""
+"""Values, conditions, queues and ranges as phrases, and the escaping of text from outside."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.builders import LABELS, at_least, intent_is, rule
 NAMES = {"q-cards": "Cards", "q-fraud": "Fraud"}
 CARDS, FRAUD = Target("q-cards", 1), Target("q-fraud", 3)
 NIGHTS = make_opaque({"type": "schedule", "name": "nights"})
-NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","type":"schedule"}'
+NIGHTS_SHOWN = 'a part that cxroute does not understand: {"name":"nights","type":"schedule"}'
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ NIGHTS_SHOWN = 'something that cxroute does not understand: {"name":"nights","ty
     ],
 )
 def test_a_value_is_shown_as_json(item: Any, shown: str) -> None:
-    """A text is told from a number; what is long is cut, and still ends in a quote."""
+    """A text differs from a number; a long value is cut, and still ends in a quote."""
     assert shown == quote(item)
 
 
-def test_text_from_outside_is_harmless() -> None:
-    """What cannot be seen is an escape, and 300 characters are enough."""
+def test_text_from_outside_is_escaped_and_cut() -> None:
+    """Invisible characters are escapes, and at most 300 characters remain."""
     assert "a\\u200bb\\U000e0001" == escape_invisible("a\u200bb\U000e0001")
     assert "x" * 300 == sanitize("x" * 300)
     assert "x" * 300 + "..." == sanitize("x" * 301)
@@ -66,12 +66,12 @@ def test_text_from_outside_is_harmless() -> None:
 
 
 FORMERLY_PASSED = "\u115f\u1160\u17b4\u3164\ufe0f\uffa0\U000e0100\ufffd\xa0\u2003\u3000\u00ad\u202e\ue000\n\x85\ud800"
-"""Invisible characters that one of the former functions escaped, or replaced by a space, and another did not."""
+"""Invisible characters that earlier functions treated differently: one escaped or replaced them, another did not."""
 
 
 @pytest.mark.parametrize("character", FORMERLY_PASSED, ids=lambda one: f"{ord(one):04x}")
 def test_every_function_escapes_the_same_invisible_characters(character: str) -> None:
-    """Messages about rules, manifests, answers of the tenant, of an identity provider and of a web hook agree."""
+    """Messages about rules, manifests, and responses of the tenant, an identity provider and a webhook agree."""
     escape = f"\\u{ord(character):04x}" if ord(character) < 0x10000 else f"\\U{ord(character):08x}"
     in_json = {"\n": "\\n"}.get(character, escape)
     text, answer = f"a{character}b", {"message": f"a{character}b"}
@@ -83,8 +83,8 @@ def test_every_function_escapes_the_same_invisible_characters(character: str) ->
     assert (f"a{escape}b" if character != "\n" else "a b") == reply.error_text((), Errors())
 
 
-def test_no_invisible_character_is_visible() -> None:
-    """What does not print, fillers, variation selectors and specials; nothing else is escaped."""
+def test_every_invisible_character_is_escaped() -> None:
+    """Unprintable characters, fillers, variation selectors and specials are escaped, and no others."""
     blank = re.compile(
         "[\x00-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e\u2060-\u206f"
         "\u3164\ud800-\udfff\ufe00-\ufe0f\ufeff\uffa0\ufff0-\uffff\U000e0000-\U000e0fff]"
@@ -98,7 +98,7 @@ def test_no_invisible_character_is_visible() -> None:
     [
         (intent_is("lost"), 'intent is "lost"'),
         (at_least(0.7), "confidence >= 0.7"),
-        (make_condition("tier", "exists", None), "tier is there"),
+        (make_condition("tier", "exists", None), "tier exists"),
         (make_condition("tier", "notExists", None), "tier is missing"),
         (make_condition("age", "between", [1, 5]), "age is between 1 and 5"),
         (make_condition("tier", "in", ["a", "b"]), 'tier is one of "a", "b"'),
@@ -110,7 +110,7 @@ def test_no_invisible_character_is_visible() -> None:
     ],
 )
 def test_a_condition_is_a_phrase(what: Any, said: str) -> None:
-    """In the words that people have for attributes."""
+    """The phrase has the display names of attributes."""
     assert said == condition_phrase(what, LABELS)
 
 
@@ -128,18 +128,18 @@ def test_a_condition_is_a_phrase(what: Any, said: str) -> None:
         ([CARDS, NIGHTS], f'"Cards" with weight 1, {NIGHTS_SHOWN}'),
     ],
 )
-def test_where_a_rule_sends_conversations(targets: list[Any], said: str) -> None:
-    """Shares where there are several queues, each target where something is not understood."""
+def test_the_destination_of_a_rule_is_a_phrase(targets: list[Any], said: str) -> None:
+    """Several queues have shares; if a target is not understood, each target is named."""
     assert said == queues_phrase(targets, NAMES)
 
 
-def test_a_queue_that_is_gone_is_named_by_its_id() -> None:
-    """The id is the tenant's, so it is escaped."""
-    assert "a queue that is gone (q\\u001b)" == queue_phrase("q\x1b", NAMES)
+def test_an_unknown_queue_is_named_by_its_id() -> None:
+    """The id comes from the tenant, so it is escaped."""
+    assert "an unknown queue (q\\u001b)" == queue_phrase("q\x1b", NAMES)
 
 
 def test_a_rule_is_one_sentence() -> None:
-    """First what the caller wants, then how sure the bot is, then all else."""
+    """The intent first, then the confidence, then other attributes."""
     what = rule(conditions=[make_condition("a", "equals", "b"), at_least(0.7), intent_is("lost")], enabled=False)
     said = 'intent is "lost" and confidence >= 0.7 and a is "b": to "Cards", priority 100, switched off'
     assert said == rule_phrase(what, NAMES, LABELS)
@@ -147,7 +147,7 @@ def test_a_rule_is_one_sentence() -> None:
 
 
 def test_a_conversation_is_its_attributes() -> None:
-    """In the same order."""
+    """The order of attributes is that of a rule."""
     given = {"tier": "gold", "cognigyConfidence": 0.7, "cognigyDetectedIntent": "lost"}
     assert 'intent "lost", confidence 0.7, tier "gold"' == conversation_phrase(given, LABELS)
     assert "no attributes" == conversation_phrase({}, LABELS)
@@ -167,12 +167,12 @@ def test_a_conversation_is_its_attributes() -> None:
     ],
 )
 def test_a_range_is_a_phrase(low: float | None, over: str, high: float | None, under: str, said: str) -> None:
-    """Whether an end belongs to it can be heard."""
+    """The words show whether an end is included."""
     assert said == range_phrase(low, over, high, under)
 
 
 def test_counts_are_phrases() -> None:
-    """One and several, and thousands."""
+    """One, several, and thousands."""
     assert ["1 rule", "2 rules", "1,000 rules"] == [pluralize(n, "rule") for n in (1, 2, 1000)]
     assert "1 acknowledged finding is not shown." == acknowledged_phrase(1)
     assert "2 acknowledged findings are not shown." == acknowledged_phrase(2)

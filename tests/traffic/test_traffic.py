@@ -1,4 +1,4 @@
-"""A traffic sample: what a CSV file says of the conversations, and what it is told where it says nothing sensible."""
+"""A traffic sample: the conversations of a CSV file, and the errors of invalid files."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def declared(room: Path, document: str = TRAFFIC) -> TrafficSample | None:
     return declared_traffic(load_manifests(room).environments["prod"], room)
 
 
-def test_a_sample_is_its_rows_and_what_they_came_from() -> None:
-    """A sample names its file, digest and period, adds equal rows up, and keeps the line of the first."""
+def test_a_sample_has_its_rows_and_their_source() -> None:
+    """A sample has its file, digest and period, adds equal rows up, and keeps the line of the first."""
     text = b"intent,confidence,count\nlost_card,0.9,5\npin,0.30,2\nlost_card,0.9,1\n"
     sample = read(text)
     assert ("t.csv", sha256(text).hexdigest(), "October 2026", 8) == (
@@ -61,7 +61,7 @@ def test_a_sample_is_its_rows_and_what_they_came_from() -> None:
 
 
 def test_the_columns_intent_and_confidence_are_the_environments_attributes() -> None:
-    """`intent` and `confidence` stand for whatever the Environment calls them; other columns are called as they are."""
+    """`intent` and `confidence` become the Environment's names; other columns keep their names."""
     sample = read_traffic(
         b"tier,confidence,intent,count\ngold,1,a,1\n", "t.csv", Attributes(intent="i", confidence="c")
     )
@@ -93,53 +93,56 @@ def test_the_columns_intent_and_confidence_are_the_environments_attributes() -> 
         ('a "b"', 'a "b"'),
     ],
 )
-def test_a_cell_means_what_a_manifests_value_means(cell: str, meant: str | float | None) -> None:
-    """JSON's grammar makes a number, JSON's quotes a text, nothing at all a missing attribute; the rest is text."""
+def test_a_cell_has_the_type_of_a_value_in_a_manifest(cell: str, meant: str | float | None) -> None:
+    """JSON numbers are numbers, JSON texts are texts, an empty cell is a missing attribute; other cells are text."""
     found = rows(f"amount,count\n{cell},1\n")[0][0]["amount"]
     assert (meant, type(meant)) == (found, type(found))
 
 
 def test_an_intent_is_text_and_never_a_number() -> None:
-    """The bot says an intent as text, so the intent 404 is the text."""
+    """The bot writes an intent as text, so the intent 404 is text."""
     assert {INTENT: "404"} == rows("intent,count\n404,1\n")[0][0]
 
 
 def test_a_text_and_a_number_are_two_rows() -> None:
-    """Rows are equal when their values are, by type and value: 1 equals 1.0, and neither is the text 1."""
+    """Rows are equal if their values are equal in type and value: 1 equals 1.0, but not the text 1."""
     assert [({"x": 1}, 3), ({"x": "1"}, 4)] == rows('x,count\n1,1\n1.0,2\n"""1""",4\n')
 
 
-def test_missing_and_unknown_are_two_things() -> None:
-    """An empty cell is a missing attribute; a column that is not there leaves the attribute out."""
+def test_missing_and_unknown_attributes_differ() -> None:
+    """An empty cell is a missing attribute; without a column, the sample does not know the attribute."""
     assert [({INTENT: "a", "tier": None}, 1)] == rows("intent,tier,count\na,,1\n")
 
 
-def test_excel_is_read() -> None:
-    """A byte order mark, line ends of Windows, semicolons, quoted headers and rows of separators are read."""
+def test_files_of_excel_are_read() -> None:
+    """A byte order mark, line ends of Windows, semicolons, quoted headers and rows of separators."""
     text = '\ufeff"intent";"tier";"count"\r\na,b;gold;5\r\n;;\r\n\r\nc;"x;y";2\r\n'
     assert [({INTENT: "a,b", "tier": "gold"}, 5), ({INTENT: "c", "tier": "x;y"}, 2)] == rows(text)
 
 
 @pytest.mark.parametrize(("cell", "count"), [("5", 5), ("5.0", 5), ("1e3", 1000), ("0.25", 0.25)])
 def test_a_count_is_a_number(cell: str, count: float) -> None:
-    """A count may be a fraction, such as an average; a whole one is an int."""
+    """A count may be a fraction, such as an average; an integer is an int."""
     found = rows(f"intent,count\na,{cell}\n")[0][1]
     assert (count, type(count)) == (found, type(found))
 
 
-def test_rows_of_no_conversations_are_left_out() -> None:
-    """A count of 0 says nothing, so such a row is no row."""
+def test_rows_with_the_count_0_are_skipped() -> None:
+    """They contain no conversations."""
     assert [({INTENT: "b"}, 1)] == rows("intent,count\na,0\nb,1\n")
 
 
-_TWICE = " (a quote inside is written twice)"
+_TWICE = " (double a quote inside)"
 WRONG: dict[str, tuple[bytes, str]] = {
-    "empty": (b"", "1:1: error[CXR230]: the traffic sample is empty; its first row names the columns"),
-    "separators": (b",,\n\n", "1:1: error[CXR230]: the traffic sample is empty; its first row names the columns"),
+    "empty": (b"", "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row"),
+    "separators": (
+        b",,\n\n",
+        "1:1: error[CXR230]: the traffic sample is empty; write the names of the columns in the first row",
+    ),
     "large": (b"x" * 5_242_881, "1:1: error[CXR230]: the traffic sample is larger than 5 MiB; add equal rows up"),
     "nul": (
         b"intent,count\na\0,1\n",
-        "2:2: error[CXR230]: the character U+0000 may not stand in a traffic sample; is this a CSV file?",
+        "2:2: error[CXR230]: the character U+0000 is not allowed in a traffic sample; is this a CSV file?",
     ),
     "latin": (b"intent,count\nzur\xfcck,1\n", "2:4: error[CXR001]: byte 0xfc is not UTF-8; save the file as UTF-8"),
     "utf-16": (
@@ -152,22 +155,22 @@ WRONG: dict[str, tuple[bytes, str]] = {
     ),
     "open": (
         b'intent,count\na,1\n"b,2\nc,3\n',
-        "3:1: error[CXR231]: this row is not CSV: a quote is opened in it and never closed",
+        "3:1: error[CXR231]: this row is not CSV: a quote is never closed",
     ),
     "quote": (
         b'intent,count\n"a"b,1\n',
-        f"2:1: error[CXR231]: this row is not CSV: a cell goes on after its closing quote{_TWICE}",
+        f"2:1: error[CXR231]: this row is not CSV: a cell continues after its closing quote{_TWICE}",
     ),
     "return": (
         b"intent,count\ra,1\r",
-        "1:1: error[CXR231]: this row is not CSV: a carriage return stands inside a cell",
+        "1:1: error[CXR231]: this row is not CSV: a carriage return inside a cell",
     ),
     "long": (
         b"x,count\n" + b"a" * 131_073 + b",1\n",
         "2:1: error[CXR231]: this row is not CSV: a cell is longer than 128 KiB (is a quote missing?)",
     ),
-    "near": (b"intent,Count\na,1\n", '1:1: error[CXR232]: no column "count"; if "Count" is it, rename that'),
-    "alone": (b"count\n1\n", "1:1: error[CXR232]: no column of an attribute, such as intent"),
+    "near": (b"intent,Count\na,1\n", '1:1: error[CXR232]: no column "count"; if "Count" is meant, rename it'),
+    "alone": (b"count\n1\n", "1:1: error[CXR232]: no column for an attribute, such as intent"),
     "names": (
         b"intent,,tier ,cognigyDetectedIntent,count,count\na,1\n",
         """\
@@ -181,16 +184,16 @@ WRONG: dict[str, tuple[bytes, str]] = {
     "cells": (
         b"intent,count\na,b,1\nc\n",
         """\
-2:5: error[CXR233]: this row has more cells than the header's 2; a cell that holds a separator stands in quotes
+2:5: error[CXR233]: this row has more cells than the header, which has 2; put a cell that contains a separator in quotes
 3:1: error[CXR233]: this row ends after 1 of 2 cells
 """,
     ),
-    "zero": (b"intent,count\na,0\n", "1:8: error[CXR234]: the sample counts no conversations"),
-    "no-rows": (b"count,intent\n", "1:1: error[CXR234]: the sample counts no conversations"),
+    "zero": (b"intent,count\na,0\n", "1:8: error[CXR234]: the sample contains no conversations"),
+    "no-rows": (b"count,intent\n", "1:1: error[CXR234]: the sample contains no conversations"),
     "all": (
         b'intent,tier,confidence,count\n"a\nb",gold,high,x\n"c,d", e,,-1\n',
         """\
-3:9: error[CXR233]: "confidence" must be a number from 0 to 1, such as 0.85, or nothing, not "high"
+3:9: error[CXR233]: "confidence" must be empty or a number from 0 to 1, such as 0.85, not "high"
 3:14: error[CXR233]: "count" must be a number, 0 or more, not "x"
 4:7: error[CXR233]: "tier" has spaces around it: " e"
 4:11: error[CXR233]: "count" must be a number, 0 or more, not "-1"
@@ -200,8 +203,8 @@ WRONG: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_no_sample_is_told_what_is_wrong(name: str) -> None:
-    """Each error says where, what and what to do; all of a row, and all rows, at once."""
+def test_an_invalid_file_reports_all_errors(name: str) -> None:
+    """Each error has its position, the problem and what to do; all errors of all rows are reported."""
     text, expected = WRONG[name]
     assert [f"t.csv:{one}" for one in expected.splitlines()] == said(text)
 
@@ -210,13 +213,13 @@ def test_what_is_no_sample_is_told_what_is_wrong(name: str) -> None:
     "cell", ["", "-1", "NaN", "Infinity", "1_000", '"1,000"', " 1", "1e400", "1" * 500, "1e13", "x"]
 )
 def test_a_count_is_never_guessed(cell: str) -> None:
-    """What is no number of conversations is an error at its cell."""
+    """A count that is not a valid number is an error at its cell."""
     (told,) = said(f"intent,count\na,{cell}\n")
     assert told.startswith('t.csv:2:3: error[CXR233]: "count" must be a number, 0 or more, not "')
 
 
-def test_a_point_between_thousands_is_no_decimal_point() -> None:
-    """Where semicolons separate, 1.234 is most likely 1234: refused, since the shares would be wrong unseen."""
+def test_a_point_between_thousands_is_not_a_decimal_point() -> None:
+    """Between semicolons, 1.234 is probably 1234: it is refused, because the shares would be silently wrong."""
     expected = 't.csv:2:3: error[CXR233]: "count" must be a number without points between thousands, not "1.234"'
     assert [expected] == said("intent;count\na;1.234\n")
     assert [({INTENT: "a"}, 1.234)] == rows("intent,count\na,1.234\n")
@@ -224,22 +227,22 @@ def test_a_point_between_thousands_is_no_decimal_point() -> None:
 
 @pytest.mark.parametrize("cell", ["0,85", "85", "-0.1", "high", '"""0.5"""', "NaN"])
 def test_a_confidence_is_a_number_from_0_to_1(cell: str) -> None:
-    """A decimal comma, percent or a word would be a text or a number that no rule means."""
+    """A decimal comma, a percentage or a word would be a value that rules do not use."""
     (told,) = said(f"intent;confidence;count\na;{cell};1\n")
     assert told.startswith(
-        't.csv:2:3: error[CXR233]: "confidence" must be a number from 0 to 1, such as 0.85, or nothing'
+        't.csv:2:3: error[CXR233]: "confidence" must be empty or a number from 0 to 1, such as 0.85, not "'
     )
 
 
 @pytest.mark.parametrize("cell", [" gold", "gold ", "1e999", '"""a"', '"""a""b"""', r'"""\ud800"""'])
-def test_a_cell_that_is_most_likely_a_slip_is_refused(cell: str) -> None:
-    """Text is compared with its spaces, so spaces that nobody sees are an error; JSON's quotes keep them."""
+def test_a_cell_that_is_probably_a_mistake_is_refused(cell: str) -> None:
+    """Spaces around a text are an error, because they are invisible; JSON's quotes keep them."""
     (told,) = said(f"intent,tier,count\na,{cell},1\n")
     assert told.startswith('t.csv:2:3: error[CXR233]: "tier" ')
 
 
-def test_a_column_that_is_almost_the_intent_is_told_of() -> None:
-    """`Intent` may be an attribute of that name, so it is read as one, with a warning."""
+def test_a_column_similar_to_the_intent_is_a_warning() -> None:
+    """`Intent` may be an attribute, so it is read as one."""
     expected = (
         't.csv:1:1: warning[CXR232]: column "Intent" is read as an attribute of that name; did you mean "intent"?'
     )
@@ -247,8 +250,8 @@ def test_a_column_that_is_almost_the_intent_is_told_of() -> None:
     assert () == read("Intent,intent,count\na,b,1\n").warnings
 
 
-def test_only_so_many_errors_are_told() -> None:
-    """A file that is wrong everywhere is told of at most 1,000 times, and that there may be more."""
+def test_a_sample_reports_at_most_a_thousand_errors() -> None:
+    """The last finding says that there may be more."""
     told = said("intent,count\n" + "a,x\n" * 50_000)
     assert 1001 == len(told)
     assert told[-1].endswith("more errors in this file")
@@ -261,8 +264,8 @@ FRAGMENTS = st.sampled_from(
 
 @settings(max_examples=300, deadline=None)
 @given(st.one_of(st.binary(max_size=60), st.lists(FRAGMENTS, max_size=30).map(lambda parts: "".join(parts).encode())))
-def test_no_bytes_do_anything_else(data: bytes) -> None:
-    """Any bytes are a sample or a ManifestError, and a sample adds up to its total."""
+def test_any_bytes_are_a_sample_or_a_manifest_error(data: bytes) -> None:
+    """The rows of a sample add up to its total."""
     for bytes_ in (data, b"intent,count\n" + data, b'"x";count\r\n' + data):
         try:
             sample = read(bytes_)
@@ -272,8 +275,8 @@ def test_no_bytes_do_anything_else(data: bytes) -> None:
             assert 0 < sample.total == sum(row.count for row in sample.rows)
 
 
-def test_the_operators_file_is_read(room: Path) -> None:
-    """--traffic may name any file; the sample's name is the path as it was typed."""
+def test_the_file_of_the_option_is_read(room: Path) -> None:
+    """--traffic may name any file; the sample's name is the path as given."""
     (room / "t.csv").write_text("intent,count\na,1\n")
     assert "manifests/t.csv" == load_traffic("manifests/t.csv", Attributes()).name
 
@@ -283,11 +286,11 @@ def test_the_operators_file_is_read(room: Path) -> None:
     [
         ("none.csv", "no such file or directory"),
         ("manifests", "is a directory"),
-        ("a\0b", "the path holds a nul character; check the path"),
+        ("a\0b", "the path contains a nul character; check the path"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_wrong_usage(room: Path, path: str, problem: str) -> None:
-    """The command line named it, so the exit code is that of usage."""
+def test_an_unreadable_file_of_the_option_is_a_usage_error(room: Path, path: str, problem: str) -> None:
+    """The command line named it, so the exit code is that of usage errors."""
     assert room.exists()
     with pytest.raises(UsageError, match=problem) as caught:
         load_traffic(path, Attributes())
@@ -295,7 +298,7 @@ def test_a_file_that_cannot_be_read_is_wrong_usage(room: Path, path: str, proble
 
 
 def test_an_environment_file_is_in_the_working_directory_or_manifests(room: Path) -> None:
-    """A declared path is looked for in the working directory, and then in the manifests'."""
+    """A declared path is searched in the working directory, then in the manifests' directory."""
     for place in (room / "traffic", Path("traffic")):
         place.mkdir()
         (place / "prod.csv").write_text("intent,count\na,1\n")
@@ -312,11 +315,11 @@ def refused(room: Path) -> str:
     return line(finding)
 
 
-def test_a_declared_file_that_is_not_there_is_an_error_in_the_manifest(room: Path) -> None:
-    """The finding stands at the field that names the file; a directory or a pipe is no file."""
+def test_a_missing_declared_file_is_an_error_in_the_manifest(room: Path) -> None:
+    """The finding is at the field that names the file; a directory or a pipe is not a file."""
     expected = (
         'manifests/environment.yaml:6:17: error[CXR014]: traffic sample "traffic/prod.csv":'
-        " no such file in the working directory or in the manifests'"
+        " not found in the working directory or in the manifests' directory"
     )
     assert expected == refused(room)
     Path("traffic").mkdir()
@@ -324,8 +327,8 @@ def test_a_declared_file_that_is_not_there_is_an_error_in_the_manifest(room: Pat
     assert expected == refused(room)
 
 
-def test_a_declared_file_is_no_way_out_of_the_directory(room: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Pull requests are untrusted: a link that leads out is refused, and what it leads to is not shown."""
+def test_a_declared_file_cannot_be_outside_the_directory(room: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Pull requests are untrusted: a link to the outside is refused, and its target is not shown."""
     secret = tmp_path_factory.mktemp("elsewhere") / "secret"
     secret.write_text("password\n")
     Path("traffic").mkdir()
@@ -337,7 +340,7 @@ def test_a_declared_file_is_no_way_out_of_the_directory(room: Path, tmp_path_fac
 
 
 def test_the_banks_sample_fits_the_bank() -> None:
-    """The shipped sample is one: every intent of the bank, about 20,000 conversations, no other column."""
+    """It has every intent of the bank, about 20,000 conversations, and no other column."""
     sample = load_traffic(str(ROOT / "manifests/traffic/bank.csv"), Attributes())
     (intents,) = load_manifests(ROOT / "manifests").intents
     assert set(intents.document.intents) <= {row.attributes[INTENT] for row in sample.rows}

@@ -1,4 +1,4 @@
-"""`cxroute watch` as people run it: the real process, a tenant over HTTP, somebody else there, a web hook, signals."""
+"""`cxroute watch` as a real process: a tenant over HTTP, another writer, a webhook, signals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FROZEN = 'freeze: [{start: 2020-01-01, end: 2100-01-01, timezone: Europe/Berlin,
 
 @pytest.fixture
 def stage(elsewhere: Path, cxroute: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[WatchSetup]:
-    """A tenant with two of our rules live."""
+    """A tenant with two managed rules."""
     monkeypatch.setenv("CXONE_CLIENT_ID", canary.CLIENT)
     monkeypatch.delenv("CXROUTE_PROXY")
     with watch_setup(elsewhere) as here:
@@ -43,8 +43,8 @@ def journal(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / ".cxroute" / "journal.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_drift_is_reported_once_and_again_when_it_is_another(stage: WatchSetup) -> None:
-    """Nothing is written; each state is told once, and that it is gone."""
+def test_each_state_of_drift_is_reported_once(stage: WatchSetup) -> None:
+    """Nothing is written; each state is notified once, and so is its end."""
     loop, other = stage.watch(), stage.somebody()
     assert (0, 0) == (loop.metrics()["pending_changes"], len(stage.hook.bodies))
     original = other.rules()["billing"]
@@ -67,8 +67,8 @@ def test_drift_is_reported_once_and_again_when_it_is_another(stage: WatchSetup) 
     assert 8 not in {rule["priority"] for rule in other.rules().values()}
 
 
-def test_drift_is_healed_with_apply(stage: WatchSetup) -> None:
-    """The same in the tenant, in the journal, in the metrics, in the message, in the log."""
+def test_apply_corrects_drift(stage: WatchSetup) -> None:
+    """The tenant, the journal, the metrics, the message and the log agree."""
     loop, other = stage.watch("--apply", "--log-format", "json"), stage.somebody()
     other.edit("fraud", enabled=False)
     metrics = loop.trigger_round()
@@ -89,8 +89,8 @@ def test_drift_is_healed_with_apply(stage: WatchSetup) -> None:
     assert {"applied": 1, "drifted": 0, "error": None}.items() <= rounds[1].items()
 
 
-def test_a_loop_that_applies_writes_no_rule_that_a_person_made_of_ours(stage: WatchSetup) -> None:
-    """Somebody keeps a copy and edits the original: the copy counts as ours; what was edited stays, and is told."""
+def test_a_loop_does_not_write_an_edited_copy_of_a_managed_rule(stage: WatchSetup) -> None:
+    """A user copies a rule and edits the original: the copy is managed; the edited rule stays and is reported."""
     loop, other = stage.watch("--apply"), stage.somebody()
     rule = other.rules()["billing"]
     other.http.post(RULES, json=rule)
@@ -103,8 +103,8 @@ def test_a_loop_that_applies_writes_no_rule_that_a_person_made_of_ours(stage: Wa
     assert "`Mine`" in stage.hook.wait_for(1)[0] + stage.hook.texts[0]
 
 
-def test_a_tenant_that_goes_and_comes_back(tmp_path: Path) -> None:
-    """Failures are told once and so is their end; what was found last stays; the process is alive all the time."""
+def test_an_outage_of_the_tenant_is_notified_once(tmp_path: Path) -> None:
+    """So is its end. The last result stays, and the process stays alive."""
     (port,) = free_ports(1)
     with watch_setup(tmp_path) as here:
         with here.tenant_as_process(port):
@@ -125,8 +125,8 @@ def test_a_tenant_that_goes_and_comes_back(tmp_path: Path) -> None:
     ] == told
 
 
-def test_what_is_refused_or_held_is_reported_and_left(stage: WatchSetup) -> None:
-    """A freeze, a guard, `prune: false`: told once for each reason, and written as soon as nothing refuses it."""
+def test_refused_and_held_changes_are_reported_and_not_made(stage: WatchSetup) -> None:
+    """A freeze, a guard, `prune: false`: notified once for each reason, and written when nothing refuses."""
     loop, other = stage.watch("--apply"), stage.somebody()
     stage.write("billing", "fraud", "lost", more=FROZEN)
     seen = [loop.trigger_round(), loop.trigger_round()]
@@ -147,8 +147,8 @@ def test_what_is_refused_or_held_is_reported_and_left(stage: WatchSetup) -> None
     assert (0, 2) == (code, out.count("Plan for prod"))
 
 
-def test_manifests_are_read_anew_and_broken_ones_fail_a_round(stage: WatchSetup) -> None:
-    """They stop nothing: what was found stays, people are told, and the mended ones count at once."""
+def test_each_round_reads_the_manifests_and_invalid_ones_fail_it(stage: WatchSetup) -> None:
+    """The loop continues with the last result and a notification; corrected manifests count in the next round."""
     loop, other = stage.watch("--apply"), stage.somebody()
     path = stage.folder / "manifests" / "cards.yaml"
     good = path.read_text("utf-8")
@@ -164,8 +164,8 @@ def test_manifests_are_read_anew_and_broken_ones_fail_a_round(stage: WatchSetup)
     assert re.search(r"cards.yaml:\d+:\d+: error.*que", loop.log())
 
 
-def test_a_route_test_that_fails_is_reported_and_nothing_is_written(stage: WatchSetup) -> None:
-    """The round reads and plans all the same, people are told of the test, and the corrected one counts at once."""
+def test_a_failing_route_test_prevents_a_write(stage: WatchSetup) -> None:
+    """The round reads and plans, and notifies; the corrected test counts in the next round."""
     loop, other = stage.watch("--apply"), stage.somebody()
     other.edit("billing", priority=7)
     path = stage.folder / "manifests" / "tests.yaml"
@@ -186,8 +186,8 @@ def test_a_route_test_that_fails_is_reported_and_nothing_is_written(stage: Watch
     assert (0, 1) == (code, out.count("1 route test fails: apply will refuse this plan"))
 
 
-def test_a_signal_between_two_writes_ends_as_apply_does(tmp_path: Path) -> None:
-    """What was begun is finished and journaled, nothing new is begun, exit 130; the next loop goes on from there."""
+def test_a_signal_between_two_writes_ends_the_loop_as_in_apply(tmp_path: Path) -> None:
+    """The current write is completed and recorded, no other starts, exit 130; the next loop continues."""
     with watch_setup(tmp_path) as here:
         here.serve_tenant(latency=0.1)
         intents = [f"i{number}" for number in range(12)]
@@ -207,8 +207,8 @@ def test_a_signal_between_two_writes_ends_as_apply_does(tmp_path: Path) -> None:
         assert set(intents) == set(other.rules())
 
 
-def test_health_and_metrics_speak_http(stage: WatchSetup) -> None:
-    """GET and HEAD alone, nothing else is there, and no label holds a word from outside."""
+def test_health_and_metrics_are_served_over_http(stage: WatchSetup) -> None:
+    """GET and HEAD only, no other path, and no label contains a value from outside."""
     loop = stage.watch()
     assert [200, 404, 405, 200] == [
         loop.get("/health").status_code,
@@ -227,38 +227,38 @@ def test_health_and_metrics_speak_http(stage: WatchSetup) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--every", "5"), "say a whole number of seconds, minutes or hours, such as 30s, 5m or 1h"),
-        (("--every", "1.5m"), "say a whole number"),
-        (("--every=-5m",), "say a whole number"),
+        (("--every", "5"), "must be a whole number of seconds, minutes or hours: 30s, 5m, 1h"),
+        (("--every", "1.5m"), "must be a whole number"),
+        (("--every=-5m",), "must be a whole number"),
         (("--every", "-5m"), "--every"),  # argparse refuses it, or takes it for a number: Python 3.14.10 does
-        (("--every", "٥m"), "say a whole number"),
+        (("--every", "٥m"), "must be a whole number"),
         (("--every", "9s"), "at least 10s"),
-        (("--every", "0m"), "say a whole number"),
+        (("--every", "0m"), "must be a whole number"),
         (("--every", "25h"), "at most 24h"),
         (("--every", "999999h"), "at most 24h"),
-        (("--listen", "9090"), "say a host and a port, such as 127.0.0.1:9090"),
-        (("--listen", ":9090"), "say a host and a port"),
-        (("--listen", "127.0.0.1:65536"), "say a host and a port"),
-        (("--listen", "http://127.0.0.1:9"), "say a host and a port"),
+        (("--listen", "9090"), "must be a host and a port, such as 127.0.0.1:9090"),
+        (("--listen", ":9090"), "must be a host and a port"),
+        (("--listen", "127.0.0.1:65536"), "must be a host and a port"),
+        (("--listen", "http://127.0.0.1:9"), "must be a host and a port"),
     ],
 )
-def test_what_makes_no_sense_is_refused_at_the_start(cxroute: Program, arguments: tuple[str, ...], said: str) -> None:
+def test_invalid_options_are_refused_at_the_start(cxroute: Program, arguments: tuple[str, ...], said: str) -> None:
     """Exit 64 and one sentence."""
     assert 64 == cxroute("watch", *arguments)
     assert said in cxroute.err
 
 
-def test_manifests_that_are_wrong_from_the_start_end_it(cxroute: Program, room: Path) -> None:
-    """As any command does: whoever starts it is there to mend them."""
+def test_invalid_manifests_at_the_start_end_the_command(cxroute: Program, room: Path) -> None:
+    """As for other commands: the user is present and can correct them."""
     (room / "a.yaml").write_text("kind: Nothing\n", "utf-8")
     assert 3 == cxroute("watch")
     assert "a.yaml:1:" in cxroute.err
 
 
-def test_a_port_that_is_taken_or_cannot_be_served_is_said(
+def test_a_port_that_cannot_be_served_is_reported(
     cxroute: Program, room: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Exit 1, with the address; without the extra, with what to install."""
+    """Exit 1 with the address; without the extra, with the way to install it."""
     (room / "a.yaml").write_text("apiVersion: routing/v1\nkind: RuleSet\nname: cards\nrules: []\n", "utf-8")
     with open_listener("127.0.0.1", 0) as taken:
         port = taken.getsockname()[1]

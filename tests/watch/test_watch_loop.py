@@ -1,4 +1,4 @@
-"""The loop on a clock of its own, what a round comes to, and what of it is news."""
+"""The loop on a fake clock, the results of its rounds, and their notifications."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from reconciler.errors import CxrouteError, ManifestError, RefusedError, Unreach
 from reconciler.model.change import Applied, Create, Failed, Outcome, UnknownOutcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult
-from reconciler.watch.cycle import ApiCallCounts, CycleResult
-from reconciler.watch.loop import Interval, WatchLoop
+from reconciler.watch.cycle import ApiCallCounts, CycleResult, Interval, WatchLoop
 from reconciler.watch.metrics import WatchMetrics
 from reconciler.watch.notifications import REMINDER_SECONDS, NotificationState
 from tests.support.builders import NOW, address, rule
@@ -35,7 +34,7 @@ def clean() -> CycleResult:
 
 
 def differing(**said: object) -> CycleResult:
-    """A round that found something that no guard refuses and no rule stands in the way of."""
+    """A round with a difference that no guard refuses and no rule conflicts with."""
     plan = plan_of_everything()
     plan = replace(plan, guards=(), findings=tuple(one for one in plan.findings if one.severity != "error"))
     return CycleResult(started_at=NOW, plan=replace(plan, **said))  # type: ignore[arg-type]
@@ -55,7 +54,7 @@ def applied(*, converged: bool = True) -> CycleResult:
 
 
 def looped(every: float, rounds: Sequence[CycleResult], lasting: float = 1.0, chance: float = 0.5) -> list[float]:
-    """Make these rounds, each lasting so long; return after how many seconds each began, and the loop's end."""
+    """Run these rounds, each with its duration; return the seconds at which each began, and the loop's end."""
     time = FakeClock(chance)
     began: list[float] = []
 
@@ -72,36 +71,36 @@ def looped(every: float, rounds: Sequence[CycleResult], lasting: float = 1.0, ch
     return [*began, time.seconds - 1000]
 
 
-def test_rounds_begin_an_interval_apart() -> None:
-    """From begin to begin, whatever each takes; the end comes with the last one's."""
+def test_rounds_start_at_intervals() -> None:
+    """From start to start, independent of their duration; the loop ends with the last round."""
     assert [0, 300, 600, 601] == looped(300, [clean()] * 3)
 
 
 @pytest.mark.parametrize(("chance", "second"), [(0.0, 270), (0.25, 285), (0.999999, 330)])
 def test_an_interval_is_a_tenth_shorter_or_longer(chance: float, second: int) -> None:
-    """Many loops that began together do not stay together."""
+    """Loops that started together do not stay together."""
     assert second == round(looped(300, [clean()] * 2, chance=chance)[1])
 
 
 def test_a_round_longer_than_the_interval_delays_the_next() -> None:
-    """Never two at once, and a moment's rest between them."""
+    """Rounds never overlap, and there is a pause between them."""
     assert [0, 701, 1402, 2102] == looped(300, [clean()] * 3, lasting=700)
 
 
-def test_failures_drive_rounds_apart_up_to_a_bound() -> None:
-    """Twice as far each time, fifteen minutes at the most; one that went well ends that."""
+def test_failures_double_the_interval_up_to_a_limit() -> None:
+    """At most fifteen minutes; a successful round resets it."""
     began = looped(60, [failed()] * 6 + [clean()] * 2)
     assert [120, 240, 480, 900, 900, 900, 60] == [b - a for a, b in pairwise(began[:-1])]
     assert [0, 3600, 3601] == looped(3600, [failed()] * 2)
 
 
-def test_broken_manifests_drive_nothing_apart() -> None:
-    """The tenant is not to blame, and whoever mends them waits for the next round."""
+def test_invalid_manifests_do_not_change_the_interval() -> None:
+    """The tenant is not the cause, and the correction should count soon."""
     assert [0, 60, 120, 121] == looped(60, [failed(BROKEN)] * 3)
 
 
-def test_health_is_about_the_loop_and_not_about_the_tenant() -> None:
-    """Alive before the first round, while waits are long, in long rounds; not when nothing begins or ends for long."""
+def test_health_depends_on_the_loop_and_not_on_the_tenant() -> None:
+    """Healthy before the first round, during waits and in long rounds; unhealthy if none starts or ends for long."""
     time = FakeClock()
     seen: list[tuple[float, bool]] = []
     loop = WatchLoop(interval=Interval(60), clock=time.time.clock, sleep=time.time.sleep, random=time.time.random)
@@ -145,12 +144,12 @@ def frozen() -> tuple[GuardResult, ...]:
         (replace(applied(), report=ApplyReport(outcomes=(), converged=False)), "failed"),
     ],
 )
-def test_what_a_round_comes_to(one: CycleResult, result: str) -> None:
-    """Every result, and what tells them apart."""
+def test_each_status_of_a_round(one: CycleResult, result: str) -> None:
+    """Every status and its condition."""
     assert result == one.status
 
 
-def test_a_write_that_nobody_knows_of_counts_as_one() -> None:
+def test_a_write_with_an_unknown_outcome_counts_as_a_write() -> None:
     """It may have been done."""
     plan = differing().plan
     assert plan is not None
@@ -159,24 +158,24 @@ def test_a_write_that_nobody_knows_of_counts_as_one() -> None:
 
 
 def told(*rounds: CycleResult, every: float = 300, news: NotificationState | None = None) -> list[tuple[str, ...]]:
-    """Return what is news of each of some rounds, one interval apart."""
+    """Return the notifications of these rounds, one interval apart."""
     memory = news or NotificationState()
     return [memory.find_due(one, number * every) for number, one in enumerate(rounds)]
 
 
 def moved(number: int) -> CycleResult:
-    """A difference of its own for each number."""
+    """A distinct difference for each number."""
     return differing(changes=(Create(address("cards/vip"), rule("vip", priority=number), None),))
 
 
-def test_a_state_is_told_once_and_again_when_it_is_another() -> None:
-    """Drift, the same drift, another, the first again, and that it is over."""
+def test_a_state_is_notified_once_until_it_changes() -> None:
+    """Drift, the same drift, another, the first again, and its end."""
     seen = told(clean(), moved(1), moved(1), moved(2), moved(1), clean(), clean(), moved(1))
     assert [(), ("drift",), (), ("drift",), ("drift",), ("recovered",), (), ("drift",)] == seen
 
 
-def test_a_failure_is_told_once_in_six_hours_and_its_end_once() -> None:
-    """Whatever its words say of times and counts; another kind is another failure."""
+def test_a_failure_is_notified_once_in_six_hours_and_its_end_once() -> None:
+    """Times and counts in its message do not matter; another kind is another failure."""
     other = UnreachableError("the tenant cannot be reached, after 90 s")
     seen = told(failed(), failed(other), failed(BROKEN), clean(), failed(), clean())
     assert [("failed",), (), ("failed",), ("recovered",), (), ()] == seen
@@ -184,34 +183,34 @@ def test_a_failure_is_told_once_in_six_hours_and_its_end_once() -> None:
     assert 3 == sum(one == ("failed",) for one in told(*[failed()] * rounds))
 
 
-def test_what_is_applied_is_told_and_the_same_again_after_an_hour() -> None:
-    """Something that is undone and healed every five minutes is told every hour."""
+def test_an_equal_apply_is_notified_once_an_hour() -> None:
+    """A change that is reverted and corrected every five minutes is notified every hour."""
     assert [("applied",), ()] == told(applied(), applied())
     assert 3 == sum(one == ("applied",) for one in told(*[applied()] * 25))
     assert [("failed",), ("recovered", "applied")] == told(failed(), applied())
 
 
-def test_a_refusal_is_told_for_each_of_its_reasons() -> None:
-    """A freeze that opens is another state of the same drift, for who heals."""
+def test_a_refusal_is_notified_for_each_of_its_reasons() -> None:
+    """With --apply, the end of a freeze is another state of the same drift."""
     one = replace(moved(1), may_write=True)
     refused = replace(one, plan=replace(one.plan, guards=frozen()))  # type: ignore[type-var]
     assert [("drift",), ("refused",), ()] == told(moved(1), refused, refused)
 
 
-def test_a_failure_leaves_what_was_told_before() -> None:
-    """The same drift behind an outage is not told again; that the tenant is back is."""
+def test_a_failure_does_not_repeat_earlier_notifications() -> None:
+    """After an outage the same drift is not notified again; the recovery is."""
     assert [("drift",), ("failed",), ("recovered",), ()] == told(moved(1), failed(), moved(1), moved(1))
 
 
-def test_what_is_remembered_is_bounded() -> None:
+def test_remembered_notifications_are_limited() -> None:
     """A process runs for months."""
     news = NotificationState()
     told(*[replace(applied(), plan=moved(number).plan) for number in range(210)], news=news)
     assert 200 == len(news._reported_at)
 
 
-def test_a_round_without_a_plan_leaves_what_was_found() -> None:
-    """Counters go on; the state is the last one that was known."""
+def test_a_round_without_a_plan_keeps_the_gauges() -> None:
+    """Counters increase; gauges keep the last known state."""
     metrics = WatchMetrics()
     metrics.record_cycle(replace(differing(), seconds=2.0, calls=ApiCallCounts(10, 2, 1)), 0)
     before = metrics.format_text()
@@ -226,8 +225,8 @@ def test_a_round_without_a_plan_leaves_what_was_found() -> None:
     assert "cxroute_failures_in_a_row 1" in lines
 
 
-def test_metrics_are_as_prometheus_reads_them() -> None:
-    """Each sample has its HELP and TYPE before it, each name stands once."""
+def test_metrics_are_in_the_format_of_prometheus() -> None:
+    """HELP and TYPE precede the samples, and each name appears once."""
     lines = WatchMetrics().format_text().splitlines()
     heads = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert len(set(heads)) == len(heads) == sum(line.startswith("# HELP") for line in lines)

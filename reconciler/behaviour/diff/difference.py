@@ -1,29 +1,155 @@
 """Which conversations two lists of rules send to different destinations, exactly (semantics "Differences").
 
 Every conversation has one winner before and one after. Each pair of winners that some conversation has and whose
-destinations differ is a region. Rules with equal conditions whose order is kept count as one rule.
+destinations differ is a region. Rows are the same conversations in fewer lines: a row names one destination after the
+change and every origin, so all conversations that one rule takes over are one row, unless its regions are shorter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE
-from reconciler.behaviour.diff.regions import DraftRegionBuilder, Region, RegionFormatter, common_box, merge_regions
-from reconciler.behaviour.diff.rows import ImpactRow, build_rows
-from reconciler.behaviour.diff.winners import WinnerPairs
+from reconciler.behaviour.budget import DEFAULT_WORK, WORK_PER_RULE, UndecidedError
+from reconciler.behaviour.diff.exceptions import RunningExceptions
+from reconciler.behaviour.diff.regions import DraftRegion, DraftRegionBuilder, Region, RegionFormatter, merge_regions
+from reconciler.behaviour.diff.winners import DEFAULT_RANK, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import RuleIndex
-from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
-from reconciler.behaviour.space.clauses import Clause
+from reconciler.behaviour.routing_entry import Destination, Evaluation, RoutingEntry, destination_of, order_entries
+from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
+from reconciler.behaviour.space.clauses import Clause, is_expressible, simplify
+from reconciler.behaviour.space.domain import intersect, subtract
 from reconciler.behaviour.space.slices import PivotSlices
-from reconciler.behaviour.space.space import Space
+from reconciler.behaviour.space.space import Example, Space
 from reconciler.behaviour.space.value_type import Types
+
+_MOST_PIECES: Final = 6  # boxes of one rule's unchanged conversations; with more, its regions are shorter
+_MAX_CHECKS: Final = 100_000  # checks of an earlier rule, over all rows; a thousand ordinary rules need a few thousand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImpactRow:
+    """Conversations with all of `where` and no complete list of `excepts`: each moves from an origin to `after`."""
+
+    where: tuple[Clause, ...]
+    excepts: tuple[tuple[Clause, ...], ...]
+    origins: tuple[Destination, ...]
+    after: Destination
+    example: Example
+    before_rules: tuple[RoutingEntry | None, ...]  # take the conversations before the change; None: the default routing
+    after_rules: tuple[RoutingEntry | None, ...]
+    unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
+
+
+def build_rows(builder: DraftRegionBuilder, drafts: list[DraftRegion], formatter: RegionFormatter) -> list[ImpactRow]:
+    """Return disjoint rows that hold every conversation that moves; rows with unlikely values come last."""
+    row_builder = _RowBuilder(builder)
+    rows = list(row_builder.build_all())
+    if rows:
+        drafts = [*rows, *builder.build_drafts(row_builder.covered_ranks)]
+    merged = merge_regions(builder.space, drafts, lambda draft: (draft.after, draft.excepts))
+    return sorted(map(region_to_row, map(formatter.format_region, merged)), key=lambda row: bool(row.unlikely))
+
+
+def region_to_row(region: Region) -> ImpactRow:
+    """Return a region, merged or not, as a row."""
+    origins = (None if entry is None else destination_of(entry.rule.targets) for entry in region.before_rules)
+    return ImpactRow(
+        where=region.where,
+        excepts=region.excepts,
+        origins=tuple(dict.fromkeys(origins)),
+        after=region.after,
+        example=region.example,
+        before_rules=region.before_rules,
+        after_rules=region.after_rules,
+        unlikely=region.unlikely,
+    )
+
+
+class _RowTooLongError(Exception):
+    """The row would be longer than its regions."""
+
+
+class _RowBuilder:
+    """Builds one row of all that a new rule takes over, where that is shorter; `covered_ranks` are these rules."""
+
+    def __init__(self, builder: DraftRegionBuilder) -> None:
+        self.builder, self.pairs, self.space = builder, builder.pairs, builder.space
+        self.covered_ranks: set[int] = set()
+        self._remaining_checks = _MAX_CHECKS
+        self._exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
+
+    def build_all(self) -> Iterator[DraftRegion]:
+        if self.pairs.unknown:  # the unchanged conversations are not known either
+            return
+        moved: dict[int, list[RankPair]] = {}
+        for pair in sorted((*self.pairs.narrow, *self.pairs.wide), key=lambda pair: (pair[1], pair[0])):
+            moved.setdefault(pair[1], []).append(pair)
+        for rank, pairs in moved.items():
+            if rank == DEFAULT_RANK or len(pairs) == 1 or rank in self.pairs.unchanged_ranks:
+                continue
+            try:
+                draft = self._build_row(rank, pairs)
+            except (_RowTooLongError, UndecidedError):
+                continue
+            self.covered_ranks.add(rank)
+            yield draft
+
+    def _build_row(self, rank: int, pairs: Sequence[RankPair]) -> DraftRegion:
+        rule = self.pairs.new.boxes[rank]
+        box, overlapping = self.space.box(rule), self.space.shapes.overlapping(rule.shape)
+        same = sorted(self.pairs.same_destination.get(rank, ()))
+        staying = [shape for old in same for shape in self._unchanged_shapes(old, box, overlapping)]
+        if len(staying) > len(pairs):
+            raise _RowTooLongError
+        box, excepts = simplify(self.space, box, [*self._exceptions.shapes_before((0, rank), overlapping), *staying])
+        narrow = self.pairs.narrow.get(pairs[0])
+        example = self.pairs.wide[pairs[0]] if narrow is None else narrow.box
+        return self.builder.make_draft(pairs, box, excepts, example)
+
+    def _unchanged_shapes(self, rank: int, box: Box, overlapping: int) -> list[Shape]:
+        """Return boxes of an old rule's conversations that keep their destination in a new rule's box."""
+        # `overlapping` are the shapes that have a conversation in common with the new rule.
+        old = self.pairs.old
+        own = self.space.box(old.boxes[rank])
+        common = intersect_box(box, tuple(own.items()))
+        self._remaining_checks -= rank
+        if common is None or self._remaining_checks < 0:
+            raise _RowTooLongError
+        overlapping &= self.space.shapes.overlapping(old.boxes[rank].shape)
+        earlier = {
+            id(rule): rule
+            for rule, destination in zip(old.boxes[:rank], old.destinations[:rank], strict=True)
+            if overlapping >> rule.shape & 1 and destination != old.destinations[rank]
+        }
+        shapes = (tuple(sorted(self.space.box(rule).items())) for rule in earlier.values())
+        own, excepts = simplify(self.space, own, [s for s in shapes if intersect_box(common, s) is not None])
+        pieces = [own]
+        for shape in excepts:
+            pieces = [part for piece in pieces for part in self._subtract_shape(piece, shape)]
+            if len(pieces) > _MOST_PIECES:
+                raise _RowTooLongError
+        return [tuple(sorted(piece.items())) for piece in pieces]
+
+    def _subtract_shape(self, box: Box, shape: Shape) -> Iterator[Box]:
+        if intersect_box(box, shape) is None:
+            yield box
+            return
+        inside = dict(box)
+        for attribute, part in shape:
+            domain = self.space.domain(attribute)
+            values = inside.get(attribute, domain.all)
+            for remaining in subtract(domain, values, part):
+                if not is_expressible(self.space.domains[attribute], remaining):
+                    raise _RowTooLongError
+                yield {**inside, attribute: remaining}
+            inside[attribute] = intersect(values, part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BehaviourChange:
-    """The change for conversations: exact `regions`, fewer `rows` for people, and `undecided` conversations."""
+    """The change for conversations: exact `regions`, fewer `rows` for readers, and `undecided` conversations."""
 
     regions: tuple[Region, ...]
     undecided: tuple[tuple[Clause, ...], ...] = ()
@@ -49,33 +175,29 @@ def compare_behaviour(
     work: int | None = None,
     types: Types | None = None,
 ) -> BehaviourChange:
-    """Return the regions whose destination differs, each with an example that both lists confirm.
-
-    `work` limits the search, in comparisons; `types` are the known types of attributes.
-    """
+    """Return the regions whose destination differs, each with an example that both lists confirm."""
+    # `work` limits the search, in comparisons; `types` are the known types of attributes.
     before, after = order_entries(old, evaluation), order_entries(new, evaluation)
     space = Space((before, after), types=types)
     work = DEFAULT_WORK + WORK_PER_RULE * (len(before) + len(after)) if work is None else work
     space.budget.remaining = work
-    formatter = RegionFormatter(space)
-    change = _compare_slices(PivotSlices(space, before), PivotSlices(space, after), formatter)
-    if change.regions:  # verify each example rule by rule, independently of the analysis
-        indexes = RuleIndex(before), RuleIndex(after)
-        for region in change.regions:
-            example = region.example
-            for index, expected in zip(indexes, (region.before_rule, region.after_rule), strict=True):
-                if index.find_winner(example.attributes, example.assumed) is not expected:
-                    raise AssertionError(f"the example {example} is not taken by {expected}")
-    rests_on = {name: types[name] for name in formatter.rests_on} if types else {}
-    return replace(change, rests_on=rests_on, work=work - space.budget.remaining)
-
-
-def _compare_slices(old: PivotSlices, new: PivotSlices, formatter: RegionFormatter) -> BehaviourChange:
-    pairs = WinnerPairs(old, new)
-    builder = DraftRegionBuilder(pairs)
+    pairs = WinnerPairs(PivotSlices(space, before), PivotSlices(space, after))
+    builder, formatter = DraftRegionBuilder(pairs), RegionFormatter(space)
     drafts = list(builder.build_drafts())
-    merged = merge_regions(old.space, drafts, lambda draft: (draft.before, draft.after, draft.excepts))
-    regions = tuple(formatter.format_region(draft) for draft in merged)
-    boxes = [common_box(pairs, pair) for pair in pairs.unknown]
-    undecided = tuple(dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None))
-    return BehaviourChange(regions=regions, undecided=undecided, rows=build_rows(builder, drafts, formatter))
+    merged = merge_regions(space, drafts, lambda draft: (draft.before, draft.after, draft.excepts))
+    regions = tuple(map(formatter.format_region, merged))
+    boxes = [pairs.common_box(pair) for pair in pairs.unknown]
+    undecided = dict.fromkeys(formatter.format_box(tuple(box.items())) for box in boxes if box is not None)
+    rows = build_rows(builder, drafts, formatter)
+    for index, is_new in ((RuleIndex(before), False), (RuleIndex(after), True)) if regions else ():
+        for region in regions:  # verify each example rule by rule, independently of the analysis
+            example, expected = region.example, region.after_rule if is_new else region.before_rule
+            if index.find_winner(example.attributes, example.assumed) is not expected:
+                raise AssertionError(f"the example {example} is not taken by {expected}")
+    return BehaviourChange(
+        regions=regions,
+        undecided=tuple(undecided),
+        rows=tuple(rows),
+        rests_on={name: types[name] for name in formatter.rests_on} if types else {},
+        work=work - space.budget.remaining,
+    )

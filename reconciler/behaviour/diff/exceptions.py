@@ -95,7 +95,7 @@ class PatternExceptions:
         return texts and (pivot[0] & ~REST).bit_count() <= MAX_NAMED_VALUES
 
     def shapes_before(self, pair: RankPair, pivot: ValueSet) -> tuple[list[Shape], list[Shape]]:
-        """Return the shapes of rules, none of which lies in another one, and further exceptions by value."""
+        """Return the shapes of rules, none of which contains another one, and further exceptions by value."""
         literals = pivot[0] & ~REST
         atoms_by_shape: dict[int, int] = {}
         outer: dict[int, int] = {}

@@ -1,7 +1,7 @@
-"""Regions: conversations whose destination changes, in few and readable regions.
+"""Regions: the conversations whose destination changes, in few and readable sets of conditions.
 
-A region begins as the box that both rules of a pair have in common, without the parts that earlier rules take. Regions
-that differ in one attribute only become one region.
+A region is the common box of both rules of a pair, without the parts that earlier rules take. Regions that differ in
+one attribute only become one region.
 """
 
 from __future__ import annotations
@@ -16,32 +16,29 @@ from reconciler.behaviour.diff.winners import NarrowPair, RankPair, WinnerPairs
 from reconciler.behaviour.evaluate import holds
 from reconciler.behaviour.routing_entry import Destination, RoutingEntry
 from reconciler.behaviour.space.boxes import Box, Shape, intersect_box
-from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, unite_values
+from reconciler.behaviour.space.clauses import Clause, express_checked_values, is_expressible, simplify, unite_values
 from reconciler.behaviour.space.domain import REST, ValueSet
 from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.simplify import simplify
 from reconciler.behaviour.space.space import Example, Space
 from reconciler.model.rule import Condition
 
 # Destinations, the shapes of both rules, and the shapes of earlier rules that overlap both.
 Key = tuple[tuple[Destination, Destination], int, int, int]
+RulePair = tuple[RoutingEntry | None, RoutingEntry | None]  # before and after; None is the default routing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """Conversations with all of `where` and no complete list of `excepts`: they move from `before` to `after`.
-
-    `before_rule` and `after_rule` take the example (None: the default routing), `before_rules` and `after_rules` all.
-    """
+    """Conversations with all of `where` and no complete list of `excepts`: they move from `before` to `after`."""
 
     where: tuple[Clause, ...]
     excepts: tuple[tuple[Clause, ...], ...]
     before: Destination
     after: Destination
     example: Example
-    before_rule: RoutingEntry | None
+    before_rule: RoutingEntry | None  # takes the example; None is the default routing, here and below
     after_rule: RoutingEntry | None
-    before_rules: tuple[RoutingEntry | None, ...]
+    before_rules: tuple[RoutingEntry | None, ...]  # take all conversations
     after_rules: tuple[RoutingEntry | None, ...]
     unlikely: tuple[str, ...] = ()  # attributes with a value of another type than any rule compares them with
 
@@ -55,22 +52,20 @@ class DraftRegion:
     before: Destination
     after: Destination
     example: Box
-    rules: tuple[RoutingEntry | None, RoutingEntry | None]
-    other_rules: list[tuple[RoutingEntry | None, RoutingEntry | None]] = field(default_factory=list)
+    rules: RulePair
+    other_rules: list[RulePair] = field(default_factory=list)
     kind: int = 0  # equal for regions that may be merged
 
 
-def merge_regions(
-    space: Space, drafts: Iterable[DraftRegion], kind: Callable[[DraftRegion], Hashable]
-) -> list[DraftRegion]:
-    """Return the regions with those of one kind merged that differ in one attribute only.
+KindOf = Callable[[DraftRegion], Hashable]
 
-    Regions of one kind have at least equal exceptions.
-    """
+
+def merge_regions(space: Space, drafts: Iterable[DraftRegion], kind_of: KindOf) -> list[DraftRegion]:
+    """Return the regions; those of one kind (so of equal exceptions) that differ in one attribute only are merged."""
     regions = list(drafts)
     kinds: dict[Hashable, int] = {}
     for draft in regions:  # exceptions may be long, so they are compared once
-        draft.kind = kinds.setdefault(kind(draft), len(kinds))
+        draft.kind = kinds.setdefault(kind_of(draft), len(kinds))
     before = len(regions) + 1
     while len(regions) < before:
         before = len(regions)
@@ -170,7 +165,7 @@ class RegionFormatter:
     def _format_values(self, attribute: int, part: ValueSet) -> tuple[Clause, ...]:
         domain = self.space.domains[attribute]
         if not is_expressible(domain, part):
-            raise AssertionError(f"no conditions say {part} of {domain.attribute}")
+            raise AssertionError(f"no conditions express {part} of {domain.attribute}")
         clauses = express_checked_values(domain, part)
         numbers = domain.text_like_numbers
         if numbers and all(_accepts_unnamed_text(clause) for clause in clauses) is not bool(part[0] & numbers):
@@ -181,15 +176,6 @@ class RegionFormatter:
 def _accepts_unnamed_text(clause: Clause) -> bool:
     part = clause.condition
     return not isinstance(part, Condition) or (holds(part, {part.attribute: ""}) is not clause.negate)
-
-
-def common_box(pairs: WinnerPairs, pair: RankPair) -> Box | None:
-    """Return the box that both rules of a pair have in common; None where it is empty."""
-    box: Box | None = {}
-    for slices, rank in zip((pairs.old, pairs.new), pair, strict=True):
-        if box is not None and rank < len(slices.boxes):
-            box = intersect_box(box, tuple(pairs.space.box(slices.boxes[rank]).items()))
-    return box
 
 
 class DraftRegionBuilder:
@@ -246,7 +232,7 @@ class DraftRegionBuilder:
 
     def build_separate(self, pair: RankPair, narrow_pair: NarrowPair) -> DraftRegion:
         """Return the region of one pair whose exceptions differ by value or whose values conditions cannot express."""
-        box = common_box(self.pairs, pair) or {}
+        box = self.pairs.common_box(pair) or {}
         pivot = (sum(1 << atom for atom in narrow_pair.masks_by_atom), 0, 0)
         exceptions = RunningExceptions(self.pairs.old, self.pairs.new)
         if not is_expressible(self.space.pivot_domain, pivot):
@@ -273,7 +259,7 @@ class DraftRegionBuilder:
         rising, jumping = (RunningExceptions(self.pairs.old, self.pairs.new) for _ in range(2))
         by_pattern = PatternExceptions(self.pairs)
         for pair in chain.from_iterable(by_old.values()):
-            box = common_box(self.pairs, pair) or {}
+            box = self.pairs.common_box(pair) or {}
             pivot = box.get(self.space.pivot, self.space.pivot_domain.all)
             if by_pattern.applies_to(pivot):
                 rules, by_value = by_pattern.shapes_before(pair, pivot)
@@ -291,20 +277,14 @@ class DraftRegionBuilder:
 
     def make_draft(self, group: Sequence[RankPair], box: Box, excepts: Sequence[Shape], example: Box) -> DraftRegion:
         """Return a region of pairs with the same destinations."""
-        rules = [self.rules_of(pair) for pair in group]
-        before, after = self.pairs.destinations_of(group[0])
+        rules, *others = map(self.rules_of, group)
+        old, new = self.pairs.destinations_of(group[0])
         return DraftRegion(
-            box=box,
-            excepts=tuple(excepts),
-            before=before,
-            after=after,
-            example=example,
-            rules=rules[0],
-            other_rules=rules[1:],
+            box=box, excepts=tuple(excepts), before=old, after=new, example=example, rules=rules, other_rules=others
         )
 
-    def rules_of(self, pair: RankPair) -> tuple[RoutingEntry | None, RoutingEntry | None]:
-        """Return both rules; None is the default routing."""
+    def rules_of(self, pair: RankPair) -> RulePair:
+        """Return both rules of a pair."""
         sides = zip((self.pairs.old, self.pairs.new), pair, strict=True)
         old, new = (slices.entries[rank] if rank < len(slices.entries) else None for slices, rank in sides)
         return old, new

@@ -1,7 +1,7 @@
 """Pairs of winners, before and after, that some conversation has and whose destinations differ.
 
-A walk goes down a slice of a list and yields the rules that take a shape's conversations, until none is left. The
-rules with most values of the pivot take the same in most slices, so their runs are computed once.
+A walk goes down a slice of a list and yields the rules that take a shape's conversations, until no conversation is
+left. The rules with most values of the pivot take the same in most slices, so their runs are computed once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import first_ranks, pair_equal_rules
 from reconciler.behaviour.routing_entry import Destination
-from reconciler.behaviour.space.boxes import Box
+from reconciler.behaviour.space.boxes import Box, intersect_box
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import UNNAMED_SLICE, PivotSlices
 
@@ -25,6 +25,7 @@ _EXCEPTION_COST: Final = 100  # of an exception of a region or a value of its ex
 _CONDITION_COST: Final = 50  # of each further condition of an exception, or ten values of one
 
 RankPair = tuple[int, int]  # the rank before and the rank after; DEFAULT_RANK for the default routing
+_Runs = set[tuple[int, int, int]]  # each a run, its first and its last taker
 
 
 class Taker(NamedTuple):
@@ -47,13 +48,8 @@ class SliceWalk:
         self._first_ranks: dict[int, list[int]] = {}
         self._runs: dict[tuple[int, int, int], _TakerRun] = {}
 
-    def find_takers(
-        self, atom: int, shape: int, before: int, visited_runs: set[tuple[int, int, int]]
-    ) -> Iterator[Taker]:
-        """Yield the rules that take what the shapes `before` leave of a shape in a slice.
-
-        Of the rules with most values, only runs outside `visited_runs`, to which they are added.
-        """
+    def find_takers(self, atom: int, shape: int, before: int, visited: _Runs) -> Iterator[Taker]:
+        """Yield the rules that take the part of a shape in a slice that the shapes `before` leave; no run twice."""
         slices = self.slices
         shapes = slices.shapes(atom)
         overlapping, covering = shapes.overlapping(shape), shapes.covering(shape)
@@ -63,17 +59,15 @@ class SliceWalk:
             blocker = slices.boxes[rank].shape
             if not (overlapping & ~before) >> blocker & 1:
                 continue
-            yield from self._takers_between(atom, shape, before, (low, rank), visited_runs)
+            yield from self._takers_between(atom, shape, before, (low, rank), visited)
             yield from self._find_taker(atom, shape, rank, before | slices.prefix_masks.mask_before(rank, atom))
             if covering >> blocker & 1:
                 return
             before |= 1 << blocker
             low = rank
-        yield from self._takers_between(atom, shape, before, (low, DEFAULT_RANK + 1), visited_runs)
+        yield from self._takers_between(atom, shape, before, (low, DEFAULT_RANK + 1), visited)
 
-    def _takers_between(
-        self, atom: int, shape: int, before: int, ends: tuple[int, int], visited_runs: set[tuple[int, int, int]]
-    ) -> list[Taker]:
+    def _takers_between(self, atom: int, shape: int, before: int, ends: tuple[int, int], visited: _Runs) -> list[Taker]:
         """Return the rules with most values, between two ranks, that take conversations."""
         kind = atom if atom == UNNAMED_SLICE or atom in self.slices.prefix_masks.late_ranks else _ORDINARY_SLICE
         run = self._runs.get((kind, shape, before))
@@ -82,9 +76,9 @@ class SliceWalk:
             run = self._runs[kind, shape, before] = _TakerRun([taker.rank for taker in takers], takers)
         first, last = bisect_right(run.ranks, ends[0]), bisect_left(run.ranks, ends[1])
         key = (id(run), first, last)
-        if key in visited_runs:
+        if key in visited:
             return []
-        visited_runs.add(key)
+        visited.add(key)
         return run.takers[first:last]
 
     def _wide_takers(self, atom: int, kind: int, shape: int, before: int) -> Iterator[Taker]:
@@ -140,32 +134,37 @@ class WinnerPairs:
         self._priced: set[tuple[int, ...]] = set()
         self._prices: dict[tuple[int, int], int] = {}
         self._walks = {id(slices): SliceWalk(slices) for slices in (old, new)}
-        self._find_pairs()
-
-    def _find_pairs(self) -> None:
-        """Try the rules without a twin with all others, and those whose twin has another destination with it."""
-        twin_of = pair_equal_rules(self.old, self.new)
-        for rank in first_ranks(self.old):
+        # Rules without a twin are tried with all others, and rules whose twin has another destination with it.
+        twin_of = pair_equal_rules(old, new)
+        for rank in first_ranks(old):
             twin = twin_of.get(rank)
             if twin is None:
-                self._pair_with_takers(rank, self.old, self.new)
-            elif self.old.destinations[rank] != self.new.destinations[twin]:
+                self._pair_with_takers(rank, old, new)
+            elif old.destinations[rank] != new.destinations[twin]:
                 self._pair_equal_rules(rank, twin)
             else:
                 self.unchanged_ranks.add(twin)
         twins = set(twin_of.values())
-        for rank in first_ranks(self.new):
+        for rank in first_ranks(new):
             if rank not in twins:
-                self._pair_with_takers(rank, self.new, self.old)
+                self._pair_with_takers(rank, new, old)
 
     def destinations_of(self, pair: RankPair) -> tuple[Destination, Destination]:
         """Return the destinations of a pair, before and after."""
         return self.old.destination_of_rank(pair[0]), self.new.destination_of_rank(pair[1])
 
+    def common_box(self, pair: RankPair) -> Box | None:
+        """Return the box that both rules of a pair have in common; None where it is empty."""
+        box: Box | None = {}
+        for slices, rank in zip((self.old, self.new), pair, strict=True):
+            if box is not None and rank < len(slices.boxes):
+                box = intersect_box(box, tuple(self.space.box(slices.boxes[rank]).items()))
+        return box
+
     def _pair_with_takers(self, rank: int, side: PivotSlices, opposite_side: PivotSlices) -> None:
         """Find the rules of the opposite list that take conversations of this winner."""
         walk = self._walks[id(opposite_side)]
-        visited: set[tuple[int, int, int]] = set()
+        visited: _Runs = set()
         narrow = bool(side.boxes[rank].atoms)
         try:
             for atom in side.open_atoms(rank):
@@ -194,7 +193,7 @@ class WinnerPairs:
             self.unknown[old, new] = None
 
     def _open_atoms(self, old: int, new: int) -> Iterable[int]:
-        """Return the slices of two twins in which the rules with most values may leave them anything."""
+        """Return the slices of two twins in which the rules with most values may leave conversations to them."""
         box, wide = self.old.boxes[old], (self.old.prefix_masks, self.new.prefix_masks)
         if box.atoms or self.space.shapes.may_leave_any(box.shape, wide[0].mask_before(old) | wide[1].mask_before(new)):
             return self.old.atoms(old)

@@ -1,24 +1,126 @@
 """Facts about one list of rules, each proven: contradictory, shadowed and redundant rules, and ties that matter.
 
-A rule that could not be decided within the work budget is in `undecided`. Also the pairs of equal rules of two lists.
+A rule that the work budget did not suffice to decide is in `undecided`. Also the pairs of equal rules of two lists.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from heapq import merge
+from itertools import chain, groupby, islice
+from typing import Final
 
 from reconciler.behaviour.budget import DEFAULT_WORK, UndecidedError
-from reconciler.behaviour.facts.ties import Tie, find_ties
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry, order_entries
 from reconciler.behaviour.space.boxes import Box
 from reconciler.behaviour.space.domain import REST, covers
 from reconciler.behaviour.space.patterns import bits
 from reconciler.behaviour.space.slices import NO_RANK, UNNAMED_SLICE, PivotSlices
-from reconciler.behaviour.space.space import Space, find_contradiction
+from reconciler.behaviour.space.space import Example, Space, Texts, find_contradiction
 from reconciler.model.rule import Condition, Opaque
+
+MAX_TIES_PER_RULE: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """Two rules of equal priority and different destinations, and a conversation for which the platform may choose."""
+
+    first: RoutingEntry
+    second: RoutingEntry
+    example: Example
+
+
+def find_ties(slices: PivotSlices, undecided: dict[int, None]) -> Iterator[Tie]:
+    """Yield the ties of a list, at most a few of each rule; adds the ranks that were not decided to `undecided`."""
+    for _, group in groupby(range(len(slices.entries)), key=lambda rank: slices.entries[rank].rule.priority):
+        ranks = list(group)
+        if len(ranks) > 1:
+            yield from _PriorityLevel(slices, ranks, undecided).find_ties()
+
+
+class _PriorityLevel:
+    """The rules of one priority, which have neighbouring ranks."""
+
+    def __init__(self, slices: PivotSlices, ranks: Sequence[int], undecided: dict[int, None]) -> None:
+        self.slices, self.ranks, self.undecided = slices, ranks, undecided
+        self.general_by_shape = self._group_by_shape(slices.general_ranks)
+        self.wide_by_shape = self._group_by_shape([rank for rank in ranks if not slices.boxes[rank].atoms])
+        self._masks_before: dict[int, int] = {}
+        self._open_masks: dict[int, int] = {}
+
+    def _group_by_shape(self, ordered: Sequence[int]) -> dict[int, list[int]]:
+        groups: dict[int, list[int]] = {}
+        for rank in self._at_level(ordered):
+            groups.setdefault(self.slices.boxes[rank].shape, []).append(rank)
+        return groups
+
+    def _at_level(self, ordered: Sequence[int]) -> Sequence[int]:
+        return ordered[bisect_left(ordered, self.ranks[0]) : bisect_right(ordered, self.ranks[-1])]
+
+    def find_ties(self) -> Iterator[Tie]:
+        for rank in self.ranks:
+            try:
+                ties = (self.find_tie(min(rank, rival), max(rank, rival)) for rival in self.candidates(rank))
+                yield from islice((tie for tie in ties if tie is not None), MAX_TIES_PER_RULE)
+            except UndecidedError:
+                self.undecided[rank] = None
+
+    def candidates(self, rank: int) -> Iterator[int]:
+        """Yield the rules that a rule may tie with, in order; of two rules with many values the second."""
+        slices, boxes, budget = self.slices, self.slices.boxes, self.slices.space.budget
+        budget.spend(len(self.wide_by_shape))
+        if not self.open_slices(rank):
+            return
+        atoms, destination = boxes[rank].atoms, slices.destinations[rank]
+        overlapping = slices.space.shapes.overlapping(boxes[rank].shape)
+        budget.spend(sum(len(self._at_level(slices.ranks_by_atom[atom])) for atom in atoms))
+        near = {
+            rival
+            for atom in atoms
+            for rival in self._at_level(slices.ranks_by_atom[atom])
+            if (rival > rank or not boxes[rival].atoms) and overlapping >> boxes[rival].shape & 1
+        }
+        wide = self.general_by_shape if atoms else self.wide_by_shape
+        last = -1
+        for rival in merge(sorted(near), *(ranks for shape, ranks in wide.items() if overlapping >> shape & 1)):
+            budget.spend()
+            if rival > last and slices.destinations[rival] != destination and (atoms or rival > rank):
+                last = rival
+                yield rival
+
+    def find_tie(self, first: int, second: int) -> Tie | None:
+        """Return the tie of two rules, if a conversation that no better priority takes fits both."""
+        slices = self.slices
+        try:
+            atoms = self.open_slices(first) & self.open_slices(second)
+            unnamed = (UNNAMED_SLICE,) if atoms & REST else ()  # first: most rules have a free conversation there
+            for atom in chain(unnamed, bits(atoms & ~REST)):
+                slices.space.budget.spend()
+                before = self._masks_before.get(atom)
+                if before is None:
+                    before = self._masks_before[atom] = slices.mask_before(atom, self.ranks[0])
+                heads = slices.shape(atom, first), slices.shape(atom, second)
+                box = slices.find_free_box(atom, heads, before)
+                if box is not None:
+                    slices.space.budget.charge(slices.space.cost_of_example(box))
+                    return Tie(slices.entries[first], slices.entries[second], slices.space.example(box))
+                for rank, head in zip((first, second), heads, strict=True):
+                    # A rule that better priorities cover in a slice has no tie there.
+                    if not slices.shapes(atom).may_leave_any(head, before):
+                        self._open_masks[rank] &= ~(1 << atom)
+        except UndecidedError:
+            self.undecided |= {first: None, second: None}
+        return None
+
+    def open_slices(self, rank: int) -> int:
+        """Return a mask of a rule's slices, without those that better priorities are known to take from it."""
+        mask = self._open_masks.get(rank)
+        if mask is None:
+            mask = self._open_masks[rank] = self.slices.open_mask(rank, self.ranks[0])
+        return mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +161,7 @@ class RuleFacts:
 def analyze_rules(
     entries: Iterable[RoutingEntry],
     evaluation: Evaluation = "lowest-first",
-    texts: Mapping[str, Iterable[str]] | None = None,
+    texts: Texts | None = None,
     work: int = DEFAULT_WORK,
 ) -> RuleFacts:
     """Return the facts about a list of rules; `texts` are further values of attributes to distinguish."""
@@ -96,7 +198,7 @@ def analyze_slices(slices: PivotSlices) -> RuleFacts:
 
 
 def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ...] | None:
-    """Return the rules that make this one redundant; () where it is needed, None where it wins no conversation."""
+    """Return the rules that make this one redundant; () if it is needed, None if it wins no conversation."""
     wins = False
     takers: dict[int, None] = {}
     for atom in slices.open_atoms(rank):
@@ -111,7 +213,7 @@ def _find_replacements(slices: PivotSlices, rank: int) -> tuple[RoutingEntry, ..
 
 
 def _is_needed_in(slices: PivotSlices, atom: int, rank: int, before: int, takers: dict[int, None]) -> bool:
-    """Return whether a conversation of a slice would go elsewhere without the rule; adds the others to `takers`."""
+    """Return whether a conversation would have another destination without the rule; adds its takers to `takers`."""
     shape, shapes, destination = slices.shape(atom, rank), slices.shapes(atom), slices.destinations[rank]
     alike = slices.same_destination_mask_after(atom, rank)
     if not alike or shapes.has_free_box(shape, shape, before | alike):
@@ -135,6 +237,10 @@ class _ShadowingSearch:
 
     def __init__(self, slices: PivotSlices) -> None:
         self.slices, self.space = slices, slices.space
+        self.wide_ranks: dict[int, list[int]] = {}  # of the rules with many values of the pivot, by shape
+        for rank, box in enumerate(slices.boxes):
+            if not box.atoms:
+                self.wide_ranks.setdefault(box.shape, []).append(rank)
 
     def shadowing_rules(self, rank: int) -> tuple[RoutingEntry, ...]:
         """Return earlier rules that together take all conversations of a shadowed rule, each of them necessary."""
@@ -154,12 +260,9 @@ class _ShadowingSearch:
             covering &= self.slices.mask_before(atoms[0], rank)
         if not covering:
             return None
-        candidates = (
-            self.candidates_in_slice(atoms[0], covering, rank)
-            if len(atoms) == 1
-            else self.candidates(covering, rank, atoms)
-        )
-        return min(candidates, default=None)
+        if len(atoms) == 1:
+            return min(self.candidates_in_slice(atoms[0], covering, rank), default=None)
+        return min(self.candidates(covering, rank, atoms), default=None)
 
     def candidates_in_slice(self, atom: int, covering: int, rank: int) -> Iterator[int]:
         """Yield earlier rules of a slice with these shapes, the first rule of each shape among them."""
@@ -185,15 +288,6 @@ class _ShadowingSearch:
                 if alone and (atoms or covers(boxes[rule].pivot, boxes[rank].pivot)):
                     yield rule
                     break
-
-    @cached_property
-    def wide_ranks(self) -> dict[int, list[int]]:
-        """The rules with many values of the pivot, by shape."""
-        ranks: dict[int, list[int]] = {}
-        for rank, box in enumerate(self.slices.boxes):
-            if not box.atoms:
-                ranks.setdefault(box.shape, []).append(rank)
-        return ranks
 
     def find_several(self, rank: int) -> list[int]:
         """Return earlier rules that together take a rule's conversations: the next rule for each uncovered box."""
@@ -235,7 +329,7 @@ class _ShadowingSearch:
 
 
 def first_ranks(slices: PivotSlices) -> list[int]:
-    """Return the ranks of the rules without those behind a rule with equal conditions, which take nothing."""
+    """Return the ranks of the rules, except rules after one with equal conditions, which take no conversation."""
     ranks: dict[int, int] = {}
     for rank, box in enumerate(slices.boxes):
         ranks.setdefault(id(box), rank)
@@ -243,14 +337,11 @@ def first_ranks(slices: PivotSlices) -> list[int]:
 
 
 def pair_equal_rules(old: PivotSlices, new: PivotSlices) -> dict[int, int]:
-    """Return as many pairs of rules with equal conditions as keep their order in both lists."""
+    """Return pairs of rules with equal conditions, in the same order in both lists, and as many as possible."""
     rank_in_new = {id(new.boxes[rank]): rank for rank in first_ranks(new)}
-    candidates = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
-    return _longest_increasing([pair for pair in candidates if pair[1] >= 0])
-
-
-def _longest_increasing(candidates: Sequence[tuple[int, int]]) -> dict[int, int]:
-    """Return a longest part of the pairs whose second members increase as the first do."""
+    twins = [(rank, rank_in_new.get(id(old.boxes[rank]), -1)) for rank in first_ranks(old)]
+    candidates = [pair for pair in twins if pair[1] >= 0]
+    # A longest part of the candidates in which the ranks of both lists increase.
     ends: list[int] = []
     places: list[int] = []
     previous: list[int] = []
@@ -265,7 +356,7 @@ def _longest_increasing(candidates: Sequence[tuple[int, int]]) -> dict[int, int]
     pairs = {}
     place = places[-1] if places else -1
     while place >= 0:
-        old, twin = candidates[place]
-        pairs[old] = twin
+        rank, twin = candidates[place]
+        pairs[rank] = twin
         place = previous[place]
     return pairs

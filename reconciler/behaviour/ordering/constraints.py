@@ -1,8 +1,4 @@
-"""The dependencies between changes, so that every conversation goes to its old or its new destination.
-
-Each changed rule has an old and a new version. Two changes constrain each other only if versions of both have a
-conversation in common.
-"""
+"""The dependencies between changes, so that every conversation goes to its old or its new destination."""
 
 from __future__ import annotations
 
@@ -54,10 +50,8 @@ class Constraints:
         after = order_entries((*fixed, *(move.after for move in moves if move.after)), evaluation)
         self.space = Space((before, after))
         self.space.budget.remaining = work
-        self.old, self.new = PivotSlices(self.space, before), PivotSlices(self.space, after)
-        self.levels = {
-            id(slices): [sign * entry.rule.priority for entry in slices.entries] for slices in (self.old, self.new)
-        }
+        self.old, self.new = sides = PivotSlices(self.space, before), PivotSlices(self.space, after)
+        self.levels = {id(side): [sign * entry.rule.priority for entry in side.entries] for side in sides}
         self.old_versions = self._versions(self.old, [move.before for move in moves])
         self.new_versions = self._versions(self.new, [move.after for move in moves])
         self._drop_unchanged_routing()
@@ -85,7 +79,7 @@ class Constraints:
         }
 
     def _drop_unchanged_routing(self) -> None:
-        """Leave out changes that route as before: a new name, a new description."""
+        """Remove changes without an effect on routing: a new name, a new description."""
         for move in list(self.old_versions):
             old, new = self.old_versions[move], self.new_versions.get(move)
             if new is None or old.level != new.level or old.destination != new.destination:
@@ -136,15 +130,10 @@ class Constraints:
             return float("inf")
         return twin.level
 
-    def _share_conversation(
-        self, version: RuleVersion, other_version: RuleVersion, levels: tuple[float, float]
-    ) -> bool:
-        """Return whether a conversation fits both, and no old rule above the first level, no new one above the second.
-
-        Raises UndecidedError where the checks or the dependencies exceed their limit.
-        """
-        few, many = (version, other_version) if version.slices.boxes[version.rank].atoms else (other_version, version)
-        if not few.slices.boxes[few.rank].atoms and not self._may_share_conversation(version, other_version, levels):
+    def _share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
+        """Return whether a conversation fits both, and no old rule above levels[0] and no new one above levels[1]."""
+        few, many = (version, other) if version.slices.boxes[version.rank].atoms else (other, version)
+        if not few.slices.boxes[few.rank].atoms and not self._may_share_conversation(version, other, levels):
             return False
         for atom in few.slices.atoms(few.rank):
             self._remaining_checks -= 1
@@ -152,20 +141,18 @@ class Constraints:
             if self._remaining_checks <= 0 or links > MAX_DEPENDENCIES:
                 raise UndecidedError
             if many.slices.holds(atom, many.rank):
-                first, second = (each.slices.shape(atom, each.rank) for each in (version, other_version))
+                first, second = (each.slices.shape(atom, each.rank) for each in (version, other))
                 old, new = self._ranks_at(levels)
                 blockers = self.old.mask_before(atom, old) | self.new.mask_before(atom, new)
                 if self.old.shapes(atom).has_free_box(first, second, blockers):
                     return True
         return False
 
-    def _may_share_conversation(
-        self, left_version: RuleVersion, right_version: RuleVersion, levels: tuple[float, float]
-    ) -> bool:
+    def _may_share_conversation(self, version: RuleVersion, other: RuleVersion, levels: tuple[float, float]) -> bool:
         """Return whether rules without a condition on the pivot leave two wide versions anything in common."""
         old, new = self._ranks_at(levels)
         blockers = self.old.always_masks.mask_before(old) | self.new.always_masks.mask_before(new)
-        first, second = (version.slices.boxes[version.rank].shape for version in (left_version, right_version))
+        first, second = (each.slices.boxes[each.rank].shape for each in (version, other))
         return self.space.shapes.has_free_box(first, second, blockers)
 
     def _ranks_at(self, levels: tuple[float, float]) -> tuple[int, int]:

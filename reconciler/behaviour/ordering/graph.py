@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeVar
@@ -13,11 +13,7 @@ Graph = dict[Node, set[Node]]  # each node with those that must come after it
 
 def find_cycles(graph: Graph[Node]) -> list[list[Node]]:
     """Return the groups of nodes that wait for each other (Tarjan's components of more than one node)."""
-    return [group for group in _strong_components(graph) if len(group) > 1 or group[0] in graph[group[0]]]
-
-
-def _strong_components(graph: Graph[Node]) -> list[list[Node]]:
-    """Return the strongly connected components, without recursion because chains may be long."""
+    # Without recursion, because chains may be long.
     number: dict[Node, int] = {}
     low: dict[Node, int] = {}
     open_: dict[Node, None] = {}
@@ -47,14 +43,12 @@ def _strong_components(graph: Graph[Node]) -> list[list[Node]]:
                     while component[-1] != node:
                         component.append(open_.popitem()[0])
                     components.append(component)
-    return components
+    return [group for group in components if len(group) > 1 or group[0] in graph[group[0]]]
 
 
 def build_waves(graph: Graph[Node], is_late: Callable[[Node], bool]) -> tuple[tuple[Node, ...], ...]:
-    """Return the nodes in waves of independent nodes; late nodes only when no other node is ready.
-
-    Of late nodes, those go first that others wait for; nodes of a cycle come last, one in each wave, in order.
-    """
+    """Return the nodes in waves of independent nodes; late nodes only when no other node is ready."""
+    # Late nodes that others wait for come before other late nodes; nodes of a cycle come last, one in each wave.
     waiting = dict.fromkeys(graph, 0)
     for afters in graph.values():
         for after in afters:
@@ -84,13 +78,18 @@ def _late_prerequisites(graph: Graph[Node], is_late: Callable[[Node], bool]) -> 
     for node, afters in graph.items():
         for after in afters:
             before[after].add(node)
-    work = [node for node in graph if not is_late(node)]
-    visited = set(work)
+    return set(filter(is_late, reachable(before, (node for node in graph if not is_late(node)))))
+
+
+def reachable(graph: Graph[Node], nodes: Iterable[Node]) -> set[Node]:
+    """Return some nodes, and all nodes that come after one of them."""
+    reached = set(nodes)
+    work = list(reached)
     while work:
-        new = before[work.pop()] - visited
-        visited |= new
+        new = graph[work.pop()] - reached
+        reached |= new
         work += new
-    return {node for node in visited if is_late(node)}
+    return reached
 
 
 MoveStepKind = Literal["whole", "copy", "aside", "drop"]
@@ -99,13 +98,11 @@ MovePairs = frozenset[tuple[int, int]]
 
 @dataclass(frozen=True, slots=True, order=True)
 class MoveStep:
-    """One call for the change `move`.
-
-    whole: the change itself. copy: create a temporary copy of its new rule. aside: update the rule except for its name,
-    which another rule still has and `whole` then sets. drop: delete the copy.
-    """
+    """One call for the change `move`."""
 
     move: int
+    # whole: the change itself. copy: create a temporary copy of its new rule. drop: delete the copy.
+    # aside: update the rule except for its name, which another rule still has and `whole` then sets.
     kind: MoveStepKind
 
 
@@ -123,60 +120,39 @@ class SplitMoves(NamedTuple):
         """Return the step that turns a change's old rule into its new one."""
         return MoveStep(move, "aside" if move in self.parked else "whole")
 
-    def steps(self, move: int) -> Iterator[MoveStep]:
-        """Yield the steps of a change, in their order."""
-        if move in self.copies:
-            yield MoveStep(move, "copy")
-        if move in self.parked:
-            yield MoveStep(move, "aside")
-        yield MoveStep(move, "whole")
-        if move in self.copies:
-            yield MoveStep(move, "drop")
-
     def step_graph(self, move: int) -> Graph[MoveStep]:
-        """Return the graph of the steps of one change."""
-        steps = list(self.steps(move))
-        graph: Graph[MoveStep] = {step: set() for step in steps}
-        for before, after in pairwise(steps):
-            if "drop" not in (before.kind, after.kind):
-                graph[before].add(after)
+        """Return the graph of the steps of one change: its copy is deleted after the main step."""
+        steps = [MoveStep(move, "copy")] if move in self.copies else []
+        steps += [MoveStep(move, "aside")] if move in self.parked else []
+        steps.append(MoveStep(move, "whole"))
+        graph: Graph[MoveStep] = {before: {after} for before, after in pairwise(steps)} | {steps[-1]: set()}
         if move in self.copies:
             graph[self.main_step(move)].add(MoveStep(move, "drop"))
+            graph[MoveStep(move, "drop")] = set()
         return graph
 
 
 class Dependencies(NamedTuple):
-    """Pairs of changes, of which a step of the first must come before a step of the second.
+    """Pairs of changes, of which a step of the first must come before a step of the second."""
 
-    add_before_remove: the first adds its rule before the second removes its old one; likewise the next two.
-    names: the first frees a name that the second takes. copies: the first deletes a copy that an earlier run left,
-    before the second creates its own.
-    """
-
-    add_before_remove: MovePairs
+    add_before_remove: MovePairs  # the first adds its new rule before the second removes its old one
     remove_before_remove: MovePairs
     add_before_add: MovePairs
-    names: MovePairs
-    copies: MovePairs = frozenset()
+    names: MovePairs  # the first frees a name that the second takes
+    copies: MovePairs = frozenset()  # the first deletes the copy of an earlier run, before the second creates its own
 
     def among(self, moves: Collection[int]) -> Dependencies:
         """Return the links among these changes."""
         inside = (frozenset(pair for pair in pairs if pair[0] in moves and pair[1] in moves) for pairs in self)
         return Dependencies(*inside)
 
-    def excluding(self, moves: Collection[int]) -> Dependencies:
-        """Return the links that are not among these changes; those of names and copies stay."""
-        inside = self.among(moves)
-        return self._replace(
-            add_before_remove=self.add_before_remove - inside.add_before_remove,
-            remove_before_remove=self.remove_before_remove - inside.remove_before_remove,
-            add_before_add=self.add_before_add - inside.add_before_add,
-        )
-
     def with_waves(self, waves: Sequence[Sequence[int]]) -> Dependencies:
-        """Return the links with some changes in waves, one after the other."""
-        pairs = {(first, then) for wave, next_wave in pairwise(waves) for first in wave for then in next_wave}
-        return self._replace(remove_before_remove=self.remove_before_remove | pairs)
+        """Return the links with those among the changes of the waves replaced; links of names and copies stay."""
+        inside = self.among({move for wave in waves for move in wave})
+        outside = Dependencies(*(pairs - inner for pairs, inner in zip(self, inside, strict=True)))
+        order = {(first, then) for wave, next_wave in pairwise(waves) for first in wave for then in next_wave}
+        removes = outside.remove_before_remove | order
+        return outside._replace(remove_before_remove=removes, names=self.names, copies=self.copies)
 
     def graph(self, moves: Iterable[int], split: SplitMoves) -> Graph[MoveStep]:
         """Return the steps of the changes, each with those that must come after it."""

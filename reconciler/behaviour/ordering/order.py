@@ -9,6 +9,7 @@ temporary copy of the new rule, the rule itself, the deletion of the copy.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -25,6 +26,7 @@ from reconciler.behaviour.ordering.graph import (
     build_waves,
     connected_groups,
     find_cycles,
+    reachable,
 )
 from reconciler.behaviour.ordering.search import search_waves
 from reconciler.behaviour.routing_entry import Evaluation, RoutingEntry
@@ -38,25 +40,15 @@ MAX_DEPENDENCY_CHECKS: Final = 5_000_000  # in the search for the fewest copies;
 
 @dataclass(frozen=True, slots=True)
 class MoveOrder:
-    """Waves of calls: those of one wave in any order, the waves one after the other.
-
-    `unproven` are the changes whose order the work budget did not suffice to prove.
-    """
+    """Waves of calls: the calls of one wave in any order, the waves one after the other."""
 
     waves: tuple[tuple[MoveStep, ...], ...]
-    unproven: tuple[int, ...] = ()
-    # Each step with those that must come after it.
+    unproven: tuple[int, ...] = ()  # the changes whose order the work budget did not suffice to prove
     graph: Graph[MoveStep] = field(default_factory=dict, compare=False, repr=False)
 
     def dependents(self, moves: Collection[int]) -> set[MoveStep]:
         """Return the steps of some changes, and all that must come after one of them."""
-        steps = {step for step in self.graph if step.move in moves}
-        work = list(steps)
-        while work:
-            new = self.graph[work.pop()] - steps
-            steps |= new
-            work += new
-        return steps
+        return reachable(self.graph, (step for step in self.graph if step.move in moves))
 
 
 def order_moves(
@@ -66,17 +58,15 @@ def order_moves(
     work: int = DEFAULT_WORK,
     stale_copies: MovePairs = frozenset(),
 ) -> MoveOrder:
-    """Return the order of the changes beside the `fixed` rules.
-
-    `stale_copies` are pairs: the deletion of a copy that an earlier run left, and the change that it was made for.
-    """
+    """Return the order of the changes; the `fixed` rules do not change."""
+    # `stale_copies` are pairs: the deletion of a copy that an earlier run left, and the change that it was made for.
     constraints = Constraints(moves, tuple(fixed), evaluation, work)
     links, split = constraints.dependencies._replace(copies=stale_copies), SplitMoves()
     for group in [] if constraints.undecided else _cyclic_groups(links, len(moves)):
         result = _search_group(constraints, group) if len(group) <= MAX_SEARCHED_DEPENDENT_MOVES else None
         if result is not None:
             waves, parked = result
-            links = links.excluding(group).with_waves(waves)
+            links = links.with_waves(waves)
             split = split._replace(parked=split.parked | parked)
         else:  # only an update can be split by a copy
             updates = [move for move in group if moves[move].before is not None and moves[move].after is not None]
@@ -115,20 +105,15 @@ def _search_group(constraints: Constraints, group: Sequence[int]) -> tuple[list[
 
 
 def break_cycles(dependencies: Dependencies, moves: Sequence[int], updates: Collection[int]) -> SplitMoves:
-    """Return the changes (updates only) that get a copy, and those that take their name in a second call.
-
-    First the cycles of behaviour alone, then those of names alone, then those of both. A copy already has the name that
-    a parked rule would take.
-    """
+    """Return the changes (updates only) that get a copy, and those that take their name in a second call."""
+    # First the cycles of behaviour alone, then those of names alone, then those of both.
     split = _add_copies(dependencies._replace(names=frozenset()), SplitMoves(), updates, moves)
     split = split._replace(parked=_break_name_cycles(dependencies.names, moves, split.copies))
     split = _park_moves(dependencies, split, moves)
     return _add_copies(dependencies, split, updates, moves)
 
 
-def _break_name_cycles(
-    names: Collection[tuple[int, int]], moves: Sequence[int], copies: Collection[int]
-) -> frozenset[int]:
+def _break_name_cycles(names: MovePairs, moves: Sequence[int], copies: Collection[int]) -> frozenset[int]:
     """Return one change of each cycle of names, preferably one without a copy."""
     parked: frozenset[int] = frozenset()
     while True:
@@ -158,36 +143,32 @@ def _park_moves(dependencies: Dependencies, split: SplitMoves, moves: Sequence[i
         split = split._replace(parked=split.parked | {taker})
 
 
-def _add_copies(
-    dependencies: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]
-) -> SplitMoves:
+def _add_copies(links: Dependencies, split: SplitMoves, updates: Collection[int], moves: Sequence[int]) -> SplitMoves:
     """Add copies, cycle by cycle, until no cycle is left that a copy could break."""
     while True:
         copies: set[int] = set()
-        for group in find_cycles(dependencies.graph(moves, split)):
+        for group in find_cycles(links.graph(moves, split)):
             stuck = {step.move for step in group}
             able = sorted((stuck & {*updates}) - split.copies, key=lambda move: (move in split.parked, move))
             if able:
-                copies |= _choose_copies(dependencies.among(stuck), sorted(stuck), split, able)
+                copies |= _choose_copies(links.among(stuck), sorted(stuck), split, able)
         if not copies:
             return split
         split = split._replace(copies=split.copies | copies)
 
 
-def _choose_copies(
-    dependencies: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]
-) -> set[int]:
+def _choose_copies(links: Dependencies, moves: Sequence[int], split: SplitMoves, candidates: Sequence[int]) -> set[int]:
     """Return the copies that break one cycle: of a few changes the fewest, of many chosen one by one."""
 
     def stuck(copies: Collection[int]) -> list[list[MoveStep]]:
-        return find_cycles(dependencies.graph(moves, split._replace(copies=split.copies | {*copies})))
+        return find_cycles(links.graph(moves, split._replace(copies=split.copies | {*copies})))
 
     if len(candidates) <= MAX_CANDIDATES:
         for count in range(1, MAX_COPIES_SEARCHED + 1):
             for choice in combinations(candidates, count):
                 if not stuck(choice):
                     return set(choice)
-    checks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, dependencies)))
+    checks = MAX_DEPENDENCY_CHECKS // (len(moves) + sum(map(len, links)))
     chosen: list[int] = []
     groups = stuck(chosen)
     while groups:
@@ -195,7 +176,7 @@ def _choose_copies(
         if not remaining:
             break
         checks -= 1
-        chosen += [_most_dependent(dependencies, remaining)] if checks > 0 else remaining
+        chosen += [_most_dependent(links, remaining)] if checks > 0 else remaining
         groups = stuck(chosen)
     for move in tuple(chosen):
         others = [copy for copy in chosen if copy != move]
@@ -205,12 +186,7 @@ def _choose_copies(
     return set(chosen)
 
 
-def _most_dependent(dependencies: Dependencies, moves: Collection[int]) -> int:
+def _most_dependent(links: Dependencies, moves: Collection[int]) -> int:
     """Return the change with most dependencies on the others."""
-    degree = dict.fromkeys(sorted(moves), 0)
-    for pairs in dependencies:
-        for first, then in pairs:
-            if first in degree and then in degree:
-                degree[first] += 1
-                degree[then] += 1
-    return max(degree, key=lambda move: degree[move])
+    degree = Counter(move for pairs in links.among(moves) for pair in pairs for move in pair)
+    return max(sorted(moves), key=degree.__getitem__)

@@ -1,7 +1,6 @@
 """An exact search of every order of a few changes.
 
-The class of a conversation is the set of versions of changed rules that it fits, and the fixed rule that takes it
-without them. A state (the changes made so far) is good when in each class every rule that may win has a destination
+A state (the changes made so far) is good when in each class of conversations every rule that may win has a destination
 that may win before all changes, or after them.
 """
 
@@ -18,6 +17,8 @@ MAX_SLICES: Final = 1_000  # values of the pivot, before the search is given up
 _STATE_COST: Final = 5  # of the search for the winners of a class in a state, in comparisons
 _DEFAULT_LEVEL: Final = float("inf")
 
+Waves = list[list[int]]  # of changes
+
 
 class _ConversationClass(NamedTuple):
     """Conversations that fit exactly these versions, of all changed ones up to the level of the fixed rules."""
@@ -33,13 +34,9 @@ class _ConversationClass(NamedTuple):
         return frozenset(goal for level, goal in present if level == first)
 
 
-def search_waves(
-    constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]
-) -> list[list[int]] | None:
-    """Return waves of some changes, independent of all others, or None where no order of them is good.
-
-    `names` are pairs: the change that frees a name, and the change that takes it.
-    """
+def search_waves(constraints: Constraints, moves: Sequence[int], names: Iterable[tuple[int, int]]) -> Waves | None:
+    """Return waves of some changes, independent of all others, or None where no order of them is good."""
+    # `names` are pairs: the change that frees a name, and the change that takes it.
     index_of = {move: number for number, move in enumerate(moves)}
     classes = _collect_classes(constraints, index_of)
     if classes is None:
@@ -77,11 +74,9 @@ def _find_path(count: int, bad: set[int], waits: Sequence[int], deletes: Sequenc
     return None
 
 
-def _merge_into_waves(
-    path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]
-) -> list[list[int]]:
+def _merge_into_waves(path: Sequence[int], bad: set[int], waits: Sequence[int], deletes: Sequence[bool]) -> Waves:
     """Put neighbours of an order in one wave where every order of them is good, and all or none delete."""
-    waves: list[list[int]] = []
+    waves: Waves = []
     state = 0
     for move in path:
         wave = [*waves[-1], move] if waves else [move]
@@ -128,11 +123,8 @@ class _SliceClasses:
         self.shapes = old.shapes(atom)
         changed = {version.rank for version in constraints.old_versions.values()}
         levels = constraints.levels[id(old)]
-        self.fixed_rules = [
-            (levels[rank], old.shape(atom, rank), old.destinations[rank])
-            for rank in old.ranks_in(atom)
-            if rank not in changed
-        ]
+        fixed = [rank for rank in old.ranks_in(atom) if rank not in changed]
+        self.fixed_rules = [(levels[rank], old.shape(atom, rank), old.destinations[rank]) for rank in fixed]
 
     def classes(self) -> Iterator[_ConversationClass]:
         """Yield each class with a conversation and versions of two changes or more."""

@@ -1,8 +1,7 @@
 """The parts of one attribute's values that shapes have, indexed: which shapes lie apart from a part or do not cover it.
 
-Most shapes have one run of atoms, a value or a range, and are indexed by its ends. For unnamed texts, shapes are
-indexed by their patterns. Only shapes with several runs are compared one by one. Answers are remembered, so all shapes
-are added before the first question.
+Most shapes have one run of atoms, a value or a range, and are indexed by its ends; shapes with unnamed texts also by
+their patterns. Answers are remembered, so all shapes are added before the first question.
 """
 
 from __future__ import annotations
@@ -76,10 +75,7 @@ class AttributeIndex:
 
 
 class _ShapeTables:
-    """The shapes of one attribute, by their named values and by their patterns of unnamed texts.
-
-    `started` has for each atom the shapes whose run begins there or before, `ended` those whose run ends before.
-    """
+    """The shapes of one attribute, by their named values and by their patterns of unnamed texts."""
 
     def __init__(self, domain: Domain, shapes_by_values: Mapping[ValueSet, int], budget: WorkBudget) -> None:
         size = domain.all[0].bit_length() + 1
@@ -102,6 +98,7 @@ class _ShapeTables:
                 required, denied = domain.patterns.minimal_patterns(part[1], part[2])
                 self.required.add(required, part[1], shapes)
                 self.excluded.add(denied, part[2], shapes)
+        # For each atom, the shapes whose run begins there or before, and the shapes whose run ends before.
         self.started, self.ended = list(accumulate(begun, or_)), list(accumulate(ended, or_))
 
     def touching(self, part: ValueSet) -> int:
@@ -179,7 +176,7 @@ class _PatternIndex:
 
 
 def bit_runs(mask: int) -> Iterator[tuple[int, int]]:
-    """Yield the first and last place of each run of bits."""
+    """Yield the first and last position of each run of bits."""
     while mask:
         first = (mask & -mask).bit_length() - 1
         above = mask + (1 << first)

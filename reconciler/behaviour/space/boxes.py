@@ -1,8 +1,8 @@
 """Shapes: the boxes of rules in a few attributes, their relations, and the boxes that a set of shapes leaves free.
 
 A few hundred shapes serve ten thousand rules, so a set of rules is a mask of shapes, and every relation and search is
-remembered. All analysis comes down to `find_free_box`: is there a conversation in these boxes that none of those takes?
-It is coNP-hard in the number of attributes, so all searches spend from a budget and may end undecided.
+remembered. All analysis uses `find_free_box`: is there a conversation in all of these boxes and in none of the other
+boxes? The question is coNP-hard in the number of attributes, so all searches spend from a budget and may end undecided.
 """
 
 from __future__ import annotations
@@ -25,16 +25,13 @@ _ABSENT: Final[ValueSet] = (MISSING, 0, 0)  # no value; a condition of an unknow
 
 
 class _Piece(NamedTuple):
-    """A piece of a search: a box; by attribute, the shapes that do not cover it there; and the shapes that touch it.
-
-    `changed` are parts not yet in the box; `units` the shapes with one condition beyond it.
-    """
+    """A piece of a search."""
 
     box: Box
-    further: dict[int, int]
-    blockers: int
-    changed: Box = {}  # noqa: RUF012 - nobody writes into it
-    units: int = 0
+    further: dict[int, int]  # by attribute, the shapes that do not cover the box there
+    blockers: int  # the shapes that touch the box
+    changed: Box = {}  # noqa: RUF012 - parts that the box still lacks; never changed in place
+    units: int = 0  # the shapes with one condition beyond the box
 
 
 class _PlainValues(NamedTuple):
@@ -116,7 +113,7 @@ class Shapes:
         return result
 
     def has_free_box(self, first: int, second: int, blockers: int) -> bool:
-        """Return whether `find_free_box` finds a box; conversations with no other attributes are tried first."""
+        """Return whether `find_free_box` finds a box; conversations without other attributes are tried first."""
         self.budget.spend(_SEARCH_COST)
         blockers &= self.overlapping(first) & self.overlapping(second)
         if not self.overlapping(first) >> second & 1 or blockers & (self.covering(first) | self.covering(second)):
@@ -161,7 +158,7 @@ class Shapes:
         return plain
 
     def may_leave_any(self, shape: int, blockers: int) -> bool:
-        """Return whether the blockers leave anything of a shape, or may do so where that is undecided."""
+        """Return whether the blockers leave a free box in a shape; also true where that is undecided."""
         try:
             return self.has_free_box(shape, shape, blockers)
         except UndecidedError:
@@ -186,10 +183,8 @@ class Shapes:
         return self._split_until_free(box, blockers)
 
     def _guesses(self, box: Box) -> Iterator[Box]:
-        """Yield the box with every open pattern denied, and with all `contains` patterns required.
-
-        Both are always possible, and most rules with a pattern are out of the way at once.
-        """
+        """Yield the box with every open pattern denied, and with all `contains` patterns required."""
+        # Both are always possible, and touch few rules with a pattern.
         plainest, fullest = dict(box), dict(box)
         for attribute, every, parts in self._pattern_attributes:
             atoms, yes, no = box.get(attribute) or self.domains[attribute].all
@@ -284,7 +279,7 @@ class Shapes:
 
 
 def _unnamed_texts(domain: Domain) -> ValueSet:
-    """Return the unnamed texts that fit no pattern; all values where there are no texts."""
+    """Return the unnamed texts that match no pattern; all values of an attribute without texts."""
     return (REST, 0, (1 << len(domain.patterns.all)) - 1) if domain.all[0] & REST else domain.all
 
 

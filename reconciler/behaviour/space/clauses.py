@@ -1,13 +1,14 @@
-"""A part of the values of an attribute as readable conditions: those of the API, or their complements."""
+"""Values as readable conditions (those of the API, or their complements), and boxes with few and short exceptions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
+from reconciler.behaviour.space.boxes import Box, Shape
 from reconciler.behaviour.space.domain import MISSING, REST, Domain, ValueSet, covers, intersect, subtract
 from reconciler.behaviour.space.patterns import bits
-from reconciler.behaviour.space.space import HOLDS, OpaqueDomain
+from reconciler.behaviour.space.space import HOLDS, OpaqueDomain, Space
 from reconciler.model.rule import Condition, Json, Opaque, make_condition
 
 _MAX_LISTED_NUMBERS = 1_000  # single numbers in one list
@@ -29,7 +30,7 @@ def express_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tuple[Claus
     for clause in clauses:
         assert isinstance(clause.condition, Condition)  # noqa: S101 - the domain is not opaque
         clause_values = domain.values_for(clause.condition)
-        if clause.negate:  # no clause of use here leaves several pieces
+        if clause.negate:  # no clause of this part leaves several pieces
             pieces = subtract(domain, values, clause_values)
             values = pieces[0] if len(pieces) == 1 else (0, 0, 0)
         else:
@@ -47,7 +48,7 @@ def express_checked_values(domain: Domain | OpaqueDomain, part: ValueSet) -> tup
 
 
 def is_expressible(domain: Domain | OpaqueDomain, part: ValueSet) -> bool:
-    """Return whether conditions express exactly this part; most parts need no trial."""
+    """Return whether conditions express exactly this part; fast for most parts."""
     if isinstance(domain, OpaqueDomain) or part == domain.all:
         return True
     atoms, yes, no = part
@@ -96,12 +97,11 @@ def _express_clauses(domain: Domain, part: ValueSet) -> Iterator[Clause]:
         yield from _open_set_clauses(domain, part)
     elif atoms & domain.text_mask or _are_named_numbers(domain, atoms):
         values = _named_values(domain, atoms & ~MISSING)
+        operator, operand = _list_operator(values)
         if not atoms & MISSING:
-            yield _make_clause(domain, *_list_operator(values))
-        elif len(values) == 1:
-            yield _make_negated_clause(domain, "notEquals", values[0])
+            yield _make_clause(domain, operator, operand)
         else:
-            yield _make_negated_clause(domain, "notIn", values)
+            yield _make_negated_clause(domain, {"equals": "notEquals", "in": "notIn"}[operator], operand)
     else:
         yield from _number_clauses(domain, atoms)
 
@@ -174,10 +174,8 @@ def _hull(numbers: int) -> tuple[int, int]:
 
 
 def _bound_clauses(domain: Domain, first: int, last: int) -> list[Clause]:
-    """Return the clauses, at most two, for the numbers from one atom to another.
-
-    The lowest and the highest number that the attribute can have need no bound.
-    """
+    """Return the clauses, at most two, for the numbers from one atom to another."""
+    # The lowest and the highest number that the attribute can have need no bound.
     low, _, from_named = domain.interval(first)
     _, high, to_named = domain.interval(last)
     if low is not None and from_named and low == high:
@@ -223,3 +221,124 @@ def _make_clause(domain: Domain, operator: str, value: Json) -> Clause:
 
 def _make_negated_clause(domain: Domain, operator: str, value: Json) -> Clause:
     return _make_clause(domain, operator, value)._replace(negate=True)
+
+
+MAX_COMPARISONS: Final = 10_000
+
+
+def simplify(space: Space, box: Box, excepts: Sequence[Shape], apart: Sequence[Shape] = ()) -> tuple[Box, list[Shape]]:
+    """Return the box with exceptions on one attribute folded in, and the other exceptions that are not superfluous."""
+    # No exception in `apart` is contained in another one.
+    box = dict(box)
+    apart_ids = {id(shape) for shape in apart}
+    unchanged: list[Shape] = []
+    while True:
+        remaining, alone = _partition_exceptions((_trim_to_box(space, box, shape) for shape in excepts), apart_ids)
+        changed = set()
+        for attribute, parts in alone.items():
+            values = box.get(attribute, space.domains[attribute].all)
+            box[attribute], still = _subtract_expressible(space.domain(attribute), values, parts)
+            remaining += [((attribute, part),) for part in still]
+            if box[attribute] != values:
+                changed.add(attribute)
+        excepts = []
+        for shape in remaining:
+            (unchanged if changed.isdisjoint(attribute for attribute, _ in shape) else excepts).append(shape)
+        if not excepts:
+            return box, _drop_contained(unchanged, apart_ids)
+
+
+def _partition_exceptions(
+    shapes: Iterable[Shape | None], disjoint_ids: Collection[int]
+) -> tuple[list[Shape], dict[int, list[ValueSet]]]:
+    """Return the distinct exceptions on several attributes, and the values of those on one, by attribute."""
+    several: list[Shape] = []
+    alone: dict[int, list[ValueSet]] = {}
+    distinct: set[Shape] = set()
+    for shape in shapes:
+        if shape is None:
+            continue
+        if id(shape) not in disjoint_ids:  # disjoint shapes need no comparison, which takes long
+            if shape in distinct:
+                continue
+            distinct.add(shape)
+        if len(shape) == 1:
+            alone.setdefault(shape[0][0], []).append(shape[0][1])
+        else:
+            several.append(shape)
+    return several, alone
+
+
+def _trim_to_box(space: Space, box: Box, shape: Shape) -> Shape | None:
+    """Return the conditions of an exception beyond the box; None where they have nothing in common."""
+    items = []
+    same = True
+    for item in shape:
+        attribute, part = item
+        values = box.get(attribute)
+        if values is None:  # a condition of the rule itself
+            items.append(item)
+            continue
+        common = intersect(values, part)
+        if not common[0]:
+            return None
+        if common == values:
+            same = False
+        elif common == part:
+            items.append(item)
+        else:
+            # Inside the box both mean the same; a pattern or a complement is shorter as in the rule.
+            as_in_rule = common[0] & REST or not is_expressible(space.domains[attribute], common)
+            same = same and bool(as_in_rule)
+            items.append((attribute, part if as_in_rule else common))
+    return shape if same else tuple(items)
+
+
+def _subtract_expressible(domain: Domain, values: ValueSet, parts: list[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
+    """Return values without parts, as far as conditions can express the result, and the parts still in them."""
+    remaining, still = _subtract_all(domain, values, parts)
+    if is_expressible(domain, remaining):
+        return remaining, still
+    remaining, still = values, []
+    for part in parts:
+        less, again = _subtract_all(domain, remaining, (part,))
+        if again or not is_expressible(domain, less):
+            still.append(part)
+        else:
+            remaining = less
+    return remaining, still
+
+
+def _subtract_all(domain: Domain, values: ValueSet, parts: Iterable[ValueSet]) -> tuple[ValueSet, list[ValueSet]]:
+    still = []
+    for part in parts:
+        pieces = subtract(domain, values, part)
+        if len(pieces) == 1:
+            values = pieces[0]
+        elif pieces:
+            still.append(part)
+    return values, still
+
+
+def _drop_contained(excepts: Sequence[Shape], apart: Collection[int]) -> list[Shape]:
+    """Return the exceptions that are not contained in another one; of very many, all distinct ones."""
+    outer = list(dict.fromkeys(shape for shape in excepts if id(shape) not in apart))
+    excepts = [*(shape for shape in excepts if id(shape) in apart), *outer]
+    if len(outer) * len(excepts) > MAX_COMPARISONS:
+        return sorted(excepts)
+    parts_of = [(shape, dict(shape)) for shape in excepts]
+    return sorted(
+        shape
+        for shape, parts in parts_of
+        if not any(other is not shape and _is_contained(parts, other) for other in outer)
+    )
+
+
+def _is_contained(inner: Mapping[int, ValueSet], outer: Shape) -> bool:
+    if len(outer) > len(inner):
+        return False
+    for attribute, part in outer:  # the hottest loop of a difference: a generator costs a fifth of it
+        inner_part = inner.get(attribute)
+        if inner_part is None or not covers(part, inner_part):
+            return False
+    return True

@@ -3,7 +3,7 @@
 Atoms are bits of an int: bit 0 is "missing", bit 1 "any text that no rule names", then each text that a rule names,
 then numbers: the open range below the lowest number that a rule names, that number, the open range above it, and so on.
 A set of values is a `ValueSet`: a mask of atoms, and, for the unnamed texts, the patterns that hold and do not hold
-there. Numbers are those that a reader of JSON makes: between two neighbouring doubles there is none.
+there. Numbers are those that a JSON parser returns: no number is between two neighbouring doubles.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ FIRST_TEXT: Final = 2  # the atom of the first named text
 _MOST_DIGITS: Final = 18
 _MAX_EXACT_INTEGER: Final = 10**15
 _MANY_SUBSTRINGS: Final = 100  # with more, a scan of every piece of every text is faster than a search for each
-_SHORT_TEXT: Final = 20  # characters of a text that counts for one
+_SHORT_TEXT: Final = 20  # characters of a text that counts as one value
 
 
 def number_between(low: float, high: float) -> int | float | None:
-    """Return a number between two with few digits, or None where no number lies between them that can be typed."""
+    """Return a number between two with few digits; None where no double or integer is between them."""
     if not low < high:
         return None
     bottom, top = Fraction(low), Fraction(high)
@@ -48,13 +48,13 @@ def number_between(low: float, high: float) -> int | float | None:
                 if low < number < high:
                     return number
         last = float(middle)
-    except OverflowError:  # beyond the largest double there are whole numbers only
+    except OverflowError:  # beyond the largest double there are integers only
         return None
     return last if low < last < high else None
 
 
 def number_beyond(low: float | None, high: float | None) -> int | float:
-    """Return a number above `low`, or else below `high`: the next whole one, or one of one digit and zeros."""
+    """Return a number above `low`, or without it below `high`: the next integer, or one digit and zeros."""
     if low is not None:
         return _number_above(low)
     return -_number_above(-high) if high is not None else 0
@@ -69,7 +69,7 @@ def _number_above(low: float) -> int | float:
     size = len(str(integer))
     for digits in range(1, _MOST_DIGITS):
         unit = 10 ** (size - digits)
-        with suppress(OverflowError):  # a whole number larger than any double
+        with suppress(OverflowError):  # an integer larger than any double
             for step in (1, 2):  # one unit above may be the same double
                 number = float((integer // unit + step) * unit)
                 if number > low:
@@ -145,22 +145,20 @@ def _match_substrings(texts: Sequence[str], parts: Sequence[str]) -> Iterator[tu
     for part in parts:
         lengths.setdefault(len(part), []).append(part)
     for length, alike in lengths.items():
-        many = len(alike) > _MANY_SUBSTRINGS
-        yield from _scan_substrings(texts, alike, length) if many else _search_substrings(texts, alike)
-
-
-def _scan_substrings(texts: Sequence[str], parts: Iterable[str], length: int) -> Iterator[tuple[str, int]]:
-    masks = dict.fromkeys(parts, 0)
-    for place, text in enumerate(texts):
-        for at in range(len(text) - length + 1):
-            part = text[at : at + length]
-            if part in masks:
-                masks[part] |= 1 << place
-    yield from masks.items()
+        if len(alike) <= _MANY_SUBSTRINGS:
+            yield from _search_substrings(texts, alike)
+            continue
+        masks = dict.fromkeys(alike, 0)
+        for place, text in enumerate(texts):
+            for at in range(len(text) - length + 1):
+                part = text[at : at + length]
+                if part in masks:
+                    masks[part] |= 1 << place
+        yield from masks.items()
 
 
 def _search_substrings(texts: Sequence[str], parts: Iterable[str]) -> Iterator[tuple[str, int]]:
-    """Search all texts at once, joined by a character that no part has."""
+    """Yield each part and a mask of the texts that contain it; searches one text, joined by a character of no part."""
     used = set().union(*parts)
     joint = next(char for char in map(chr, range(0x10FFFF)) if char not in used)
     joined = joint.join(texts) + joint
@@ -180,14 +178,10 @@ class Domain:
     """The values of one attribute, cut by every condition on it; `texts` are further values to distinguish."""
 
     def __init__(
-        self,
-        attribute: str,
-        conditions: Iterable[Condition],
-        texts: Iterable[str] = (),
-        value_type: ValueType = ANY_VALUE,
+        self, attribute: str, tests: Iterable[Condition], texts: Iterable[str] = (), value_type: ValueType = ANY_VALUE
     ) -> None:
         self.attribute = attribute
-        conditions = tuple(conditions)
+        conditions = tuple(tests)
         named = collect_named_values(conditions)
         self.value_count: Final = named.value_count
         self.texts: Final[Sequence[str]] = tuple(named.texts | dict.fromkeys(texts))
@@ -217,7 +211,7 @@ class Domain:
         self.expressible: Final[dict[ValueSet, bool]] = {}  # whether conditions express a part, once it is known
 
     def atom(self, text: str) -> int | None:
-        """Return the place of a named text's atom, or None for other texts."""
+        """Return the number of a named text's atom, or None for other texts."""
         return self._atoms.get(text)
 
     def values_for(self, condition: Condition) -> ValueSet:
@@ -265,7 +259,7 @@ class Domain:
         return patterns + named * self._text_weight / 10 + 2 * (numbers & ~(numbers << 1)).bit_count()
 
     def interval(self, atom: int) -> tuple[int | float | None, int | float | None, bool]:
-        """Return the ends of a number's atom, None where there is no end, and whether it is a single number."""
+        """Return the ends of a number's atom (None: open), and whether it is a single number."""
         place, named = divmod(atom - self.first_number, 2)
         if named:
             return self.numbers[place], self.numbers[place], True

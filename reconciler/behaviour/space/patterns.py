@@ -1,10 +1,10 @@
 """Patterns over one text (contains, startsWith, endsWith), and the patterns that follow from others.
 
-Positive patterns P and negated patterns Q hold together for a text that is no literal of a rule exactly when no two of
-P exclude each other and no member of P implies a member of Q: the longest prefix, all contained texts and the longest
-suffix, joined by a character that no rule uses, satisfy P, and another pattern only if a single member of P implies it
-(algorithms "Patterns"). So the knowledge about a text is two bit masks, `yes` and `no`, closed under implication; they
-contradict each other exactly when they have a bit in common.
+Positive patterns P and negated patterns Q hold together for a text that is not a literal of a rule exactly when no two
+of P exclude each other and no member of P implies a member of Q: the longest prefix, all contained texts and the
+longest suffix, joined by a character that no rule uses, satisfy P, and another pattern only if a single member of P
+implies it (algorithms "Patterns"). So the knowledge about a text is two bit masks, `yes` and `no`, closed under
+implication; they contradict each other exactly when they have a bit in common.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class PatternSet:
         self._by_operator: dict[str, int] = {}
         for index, pattern in enumerate(self.all):
             self._by_operator[pattern.operator] = self._by_operator.get(pattern.operator, 0) | 1 << index
-        self.contains_mask: Final = self._by_operator.get("contains", 0)  # of these any number can hold at once
+        self.contains_mask: Final = self._by_operator.get("contains", 0)  # any number of these can hold together
 
     def excluded(self, index: int) -> int:
         """Return the patterns that a pattern excludes: starts, or ends, of which neither implies the other."""
@@ -119,10 +119,13 @@ class PatternSet:
         """Return a short, readable, unused text with all of `yes` and none of `no`."""
         patterns = [self.all[index] for index in bits(yes)]
         unused = self._unused_character(used_texts)
-        for text in (*_readable_texts(patterns), _join_patterns(patterns, unused, joint_always=unused)):
+        longest = sorted((pattern.text for pattern in patterns), key=len, reverse=True)[:1]
+        joined = (_join_patterns(patterns, joint) for joint in ("", "_", " "))
+        proven = _join_patterns(patterns, unused, joint_always=unused)
+        for text in (*longest, *joined, "other", "another", "any", "text", "x", proven):
             if text and text not in used_texts and self.fits(text, yes, no):
                 return text
-        raise AssertionError("the joined text fits, and is not taken: nothing else has its joint")
+        raise AssertionError("the joined text matches and is unused: no other text has its joint")
 
     def _unused_character(self, used_texts: Collection[str]) -> str:
         """Return a character that no pattern and no literal uses."""
@@ -156,12 +159,6 @@ def bits(mask: int) -> Iterator[int]:
         low = mask & -mask
         yield low.bit_length() - 1
         mask ^= low
-
-
-def _readable_texts(patterns: Sequence[TextPattern]) -> Iterator[str]:
-    yield from sorted((pattern.text for pattern in patterns), key=len, reverse=True)[:1]
-    yield from (_join_patterns(patterns, joint) for joint in ("", "_", " "))
-    yield from ("other", "another", "any", "text", "x")
 
 
 def _join_patterns(patterns: Sequence[TextPattern], joint: str, joint_always: str = "") -> str:

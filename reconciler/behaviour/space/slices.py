@@ -20,10 +20,9 @@ UNNAMED_SLICE: Final = REST.bit_length() - 1  # the slice of texts of the pivot 
 
 
 class PrefixMasks:
-    """The shapes of the rules before each rank, of rules that are in most slices.
+    """The shapes of the rules before each rank, of rules that are in most slices."""
 
-    In a slice without the first rule of a shape, that shape begins later, or not at all.
-    """
+    # In a slice without the first rule of a shape, that shape begins later, or not at all.
 
     def __init__(self, rules: Iterable[tuple[int, int]], missing: Mapping[int, Collection[int]] | None = None) -> None:
         """Take (rank, shape), by rank; and for the ranks of rules that are not in every slice, the slices without."""
@@ -63,14 +62,11 @@ class PrefixMasks:
 
 
 class PivotSlices:
-    """A list of rules in the order of evaluation. A rule's rank is its place; a contradictory rule has none.
-
-    `boxes[rank]`, `entries[rank]`, `destinations[rank]` are a rule's box, the rule and its destination.
-    """
+    """A list of rules in the order of evaluation. A rule's rank is its position; a contradictory rule has none."""
 
     def __init__(self, space: Space, ordered: Sequence[RoutingEntry]) -> None:
         self.space = space
-        self.entries: list[RoutingEntry] = []
+        self.entries: list[RoutingEntry] = []  # by rank, as the next two
         self.boxes: list[CompiledRule] = []
         self.never_matching: list[RoutingEntry] = []
         for entry in ordered:
@@ -88,9 +84,8 @@ class PivotSlices:
         self._excluded_ranks: dict[int, set[int]] = {}
         self._minority_atoms: dict[int, set[int]] = {}
         self._index_rules()
-        self.prefix_masks: Final = PrefixMasks(
-            ((rank, self.boxes[rank].shape) for rank in self.general_ranks), self.missing_atoms
-        )
+        general = ((rank, self.boxes[rank].shape) for rank in self.general_ranks)
+        self.prefix_masks: Final = PrefixMasks(general, self.missing_atoms)
         self.unnamed_prefix_masks: Final = PrefixMasks((rank, self.boxes[rank].rest) for rank in self.unnamed_ranks)
         self._late_atoms = sum(1 << atom for atom in self.prefix_masks.late_ranks)
         # Of each value, for its latest rank: the number of earlier rules with it, and their shapes.
@@ -156,14 +151,14 @@ class PivotSlices:
         return self.prefix_masks.mask_before(rank, atom) | mask
 
     def open_atoms(self, rank: int) -> Iterable[int]:
-        """Return the slices in which earlier rules with most values leave a rule something."""
+        """Return the slices in which earlier rules with most values may leave conversations to a rule."""
         if self._is_open(rank, rank):
             return self.atoms(rank)
         unnamed = (UNNAMED_SLICE,) if self.boxes[rank].rest >= 0 else ()
         return chain(unnamed, (atom for atom in self.prefix_masks.late_ranks if self.holds(atom, rank)))
 
     def open_mask(self, rank: int, above: int) -> int:
-        """Return the slices in which the rules with most values before the rank `above` leave a rule something."""
+        """Return a mask of slices in which rules with most values before `above` may leave conversations to a rule."""
         box = self.boxes[rank]
         if box.atoms:
             return sum(1 << atom for atom in box.atoms)
@@ -172,7 +167,7 @@ class PivotSlices:
         return box.pivot[0] if self._is_open(rank, above) else box.pivot[0] & (REST | self._late_atoms)
 
     def _is_open(self, rank: int, above: int) -> bool:
-        """Return whether the rules with most values, were they in every slice, would leave a rule something."""
+        """Return whether the rules with most values, if they were in every slice, may leave conversations to a rule."""
         box = self.boxes[rank]
         return bool(box.atoms) or self.space.shapes.may_leave_any(box.shape, self.prefix_masks.mask_before(above))
 

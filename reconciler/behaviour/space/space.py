@@ -47,7 +47,7 @@ def _intersect_conditions(space: Space, number: int, conditions: Sequence[Condit
 
 
 class OpaqueDomain:
-    """The truth values of a condition of an unknown kind (S11), in the place of a domain."""
+    """The truth values of a condition of an unknown kind (S11), used like a domain."""
 
     value_count = text_mask = number_mask = unlikely = text_like_numbers = 0
     is_narrowed = False
@@ -64,16 +64,12 @@ class OpaqueDomain:
 
 
 class CompiledRule(NamedTuple):
-    """The conditions of a rule as a box; equal boxes are one object.
+    """The conditions of a rule as a box; equal boxes are one object."""
 
-    A rule with few values of the pivot has them in `atoms`, any other in `pivot`. `rest` is its shape among unnamed
-    texts of the pivot, the pivot's patterns included; -1 where it has none.
-    """
-
-    atoms: tuple[int, ...]
-    pivot: ValueSet
+    atoms: tuple[int, ...]  # the values of the pivot, where they are few
+    pivot: ValueSet  # the values of the pivot of every other rule
     shape: int
-    rest: int
+    rest: int  # the shape among unnamed texts of the pivot, with the patterns of the pivot; -1 where it has none
 
 
 class Example(NamedTuple):
@@ -81,6 +77,9 @@ class Example(NamedTuple):
 
     attributes: dict[str, Scalar]
     assumed: dict[str, bool]
+
+
+Texts = Mapping[str, Iterable[str]]  # further values to distinguish, by attribute
 
 
 def _group_conditions(
@@ -102,12 +101,8 @@ class Space:
     """The domains of all attributes, the pivot, and the boxes of the rules of some lists."""
 
     def __init__(
-        self,
-        lists: Iterable[Iterable[RoutingEntry]],
-        texts: Mapping[str, Iterable[str]] | None = None,
-        types: Types | None = None,
+        self, lists: Iterable[Iterable[RoutingEntry]], texts: Texts | None = None, types: Types | None = None
     ) -> None:
-        """Cut by every rule of the lists; `texts` are further values of attributes to distinguish."""
         distinct = dict.fromkeys(entry.rule.conditions for entries in lists for entry in entries)
         texts, types = texts or {}, types or {}
         grouped, unknown = _group_conditions(distinct, texts)
@@ -146,7 +141,7 @@ class Space:
 
     @property
     def pivot_domain(self) -> Domain:
-        """The domain of the pivot; an empty one where there is no pivot."""
+        """The domain of the pivot; an empty domain without a pivot."""
         return self.domain(self.pivot) if self.pivot >= 0 else _EMPTY_DOMAIN
 
     def _compile(self, conditions: Conditions) -> CompiledRule | None:
@@ -230,16 +225,11 @@ class Space:
             part = box.get(number, domain.all)
             if isinstance(domain, OpaqueDomain):
                 assumed[domain.attribute] = part[0] & HOLDS[0] != 0
-            elif part != domain.all and not _allows_nearly_all(part, domain):
+            elif part != domain.all and not (part[0] & MISSING and part[0] & REST and not part[0] & domain.number_mask):
                 value = domain.example_value(part)
                 if value is not None:
                     attributes[domain.attribute] = value
         return Example(attributes, assumed)
-
-
-def _allows_nearly_all(part: ValueSet, domain: Domain) -> bool:
-    """Return whether nearly every value is right, and so is a missing attribute."""
-    return bool(part[0] & MISSING and part[0] & REST and not part[0] & domain.number_mask)
 
 
 _EMPTY_DOMAIN: Final = Domain("", ())

@@ -1,4 +1,4 @@
-"""`cxroute completion SHELL`: a completion script, made by shtab from the very parsers that the program uses."""
+"""`cxroute completion SHELL`: a completion script, which shtab creates from the program's own parsers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SHELLS = ("bash", "zsh", "fish", "tcsh")
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add completion's options."""
-    parser.add_argument("shell", choices=SHELLS, help="which shell: `cxroute completion bash > ~/.cxroute-completion`")
+    parser.add_argument("shell", choices=SHELLS, help="a shell: `cxroute completion bash > ~/.cxroute-completion`")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:

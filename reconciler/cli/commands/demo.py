@@ -1,4 +1,4 @@
-"""`cxroute demo`: a guided first run: the real commands, on a simulated bank as found in life."""
+"""`cxroute demo`: a guided first run with the real commands, on the simulated tenant of a bank."""
 
 from __future__ import annotations
 
@@ -6,12 +6,10 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import shlex
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -30,25 +28,25 @@ _EDITED: Final = "Cognigy Intent Route: lost_or_stolen_card"
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Say what demo does; it has no options of its own."""
-    parser.epilog = "Works in a temporary folder; leaves nothing behind."
+    """Describe demo, which has no options."""
+    parser.epilog = "Works in a temporary folder and leaves no files behind."
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, apply, nothing left to do, explain, somebody edits a rule, drift, healed. Exit 0 when all went well."""
+    """Plan, apply, apply again, explain, edit a rule in CXone, find the drift, and restore the rule. Return 0."""
     del options
-    source = bank_manifests()
-    walk = _Walk(output, next_steps(Path.cwd()))
-    with workplace():
+    source, steps = bank_manifests(), _next_steps(Path.cwd())
+    # A temporary folder protects an existing .cxroute.
+    with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder, contextlib.chdir(folder):
         shutil.copytree(source, "manifests")
         with open_state(STATE, bank_tenant()):
-            pass  # the sandbox begins as the bank's tenant
-        walk.all()
+            pass  # the sandbox starts with the bank's tenant
+        _Walk(output, steps).all()
     return 0
 
 
-def next_steps(here: Path) -> str:
-    """Return the next command, with the program's path where the shell does not find it by its name."""
+def _next_steps(here: Path) -> str:
+    """Return the next command, with the path of the program if the shell does not find it by name."""
     beside, on_path = Path(sys.executable).with_name("cxroute"), shutil.which("cxroute")
     if on_path and (not beside.exists() or beside.samefile(on_path)):
         return "Next: cxroute init my-routing"
@@ -58,28 +56,16 @@ def next_steps(here: Path) -> str:
     folder = shlex.quote(str(beside.parent))
     return (
         f"Next: {shlex.join([command, 'init', 'my-routing'])}\n"
-        f'Messages call it `cxroute`. So that your shell finds it: export PATH={folder}:"$PATH"'
+        f'Messages call it `cxroute`. To use this name in your shell: export PATH={folder}:"$PATH"'
     )
 
 
 def bank_manifests() -> Path:
-    """Return the bank's manifests: shipped in the wheel, or beside the package in a checkout."""
-    for place in (Path(str(files("reconciler"))) / "bank", Path(str(files("reconciler"))).parent / "manifests"):
-        if place.is_dir():
-            return place
-    raise CxrouteError("the bank's manifests are not installed beside this program")
-
-
-@contextlib.contextmanager
-def workplace() -> Iterator[None]:
-    """Work in a temporary folder, so that no existing .cxroute is touched."""
-    before = Path.cwd()
-    with tempfile.TemporaryDirectory(prefix="cxroute-demo-") as folder:
-        os.chdir(folder)
-        try:
-            yield
-        finally:
-            os.chdir(before)
+    """Return the bank's manifests: from the wheel, or next to the package in a checkout."""
+    package = Path(str(files("reconciler")))
+    if folder := next(filter(Path.is_dir, (package / "bank", package.parent / "manifests")), None):
+        return folder
+    raise CxrouteError("the bank's manifests are not installed with this program")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,25 +76,25 @@ class _Walk:
     def all(self) -> None:
         self.say(SIMULATED.strip())
         self.say(
-            "A bank's tenant as found in life: rules made by hand, some with the names that the manifests want,\n"
-            "rules of another team, some switched off. The manifests route the 77 intents of the bank's bot."
+            "The tenant of a bank: rules made by hand, some with the names of rules in the manifests, rules of\n"
+            "another team, and disabled rules. The manifests route the 77 intents of the bank's bot."
         )
-        unmanaged = unmanaged_rules()
-        self.command("What would happen? Nothing is changed.", "plan")
-        self.command("Make it so. It would ask for a yes; here it is given.", "apply", "--yes", "-q")
-        self.command("Again: there is nothing left to do, and nothing is written.", "apply", "--yes")
+        unmanaged = _unmanaged_rules()
+        self.command("Show what would change. Nothing is written.", "plan")
+        self.command("Apply the changes. Without --yes, apply asks for confirmation.", "apply", "--yes", "-q")
+        self.command("Apply again: nothing is left to do, and nothing is written.", "apply", "--yes")
         words = ("explain", "--live", "--intent", "card_not_working", "--confidence", "0.9", "--attr", "language=fr")
-        self.command("Where does a conversation go, and why? The live rules are asked, those of others too.", *words)
-        self.say(f'Now somebody opens CXone, switches "{_EDITED}" off and gives it priority 950.')
-        edit(_EDITED, priority=950, enabled=False)
-        self.command("The scheduled check names fields, values, and each rule that is in the way.", "drift", expected=2)
-        self.command("Heal it.", "apply", "--yes")
-        self.command("And it is as it should be.", "plan", "--detailed-exitcode")
-        after = unmanaged_rules()
+        self.command("Where does a conversation go, and why? Unmanaged rules count as well.", *words)
+        self.say(f'Now a colleague disables "{_EDITED}" in CXone and sets its priority to 950.')
+        _edit(_EDITED, priority=950, enabled=False)
+        self.command("The scheduled check reports fields, values and each conflicting rule.", "drift", expected=2)
+        self.command("Restore the rule.", "apply", "--yes")
+        self.command("The tenant matches the manifests again.", "plan", "--detailed-exitcode")
+        after = _unmanaged_rules()
         if after != {rule_id: rule for rule_id, rule in unmanaged.items() if rule_id in after}:
-            raise CxrouteError("a rule that is not ours was changed")
+            raise CxrouteError("an unmanaged rule was changed")
         self.say(
-            f"{len(after)} rules that are not ours are byte for byte what they were.\n"
+            f"{len(after)} unmanaged rules are unchanged, byte for byte.\n"
             f"{self.next_steps}\nFor your own tenant, see docs/guide.md."
         )
 
@@ -116,33 +102,32 @@ class _Walk:
         self.output.result(f"{self.output.paint('blue', text)}\n\n")
 
     def command(self, why: str, *arguments: str, expected: int = 0) -> None:
-        self.output.result(
-            f"{self.output.paint('blue', why)}\n{self.output.paint('bold', '$ cxroute ' + ' '.join(arguments))}\n"
-        )
-        from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module, by name
+        paint = self.output.paint
+        self.output.result(f"{paint('blue', why)}\n{paint('bold', '$ cxroute ' + ' '.join(arguments))}\n")
+        from reconciler.cli.main import main  # noqa: PLC0415 - main imports this module
 
-        colour, buffer = "always" if self.output.paint is ansi_style else "never", io.StringIO()
-        with contextlib.redirect_stdout(buffer):
+        colour = "always" if paint is ansi_style else "never"
+        with contextlib.redirect_stdout(io.StringIO()) as buffer:
             code = main(["-e", "sandbox", "--color", colour, "--no-input", *arguments])
         sys.stdout.flush()
         lines = buffer.getvalue().removeprefix(SIMULATED).splitlines()
         if len(lines) > _MOST_LINES:
             middle = f"  ... {len(lines) - _MOST_LINES} more lines ..."
-            lines = [*lines[: _MOST_LINES - 6], self.output.paint("dim", middle), *lines[-6:]]
-        self.output.result("\n".join(lines) + f"\n{self.output.paint('dim', f'(exit {code})')}\n\n")
+            lines = [*lines[: _MOST_LINES - 6], paint("dim", middle), *lines[-6:]]
+        self.output.result("\n".join(lines) + f"\n{paint('dim', f'(exit {code})')}\n\n")
         if code != expected:
             raise CxrouteError(f"`cxroute {' '.join(arguments)}` ended with {code}, not {expected}")
 
 
-def unmanaged_rules() -> dict[str, str]:
+def _unmanaged_rules() -> dict[str, str]:
     """Return every rule of the simulated tenant that the bank's manifests do not manage, as JSON, by id."""
     with open_state(STATE) as state:
         rules = state.rules()
     return {rule["id"]: json.dumps(rule) for rule in rules if "[cxroute:bank-routing/" not in rule["description"]}
 
 
-def edit(name: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
-    """Change a rule as somebody does in CXone."""
+def _edit(name: str, **fields: Any) -> None:  # noqa: ANN401 - any JSON
+    """Change a rule as an edit in CXone does."""
     with open_state(STATE) as state:
         (rule_id,) = state.ids_named(name)
         state.edit(rule_id, **fields)

@@ -1,4 +1,4 @@
-"""`cxroute diff LEFT RIGHT`: which conversations two lists of rules send to different places."""
+"""`cxroute diff LEFT RIGHT`: the conversations that two lists of rules route to different queues."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from reconciler.render.text.behaviour import impact_lines
 from reconciler.text.escape import pluralize, sanitize
 
 _HELP: Final = (
-    "A side is live:ENV (the tenant's live rules), manifests:ENV (what the manifests want there), or a JSON file in\n"
-    "the API's form: a list of rules, or a page. Two files need no environment, network or credentials. Queues are\n"
-    "compared by id; between two environments by name, and between two manifests by what those call them."
+    "LEFT and RIGHT are live:ENV (the tenant's live rules), manifests:ENV (the rules of the manifests), or a JSON\n"
+    "file in the API's format: a list of rules, or a page. Two files need no environment, network or credentials.\n"
+    "Queues are compared by id; between two environments by name, and between two manifests by the names there."
 )
 
 
@@ -28,14 +28,14 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add diff's options."""
     add = parser.add_argument
     add("left", metavar="LEFT", help="live:ENV, manifests:ENV, or a JSON file of rules")
-    add("right", metavar="RIGHT", help="likewise")
-    add("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
-    add("--detailed-exitcode", action="store_true", help="exit 2 when conversations go elsewhere, or may do so")
+    add("right", metavar="RIGHT", help="as for LEFT")
+    add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
+    add("--detailed-exitcode", action="store_true", help="exit 2 if conversations are routed differently, or may be")
     parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Compare, and print who goes elsewhere; exit 0, unless --detailed-exitcode is given and anybody does."""
+    """Compare, and print the conversations that are routed differently. With --detailed-exitcode, return 2 for them."""
     first, second = (parse_source(name, options, output) for name in (options.left, options.right))
     order = evaluation(first, second)
     before, after = read_sources(first, second)
@@ -47,14 +47,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
         return code
     if first.simulated or second.simulated:
         output.result(SIMULATED)
-    output.result(
-        f"From {sanitize(first.name)} ({pluralize(len(before.entries), 'rule')}) to {sanitize(second.name)}"
-        f" ({pluralize(len(after.entries), 'rule')})\n\n"
-    )
+    counts = [pluralize(len(side.entries), "rule") for side in (before, after)]
+    output.result(f"From {sanitize(first.name)} ({counts[0]}) to {sanitize(second.name)} ({counts[1]})\n\n")
     most = ALL_ROWS if output.loudness == "verbose" else MAX_SHOWN
     summary = summarize_impact(difference, _names(difference, queues), labels(first, second), limit=most)
-    lines = impact_lines(summary, output.paint)
-    output.result("".join(f"{line}\n" for line in lines))
+    output.result("".join(f"{line}\n" for line in impact_lines(summary, output.paint)))
     return code
 
 

@@ -24,18 +24,18 @@ from reconciler.text.escape import sanitize
 _SECONDS: Final = 120.0
 
 HELP: Final = """\
-It sends what `cxroute plan` sends: the request for a token, and GETs; so it cannot see whether the client may write.
-Exit code 1 where anything is a `fail`. `cxroute explain CODE` explains codes; this explains a tenant."""
+It sends the same requests as `cxroute plan`: one for a token, and GETs. It cannot check whether the client may write.
+Exit code 1 if a check ends with `fail`. `cxroute explain CODE` explains the code of a finding."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add doctor's options."""
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     parser.epilog = HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Run every check that is possible, and print the advice."""
+    """Run every possible check, and print the advice."""
     session = open_session(options, output)
     doctor = _Doctor(session, read_tenant_settings(session))
     run_interruptibly(lambda _stop: doctor.run())
@@ -62,16 +62,16 @@ class _Doctor:
             async with asyncio.timeout(_SECONDS):
                 await self.check_all()
         except TimeoutError:
-            self.add("time", "fail", f"not everything could be looked at in {_SECONDS:.0f} seconds", "Try again")
+            self.add("time", "fail", f"the checks did not finish in {_SECONDS:.0f} seconds", "Try again")
         except CxrouteError as error:
             self.add("client", "fail", str(error))
 
     async def check_all(self) -> None:
         session, complete = self.session, self.credentials()
         if session.simulated:
-            self.add("network", "ok", "none is needed: the tenant is simulated in this process")
+            self.add("network", "ok", "not needed: the tenant is simulated in this process")
         elif not (self.hosts() and await self.network()):
-            self.lines.append(lacking("a server that may be asked"))
+            self.lines.append(lacking("an allowed server that can be reached"))
             return
         if not complete:
             self.lines.append(lacking("credentials"))
@@ -96,12 +96,12 @@ class _Doctor:
             try:
                 value = read_secret(name)
             except CredentialsError as error:
-                self.add("credentials", "fail", str(error), "The Environment's `credentials:` says which names count")
+                self.add("credentials", "fail", str(error), "The Environment's `credentials:` sets the names")
                 complete = False
                 continue
             where = name if os.environ.get(name) else f"{name}_FILE"
             spaced = value != value.strip()
-            advice = "It begins or ends with a space or a line break, which is sent along" if spaced else ""
+            advice = "It begins or ends with a space or a line break, which is sent with it" if spaced else ""
             self.add("credentials", "warn" if spaced else "ok", f"{where} is set", advice)
         return complete
 
@@ -117,11 +117,12 @@ class _Doctor:
         return True
 
     async def network(self) -> bool:
-        """Return whether the servers can be reached; by a proxy, only an answer can tell."""
-        results = check_network_settings()
-        self.lines += results
-        if any(line.status == "fail" for line in results) or any(line.name == "proxy" for line in results):
-            return all(line.status != "fail" for line in results)
+        """Return whether the servers can be reached; through a proxy, only a request can tell."""
+        settings = check_network_settings()
+        self.lines += settings
+        failed = any(line.status == "fail" for line in settings)
+        if failed or any(line.name == "proxy" for line in settings):
+            return not failed
         seconds = min(self.tenant.timeout_seconds, MAX_CALL_SECONDS)
         servers = {server.authority: server for server in map(ServerUrl.parse, self.tenant.known_urls)}
         reached = [await check_reachability(server, seconds) for server in servers.values()]

@@ -1,18 +1,17 @@
-"""`cxroute drift`: do conversations go where the manifests say, and are managed rules as they were last applied?"""
+"""`cxroute drift`: differences between live rules and the manifests, and edits since the last apply."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
+from functools import partial
 from secrets import token_hex
 
 from reconciler.checks.route_tests import check_live
 from reconciler.cli.ci import plan_provenance
 from reconciler.cli.commands.plan import PENDING, add_plan_options, read_and_plan
-from reconciler.cli.environments.report import print_list, write_table
-from reconciler.cli.environments.run import EnvironmentResult, run_environments
+from reconciler.cli.environments.run import EnvironmentResult, print_list, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection
 from reconciler.cli.files import journal_path, new_folder, write_text
 from reconciler.cli.output import Output
@@ -39,35 +38,36 @@ def options(parser: argparse.ArgumentParser) -> None:
     """Add drift's options."""
     add_plan_options(parser)
     forms = ("text", "json", "markdown", "github")
-    form_help = "form of the result: markdown for an issue, github for a workflow's log (default: text)"
-    parser.add_argument("--format", choices=forms, default="text", help=form_help)
-    parser.add_argument("--report", metavar="DIR", help="write drift.json and drift.md there as well")
+    help_text = "output format: markdown for an issue, github for a workflow's log (default: text)"
+    parser.add_argument("--format", choices=forms, default="text", help=help_text)
+    parser.add_argument("--report", metavar="DIR", help="also write drift.json and drift.md to this directory")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, and print the drift; exit 2 where there is any."""
+    """Plan, and print the drift. Return 2 if there is any."""
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
         plan = await read_and_plan(session)
         drift = await session.terminal.run_blocking(lambda: compute_drift(session, plan))
         if options.report:
-            write_report(session, drift, selection.folder(options.report, drift.plan.environment))
+            folder = new_folder(selection.folder(options.report, drift.plan.environment))
+            write_text(folder / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
+            write_text(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
         print_drift(session, drift)
-        return EnvironmentResult(exit_code(drift), lambda: drift_row(drift))
+        return EnvironmentResult(PENDING if drift.has_drift else 0, lambda: drift_row(drift))
 
     code, reports = run_environments(selection, work)
-    write_table(selection, reports, "Drift in")
     print_list(selection, reports, "Drift in")
     return code
 
 
 def compute_drift(session: Session, plan: Plan) -> Drift:
-    """Return a plan's drift, with the runs of the journal and the failed route tests."""
+    """Return the drift of a plan, with the runs of the journal and the failed route tests."""
     loaded = session.manifests.environments.get(session.environment.name)
     accept = [
-        Acceptance(rule.name, rule.digest, loaded.source_of("unmanaged", "accept", place) if loaded else None)
-        for place, rule in enumerate(session.environment.unmanaged.accept)
+        Acceptance(rule.name, rule.digest, loaded.source_of("unmanaged", "accept", index) if loaded else None)
+        for index, rule in enumerate(session.environment.unmanaged.accept)
     ]
     drift = find_drift(plan, accept, session.sample)
     checked = check_live(session.manifests, session.environment, plan.desired, plan.live)
@@ -80,19 +80,8 @@ def compute_drift(session: Session, plan: Plan) -> Drift:
     return replace(drift, last_runs=runs, failed_checks=failed)
 
 
-def exit_code(drift: Drift) -> int:
-    """Return drift's exit code (exit-codes)."""
-    return PENDING if drift.has_drift else 0
-
-
-def write_report(session: Session, drift: Drift, folder: Path) -> None:
-    """Write drift.json and drift.md into a folder, which is made where there is none."""
-    write_text(new_folder(folder) / "drift.json", f"{REDACTOR.dump_redacted(drift_to_json(drift))}\n")
-    write_text(folder / "drift.md", REDACTOR.redact(_as_markdown(session, drift)))
-
-
 def print_drift(session: Session, drift: Drift) -> None:
-    """Print the drift in the chosen form."""
+    """Print the drift in the chosen format."""
     output = session.output
     if output.form == "json":
         output.document(drift_to_json(drift))
@@ -114,10 +103,10 @@ def _as_text(session: Session, drift: Drift, paint: Style) -> str:
         return drift_brief(drift, paint)
 
     def keep(addresses: Sequence[str]) -> str:
-        command_line = replace(session.command_line, options=PlanOptions())
-        return command_line.command("export", *(addresses or ("--all",)), "--write")
+        words = replace(session.command_line, options=PlanOptions())
+        return words.command("export", *(addresses or ("--all",)), "--write")
 
-    commands = DriftCommands(lambda only: _heal(session, only), keep)
+    commands = DriftCommands(partial(_heal, session), keep)
     return drift_text(drift, paint, commands, session.terminal.limits.cases)
 
 

@@ -1,4 +1,4 @@
-"""`cxroute explain`: which rule takes a conversation, and why each earlier one does not; or what a code means."""
+"""`cxroute explain`: the rule that takes a conversation, and why earlier ones do not; or the meaning of a code."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from reconciler.text.escape import quote_name, sanitize
 from reconciler.text.suggest import suggest
 
 _USAGE: Final = (
-    "say a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or a code of a"
-    " finding, such as CXR105"
+    "specify a conversation, such as --intent lost_or_stolen_card --confidence 0.8 --attr language=de, or the code of"
+    " a finding, such as CXR105"
 )
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add explain's options."""
-    parser.add_argument("code", nargs="?", metavar="CODE", help="a code of a finding, such as CXR105: what it means")
+    parser.add_argument("code", nargs="?", metavar="CODE", help="explain the code of a finding, such as CXR105")
     conversation.options(parser)
-    parser.add_argument("--live", action="store_true", help="by the tenant's live rules, in place of the manifests")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument("--live", action="store_true", help="use the tenant's live rules instead of the manifests")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
     parser.epilog = conversation.HELP
 
 
@@ -39,16 +39,24 @@ def run(options: argparse.Namespace, output: Output) -> int:
     """Explain one conversation, or one code."""
     has_conversation = options.intent is not None or options.confidence is not None or options.attr
     if options.code is not None and (has_conversation or options.live):
-        raise UsageError("a code or a conversation, not both")
+        raise UsageError("specify a code or a conversation, not both")
     if options.code is not None:
-        return _code(options.code, output)
+        code = options.code.upper()
+        if code not in CODES:
+            hint = suggest(code, CODES) or f"for a conversation, specify --intent {sanitize(options.code)}"
+            raise UsageError(f"unknown code {quote_name(options.code)}; {hint}")
+        title, text = CODES[code]
+        if output.form == "json":
+            output.document({"code": code, "title": title, "text": text})
+        else:
+            output.result(f"{code}: {title}\n\n{text}\n")
+        return 0
     if not has_conversation:
         raise UsageError(_USAGE)
     session = open_session(options, output)
     environment = session.environment
-    attributes = convert_endpoint_values(
-        endpoint_types(environment), conversation.read_conversation(options, environment.attributes)
-    )
+    words = conversation.read_conversation(options, environment.attributes)
+    attributes = convert_endpoint_values(endpoint_types(environment), words)
     entries, names = _list_rules(session, read_tenant(session) if options.live else None)
     explanation = explain(entries, attributes, environment)
     if output.form == "json":
@@ -64,25 +72,9 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def _list_rules(session: Session, live: LiveState | None) -> tuple[tuple[RoutingEntry, ...], DisplayNames]:
-    """Return the rules of the manifests, or every live one. Raises ManifestError."""
-    desired, queues = desire_offline(session.manifests, session.environment)
+    """Return the rules of the manifests, or all live rules. Raises ManifestError."""
+    name, (desired, queues) = session.environment.name, desire_offline(session.manifests, session.environment)
     if live is None:
-        names = DisplayNames(f"the manifests of {session.environment.name}", queues.names, desired.labels)
-        return desired_entries(desired), names
-    names = DisplayNames(
-        f"the live rules of {session.environment.name}", {queue.id: queue.name for queue in live.queues}, desired.labels
-    )
-    return live_entries(live.rules, desired), names
-
-
-def _code(name: str, output: Output) -> int:
-    code = name.upper()
-    if code not in CODES:
-        hint = suggest(code, CODES) or f"for a conversation, say --intent {sanitize(name)}"
-        raise UsageError(f"there is no code {quote_name(name)}; {hint}")
-    title, text = CODES[code]
-    if output.form == "json":
-        output.document({"code": code, "title": title, "text": text})
-    else:
-        output.result(f"{code}: {title}\n\n{text}\n")
-    return 0
+        return desired_entries(desired), DisplayNames(f"the manifests of {name}", queues.names, desired.labels)
+    names = {queue.id: queue.name for queue in live.queues}
+    return live_entries(live.rules, desired), DisplayNames(f"the live rules of {name}", names, desired.labels)

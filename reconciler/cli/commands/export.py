@@ -1,4 +1,4 @@
-"""`cxroute export`: live rules -> manifests that a person would have written; proved before a file is written."""
+"""`cxroute export`: readable manifests from live rules, verified before a file is written."""
 
 from __future__ import annotations
 
@@ -19,11 +19,10 @@ from reconciler.text.escape import pluralize, sanitize
 from reconciler.text.suggest import suggest
 
 _HELP: Final = (
-    "Without --into the manifests go to stdout. FILE must not be there yet, and end in .yaml; where --into is a\n"
-    "directory (DIR/), each RuleSet gets a file of its own. Rules that somebody else manages, and those with a part\n"
-    "that cxroute does not understand, are left out and stay as they are; so are those that the manifests have.\n"
-    "--write is for rules that the manifests have and that somebody changed in CXone: single values of the files are\n"
-    "changed, every other byte is kept."
+    "Without --into, the manifests go to stdout. FILE must not exist, and must end in .yaml; with a directory (DIR/),\n"
+    "each RuleSet gets its own file. Rules of another owner, rules with a part that cxroute does not understand, and\n"
+    "rules that the manifests have are skipped and stay unchanged. --write is for rules that the manifests have and\n"
+    "that were changed in CXone: it changes single values of the files and keeps every other byte."
 )
 _MOST_NAMES: Final = 15
 
@@ -31,22 +30,22 @@ _MOST_NAMES: Final = 15
 def options(parser: argparse.ArgumentParser) -> None:
     """Add export's options."""
     add = parser.add_argument
-    add("rules", nargs="*", metavar="NAME or ADDRESS", help="a live rule's name or id; ruleset/key of one of ours")
+    add("rules", nargs="*", metavar="NAME or ADDRESS", help="name or id of a live rule; ruleset/key of a managed rule")
     add("--all", action="store_true", help="every live rule that the manifests do not have")
-    add("--into", metavar="FILE", help="write there, in place of stdout; DIR/: a file for each RuleSet")
-    add("--write", action="store_true", help="put the live values of rules of ours into their manifests")
+    add("--into", metavar="FILE", help="write there instead of to stdout; DIR/: a file for each RuleSet")
+    add("--write", action="store_true", help="write the live values of managed rules into their manifests")
     live_file.options(parser)
     parser.epilog = _HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Read, choose, prove, and print or write."""
+    """Read, choose, verify, and print or write."""
     if options.all and options.rules:
-        raise UsageError("--all or the names of rules, not both")
+        raise UsageError("specify --all or the names of rules, not both")
     if options.write and options.into:
-        raise UsageError("--write changes the manifests that are there; --into writes new ones: not both")
+        raise UsageError("--write changes existing manifests, and --into writes new ones: specify one of them")
     if options.write and options.live:
-        raise UsageError("--write takes over what the tenant itself says; --live is a file's word: not both")
+        raise UsageError("--write needs the live values of the tenant, and --live reads a file: specify one of them")
     session = live_file.with_live_file(open_session(options, output), options.live)
     into = parse_target(options.into, Path(options.manifests))
     if session.live_file is not None:
@@ -72,25 +71,20 @@ def _chosen_rules(options: argparse.Namespace, session: Session, live: LiveState
     if options.all:
         return list(live.rules)
     if not options.rules:
-        raise UsageError(_choices(session, live))
+        owned = classify_by_owner(live.rules, owner)
+        free = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
+        lines = [f'\n  "{sanitize(name)}"' for name in free[:_MOST_NAMES]]
+        lines += [f"\n  and {len(free) - _MOST_NAMES:,} more"] if len(free) > _MOST_NAMES else []
+        total, managed = pluralize(len(live.rules), "live rule"), f"{len(owned.managed):,} of them managed"
+        raise UsageError(
+            f"specify rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
+            f" {total}, {managed} and {len(free):,} made by hand{':' if lines else '.'}{''.join(lines)}"
+        )
     rules: dict[str, LiveRule] = {}
     for selector in options.rules:
         matches = list(match_rules(live.rules, selector, owner))
         if not matches:
             names = [*(rule.rule.name for rule in live.rules), *map(str, classify_by_owner(live.rules, owner).managed)]
-            raise UsageError(f'no live rule is "{sanitize(selector)}". {suggest(selector, names)}'.rstrip())
+            raise UsageError(f'there is no live rule "{sanitize(selector)}". {suggest(selector, names)}'.rstrip())
         rules |= {rule.id: rule for rule in matches}
     return list(rules.values())
-
-
-def _choices(session: Session, live: LiveState) -> str:
-    owned = classify_by_owner(live.rules, session.environment.owner)
-    free_ones = sorted(rule.rule.name for rule in owned.unmanaged if rule.marker is None)
-    rest = f"\n  and {len(free_ones) - _MOST_NAMES:,} more" if len(free_ones) > _MOST_NAMES else ""
-    names = "".join(f'\n  "{sanitize(name)}"' for name in free_ones[:_MOST_NAMES])
-    return (
-        f"say which rules: names, addresses such as cards/card-help, or --all. {session.environment.name} has"
-        f" {pluralize(len(live.rules), 'live rule')}, {len(owned.managed):,} of them ours"
-        f" and {len(free_ones):,} made"
-        f" by hand{':' if names else '.'}{names}{rest}"
-    )

@@ -1,4 +1,4 @@
-"""`cxroute github TASK`: what the steps of a GitHub workflow do beside planning and applying (docs/github.md)."""
+"""`cxroute github TASK`: steps of a GitHub workflow other than plan and apply (docs/github.md)."""
 
 from __future__ import annotations
 
@@ -39,20 +39,20 @@ _LONGEST_NUMBER: Final = 12
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add the options of every task."""
-    parser.add_argument("task", choices=TASKS, help="what to do; the variable GITHUB_TOKEN holds the token")
-    parser.add_argument("--author", metavar="LOGIN", help="whose token it is (default: GitHub is asked)")
+    parser.add_argument("task", choices=TASKS, help="the task; the variable GITHUB_TOKEN holds the token")
+    parser.add_argument("--author", metavar="LOGIN", help="login of the token's owner (default: as GitHub reports)")
     plan = parser.add_argument_group("outputs, comment")
-    plan.add_argument("--report", metavar="DIR", help="what `cxroute plan --report DIR` wrote")
+    plan.add_argument("--report", metavar="DIR", help="directory that `cxroute plan --report DIR` wrote")
     comment = parser.add_argument_group("comment")
-    comment.add_argument("--applied", metavar="FILE", help="say what became of it: what `apply --format json` printed")
-    comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="say that the plan is out of date")
-    comment.add_argument("--pull-request", metavar="NUMBER", help="which one (default: the event's)")
+    comment.add_argument("--applied", metavar="FILE", help="report the result: the output of `apply --format json`")
+    comment.add_argument("--outdated", metavar="WHY", nargs="?", const="", help="mark the plan as out of date")
+    comment.add_argument("--pull-request", metavar="NUMBER", help="the pull request (default: from the event)")
     reviewed = parser.add_argument_group("reviewed-plan")
-    reviewed.add_argument("--out", metavar="FILE", help="where to write the plan that was reviewed")
-    reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help="which plans (%(default)s)")
+    reviewed.add_argument("--out", metavar="FILE", help="file for the reviewed plan")
+    reviewed.add_argument("--workflow", metavar="FILE", default="routing-plan.yml", help="plan workflow (%(default)s)")
     drift = parser.add_argument_group("drift-issue")
-    drift.add_argument("--plan", metavar="FILE", help="what `cxroute drift --format json` printed")
-    drift.add_argument("--body", metavar="FILE", help="what `cxroute drift --format markdown` printed")
+    drift.add_argument("--plan", metavar="FILE", help="output of `cxroute drift --format json`")
+    drift.add_argument("--body", metavar="FILE", help="output of `cxroute drift --format markdown`")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -61,56 +61,48 @@ def run(options: argparse.Namespace, output: Output) -> int:
     step = actions.StepFiles.from_variables(os.environ)
     match options.task:
         case "outputs":
-            write_outputs(options, step)
+            directory = Path(_required(options.report, "--report DIR"))
+            if report := actions.read_plan_report(directory):
+                step.write_outputs({"has-changes": "true" if report.has_changes else "false", **report.counts})
+                step.write_outputs({"plan-file": directory / "plan.json", "plan-id": report.plan_id})
+                step.add_summary(report.text.partition("\n")[2])
         case "comment":
-            publish_comment(options, output, step)
+            _publish_comment(options, output, step)
         case "reviewed-plan":
-            write_reviewed_plan(options, output, step)
+            _write_reviewed_plan(options, output, step)
         case _:
-            update_issue(options, output, step)
+            _update_issue(options, output, step)
     return 0
 
 
-def write_outputs(options: argparse.Namespace, step: actions.StepFiles) -> None:
-    """Write the plan's counts to the step outputs, and the plan to the job summary."""
-    directory = Path(require_option(options.report, "--report DIR"))
-    report = actions.read_plan_report(directory)
-    if report is None:
-        return
-    changes = "true" if report.has_changes else "false"
-    step.write_outputs({"has-changes": changes, **report.counts})
-    step.write_outputs({"plan-file": directory / "plan.json", "plan-id": report.plan_id})
-    step.add_summary(report.text.partition("\n")[2])
-
-
-def publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Write, edit or keep the comment; on failure its text goes to the job summary, and the run continues."""
-    this = current_run(options)
-    request = build_request(options, this)
+def _publish_comment(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+    """Write, edit or keep the comment. After a failure, write its text to the job summary."""
+    this = _current_run(options)
+    request = _build_request(options, this)
     if options.report is None:
         step.add_summary(request.desired.text)
     if this.pull_request is None:
-        output.note("There is no pull request to comment on: it stands in the job's summary.")
+        output.note("There is no pull request for the comment. Its text is in the job summary.")
         return
     try:
-        with open_github(this) as github:
+        with _open_github(this) as github:
             comments = list_comments(github, this.pull_request)
             author = options.author or fetch_login(github)
             decision = request.decide(comments, replace(request.desired, author=author))
             output.result(f"{write_comment(github, this.pull_request, decision)}\n")
     except (GitHubError, UsageError) as error:
-        output.warn(f"{error}; what it would say stands in the job's summary")
+        output.warn(f"{error}; the text of the comment is in the job summary")
         if options.report is not None:
             step.add_summary(request.desired.text)
 
 
-def build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
+def _build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> CommentRequest:
     """Return the requested comment. Raises UsageError for contradictory options."""
     if [options.report, options.applied, options.outdated].count(None) != 2:  # noqa: PLR2004 - of three
-        raise UsageError("say what to comment on: --report DIR, --applied FILE or --outdated [WHY]")
+        raise UsageError("specify exactly one of --report DIR, --applied FILE and --outdated [WHY]")
     if options.report is not None and (report := actions.read_plan_report(Path(options.report))):
         return statement.request_plan(report, this)
-    environment, now = require_single(require_option(options.environment, "-e ENV")), datetime.now(UTC)
+    environment, now = _environment(options), datetime.now(UTC)
     if options.report is not None:
         return statement.request_planless(environment, this, now)
     if options.applied is not None:
@@ -118,15 +110,12 @@ def build_request(options: argparse.Namespace, this: actions.WorkflowRun) -> Com
     return statement.request_outdated(environment, options.outdated, this, now)
 
 
-def write_reviewed_plan(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
-    """Write the plan that was reviewed for this commit; the pull request, and why not, are outputs."""
-    environment, out = (
-        require_single(require_option(options.environment, "-e ENV")),
-        Path(require_option(options.out, "--out FILE")),
-    )
-    this = current_run(options)
+def _write_reviewed_plan(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+    """Write the plan that was reviewed for this commit. Pull request and reason of a failure are step outputs."""
+    environment, out = _environment(options), Path(_required(options.out, "--out FILE"))
+    this = _current_run(options)
     try:
-        with open_github(this) as github:
+        with _open_github(this) as github:
             tip = reviewed_plan.fetch_branch_tip(github)
             by_hand = this.event == actions.MANUAL_EVENT
             source = None if by_hand else reviewed_plan.find_merged_pull_request(github, this, tip)
@@ -138,60 +127,63 @@ def write_reviewed_plan(options: argparse.Namespace, output: Output, step: actio
         raise
     write_text(out, plan)
     where = f"pull request {source.number}" if source else "this run"
-    output.result(f"wrote the plan that was reviewed in {where}: {out}\n")
+    output.result(f"wrote the reviewed plan of {where}: {out}\n")
 
 
-def update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
+def _update_issue(options: argparse.Namespace, output: Output, step: actions.StepFiles) -> None:
     """Open, revise or close the issue about an environment's drift."""
-    environment = require_single(require_option(options.environment, "-e ENV"))
-    plan = actions.read_json_object(Path(require_option(options.plan, "--plan FILE")))
+    environment = _environment(options)
+    plan = actions.read_json_object(Path(_required(options.plan, "--plan FILE")))
     if plan.get("environment") != environment or "changes" not in plan:
-        raise UsageError(f"{options.plan} holds no drift of {environment}: write it with `cxroute drift --format json`")
-    body = Path(require_option(options.body, "--body FILE"))
+        remedy = "Write it with `cxroute drift --format json`"
+        raise UsageError(f"{options.plan} does not contain the drift of {environment}. {remedy}")
+    body = Path(_required(options.body, "--body FILE"))
     try:
         text = read_text(body, 16 * MIB)
     except OSError as error:
         raise UsageError(f"cannot read {body}: {error.strerror}") from error
-    this = current_run(options)
+    this = _current_run(options)
     step.add_summary(text)
     when = f"{datetime.now(UTC):%Y-%m-%d at %H:%M} UTC ({this.link})"
-    with open_github(this) as github:
-        author, difference = options.author or fetch_login(github), difference_digest(plan)
-        observation = DriftObservation(
-            environment=environment, author=author, difference=difference, text=text, when=when
-        )
-        for decision in decide_issues(list_open_issues(github), observation):
+    difference = difference_digest(plan)
+    with _open_github(this) as github:
+        author = options.author or fetch_login(github)
+        drift = DriftObservation(environment=environment, author=author, difference=difference, text=text, when=when)
+        for decision in decide_issues(list_open_issues(github), drift):
             output.result(f"{write_issue(github, decision)}\n")
 
 
-def current_run(options: argparse.Namespace) -> actions.WorkflowRun:
-    """Return the run that this is a step of. Raises UsageError outside of a workflow."""
+def _current_run(options: argparse.Namespace) -> actions.WorkflowRun:
+    """Return the workflow run of this step. Raises UsageError outside of a workflow."""
     path = os.environ.get("GITHUB_EVENT_PATH")
     this = actions.read_workflow_run(os.environ, actions.read_json_object(Path(path)) if path else {})
     number = options.pull_request
     if not number:
         return this
     if not (number.isascii() and number.isdecimal() and len(number) < _LONGEST_NUMBER):
-        raise UsageError(f"--pull-request {number}: that is no number")
+        raise UsageError(f"--pull-request {number}: not a number")
     return replace(this, pull_request=int(number))
 
 
 @contextmanager
-def open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
-    """Connect with the token of the step, which is sent to the API alone. Raises UsageError where there is none."""
+def _open_github(this: actions.WorkflowRun) -> Iterator[GitHub]:
+    """Connect with the token of the step, which is sent only to the API. Raises UsageError without a token."""
     token = os.environ.get("GITHUB_TOKEN", "").strip()
     if not token or not token.isascii() or not token.isprintable():
-        raise UsageError("GITHUB_TOKEN is not set: give it to this step, and to no other")
+        raise UsageError("GITHUB_TOKEN is not set or not valid. Set it for this step only")
     proxy, ca_file = os.environ.get("CXROUTE_PROXY"), os.environ.get("CXROUTE_CA_FILE")
     verify = load_tls_context(Path(ca_file) if ca_file else None)
     transport = httpx.HTTPTransport(verify=verify, proxy=parse_proxy(proxy) if proxy else None)
-    # Nothing of the surroundings is read: no netrc, no other proxy; redirects are followed where one is expected.
+    # The client reads no netrc and no other proxy variables, and follows redirects only where one is expected.
     with httpx.Client(transport=transport, trust_env=False, follow_redirects=False, timeout=_SECONDS) as http:
         yield GitHub(http=http, base=this.api, repository=this.repository, token=token)
 
 
-def require_option(value: str | None, option: str) -> str:
-    """Return an option's value. Raises UsageError where it was left out."""
+def _required(value: str | None, option: str) -> str:
     if not value:
-        raise UsageError(f"{option} is needed here")
+        raise UsageError(f"{option} is required")
     return value
+
+
+def _environment(options: argparse.Namespace) -> str:
+    return require_single(_required(options.environment, "-e ENV"))

@@ -1,4 +1,4 @@
-"""`cxroute help [COMMAND]`: what --help says, of the program or of one command, and the options of every command."""
+"""`cxroute help [COMMAND]`: the help of the program or of one command, and the options of every command."""
 
 from __future__ import annotations
 
@@ -18,14 +18,8 @@ _TOPICS: Final = (*COMMANDS, OPTIONS)
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add help's options."""
-    parser.add_argument(
-        "topic",
-        nargs="?",
-        type=topic,
-        choices=_TOPICS,
-        metavar="COMMAND",
-        help=f"a command, or `{OPTIONS}`: the options of every command",
-    )
+    help_text = f"a command, or `{OPTIONS}`: the options of every command"
+    parser.add_argument("topic", nargs="?", type=_topic, choices=_TOPICS, metavar="COMMAND", help=help_text)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -43,8 +37,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def topic(name: str) -> str:
-    """Return the name of a page. Raises UsageError, with the nearest command, where there is no such page."""
+def _topic(name: str) -> str:
     if name not in _TOPICS:
         raise unknown_command(name)
     return name

@@ -16,9 +16,10 @@ from reconciler.text.escape import pluralize
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add history's options."""
-    parser.add_argument("run", nargs="?", metavar="RUN", help="one run, and each change in words (json: in full)")
-    parser.add_argument("--journal", metavar="FILE", help="default: $CXROUTE_JOURNAL, else .cxroute/journal.jsonl")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    add = parser.add_argument
+    add("run", nargs="?", metavar="RUN", help="show one run with each of its changes (json: in full)")
+    add("--journal", metavar="FILE", help="journal file (default: $CXROUTE_JOURNAL, or .cxroute/journal.jsonl)")
+    add("--format", choices=("text", "json"), default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
@@ -41,7 +42,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
 
 def command(run: RecordedRun, journal: str | None, manifests: str) -> list[str]:
-    """Return the words of the command that plans to undo a run; none where nothing can be made of it."""
+    """Return the words of the command that plans to undo a run, or no words if the run cannot be undone."""
     environment = run.start.get("environment")
     if not RUN_NAME.fullmatch(run.id) or not isinstance(environment, str) or not RUN_NAME.fullmatch(environment):
         return []

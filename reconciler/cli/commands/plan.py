@@ -1,9 +1,8 @@
-"""`cxroute plan`: the dry run. It is handed a client that cannot write."""
+"""`cxroute plan`: the dry run, with a client that cannot write."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
@@ -13,8 +12,7 @@ from reconciler.cli import live_file
 from reconciler.cli import undo as undoing
 from reconciler.cli.ci import plan_provenance, relative_to_root
 from reconciler.cli.clients import open_reading_client
-from reconciler.cli.environments.report import join_documents, print_list, write_table
-from reconciler.cli.environments.run import EnvironmentResult, run_environments
+from reconciler.cli.environments.run import EnvironmentResult, join_documents, print_list, run_environments
 from reconciler.cli.environments.selection import EnvironmentSelection, add_selection_options, is_list
 from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import Output
@@ -27,7 +25,6 @@ from reconciler.plan.plan import Plan
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, quote_for_runner
 from reconciler.render.markdown.plan import render_markdown
-from reconciler.render.provenance import Provenance
 from reconciler.render.routing_map import RoutingMap, build_routing_map
 from reconciler.render.summary import summarize_plan
 from reconciler.render.text.environments import planned_row
@@ -37,7 +34,7 @@ from reconciler.text.redact import REDACTOR, dump_indented
 
 PENDING = 2
 REFUSED = 4
-_MOST_CASES: Final = 1_000  # of the affected conversations in a page, which folds them
+_MOST_CASES: Final = 1_000  # cases in a page, which folds them
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -46,36 +43,32 @@ def options(parser: argparse.ArgumentParser) -> None:
     undoing.options(parser)
     live_file.options(parser)
     add = parser.add_argument
-    add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` makes just this")
-    add(
-        "--format",
-        choices=("text", "json", "markdown", "html", "github"),
-        default="text",
-        help="form of the result: markdown for a pull request's comment, html for one page, github for annotations"
-        " (default: text)",
-    )
-    add("--report", metavar="DIR", help="write plan.json, plan.md and plan.html there as well")
-    add("--detailed-exitcode", action="store_true", help="exit 2 when there are changes")
-    add("--fail-on-guards", action="store_true", help="exit 4 when apply would refuse")
+    add("--out", metavar="FILE", help="save the plan, so that `cxroute apply FILE` applies exactly this")
+    forms = ("text", "json", "markdown", "html", "github")
+    comment = "output format: markdown for a pull request's comment, html for one page, github for annotations"
+    add("--format", choices=forms, default="text", help=f"{comment} (default: text)")
+    add("--report", metavar="DIR", help="also write plan.json, plan.md and plan.html to this directory")
+    add("--detailed-exitcode", action="store_true", help="exit 2 if there are changes")
+    add("--fail-on-guards", action="store_true", help="exit 4 if apply would refuse")
 
 
 def add_plan_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options that choose what a plan looks at; apply has them too."""
+    """Add the options that plan, apply and drift share."""
     add = parser.add_argument
-    add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules like cards/*")
-    add("--adopt", action="store_true", help="take over rules made by hand that have a desired name")
-    add("--keep-drift", action="store_true", help="leave alone what was changed outside")
-    add("--traffic", metavar="FILE", help="a sample, CSV of intent,...,count: whose share goes elsewhere")
+    add("--only", action="append", metavar="ADDRESS", help="only this rule, or rules such as cards/*")
+    add("--adopt", action="store_true", help="take over rules made by hand that have the name of a manifest rule")
+    add("--keep-drift", action="store_true", help="do not change rules that were edited in CXone")
+    add("--traffic", metavar="FILE", help="traffic sample, CSV of intent,...,count: shows the rerouted share")
     add_selection_options(parser)
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Plan, print, and save where asked."""
+    """Plan, print, and save the plan if requested."""
     undoing.check(options)
     if is_list(options):
         live_file.check(options)
         if output.form == "html":
-            raise UsageError("--format html is a page about one environment: --report DIR writes one for each")
+            raise UsageError("--format html shows one environment: use --report DIR for one page per environment")
     selection = EnvironmentSelection.of(options, output)
 
     async def work(session: Session, _stop: Cancellation) -> EnvironmentResult:
@@ -94,7 +87,6 @@ def run(options: argparse.Namespace, output: Output) -> int:
 
     prepare = Session.with_test_results if selection.listed else partial(_prepared, options)
     code, reports = run_environments(selection, work, prepare)
-    write_table(selection, reports, "Plan for")
     if selection.listed and options.out:
         write_text(Path(options.out), f"{join_documents([report.saved for report in reports])}\n")
     print_list(selection, reports, "Plan for")
@@ -111,7 +103,7 @@ def _prepared(options: argparse.Namespace, session: Session) -> Session:
 
 
 async def read_and_plan(session: Session) -> Plan:
-    """Read the tenant, or the file in its place, and plan. Raises ManifestError where reading and route tests fail."""
+    """Read the tenant, or the file in its place, and plan. Raises ManifestError if reading and route tests fail."""
     if session.live_file:
         live = session.live_file.live
     else:
@@ -126,24 +118,28 @@ async def read_and_plan(session: Session) -> Plan:
 
 
 def plan_file_text(plan: Plan, name: str) -> str:
-    """Return the plan as a file of that name holds it. Raises as `save` does."""
+    """Return the plan as text for a file with this name. Raises RefusedError for a plan with a secret."""
     form = plan_to_json(plan)
     text = dump_indented(form)
     if REDACTOR.redact_json(form, text) != form:
         raise RefusedError(
-            f"{name} is not written: a rule or a manifest contains one of the secrets that this run was given, and"
-            " without it the plan could not be applied. Take it out of there, and change the secret"
+            f"{name} was not written: a rule or a manifest contains a secret of this run, and"
+            " a plan without it could not be applied. Remove the secret from there, and replace it with a new one"
         )
     return text
 
 
 def print_plan(session: Session, plan: Plan) -> None:
-    """Print the plan in the chosen form."""
+    """Print the plan in the chosen format."""
     output = session.output
     if output.form == "json":
         output.document(plan_to_json(plan))
-    elif output.form in FORMS:
-        output.result(FORMS[output.form](session, plan))
+    elif output.form == "markdown":
+        output.result(_markdown(session, plan, build_routing_map(plan)))
+    elif output.form == "html":
+        output.result(_html(session, plan, build_routing_map(plan)))
+    elif output.form == "github":
+        output.result(as_github(session, plan))
     else:
         session.terminal.print_banner(session.banner)
         shape = brief_plan_text if output.loudness == "quiet" else plan_text
@@ -151,13 +147,13 @@ def print_plan(session: Session, plan: Plan) -> None:
 
 
 def print_next_command(session: Session, plan: Plan, saved: str | None) -> None:
-    """Print below a plan in text how many notes need -v, and what to do next."""
+    """Print the number of notes that need -v, and the next command, below a plan in text."""
     output = session.output
     if output.form != "text":
         return
     infos = len(plan.findings) - len(output.without_infos(plan.findings))
     if infos and output.loudness != "quiet":
-        output.result(f"{pluralize(infos, 'note')} left out; -v shows {'it' if infos == 1 else 'them'}.\n")
+        output.result(f"{pluralize(infos, 'note')} omitted; -v shows {'it' if infos == 1 else 'them'}.\n")
     if plan.changes or plan.conflicts or plan.failed_tests:
         output.result(f"Nothing was changed. {next_command(session, plan, saved)}\n")
 
@@ -167,18 +163,18 @@ def next_command(session: Session, plan: Plan, saved: str | None, lifted: tuple[
     if plan.failed_tests:
         return "Correct the rules or the route tests, then plan again."
     if plan.conflicts:
-        return "Solve what stands in the way in the manifests, then plan again."
+        return "Resolve the conflicts in the manifests, then plan again."
     refused = tuple(result.name for result in guard_refusals(plan))
     allowed = [word for name in (*lifted, *refused) for word in ("--allow", name)]
     words = session.command_line
     command = words.apply_saved(saved, *allowed) if saved else words.command("apply", *allowed)
     reason = ' --reason "why"' if allowed else ""
-    meant = "If that is meant" if refused else "To apply exactly this plan" if saved else "To apply this"
+    meant = "If this is intended" if refused else "To apply exactly this plan" if saved else "To apply this"
     return f"{meant}: {command}{reason}"
 
 
 def exit_code(plan: Plan, options: argparse.Namespace) -> int:
-    """Return plan's exit code (exit-codes): a route test that fails comes before all else."""
+    """Return plan's exit code (exit-codes): a failed route test has priority."""
     if plan.failed_tests:
         return ManifestError.exit_code
     if options.fail_on_guards and (guard_refusals(plan) or plan.conflicts):
@@ -186,42 +182,27 @@ def exit_code(plan: Plan, options: argparse.Namespace) -> int:
     return PENDING if options.detailed_exitcode and (plan.changes or plan.conflicts) else 0
 
 
-def as_markdown(session: Session, plan: Plan) -> str:
-    """Return the plan as a pull-request comment."""
-    return render_markdown(
-        summarize_plan(plan, session.tenant), build_routing_map(plan), plan_provenance(plan, session.banner)
-    )
+def _markdown(session: Session, plan: Plan, routing: RoutingMap) -> str:
+    return render_markdown(summarize_plan(plan, session.tenant), routing, plan_provenance(plan, session.banner))
 
 
-def as_html(session: Session, plan: Plan) -> str:
-    """Return the plan as one page that needs nothing else."""
-    return _page(session, plan, build_routing_map(plan), plan_provenance(plan, session.banner))
+def _html(session: Session, plan: Plan, routing: RoutingMap) -> str:
+    from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and rarely needed
 
-
-def _page(session: Session, plan: Plan, routing: RoutingMap, provenance: Provenance) -> str:
-    from reconciler.render.html import render_html  # noqa: PLC0415 - jinja2 is slow to import, and as good as never needed
-
-    return render_html(summarize_plan(plan, session.tenant, _MOST_CASES), routing, provenance)
+    summary = summarize_plan(plan, session.tenant, _MOST_CASES)
+    return render_html(summary, routing, plan_provenance(plan, session.banner))
 
 
 def as_github(session: Session, plan: Plan) -> str:
-    """Return the plan for a workflow's log, where no name is taken for a command, and its findings as annotations."""
+    """Return the plan for a workflow's log, without workflow commands in names, and its findings as annotations."""
     text = quote_for_runner(plan_text(plan, no_style, session.tenant, session.terminal.limits), token_hex(16))
     findings = relative_to_root((*plan.failed_tests, *plan.findings))
     return f"{session.banner}{text}{annotate_findings(findings, 'listed above')}"
 
 
-FORMS: Final[dict[str, Callable[[Session, Plan], str]]] = {
-    "markdown": as_markdown,
-    "html": as_html,
-    "github": as_github,
-}
-
-
 def write_report(session: Session, plan: Plan, folder: Path) -> None:
-    """Write plan.json, plan.md and plan.html into a folder, which is made where there is none."""
+    """Write plan.json, plan.md and plan.html into a folder, which is created if it does not exist."""
     write_text(new_folder(folder) / "plan.json", f"{plan_file_text(plan, 'plan.json')}\n")
-    routing, provenance = build_routing_map(plan), plan_provenance(plan, session.banner)
-    comment = render_markdown(summarize_plan(plan, session.tenant), routing, provenance)
-    write_text(folder / "plan.md", REDACTOR.redact(comment))
-    write_text(folder / "plan.html", REDACTOR.redact(_page(session, plan, routing, provenance)))
+    routing = build_routing_map(plan)
+    write_text(folder / "plan.md", REDACTOR.redact(_markdown(session, plan, routing)))
+    write_text(folder / "plan.html", REDACTOR.redact(_html(session, plan, routing)))

@@ -1,4 +1,4 @@
-"""`cxroute serve`: the context endpoint, for a bot to post what it understood."""
+"""`cxroute serve`: the context endpoint, to which a bot posts intent and confidence."""
 
 from __future__ import annotations
 
@@ -8,49 +8,41 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import Final
 
+from reconciler.cli import serve_settings
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.clients import open_context_client
 from reconciler.cli.environments.choose import expected_queues
 from reconciler.cli.output import Output
-from reconciler.cli.serve_settings import (
-    DEADLINE,
-    ServeSettings,
-    build_endpoint,
-    max_calls,
-    open_cluster,
-    read_settings,
-)
 from reconciler.cli.server_log import log
 from reconciler.cli.session import Session, open_session
 from reconciler.errors import CxrouteError
 
 HELP: Final = """\
-Keys stand in $CXROUTE_API_KEYS, several with commas between, so that one can be exchanged for another; secrets that
-sign as Standard Webhooks says, in $CXROUTE_WEBHOOK_SECRETS. Each can be in a file: $CXROUTE_API_KEYS_FILE. Without
-keys and secrets it listens on loopback only.
+$CXROUTE_API_KEYS holds the API keys, separated by commas so that keys can be rotated. $CXROUTE_WEBHOOK_SECRETS holds
+the secrets for signatures by Standard Webhooks. Each can be in a file: $CXROUTE_API_KEYS_FILE. Without keys and
+secrets, the endpoint listens on loopback only.
 
 POST /api/route {"conversationId": "...", "intent": "...", "confidence": 0.9, "timestamp": "2026-02-01T09:00:00Z"}
-GET /health, /ready, /metrics. Log: one line of JSON a request, on stderr."""
+GET /health, /ready, /metrics. Log: one line of JSON per request, on stderr."""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add serve's options."""
     add = parser.add_argument
-    add("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    add("--port", metavar="N", help="0 takes a free one (default: $PORT, else 3000)")
-    add(
-        "--shared", metavar="URL", help="a Redis that several machines share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
-    )
-    add("--explain", action="store_true", help="answers say which rule and queue the manifests choose")
-    add("--hash-conversations", action="store_true", help="the log names conversations by a hash")
+    add("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    add("--port", metavar="N", help="port to listen on; 0 selects a free port (default: $PORT, or 3000)")
+    redis = "Redis that several instances share, redis://HOST:PORT/DB (or $CXROUTE_SHARED)"
+    add("--shared", metavar="URL", help=redis)
+    add("--explain", action="store_true", help="add the rule and queue that the manifests choose to responses")
+    add("--hash-conversations", action="store_true", help="log a hash in place of the conversation id")
     parser.epilog = HELP
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Serve until SIGINT or SIGTERM; finish what was accepted."""
-    settings = read_settings(options)
+    """Serve until SIGINT or SIGTERM, and finish accepted requests."""
+    settings = serve_settings.read_settings(options)
     try:
-        from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an extra that few need
+        from reconciler.endpoint.server import open_listener, run_event_loop  # noqa: PLC0415 - an optional extra
     except ImportError as error:
         raise missing_extra("`cxroute serve`") from error
     session = open_session(options, output)
@@ -65,24 +57,24 @@ def run(options: argparse.Namespace, output: Output) -> int:
         session.terminal.print_banner(session.banner)
         api = session.environment.api
         if "concurrency" not in api.model_fields_set:
-            api = api.model_copy(update={"concurrency": max_calls(api.requests_per_second)})
+            api = api.model_copy(update={"concurrency": serve_settings.max_calls(api.requests_per_second)})
             session = replace(session, environment=session.environment.model_copy(update={"api": api}))
         run_event_loop(_serve(options, session, settings, listener))
     return 0
 
 
 async def _serve(
-    options: argparse.Namespace, session: Session, settings: ServeSettings, listener: socket.socket
+    options: argparse.Namespace, session: Session, settings: serve_settings.ServeSettings, listener: socket.socket
 ) -> None:
     from reconciler.endpoint.server import serve  # noqa: PLC0415 - see `run`
 
     def print_address(address: str) -> None:
-        name = session.environment.name
         session.output.result(f"Context endpoint of {name} on {address}   (stop it with Ctrl-C)\n")
         session.output.flush()
 
+    name = session.environment.name
     async with (
-        open_context_client(session, DEADLINE) as client,
-        open_cluster(settings.shared, session.environment.name, client) as join,
+        open_context_client(session, serve_settings.DEADLINE) as client,
+        serve_settings.open_cluster(settings.shared, name, client) as join,
     ):
-        await serve(build_endpoint(options, session, settings, client, join), listener, print_address)
+        await serve(serve_settings.build_endpoint(options, session, settings, client, join), listener, print_address)

@@ -1,15 +1,15 @@
-"""`cxroute simulate`: a simulated CXone over HTTP, on loopback, that speaks as an Environment says."""
+"""`cxroute simulate`: a simulated CXone over HTTP, on loopback, with the profile of an Environment."""
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from secrets import randbelow
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from reconciler.cli.arguments import missing_extra
 from reconciler.cli.environments.choose import choose_environment, expected_queues
@@ -28,43 +28,28 @@ from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
 from reconciler.simulator.server import serve
-from reconciler.simulator.settings import PROFILES, SimulatorSettings
+from reconciler.simulator.settings import PROFILES
 from reconciler.text.hosts import is_loopback
 
 _FIRST_NUMBER: Final = 4001
+_LAST_PORT: Final = 65_535
 
 
-class SimulatedTenant(NamedTuple):
-    """The API form and the queues of a simulated tenant."""
-
-    switches: dict[str, Any]
-    queues: list[Queue]
-
-    def missing_queues(self, existing: Iterable[Mapping[str, Any]]) -> list[Queue]:
-        """Return the queues whose names do not exist yet; generated numbers are not compared."""
-        names = {queue["name"] for queue in existing}
-        return [queue for queue in self.queues if queue.name not in names]
-
-
-def simulate_environment(name: str, directory: Path) -> SimulatedTenant:
-    """Return the simulated tenant of an Environment. Raises ManifestError and UsageError."""
+def _simulate_environment(name: str, directory: Path) -> tuple[dict[str, Any], list[Queue]]:
+    """Return the settings and the queues of an Environment's simulated tenant. Raises ManifestError and UsageError."""
     manifests = load_manifests(directory)
     environment = choose_environment(manifests, name)
     api, profile = environment.api, manifests.profile(environment)
     beside_rules = (api.queues_path if api.queues == "rules-api" else None) or profile.queues.path
-    switches: dict[str, Any] = {
-        "profile": tenant_profile(profile, api.rules_path or profile.rules.path, beside_rules),
-        "custom_fields": custom_fields(environment),
-    }
+    served = tenant_profile(profile, api.rules_path or profile.rules.path, beside_rules)
+    switches: dict[str, Any] = {"profile": served, "custom_fields": custom_fields(environment)}
     if profile.rules.ids == "number":
         switches["new_id"] = lambda: str(randbelow(10**12))
-    queues = list(expected_queues(manifests, environment.name))
-    if choose_queue_list(api, profile.queues).ids == "number":
-        queues = [
-            queue if queue.id.isdecimal() else Queue(str(number), queue.name)
-            for number, queue in enumerate(queues, _FIRST_NUMBER)
-        ]
-    return SimulatedTenant(switches, queues)
+    queues = expected_queues(manifests, environment.name)
+    if choose_queue_list(api, profile.queues).ids != "number":
+        return switches, list(queues)
+    numbered = enumerate(queues, _FIRST_NUMBER)
+    return switches, [queue if queue.id.isdecimal() else Queue(str(number), queue.name) for number, queue in numbered]
 
 
 def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str) -> TenantProfile:
@@ -88,73 +73,69 @@ def tenant_profile(profile: profiles.Profile, rules_path: str, queues_path: str)
 
 
 def _served_list(listed: profiles.ListSettings, path: str, names: Mapping[str, str]) -> ServedList:
-    names_by_field = {"id": listed.id, **names}
-    renamed = {field: tenant_name for field, tenant_name in names_by_field.items() if field != tenant_name}
-    total, numbers = listed.paging.total or "", listed.ids == "number"
-    style, no_content = listed.paging.style, listed.no_content
-    served = ServedList(
-        path=path,
-        member=listed.list,
-        style=style,
-        position="",
-        first=0,
-        size="",
-        total=total,
-        next="",
-        no_content=no_content,
-        names=renamed,
-        numbers=numbers,
-    )
     match listed.paging:
         case profiles.PageNumber() as paging:
-            return replace(served, position=paging.page, first=paging.first, size=paging.size, next=paging.next)
+            pages = {"position": paging.page, "first": paging.first, "size": paging.size, "next": paging.next}
         case profiles.SkipTop() as paging:
-            return replace(served, position=paging.skip, size=paging.top, next=paging.next)
+            pages = {"position": paging.skip, "size": paging.top, "next": paging.next}
         case profiles.NextLink() as paging:
-            return replace(served, position="cursor", size=paging.size or "", next=paging.next)
+            pages = {"position": "cursor", "size": paging.size or "", "next": paging.next}
         case profiles.ScrollToken() as paging:
-            return replace(served, position=paging.parameter, size=paging.size or "", next=paging.token)
-        case profiles.AllAtOnce():
-            return served
-
-
-_LAST_PORT = 65_535
+            pages = {"position": paging.parameter, "size": paging.size or "", "next": paging.token}
+        case _:
+            pages = {}
+    fields: dict[str, Any] = {"position": "", "first": 0, "size": "", "next": "", **pages}
+    renamed = {field: name for field, name in {"id": listed.id, **names}.items() if field != name}
+    fields |= {"path": path, "member": listed.list, "style": listed.paging.style, "total": listed.paging.total or ""}
+    fields |= {"no_content": listed.no_content, "names": renamed, "numbers": listed.ids == "number"}
+    return ServedList(**fields)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add simulate's options."""
     add = parser.add_argument
-    add("--tenant", choices=("empty", "bank"), default="empty", help="without rules, or a bank's")
-    add("--as", dest="speak", metavar="ENV", help="speak as the Environment ENV says: profile, queues, custom fields")
+    add("--tenant", choices=("empty", "bank"), default="empty", help="a tenant without rules, or that of a bank")
+    add("--as", dest="speak", metavar="ENV", help="use the profile, queues and custom fields of the Environment ENV")
     add("--host", default="127.0.0.1", help="a loopback address (default: 127.0.0.1)")
-    add("--port", type=int, default=8099, help="0 takes a free one (default: 8099)")
-    add("--state", metavar="FILE", help="keep everything in this file, so that it survives a kill")
-    add("--rate", type=float, metavar="N", help="answer 429 above so many requests a second")
-    add("--latency-ms", type=float, default=0.0, metavar="MS", help="wait so long before each answer")
-    add("--faults", metavar="SPEC", default="", help="inject faults, as said below")
-    add("--seed", type=int, default=0, help="makes random faults the same again (default: 0)")
+    add("--port", type=int, default=8099, help="port to listen on; 0 selects a free port (default: 8099)")
+    add("--state", metavar="FILE", help="keep the state in this file, so that it survives a kill")
+    add("--rate", type=float, metavar="N", help="answer 429 above N requests per second")
+    add("--latency-ms", type=float, default=0.0, metavar="MS", help="wait MS milliseconds before each response")
+    add("--faults", metavar="SPEC", default="", help="inject faults, as described below")
+    add("--seed", type=int, default=0, help="seed of the random faults (default: 0)")
     parser.epilog = (
-        "It has every queue that the manifests (-m) name, and accepts any client id and secret and any access key, or\n"
-        "only those in $CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, and in $CXONE_ACCESS_KEY_ID and\n"
-        "$CXONE_ACCESS_KEY_SECRET, where these are set.\n\n"
+        "It has every queue that the manifests (-m) name. It accepts any client id and secret, and any access key; if\n"
+        "$CXONE_CLIENT_ID and $CXONE_CLIENT_SECRET, or $CXONE_ACCESS_KEY_ID and $CXONE_ACCESS_KEY_SECRET, are set, it\n"
+        "accepts only their values.\n\n"
         f"{faults_help}"
     )
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
-    check(options)
+    _check(options)
     start = tenants.bank_tenant() if options.tenant == "bank" else tenants.empty_tenant()
     try:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
         raise UsageError(f"--faults: {error}") from error
+    clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
+    keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
+    directory = Path(options.manifests)
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
-        tenant = simulate_environment(options.speak, Path(options.manifests)) if options.speak else None
-        add_queues(state, tenant.missing_queues(state.queues) if tenant else named_queues(Path(options.manifests)))
-        app = build_simulator(state, replace(settings(options), **(tenant.switches if tenant else {})), faults)
+        switches: dict[str, Any] = {}
+        if options.speak:
+            switches, queues = _simulate_environment(options.speak, directory)
+            names = {queue["name"] for queue in state.queues}  # by name, because ids are generated
+            queues = [queue for queue in queues if queue.name not in names]
+        else:
+            queues = _named_queues(directory)
+        add_queues(state, queues)
+        # As is assumed of most tenants, it refuses duplicate names and has ETags.
+        settings = replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, **switches)
+        app = build_simulator(state, replace(settings, latency=options.latency_ms / 1000), faults)
         try:
-            serve(app, options.host, options.port, lambda url: print_address(url, output))
+            serve(app, options.host, options.port, lambda url: _print_address(url, output))
         except ImportError as error:
             raise missing_extra("`cxroute simulate`") from error
         except OSError as error:
@@ -162,32 +143,22 @@ def run(options: argparse.Namespace, output: Output) -> int:
     return 0
 
 
-def print_address(url: str, output: Output) -> None:
-    """Print the address and flush: the starting process may wait for this line."""
+def _print_address(url: str, output: Output) -> None:
     output.result(
         f"Simulated CXone on {url}   (stop it with Ctrl-C)\n"
         f"In an Environment: api: {{baseUrl: '{url}'}}\n"
         f"With an access key: api: {{auth: access-key, issuer: '{url}'}}\n"
     )
-    output.flush()
+    output.flush()  # another process may wait for this line
 
 
-def check(options: argparse.Namespace) -> None:
-    """Raise UsageError for values out of range, and for an address that is not loopback."""
+def _check(options: argparse.Namespace) -> None:
     if not 0 <= options.port <= _LAST_PORT:
-        raise UsageError(f"--port {options.port}: there are ports 0 to {_LAST_PORT}")
+        raise UsageError(f"--port {options.port}: must be a port from 0 to {_LAST_PORT}")
     if options.latency_ms < 0 or (options.rate is not None and options.rate <= 0):
-        raise UsageError("--latency-ms cannot be below 0, and --rate must be above it")
+        raise UsageError("--latency-ms must be at least 0, and --rate must be greater than 0")
     if not is_loopback(options.host):
-        raise UsageError(f"--host {options.host}: the simulator listens on loopback alone, such as 127.0.0.1")
-
-
-def settings(options: argparse.Namespace) -> SimulatorSettings:
-    """Return how the server behaves: it refuses a name twice and has ETags, as most tenants are thought to."""
-    clients = _pair("CXONE_CLIENT_ID", "CXONE_CLIENT_SECRET")
-    keys = _pair("CXONE_ACCESS_KEY_ID", "CXONE_ACCESS_KEY_SECRET")
-    latency = options.latency_ms / 1000
-    return replace(PROFILES["A"], clients=clients, access_keys=keys, rate=options.rate, latency=latency)
+        raise UsageError(f"--host {options.host}: must be a loopback address, such as 127.0.0.1")
 
 
 def _pair(name: str, secret: str) -> dict[str, str] | None:
@@ -195,8 +166,8 @@ def _pair(name: str, secret: str) -> dict[str, str] | None:
     return {key: word} if key and word else None
 
 
-def named_queues(directory: Path) -> list[Queue]:
-    """Return every queue that the manifests count on in any environment; none where there are no valid manifests."""
+def _named_queues(directory: Path) -> list[Queue]:
+    """Return all queues that the manifests use in any environment, or none without valid manifests."""
     try:
         manifests = load_manifests(directory)
         names = {*manifests.environments, SANDBOX}

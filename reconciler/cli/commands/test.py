@@ -1,4 +1,4 @@
-"""`cxroute test`: the RouteTests, offline in every environment, or on the live rules of one."""
+"""`cxroute test`: the RouteTests, offline in every environment, or on live rules."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from reconciler.render.text.route_tests import junit_document, tests_document, t
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add test's options."""
-    parser.add_argument("--live", action="store_true", help="on the tenant's live rules, in place of the manifests")
-    parser.add_argument("--junit", metavar="FILE", help="write the results as JUnit XML too")
-    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the result (default: text)")
+    parser.add_argument("--live", action="store_true", help="test the tenant's live rules instead of the manifests")
+    parser.add_argument("--junit", metavar="FILE", help="also write the results as JUnit XML")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Try every test in every environment (or in those that -e names); exit 3 where one fails."""
+    """Run every test in every environment (or in those of -e). Return 3 if a test fails."""
     checked = _live(options, output) if options.live else _offline(options)
     failed = failure_findings(checked, options.manifests)
     results = [result for each in checked for result in each.tried]

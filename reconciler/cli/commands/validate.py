@@ -1,4 +1,4 @@
-"""`cxroute validate`: everything that can be checked without a tenant."""
+"""`cxroute validate`: all checks that need no tenant."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from secrets import token_hex
 from typing import NamedTuple
 
-from reconciler.checks.route_tests import Checked, RouteTestResult, check
+from reconciler.checks.route_tests import RouteTestResult, check
 from reconciler.checks.validate import left_to_catch_alls, offline_findings
 from reconciler.cli.ci import relative_to_root, summary_file
 from reconciler.cli.environments.choose import choose_environment, unset_tenant
 from reconciler.cli.output import Output
 from reconciler.cli.route_tests import failure_findings, runs_route_tests, test_environments
 from reconciler.errors import CxrouteError, ManifestError
-from reconciler.manifest.load import Manifests, load_manifests
+from reconciler.manifest.load import load_manifests
 from reconciler.model.finding import Finding, finding_to_json, group_findings
 from reconciler.render.colour import no_style
 from reconciler.render.github_annotations import annotate_findings, job_summary, quote_for_runner
@@ -30,25 +30,21 @@ from reconciler.text.redact import REDACTOR
 
 
 class _Validation(NamedTuple):
-    findings: list[Finding]  # Those that the manifests do not accept, one for each cause
+    findings: list[Finding]  # without acknowledged findings; one for each cause
     acknowledged: list[Finding]
-    unhandled_intents: list[str]  # Intents of the bot that in some environment go by a catch-all alone
+    unhandled_intents: list[str]  # intents that only a catch-all takes in some environment
     test_results: tuple[RouteTestResult, ...]
     files: int
-
-    @property
-    def wrong(self) -> bool:
-        return any(finding.severity == "error" for finding in self.findings)
 
 
 def options(parser: argparse.ArgumentParser) -> None:
     """Add validate's options."""
     forms = ("text", "json", "github", "sarif")
-    parser.add_argument("--format", choices=forms, default="text", help="form of the result (default: text)")
+    parser.add_argument("--format", choices=forms, default="text", help="output format (default: text)")
 
 
 def run(options: argparse.Namespace, output: Output) -> int:
-    """Check every file, and every rule and route test in every environment (or in those that -e names)."""
+    """Check every file, and every rule and route test in every environment (or in those of -e)."""
     try:
         validated = _validate(options)
     except CxrouteError as error:
@@ -56,10 +52,11 @@ def run(options: argparse.Namespace, output: Output) -> int:
             raise
         output.document(failure_to_sarif(str(error)))
         return error.exit_code
+    wrong = any(finding.severity == "error" for finding in validated.findings)
     if output.form == "json":
         results = validated.test_results
         tests = {"tests": len(results), "failed": sum(result.failure is not None for result in results)}
-        document = {"valid": not validated.wrong, "findings": list(map(finding_to_json, validated.findings))}
+        document = {"valid": not wrong, "findings": list(map(finding_to_json, validated.findings))}
         document["acknowledged"] = list(map(finding_to_json, validated.acknowledged))
         output.document({**document, "routeTests": tests, "leftToCatchAll": validated.unhandled_intents})
     elif output.form == "sarif":
@@ -70,7 +67,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
         findings = output.without_infos(validated.findings)
         output.findings(findings, sys.stdout)
         output.result(("\n" if findings else "") + _totals(findings, validated))
-    return ManifestError.exit_code if validated.wrong else 0
+    return ManifestError.exit_code if wrong else 0
 
 
 def _validate(options: argparse.Namespace) -> _Validation:
@@ -78,7 +75,12 @@ def _validate(options: argparse.Namespace) -> _Validation:
     unhandled: list[str] = []
     try:
         manifests = load_manifests(Path(options.manifests))
-        checked = check_all(manifests, options.environment)
+        checked = []
+        for name in test_environments(manifests, options.environment):
+            each = check(manifests, choose_environment(manifests, name))
+            # The built-in sandbox has other attribute names, so findings about its rules may not apply elsewhere.
+            meant = runs_route_tests(manifests, options.environment, name)
+            checked.append(each if meant else replace(each, tried=(), desired=None))
         results = tuple(result for each in checked for result in each.tried)
         tenants = [finding for each in checked for finding in unset_tenant(manifests, each.environment.name)]
         rules = offline_findings(manifests, checked, tenants, options.environment)
@@ -93,7 +95,7 @@ def _validate(options: argparse.Namespace) -> _Validation:
 
 
 def _print_for_github(validated: _Validation, output: Output) -> None:
-    """Print everything for the log, then the annotations; the findings without room go to the job's summary."""
+    """Print the findings for the log, then as annotations; write all of them to the job summary as well."""
     findings = output.without_infos(relative_to_root(validated.findings))
     listed, totals = findings_text(findings, no_style), _totals(findings, validated)
     output.result(quote_for_runner(listed, token_hex(16)))
@@ -105,26 +107,13 @@ def _print_for_github(validated: _Validation, output: Output) -> None:
             with file.open("a", encoding="utf-8") as summary:
                 summary.write(REDACTOR.redact(job_summary(f"{listed}\n{totals}")))
         except OSError as error:
-            output.warn(f"the job's summary cannot be written: {error.strerror}")
+            output.warn(f"cannot write the job summary: {error.strerror}")
 
 
 def _totals(findings: Sequence[Finding], validated: _Validation) -> str:
     tests_too = f" {tests_line(validated.test_results)}" if validated.test_results else ""
-    count, intents = len(validated.acknowledged), pluralize(len(validated.unhandled_intents), "intent")
-    accepted = f" {acknowledged_phrase(count)}" if count else ""
-    rest = (
-        f" {intents} {'goes' if len(validated.unhandled_intents) == 1 else 'go'} by a catch-all alone."
-        if validated.unhandled_intents
-        else ""
-    )
+    accepted = f" {acknowledged_phrase(len(validated.acknowledged))}" if validated.acknowledged else ""
+    count, rest = len(validated.unhandled_intents), ""
+    if count:
+        rest = f" {pluralize(count, 'intent')} {'is' if count == 1 else 'are'} routed only by a catch-all."
     return f"{severity_totals(findings, validated.files)}{accepted}{rest}{tests_too}\n"
-
-
-def check_all(manifests: Manifests, only: str | None) -> list[Checked]:
-    """Expand every rule offline and try every route test, for each environment that they are meant for."""
-    checked = []
-    for name in test_environments(manifests, only):
-        each = check(manifests, choose_environment(manifests, name))
-        # The built-in sandbox has attributes of its own names: what is said of rules there may not hold elsewhere.
-        checked.append(each if runs_route_tests(manifests, only, name) else replace(each, tried=(), desired=None))
-    return checked

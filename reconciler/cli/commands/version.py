@@ -9,7 +9,7 @@ from reconciler.version import __version__
 
 
 def options(parser: argparse.ArgumentParser) -> None:
-    """Add nothing: version has no options of its own."""
+    """Add nothing: version has no options."""
     del parser
 
 

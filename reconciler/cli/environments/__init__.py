@@ -1,1 +1,1 @@
-"""The environments of a command: chosen, selected, and run concurrently."""
+"""The environments of a command: selection, and concurrent runs."""

@@ -1,4 +1,4 @@
-"""Which environment a command is about, and what every command knows of it before anything is planned."""
+"""The environment of a command, and values of it that do not need a plan."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ SIMULATED: Final = "Sandbox: everything below is simulated; no tenant was contac
 
 
 def expected_queues(manifests: Manifests, name: str) -> tuple[Queue, ...]:
-    """Expand the manifests offline; return the queues that they count on in an environment. Raises ManifestError."""
+    """Return the queues that the manifests use in an environment, expanded offline. Raises ManifestError."""
     return tuple(desire_offline(manifests, choose_environment(manifests, name))[1].assumed_queues.values())
 
 
 def unset_tenant(manifests: Manifests, name: str) -> list[Finding]:
-    """Return an error where an environment's tenant is still the placeholder that `init` wrote."""
+    """Return a finding if the tenant of an environment is still the placeholder that `init` wrote."""
     loaded = manifests.environments.get(name)
     if loaded is None or not loaded.document.is_placeholder:
         return []
     message = f'{name} has no tenant yet: "{loaded.document.tenant}" is a placeholder'
-    hint = "write your tenant's name, such as acme for https://acme.my.cxone.com; -e sandbox needs none"
+    hint = "set the name of your tenant, such as acme for https://acme.my.cxone.com; -e sandbox needs no tenant"
     return [loaded.finding("CXR104", message, "tenant", hint=hint)]
 
 
 def utc_now() -> datetime:
-    """Return the time now. The one clock of the command line."""
+    """Return the time now. The command line has no other clock."""
     return datetime.now(UTC)
 
 
@@ -40,12 +40,12 @@ def split_names(names: str) -> tuple[str, ...]:
     """Return the names that -e lists, each once. Raises UsageError for an empty one."""
     parts = [name.strip() for name in names.split(",")]
     if not all(parts):
-        raise UsageError(f"-e {names}: between two commas there is no name")
+        raise UsageError(f"-e {names}: empty environment name")
     return tuple(dict.fromkeys(parts))
 
 
 def require_single(names: str) -> str:
-    """Return the name that -e gives to a command that takes one. Raises UsageError for several."""
+    """Return the one name that -e specifies. Raises UsageError for several."""
     if "," in names:
         several = "validate, test, plan, apply and drift take several"
         raise UsageError(f"-e {names[:200]}: this command takes one environment; {several}")
@@ -53,15 +53,15 @@ def require_single(names: str) -> str:
 
 
 def chosen_name(name: str | None) -> str:
-    """Return the name of the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox."""
+    """Return the name of the environment: from -e, then $CXROUTE_ENV, then the sandbox."""
     return name or os.environ.get("CXROUTE_ENV") or SANDBOX
 
 
 def choose_environment(manifests: Manifests, name: str | None) -> Environment:
-    """Return the environment that is asked for: by -e, else $CXROUTE_ENV, else the sandbox (never where CI is set)."""
+    """Return the environment: from -e, then $CXROUTE_ENV, then the sandbox (except in CI). Raises UsageError."""
     if not (name or os.environ.get("CXROUTE_ENV")) and os.environ.get("CI"):
         names = sorted({*manifests.environments, SANDBOX})
-        raise UsageError(f"in CI there is no default environment: say -e with one of {', '.join(names)}")
+        raise UsageError(f"in CI there is no default environment: specify -e with one of {', '.join(names)}")
     name = chosen_name(name)
     if name not in manifests.environments:
         require_single(name)

@@ -1,37 +1,46 @@
-"""The work of a command with each selected environment; in a list, one that fails does not stop the others."""
+"""The work of a command with each selected environment, and its report. A failure does not stop the others."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Final, Literal, Protocol
+from itertools import accumulate
+from pathlib import Path
+from secrets import token_hex
+from typing import Final, Literal
 
 from reconciler.apply.settings import Result
 from reconciler.cli.clients import read_secret
 from reconciler.cli.environments.choose import choose_environment
 from reconciler.cli.environments.selection import EnvironmentSelection
+from reconciler.cli.files import new_folder, write_text
 from reconciler.cli.output import BufferedOutput, Output, error_document
 from reconciler.cli.session import Session
 from reconciler.cli.signals import Cancellation, run_interruptibly
 from reconciler.cli.terminal import ProgressBar, Terminal
 from reconciler.errors import CredentialsError, CxrouteError, InterruptedRunError, RefusedError
+from reconciler.render.colour import no_style
+from reconciler.render.github_annotations import quote_for_runner
+from reconciler.render.markdown.plan import MAX_CHARACTERS
+from reconciler.render.text import environments as table
 from reconciler.render.text.environments import EnvironmentRow, EnvironmentStatus
+from reconciler.text.escape import pluralize
 from reconciler.text.redact import REDACTOR
 
 AT_ONCE: Final = 8
-"""Environments that are read or written at the same time. Each has its own pace, and may have 16 calls under way."""
+"""Environments that are read or written concurrently. Each has its own rate limit and up to 16 calls in progress."""
 WORST: Final = (130, 64, 1, 5, 4, 3, 2)
-"""Exit codes, the worst first: of what failed least is known, then come half-done work, refusals, and what waits."""
+"""Exit codes, the worst first: unknown results, then partly applied changes, refusals, and pending changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class EnvironmentResult:
-    """The result for one environment: the exit code that it would have by itself, and its row of the table."""
+    """The result for one environment: the exit code that it would have alone, and its row of the table."""
 
     code: int
     row: Callable[[], EnvironmentRow]
@@ -48,15 +57,8 @@ class EnvironmentReport:
     text: str
 
 
-class Work(Protocol):
-    """The work with each environment; it prints into the session's output."""
-
-    async def __call__(self, session: Session, stop: Cancellation, /) -> EnvironmentResult:
-        """Do it. Raises the errors of `reconciler.errors`."""
-
-
-Prepare = Callable[["Session"], "Session"]
-"""Completes a session before the tenant is read; CPU-bound, and may take long."""
+Work = Callable[["Session", "Cancellation"], Awaitable["EnvironmentResult"]]  # it prints into the session's output
+Prepare = Callable[["Session"], "Session"]  # completes a session before the tenant is read; CPU-bound, may take long
 
 
 def run_environments(
@@ -71,11 +73,11 @@ def run_environments(
         session = prepare(session) if prepare else session
         return run_interruptibly(lambda stop: work(session, stop)).code, []
 
-    async def all_of_them(stop: Cancellation) -> list[EnvironmentReport]:
-        stop.writing = on_signal == "tell each"  # one that has begun to write goes on to its end
+    async def run_all(stop: Cancellation) -> list[EnvironmentReport]:
+        stop.writing = on_signal == "tell each"  # an environment that has started to write finishes
         return await run_list(selection, work, stop, prepare)
 
-    reports = run_interruptibly(all_of_them)
+    reports = run_interruptibly(run_all)
     return worst_exit_code(report.code for report in reports), reports
 
 
@@ -83,32 +85,21 @@ async def run_list(
     selection: EnvironmentSelection, work: Work, stop: Cancellation, prepare: Prepare | None = None
 ) -> list[EnvironmentReport]:
     """Do the work with every environment of a list, some at a time; return the reports in the order of the names."""
-    runner = _EnvironmentRunner(
-        selection=selection, work=work, stop=stop, prepare=prepare, bar=ProgressBar(selection.output)
-    )
-    _keep_secrets(selection)
-    gc.freeze()  # the manifests stay: looking for what can be let go of passes them over, and costs next to nothing
-    try:
-        return await asyncio.gather(*map(runner.run, selection.names))
-    finally:
-        gc.unfreeze()
-        runner.bar.end()
-
-
-def _keep_secrets(selection: EnvironmentSelection) -> None:
-    # All secrets are known first, so that no tenant's response can show the secret of a later one.
+    # All secrets are registered first, so that no tenant's response can show the secret of a later one.
     for name in selection.names:
         loaded = selection.manifests.environments.get(name)
         names = loaded.document.credentials if loaded else None
         for variable in (names.client_secret_env, names.access_key_secret_env) if names else ():
-            with suppress(CredentialsError):  # said when it is needed
+            with suppress(CredentialsError):  # reported when the secret is needed
                 REDACTOR.add(read_secret(variable))
-
-
-def worst_exit_code(codes: Iterable[int]) -> int:
-    """Return the exit code of a list: the worst of its environments'."""
-    distinct = set(codes)
-    return next((code for code in WORST if code in distinct), 0)
+    bar = ProgressBar(selection.output)
+    runner = _EnvironmentRunner(selection=selection, work=work, stop=stop, prepare=prepare, bar=bar)
+    gc.freeze()  # the manifests stay in memory: the collector skips them, which makes a collection cheap
+    try:
+        return await asyncio.gather(*map(runner.run, selection.names))
+    finally:
+        gc.unfreeze()
+        bar.end()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -121,60 +112,91 @@ class _EnvironmentRunner:
     finished: int = 0
     gate: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(AT_ONCE))
     hosts: dict[str, asyncio.Lock] = field(default_factory=lambda: defaultdict(asyncio.Lock))
-    """Environments of one host take turns: they are one tenant, whose rate is stated for all who use it."""
+    """Environments with the same host take turns: they are one tenant, with one rate limit for all clients."""
     cpu: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self, name: str) -> EnvironmentReport:
-        base = self.selection.output
-        shared = {field.name: getattr(base, field.name) for field in fields(Output)}
+        shared = {field.name: getattr(self.selection.output, field.name) for field in fields(Output)}
         part = BufferedOutput(**{**shared, "asks": False}, environment=name)
         stop = Cancellation(task=asyncio.current_task())
         self.stop.children.append(stop)
         try:
             async with self.hosts[choose_environment(self.selection.manifests, name).host], self.gate:
-                session = self.selection.session(name, part)
-                session = replace(session, terminal=Terminal(part, ProgressBar(quiet(part)), self.run_blocking))
+                terminal = Terminal(part, ProgressBar(replace(part, loudness="quiet")), self.run_blocking)
+                session = replace(self.selection.session(name, part), terminal=terminal)
                 if prepare := self.prepare:
                     session = await self.run_blocking(partial(prepare, session))
                 result = await self.work(session, stop)
-        except asyncio.CancelledError:
-            result = _failed(part, InterruptedRunError("interrupted; nothing was written"))
-        except CxrouteError as error:
-            result = _failed(part, error)
-        except Exception as bug:  # noqa: BLE001 - one tenant's oddity is no reason to leave the others as they are
+        except (asyncio.CancelledError, CxrouteError) as failure:
+            interrupted = InterruptedRunError("interrupted; nothing was written")
+            error = failure if isinstance(failure, CxrouteError) else interrupted
+            if part.form == "json" or not isinstance(error, InterruptedRunError):
+                part.failed(error)
+            result = _of_error(part, error)
+        except Exception as bug:  # noqa: BLE001 - a bug with one tenant must not stop the others
             result = _of_error(part, part.bug(bug))
         self.finished += 1
         if self.finished % AT_ONCE == 0:
-            gc.collect()  # what went in circles: connections, tasks
+            gc.collect()  # reference cycles of connections and tasks
         self.bar.step("environments", self.finished, len(self.selection.names))
         return EnvironmentReport(result.code, result.row(), result.saved, "".join(part.buffer))
 
     async def run_blocking(self, work: Callable[[], Result], /) -> Result:
-        """Plan beside the loop, one at a time: answers that come meanwhile must not be taken for late."""
+        """Run work in a thread, one piece at a time: responses that arrive during the work must not count as late."""
         async with self.cpu:
             return await asyncio.to_thread(work)
 
 
-def quiet(output: Output) -> Output:
-    """Return the output that says nothing beside results and errors."""
-    return replace(output, loudness="quiet")
-
-
-_FAILED: Final[dict[type[CxrouteError], EnvironmentStatus]] = {
-    InterruptedRunError: "interrupted",
-    RefusedError: "refused",
-}
-
-
-def _failed(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
-    if part.form == "json" or not isinstance(error, InterruptedRunError):
-        part.failed(error)
-    return _of_error(part, error)
-
-
 def _of_error(part: BufferedOutput, error: CxrouteError) -> EnvironmentResult:
-    state = _FAILED.get(type(error), "failed")
+    states: dict[type, EnvironmentStatus] = {InterruptedRunError: "interrupted", RefusedError: "refused"}
+    state = states.get(type(error), "failed")
     detail = state if state == "interrupted" else f"{state}: {str(error).splitlines()[0]}"
     saved = REDACTOR.dump_redacted({"environment": part.environment, "error": error_document(error)})
     row = EnvironmentRow(environment=part.environment, changes="", impact="", status=state, detail=detail)
     return EnvironmentResult(error.exit_code, lambda: row, saved)
+
+
+def worst_exit_code(codes: Iterable[int]) -> int:
+    """Return the exit code of a list: the worst of its environments'."""
+    distinct = set(codes)
+    return next((code for code in WORST if code in distinct), 0)
+
+
+def print_list(selection: EnvironmentSelection, reports: Sequence[EnvironmentReport], title: str) -> None:
+    """Print the table of a list, then its parts; write the table into the folder of `--report`, if there is one."""
+    if not selection.listed:
+        return  # a single environment has printed its own result
+    output, rows = selection.output, [report.row for report in reports]
+    markdown = table.environments_markdown(rows, title)
+    if folder := getattr(selection.options, "report", None):
+        write_text(new_folder(Path(folder)) / "environments.md", REDACTOR.redact(markdown))
+    if output.form == "json":
+        output.result(f"{join_documents([report.text for report in reports])}\n")
+        return
+    if not reports:
+        output.result(selection.nothing)
+        return
+    verbose = output.loudness == "verbose"
+    texts = [report.text for report in reports if report.text and (verbose or report.row.status != "same")]
+    if output.form == "markdown":
+        output.result(_within_a_comment([markdown, *texts]))
+    elif output.form == "github":
+        output.result(quote_for_runner(table.environments_text(rows, title, no_style), token_hex(16)) + "".join(texts))
+    else:
+        output.result("\n".join([table.environments_text(rows, title, output.paint), *texts]))
+
+
+def join_documents(documents: Sequence[str], error: CxrouteError | None = None) -> str:
+    """Return the JSON document of all environments, and of an error (plan-json "Several environments")."""
+    stopped = f',\n"error": {REDACTOR.dump_redacted(error_document(error))}' if error else ""
+    return '{"environments": [\n' + ",\n".join(documents) + f"\n]{stopped}}}"
+
+
+def _within_a_comment(parts: Sequence[str]) -> str:
+    """Return as many parts as fit into one comment, the table first, and the number of omitted parts."""
+    lengths = accumulate(map(len, parts))
+    count = max(1, sum(length <= MAX_CHARACTERS for length in lengths))
+    chosen = list(parts[:count])
+    if left_out := len(parts) - count:
+        chosen.append(f"{pluralize(left_out, 'further plan')} omitted for length. See the plan of each environment.\n")
+    return "\n".join(chosen)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler.cli.command_line import CommandLine
-from reconciler.cli.environments.choose import choose_environment, split_names
+from reconciler.cli.environments.choose import choose_environment, chosen_name, split_names
 from reconciler.cli.output import Output
 from reconciler.cli.session import Session, build_session, load_selected_manifests
 from reconciler.errors import UsageError
@@ -21,7 +21,7 @@ from reconciler.manifest.load import Manifests, load_manifests
 from reconciler.plan.document import ReviewedPlan
 from reconciler.text.escape import pluralize
 
-INDEX: Final = "JOB_COMPLETION_INDEX"  # Kubernetes says in it which of an Indexed Job's pods this is, from 0
+INDEX: Final = "JOB_COMPLETION_INDEX"  # set by Kubernetes: the index of this pod in an Indexed Job, from 0
 _SHAPE: Final = re.compile(r"([0-9]{1,6})?/([0-9]{1,6})", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,6}", re.ASCII)
 
@@ -45,12 +45,12 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
     """Read INDEX/COUNT, or /COUNT with the index in a variable. Raises UsageError."""
     parts = _SHAPE.fullmatch(text)
     if parts is None:
-        raise UsageError(f"--shard {text[:100]!r}: say INDEX/COUNT, such as 0/4, or /4 with the index in ${INDEX}")
+        raise UsageError(f"--shard {text[:100]!r}: must be INDEX/COUNT, such as 0/4, or /4 with the index in ${INDEX}")
     index, count = parts[1] or variables.get(INDEX, ""), int(parts[2])
     if not index:
-        raise UsageError(f"--shard {text}: ${INDEX} does not say which share; say it as INDEX/COUNT, such as 0/{count}")
+        raise UsageError(f"--shard {text}: ${INDEX} has no index. Specify INDEX/COUNT, such as 0/{count}")
     if not _NUMBER.fullmatch(index):
-        raise UsageError(f"--shard {text}: ${INDEX} is {index[:100]!r}, which is no number")
+        raise UsageError(f"--shard {text}: ${INDEX} is {index[:100]!r}, which is not a number")
     if int(index) >= count:
         raise UsageError(f"--shard {index}/{count}: indexes count from 0, so the last of {count} is {count - 1}")
     return Shard(int(index), count)
@@ -59,52 +59,45 @@ def parse_shard(text: str, variables: Mapping[str, str]) -> Shard:
 def add_selection_options(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose several environments."""
     add = parser.add_argument
-    add("--all", action="store_true", help="every Environment but the sandbox; -e also takes several")
-    add(
-        "--shard",
-        metavar="INDEX/COUNT",
-        help=f"with --all: this share of them, counted from 0; /COUNT takes the index from ${INDEX}",
-    )
+    add("--all", action="store_true", help="every Environment except the sandbox; -e also takes several")
+    shard_help = f"with --all: only this share, counted from 0; /COUNT takes the index from ${INDEX}"
+    add("--shard", metavar="INDEX/COUNT", help=shard_help)
 
 
 def is_list(options: argparse.Namespace) -> bool:
-    """Return whether the options ask for a list of environments, even where none or one is left of it."""
-    return options.all or options.shard is not None or "," in _named(options)
-
-
-def _named(options: argparse.Namespace) -> str:
-    return options.environment or os.environ.get("CXROUTE_ENV") or ""
+    """Return whether the options request a list of environments, even if the shard leaves none or one."""
+    return options.all or options.shard is not None or "," in chosen_name(options.environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnvironmentSelection:
-    """The environments of one command, and what they share; one environment is the ordinary case."""
+    """The environments of one command, and the values that they share. One environment is the usual case."""
 
     manifests: Manifests
     names: tuple[str, ...]
     options: argparse.Namespace
     output: Output
     listed: bool = False
-    """The report is a list, of a table and a part for each environment, even where it has none or one."""
-    nothing: str = ""  # why the list is empty, where it is
+    """The report is a list, with a table and a part for each environment, even for one environment or none."""
+    nothing: str = ""  # why the list is empty
 
     @classmethod
     def of(
         cls, options: argparse.Namespace, output: Output, saved: Mapping[str, ReviewedPlan | str] | None = None
     ) -> EnvironmentSelection:
-        """Load the manifests and choose, of saved plans their own. Raises ManifestError and UsageError."""
+        """Load the manifests and choose environments, or those of saved plans. Raises ManifestError and UsageError."""
         if saved is None and not is_list(options):
             return cls.single(options, output, options.environment, None)
         manifests = load_manifests(Path(options.manifests))
         names = _chosen(manifests, options, None if saved is None else tuple(saved))
-        if options.shard is None:
-            return cls(manifests=manifests, names=names, options=options, output=output, listed=True)
-        shard = parse_shard(options.shard, os.environ)
-        share = tuple(name for name in names if shard.includes(name))
-        which = f": {', '.join(share)}" if share else ""
-        output.note(f"Shard {shard} takes {len(share)} of {pluralize(len(names), 'environment')}{which}.")
-        nothing = f"No environment falls into shard {shard}: nothing to do.\n"
-        return cls(manifests=manifests, names=share, options=options, output=output, listed=True, nothing=nothing)
+        nothing = ""
+        if options.shard is not None:
+            shard, total = parse_shard(options.shard, os.environ), pluralize(len(names), "environment")
+            names = tuple(filter(shard.includes, names))
+            listed = f": {', '.join(names)}" if names else ""
+            output.note(f"Shard {shard} takes {len(names)} of {total}{listed}.")
+            nothing = f"Shard {shard} has no environments: nothing to do.\n"
+        return cls(manifests=manifests, names=names, options=options, output=output, listed=True, nothing=nothing)
 
     @classmethod
     def single(
@@ -112,16 +105,15 @@ class EnvironmentSelection:
     ) -> EnvironmentSelection:
         """Load the manifests and choose one environment. Raises ManifestError and UsageError."""
         manifests = load_selected_manifests(options, name, undo)
-        return cls(
-            manifests=manifests, names=(choose_environment(manifests, name).name,), options=options, output=output
-        )
+        names = (choose_environment(manifests, name).name,)
+        return cls(manifests=manifests, names=names, options=options, output=output)
 
     def session(self, name: str, output: Output) -> Session:
         """Return one environment's session."""
         return build_session(self.manifests, self.options, output, name)
 
     def folder(self, path: str, name: str) -> Path:
-        """Return the folder for one environment's report: in a list each has its own."""
+        """Return the folder of one environment's report. In a list, each environment has its own."""
         return Path(path) / name if self.listed else Path(path)
 
     @property
@@ -133,27 +125,27 @@ class EnvironmentSelection:
     @property
     def words(self) -> tuple[str, ...]:
         """Return the words that choose the environments of a list."""
-        return (*(("--all",) if self.options.all else ("-e", _named(self.options))), *self.share)
+        return (*(("--all",) if self.options.all else ("-e", chosen_name(self.options.environment))), *self.share)
 
     @property
     def share(self) -> tuple[str, ...]:
-        """Return the words that choose a share of them."""
+        """Return the words that choose a share of the environments."""
         return ("--shard", self.options.shard) if self.options.shard else ()
 
 
 def _chosen(manifests: Manifests, options: argparse.Namespace, among: Sequence[str] | None) -> tuple[str, ...]:
     if options.all and options.environment:
-        raise UsageError("say --all or -e, not both")
+        raise UsageError("specify --all or -e, not both")
     if among is not None and not options.environment:
         return tuple(among)
     if options.all:
         defined = sorted(set(manifests.environments) - {SANDBOX})
         if not defined:
-            raise UsageError("--all: the manifests have no Environment beside the sandbox")
+            raise UsageError("--all: the manifests define no Environment except the sandbox")
         return tuple(defined)
-    if "," not in _named(options) and among is None:
-        raise UsageError("--shard shares out several environments: say --all, or several with -e")
-    names = split_names(_named(options))
+    if "," not in chosen_name(options.environment) and among is None:
+        raise UsageError("--shard divides several environments: specify --all, or several with -e")
+    names = split_names(chosen_name(options.environment))
     if strange := [name for name in names if among is not None and name not in among]:
-        raise UsageError(f"the saved plan has nothing for {strange[0]}; it is for {', '.join(among or ())}")
+        raise UsageError(f"the saved plan does not contain {strange[0]}; it contains {', '.join(among or ())}")
     return tuple(choose_environment(manifests, name).name for name in names)

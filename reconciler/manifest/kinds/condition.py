@@ -1,4 +1,4 @@
-"""A condition of a rule, `{attribute: a, OPERATOR: value}`, and the likely intended condition for messages."""
+"""A condition of a rule, `{attribute: a, OPERATOR: value}`, and suggestions for an invalid one."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def is_api_form(condition: Mapping[str, object]) -> bool:
 
 
 def suggest_condition(value: object) -> str:
-    """Return the condition that a text or a mapping of another form means, or ""."""
+    """Return the likely condition of a text or a mapping of another form, or ""."""
     fields = _parse_text(value) if isinstance(value, str) else _parse_mapping(value) if isinstance(value, dict) else {}
     text = format_flow(fields) if fields else ""
     return text if len(text) <= _MAX_LENGTH and is_visible(text) else ""
@@ -97,7 +97,7 @@ _SCALAR_MESSAGE: Final = "must be text, a number, true or false"
 
 @dataclass(frozen=True, slots=True)
 class ConditionEntry:
-    """One test on one attribute. `model.rule.make_condition` checks its value's type once ${vars} are filled in."""
+    """A test of one attribute. `model.rule.make_condition` checks the value's type after ${vars} are filled in."""
 
     attribute: str
     operator: str
@@ -105,7 +105,7 @@ class ConditionEntry:
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        """Validate in one Python function: quicker than a model with a field for each operator, and clearer."""
+        """Validate in one function, which is faster and clearer than a model with a field for each operator."""
         return core_schema.no_info_plain_validator_function(_validate_entry)
 
     @classmethod
@@ -115,16 +115,19 @@ class ConditionEntry:
         """Describe one alternative for each operator."""
         return {
             "title": "Condition",
-            "description": "One test on one attribute of a conversation: its name, one operator and that one's value.",
+            "description": "A test of one attribute of a conversation: its name, one operator and its value.",
             "type": "object",
             "properties": {
                 "attribute": {
                     "type": "string",
                     "minLength": 1,
-                    "description": "Name of the attribute of the conversation that is asked about.",
+                    "description": "Name of the attribute of the conversation.",
                     "examples": ["customerTier"],
                 },
-                **{operator: _operand_schema(operator) for operator in SORTED_OPERATORS},
+                **{
+                    operator: {"description": description, **_operand_type(operator), "examples": [example]}
+                    for operator, (description, example) in sorted(_OPERATOR_HELP.items())
+                },
             },
             "required": ["attribute"],
             "additionalProperties": False,
@@ -162,10 +165,10 @@ def _fits(operator: str, operand: object) -> bool:
 def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
     if is_api_form(value):
         form = suggest_condition(value) or EXAMPLE_CONDITION
-        yield _error("CXR102", f"this is the API's form of a condition: write {form}", value)
+        yield _error("CXR102", f"this condition has the form of the API: write {form}", value)
         return
     if "attribute" not in value and (form := suggest_condition(value)):
-        yield _error("CXR103", f"this condition does not say which attribute it is about: write {form}", value)
+        yield _error("CXR103", f"this condition names no attribute: write {form}", value)
         return
     operators = [key for key in value if key in OPERATORS]
     for key in value:
@@ -178,7 +181,7 @@ def _errors(value: dict[str, object]) -> Iterator[InitErrorDetails]:
     if not operators and len(value) < _ATTRIBUTE_AND_OPERATOR:
         yield _error("CXR103", "the condition has no operator, such as equals", value)
     for extra in operators[1:]:
-        message = f"a second operator beside {operators[0]}: write it as a condition of its own"
+        message = f"a second operator after {operators[0]}: write a separate condition for it"
         yield _error("CXR102", message, value, extra)
     for operator in operators:
         yield from _operand_errors(operator, value[operator])
@@ -204,11 +207,6 @@ def _error(code: str, message: str, value: object, *loc: str | int) -> InitError
     return InitErrorDetails(type=PydanticCustomError(code, message), loc=loc, input=value)
 
 
-def _operand_schema(operator: str) -> dict[str, Any]:
-    description, example = _OPERATOR_HELP[operator]
-    return {"description": description, **_operand_type(operator), "examples": [example]}
-
-
 def _operand_type(operator: str) -> dict[str, Any]:
     if operator in EXISTENCE:
         return {"const": True}
@@ -225,22 +223,22 @@ def _operand_type(operator: str) -> dict[str, Any]:
 
 
 _OPERATOR_HELP: Final[dict[str, tuple[str, object]]] = {
-    "equals": ("The attribute is exactly this; text compares letter by letter, with case.", "gold"),
-    "notEquals": ("The attribute is there, and it is not this.", "fr"),
-    "in": ("The attribute is one of these.", ["gold", "platinum"]),
-    "notIn": ("The attribute is there, and it is none of these.", ["fr", "it"]),
-    "contains": ("The attribute is text with this somewhere in it, letter by letter.", "card"),
-    "notContains": ("The attribute is there, and it is no text with this in it.", "test"),
-    "startsWith": ("The attribute is text that begins with this, letter by letter.", "+49"),
-    "notStartsWith": ("The attribute is there, and it is no text that begins with this.", "+49"),
-    "endsWith": ("The attribute is text that ends with this, letter by letter.", "@example.com"),
-    "notEndsWith": ("The attribute is there, and it is no text that ends with this.", "@example.com"),
-    "exists": ("The attribute is there, whatever it is. Its opposite is notExists.", True),
-    "notExists": ("The attribute is missing. Every other operator asks that it is there.", True),
-    "greaterThan": ("The attribute is a number above this one.", 1000),
-    "greaterThanOrEqual": ("The attribute is this number or one above it.", 0.7),
-    "lessThan": ("The attribute is a number below this one.", 18),
-    "lessThanOrEqual": ("The attribute is this number or one below it.", 3),
-    "between": ("The attribute is a number from the first of these to the second, both included.", [0.4, 0.7]),
+    "equals": ("The attribute equals this value exactly; text is case-sensitive.", "gold"),
+    "notEquals": ("The attribute exists and does not equal this value.", "fr"),
+    "in": ("The attribute equals one of these values.", ["gold", "platinum"]),
+    "notIn": ("The attribute exists and equals none of these values.", ["fr", "it"]),
+    "contains": ("The attribute is text that contains this text (case-sensitive).", "card"),
+    "notContains": ("The attribute exists and is not text that contains this text.", "test"),
+    "startsWith": ("The attribute is text that begins with this text (case-sensitive).", "+49"),
+    "notStartsWith": ("The attribute exists and is not text that begins with this text.", "+49"),
+    "endsWith": ("The attribute is text that ends with this text (case-sensitive).", "@example.com"),
+    "notEndsWith": ("The attribute exists and is not text that ends with this text.", "@example.com"),
+    "exists": ("The attribute exists, with any value. The opposite is notExists.", True),
+    "notExists": ("The attribute is missing. Every other operator requires that it exists.", True),
+    "greaterThan": ("The attribute is a number above this number.", 1000),
+    "greaterThanOrEqual": ("The attribute is this number or a higher one.", 0.7),
+    "lessThan": ("The attribute is a number below this number.", 18),
+    "lessThanOrEqual": ("The attribute is this number or a lower one.", 3),
+    "between": ("The attribute is a number from the first number to the second, both included.", [0.4, 0.7]),
 }
-"""The meaning of each operator, with an example of its value."""
+"""The meaning of each operator, and an example of its value."""

@@ -8,74 +8,153 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.manifest.kinds.fields import (
-    API_VERSION,
-    DIGEST,
-    ENVIRONMENT,
-    TENANT,
-    VAR_NAME,
-    Constant,
-    LongList,
-    NonEmptyText,
-    Omittable,
-    RelativePath,
-    Share,
-    ShortList,
-    Slug,
-    StrictModel,
-    Url,
-    Variable,
-    exemplary,
-    omittable,
-    optional,
-    require_exactly_one,
-)
+import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.guard_limits import Accept, Freeze, Guard
-from reconciler.manifest.kinds.tenant_api import Api, Credentials
-
-Parameter = Annotated[int, Field(ge=1, le=9)]
-
-
-class Fallback(StrictModel):
-    """What the context endpoint writes in place of an unknown or unsure intent."""
-
-    intent: NonEmptyText = Field(description="The intent that is written instead.", examples=["none"])
+from reconciler.manifest.kinds.profile import ApiPath, Operator
+from reconciler.model.rule import OPERATORS
 
 
-class Signal(StrictModel):
-    """Which of the parameters p1 to p9 of a signal holds what."""
+class AuthSettings(f.StrictModel):
+    """How to authenticate: with a client's id and secret, or with an access key."""
 
-    intent: Parameter = exemplary(1, "The parameter that holds the intent.")
-    confidence: Parameter = exemplary(2, "The parameter that holds the confidence; empty where there is none.")
-    updated_at: Parameter = exemplary(3, "The parameter that holds the event's time.")
+    auth: Literal["client-credentials", "access-key"] = f.optional(
+        "client-credentials",
+        "The credentials of a token request: a client's id and secret, as in the tutorial, or an access key, as NICE"
+        " documents it. An access key requires `issuer` or `area`.",
+    )
+    issuer: f.Omittable[f.ServiceUrl] = f.omittable(
+        "With an access key: the issuer of tokens. Its documents contain the addresses of the token endpoint and of the"
+        " tenant's API. The client's id and secret are required too.",
+        "https://cxone.niceincontact.com",
+    )
+    area: f.Omittable[Annotated[str, Field(pattern=f.AREA)]] = f.omittable(
+        "Instead of `issuer`: the tenant's area. One call gets a token, without a client's id. The API is at"
+        " api-AREA.niceincontact.com.",
+        "na1",
+    )
+
+
+class Credentials(f.StrictModel):
+    """Names of environment variables, never values. NAME_FILE, the path of a file with the value, works too."""
+
+    client_id_env: f.Variable = f.exemplary(
+        "CXONE_CLIENT_ID", "Name of the environment variable that holds the client id. Never the id itself."
+    )
+    client_secret_env: f.Variable = f.exemplary(
+        "CXONE_CLIENT_SECRET", "Name of the environment variable that holds the client secret. Never the secret itself."
+    )
+    access_key_id_env: f.Variable = f.exemplary(
+        "CXONE_ACCESS_KEY_ID", "With `auth: access-key`: name of the environment variable with the key's id."
+    )
+    access_key_secret_env: f.Variable = f.exemplary(
+        "CXONE_ACCESS_KEY_SECRET", "With `auth: access-key`: name of the environment variable with the key's secret."
+    )
+
+
+class Api(AuthSettings):
+    """How to call the tenant's API. The defaults are the tutorial's contract, unverified against a tenant."""
+
+    base_url: f.Omittable[f.BaseUrl] = f.omittable(
+        "Address of the tenant's API, without a path. Default: derived from `tenant` or `area`, or from the issuer.",
+        "https://acme.my.cxone.com",
+    )
+    token_url: f.Omittable[f.ServiceUrl] = f.omittable(
+        "Address that issues access tokens. Default: `baseUrl` followed by /oauth/token; or derived from `area`.",
+        "https://acme.my.cxone.com/oauth/token",
+    )
+    profile: f.Omittable[f.Slug] = f.omittable(
+        "Name of the Profile document that describes this tenant's API. Default: the tutorial's, which `cxroute schema"
+        " profile` prints.",
+        "acd",
+    )
+    queues: Literal["rules-api", "acd-skills", "digital"] = f.optional(
+        "rules-api",
+        "The source of the queues' names and ids: the API of the rules (the profile's `queues`), the ACD skills of the"
+        " platform, or the routing queues of Digital.",
+    )
+    skills_version: Annotated[int, Field(ge=1, le=99)] = f.exemplary(
+        30, "With `queues: acd-skills`: the version in the path /inContactAPI/services/vN.0/skills."
+    )
+    rules_path: f.Omittable[ApiPath] = f.omittable(
+        "Path of the routing rules, below `baseUrl`. Default: the profile's.", "/api/v2/routing/rules"
+    )
+    queues_path: f.Omittable[ApiPath] = f.omittable(
+        "Path of the list of queues, below `baseUrl`. Default: that of the source of queues.", "/api/v2/routing/queues"
+    )
+    context_path: f.Omittable[Annotated[str, Field(pattern=f.CONTEXT_PATH)]] = f.omittable(
+        "Path of a conversation's context, below `baseUrl`, with {conversationId} for its id. Default: the profile's,"
+        " or that of `context.writer`.",
+        "/api/v2/interactions/interactions/{conversationId}/context",
+    )
+    page_size: f.Omittable[Annotated[int, Field(ge=1, le=10_000)]] = f.omittable(
+        "How many rules to request in one page of a list. Default: the profile's, which is 100.", 100
+    )
+    timeout_seconds: f.Positive = f.exemplary(10, "The time limit of one call, in seconds; a longer call has failed.")
+    requests_per_second: f.Positive = f.exemplary(
+        50, "How many calls per second the tenant allows. cxroute sends no more, and slows down on request."
+    )
+    concurrency: Annotated[int, Field(ge=1, le=256)] = f.exemplary(16, "How many calls may be in progress at one time.")
+    evaluation: Literal["lowest-first", "highest-first"] = f.optional(
+        "lowest-first", "Whether the tenant tries the rule with the lowest or the highest priority number first."
+    )
+    operators: f.ShortList[Operator] = f.optional(
+        tuple(sorted(OPERATORS)),
+        "The operators that this tenant supports; a rule with another one is an error. Default: all.",
+        ["equals", "in"],
+    )
+    names_unique: bool = Field(
+        default=False, description="Set this to true if the tenant refuses a second rule with the same name (409)."
+    )
+    idempotency_keys: bool = Field(
+        default=False, description="Set this to true if the tenant honours Idempotency-Key: repeated creates are safe."
+    )
+    list_lag_seconds: f.NonNegative = f.optional(
+        0, "For how many seconds a newly created rule may be missing from the list of rules.", 5
+    )
+
+
+_SignalParameter = Annotated[int, Field(ge=1, le=9)]
+
+
+class Fallback(f.StrictModel):
+    """The replacement for an unknown or uncertain intent in the context endpoint."""
+
+    intent: f.NonEmptyText = f.required("The intent that is written instead.", "none")
+
+
+class Signal(f.StrictModel):
+    """The parameters p1 to p9 of a signal that hold the values."""
+
+    intent: _SignalParameter = f.exemplary(1, "The parameter that holds the intent.")
+    confidence: _SignalParameter = f.exemplary(2, "The parameter that holds the confidence; empty if there is none.")
+    updated_at: _SignalParameter = f.exemplary(3, "The parameter that holds the event's time.")
 
     @model_validator(mode="after")
     def _check_distinct_parameters(self) -> Self:
         if len({self.intent, self.confidence, self.updated_at}) < 3:  # noqa: PLR2004 - three parameters
-            message = "two of intent, confidence and updatedAt are in one parameter of the signal"
+            message = "two of intent, confidence and updatedAt use the same parameter of the signal"
             raise PydanticCustomError("CXR104", message)
         return self
 
 
-class Context(StrictModel):
-    """How the context endpoint writes. Without `below`, values are written as they come."""
+class Context(f.StrictModel):
+    """How the context endpoint writes. Without `below`, it writes the values unchanged."""
 
-    writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = optional(
+    writer: Literal["interaction", "digital-custom-fields", "voice-signal"] = f.optional(
         "interaction",
-        "What is written: the context of an interaction, as in the tutorial; the custom fields of a digital contact,"
-        " named as `attributes` says; or a signal to the script of a voice contact.",
+        "The target of the write: the context of an interaction, as in the tutorial; the custom fields of a digital"
+        " contact, named by `attributes`; or a signal to the script of a voice contact.",
     )
-    signal: Signal = optional(
+    signal: Signal = f.optional(
         Signal(),
-        "With `writer: voice-signal`, in which parameters the script finds what.",
+        "With `writer: voice-signal`: the parameters in which the script finds the values.",
         {"intent": 1, "confidence": 2, "updatedAt": 3},
     )
-    min_confidence: Omittable[Share] = omittable(
-        "How sure the bot must be, from 0 to 1; below that, the fallback is written instead. Default: 0.", 0.4
+    min_confidence: f.Omittable[f.Share] = f.omittable(
+        "The lowest confidence, from 0 to 1, with which an intent is written; below it, the fallback. Default: 0.", 0.4
     )
-    below: Omittable[Fallback] = omittable(
-        "What is written when the bot is less sure than that, or its intent is in no Intents document.",
-        {"intent": "none"},
+    below: f.Omittable[Fallback] = f.omittable(
+        "The fallback if the confidence is too low, or the intent is not in an Intents document.", {"intent": "none"}
     )
 
     @model_validator(mode="after")
@@ -89,154 +168,143 @@ SANDBOX: Final = "sandbox"
 """The name of the built-in environment: the simulator, in process."""
 
 
-class Attributes(StrictModel):
-    """Under which attribute names the bot's findings are in a conversation's context."""
+class Attributes(f.StrictModel):
+    """The names of the attributes that hold the bot's results in a conversation's context."""
 
-    intent: NonEmptyText = exemplary(
-        "cognigyDetectedIntent", "Name of the attribute that holds what the caller wants, as the bot understood it."
+    intent: f.NonEmptyText = f.exemplary(
+        "cognigyDetectedIntent", "Name of the attribute that holds the intent that the bot detected."
     )
-    confidence: NonEmptyText = exemplary(
-        "cognigyConfidence", "Name of the attribute that holds how sure the bot was, from 0 to 1."
+    confidence: f.NonEmptyText = f.exemplary(
+        "cognigyConfidence", "Name of the attribute that holds the bot's confidence, from 0 to 1."
     )
-    updated_at: NonEmptyText = exemplary(
-        "routedAt", "Name of the attribute that holds when the other two were last written."
+    updated_at: f.NonEmptyText = f.exemplary(
+        "routedAt", "Name of the attribute that holds the time of the last write of the other two."
     )
 
 
-class Notify(StrictModel):
-    """Whom to tell of drift, of applied changes and of failures."""
+class Notify(f.StrictModel):
+    """The receiver of messages about drift, applied changes and failures."""
 
-    url: Omittable[Url] = omittable(
-        "Address of a web hook, as Slack and others have them. `cxroute watch` and `cxroute apply` tell it when"
-        " somebody changed rules in CXone, when changes were applied and when that failed.",
+    url: f.Omittable[f.Url] = f.omittable(
+        "Address of a web hook, such as Slack's. `cxroute watch` and `cxroute apply` notify it of rules that changed in"
+        " CXone, of applied changes and of failures.",
         "https://hooks.example/T0/B0",
     )
-    url_env: Omittable[Variable] = omittable(
-        "In place of `url`, where nobody may read it: the name of the environment variable that holds it. NAME_FILE,"
-        " the path of a file that holds it, works too.",
+    url_env: f.Omittable[f.Variable] = f.omittable(
+        "Instead of `url`, to keep the address secret: the name of the environment variable that holds it. NAME_FILE,"
+        " the path of a file with the address, works too.",
         "CXROUTE_WEBHOOK_URL",
     )
 
     @model_validator(mode="after")
     def _check_single_address(self) -> Self:
-        require_exactly_one(self, "url", "url_env")
+        f.require_exactly_one(self, "url", "url_env")
         return self
 
 
-class Traffic(StrictModel):
-    """The traffic sample from which each change's share of callers is told."""
+class Traffic(f.StrictModel):
+    """The traffic sample that shows each change's share of the conversations."""
 
-    file: RelativePath = Field(
-        description="Path of a CSV file with a column for each attribute (or `intent` and `confidence`) and one named"
-        " `count`.",
-        examples=["traffic/prod.csv"],
+    file: f.RelativePath = f.required(
+        "Path of a CSV file with a column `count` and one per attribute, such as `intent`.", "traffic/prod.csv"
     )
-    period: str = optional("", "Which time the sample is of, in your words; shown beside the shares.", "October 2026")
+    period: str = f.optional("", "The period of the sample, as free text; shown with the shares.", "October 2026")
 
 
-class AcceptedRule(StrictModel):
-    """A live rule that is not managed, and may send conversations elsewhere than the manifests do."""
+class AcceptedRule(f.StrictModel):
+    """An unmanaged live rule that may route conversations differently from the manifests."""
 
-    name: str = Field(description="The live rule's name, exactly.", examples=["IVR | after hours"])
-    digest: Annotated[str, Field(pattern=DIGEST)] = Field(
-        description="The eight digits that `cxroute drift` prints for the rule's content. A rule that is edited has"
-        " other ones, and is in the way again.",
-        examples=["1a2b3c4d"],
+    name: str = f.required("The live rule's exact name.", "IVR | after hours")
+    digest: Annotated[str, Field(pattern=f.DIGEST)] = f.required(
+        "The 8 hexadecimal digits that `cxroute drift` prints for the rule's content. An edit of the rule changes them,"
+        " and the rule is a conflict again.",
+        "1a2b3c4d",
     )
-    reason: NonEmptyText = Field(
-        description="Why the rule may send conversations elsewhere.", examples=["opened by telephony"]
-    )
+    reason: f.NonEmptyText = f.required("Why the rule may route conversations differently.", "opened by telephony")
 
 
-class Unmanaged(StrictModel):
+class Unmanaged(f.StrictModel):
     """Live rules that are not managed."""
 
-    accept: LongList[AcceptedRule] = optional(
+    accept: f.LongList[AcceptedRule] = f.optional(
         (),
-        "Live rules that may send conversations elsewhere than the manifests do. `cxroute drift` prints an entry for"
-        " each rule that is in the way, and warns of an entry that matches no live rule.",
+        "Live rules that may route conversations differently from the manifests. `cxroute drift` prints an entry for"
+        " each conflicting rule, and warns of an entry that matches no live rule.",
         [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}],
     )
 
 
-class Environment(StrictModel):
-    """A tenant, who manages it, and what must not happen to it."""
+class Environment(f.ManifestDocument):
+    """A tenant, its owner, and the limits of changes to it."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
-    kind: Literal["Environment"] = optional(
-        "Environment", "This document describes a tenant and what may be done to it."
+    kind: Literal["Environment"] = f.optional("Environment", "This document describes a tenant and its limits.")
+    name: Annotated[str, Field(pattern=f.ENVIRONMENT)] = f.required(
+        "The name for `-e` and `environments`. `sandbox` is simulated on your machine.", "prod"
     )
-    name: Annotated[str, Field(pattern=ENVIRONMENT)] = Field(
-        description="What `-e` and `environments` call it. `sandbox` is simulated on your machine.", examples=["prod"]
+    owner: f.Slug = f.required(
+        "The owner of these rules, which each live rule names. Rules of other owners are never changed; unmanaged"
+        " rules only if `adopt` names them.",
+        "acme-routing",
     )
-    owner: Slug = Field(
-        description="Who manages these rules; every rule says so. Rules of other owners are never touched, rules made"
-        " by hand only where `adopt` names them.",
-        examples=["acme-routing"],
+    tenant: f.Omittable[Annotated[str, Field(pattern=f.TENANT)]] = f.omittable(
+        "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its full host name.", "acme"
     )
-    tenant: Omittable[Annotated[str, Field(pattern=TENANT)]] = omittable(
-        "The tenant's name (acme means https://acme.my.cxone.com); with a dot, its whole host.", "acme"
-    )
-    api: Api = optional(
+    api: Api = f.optional(
         Api(),
-        "Where this tenant's API differs from what is usual. All of it is optional.",
+        "Settings of this tenant's API that differ from the defaults. All are optional.",
         {"baseUrl": "https://acme.my.cxone.com", "requestsPerSecond": 20},
     )
-    credentials: Credentials = optional(
+    credentials: Credentials = f.optional(
         Credentials(),
-        "Names of the environment variables that hold the client's id and secret, and the access key's; never the"
-        " values.",
+        "Names of the environment variables with the client's id and secret, and the access key's; never the values.",
         {"clientIdEnv": "CXONE_CLIENT_ID", "clientSecretEnv": "CXONE_CLIENT_SECRET"},
     )
-    attributes: Attributes = optional(
+    attributes: Attributes = f.optional(
         Attributes(),
-        "What the tenant calls the bot's intent, its confidence and the time of writing.",
+        "The tenant's attribute names for the bot's intent, its confidence and the time of writing.",
         {"intent": "cognigyDetectedIntent", "confidence": "cognigyConfidence", "updatedAt": "routedAt"},
     )
-    vars: dict[Annotated[str, Field(pattern=VAR_NAME)], Constant] = optional(
+    vars: dict[Annotated[str, Field(pattern=f.VAR_NAME)], f.Constant] = f.optional(
         {},
-        "Values that stand for ${name} in rules and route tests; $$ is a dollar. Inside a text, ${name} is replaced"
-        " by the value as text; as a whole value, it is a number, true, false or a list where this is one.",
+        "Values that replace ${name} in rules and route tests; $$ is a dollar. Inside a text, the value is inserted as"
+        " text. If ${name} is the entire value, it keeps its type: a number, true, false or a list.",
         {"overflow": "General", "floor": 0.6},
     )
     prune: bool = Field(
-        default=True,
-        description="Whether apply deletes rules that no manifest names any more. With false they are shown and kept.",
+        default=True, description="Whether apply deletes managed rules without a manifest. false keeps and shows them."
     )
-    context: Context = optional(
+    context: Context = f.optional(
         Context(),
-        "How `cxroute serve` writes what the bot understood, and what it writes where the bot is unsure.",
+        "How `cxroute serve` writes the bot's results, and its fallback if the bot is uncertain.",
         {"writer": "digital-custom-fields", "minConfidence": 0.4, "below": {"intent": "none"}},
     )
-    notify: Omittable[Notify] = omittable(
-        "Whom to tell when rules were changed in CXone, when changes were applied and when that failed.",
-        {"url": "https://hooks.example/T0/B0"},
+    notify: f.Omittable[Notify] = f.omittable(
+        "The web hook to notify of drift, applied changes and failures.", {"url": "https://hooks.example/T0/B0"}
     )
-    traffic: Omittable[Traffic] = omittable(
-        "A sample of conversations, from which plans tell which share of the callers a change moves.",
+    traffic: f.Omittable[Traffic] = f.omittable(
+        "A sample of conversations. Plans show the share of conversations that a change moves.",
         {"file": "traffic/prod.csv", "period": "October 2026"},
     )
-    guard: Guard = optional(
+    guard: Guard = f.optional(
         Guard(),
-        "What one apply must not do. Beyond these it refuses, until somebody allows it with a reason.",
+        "Limits of one apply. Beyond them, apply refuses until the guard is lifted, with a reason.",
         {"deletes": {"count": 2, "percent": 30}, "protected": ["cards/lost-or-stolen-card"]},
     )
-    accept: ShortList[Accept] = optional(
+    accept: f.ShortList[Accept] = f.optional(
         (),
-        "Findings that are meant here, each with the reason: they are counted and not shown.",
-        [{"code": "CXR202", "address": "exchange/*", "reason": "the rule made by hand goes in June"}],
+        "Accepted findings of this Environment, each with the reason: they are counted and not shown.",
+        [{"code": "CXR202", "address": "exchange/*", "reason": "the unmanaged rule will be deleted in June"}],
     )
-    freeze: ShortList[Freeze] = optional(
+    freeze: f.ShortList[Freeze] = f.optional(
         (),
-        "When nothing may change: every week on some days, or once between two days or times.",
+        "When no rule may change: on some days of every week, or once between two days or times.",
         [{"days": ["fri", "sat", "sun"], "from": "16:00", "timezone": "Europe/Berlin", "reason": "weekend"}],
         [{"start": "2026-12-20", "end": "2027-01-02", "timezone": "Europe/Berlin", "reason": "peak season"}],
     )
-
-    unmanaged: Unmanaged = optional(
+    unmanaged: Unmanaged = f.optional(
         Unmanaged(),
-        "Which live rules that this owner does not manage may send conversations elsewhere than the manifests do."
-        " `cxroute drift` counts these rules, and reports all others that do so.",
+        "Unmanaged live rules that may route conversations differently from the manifests. `cxroute drift` counts them,"
+        " and reports all others that do so.",
         {"accept": [{"name": "IVR | after hours", "digest": "1a2b3c4d", "reason": "opened by telephony"}]},
     )
 
@@ -247,7 +315,7 @@ class Environment(StrictModel):
 
     @property
     def base_url(self) -> str:
-        """The API's address without a slash at the end; empty where only the issuer knows it."""
+        """The API's address without a slash at the end; empty if only the issuer knows it."""
         if self.api.base_url or self.api.issuer:
             return (self.api.base_url or "").rstrip("/")
         if self.api.area:
@@ -257,7 +325,7 @@ class Environment(StrictModel):
 
     @property
     def token_url(self) -> str:
-        """The address of the token endpoint; empty where the issuer knows it."""
+        """The address of the token endpoint; empty if the issuer knows it."""
         if self.api.token_url or self.api.issuer:
             return self.api.token_url or ""
         if self.api.area:
@@ -266,9 +334,8 @@ class Environment(StrictModel):
 
     @property
     def address(self) -> str:
-        """The tenant's address for people, unique per tenant: where tenants share a host, with the tenant's name."""
-        url = self.base_url or (self.api.issuer or "").rstrip("/")
-        return url + self._shared_host_suffix
+        """The tenant's address in messages, unique per tenant: if tenants share a host, with the tenant's name."""
+        return (self.base_url or (self.api.issuer or "").rstrip("/")) + self._shared_host_suffix
 
     @property
     def _shared_host_suffix(self) -> str:

@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cache
 from importlib.resources import files
 from types import NoneType
-from typing import Annotated, Any, Final, TypeVar, get_args
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -34,28 +34,38 @@ T = TypeVar("T")
 
 
 class StrictModel(BaseModel):
-    """A part of a manifest: camelCase keys, no field that is not declared, no value that is merely convertible."""
+    """A part of a manifest: camelCase keys, no undeclared fields, no conversion of values."""
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, alias_generator=to_camel)
 
 
-def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
-    """Return the declaration of a field that may be left out."""
+class ManifestDocument(StrictModel):
+    """A document, with the version of the format."""
+
+    api_version: Literal["routing/v1"] = Field(
+        default="routing/v1", description="The version of the manifest format: always routing/v1."
+    )
+
+
+def required(description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
+    """Return the declaration of a required field."""
+    return Field(description=description, examples=list(examples))
+
+
+def optional(default: Any, description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
+    """Return the declaration of an optional field."""
     return Field(default=default, description=description, examples=list(examples) or None)
 
 
-def exemplary(default: Any, description: str) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
+def exemplary(default: Any, description: str) -> Any:  # noqa: ANN401 - typed as Field is
     """Return the declaration of a field whose default is its example."""
     return optional(default, description, default)
 
 
-def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - as typed as pydantic's Field
-    """Return the declaration of a field that is None where it is left out."""
+def omittable(description: str, *examples: object) -> Any:  # noqa: ANN401 - typed as Field is
+    """Return the declaration of an optional field whose default is None."""
     return optional(None, description, *examples)
 
-
-API_VERSION: Final = "The version of this form of manifests: always routing/v1."
-"""The description of the first field of every document."""
 
 _SLUG: Final = "[a-z0-9][a-z0-9-]{0,63}"
 _LABEL: Final = "[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
@@ -67,7 +77,7 @@ VARIABLE: Final = "^[A-Za-z_][A-Za-z0-9_]{0,127}$"
 ADDRESS_GLOB: Final = "^[a-z0-9*][a-z0-9*-]{0,63}/[a-z0-9*][a-z0-9*-]{0,63}$"
 VAR_NAME: Final = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 REFERENCE: Final = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_-]{0,63}\}", re.ASCII)
-"""`${name}` as a whole value."""
+"""`${name}` as the entire value."""
 AREA: Final = "^[a-z]{1,3}[0-9]{1,3}$"
 API_PATH: Final = "^/[A-Za-z0-9._~/%@:+-]{0,511}$"
 CONTEXT_PATH: Final = r"^/[A-Za-z0-9._~/%@:+-]{0,511}\{conversationId\}[A-Za-z0-9._~/%@:+-]{0,511}$"
@@ -83,7 +93,7 @@ DIGEST: Final = "^[0-9a-f]{8}$"
 CLOCK: Final = "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
-    SLUG: ("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and may not begin with -"),
+    SLUG: ("CXR108", "must be 1 to 64 of a-z, 0-9 and -, and must not begin with -"),
     ADDRESS: ("CXR108", "must be an address, ruleset/key, each of a-z, 0-9 and -"),
     ADDRESS_GLOB: ("CXR108", "must be an address, ruleset/key, or a pattern of addresses, such as cards/*"),
     ENVIRONMENT: ("CXR108", "must be 1 to 64 letters, digits, ., _ or -, and begin with a letter or digit"),
@@ -93,28 +103,28 @@ PATTERN_MESSAGES: Final[dict[str, tuple[str, str]]] = {
     AREA: ("CXR104", "must be an area, such as na1 or eu1"),
     API_PATH: ("CXR104", "must be a path that begins with /, without a query"),
     CONTEXT_PATH: ("CXR104", "must be a path that begins with / and holds {conversationId} once"),
-    FIELD: ("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and no digit first"),
-    MEMBER: ("CXR104", "must be the name of a member, or several with dots between, such as _links.next"),
-    DOT_OR_MEMBER: ("CXR104", "must be a dot, or the names of members with dots between, such as data.rules"),
-    MESSAGE: ("CXR104", "must be names of members with dots between, such as errors[].message"),
+    FIELD: ("CXR104", "must be the name of a field: letters, digits, _, $, @, : or -, and not begin with a digit"),
+    MEMBER: ("CXR104", "must be names of members separated by dots, such as _links.next"),
+    DOT_OR_MEMBER: ("CXR104", "must be a dot, or names of members separated by dots, such as data.rules"),
+    MESSAGE: ("CXR104", "must be names of members separated by dots, such as errors[].message"),
     PARAMETER: ("CXR104", "must be the name of a query parameter: letters, digits, _, ., $ or -"),
     HEADER: ("CXR104", "must be the name of a header: letters, digits and -"),
-    WORD: ("CXR104", "must be a word as the tenant writes it: letters, digits, spaces and _.:/=!<>-"),
-    DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes where all are digits"),
+    WORD: ("CXR104", "must be a word of the tenant: letters, digits, spaces and _.:/=!<>-"),
+    DIGEST: ("CXR104", "must be a digest: 8 of 0-9 and a-f, in quotes if all are digits"),
     CLOCK: ("CXR104", "must be a time of day from 00:00 to 24:00"),
 }
 """Code and message by pattern, because pydantic's error carries the unmatched pattern."""
 
 
 def _non_null_schema(source: Any, handler: Any) -> core_schema.CoreSchema:  # noqa: ANN401 - pydantic's own hook is typed so
-    """Validate as the type beside None."""
+    """Validate as the type without None."""
     (inner,) = (kind for kind in get_args(source) if kind is not NoneType)
     schema: core_schema.CoreSchema = handler.generate_schema(inner)
     return schema
 
 
 def _number(message: str, ge: int | None = None, gt: int | None = None, le: int | None = None) -> GetPydanticSchema:
-    """Accept integers and floats, each as it is; a plain union would report two errors."""
+    """Accept integers and floats without conversion; a plain union would report two errors."""
     schema = core_schema.union_schema(
         [
             core_schema.int_schema(strict=True, ge=ge, gt=gt, le=le),
@@ -142,14 +152,14 @@ def _scalar_schema(message: str, choice: core_schema.CoreSchema) -> GetPydanticS
 def _limit_items(limit: int) -> Callable[[object], object]:
     def check(value: object) -> object:
         if isinstance(value, list) and len(value) > limit:
-            raise PydanticCustomError("CXR104", f"must hold {limit:,} items at most")
+            raise PydanticCustomError("CXR104", f"must have {limit:,} items at most")
         return value
 
     return check
 
 
 Omittable = Annotated[T | None, GetPydanticSchema(_non_null_schema)]
-"""A field that may be absent (then None), but not null: an empty value is more likely a mistake."""
+"""An optional field that cannot be null: an empty value is more likely a mistake."""
 YamlList = Annotated[tuple[T, ...], Field(strict=False)]
 """A YAML list, kept as a tuple; `strict` would require a Python tuple."""
 ShortList = Annotated[tuple[T, ...], Field(strict=False), BeforeValidator(_limit_items(100))]
@@ -188,17 +198,17 @@ OrVariable = Annotated[
     Annotated[T, Tag("<value>")] | Annotated[str, Field(pattern=f"^{REFERENCE.pattern}$"), Tag("<variable>")],
     Discriminator(_variable_or_value),
 ]
-"""A value that is not text, or `${name}`: each environment's own, checked when it is filled in."""
+"""A value that is not text, or `${name}`, which is checked when each environment's value is filled in."""
 
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 9998
-"""So that no arithmetic with zones and days leaves the calendar."""
+"""Limits of years: arithmetic with zones and days stays inside the calendar."""
 _MAX_URL_LENGTH: Final = 2048
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 def parse_timestamp(value: object) -> object:
-    """Return the instant that an RFC 3339 text means."""
+    """Return the instant of an RFC 3339 text."""
     if isinstance(value, datetime):
         return value
     try:
@@ -208,26 +218,29 @@ def parse_timestamp(value: object) -> object:
                 return instant
     except ValueError:
         pass
-    raise PydanticCustomError("CXR104", "must be a time with its offset, such as 2026-12-01T08:00:00+01:00")
-
-
-def _check_zone(key: str) -> str:
-    # In a list, not in the file system, because keys are untrusted.
-    if key in time_zones():
-        return key
-    raise PydanticCustomError("CXR104", "must be a time zone, such as Europe/Berlin", {"known": tuple(time_zones())})
+    raise PydanticCustomError("CXR104", "must be a time with its offset from UTC, such as 2026-12-01T08:00:00+01:00")
 
 
 @cache
 def time_zones() -> Mapping[str, None]:
-    """Return the keys of all time zones in order, the same on every machine."""
+    """Return the keys of all time zones in order, equal on every machine."""
     return dict.fromkeys(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+
+
+def _one_of(names: Callable[[], Mapping[str, object]], message: str) -> AfterValidator:
+    # Time zones are looked up in a list, not in the file system, because their keys are untrusted.
+    def check(text: str) -> str:
+        if text in names():
+            return text
+        raise PydanticCustomError("CXR104", message, {"known": tuple(names())})
+
+    return AfterValidator(check)
 
 
 def _check_url(text: str) -> str:
     if len(text) <= _MAX_URL_LENGTH and request_url(text):
         return text
-    raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// for this machine only)")
+    raise PydanticCustomError("CXR104", "must be an address that begins with https:// (http:// only for this machine)")
 
 
 def _check_service_url(text: str) -> str:
@@ -238,7 +251,7 @@ def _check_service_url(text: str) -> str:
 
 def _check_base_url(text: str) -> str:
     if urlsplit(_check_service_url(text)).path not in {"", "/"}:
-        message = "must be an address without a path; rulesPath, queuesPath and contextPath say the paths"
+        message = "must be an address without a path; set rulesPath, queuesPath and contextPath for paths"
         raise PydanticCustomError("CXR104", message)
     return text
 
@@ -250,15 +263,9 @@ def _check_relative_path(path: str) -> str:
     raise PydanticCustomError("CXR104", "must be a path inside the working directory, such as traffic/prod.csv")
 
 
-def _check_code(text: str) -> str:
-    if text in CODES:
-        return text
-    raise PydanticCustomError("CXR104", "must be the code of a finding, such as CXR203", {"known": tuple(CODES)})
-
-
-FindingCode = Annotated[str, AfterValidator(_check_code)]
+FindingCode = Annotated[str, _one_of(lambda: CODES, "must be the code of a finding, such as CXR203")]
 Timestamp = Annotated[datetime, BeforeValidator(parse_timestamp)]
-Zone = Annotated[str, AfterValidator(_check_zone)]
+Zone = Annotated[str, _one_of(time_zones, "must be a time zone, such as Europe/Berlin")]
 Url = Annotated[str, AfterValidator(_check_url)]
 ServiceUrl = Annotated[str, AfterValidator(_check_service_url)]
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
@@ -277,6 +284,6 @@ def text_or_mapping_of(message: str) -> Discriminator:
 
 
 def require_exactly_one(document: StrictModel, *names: str) -> None:
-    """Raise unless exactly one of some fields is set; for small parts, because `cross_checks` handles rules."""
+    """Raise unless exactly one of the fields is set; for small parts, because `cross_checks` handles rules."""
     if sum(getattr(document, name) is not None for name in names) != 1:
-        raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} must be there")
+        raise PydanticCustomError("CXR104", f"exactly one of {', '.join(map(to_camel, names))} is required")

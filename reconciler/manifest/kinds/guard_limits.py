@@ -11,27 +11,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from reconciler.manifest.kinds.fields import (
-    ADDRESS,
-    ADDRESS_GLOB,
-    CLOCK,
-    FIRST_YEAR,
-    LAST_YEAR,
-    FindingCode,
-    LongList,
-    NonEmptyList,
-    NonEmptyText,
-    Omittable,
-    Percent,
-    ShortList,
-    StrictModel,
-    Timestamp,
-    Zone,
-    exemplary,
-    omittable,
-    optional,
-    parse_timestamp,
-)
+import reconciler.manifest.kinds.fields as f
 
 Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 _DAYS: tuple[Day, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -42,40 +22,36 @@ def _parse_day_or_instant(value: object) -> object:
     if isinstance(value, date):
         return value
     if isinstance(value, str) and "T" in value.upper():
-        return parse_timestamp(value)
+        return f.parse_timestamp(value)
     try:
         day = date.fromisoformat(value) if isinstance(value, str) and _DATE.fullmatch(value) else date.min
     except ValueError:
         day = date.min
-    if FIRST_YEAR <= day.year <= LAST_YEAR:
+    if f.FIRST_YEAR <= day.year <= f.LAST_YEAR:
         return day
-    raise PydanticCustomError("CXR104", "must be a date, such as 2026-12-20, or a time with its offset")
+    raise PydanticCustomError("CXR104", "must be a date, such as 2026-12-20, or a time with its offset from UTC")
 
 
 DayOrInstant = Annotated[date | datetime, BeforeValidator(_parse_day_or_instant)]
 
 
-class WeeklyFreeze(StrictModel):
-    """A window that comes back every week. One that ends at or before its start ends on the next day."""
+class WeeklyFreeze(f.StrictModel):
+    """A freeze window of every week. If it ends at or before its start, it ends on the next day."""
 
-    days: NonEmptyList[Day] = Field(
-        description="The days on which it begins. One that runs past midnight belongs to the day of its start.",
-        examples=[["fri", "sat", "sun"]],
+    days: f.NonEmptyList[Day] = f.required(
+        "The days on which the window begins, also if it runs past midnight.", ["fri", "sat", "sun"]
     )
-    from_: Annotated[str, Field(pattern=CLOCK)] = Field(
-        default="00:00",
-        alias="from",
-        description="The time of day at which it begins; without it, at midnight.",
-        examples=["16:00"],
+    from_: Annotated[str, Field(pattern=f.CLOCK)] = Field(
+        default="00:00", alias="from", description="The start of the window. Default: midnight.", examples=["16:00"]
     )
-    to: Annotated[str, Field(pattern=CLOCK)] = exemplary(
-        "24:00", "The time of day at which it ends. One at or before `from` is on the next day."
+    to: Annotated[str, Field(pattern=f.CLOCK)] = f.exemplary(
+        "24:00", "The time of day at which the window ends. A time at or before `from` is on the next day."
     )
-    timezone: Zone = optional("UTC", "Whose clock and days are meant, by the name of a time zone.", "Europe/Berlin")
-    reason: str = optional("", "Why nothing may change then; a refusal says it.", "weekend")
+    timezone: f.Zone = f.optional("UTC", "The time zone of the days and times.", "Europe/Berlin")
+    reason: str = f.optional("", "The reason for the freeze, which a refusal shows.", "weekend")
 
     def covers(self, now: datetime) -> bool:
-        """Tell whether an instant lies in the window; its end is not part of it."""
+        """Return whether an instant is in the window, its end excluded."""
         local = now.astimezone(ZoneInfo(self.timezone))
         minute = local.hour * 60 + local.minute
         start, end = (int(clock[:2]) * 60 + int(clock[3:]) for clock in (self.from_, self.to))
@@ -85,17 +61,13 @@ class WeeklyFreeze(StrictModel):
         return (today and minute >= start) or (yesterday and minute < end)
 
 
-class DatedFreeze(StrictModel):
-    """A window between two days (both belong to it) or two instants (the end does not)."""
+class DatedFreeze(f.StrictModel):
+    """A freeze window between two days, both included, or two instants, the end excluded."""
 
-    start: DayOrInstant = Field(
-        description="The first day, or a time with its offset from UTC.", examples=["2026-12-20"]
-    )
-    end: DayOrInstant = Field(
-        description="The last day, which still belongs to it, or the time at which it ends.", examples=["2027-01-02"]
-    )
-    timezone: Zone = optional("UTC", "Where those days begin and end, by the name of a time zone.", "Europe/Berlin")
-    reason: str = optional("", "Why nothing may change then; a refusal says it.", "peak season")
+    start: DayOrInstant = f.required("The first day, or a time with its offset from UTC.", "2026-12-20")
+    end: DayOrInstant = f.required("The last day (included), or the time at which the window ends.", "2027-01-02")
+    timezone: f.Zone = f.optional("UTC", "The time zone of the days.", "Europe/Berlin")
+    reason: str = f.optional("", "The reason for the freeze, which a refusal shows.", "peak season")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -105,7 +77,7 @@ class DatedFreeze(StrictModel):
         raise PydanticCustomError("CXR104", "the window ends before it begins")
 
     def covers(self, now: datetime) -> bool:
-        """Tell whether an instant lies in the window."""
+        """Return whether an instant is in the window."""
         start, end = self.bounds()
         return start <= now < end
 
@@ -120,9 +92,8 @@ class DatedFreeze(StrictModel):
 
 
 def _freeze_tag(value: object) -> str:
-    if isinstance(value, DatedFreeze) or (isinstance(value, Mapping) and ("start" in value or "end" in value)):
-        return "<dated>"
-    return "<weekly>"
+    has_dates = isinstance(value, DatedFreeze) or (isinstance(value, Mapping) and ("start" in value or "end" in value))
+    return "<dated>" if has_dates else "<weekly>"
 
 
 Freeze = Annotated[
@@ -132,73 +103,65 @@ Freeze = Annotated[
 GuardName = Literal["deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient"]
 
 
-class Limit(StrictModel):
-    """How many may go or change: whichever of the two is more. One that is left out is 0."""
+class Limit(f.StrictModel):
+    """How many rules may be deleted or changed: the larger of the two. Default of each: 0."""
 
-    count: Annotated[int, Field(ge=0, le=2**31 - 1)] = optional(
-        0, "So many are always allowed, however few rules there are.", 2
+    count: Annotated[int, Field(ge=0, le=2**31 - 1)] = f.optional(
+        0, "This number of rules is always allowed, even if there are few rules.", 2
     )
-    percent: Percent = optional(0, "So many percent of all managed rules are allowed, where that is more.", 30)
+    percent: f.Percent = f.optional(0, "This percentage of all managed rules is allowed, if it is more.", 30)
 
 
-class TrafficLimit(StrictModel):
-    """How much of the traffic sample may go to another queue."""
+class TrafficLimit(f.StrictModel):
+    """How much of the traffic sample may move to another queue."""
 
-    percent: Percent = Field(
-        description="So many percent of the sample's conversations may go to another queue.", examples=[10]
-    )
+    percent: f.Percent = f.required("The percentage of the conversations that may move to another queue.", 10)
 
 
-class Allow(StrictModel):
-    """A guard that is lifted until a time, reviewed like all else."""
+class Allow(f.StrictModel):
+    """A guard that is lifted until a time, in a reviewed change of the manifest."""
 
-    name: GuardName = Field(description="The guard to lift, by the name that a refusal says.", examples=["deletes"])
-    until: Timestamp = Field(
-        description="When the guard holds again: a time with its offset from UTC.", examples=["2026-12-01T00:00:00Z"]
-    )
-    reason: NonEmptyText = Field(
-        description="Why it may be lifted; shown in plans and kept in the journal.", examples=["CHG-1042"]
-    )
+    name: GuardName = f.required("The guard to lift, by its name in a refusal.", "deletes")
+    until: f.Timestamp = f.required("The end of the exception: a time with its UTC offset.", "2026-12-01T00:00:00Z")
+    reason: f.NonEmptyText = f.required("Why the guard is lifted, for plans and the journal.", "CHG-1042")
 
 
-class Accept(StrictModel):
-    """A finding that is meant in this Environment: it is counted and not shown."""
+class Accept(f.StrictModel):
+    """An accepted finding of this Environment: it is counted and not shown."""
 
-    code: FindingCode = Field(description="The finding's code. An error cannot be accepted.", examples=["CXR202"])
-    address: Omittable[Annotated[str, Field(pattern=ADDRESS_GLOB)]] = omittable(
-        "The rules that it is accepted for, such as exchange/* (* stands for anything). Default: findings that are"
-        " about no single rule.",
+    code: f.FindingCode = f.required("The finding's code. An error cannot be accepted.", "CXR202")
+    address: f.Omittable[Annotated[str, Field(pattern=f.ADDRESS_GLOB)]] = f.omittable(
+        "The rules that it is accepted for, such as exchange/* (* matches any text). Default: findings that do not"
+        " concern a single rule.",
         "exchange/*",
     )
-    reason: NonEmptyText = Field(
-        description="Why the finding is meant; kept in the plan's JSON.",
-        examples=["the rule made by hand goes in June"],
+    reason: f.NonEmptyText = f.required(
+        "Why the finding is accepted, for the plan's JSON.", "the unmanaged rule will be deleted in June"
     )
 
 
-class Guard(StrictModel):
-    """What an apply must not do: beyond these, it refuses."""
+class Guard(f.StrictModel):
+    """Limits beyond which an apply refuses."""
 
-    deletes: Limit = optional(
+    deletes: Limit = f.optional(
         Limit(count=2, percent=30),
         "How many rules one apply may delete or switch off before it refuses: the larger of a count and a percentage.",
         {"count": 2, "percent": 30},
     )
-    changes: Omittable[Limit] = omittable(
-        "How many rules one apply may update or delete before it refuses. Default: no limit.",
-        {"count": 10, "percent": 20},
+    changes: f.Omittable[Limit] = f.omittable(
+        "How many rules one apply may update or delete. Default: no limit.", {"count": 10, "percent": 20}
     )
-    traffic: Omittable[TrafficLimit] = omittable(
-        "How much of the traffic sample one apply may send to other queues. Default: no limit.", {"percent": 10}
+    traffic: f.Omittable[TrafficLimit] = f.omittable(
+        "How much of the traffic sample one apply may move to other queues. Default: no limit.", {"percent": 10}
     )
-    protected: LongList[Annotated[str, Field(pattern=ADDRESS)]] = optional(
+    protected: f.LongList[Annotated[str, Field(pattern=f.ADDRESS)]] = f.optional(
         (),
-        "Rules (RuleSet's name/key) that may not be deleted, switched off or routed otherwise, and whose"
-        " conversations may go nowhere else.",
+        "Rules (RuleSet's name/key) that may not be deleted, switched off or rerouted, and whose conversations may not"
+        " go to other queues.",
         ["cards/lost-or-stolen-card"],
     )
-    allow: ShortList[Allow] = optional(
+    allow: f.ShortList[Allow] = f.optional(
         (),
-        "Guards that are lifted for a while, each with a reason. Shown above all else in every plan.",
+        "Guards that are lifted until a time, each with a reason. Every plan shows them first.",
         [{"name": "deletes", "until": "2026-12-01T00:00:00Z", "reason": "CHG-1042"}],
     )

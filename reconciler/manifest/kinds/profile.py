@@ -11,30 +11,12 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, Discriminator, Field, GetPydanticSchema, Tag, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
-from reconciler.manifest.kinds.fields import (
-    API_PATH,
-    API_VERSION,
-    CONTEXT_PATH,
-    DOT_OR_MEMBER,
-    FIELD,
-    HEADER,
-    MEMBER,
-    MESSAGE,
-    PARAMETER,
-    WORD,
-    Omittable,
-    ShortList,
-    Slug,
-    StrictModel,
-    exemplary,
-    omittable,
-    optional,
-)
+import reconciler.manifest.kinds.fields as f
 from reconciler.model.rule import OPERATORS
 from reconciler.text.escape import quote_name
 
-FieldName = Annotated[str, Field(pattern=FIELD)]
-TenantWord = Annotated[str, Field(pattern=WORD)]
+FieldName = Annotated[str, Field(pattern=f.FIELD)]
+TenantWord = Annotated[str, Field(pattern=f.WORD)]
 Operator = Annotated[str, GetPydanticSchema(lambda _source, _handler: core_schema.literal_schema(sorted(OPERATORS)))]
 
 
@@ -42,79 +24,60 @@ def require_distinct(*names: str) -> None:
     """Raise if one name has two meanings."""
     for index, name in enumerate(names):
         if name in names[:index]:
-            raise PydanticCustomError("CXR104", f"two meanings have one name, {quote_name(name)}")
+            raise PydanticCustomError("CXR104", f"the name {quote_name(name)} has two meanings")
 
 
-class _NameTable(StrictModel):
-    """The tenant's names for the fields of one kind of part."""
+class _NameTable(f.StrictModel):
+    """The tenant's names of the fields of one object."""
 
     def tenant_names(self) -> dict[str, str]:
-        """Return each field's manifest name and tenant name."""
-        return self.model_dump(by_alias=True)
+        """Return each field's manifest name and tenant name, without other settings."""
+        return self.model_dump(by_alias=True, exclude={"attribute", "queue", "queue_ids"})
 
 
 class RuleNames(_NameTable):
-    """What the fields of a rule are called; its id's name is in `rules`."""
+    """The names of the fields of a rule; `rules` names its id."""
 
-    name: FieldName = exemplary("name", "Field that holds a rule's name.")
-    description: FieldName = exemplary(
-        "description", "Field that holds a rule's description; it must keep a text of several lines."
-    )
-    priority: FieldName = exemplary("priority", "Field that holds a rule's priority.")
-    enabled: FieldName = exemplary("enabled", "Field that says with true or false whether a rule is on.")
-    conditions: FieldName = exemplary("conditions", "Field that holds the list of a rule's conditions.")
-    targets: FieldName = exemplary("targets", "Field that holds the list of a rule's targets.")
-    date_created: FieldName = exemplary(
-        "dateCreated",
-        "Field that holds when a rule was made, as an ISO 8601 date and time: of several copies of one rule the"
-        " oldest one is ours.",
+    name: FieldName = f.exemplary("name", "Field with the rule's name.")
+    description: FieldName = f.exemplary("description", "Field with the rule's description; it must keep line ends.")
+    priority: FieldName = f.exemplary("priority", "Field with the rule's priority.")
+    enabled: FieldName = f.exemplary("enabled", "Field that is true if the rule is enabled, false if not.")
+    conditions: FieldName = f.exemplary("conditions", "Field with the list of the rule's conditions.")
+    targets: FieldName = f.exemplary("targets", "Field with the list of the rule's targets.")
+    date_created: FieldName = f.exemplary(
+        "dateCreated", "Field with the rule's creation time (ISO 8601); of several copies, the oldest is managed."
     )
 
 
-class ConditionNames(_NameTable):
-    """What the fields of a condition are called, and which type of condition asks about an attribute."""
-
-    type: FieldName = exemplary("type", "Field that holds a condition's type.")
-    attribute_name: FieldName = exemplary(
-        "attributeName", "Field that holds the name of the attribute that is asked about."
-    )
-    operator: FieldName = exemplary("operator", "Field that holds a condition's operator.")
-    value: FieldName = exemplary("value", "Field that holds a condition's value.")
-    attribute: TenantWord = exemplary("attribute", "The type of a condition that asks about an attribute.")
-
+class _PartNames(_NameTable):
     @model_validator(mode="after")
     def _check_distinct(self) -> Self:
-        require_distinct(self.type, self.attribute_name, self.operator, self.value)
+        require_distinct(*self.tenant_names().values())
         return self
 
-    def tenant_names(self) -> dict[str, str]:
-        """Return each field's manifest name and tenant name, without the type's value."""
-        return self.model_dump(by_alias=True, exclude={"attribute"})
+
+class ConditionNames(_PartNames):
+    """The names of the fields of a condition, and the type of a condition on an attribute."""
+
+    type: FieldName = f.exemplary("type", "Field with the condition's type.")
+    attribute_name: FieldName = f.exemplary("attributeName", "Field with the name of the tested attribute.")
+    operator: FieldName = f.exemplary("operator", "Field with the condition's operator.")
+    value: FieldName = f.exemplary("value", "Field with the condition's value.")
+    attribute: TenantWord = f.exemplary("attribute", "The type of a condition on an attribute.")
 
 
-class TargetNames(_NameTable):
-    """What the fields of a target are called, which type of target is a queue, and how its id is written."""
+class TargetNames(_PartNames):
+    """The names of the fields of a target, the type of a queue target, and the JSON type of its id."""
 
-    type: FieldName = exemplary("type", "Field that holds a target's type.")
-    queue_id: FieldName = exemplary("queueId", "Field that holds the id of a target's queue.")
-    weight: FieldName = exemplary("weight", "Field that holds a target's weight.")
-    queue: TenantWord = exemplary("queue", "The type of a target that is a queue.")
-    queue_ids: Literal["text", "number"] = optional(
-        "text", "Whether a target's queue id is a text or a whole number in JSON."
-    )
-
-    @model_validator(mode="after")
-    def _check_distinct(self) -> Self:
-        require_distinct(self.type, self.queue_id, self.weight)
-        return self
-
-    def tenant_names(self) -> dict[str, str]:
-        """Return each field's manifest name and tenant name, without the type's value."""
-        return self.model_dump(by_alias=True, exclude={"queue", "queue_ids"})
+    type: FieldName = f.exemplary("type", "Field with the target's type.")
+    queue_id: FieldName = f.exemplary("queueId", "Field with the id of the target's queue.")
+    weight: FieldName = f.exemplary("weight", "Field with the target's weight.")
+    queue: TenantWord = f.exemplary("queue", "The type of a target that is a queue.")
+    queue_ids: Literal["text", "number"] = f.optional("text", "Whether the queue id is a text or an integer in JSON.")
 
 
 def operator_names(overrides: Mapping[str, str]) -> dict[str, str]:
-    """Return the tenant's name of every operator; one that is not given has the name that manifests use."""
+    """Return the tenant's name of every operator; without an override, the name in manifests."""
     return {name: overrides.get(name, name) for name in sorted(OPERATORS)}
 
 
@@ -125,72 +88,66 @@ def _check_operators(overrides: dict[str, str]) -> dict[str, str]:
 
 OperatorNames = Annotated[dict[Operator, TenantWord], AfterValidator(_check_operators)]
 
-Member = Annotated[str, Field(pattern=MEMBER)]
-Parameter = Annotated[str, Field(pattern=PARAMETER)]
+Member = Annotated[str, Field(pattern=f.MEMBER)]
+Parameter = Annotated[str, Field(pattern=f.PARAMETER)]
 
 PAGING_STYLES: Final = ("page-number", "skip-top", "next-link", "scroll-token", "all-at-once")
 
-_SIZE: Final = "Query parameter that says how many a page may hold, if any."
-_TOTAL: Final = "Member of an answer: how many entries there are in all. Without one, every list is read twice."
-_NEXT: Final = (
-    "Member of an answer: the link to the next page. It is never followed, but must not lead elsewhere or back."
-)
+_SIZE: Final = "Query parameter with the size of a page."
+_TOTAL: Final = "Response member with the total number of entries."
+_OPTIONAL_TOTAL: Final = "Response member with the total number of entries. Without it, every list is read twice."
+_NEXT: Final = "Response member with the next page's link. It is not followed, but must not lead elsewhere or back."
 
 
-class PageNumber(StrictModel):
-    """Pages have numbers, and each says how many entries there are in all."""
+class PageNumber(f.StrictModel):
+    """Pages have numbers, and contain the total number of entries."""
 
-    style: Literal["page-number"] = optional(
-        "page-number", "Pages have numbers, and each says how many entries there are in all."
+    style: Literal["page-number"] = f.optional("page-number", "Pages have numbers, and contain the number of entries.")
+    page: Parameter = f.exemplary("pageNumber", "Query parameter with the page's number.")
+    first: Literal[0, 1] = f.optional(1, "The number of the first page, which is 0 or 1.")
+    size: Parameter = f.exemplary("pageSize", _SIZE)
+    total: Member = f.exemplary("total", _TOTAL)
+    next: Member = f.exemplary("nextUri", _NEXT)
+
+
+class SkipTop(f.StrictModel):
+    """A request skips a number of entries, and each page contains the total number of entries."""
+
+    style: Literal["skip-top"] = f.optional(
+        "skip-top", "A request skips a number of entries, and each page contains the total number of entries."
     )
-    page: Parameter = exemplary("pageNumber", "Query parameter that holds the page's number.")
-    first: Literal[0, 1] = optional(1, "The number of the first page, which is 0 or 1.")
-    size: Parameter = exemplary("pageSize", "Query parameter that says how many a page may hold.")
-    total: Member = exemplary("total", "Member of an answer: how many entries there are in all.")
-    next: Member = optional("nextUri", _NEXT, "nextUri")
+    skip: Parameter = f.exemplary("skip", "Query parameter with the number of entries to skip.")
+    top: Parameter = f.exemplary("top", _SIZE)
+    total: Member = f.exemplary("totalRecords", _TOTAL)
+    next: Member = f.exemplary("_links.next", _NEXT)
 
 
-class SkipTop(StrictModel):
-    """A page begins behind so many entries, and says how many there are in all."""
+class NextLink(f.StrictModel):
+    """Each page has a link to the next one, except the last."""
 
-    style: Literal["skip-top"] = optional(
-        "skip-top", "A page begins behind so many entries, and says how many there are in all."
+    style: Literal["next-link"] = f.optional("next-link", "Each page has a link to the next one, except the last.")
+    size: f.Omittable[Parameter] = f.omittable(_SIZE, "limit")
+    total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
+    next: Member = f.exemplary("_links.next", "Response member with the next page's link: only its query may differ.")
+
+
+class ScrollToken(f.StrictModel):
+    """Each page has a token to request the next one; the last has no token, or is empty."""
+
+    style: Literal["scroll-token"] = f.optional(
+        "scroll-token", "Each page has a token to request the next one; the last has no token, or is empty."
     )
-    skip: Parameter = exemplary("skip", "Query parameter: how many entries are left out in front.")
-    top: Parameter = exemplary("top", "Query parameter that says how many a page may hold.")
-    total: Member = exemplary("totalRecords", "Member of an answer: how many entries there are in all.")
-    next: Member = optional("_links.next", _NEXT, "_links.next")
+    parameter: Parameter = f.exemplary("scrollToken", "Query parameter with the token.")
+    size: f.Omittable[Parameter] = f.omittable(_SIZE, "size")
+    total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "hits")
+    token: Member = f.exemplary("scrollToken", "Response member with the token of the next page.")
 
 
-class NextLink(StrictModel):
-    """Each page has a link to the next one; the last has none."""
+class AllAtOnce(f.StrictModel):
+    """One response holds all entries."""
 
-    style: Literal["next-link"] = optional("next-link", "Each page has a link to the next one; the last has none.")
-    size: Omittable[Parameter] = omittable(_SIZE, "limit")
-    total: Omittable[Member] = omittable(_TOTAL, "total")
-    next: Member = exemplary(
-        "_links.next", "Member of an answer: the link to the next page, at the same address but for its query."
-    )
-
-
-class ScrollToken(StrictModel):
-    """Each page has a token with which the next one is asked for; at the end there is none, or nothing comes."""
-
-    style: Literal["scroll-token"] = optional(
-        "scroll-token",
-        "Each page has a token with which the next one is asked for, until there is none or nothing comes.",
-    )
-    parameter: Parameter = exemplary("scrollToken", "Query parameter that holds the token.")
-    size: Omittable[Parameter] = omittable(_SIZE, "size")
-    total: Omittable[Member] = omittable(_TOTAL, "hits")
-    token: Member = exemplary("scrollToken", "Member of an answer: the token with which to ask for the next page.")
-
-
-class AllAtOnce(StrictModel):
-    """One answer holds the whole list."""
-
-    style: Literal["all-at-once"] = optional("all-at-once", "One answer holds the whole list.")
-    total: Omittable[Member] = omittable(_TOTAL, "total")
+    style: Literal["all-at-once"] = f.optional("all-at-once", "One response holds all entries.")
+    total: f.Omittable[Member] = f.omittable(_OPTIONAL_TOTAL, "total")
 
 
 AnyPaging = PageNumber | SkipTop | NextLink | ScrollToken | AllAtOnce
@@ -217,131 +174,115 @@ Paging = Annotated[
 
 def _check_path(path: str) -> str:
     if "//" in path or {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."}.intersection(path.lower().split("/")):
-        raise PydanticCustomError("CXR104", "must be a path without // and without . or .. in it")
+        raise PydanticCustomError("CXR104", "must be a path without //, . and ..")
     return path
 
 
-ApiPath = Annotated[str, Field(pattern=API_PATH), AfterValidator(_check_path)]
-_Messages = ShortList[Annotated[str, Field(pattern=MESSAGE)]]
+ApiPath = Annotated[str, Field(pattern=f.API_PATH), AfterValidator(_check_path)]
+_Messages = f.ShortList[Annotated[str, Field(pattern=f.MESSAGE)]]
 
 RULES_PATH: Final = "/api/v2/routing/rules"
 QUEUES_PATH: Final = "/api/v2/routing/queues"
 INTERACTION_PATH: Final = "/api/v2/interactions/interactions/{conversationId}/context"
 
 
-class ListSettings(StrictModel):
-    """A list of the tenant, and how it is read to its end."""
+class ListSettings(f.StrictModel):
+    """A list endpoint of the tenant, and its paging."""
 
-    paging: Paging = optional(
+    paging: Paging = f.optional(
         PageNumber(),
-        "How the list comes in pages, and what the parameters and members for that are called.",
+        "The paging of the list: its style, and the names of its parameters and members.",
         {"style": "skip-top", "skip": "skip", "top": "top", "total": "totalRecords"},
     )
-    list: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = exemplary(
-        "entities", "Member of an answer that is the list itself; a dot where the answer is the list."
+    list: Annotated[str, Field(pattern=f.DOT_OR_MEMBER)] = f.exemplary(
+        "entities", "Response member with the list; a dot if the response is the list."
     )
-    id: FieldName = exemplary("id", "Field that holds an entry's id.")
-    ids: Literal["text", "number"] = optional("text", "Whether the ids are texts or whole numbers in JSON.")
+    id: FieldName = f.exemplary("id", "Field with an entry's id.")
+    ids: Literal["text", "number"] = f.optional("text", "Whether the ids are texts or integers in JSON.")
     no_content: bool = Field(
-        default=False, description="Set this to true where an empty list is answered with status 204 and nothing else."
+        default=False, description="Set this to true if the response for an empty list has status 204 and no body."
     )
 
 
 class ListedRules(ListSettings):
-    """The list of routing rules, and single ones of them."""
+    """The endpoints of routing rules: the list, and single rules."""
 
-    path: ApiPath = exemplary(
-        RULES_PATH, "Path of the routing rules, below `baseUrl`. One rule is at the path, a slash and its id."
+    path: ApiPath = f.exemplary(
+        RULES_PATH, "Path of the routing rules, below `baseUrl`. A single rule has the path, a slash and its id."
     )
-    single: Annotated[str, Field(pattern=DOT_OR_MEMBER)] = optional(
-        ".", "Member of an answer that is a single rule; a dot where the answer is the rule.", ".", "rule"
+    single: Annotated[str, Field(pattern=f.DOT_OR_MEMBER)] = f.optional(
+        ".", "Response member with a single rule; a dot if the response is the rule.", ".", "rule"
     )
 
 
 class ListedQueues(ListSettings):
-    """The list of queues, and what stands in it of each."""
+    """The list endpoint of queues, and the fields of a queue."""
 
-    path: ApiPath = exemplary(QUEUES_PATH, "Path of the list of queues, below `baseUrl`.")
-    name: FieldName = exemplary("name", "Field that holds a queue's name.")
-    active: Omittable[FieldName] = omittable(
-        "Field that says with true or false whether a queue may be used, if there is one.", "isActive"
-    )
+    path: ApiPath = f.exemplary(QUEUES_PATH, "Path of the list of queues, below `baseUrl`.")
+    name: FieldName = f.exemplary("name", "Field with a queue's name.")
+    active: f.Omittable[FieldName] = f.omittable("Field, if any, that is true if a queue may be used.", "isActive")
 
 
-class Errors(StrictModel):
-    """Where an answer says what was wrong."""
+class Errors(f.StrictModel):
+    """The places of error messages in responses."""
 
-    messages: _Messages = optional(
+    messages: _Messages = f.optional(
         ("errors[].message", "error", "error_description", "message"),
-        "Members of an answer that say what was wrong; [] stands for each item of a list.",
+        "Response members with the error message; [] means each item of a list.",
         ["errors[].message", "error_description"],
     )
-    header: Omittable[Annotated[str, Field(pattern=HEADER)]] = omittable(
-        "Header of an answer that says what was wrong where its body does not.", "icStatusDescription"
+    header: f.Omittable[Annotated[str, Field(pattern=f.HEADER)]] = f.omittable(
+        "Response header with the error message, for responses without one in the body.", "icStatusDescription"
     )
-    refused: _Messages = optional(
-        (),
-        "Members that are false where an answer of status 200 refuses what was asked.",
-        ["success", "results[].success"],
+    refused: _Messages = f.optional(
+        (), "Members that are false if a response with status 200 is a refusal.", ["success", "results[].success"]
     )
 
 
-class Profile(StrictModel):
-    """The names and manners of a tenant's API. What is left out is as in the default profile, the tutorial's."""
+class Profile(f.ManifestDocument):
+    """The names and conventions of a tenant's API. Omitted fields are as in the default profile, the tutorial's."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
-    kind: Literal["Profile"] = optional(
-        "Profile", "This document says what a tenant's API calls things and how it answers."
+    kind: Literal["Profile"] = f.optional(
+        "Profile", "This document describes the names of a tenant's API and the form of its responses."
     )
-    name: Slug = Field(description="What Environments call it, in `api: {profile: NAME}`.", examples=["acd"])
-    page_size: Annotated[int, Field(ge=1, le=10_000)] = exemplary(
-        100, "How many entries are asked for in one page of a list."
+    name: f.Slug = f.required("The name for Environments, in `api: {profile: NAME}`.", "acd")
+    page_size: Annotated[int, Field(ge=1, le=10_000)] = f.exemplary(100, "The number of entries of a requested page.")
+    context_path: Annotated[str, Field(pattern=f.CONTEXT_PATH)] = f.exemplary(
+        INTERACTION_PATH, "Path of a conversation's context, below `baseUrl`, with {conversationId} for its id."
     )
-    context_path: Annotated[str, Field(pattern=CONTEXT_PATH)] = exemplary(
-        INTERACTION_PATH, "Path of a conversation's context, below `baseUrl`; {conversationId} stands for its id."
+    rules: ListedRules = f.optional(
+        ListedRules(), "The path of the rules, and the form of their list.", {"path": RULES_PATH, "list": "rules"}
     )
-    rules: ListedRules = optional(
-        ListedRules(),
-        "Where the routing rules are and how their list is read.",
-        {"path": RULES_PATH, "list": "rules", "id": "ruleId"},
+    queues: ListedQueues = f.optional(
+        ListedQueues(), "The path of the queues, and the form of their list.", {"path": QUEUES_PATH, "list": "queues"}
     )
-    queues: ListedQueues = optional(
-        ListedQueues(), "Where the queues are and how their list is read.", {"path": QUEUES_PATH, "list": "queues"}
+    rule: RuleNames = f.optional(RuleNames(), "The names of a rule's fields.", {"name": "ruleName"})
+    condition: ConditionNames = f.optional(
+        ConditionNames(), "The names of a condition's fields, and its type.", {"attributeName": "field", "type": "kind"}
     )
-    rule: RuleNames = optional(RuleNames(), "What the fields of a rule are called.", {"name": "ruleName"})
-    condition: ConditionNames = optional(
-        ConditionNames(),
-        "What the fields of a condition are called, and its type.",
-        {"attributeName": "field", "operator": "op"},
+    target: TargetNames = f.optional(
+        TargetNames(), "The names of a target's fields, and its type.", {"queueId": "skillId", "queueIds": "number"}
     )
-    target: TargetNames = optional(
-        TargetNames(),
-        "What the fields of a target are called, and its type.",
-        {"queueId": "skillId", "queueIds": "number"},
+    operators: OperatorNames = f.optional(
+        {}, "The names of the operators. Default of each: its name in manifests.", {"equals": "EQ", "in": "IN"}
     )
-    operators: OperatorNames = optional(
-        {},
-        "What the operators are called; one that is left out has the name that manifests use.",
-        {"equals": "EQ", "in": "IN"},
-    )
-    update: Literal["PUT", "PATCH"] = optional(
+    update: Literal["PUT", "PATCH"] = f.optional(
         "PUT",
-        "How a rule is updated: PUT sends all of it, unknown fields as they were read; PATCH sends the fields that"
-        " cxroute knows, and the tenant keeps the others.",
+        "How a rule is updated: PUT sends the full rule, with unknown fields as they were read; PATCH sends the fields"
+        " that cxroute knows, and the tenant keeps the others.",
     )
-    errors: Errors = optional(
+    errors: Errors = f.optional(
         Errors(),
-        "Which members and headers of an answer say what was wrong.",
+        "Response members and headers with error messages.",
         {"messages": ["message"], "header": "icStatusDescription"},
     )
 
     @model_validator(mode="after")
     def _check_distinct_names(self) -> Self:
         require_distinct(self.rules.id, *self.rule.tenant_names().values())
-        queue = [self.queues.id, self.queues.name, *filter(None, [self.queues.active])]
-        require_distinct(*queue)
+        require_distinct(*filter(None, [self.queues.id, self.queues.name, self.queues.active]))
         if self.rules.path.rstrip("/") == self.queues.path.rstrip("/"):
-            raise PydanticCustomError("CXR104", f"rules and queues have one path, {quote_name(self.rules.path)}")
+            raise PydanticCustomError("CXR104", f"rules and queues have the same path, {quote_name(self.rules.path)}")
         return self
 
 

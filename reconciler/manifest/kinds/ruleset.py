@@ -1,4 +1,4 @@
-"""RuleSet: rules as they are written, with their sugar."""
+"""RuleSet: the rules of manifests, before defaults and variables are filled in."""
 
 from __future__ import annotations
 
@@ -7,131 +7,103 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, Tag, ValidationError
 
+import reconciler.manifest.kinds.fields as f
 from reconciler.manifest.kinds.condition import ConditionEntry
-from reconciler.manifest.kinds.fields import (
-    API_VERSION,
-    FindingCode,
-    LongList,
-    NonEmptyList,
-    NonEmptyText,
-    NonNegative,
-    Omittable,
-    OrVariable,
-    Priority,
-    Share,
-    Slug,
-    StrictModel,
-    Timestamp,
-    YamlList,
-    exemplary,
-    omittable,
-    optional,
-    text_or_mapping_of,
-)
 
 
-class TargetEntry(StrictModel):
+class TargetEntry(f.StrictModel):
     """A queue and its share of a rule's conversations."""
 
-    queue: NonEmptyText = Field(
-        description="The queue: a short name from a Queues document, or a live queue's name.", examples=["cards"]
-    )
-    weight: OrVariable[NonNegative] = optional(
-        1, "Its share of the conversations, against the other weights: 80 beside 20 is four of five.", 80
+    queue: f.NonEmptyText = f.required("The queue: an alias from a Queues document, or a live queue's name.", "cards")
+    weight: f.OrVariable[f.NonNegative] = f.optional(
+        1, "Its share of the conversations in proportion to the other weights: 80 and 20 are four fifths and one.", 80
     )
 
 
-class Hold(StrictModel):
-    """Until a time the live rule is left as it is."""
+class Hold(f.StrictModel):
+    """The time until which the live rule is not changed."""
 
-    until: Timestamp = Field(
-        description="When the hold ends: a time with its offset from UTC.", examples=["2026-12-01T08:00:00+01:00"]
-    )
-    reason: str = optional("", "Why the rule is left alone; plans show it.", "incident 42")
+    until: f.Timestamp = f.required("The end of the hold: a time with its UTC offset.", "2026-12-01T08:00:00+01:00")
+    reason: str = f.optional("", "The reason for the hold, which plans show.", "incident 42")
 
 
-class AdoptById(StrictModel):
-    """The live rule, made by hand, that is to be taken over, by its id."""
+class AdoptById(f.StrictModel):
+    """The unmanaged live rule to adopt, by its id."""
 
-    id: NonEmptyText = Field(
-        description="The live rule's id in CXone. Needed only where several rules have one name.",
-        examples=["12345678-1234-1234-1234-123456789012"],
+    id: f.NonEmptyText = f.required(
+        "The live rule's id in CXone, for a name that several rules have.", "12345678-1234-1234-1234-123456789012"
     )
 
 
 Adopt = Annotated[
-    Annotated[NonEmptyText, Tag("<text>")] | Annotated[AdoptById, Tag("<mapping>")],
-    text_or_mapping_of("must be the live rule's name, or {id: ...}"),
+    Annotated[f.NonEmptyText, Tag("<text>")] | Annotated[AdoptById, Tag("<mapping>")],
+    f.text_or_mapping_of("must be the live rule's name, or {id: ...}"),
 ]
 
 
-class RuleEntry(StrictModel):
-    """A rule as it is written: which conversations, and where they go."""
+class RuleEntry(f.StrictModel):
+    """A rule of a manifest: its conditions and its queues."""
 
-    key: Omittable[Slug] = omittable(
-        "The rule's lasting name in its RuleSet. Default: the intent, in lower case and with hyphens.", "card-help"
+    key: f.Omittable[f.Slug] = f.omittable(
+        "The permanent name of the rule in its RuleSet. Default: the intent in lower case, with hyphens.", "card-help"
     )
-    intent: Omittable[str] = omittable(
-        "Takes conversations in which the bot understood just this, letter by letter.", "lost_or_stolen_card"
+    intent: f.Omittable[str] = f.omittable(
+        "Matches conversations in which the bot detected exactly this intent.", "lost_or_stolen_card"
     )
-    intents: Omittable[NonEmptyList[str]] = omittable(
-        "Takes conversations in which the bot understood any of these. A rule with several needs a `key`.",
+    intents: f.Omittable[f.NonEmptyList[str]] = f.omittable(
+        "Matches conversations in which the bot detected any of these intents. A rule with several needs a `key`.",
         ["card_not_working", "card_acceptance"],
     )
-    name: Omittable[NonEmptyText] = omittable(
-        'The rule\'s name in CXone. Default: "Cognigy Intent Route: <intent, or key>".', "Cards help"
+    name: f.Omittable[f.NonEmptyText] = f.omittable(
+        'The name of the rule in CXone. Default: "Cognigy Intent Route: <intent, or key>".', "Cards help"
     )
-    description: Omittable[str] = omittable(
-        "What CXone shows below the name. Default: which intent goes to which queue.", "Cards that misbehave"
+    description: f.Omittable[str] = f.omittable(
+        "The text that CXone shows below the name. Default: the intents and their queues.", "Cards that misbehave"
     )
-    priority: Omittable[OrVariable[Priority]] = omittable(
-        "Which rule is tried first: the one with the lowest number (unless the Environment says otherwise). Default:"
-        " that of the RuleSet, else 100.",
-        10,
+    priority: f.Omittable[f.OrVariable[f.Priority]] = f.omittable(
+        "The lowest number is tried first, unless the Environment reverses it. Default: the RuleSet's, or 100.", 10
     )
-    enabled: Omittable[OrVariable[bool]] = Field(
-        default=None,
-        description="Whether the rule takes part. Default: what the RuleSet says, else true.",
-        examples=[False],
+    enabled: f.Omittable[f.OrVariable[bool]] = Field(
+        default=None, description="Whether the rule is enabled. Default: the RuleSet's, or true.", examples=[False]
     )
-    min_confidence: OrVariable[Share] | None = omittable(
-        "How sure the bot must be, from 0 to 1, for this rule to take a conversation. With null it need not be sure,"
-        " whatever the RuleSet's defaults say.",
+    min_confidence: f.OrVariable[f.Share] | None = f.omittable(
+        "The lowest confidence of the bot, from 0 to 1, at which the rule matches. null removes the condition that the"
+        " RuleSet's defaults would add.",
         0.7,
     )
-    below_confidence: Omittable[OrVariable[Share]] = omittable(
-        "Takes a conversation only while the bot is less sure than this, from 0 to 1.", 0.95
+    below_confidence: f.Omittable[f.OrVariable[f.Share]] = f.omittable(
+        "The rule matches only if the bot's confidence is lower than this, from 0 to 1.", 0.95
     )
-    when: LongList[ConditionEntry] = optional(
+    when: f.LongList[ConditionEntry] = f.optional(
         (),
-        "Further conditions, all of which must hold. An empty list says that every conversation is meant.",
+        "Further conditions, all of which must hold. An empty list confirms that a rule has no condition at all.",
         [{"attribute": "customerTier", "in": ["gold", "platinum"]}],
     )
-    queue: Omittable[NonEmptyText] = omittable(
-        "The queue that gets the conversations: a short name from a Queues document, or a live name.", "fraud"
+    queue: f.Omittable[f.NonEmptyText] = f.omittable(
+        "The queue that receives the conversations: an alias from a Queues document, or a live queue's name.", "fraud"
     )
-    targets: Omittable[NonEmptyList[TargetEntry]] = omittable(
-        "Several queues that share the conversations by weight. Stands in place of `queue`.",
+    targets: f.Omittable[f.NonEmptyList[TargetEntry]] = f.omittable(
+        "Several queues that share the conversations by weight. Replaces `queue`.",
         [{"queue": "cards", "weight": 80}, {"queue": "${overflow}", "weight": 20}],
     )
-    environments: Omittable[YamlList[str]] = omittable(
-        "The Environments that have this rule. Default: all that the RuleSet is for.", ["prod"]
+    environments: f.Omittable[f.YamlList[str]] = f.omittable(
+        "The Environments that have this rule. Default: those of the RuleSet.", ["prod"]
     )
-    hold: Omittable[Hold] = omittable(
-        "Leaves the live rule as it is until a time, whatever stands here.",
+    hold: f.Omittable[Hold] = f.omittable(
+        "Leaves the live rule unchanged until a time, even if the manifest differs.",
         {"until": "2026-12-01T08:00:00+01:00", "reason": "incident 42"},
     )
-    adopt: Omittable[Adopt] = omittable(
-        "Takes over a live rule that was made by hand: by its name in CXone, or by {id: ...}.", "Cards (by hand)"
+    adopt: f.Omittable[Adopt] = f.omittable(
+        "Takes over an unmanaged live rule: by its name in CXone, or by {id: ...}.", "Cards (by hand)"
     )
-    accept: Omittable[dict[FindingCode, NonEmptyText]] = omittable(
-        "Findings about this rule that are meant, by code, each with the reason: they are counted and not shown.",
+    accept: f.Omittable[dict[f.FindingCode, f.NonEmptyText]] = f.omittable(
+        "Accepted findings about this rule, by code, each with the reason: they are counted and not shown.",
         {"CXR203": "kept for the campaign in June"},
     )
 
 
 def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
-    """Return the rule that these fields are. Raises ValueError, with the name of the first field that cannot be so."""
+    """Return the rule with these fields. Raises ValueError with the name of the first invalid field."""
     try:
         return RuleEntry.model_validate(fields)
     except ValidationError as error:
@@ -139,36 +111,28 @@ def rule_entry(fields: Mapping[str, Any]) -> RuleEntry:
         raise ValueError(next((step for step in steps if isinstance(step, str)), "rule")) from None
 
 
-class Defaults(StrictModel):
-    """What holds for the rules of a RuleSet that do not say otherwise."""
+class Defaults(f.StrictModel):
+    """Defaults for the rules of a RuleSet."""
 
-    priority: OrVariable[Priority] = exemplary(
-        100, "The priority of rules that have none: lower numbers are tried first."
-    )
-    enabled: OrVariable[bool] = Field(
-        default=True, description="Whether rules that do not say so take part.", examples=[True]
-    )
-    min_confidence: OrVariable[Share] | None = omittable(
-        "How sure the bot must be, from 0 to 1, for rules with `intent` or `intents` that do not say so.", 0.6
+    priority: f.OrVariable[f.Priority] = f.exemplary(100, "The priority of rules without one; lowest number first.")
+    enabled: f.OrVariable[bool] = Field(default=True, description="Whether the rules are enabled.", examples=[True])
+    min_confidence: f.OrVariable[f.Share] | None = f.omittable(
+        "The lowest confidence of the bot, from 0 to 1, for rules with `intent` or `intents` that set none.", 0.6
     )
 
 
-class RuleSet(StrictModel):
+class RuleSet(f.ManifestDocument):
     """A group of rules that belong together."""
 
-    api_version: Literal["routing/v1"] = optional("routing/v1", API_VERSION)
-    kind: Literal["RuleSet"] = optional("RuleSet", "This document holds rules: which conversations go to which queue.")
-    name: Slug = Field(
-        description="The RuleSet's lasting name. With a rule's key it is the rule's address, such as cards/card-help.",
-        examples=["cards"],
+    kind: Literal["RuleSet"] = f.optional("RuleSet", "This document holds rules that route conversations to queues.")
+    name: f.Slug = f.required(
+        "The permanent name of the RuleSet. The name and a rule's key are the rule's address: cards/card-help.", "cards"
     )
-    environments: Omittable[YamlList[str]] = omittable(
+    environments: f.Omittable[f.YamlList[str]] = f.omittable(
         "The Environments that have these rules. Default: all.", ["prod", "staging"]
     )
-    defaults: Defaults = optional(
-        Defaults(), "What holds for the rules below that do not say otherwise.", {"priority": 100, "minConfidence": 0.6}
-    )
-    rules: YamlList[RuleEntry] = Field(
-        description="The rules. Their order here means nothing: `priority` says which is tried first.",
-        examples=[[{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}]],
+    defaults: Defaults = f.optional(Defaults(), "Defaults of the rules below.", {"priority": 100, "minConfidence": 0.6})
+    rules: f.YamlList[RuleEntry] = f.required(
+        "The rules. Their order here has no effect: `priority` decides which is tried first.",
+        [{"intent": "lost_or_stolen_card", "queue": "fraud", "priority": 10}],
     )

@@ -1,4 +1,4 @@
-"""Duplicates and temporary copies at tenants that keep names and descriptions otherwise: both are known as ours."""
+"""Duplicates and temporary copies at tenants that alter names and descriptions: both are recognised as managed."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ RULES: Final = """\
 
 
 def swapping(place: Workspace, tenant: HostileTenant, *intents: str) -> None:
-    """Write manifests of which two versions take a temporary copy to get from one to the other."""
+    """Write two versions of manifests whose difference needs a temporary copy."""
     place.manifests(tenant.url)
     (place.path / "manifests" / "routing.yaml").write_text(MANIFEST + RULES.format(*intents), "utf-8")
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_temporary_copy_goes_in_the_run_that_made_it(place: Workspace, quirk: str) -> None:
-    """Its name and text are kept otherwise, and it is neither an edited copy of somebody nor a failure."""
+def test_a_temporary_copy_is_deleted_by_the_same_run(place: Workspace, quirk: str) -> None:
+    """Its name and text are altered, and it is neither an edited copy nor a failure."""
     tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
         swapping(place, tenant, "x", "y")
@@ -47,8 +47,8 @@ def test_a_temporary_copy_goes_in_the_run_that_made_it(place: Workspace, quirk: 
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_copy_that_a_killed_run_left_goes_in_the_next(place: Workspace, quirk: str) -> None:
-    """It is of the same version of the manifests, or of an older one."""
+def test_a_copy_of_a_killed_run_is_deleted_by_the_next_run(place: Workspace, quirk: str) -> None:
+    """It belongs to the same version of the manifests, or to an older one."""
     tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
         swapping(place, tenant, "x", "y")
@@ -62,8 +62,8 @@ def test_a_copy_that_a_killed_run_left_goes_in_the_next(place: Workspace, quirk:
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)
-def test_a_duplicate_is_healed_by_the_next_run(place: Workspace, quirk: str) -> None:
-    """A request that was done late made a rule twice (invariants R5)."""
+def test_a_duplicate_is_deleted_by_the_next_run(place: Workspace, quirk: str) -> None:
+    """A delayed request created a rule twice (invariants R5)."""
     tenant = HostileTenant(keeps=QUIRKS[quirk])
     with serving(tenant):
         place.manifests(tenant.url, "one", "two", "three")
@@ -73,8 +73,8 @@ def test_a_duplicate_is_healed_by_the_next_run(place: Workspace, quirk: str) -> 
     assert (0, ["r1", "r2", "r3"]) == (ended.code, [*tenant.rules]), ended
 
 
-def test_an_export_does_not_write_what_the_tenant_made_of_a_text(place: Workspace) -> None:
-    """Nobody edited it: in the manifest, `&lt;` would be escaped again at the next apply."""
+def test_an_export_does_not_write_altered_texts(place: Workspace) -> None:
+    """The texts were not edited: `&lt;` in the manifest would be escaped again by the next apply."""
     tenant = HostileTenant(keeps=QUIRKS["escaped"])
     with serving(tenant):
         swapping(place, tenant, "x", "y")

@@ -1,4 +1,4 @@
-"""The pages that are made from the program say what the program has."""
+"""The generated pages agree with the program."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.support.program import Program
 
 
 @pytest.mark.parametrize("page", MADE, ids=lambda page: page.name)
-def test_a_page_that_is_made_is_as_it_would_be_made_now(page: Path) -> None:
-    """`make docs` writes it anew."""
+def test_the_generated_pages_are_up_to_date(page: Path) -> None:
+    """`make docs` updates them."""
     assert MADE[page]() == page.read_text(encoding="utf-8"), "make docs"
 
 
-def test_the_examples_are_manifests_without_a_fault(cxroute: Program) -> None:
+def test_the_examples_are_valid_manifests(cxroute: Program) -> None:
     """All together, with their route tests."""
     assert 0 == cxroute("validate", "-m", str(EXAMPLES))
     assert "No errors" in cxroute.out, cxroute.out + cxroute.err
@@ -28,14 +28,14 @@ def test_the_examples_are_manifests_without_a_fault(cxroute: Program) -> None:
 
 
 def test_the_page_of_exit_codes_has_every_exit_code() -> None:
-    """The codes of the errors, and those of results."""
+    """The codes of errors, and those of results."""
     page = (ROOT / "docs/reference/exit-codes.md").read_text(encoding="utf-8")
     told = {int(code) for code in re.findall(r'^\| <a id="exit-(\d+)"></a>\1 \|', page, re.MULTILINE)}
     assert {0, 2, 5} | codes(CxrouteError) == told
 
 
 def test_the_page_of_commands_has_every_variable() -> None:
-    """Each that the program names."""
+    """Each variable that the program names."""
     page = (ROOT / "docs/commands.md").read_text(encoding="utf-8")
     code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "reconciler").rglob("*.py"))
     named = {name.removesuffix("_FILE") for name in re.findall(r"\bCXROUTE_[A-Z_]+|\bCXONE_[A-Z_]+", code)}
@@ -43,5 +43,5 @@ def test_the_page_of_commands_has_every_variable() -> None:
 
 
 def codes(error: type[CxrouteError]) -> set[int]:
-    """Return the exit codes of an error and of those that are one."""
+    """Return the exit codes of an error class and of its subclasses."""
     return {error.exit_code}.union(*(codes(one) for one in error.__subclasses__()))

@@ -1,0 +1,63 @@
+"""Words that avoid the subject of a sentence, or that no other tool of the field uses."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.house import ROOT
+
+OLD = re.compile(
+    r"\b(nobody|whoever|whatever|whichever|somebody|anybody|theirs|thereof|anew|likewise|ours|of others|for to|but for"
+    r"|be it|no one|left alone|let alone|mend|mended|mends|foreseen|(?<!there )(?:is|are|was|were) no(?! longer)\b)\b",
+    re.IGNORECASE,
+)
+"""Each has a plain form: "not changed" for "left alone", "managed" for "ours", "is not a plan" for "is no plan"."""
+PAGES = [
+    *ROOT.glob("*.md"),
+    *(ROOT / "docs").rglob("*.md"),
+    *(ROOT / "benchmarks").glob("*.md"),
+    ROOT / "tests/README.md",
+]
+FILES = [
+    *PAGES,
+    *(ROOT / "reconciler").rglob("*.py"),
+    *(ROOT / "reconciler").rglob("*.j2"),
+    *(ROOT / "tests").rglob("*.py"),
+]
+
+
+@pytest.mark.parametrize("folder", ["reconciler", "docs", "tests", "benchmarks", "."])
+def test_texts_use_plain_words(folder: str) -> None:
+    """In strings, docstrings, comments, names of tests, and pages; a quotation of the old form has its own place."""
+    files = [path for path in FILES if (path.relative_to(ROOT).parts[:-1] or (".",))[0] == folder]
+    old = [
+        f"{path.relative_to(ROOT)}:{line}: {text}"
+        for path in files
+        for line, text in sentences(path)
+        if OLD.search(text)
+    ]
+    assert files
+    assert [] == old
+
+
+def sentences(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the texts of a file that people read, with their lines."""
+    source = path.read_text("utf-8")
+    if path.suffix != ".py":
+        yield from enumerate(source.splitlines(), 1)
+        return
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
+            yield node.lineno, " ".join(node.value.split())
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+            yield node.lineno, node.name.replace("_", " ")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            yield token.start[0], token.string
