@@ -19,8 +19,8 @@ _ACTION: Final = re.compile(
 )
 _ACTION_LINE: Final = re.compile(rf"^( *(?:- )?uses: )({re.escape(OWN_ACTION)}|{_ACTION.pattern})$", re.MULTILINE)
 """The action of cxroute; other actions have their version behind the hash."""
-_HEAD: Final = "# Written by `cxroute init --github`, which writes it anew as long as nobody edits it: "
-_SIGNED: Final = re.compile(f"{_HEAD}([0-9a-f]{{16}})\n")
+_HEAD: Final = "# Written by `cxroute init --github`, which replaces it unless it was edited: "
+_SIGNED: Final = re.compile("# Written by `cxroute init --github`[^\n]*: ([0-9a-f]{16})\n")  # with any version's words
 _FOLDER: Final = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _CREDENTIALS: Final = re.compile("^( *)@CREDENTIALS@", re.MULTILINE)
 _VARIABLE: Final = re.compile(r"(?!GITHUB_)[A-Z][A-Z0-9_]*")

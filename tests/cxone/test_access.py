@@ -179,7 +179,7 @@ def test_an_unreachable_token_address_is_discovered_again() -> None:
     async def send(request: ApiRequest, _kind: RequestKind) -> ApiResponse:
         answer = await world.carry(request)
         if request.method == "POST" and world.count(TOKEN) == 1:
-            raise errors.UnreachableError("nobody there")
+            raise errors.UnreachableError("no connection")
         return answer._replace(payload=answer.json(LENIENT_DECODER))
 
     async def run() -> None:

@@ -21,6 +21,7 @@ from reconciler.github.workflow_files import (
     WORKFLOW_FILES,
     WorkflowSettings,
     build_workflows,
+    is_edited,
 )
 from tests.campaign.report import PAGE
 from tests.campaign.shrink import REGRESSIONS
@@ -279,6 +280,15 @@ def test_an_unedited_workflow_is_rewritten_and_keeps_its_install_step(cxroute: P
     assert f"kept {edited}, which was edited\n" in cxroute.out
     assert 0 == cxroute("init", "--github")
     assert f"unchanged {path}\n" in cxroute.out
+
+
+def test_the_header_of_another_version_is_recognized() -> None:
+    """A workflow with other words in its header is unedited if the digest is right."""
+    _, text = next(build_workflows(WorkflowSettings(ACTION, "manifests", ("ACME_ID",))))
+    other = text.replace("which replaces it unless it was edited", "in other words")
+    assert text != other
+    assert not is_edited(other)
+    assert is_edited(f"{other}# edited\n")
 
 
 def test_an_option_of_init_without_effect_is_an_error(cxroute: Program) -> None:
