@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import binascii
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 from urllib.parse import parse_qs
 
 from reconciler.simulator.messages import (
@@ -18,9 +17,8 @@ from reconciler.simulator.messages import (
     json_response,
     oauth_error,
 )
+from reconciler.simulator.settings import SimulatorSettings
 
-if TYPE_CHECKING:
-    from reconciler.simulator.settings import SimulatorSettings
 PublicHandler = Callable[["TokenIssuer", SimulatorRequest], SimulatorResponse]
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
@@ -56,12 +54,22 @@ def password_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorR
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["password"]:
         return oauth_error(400, "unsupported_grant_type", "Only password is supported")
-    if not _is_valid_pair(_basic(request), tokens.settings.clients):
+    scheme, _, text = request.headers.get("authorization", "").partition(" ")
+    try:
+        name, _, secret = b64decode(text if scheme.lower() == "basic" else "", validate=True).decode().partition(":")
+    except ValueError:
+        name = secret = ""
+    if not _is_valid_pair((name, secret), tokens.settings.clients):
         return oauth_error(401, "invalid_client", "Client authentication failed")
     key = (form.get("username", [""])[-1], form.get("password", [""])[-1])
     if not _is_valid_pair(key, tokens.settings.access_keys):
         return oauth_error(400, "invalid_grant", "The access key is not valid")
-    return tokens.token_response(id_token=_id_token(tokens, request))
+    # A JWT without a real signature: a client trusts the connection, not the signature.
+    now = int(tokens.settings.clock())
+    owner = {"iss": _issuer(tokens, request), "tenantId": tokens.settings.tenant_id}
+    segments = ({"alg": "RS256", "typ": "JWT"}, {**owner, "iat": now, "exp": now + _ID_TOKEN_SECONDS})
+    head, payload = (urlsafe_b64encode(encode_json(segment)).decode().rstrip("=") for segment in segments)
+    return tokens.token_response(id_token=f"{head}.{payload}.simulated")
 
 
 def access_key_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
@@ -96,27 +104,6 @@ def _is_valid_pair(pair: tuple[object, object], accepted: Mapping[str, str] | No
     if not isinstance(name, str) or not isinstance(secret, str) or not name or not secret:
         return False
     return accepted is None or accepted.get(name) == secret
-
-
-def _basic(request: SimulatorRequest) -> tuple[str, str]:
-    scheme, _, pair = request.headers.get("authorization", "").partition(" ")
-    try:
-        name, _, secret = b64decode(pair, validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return (name, secret) if scheme.lower() == "basic" else ("", "")
-
-
-def _id_token(tokens: TokenIssuer, request: SimulatorRequest) -> str:
-    """Return a JWT without a real signature: a client trusts the connection, not the signature."""
-    now = int(tokens.settings.clock())
-    owner = {"iss": _issuer(tokens, request), "tenantId": tokens.settings.tenant_id}
-    payload = {**owner, "iat": now, "exp": now + _ID_TOKEN_SECONDS}
-    return f"{_encode_segment({'alg': 'RS256', 'typ': 'JWT'})}.{_encode_segment(payload)}.simulated"
-
-
-def _encode_segment(form: Mapping[str, Any]) -> str:
-    return urlsafe_b64encode(encode_json(form)).decode().rstrip("=")
 
 
 class TokenIssuer:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qs
+from typing import Final
+from urllib.parse import parse_qsl
 
 from reconciler.simulator.messages import (
     ApiProblem,
@@ -17,16 +17,13 @@ from reconciler.simulator.messages import (
     SimulatorRequest,
     SimulatorResponse,
     encode_json,
-    error_response,
     json_response,
     oauth_error,
     parse_json_body,
 )
+from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from reconciler.simulator.validate import DECIMAL
-
-if TYPE_CHECKING:
-    from reconciler.simulator.settings import SimulatorSettings
 
 _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
@@ -36,11 +33,11 @@ def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorRes
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
-        return error_response(404, ApiProblem("Interaction not found", "not.found"))
+        raise ApiProblemError(404, ApiProblem("Interaction not found", "not.found"))
     body = parse_json_body(request)
     problems = _attribute_problems(body)
     if problems:
-        return error_response(422, *problems)
+        raise ApiProblemError(422, *problems)
     merged = state.merge(conversation, body["attributes"])
     return json_response(200, encode_json({"id": conversation, "attributes": merged}))
 
@@ -66,10 +63,10 @@ def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorRespo
     contact = request.segments[4]
     if not _exists(contact):
         return oauth_error(404, "not_found", "The contact does not exist or has ended")
-    values = parse_qs(request.query, keep_blank_values=True)
+    values = dict(parse_qsl(request.query, keep_blank_values=True))
     if "p1" not in values:
         return oauth_error(400, "invalid_request", "p1 is required")
-    state.merge(contact, {name: values[name][-1] for name in _PARAMETERS if name in values})
+    state.merge(contact, {name: values[name] for name in _PARAMETERS if name in values})
     return SimulatorResponse(status=204)
 
 
@@ -106,15 +103,11 @@ def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProbl
 
 
 def _rule_value(value: str, kind: str) -> str | float | None:
-    """Return a field's value as rules see it: None for an empty text, a number for a decimal in a field for numbers."""
-    if not value:
-        return None
-    return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value
+    # As rules see it: None for an empty text, a number for a decimal in a field for numbers.
+    return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value or None
 
 
 def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimulatorResponse:
     """Return an error in Digital's form, with an id for the vendor's support."""
-    errors = [
-        {"field": problem.field or None, "message": problem.message, "errorCode": problem.code} for problem in problems
-    ]
+    errors = [{"field": field or None, "message": message, "errorCode": code} for message, code, field in problems]
     return json_response(status, encode_json({"errors": errors, "uid": settings.new_id()}))

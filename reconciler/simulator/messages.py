@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple, TypeGuard
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qsl, unquote
 
 Json = Any  # any JSON value
 
+RULES_PATH: Final = "/api/v2/routing/rules"
+QUEUES_PATH: Final = "/api/v2/routing/queues"
 JSON_TYPE: Final = ("content-type", "application/json")
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
 
@@ -61,10 +63,9 @@ class SimulatorRequest:
 
     def positive_number(self, name: str) -> int | None:
         """Return a query parameter that is a whole number of 1 or more, or None if it is absent. Raises ValueError."""
-        values = parse_qs(self.query, keep_blank_values=True).get(name)
-        if values is None:
+        text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
+        if text is None:
             return None
-        text = values[-1]
         if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) > 0):  # noqa: PLR2004 - digits
             raise ValueError(name)
         return int(text)
@@ -93,8 +94,8 @@ class SimulatorResponse:
 class ApiProblemError(Exception):
     """Ends a request with an error response."""
 
-    def __init__(self, response: SimulatorResponse) -> None:
-        self.response = response
+    def __init__(self, status: int, *problems: ApiProblem) -> None:
+        self.response = error_response(status, *problems)
 
 
 def encode_json(value: Json) -> bytes:
@@ -126,18 +127,13 @@ def parse_json_body(request: SimulatorRequest) -> Json:
     """Return the body's JSON. Raises ApiProblemError for another media type and for invalid JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":
-        problem = ApiProblem("The body must be application/json", "invalid.media.type")
-        raise ApiProblemError(error_response(415, problem))
+        raise ApiProblemError(415, ApiProblem("The body must be application/json", "invalid.media.type"))
     try:
         return request.json()
     except NotJsonError:
-        raise ApiProblemError(error_response(400, ApiProblem("The body is not JSON", "invalid.body"))) from None
+        raise ApiProblemError(400, ApiProblem("The body is not JSON", "invalid.body")) from None
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
     """Return whether a JSON value is a number, which true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-
-
-RULES_PATH: Final = "/api/v2/routing/rules"
-QUEUES_PATH: Final = "/api/v2/routing/queues"

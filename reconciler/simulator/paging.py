@@ -1,9 +1,14 @@
-"""Lists in pages (api-contract "Pages"), and new rules that lists do not show yet."""
+"""Lists in pages (api-contract "Pages"), new rules that lists do not show yet, and the platform's lists of queues.
+
+The platform, as far as known, lists ACD skills, whose ids are numbers, and Digital's queues.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any, Final
 
 from reconciler.simulator.messages import (
     QUEUES_PATH,
@@ -15,10 +20,23 @@ from reconciler.simulator.messages import (
     error_response,
     json_response,
 )
+from reconciler.simulator.profile import ServedList
+from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import StoredRule
 
-if TYPE_CHECKING:
-    from reconciler.simulator.settings import SimulatorSettings
+_DIGITAL: Final = ServedList(
+    path="/dfo/3.0/routing-queues",
+    member="data",
+    style="scroll-token",
+    position="scrollToken",
+    size="size",
+    total="hits",
+    next="scrollToken",
+)
+_SKILLS: Final = ServedList(
+    path="", member="skills", style="skip-top", position="skip", size="top", total="totalRecords", next="_links.next"
+)
+_DEFAULT_PAGE_SIZE: Final = 50  # routing queues of a page if the request does not set a size
 
 
 class ListLag:
@@ -46,7 +64,7 @@ class ListLag:
 
 def rules_page(request: SimulatorRequest, stored_rules: Sequence[StoredRule], cap: int) -> SimulatorResponse:
     """Return a page of rules."""
-    return _page(request, stored_rules, cap, (RULES_PATH, lambda stored: stored.text))
+    return _page(request, stored_rules, cap, (RULES_PATH, attrgetter("text")))
 
 
 def queues_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
@@ -76,3 +94,33 @@ def _page(
     next_uri = f'"{path}?pageNumber={number + 1}&pageSize={size}"' if offset + size < total else "null"
     rest = f'],"pageNumber":{number},"pageSize":{size},"total":{total},"pageCount":{count},"nextUri":{next_uri}}}'
     return json_response(200, b'{"entities":[' + entities + rest.encode())
+
+
+def skills_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
+    """Return a page of skills: skip and top, a count, a link; 204 where there are none."""
+    skills = [
+        {"skillId": int(queue["id"]), "skillName": queue["name"], "isActive": queue.get("isActive", True)}
+        for queue in queues
+        if str(queue["id"]).isdigit()
+    ]
+    return _list_response(request, replace(_SKILLS, path=request.path), skills, cap)
+
+
+def routing_queues_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
+    """Return a page of Digital's queues: a token leads from page to page."""
+    entries = [{"id": queue["id"], "name": queue["name"]} for queue in queues if not str(queue["id"]).isdigit()]
+    return _list_response(request, _DIGITAL, entries, cap if "size=" in request.query else min(cap, _DEFAULT_PAGE_SIZE))
+
+
+def _list_response(
+    request: SimulatorRequest, served: ServedList, entries: list[dict[str, Any]], cap: int
+) -> SimulatorResponse:
+    try:
+        offset, size = served.window(request.query, cap)
+    except ValueError:
+        return error_response(400, ApiProblem("not a number", "invalid.query"))
+    if not entries:
+        return SimulatorResponse(status=204)
+    next_uri = "?pageNumber=0" if offset + size < len(entries) else None
+    page = {"total": len(entries), "nextUri": next_uri}
+    return json_response(200, served.encode_page(page, (offset, size), entries[offset : offset + size]))

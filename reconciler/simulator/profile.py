@@ -100,10 +100,14 @@ class TenantProfile:
         """Return the request in the tutorial's words; unknown parts stay as they are."""
         if self is TUTORIAL_PROFILE:
             return request
-        served, path = self._find_list(request.path)
-        canonical = replace(request, path=path)
-        if served is None:
-            return canonical
+        for served, path in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
+            rest = request.path.removeprefix(served.path)
+            if request.path.startswith(served.path) and rest[:1] in ("", "/"):
+                canonical = replace(request, path=path + rest)
+                break
+        else:
+            is_tutorial = request.path.startswith((RULES_PATH, QUEUES_PATH))
+            return replace(request, path=_UNKNOWN_PATH if is_tutorial else request.path)
         if request.method == "GET":
             try:
                 canonical.window = served.window(request.query, cap)
@@ -125,28 +129,16 @@ class TenantProfile:
         except ValueError:
             return response
         if isinstance(form, dict) and isinstance(form.get("entities"), list):
-            return self._tenant_page(response, form, request)
+            is_rules = request.path == RULES_PATH
+            served, entries = self.rules if is_rules else self.queues, form["entities"]
+            if served.no_content and not entries:
+                return SimulatorResponse(status=204)
+            entries = [self._tenant_rule(entry) if is_rules else _tenant_entry(entry, served) for entry in entries]
+            return replace(response, body=served.encode_page(form, request.window or (0, 1), entries))
         rule = self._tenant_rule(form)
         body: Json = {}
         set_member(body, self.single_member, rule)
         return replace(response, body=encode_json(rule if self.single_member == "." else body))
-
-    def _find_list(self, path: str) -> tuple[ServedList | None, str]:
-        for served, canonical in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
-            rest = path.removeprefix(served.path)
-            if path.startswith(served.path) and rest[:1] in ("", "/"):
-                return served, canonical + rest
-        return None, _UNKNOWN_PATH if path.startswith((RULES_PATH, QUEUES_PATH)) else path
-
-    def _tenant_page(
-        self, response: SimulatorResponse, form: dict[str, Any], request: SimulatorRequest
-    ) -> SimulatorResponse:
-        is_rules = request.path == RULES_PATH
-        served = self.rules if is_rules else self.queues
-        if served.no_content and not form["entities"]:
-            return SimulatorResponse(status=204)
-        entries = [self._tenant_rule(entry) if is_rules else _tenant_entry(entry, served) for entry in form["entities"]]
-        return replace(response, body=served.encode_page(form, request.window or (0, 1), entries))
 
     def _tenant_rule(self, rule: Json) -> Json:
         if not isinstance(rule, dict):
@@ -202,10 +194,9 @@ class TenantProfile:
             headers.append((self.message_header.lower(), message))
         if self.refused_member and response.status in _REFUSAL_STATUSES and request.method != "GET":
             set_member(form, self.refused_member, value=False)
-            return SimulatorResponse(status=200, body=encode_json(form), headers=(JSON_TYPE, *headers))
-        if not form:
-            return replace(response, body=b"", headers=headers)
-        return replace(response, body=encode_json(form), headers=(JSON_TYPE, *headers))
+            response = SimulatorResponse(status=200)
+        body, types = (encode_json(form), (JSON_TYPE,)) if form else (b"", ())
+        return replace(response, body=body, headers=(*types, *headers))
 
 
 def _tenant_entry(entry: Json, served: ServedList) -> Json:

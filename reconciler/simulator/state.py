@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
@@ -20,18 +21,13 @@ _LOG_LIMIT: Final = 20_000
 class StoredRule:
     """A rule and its JSON, encoded once. It is immutable: an update stores another one."""
 
-    __slots__ = ("_text", "rule")
-
     def __init__(self, rule: JsonObject) -> None:
         self.rule = rule
-        self._text: bytes | None = None
 
-    @property
+    @cached_property
     def text(self) -> bytes:
         """The rule's compact JSON."""
-        if self._text is None:
-            self._text = encode_json(self.rule)
-        return self._text
+        return encode_json(self.rule)
 
 
 class TenantState:
@@ -68,8 +64,7 @@ class TenantState:
     ) -> Self:
         """Return the state of the file at `path`, or `initial` for a new file; the file is locked until `close`.
 
-        `queues` are added to the file's, or replace their names. It waits `lock_timeout` seconds for the lock. Raises
-        StateError.
+        `queues` are added to the file's, or replace their names. Waits `lock_timeout` seconds. Raises StateError.
         """
         disk = StateFiles(path, lock_timeout, read)
         try:
@@ -77,8 +72,8 @@ class TenantState:
                 disk.replace(initial.to_document())
             state = cls(**disk.snapshot())
             _check_json(path, state)
-            for entry in disk.changes():
-                state._replay(entry)
+            for change in disk.changes():
+                state._replay(change)
             merged = {queue["id"]: queue for queue in state.queues}
             for queue in queues:
                 merged[queue["id"]] = {**merged.get(queue["id"], {}), **queue}
@@ -123,7 +118,7 @@ class TenantState:
 
     def put(self, rule: JsonObject) -> StoredRule:
         """Store a rule under its `id`. After a StateError nothing is changed."""
-        self._append_change("rule", rule["id"], self._stored_text(rule["id"]), rule)
+        self._append_change("rule", rule["id"], rule)
         stored = self._store(rule)
         self._notify_watchers()
         return stored
@@ -136,15 +131,16 @@ class TenantState:
 
     def remove(self, rule_id: str) -> None:
         """Delete a rule. Raises KeyError if there is none; after a StateError nothing is changed."""
-        self._append_change("rule", rule_id, self.stored_rules[rule_id].text, None)
+        if rule_id not in self.stored_rules:
+            raise KeyError(rule_id)
+        self._append_change("rule", rule_id, None)
         self._drop(rule_id)
         self._notify_watchers()
 
     def merge(self, conversation: str, attributes: JsonObject) -> JsonObject:
         """Merge attributes into a conversation's and return all. After a StateError nothing is changed."""
-        before = self.contexts.get(conversation)
-        after = {**(before or {}), **attributes}
-        self._append_change("context", conversation, None if before is None else encode_json(before), after)
+        after = {**self.contexts.get(conversation, {}), **attributes}
+        self._append_change("context", conversation, after)
         self.contexts[conversation] = after
         self._notify_watchers()
         return after
@@ -160,13 +156,16 @@ class TenantState:
         for watcher in self.watchers:
             watcher(self)
 
-    def _append_change(self, kind: str, identity: str, before: bytes | None, value: JsonObject | None) -> None:
+    def _append_change(self, kind: str, identity: str, value: JsonObject | None) -> None:
         if self._files is not None:
-            self._files.append(StateChange(kind, identity, None if before is None else fingerprint(before), value))
+            self._files.append(StateChange(kind, identity, self._fingerprint(kind, identity), value))
 
-    def _stored_text(self, rule_id: str) -> bytes | None:
-        stored = self.stored_rules.get(rule_id)
-        return None if stored is None else stored.text
+    def _fingerprint(self, kind: str, identity: str) -> str | None:
+        objects = self.contexts if kind == "context" else self.stored_rules
+        value = objects.get(identity)
+        if value is None:
+            return None
+        return fingerprint(value.text if isinstance(value, StoredRule) else encode_json(value))
 
     def _store(self, rule: JsonObject) -> StoredRule:
         self._forget_name(rule["id"])
@@ -185,15 +184,11 @@ class TenantState:
 
     def _replay(self, change: StateChange) -> None:
         # A change applies only to the version that it replaced (storage.py).
+        if change.previous_fingerprint != self._fingerprint(change.kind, change.id):
+            return
         if change.kind == "context":
-            context = self.contexts.get(change.id)
-            if change.previous_fingerprint == (None if context is None else fingerprint(encode_json(context))):
-                self.contexts[change.id] = change.value
-            return
-        text = self._stored_text(change.id)
-        if change.previous_fingerprint != (None if text is None else fingerprint(text)):
-            return
-        if change.value is None:
+            self.contexts[change.id] = change.value
+        elif change.value is None:
             self._drop(change.id)
         else:
             self._store(change.value)
@@ -218,11 +213,6 @@ def _check_json(path: Path, state: TenantState) -> None:
             stored.text  # noqa: B018 - encodes and keeps
     except ValueError as error:
         raise StateError(f"{path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
-
-
-def empty_tenant(queues: Iterable[dict[str, Any]] = ()) -> TenantState:
-    """Return a tenant with queues and without rules."""
-    return TenantState(queues=queues)
 
 
 def bank_tenant() -> TenantState:

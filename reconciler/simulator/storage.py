@@ -59,20 +59,14 @@ class StateFiles:
             raise
 
     def _lock(self, timeout: float) -> None:
-        if sys.platform == "win32":  # without flock: there is no lock
-            return
         deadline = time.monotonic() + timeout
-        while True:
-            try:
+        while sys.platform != "win32":  # without flock there is no lock
+            with contextlib.suppress(OSError):
                 flock(self._log, LOCK_EX | LOCK_NB)
-            except OSError:
-                if time.monotonic() > deadline:
-                    raise StateError(
-                        f"{self._path}: another process uses this state; wait for it, or choose another file"
-                    ) from None
-                time.sleep(_LOCK_PAUSE)
-            else:
                 return
+            if time.monotonic() > deadline:
+                raise StateError(f"{self._path}: another process uses this state; wait for it, or choose another file")
+            time.sleep(_LOCK_PAUSE)
 
     def is_new(self) -> bool:
         """Return whether there is neither a snapshot nor a log."""
@@ -81,18 +75,22 @@ class StateFiles:
     def snapshot(self) -> dict[str, Any]:
         """Return the snapshot's queues, rules and contexts, all empty without a file. Raises StateError."""
         try:
-            text = self._read(self._path)
+            document = json.loads(self._read(self._path))
         except FileNotFoundError:
             return {"queues": [], "rules": [], "contexts": {}}
         except OSError as error:
             raise StateError(f"{self._path}: cannot be read: {error.strerror}") from error
-        try:
-            document = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise StateError(f"{self._path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
         if not isinstance(document, dict):
             raise StateError(f"{self._path}: must be an object with queues, rules and contexts")
-        return _check_snapshot(self._path, document)
+        contexts = document.get("contexts", {})
+        if not isinstance(contexts, dict) or not all(isinstance(context, dict) for context in contexts.values()):
+            raise StateError(f"{self._path}: contexts must be an object of objects")
+        parts = {key: document.get(key, []) for key in ("queues", "rules")}
+        for key, items in parts.items():
+            _check_list(self._path, key, items)
+        return {**parts, "contexts": contexts}
 
     def changes(self) -> Iterator[StateChange]:
         """Return the log's changes, without a torn last line: it was never acknowledged. Raises StateError."""
@@ -152,25 +150,13 @@ def _format_snapshot(document: dict[str, Any]) -> str:
     """Return the snapshot's text with one object a line, to be read, edited and compared."""
     parts = []
     for key, value in document.items():
-        lines = [
-            json.dumps(item, ensure_ascii=False) for item in (value.values() if isinstance(value, dict) else value)
-        ]
         if isinstance(value, dict):
-            lines = [f"{json.dumps(name)}: {line}" for name, line in zip(value, lines, strict=True)]
+            lines = [f"{json.dumps(name)}: {json.dumps(item, ensure_ascii=False)}" for name, item in value.items()]
+        else:
+            lines = [json.dumps(item, ensure_ascii=False) for item in value]
         left, right = "{}" if isinstance(value, dict) else "[]"
         parts.append(f'"{key}": {left}' + ("\n  " + ",\n  ".join(lines) + "\n" if lines else "") + right)
     return "{" + ",\n".join(parts) + "}\n"
-
-
-def _check_snapshot(path: Path, document: dict[str, Any]) -> dict[str, Any]:
-    """Return the known parts of a snapshot, which may have been edited. Raises StateError."""
-    contexts = document.get("contexts", {})
-    if not isinstance(contexts, dict) or not all(isinstance(context, dict) for context in contexts.values()):
-        raise StateError(f"{path}: contexts must be an object of objects")
-    parts = {key: document.get(key, []) for key in ("queues", "rules")}
-    for key, items in parts.items():
-        _check_list(path, key, items)
-    return {**parts, "contexts": contexts}
 
 
 def _check_list(path: Path, key: str, items: object) -> None:

@@ -7,7 +7,6 @@ from typing import Final
 
 from reconciler.cxone import rule_json
 from reconciler.model.change import Applied, Create, Delete, Skipped, UnknownOutcome
-from reconciler.simulator.evaluate import opaque_text, queue_shares
 from tests.campaign.matrix_cases import MatrixCase
 from tests.campaign.matrix_run import MatrixRun
 from tests.campaign.matrix_tenant import FOREIGN, ODD, TENANT, UNKNOWN
@@ -15,6 +14,7 @@ from tests.campaign.oracle import Violation
 from tests.campaign.world import SECRET
 from tests.support.builders import managed
 from tests.support.in_process_tenant import raw
+from tests.support.simulated_routing import opaque_text, queue_shares
 
 KEEPERS: Final = ("id-up", "id-edit")
 """Rules that are updated and have fields that nobody here knows."""

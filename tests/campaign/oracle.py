@@ -148,12 +148,12 @@ class Oracle:
     def _note_late(self) -> None:
         """Keep what is still to land: once it does, it is gone from there."""
         faults = self.world.faults
-        self._late = [] if faults is None else [one.request for one in faults._delayed]
+        self._late = [] if faults is None else [request for request, _ in faults._delayed]
 
     def _changed(self, _state: TenantState) -> None:
         self._clock += 1
         faults = self.world.faults
-        waiting = [] if faults is None else [one.request for one in faults._delayed]
+        waiting = [] if faults is None else [request for request, _ in faults._delayed]
         landing = [one for one in self._late if not any(one is two for two in waiting)]
         event = self._asking
         process = self._processes.get(event.actor) if event else None

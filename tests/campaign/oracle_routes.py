@@ -8,8 +8,8 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from reconciler.simulator.evaluate import SimulatedConditionError, find_winner, rule_shares
 from tests.campaign.oracle_marks import OPERATORS
+from tests.support.simulated_routing import SimulatedConditionError, find_winner, rule_shares
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

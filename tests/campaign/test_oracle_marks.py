@@ -22,7 +22,6 @@ from tests.support.imports import imported
 SHARED: Final = {
     "reconciler.model.change": "the kinds of what a run reports: the report itself is what the oracle judges",
     "reconciler.model.rule": "the types of what a manifest wants: what a run is given, not what it makes of it",
-    "reconciler.simulator.evaluate": "the simulated platform's reading of rules, which the package does not use",
     "reconciler.simulator.messages": "how the simulated platform loses an answer",
     "reconciler.simulator.faults.injector": "what goes wrong in a history made by hand",
 }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from reconciler.cli.files import journal_path
 from reconciler.journal.journal import read_runs
 from reconciler.render.text.wrap import columns, wrap_text
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from tests.support import canary_secrets as canary
 from tests.support.command import run_command
@@ -246,7 +246,7 @@ def test_the_progress_bar_has_the_colours_that_were_asked_for(
     with tenants("prod") as here:
         here.manifests()
         ruleset([rule("lost")])
-        here.apps["prod"] = build_simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
+        here.apps["prod"] = Simulator(here.states["prod"], replace(PROFILES["A"], latency=0.55))
         shown = run_on_terminal(80, *options, "plan", "-e", "prod", **variables)
     assert 0 == shown.code
     assert "rules" in shown.err

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.crash.stage import CrashRun
@@ -55,7 +55,7 @@ def test_nobody_reads_stdout_when_the_plan_is_shown(trial: CrashRun) -> None:
 
 def test_nobody_reads_that_it_was_done_in_part(trial: CrashRun) -> None:
     """A change is refused and nobody reads which one: the exit code is 5 nevertheless."""
-    trial.app = build_simulator(trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3"))
+    trial.app = Simulator(trial.state, PROFILES["C"], FaultInjector("POST rules:422@#3"))
     with broken_pipe() as pipe:
         ended = trial.run("apply", "--yes", stdout=pipe)
     assert 0 < len(trial.reached()) < 30

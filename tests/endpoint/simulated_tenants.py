@@ -25,7 +25,7 @@ from reconciler.errors import (
 )
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.profile import DEFAULT_PROFILE
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -65,7 +65,7 @@ class ContextTenant:
         self.clock, self.path, self.writer = FakeClock(), *ways()[way]
         fields: Any = {"custom_fields": FIELDS, **settings}
         switches = SimulatorSettings(clock=self.clock, sleep=self.clock.sleep, **fields)
-        self.app: Simulator = build_simulator(TenantState(), switches, FaultInjector(faults, 0) if faults else None)
+        self.app: Simulator = Simulator(TenantState(), switches, FaultInjector(faults, 0) if faults else None)
 
     def client(self, transport: httpx.AsyncBaseTransport | None = None, path: str = "") -> ContextClient:
         """Return a client of the tenant."""

@@ -18,7 +18,7 @@ from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
 from reconciler.endpoint.app import EndpointDependencies, Limits, build_context_app
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -92,7 +92,7 @@ class SteppedEndpoint(Endpoint):
         self.log: list[dict[str, Any]] = []
         self.state = TenantState()
         injected = FaultInjector(self.faults, self.seed) if self.faults else None
-        tenant = build_simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
+        tenant = Simulator(self.state, SimulatorSettings(clock=clock, token_seconds=86_400), injected)
         self.far = DelayedTransport(SimulatorTransport(tenant), self.seconds_away)
         settings = replace(
             TENANT,

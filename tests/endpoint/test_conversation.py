@@ -16,7 +16,6 @@ import pytest
 import yaml
 
 from reconciler.cli.commands.cognigy import code
-from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.state import TenantState
 from tests.endpoint.processes import ROOT
 from tests.support import canary_secrets as canary
@@ -24,6 +23,7 @@ from tests.support.command import run_command
 from tests.support.plain_http import PLAIN
 from tests.support.requirements import skip_or_fail
 from tests.support.server_process import KEY, server_environment, server_process
+from tests.support.simulated_routing import queue_shares
 from tests.support.written_manifests import yaml_of
 
 NODE = shutil.which("node")

@@ -7,7 +7,7 @@ import asyncio
 import httpx
 import pytest
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from tests.support.contract import Json, check_response, examples, send_example, settings, tenant
 
 
@@ -16,7 +16,7 @@ def test_the_simulator_keeps_the_contract(example: Json) -> None:
     """Each example: the answer in process is what the contract says, but for what it leaves free."""
 
     async def replay() -> httpx.Response:
-        app = build_simulator(tenant(example["given"]), settings(example["given"]))
+        app = Simulator(tenant(example["given"]), settings(example["given"]))
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await send_example(example, client)

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from reconciler.simulator.evaluate import (
+from tests.support.simulated import stored
+from tests.support.simulated_routing import (
     SimulatedConditionError,
     condition_holds,
     opaque_text,
     queue_shares,
     rule_shares,
 )
-from tests.support.simulated import stored
 
 
 def condition(operator: str, value: Any = None) -> dict[str, Any]:

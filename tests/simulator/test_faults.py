@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.settings import SimulatorSettings
@@ -23,7 +23,7 @@ ONE = f"{RULES}/r1"
 def world(spec: str, count: int = 2, seed: int = 0, **settings: Any) -> tuple[Simulator, FaultInjector]:
     """Return a simulator of so many rules, and its faults."""
     faults = FaultInjector(spec, seed)
-    return build_simulator(
+    return Simulator(
         TenantState(QUEUES, [stored(n) for n in range(1, count + 1)]), SimulatorSettings(**settings), faults
     ), faults
 
@@ -335,8 +335,9 @@ WHEN = [
 def test_a_fault_falls_when_its_rule_says(spec: str, expected: list[int]) -> None:
     """Places count the requests that the rule matches, windows the seconds since the first; the first rule decides."""
     now = [100.0]
-    quiet = build_simulator(TenantState(), SimulatorSettings(clock=lambda: now[0]))
-    faulty = Simulator(quiet.api, FaultInjector(spec))
+    quiet = Simulator(TenantState(), SimulatorSettings(clock=lambda: now[0]))
+    faulty = Simulator(quiet.state, quiet.api.settings, FaultInjector(spec))
+    faulty.api = quiet.api
 
     async def talk(signed_in: httpx.AsyncClient) -> list[Any]:
         found = []

@@ -18,9 +18,8 @@ import httpx
 import pytest
 import uvicorn
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator, allow_breaking, listening_socket
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.server import allow_breaking, listening_socket
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 from tests.support.command import serving
@@ -31,13 +30,13 @@ from tests.support.simulated import QUEUES, RULES, body, sign_in, stored
 SERVER = """
 import sys
 from pathlib import Path
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import SimulatorSettings
-from reconciler.simulator.server import serve
+from reconciler.simulator.app import serve
 from reconciler.simulator.state import TenantState
 
 state = TenantState.load(Path(sys.argv[1]), queues=[{"id": "q1", "name": "Billing"}])
-app = build_simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
+app = Simulator(state, SimulatorSettings(latency=float(sys.argv[2])))
 serve(app, "127.0.0.1", 0, lambda url: print("on", url, flush=True))
 """
 
@@ -79,7 +78,7 @@ def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -
         async with listening(switch, parser) as http:
             for example in all_of_them:
                 switches = replace(settings(example["given"]), issuer="http://localhost")
-                current[:] = [build_simulator(tenant(example["given"]), switches)]
+                current[:] = [Simulator(tenant(example["given"]), switches)]
                 check_response(example, await send_example(example, http))
 
     asyncio.run(replay(examples()))
@@ -103,7 +102,7 @@ def test_a_broken_connection_is_really_broken(
 ) -> None:
     """The client sees its own exception for a reset, a cut body or silence; the server goes on with the next one."""
     state = TenantState(QUEUES)
-    app = build_simulator(state, SimulatorSettings(), FaultInjector(f"POST rules:{name}@#1"))
+    app = Simulator(state, SimulatorSettings(), FaultInjector(f"POST rules:{name}@#1"))
 
     async def talk() -> int:
         async with listening(app, parser) as http:
@@ -118,7 +117,7 @@ def test_a_broken_connection_is_really_broken(
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
     """The kernel of the caller gets RST, not an orderly end."""
-    app = build_simulator(TenantState(), SimulatorSettings(), FaultInjector("GET:reset"))
+    app = Simulator(TenantState(), SimulatorSettings(), FaultInjector("GET:reset"))
 
     async def talk() -> None:
         async with listening(app, parser) as http:
@@ -133,7 +132,7 @@ def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
 
 def test_a_drip_comes_a_byte_at_a_time() -> None:
     """Over a socket the bytes of a slow drip come one by one."""
-    app = build_simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(), FaultInjector("GET:drip=0.001"))
+    app = Simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(), FaultInjector("GET:drip=0.001"))
 
     async def talk() -> list[int]:
         async with listening(app, "h11") as http:

@@ -12,9 +12,9 @@ import httpx
 import pytest
 from hypothesis import given, settings, strategies
 
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
-from reconciler.simulator.state import TenantState, bank_tenant, empty_tenant
+from reconciler.simulator.state import TenantState, bank_tenant
 from tests.support.fake_clock import FakeClock
 from tests.support.simulated import CREDENTIALS, QUEUES, RULES, body, run, sign_in, stored
 from tests.support.work_bounds import takes_at_most
@@ -35,7 +35,7 @@ async def listed(http: httpx.AsyncClient) -> list[str]:
 def test_a_token_ends_when_it_said_it_would() -> None:
     """A token works until expires_in has passed, then 401; a new one works."""
     clock = FakeClock()
-    app = build_simulator(TenantState(), SimulatorSettings(token_seconds=60, clock=clock))
+    app = Simulator(TenantState(), SimulatorSettings(token_seconds=60, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 1)
@@ -51,7 +51,7 @@ def test_a_token_ends_when_it_said_it_would() -> None:
 
 def test_a_revoked_token_is_refused() -> None:
     """After tokens.revoke() every token so far is answered 401, and a new one works."""
-    app = build_simulator(TenantState(), SimulatorSettings())
+    app = Simulator(TenantState(), SimulatorSettings())
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         app.tokens.revoke()
@@ -66,7 +66,7 @@ def test_a_revoked_token_is_refused() -> None:
 @pytest.mark.parametrize("missing", ["client_id", "client_secret"])
 def test_any_credentials_but_empty_ones_do_where_none_are_set(missing: str) -> None:
     """With clients=None an empty id or secret is still 401."""
-    app = build_simulator(TenantState(), SimulatorSettings())
+    app = Simulator(TenantState(), SimulatorSettings())
     form = {**CREDENTIALS, missing: ""}
 
     async def talk(http: httpx.AsyncClient) -> int:
@@ -77,7 +77,7 @@ def test_any_credentials_but_empty_ones_do_where_none_are_set(missing: str) -> N
 
 def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
     """lag_reads=2: two reads of the list lack it, total too; a GET of the rule itself finds it at once."""
-    app = build_simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(lag_reads=2))
+    app = Simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(lag_reads=2))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         created = (await http.post(RULES, json=body("new"))).json()
@@ -91,7 +91,7 @@ def test_a_new_rule_is_in_no_list_for_so_many_reads() -> None:
 def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
     """lag_seconds=5: the list has it from the fifth second on, and not before."""
     clock = FakeClock()
-    app = build_simulator(TenantState(QUEUES), SimulatorSettings(lag_seconds=5, clock=clock))
+    app = Simulator(TenantState(QUEUES), SimulatorSettings(lag_seconds=5, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[list[str]]:
         await http.post(RULES, json=body("new"))
@@ -107,7 +107,7 @@ def test_a_new_rule_is_in_no_list_for_so_many_seconds() -> None:
 def test_the_rate_is_a_token_bucket() -> None:
     """rate=2, burst=3: three calls at once, the fourth is 429; half a second later one more goes through."""
     clock = FakeClock()
-    app = build_simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
+    app = Simulator(TenantState(), SimulatorSettings(rate=2, burst=3, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[int]:
         found = await statuses(http, 4)
@@ -120,7 +120,7 @@ def test_the_rate_is_a_token_bucket() -> None:
 def test_retry_after_is_long_enough() -> None:
     """Who waits as Retry-After says gets through."""
     clock = FakeClock()
-    app = build_simulator(TenantState(), SimulatorSettings(rate=0.25, burst=1, clock=clock))
+    app = Simulator(TenantState(), SimulatorSettings(rate=0.25, burst=1, clock=clock))
 
     async def talk(http: httpx.AsyncClient) -> list[Any]:
         await statuses(http, 1)
@@ -136,7 +136,7 @@ def test_latency_comes_before_each_answer() -> None:
     clock = FakeClock()
     start = clock.seconds
     run(
-        build_simulator(TenantState(), SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep)),
+        Simulator(TenantState(), SimulatorSettings(latency=0.05, clock=clock, sleep=clock.sleep)),
         lambda http: http.get(RULES),
     )
     assert round(clock.seconds - start, 6) == 0.1
@@ -147,7 +147,7 @@ def test_a_put_loses_what_it_leaves_out_and_keeps_what_nobody_knows() -> None:
     state = TenantState(QUEUES, [stored(1, division={"id": "d"}, hints=["a"], dateCreated="then")])
     sent = body("renamed", hints=["b"], extra=None)
     del sent["description"]
-    run(build_simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=sent))
+    run(Simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=sent))
     kept = {key: value for key, value in state.stored_rules["r1"].rule.items() if key != "dateModified"}
     assert {**sent, "id": "r1", "version": 2, "dateCreated": "then"} == kept
 
@@ -155,9 +155,7 @@ def test_a_put_loses_what_it_leaves_out_and_keeps_what_nobody_knows() -> None:
 def test_a_put_with_another_id_in_its_body_is_refused() -> None:
     """422, and nothing changed."""
     state = TenantState(QUEUES, [stored(1)])
-    answer = run(
-        build_simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2"))
-    )
+    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.put(f"{RULES}/r1", json=body("x", id="r2")))
     assert (422, 0) == (answer.status_code, state.revision)
 
 
@@ -166,7 +164,7 @@ def test_the_servers_own_fields_are_not_the_callers_to_set() -> None:
     state = TenantState(QUEUES)
     sent = body("x", id="mine", version=9, dateCreated="then", selfUri="/elsewhere")
     made = run(
-        build_simulator(state, SimulatorSettings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)
+        Simulator(state, SimulatorSettings(new_id=lambda: "i1")), lambda http: http.post(RULES, json=sent)
     ).json()
     assert ("i1", 1, f"{RULES}/i1") == (made["id"], made["version"], made["selfUri"])
     assert made["dateCreated"] != "then"
@@ -182,8 +180,8 @@ def test_the_same_idempotency_key_makes_one_rule() -> None:
         return [first.status_code, second.status_code, other.status_code, first.json() == second.json()]
 
     keys, none = TenantState(QUEUES), TenantState(QUEUES)
-    assert [201, 201, 422, True] == run(build_simulator(keys, PROFILES["E"]), talk)
-    assert [201, 201, 201, False] == run(build_simulator(none, PROFILES["C"]), talk)
+    assert [201, 201, 422, True] == run(Simulator(keys, PROFILES["E"]), talk)
+    assert [201, 201, 201, False] == run(Simulator(none, PROFILES["C"]), talk)
     assert (1, 3) == (len(keys.stored_rules), len(none.stored_rules))
 
 
@@ -194,7 +192,7 @@ def test_a_refused_create_leaves_its_idempotency_key_free() -> None:
         sent = [body("x", priority="high"), body("x")]
         return [(await http.post(RULES, json=one, headers={"Idempotency-Key": "k"})).status_code for one in sent]
 
-    assert [422, 201] == run(build_simulator(TenantState(QUEUES), PROFILES["E"]), talk)
+    assert [422, 201] == run(Simulator(TenantState(QUEUES), PROFILES["E"]), talk)
 
 
 def test_a_freed_name_can_be_taken() -> None:
@@ -213,7 +211,7 @@ def test_a_freed_name_can_be_taken() -> None:
         ]
         return [(await http.request(method, path, json=sent)).status_code for method, path, sent in calls]
 
-    assert [409, 200, 200, 201, 409, 204, 200] == run(build_simulator(state, PROFILES["A"]), talk)
+    assert [409, 200, 200, 201, 409, 204, 200] == run(Simulator(state, PROFILES["A"]), talk)
 
 
 BAD_FIELDS = [
@@ -249,7 +247,7 @@ def test_a_bad_rule_is_refused_with_its_fields(change: dict[str, Any], fields: l
         sent = {**body("x"), **change}
         return [await http.post(RULES, json=sent), await http.put(f"{RULES}/r1", json=sent)]
 
-    for answer in run(build_simulator(state, SimulatorSettings()), talk):
+    for answer in run(Simulator(state, SimulatorSettings()), talk):
         assert 422 == answer.status_code
         assert fields == [error["field"] for error in answer.json()["errors"]]
     assert 0 == state.revision
@@ -279,7 +277,7 @@ def test_each_operator_takes_its_values(operator: str, good: list[Any], bad: lis
         return [(await http.post(RULES, json=body("x", conditions=[one]))).status_code for one in sent]
 
     state = TenantState(QUEUES)
-    assert [201] * len(good) + [422] * len(bad) == run(build_simulator(state, SimulatorSettings()), talk)
+    assert [201] * len(good) + [422] * len(bad) == run(Simulator(state, SimulatorSettings()), talk)
     assert good == [rule["conditions"][0]["value"] for rule in state.rules()]
 
 
@@ -293,7 +291,7 @@ def test_what_a_live_rule_uses_the_tenant_knows() -> None:
         sent = [body("x", conditions=[odd]), body("x", conditions=[other])]
         return [(await http.put(f"{RULES}/r1", json=one)).status_code for one in sent]
 
-    assert [200, 422] == run(build_simulator(state, SimulatorSettings()), talk)
+    assert [200, 422] == run(Simulator(state, SimulatorSettings()), talk)
 
 
 HOSTILE = [
@@ -319,9 +317,7 @@ def test_a_hostile_body_is_refused(path: str, sent: bytes, status: int) -> None:
     """Whatever the bytes, the answer is an error in the API's form and nothing changes."""
     state = TenantState(QUEUES)
     headers = {"Content-Type": "application/json"}
-    answer = run(
-        build_simulator(state, SimulatorSettings()), lambda http: http.post(path, content=sent, headers=headers)
-    )
+    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.post(path, content=sent, headers=headers))
     assert (status, 0) == (answer.status_code, state.revision)
     assert answer.json()["errors"][0]["message"]
 
@@ -353,7 +349,7 @@ def test_any_json_is_answered(sent: Any, overlaid: bool) -> None:  # noqa: FBT00
         calls = [("POST", RULES), ("PUT", f"{RULES}/r1"), ("POST", CONTEXT.format("c1"))]
         return {(await http.request(how, path, content=content, headers=headers)).status_code for how, path in calls}
 
-    assert run(build_simulator(state, SimulatorSettings()), talk) <= {200, 201, 400, 422}
+    assert run(Simulator(state, SimulatorSettings()), talk) <= {200, 201, 400, 422}
     for rule in state.rules()[1:]:
         assert {key: one[key] for key in body("x") if key in one} == {key: rule[key] for key in body("x") if key in one}
 
@@ -363,7 +359,7 @@ def test_another_media_type_is_refused(media: str) -> None:
     """415 for a body that does not say that it is JSON."""
     sent = json.dumps(body("x")).encode()
     answer = run(
-        build_simulator(TenantState(QUEUES), SimulatorSettings()),
+        Simulator(TenantState(QUEUES), SimulatorSettings()),
         lambda http: http.post(RULES, content=sent, headers={"Content-Type": media}),
     )
     assert 415 == answer.status_code
@@ -376,9 +372,7 @@ def test_an_encoded_slash_leads_nowhere(conversation: str) -> None:
     """A conversation id that is none is 404, however it is encoded, and no other path is reached."""
     state = TenantState(QUEUES, [stored(1)])
     path = CONTEXT.format(conversation)
-    answer = run(
-        build_simulator(state, SimulatorSettings()), lambda http: http.post(path, json={"attributes": {"a": 1}})
-    )
+    answer = run(Simulator(state, SimulatorSettings()), lambda http: http.post(path, json={"attributes": {"a": 1}}))
     assert (404, 0) == (answer.status_code, state.revision)
 
 
@@ -392,7 +386,7 @@ def test_attributes_merge() -> None:
 
     after = {"a": 1, "b": None, "c": True}
     assert [{"id": "c1", "attributes": {"a": 1, "b": "x"}}, {"id": "c1", "attributes": after}] == run(
-        build_simulator(state, SimulatorSettings()), talk
+        Simulator(state, SimulatorSettings()), talk
     )
     assert {"c1": after} == state.contexts
 
@@ -410,7 +404,7 @@ def test_pages_hold_every_rule_once() -> None:
             path = page["nextUri"]
         return seen
 
-    assert [f"r{n}" for n in range(7)] == run(build_simulator(state, SimulatorSettings()), talk)
+    assert [f"r{n}" for n in range(7)] == run(Simulator(state, SimulatorSettings()), talk)
 
 
 @pytest.mark.parametrize(
@@ -422,7 +416,7 @@ def test_a_bad_page_is_400(query: str) -> None:
     async def talk(http: httpx.AsyncClient) -> list[int]:
         return [(await http.get(f"{path}?{query}")).status_code for path in (RULES, "/api/v2/routing/queues")]
 
-    assert [400, 400] == run(build_simulator(TenantState(), SimulatorSettings()), talk)
+    assert [400, 400] == run(Simulator(TenantState(), SimulatorSettings()), talk)
 
 
 def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> None:
@@ -437,7 +431,7 @@ def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> No
         await http.delete(f"{RULES}/{made['id']}")
         await http.get(RULES)
 
-    run(build_simulator(state, SimulatorSettings(new_id=lambda: "i1")), talk)
+    run(Simulator(state, SimulatorSettings(new_id=lambda: "i1")), talk)
     one = f"{RULES}/i1"
     assert [
         ("POST", "/oauth/token", 200, False),
@@ -452,8 +446,8 @@ def test_the_log_says_what_changed_the_state_and_watchers_see_each_state() -> No
 
 
 def test_tenants_to_start_from() -> None:
-    """empty() has queues alone; bank() has rules whose targets are its queues, apart from each other."""
-    assert (QUEUES, []) == (empty_tenant(QUEUES).queues, empty_tenant(QUEUES).rules())
+    """A new tenant has queues alone; the bank has rules whose targets are its queues, apart from each other."""
+    assert (QUEUES, []) == (TenantState(QUEUES).queues, TenantState(QUEUES).rules())
     first, second = bank_tenant(), bank_tenant()
     known = {queue["id"] for queue in first.queues}
     assert first.rules()
@@ -472,7 +466,7 @@ def test_importing_the_simulator_is_cheap() -> None:
 
 def test_a_thousand_creates_and_a_hundred_pages_cost_little() -> None:
     """In the simulator itself, ASGI included: about 0.2 s of CPU time for the pages, and 0.5 s for the creates."""
-    app = build_simulator(TenantState(QUEUES, [stored(n) for n in range(10_000)]), SimulatorSettings())
+    app = Simulator(TenantState(QUEUES, [stored(n) for n in range(10_000)]), SimulatorSettings())
     run(app, lambda http: http.get(RULES))
     token = app.state.requests[-1].headers["authorization"]
     sent = [json.dumps(body(f"new {n}")).encode() for n in range(1_000)]

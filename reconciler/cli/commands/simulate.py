@@ -22,12 +22,11 @@ from reconciler.manifest.kinds.environment import SANDBOX
 from reconciler.manifest.load import load_manifests
 from reconciler.model.rule import Queue
 from reconciler.simulator import state as tenants
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator, serve
 from reconciler.simulator.faults import __doc__ as faults_help
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.faults.spec import FaultSpecError
 from reconciler.simulator.profile import ServedList, TenantProfile
-from reconciler.simulator.server import serve
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.text.hosts import is_loopback
 
@@ -144,7 +143,7 @@ def options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, output: Output) -> int:
     """Serve until SIGINT or SIGTERM."""
     check(options)
-    start = tenants.bank_tenant() if options.tenant == "bank" else tenants.empty_tenant()
+    start = tenants.bank_tenant() if options.tenant == "bank" else tenants.TenantState()
     try:
         faults = FaultInjector(options.faults, options.seed) if options.faults else None
     except FaultSpecError as error:
@@ -152,7 +151,7 @@ def run(options: argparse.Namespace, output: Output) -> int:
     with open_state(Path(options.state), start) if options.state else nullcontext(start) as state:
         tenant = simulate_environment(options.speak, Path(options.manifests)) if options.speak else None
         add_queues(state, tenant.missing_queues(state.queues) if tenant else named_queues(Path(options.manifests)))
-        app = build_simulator(state, replace(settings(options), **(tenant.switches if tenant else {})), faults)
+        app = Simulator(state, replace(settings(options), **(tenant.switches if tenant else {})), faults)
         try:
             serve(app, options.host, options.port, lambda url: print_address(url, output))
         except ImportError as error:

@@ -33,8 +33,3 @@ Something happens meanwhile, and then the request is answered:
 
     POST rules:500-applied@0.1,GET:reset@#3,*:503@0s-60s,PUT rule:429=1000000000@#1
 """
-
-from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.faults.spec import FaultSpecError
-
-__all__ = ["FaultInjector", "FaultSpecError"]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections import deque
-from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -24,21 +24,11 @@ from reconciler.simulator.state import StoredRule, TenantState
 APPLIED_SUFFIX: Final = "-applied"
 DELAYED_FAULT: Final = "late"
 _REAL_RESPONSE_FAULTS: Final = {**CORRUPTED_RESPONSES, **STATE_CHANGES}
-_NAMES: Final = (
-    *REPLACED_RESPONSES,
-    *(name + APPLIED_SUFFIX for name in REPLACED_RESPONSES),
-    *_REAL_RESPONSE_FAULTS,
-    DELAYED_FAULT,
-)
+_APPLIED: Final = (name + APPLIED_SUFFIX for name in REPLACED_RESPONSES)
+_NAMES: Final = (*REPLACED_RESPONSES, *_APPLIED, *_REAL_RESPONSE_FAULTS, DELAYED_FAULT)
 _TAKE_STATUS: Final = ("html", "empty", "redirect")
 _TAKE_NUMBERS: Final = ("deep", "gzip", "huge", "drip", "shift", "stale", DELAYED_FAULT)
 _MAX_ARGUMENT: Final = 1e6
-
-
-@dataclass(slots=True)
-class _DelayedRequest:
-    request: SimulatorRequest
-    remaining_requests: int  # it is processed just before the last of these
 
 
 class FaultInjector:
@@ -51,40 +41,50 @@ class FaultInjector:
             _check(fault)
         self._counts = [0] * len(self._faults)
         self._randoms = [Random(f"{seed}/{place}") for place in range(len(self._faults))]  # noqa: S311 - to be repeated
-        self._delayed: list[_DelayedRequest] = []
-        self._history: deque[tuple[StoredRule, ...]] = deque(
-            maxlen=1 + max(map(_history_depth, self._faults), default=0)
-        )
+        self._request_count = 0
+        self._delayed: list[tuple[SimulatorRequest, int]] = []  # each with the number of the request it runs before
+        depths = (int(fault.argument or 1) for fault in self._faults if fault.name == "stale")
+        self._history: deque[tuple[StoredRule, ...]] = deque(maxlen=1 + max(depths, default=0))
         self._started_at: float | None = None
         self.fired_faults: list[tuple[str, SimulatorRequest]] = []  # which rule of the SPEC fell on which request
 
     def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
         """Return a request's response, with or without a fault."""
         started_at = self._start(api)
-        self._run_due(api)
+        self._request_count += 1
+        self._run_delayed(api, self._request_count)
         index = self._choose_fault(request, api.settings.clock() - started_at)
         if index is None:
             return api.handle(request)
         fault = self._faults[index]
         self.fired_faults.append((fault.text, request))
         if fault.name == DELAYED_FAULT:
-            self._delayed.append(_DelayedRequest(request, int(fault.argument or 1)))
+            self._delayed.append((request, self._request_count + int(fault.argument or 1)))
             return SimulatorResponse(status=0, delivery=DeliveryMode.SILENT)
         random, argument = self._randoms[index], fault.argument
         call = FaultCall(request=request, api=api, argument=argument, random=random, rules_before=self._rules_before)
-        return _apply_fault(fault, call)
+        if fault.name in _REAL_RESPONSE_FAULTS:
+            return _REAL_RESPONSE_FAULTS[fault.name](call)
+        name = fault.name.removesuffix(APPLIED_SUFFIX)
+        if name != fault.name:
+            call.run_request()
+        return REPLACED_RESPONSES[name](call) if name in REPLACED_RESPONSES else status_response(call, int(name))
 
     def run_delayed(self, api: SimulatorApi) -> None:
         """Process all delayed requests now."""
-        delayed, self._delayed = self._delayed, []
-        for entry in delayed:
-            api.handle(entry.request)
+        self._run_delayed(api, math.inf)
+
+    def _run_delayed(self, api: SimulatorApi, number: float) -> None:
+        due = [request for request, before in self._delayed if before <= number]
+        self._delayed = [entry for entry in self._delayed if entry[1] > number]
+        for request in due:
+            api.handle(request)
 
     def _start(self, api: SimulatorApi) -> float:
         if self._started_at is None:
             self._started_at = api.settings.clock()
             self._record_rules(api.state)
-            if any(map(_history_depth, self._faults)):
+            if self._history.maxlen != 1:
                 api.state.watchers.append(self._record_rules)
         return self._started_at
 
@@ -93,14 +93,6 @@ class FaultInjector:
 
     def _rules_before(self, changes: int) -> tuple[StoredRule, ...]:
         return self._history[max(len(self._history) - 1 - changes, 0)]
-
-    def _run_due(self, api: SimulatorApi) -> None:
-        for entry in self._delayed:
-            entry.remaining_requests -= 1
-        due = [entry for entry in self._delayed if entry.remaining_requests <= 0]
-        self._delayed = [entry for entry in self._delayed if entry.remaining_requests > 0]
-        for entry in due:
-            api.handle(entry.request)
 
     def _choose_fault(self, request: SimulatorRequest, seconds: float) -> int | None:
         """Return the index of the first fault that applies; every matching fault counts the request."""
@@ -111,19 +103,6 @@ class FaultInjector:
                 applies = fault.timing.applies(self._counts[index], seconds, self._randoms[index])
                 chosen = index if applies and chosen is None else chosen
         return chosen
-
-
-def _apply_fault(fault: Fault, call: FaultCall) -> SimulatorResponse:
-    if fault.name in _REAL_RESPONSE_FAULTS:
-        return _REAL_RESPONSE_FAULTS[fault.name](call)
-    name = fault.name.removesuffix(APPLIED_SUFFIX)
-    if name != fault.name:
-        call.run_request()
-    return REPLACED_RESPONSES[name](call) if name in REPLACED_RESPONSES else status_response(call, int(name))
-
-
-def _history_depth(fault: Fault) -> int:
-    return int(fault.argument or 1) if fault.name == "stale" else 0
 
 
 def _check(fault: Fault) -> None:

@@ -6,9 +6,10 @@ import gzip
 import json
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from email.utils import formatdate
-from functools import cache
+from functools import cache, reduce
 from typing import Any, Final
 
 from reconciler.simulator.faults.spec import FaultCall, resource_of
@@ -43,43 +44,33 @@ def status_response(call: FaultCall, status: int) -> SimulatorResponse:
 
 
 def _default_status(call: FaultCall) -> int:
-    return int(call.number(201 if call.request.method == "POST" and resource_of(call.request) == "rules" else 200))
-
-
-def _redirect(call: FaultCall) -> SimulatorResponse:
-    location = OTHER_HOST + call.request.path
-    return SimulatorResponse(status=int(call.number(302)), headers=(("location", location),))
-
-
-def _deep(call: FaultCall) -> SimulatorResponse:
-    levels = int(call.number(100_000))
-    return json_response(200, b"[" * levels + b"]" * levels)
+    return call.count(201 if call.request.method == "POST" and resource_of(call.request) == "rules" else 200)
 
 
 @cache
 def _bomb(megabytes: int) -> bytes:
-    """Return gzip of so many megabytes of spaces and an object; one block is packed once and repeated."""
+    # gzip of so many megabytes of spaces and an object; one block is packed once and repeated.
     block, end = b" " * _MEGABYTE, b"{}"
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     first = packer.compress(block) + packer.flush(zlib.Z_FULL_FLUSH)
     last = packer.compress(end) + packer.flush()
-    checksum = 0
-    for _ in range(megabytes):
-        checksum = zlib.crc32(block, checksum)
+    checksum = reduce(lambda crc, _: zlib.crc32(block, crc), range(megabytes), 0)
     checksum, size = zlib.crc32(end, checksum), (megabytes * _MEGABYTE + len(end)) & 0xFFFFFFFF
     head = gzip.compress(b"", mtime=0)[:10]
     return head + first * megabytes + last + checksum.to_bytes(4, "little") + size.to_bytes(4, "little")
 
 
 REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "html": lambda call: SimulatorResponse(status=int(call.number(200)), body=_HTML, headers=(_HTML_TYPE,)),
+    "html": lambda call: SimulatorResponse(status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)),
     "empty": lambda call: SimulatorResponse(status=_default_status(call)),
     "shape": lambda call: json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
     "nan": lambda call: json_response(_default_status(call), _NAN),
-    "deep": _deep,
-    "gzip": lambda call: json_response(200, _bomb(int(call.number(100))), ("content-encoding", "gzip")),
-    "huge": lambda call: json_response(200, b" " * (int(call.number(100)) * _MEGABYTE) + b"{}"),
-    "redirect": _redirect,
+    "deep": lambda call: json_response(200, b"[" * call.count(100_000) + b"]" * call.count(100_000)),
+    "gzip": lambda call: json_response(200, _bomb(call.count(100)), ("content-encoding", "gzip")),
+    "huge": lambda call: json_response(200, b" " * (call.count(100) * _MEGABYTE) + b"{}"),
+    "redirect": lambda call: SimulatorResponse(
+        status=call.count(302), headers=(("location", OTHER_HOST + call.request.path),)
+    ),
     "reset": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.RESET),
     "timeout": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.SILENT),
     "refuse": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.REFUSED),
@@ -110,17 +101,9 @@ def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Res
 
 def _shift(call: FaultCall, page: dict[str, Any]) -> None:
     offset, size = page_window(call.request, call.api.settings.page_cap)
-    start = offset + int(call.number(1))
+    start = offset + call.count(1)
     if offset > 0 and resource_of(call.request) == "rules":
         page["entities"] = call.api.state.rules()[start : start + size]
-
-
-def _cycle(call: FaultCall, page: dict[str, Any]) -> None:
-    page["nextUri"] = f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}"
-
-
-def _other_host(call: FaultCall, page: dict[str, Any]) -> None:
-    page["nextUri"] = f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}"
 
 
 def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
@@ -140,7 +123,7 @@ def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
 
 def _stale(call: FaultCall) -> SimulatorResponse:
     response = call.run_request()
-    before = call.rules_before(int(call.number(1)))
+    before = call.rules_before(call.count(1))
     if call.request.method != "GET" or response.status not in (200, 404):
         return response
     if resource_of(call.request) == "rules":
@@ -161,8 +144,12 @@ CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
     "missing": _corrupt_page(lambda _, page: page.update(entities=page["entities"][:-1])),
     "shift": _corrupt_page(_shift),
     "empty-list": _corrupt_page(lambda _, page: page.update(entities=[], total=0, pageCount=0, nextUri=None)),
-    "cycle": _corrupt_page(_cycle),
-    "other-host": _corrupt_page(_other_host),
+    "cycle": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{call.request.path}?pageNumber=1&pageSize={page['pageSize']}")
+    ),
+    "other-host": _corrupt_page(
+        lambda call, page: page.update(nextUri=f"{OTHER_HOST}{call.request.path}?pageNumber={page['pageNumber'] + 1}")
+    ),
     "stale": _stale,
 }
 
@@ -185,10 +172,6 @@ def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) ->
     return respond
 
 
-def _edit(call: FaultCall, rule: dict[str, Any]) -> None:
-    call.api.state.edit(rule["id"], call.api.settings.clock(), priority=rule.get("priority", 0) + 1)
-
-
 def _clone(call: FaultCall, rule: dict[str, Any]) -> None:
     identity = call.api.settings.new_id()
     own = {"id": identity, "name": f"{rule['name']} (copy)", "version": 1, "selfUri": f"{RULES_PATH}/{identity}"}
@@ -205,12 +188,10 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 
 def _altered(call: FaultCall) -> SimulatorResponse:
     field = call.argument or "description"
-    if call.request.method not in ("POST", "PUT", "PATCH") or resource_of(call.request) not in ("rules", "rule"):
-        return call.run_request()
-    try:
-        body = call.request.json()
-    except NotJsonError:
-        return call.run_request()
+    body = None
+    if call.request.method in ("POST", "PUT", "PATCH") and resource_of(call.request) in ("rules", "rule"):
+        with suppress(NotJsonError):
+            body = call.request.json()
     if not isinstance(body, dict):
         return call.run_request()
     request = replace(call.request, body=encode_json({**body, field: ALTERED_FIELDS[field](body.get(field))}))
@@ -221,7 +202,11 @@ def _altered(call: FaultCall) -> SimulatorResponse:
 
 STATE_CHANGES: Final[Mapping[str, Respond]] = {
     "revoke": _revoke,
-    "edit": _change_rule_first(_edit),
+    "edit": _change_rule_first(
+        lambda call, rule: call.api.state.edit(
+            rule["id"], call.api.settings.clock(), priority=rule.get("priority", 0) + 1
+        )
+    ),
     "remove": _change_rule_first(lambda call, rule: call.api.state.remove(rule["id"])),
     "clone": _change_rule_first(_clone),
     "altered": _altered,

@@ -6,14 +6,12 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from random import Random
+from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
 from reconciler.simulator.state import StoredRule
-
-if TYPE_CHECKING:
-    from random import Random
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +31,10 @@ class FaultCall:
     def number(self, default: float) -> float:
         """Return the argument as a number, which the spec has checked."""
         return float(self.argument) if self.argument else default
+
+    def count(self, default: int) -> int:
+        """Return the argument as a whole number."""
+        return int(self.number(default))
 
 
 _RULE: Final = re.compile(
@@ -70,9 +72,8 @@ class FaultTiming:
 
     def applies(self, index: int, seconds: float, random: Random) -> bool:
         """Return whether the fault applies now; a random number is drawn only if the rest holds."""
-        if not (self.first <= index <= self.last and self.since <= seconds < self.until):
-            return False
-        return self.chance >= 1 or random.random() < self.chance
+        is_due = self.first <= index <= self.last and self.since <= seconds < self.until
+        return is_due and (self.chance >= 1 or random.random() < self.chance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,19 +110,18 @@ def resource_of(request: SimulatorRequest) -> str:
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
     """Return the rules of a SPEC, with names not checked. Raises FaultSpecError."""
-    return tuple(_fault(text.strip()) for text in spec.split(",")) if spec.strip() else ()
+    faults = []
+    for text in map(str.strip, spec.split(",") if spec.strip() else ()):
+        match = _RULE.fullmatch(text)
+        if match is None:
+            raise FaultSpecError(f'fault "{text}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3')
+        method, resource, name, argument, when = (part or "" for part in match.groups())
+        timing = _parse_timing(text, when)
+        faults.append(Fault(text=text, method=method, resource=resource, name=name, argument=argument, timing=timing))
+    return tuple(faults)
 
 
-def _fault(text: str) -> Fault:
-    match = _RULE.fullmatch(text)
-    if match is None:
-        raise FaultSpecError(f'fault "{text}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3')
-    method, resource, name, argument, when = (part or "" for part in match.groups())
-    timing = _when(text, when)
-    return Fault(text=text, method=method, resource=resource, name=name, argument=argument, timing=timing)
-
-
-def _when(text: str, when: str) -> FaultTiming:
+def _parse_timing(text: str, when: str) -> FaultTiming:
     if not when:
         return FaultTiming()
     if _CHANCE.fullmatch(when):
