@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import binascii
 import contextlib
 import hmac
 import re
@@ -12,7 +11,7 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import sha256
 from hmac import compare_digest
-from typing import Final, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
 from reconciler.endpoint.messages import EndpointResponse, error_response, retry_later, truncated
 
@@ -36,14 +35,9 @@ class ApiKeys:
         pairs = [header for header in headers if header[0] in _KEY_HEADERS]
         if len(pairs) > 1 and len({name for name, _ in pairs}) != len(pairs):
             return False
-        matches = [self._is_key(_offered_key(name, value)) for name, value in pairs]
-        return True in matches
-
-    def _is_key(self, offered: bytes | None) -> bool:
-        if offered is None:
-            return False
-        digest = sha256(offered).digest()
-        matches = [compare_digest(digest, key) for key in self._digests]  # every key, for a constant time
+        offered = [key for name, value in pairs if (key := _offered_key(name, value)) is not None]
+        digests = [sha256(key).digest() for key in offered]
+        matches = [compare_digest(digest, key) for digest in digests for key in self._digests]  # all: constant time
         return True in matches
 
 
@@ -58,12 +52,16 @@ def _offered_key(name: bytes, value: bytes) -> bytes | None:
         case b"apikey" | b"bearer":
             return rest.strip()
         case b"basic":
-            try:
-                user, colon, password = b64decode(rest.strip(), validate=True).partition(b":")
-            except (binascii.Error, ValueError):
-                return None
+            user, colon, password = (_decode_base64(rest.strip()) or b"").partition(b":")
             return (password or user) if colon else None
     return None
+
+
+def _decode_base64(text: str | bytes) -> bytes | None:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None
 
 
 CLOCK_TOLERANCE: Final = 300  # seconds that the sender's clock may be wrong
@@ -83,7 +81,9 @@ class SignatureVerifier:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         """Raises SecretError."""
-        self._secrets = tuple(map(_decode_secret, secrets))
+        self._secrets = tuple(_decode_base64(secret.removeprefix("whsec_")) or b"" for secret in secrets)
+        if any(len(secret) < 16 for secret in self._secrets):  # noqa: PLR2004 - the standard asks for 24; 15 are guessed
+            raise SecretError("a signing secret must be whsec_ and the base64 of 16 bytes or more")
 
     def __len__(self) -> int:
         return len(self._secrets)
@@ -98,34 +98,10 @@ class SignatureVerifier:
             return None
         signed = b"%b.%b.%b" % (name, time, body)
         expected = [hmac.digest(secret, signed, "sha256") for secret in self._secrets]
-        offered = [_offered_signature(part) for part in signatures.split(b" ")[:_MAX_SIGNATURES]]
+        parts = signatures.split(b" ")[:_MAX_SIGNATURES]
+        offered = [_decode_base64(part.removeprefix(b"v1,")) for part in parts if part.startswith(b"v1,")]
         matches = sum(compare_digest(good, part) for good in expected for part in offered if part is not None)
         return name.decode("ascii") if matches else None
-
-
-def is_signed(headers: Headers) -> bool:
-    """Return whether a request has a signature; then only the signature counts."""
-    return any(name == b"webhook-signature" for name, _ in headers)
-
-
-def _offered_signature(part: bytes) -> bytes | None:
-    version, comma, text = part.partition(b",")
-    if version != b"v1" or not comma:
-        return None
-    try:
-        return b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _decode_secret(text: str) -> bytes:
-    try:
-        secret = b64decode(text.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        secret = b""
-    if len(secret) < 16:  # noqa: PLR2004 - the standard asks for 24 at the least; fewer than 16 are guessed
-        raise SecretError("a signing secret must be whsec_ and the base64 of 16 bytes or more")
-    return secret
 
 
 MESSAGE_ID_SECONDS: Final = 2.0 * CLOCK_TOLERANCE  # after that, the message's timestamp is too old to be accepted
@@ -175,14 +151,6 @@ class _MessageRecord(NamedTuple):
     expires_at: float
 
 
-class _Expiring(Protocol):
-    @property
-    def expires_at(self) -> float: ...
-
-
-RecordType = TypeVar("RecordType", bound=_Expiring)
-
-
 class InMemoryMessageIds:
     """The message ids of one process. Beyond `limit` the oldest are forgotten: a repeat is then processed again."""
 
@@ -218,8 +186,8 @@ class InMemoryMessageIds:
         record.response.set_result(response)
 
 
-def evict_expired(records: OrderedDict[str, RecordType], limit: int, now: float) -> None:
-    """Remove the oldest records that are expired, and as many as needed for one more below the limit."""
+def evict_expired(records: OrderedDict[str, Any], limit: int, now: float) -> None:
+    """Remove the oldest records whose `expires_at` is over, and as many as needed for one more below the limit."""
     while records:
         message, record = next(iter(records.items()))
         if len(records) < limit and record.expires_at > now:

@@ -49,7 +49,17 @@ class ConversationCache:
     def find(self, conversation: str) -> LatestEvent | None:
         """Return the newest event of a conversation, if it is stored."""
         packed = self._young.get(conversation) or self._old.get(conversation)
-        return _unpack(conversation, packed) if packed is not None else None
+        if packed is None:
+            return None
+        own_point, message, (intent, confidence, text), response = marshal.loads(packed)  # noqa: S302 - packed below
+        status, outcome, is_usual, body = response
+        timestamp = parse_timestamp(text) if text is not None else None
+        point = timestamp if own_point is None else Timestamp(*own_point)
+        if point is None:
+            raise AssertionError("an event without a time of its own was kept without the one that it was given")
+        full_body = written_prefix(conversation) + body if is_usual else body
+        event = Event(conversation, intent, confidence, text, timestamp)
+        return LatestEvent(EventOrder(point, message), event, EndpointResponse(status, outcome, full_body))
 
     def store(self, conversation: str, latest: LatestEvent) -> None:
         """Store the newest event of a conversation."""
@@ -59,7 +69,14 @@ class ConversationCache:
             self._young = {}
             self._young_since += age
         self._old.pop(conversation, None)
-        self._young[conversation] = _pack(conversation, latest)
+        (point, message), event, response = latest
+        prefix = written_prefix(conversation)
+        is_usual = response.body.startswith(prefix)
+        body = response.body[len(prefix) :] if is_usual else response.body
+        own_point = None if point == event.timestamp else (point.seconds, point.fraction)
+        fields = (event.intent, event.confidence, event.timestamp_text)
+        packed = own_point, message, fields, (response.status, response.outcome, is_usual, body)
+        self._young[conversation] = marshal.dumps(packed)
 
     def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
         """Return each conversation's newest event and its age in seconds at most; `store` may be called meanwhile."""
@@ -70,44 +87,15 @@ class ConversationCache:
                     yield conversation, latest, age
 
 
-def _pack(conversation: str, latest: LatestEvent) -> bytes:
-    (point, message), event, response = latest
-    prefix = written_prefix(conversation)
-    is_usual = response.body.startswith(prefix)
-    body = response.body[len(prefix) :] if is_usual else response.body
-    own_point = None if point == event.timestamp else (point.seconds, point.fraction)
-    fields = (event.intent, event.confidence, event.timestamp_text)
-    return marshal.dumps((own_point, message, fields, (response.status, response.outcome, is_usual, body)))
-
-
-def _unpack(conversation: str, packed: bytes) -> LatestEvent:
-    own_point, message, (intent, confidence, text), response = marshal.loads(packed)  # noqa: S302 - packed above
-    status, outcome, is_usual, body = response
-    timestamp = parse_timestamp(text) if text is not None else None
-    point = timestamp if own_point is None else Timestamp(*own_point)
-    if point is None:
-        raise AssertionError("an event without a time of its own was kept without the one that it was given")
-    full_body = written_prefix(conversation) + body if is_usual else body
-    event = Event(conversation, intent, confidence, text, timestamp)
-    return LatestEvent(EventOrder(point, message), event, EndpointResponse(status, outcome, full_body))
-
-
 _MAX_WAITING: Final = 16  # requests of one conversation: a flood of one leaves room for others
 
 
 class LockUnavailableError(Exception):
     """A request does not get its conversation's lock; `outcome` is its name in log and metrics."""
 
-    def __init__(self, message: str, outcome: str, retry_after: float) -> None:
-        self.outcome, self.retry_after = outcome, retry_after
+    def __init__(self, message: str, outcome: str) -> None:
+        self.outcome = outcome
         super().__init__(message)
-
-
-class TooManyWaitingError(LockUnavailableError):
-    """Too many requests wait for one conversation."""
-
-    def __init__(self) -> None:
-        super().__init__("too many requests about this conversation are waiting", "crowded", 1.0)
 
 
 @dataclass(slots=True)
@@ -177,7 +165,7 @@ class ConversationLocks:
         yield from self._cache.latest_events()
 
     def lock(self, conversation: str) -> _ConversationLock:
-        """Return the conversation's lock, whose entering raises TooManyWaitingError."""
+        """Return the conversation's lock, whose entering raises LockUnavailableError."""
         return _ConversationLock(self, conversation)
 
     def merge(self, conversation: str, latest: LatestEvent) -> None:
@@ -188,12 +176,12 @@ class ConversationLocks:
             self._cache.store(conversation, state.latest)
 
     async def acquire(self, conversation: str) -> ConversationState:
-        """Lock a conversation; the caller must `release` it. Raises TooManyWaitingError."""
+        """Lock a conversation; the caller must `release` it. Raises LockUnavailableError."""
         state = self._states.get(conversation)
         if state is None:
             state = self._states[conversation] = ConversationState(self._cache.find(conversation))
         if state.waiting >= _MAX_WAITING:
-            raise TooManyWaitingError
+            raise LockUnavailableError("too many requests about this conversation are waiting", "crowded")
         state.waiting += 1
         if state.waiting > 1:
             try:

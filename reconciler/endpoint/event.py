@@ -81,12 +81,25 @@ class Event(NamedTuple):
 
 def parse_event(body: bytes) -> Event:
     """Return the event of a body. Raises InvalidEventError."""
-    form = _object(body)
-    timestamp, point = _parse_event_timestamp(form)
-    return Event(_conversation(form), _intent(form), _confidence(form), timestamp, point)
+    form = _parse_object(body)
+    text, point = None, None
+    if "timestamp" in form:
+        text = form["timestamp"]
+        point = parse_timestamp(text) if isinstance(text, str) else None
+        if point is None:
+            raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
+    conversation = _require_text(form, "conversationId")
+    if not _CONVERSATION.fullmatch(conversation) or not conversation.strip("."):  # dots would leave the write's path
+        raise InvalidEventError("conversationId: must have 1 to 128 letters, digits and . _ : - (and not only dots)")
+    intent = _require_text(form, "intent")
+    if not intent.strip() or len(intent) > _MAX_INTENT:
+        raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
+    if _CONTROL.search(intent):
+        raise InvalidEventError("intent: must hold no control characters and no half characters")
+    return Event(conversation, intent, _confidence(form), text, point)
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def _parse_object(body: bytes) -> dict[str, Any]:
     try:
         form = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
@@ -107,22 +120,6 @@ def _is_deep(form: dict[str, Any] | list[Any], levels: int) -> bool:
     return False
 
 
-def _conversation(form: dict[str, Any]) -> str:
-    text = _require_text(form, "conversationId")
-    if not _CONVERSATION.fullmatch(text) or not text.strip("."):  # dots alone would leave the path of the write
-        raise InvalidEventError("conversationId: must have 1 to 128 letters, digits and . _ : - (and not only dots)")
-    return text
-
-
-def _intent(form: dict[str, Any]) -> str:
-    text = _require_text(form, "intent")
-    if not text.strip() or len(text) > _MAX_INTENT:
-        raise InvalidEventError(f"intent: must have 1 to {_MAX_INTENT} characters")
-    if _CONTROL.search(text):
-        raise InvalidEventError("intent: must hold no control characters and no half characters")
-    return text
-
-
 def _confidence(form: dict[str, Any]) -> float | None:
     value = form.get("confidence")
     if value is None:
@@ -130,16 +127,6 @@ def _confidence(form: dict[str, Any]) -> float | None:
     if type(value) not in (int, float) or not 0 <= value <= 1:
         raise InvalidEventError("confidence: must be a number from 0 to 1, or null")
     return float(abs(value)) if isinstance(value, float) else int(value)  # -0.0 would be written as such
-
-
-def _parse_event_timestamp(form: dict[str, Any]) -> tuple[str | None, Timestamp | None]:
-    if "timestamp" not in form:
-        return None, None
-    text = form["timestamp"]
-    point = parse_timestamp(text) if isinstance(text, str) else None
-    if point is None:
-        raise InvalidEventError("timestamp: must be RFC 3339, such as 2026-02-01T09:00:00Z")
-    return text, point
 
 
 def _require_text(form: dict[str, Any], name: str) -> str:

@@ -19,7 +19,6 @@ from reconciler.endpoint.messages import (
     written_response,
 )
 from reconciler.endpoint.metrics import Metrics
-from reconciler.endpoint.policy import FallbackPolicy, fallback_reason
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,
@@ -49,13 +48,21 @@ class AttributeNames:
     updated_at: str = "routedAt"
 
 
+@dataclass(frozen=True, slots=True)
+class FallbackPolicy:
+    """The intent in place of a doubtful one, and the minimum confidence."""
+
+    intent: str
+    min_confidence: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventPolicy:
     """The Environment's settings for events. `explain` returns the route for attributes, for the response."""
 
     names: AttributeNames = AttributeNames()
     fallback: FallbackPolicy | None = None
-    known_intents: AbstractSet[str] = frozenset()
+    known_intents: AbstractSet[str] = frozenset()  # empty: every intent is known
     explain: ExplainRoute | None = None
     ignored_conversations: AbstractSet[str] = frozenset()
 
@@ -99,7 +106,7 @@ class EventHandler:
         attributes, doubtful = self._build_attributes(event, now)
         seconds = end - asyncio.get_running_loop().time()
         if seconds < _MIN_WRITE_SECONDS:
-            raise LockUnavailableError("what came before it took all the time that there is", "crowded", 1.0)
+            raise LockUnavailableError("what came before it took all the time that there is", "crowded")
         try:
             form = await self._write(event.conversation, attributes, seconds)
         except AmbiguousWriteError as error:  # stored for a repetition, too: the event may be written
@@ -107,32 +114,32 @@ class EventHandler:
         else:
             extra: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
             if self._policy.explain is not None:
-                extra["route"] = self._policy.explain({**_previous_attributes(form), **attributes})
+                before = form.get("attributes") if isinstance(form, dict) else None
+                extra["route"] = self._policy.explain({**(before if isinstance(before, dict) else {}), **attributes})
             response = written_response(event.conversation, form, **extra)
         state.record_write(order, event, response)
         return response
 
     def _build_attributes(self, event: Event, now: datetime) -> tuple[dict[str, str | float | None], str | None]:
         """Return the attributes to write, and the reason for the fallback if it replaces the intent."""
-        policy = self._policy
-        reason = fallback_reason(event, policy.fallback, policy.known_intents)
+        names, fallback, known, reason = self._policy.names, self._policy.fallback, self._policy.known_intents, None
+        if known and event.intent not in known:
+            reason = "unknown"
+        elif fallback is not None and (event.confidence is None or event.confidence < fallback.min_confidence):
+            reason = "unsure"
         if reason is not None:
             self._metrics.fallback_reasons[reason] += 1
-        replaced = reason if policy.fallback is not None else None
         return {
-            policy.names.intent: event.intent if policy.fallback is None or not reason else policy.fallback.intent,
-            policy.names.confidence: event.confidence,
-            policy.names.updated_at: event.timestamp_text or format_timestamp(now),
-        }, replaced
+            names.intent: event.intent if fallback is None or reason is None else fallback.intent,
+            names.confidence: event.confidence,
+            names.updated_at: event.timestamp_text or format_timestamp(now),
+        }, reason if fallback is not None else None
 
 
+_UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log says how to define them"
 _ERROR_RESPONSES: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
     RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
-    UndefinedFieldsError: (
-        502,
-        "undefined_fields",
-        "the tenant does not know the custom fields; the endpoint's log says how to define them",
-    ),
+    UndefinedFieldsError: (502, "undefined_fields", _UNDEFINED),
     AmbiguousWriteError: (502, "unclear", "whether it was written is unknown; this event is not written again"),
     TimeoutError: (504, "late", "the tenant was too slow; whether it was written is unknown"),
     ApiError: (502, "upstream_failed", "the tenant failed; whether it was written is unknown"),
@@ -143,17 +150,12 @@ def _failure_response(error: LockUnavailableError | TimeoutError | ApiError) -> 
     # The text of an upstream's error is never sent.
     match error:
         case LockUnavailableError():
-            return retry_later(503, error.outcome, str(error), error.retry_after)
+            return retry_later(503, error.outcome, str(error))
         case RateLimitedError():
             return retry_later(429, "rate_limited", "the tenant allows no more requests just now", error.retry_after)
         case RetryLaterError():
             return retry_later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.retry_after)
     return error_response(*next(words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)))
-
-
-def _previous_attributes(form: Any) -> Mapping[str, Any]:  # noqa: ANN401 - any JSON
-    attributes = form.get("attributes") if isinstance(form, dict) else None
-    return attributes if isinstance(attributes, dict) else {}
 
 
 def ignore_conversations(handle: HandleEvent, ignored: AbstractSet[str]) -> HandleEvent:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import Final
 
-from reconciler.endpoint.policy import FallbackReason
 from reconciler.text.prometheus import exposition, metric_header, sample
 
 _BOUNDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)  # seconds
@@ -19,7 +18,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.responses: Counter[tuple[int, str]] = Counter()
-        self.fallback_reasons: Counter[FallbackReason] = Counter()
+        self.fallback_reasons: Counter[str] = Counter()
         self.waiting_requests = 0
         self._buckets = [0] * (len(_BOUNDS) + 1)
         self._seconds = 0.0

@@ -230,9 +230,8 @@ class _EndpointServer(uvicorn.Server):
     """Returns after a signal, whereas uvicorn would raise the signal again; /ready answers 503 before."""
 
     def __init__(self, app: ContextApp, announce: Callable[[], object]) -> None:
-        super().__init__(
-            quiet_config(app, backlog=_BACKLOG, timeout_keep_alive=_IDLE, timeout_graceful_shutdown=_GRACE)
-        )
+        seconds = {"timeout_keep_alive": _IDLE, "timeout_graceful_shutdown": _GRACE}
+        super().__init__(quiet_config(app, backlog=_BACKLOG, **seconds))
         self._app, self._announce = app, announce
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -243,7 +242,7 @@ class _EndpointServer(uvicorn.Server):
         copies = _ACCEPTS_PER_TURN - 1 if sys.platform != "win32" else 0
         # A loopback socket for the server's own request, whatever address the endpoint listens on.
         is_ipv6 = any(listener.family == socket.AF_INET6 for listener in listeners)
-        with _listen("::1" if is_ipv6 else "127.0.0.1", 0) as own:
+        with open_listener("::1" if is_ipv6 else "127.0.0.1", 0) as own:
             duplicates = [listener.dup() for listener in listeners for _ in range(copies)]
             await super().startup([*listeners, *duplicates, own])
             answer = await _health_answer(own)
@@ -305,10 +304,6 @@ def run_event_loop(main: Coroutine[Any, Any, None]) -> None:
 
 def open_listener(host: str, port: int) -> socket.socket:
     """Return a socket that listens; port 0 selects a free port. Raises OSError."""
-    return _listen(host, port, _BACKLOG)
-
-
-def _listen(host: str, port: int, *backlog: int) -> socket.socket:
     # With TCP by name, asyncio switches Nagle's algorithm off for accepted connections.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -316,7 +311,7 @@ def _listen(host: str, port: int, *backlog: int) -> socket.socket:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(*backlog)
+        listener.listen(_BACKLOG)
     except BaseException:
         listener.close()
         raise

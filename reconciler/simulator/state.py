@@ -112,10 +112,6 @@ class TenantState:
         """Return the ids of the rules of that name."""
         return frozenset(self._ids_by_name.get(name, ()))
 
-    def has_queue(self, queue_id: object) -> bool:
-        """Return whether the tenant has the queue."""
-        return any(queue["id"] == queue_id for queue in self.queues)
-
     def put(self, rule: JsonObject) -> StoredRule:
         """Store a rule under its `id`. After a StateError nothing is changed."""
         self._append_change("rule", rule["id"], rule)

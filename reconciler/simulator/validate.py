@@ -115,7 +115,7 @@ def _target_problems(part: dict[str, Any], path: str, state: TenantState) -> Ite
     if part.get("type") != "queue":
         yield ApiProblem("Unknown type of target", "invalid.value", f"{path}.type")
         return
-    if not state.has_queue(part.get("queueId")):
+    if all(queue["id"] != part.get("queueId") for queue in state.queues):
         yield ApiProblem("No such queue", "invalid.value", f"{path}.queueId")
     weight = part.get("weight")
     if not is_number(weight) or weight < 0:

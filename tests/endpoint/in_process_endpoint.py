@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits, build_context_app
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
 from reconciler.endpoint.handler import EventPolicy
 from tests.support.server_process import KEY
 
@@ -91,7 +91,7 @@ class Endpoint:
             log=lambda line: self.log.append(json.loads(line)),
         )
         around_it = replace(surroundings, **around)
-        self.app: ContextApp = build_context_app(self.upstream.write, keys, secrets, policy, around_it, limits)
+        self.app: ContextApp = ContextApp(self.upstream.write, keys, secrets, policy, around_it, limits)
 
     async def post(self, form: Any = EVENT, headers: Sequence[tuple[bytes, bytes]] = HEADERS) -> Reply:
         """Post a body: bytes as they are, anything else as JSON."""

@@ -17,7 +17,7 @@ from reconciler.cli.serve_settings import max_calls
 from reconciler.cxone.context_client import ContextClient
 from reconciler.cxone.settings import ClientCredentials
 from reconciler.cxone.transport.httpx_transport import transport_over
-from reconciler.endpoint.app import EndpointDependencies, Limits, build_context_app
+from reconciler.endpoint.app import ContextApp, EndpointDependencies, Limits
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import SimulatorSettings
@@ -109,7 +109,7 @@ class SteppedEndpoint(Endpoint):
             clock=clock,
             log=lambda line: self.log.append(json.loads(line)),
         )
-        self.app = build_context_app(self.client.write, self.keys, self.secrets, None, around, self.limits)
+        self.app = ContextApp(self.client.write, self.keys, self.secrets, None, around, self.limits)
 
     def around_now(self) -> datetime:
         """Return the time of day, which a test may move."""

@@ -22,9 +22,8 @@ from reconciler.endpoint.event import parse_event as parsed
 from reconciler.endpoint.handler import EventHandler, EventPolicy
 from reconciler.endpoint.messages import EndpointResponse as Answered
 from reconciler.endpoint.metrics import Metrics
-from reconciler.endpoint.redis.locks import RedisLocks
-from reconciler.endpoint.redis.message_ids import RedisMessageIds
 from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 from reconciler.errors import AmbiguousWriteError, RateLimitedError
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 from tests.endpoint.stepped_tenant import PATH

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.conversations import ConversationLocks, TooManyWaitingError
+from reconciler.endpoint.conversations import ConversationLocks, LockUnavailableError
 from reconciler.errors import UnreachableError
 from tests.endpoint.in_process_endpoint import HEADERS, Endpoint, Reply, Upstream, event
 from tests.endpoint.signing import WRITTEN, signed
@@ -168,7 +168,7 @@ def test_the_line_itself_says_that_it_is_full() -> None:
         async with lines.lock("a"):
             waiting = [asyncio.create_task(_pass(lines)) for _ in range(15)]
             await asyncio.sleep(0)
-            with pytest.raises(TooManyWaitingError):
+            with pytest.raises(LockUnavailableError, match="too many requests about this conversation"):
                 await _pass(lines)
         await asyncio.gather(*waiting)
 

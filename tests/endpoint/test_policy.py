@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.endpoint.handler import EventPolicy
-from reconciler.endpoint.policy import FallbackPolicy
+from reconciler.endpoint.handler import EventPolicy, FallbackPolicy
 from tests.endpoint.in_process_endpoint import Endpoint, Upstream, event
 
 FALLBACK = EventPolicy(fallback=FallbackPolicy("none", 0.4), known_intents=frozenset({"billing", "refund"}))

@@ -15,10 +15,9 @@ from reconciler.endpoint.conversations import ConversationLocks, EventOrder, Lat
 from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import error_response, success_response
 from reconciler.endpoint.redis.connection import RedisConnection, RedisUnavailableError, connection_factory
-from reconciler.endpoint.redis.locks import RedisLocks, _pack, _unpack
 from reconciler.endpoint.redis.membership import ClusterMembership, PaceControl
-from reconciler.endpoint.redis.message_ids import RedisMessageIds
 from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds, _pack, _unpack
 from tests.endpoint.redis_server import RedisServer, redis_server
 
 ANSWER = success_response("written", "written", {"id": "c-1"})

@@ -31,7 +31,7 @@ from reconciler.endpoint.conversations import EventOrder, LatestEvent
 from reconciler.endpoint.event import Event, Timestamp, parse_event
 from reconciler.endpoint.handler import EventPolicy
 from reconciler.endpoint.messages import error_response
-from reconciler.endpoint.redis.locks import _pack, _unpack
+from reconciler.endpoint.redis.stores import _pack, _unpack
 from reconciler.errors import (
     AmbiguousWriteError,
     ApiError,

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import secrets
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from reconciler.endpoint.redis.connection import RedisUnavailableError
-from reconciler.endpoint.redis.locks import RedisLocks
-from reconciler.endpoint.redis.message_ids import RedisMessageIds
-from reconciler.endpoint.redis.scripts import HEARTBEAT, JOIN, SCRIPTS
-from reconciler.endpoint.redis.state import RedisState
+from reconciler.endpoint.redis.state import HEARTBEAT, JOIN, SCRIPTS, RedisState
+from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 
 _GRACE_MILLISECONDS: Final = 6_000  # a second for all to reconnect, and five for writes under way
 _HEARTBEAT_SECONDS: Final = 0.5  # between two heartbeats, and between two attempts to join
@@ -74,13 +73,14 @@ class ClusterMembership:
         await shared.connection.open()
         shared.lost_event.clear()
         call = shared.connection.call
-        information = await call("INFO", "server")
+        run_id = re.search(rb"^run_id:([^\r\n]+)", await call("INFO", "server"), re.MULTILINE)
+        if run_id is None:  # the server's id, which changes with a restart
+            raise RedisUnavailableError("NoRunId")
         for script in SCRIPTS:
             await call("SCRIPT", "LOAD", script.text)
         keys = (shared.key("generation"), shared.key("settling"))
-        shared.generation, settling = await call(
-            *JOIN.command(keys, _run_id(information), secrets.token_hex(4), _GRACE_MILLISECONDS)
-        )
+        join = JOIN.command(keys, run_id[1], secrets.token_hex(4), _GRACE_MILLISECONDS)
+        shared.generation, settling = await call(*join)
         shared.is_joined = True
         await self._locks.publish_all()
         await self._ids.publish_all()
@@ -114,9 +114,8 @@ class ClusterMembership:
         shared = self._state
         keys = (shared.key("generation"), shared.key("instances"), shared.key("hold"))
         pause = int(self._pace.pause_seconds() * 1000)
-        status, *counts = await shared.connection.call(
-            *HEARTBEAT.command(keys, shared.generation, shared.instance, _MEMBER_MILLISECONDS, pause)
-        )
+        beat = HEARTBEAT.command(keys, shared.generation, shared.instance, _MEMBER_MILLISECONDS, pause)
+        status, *counts = await shared.connection.call(*beat)
         if status == b"lost":
             raise RedisUnavailableError("Forgotten")
         self.instances, shared_pause = counts
@@ -128,12 +127,3 @@ class ClusterMembership:
         if state != self._logged_state:
             self._logged_state = state
             self._log(json.dumps({"event": "shared", "state": state, **fields}))
-
-
-def _run_id(information: bytes) -> str:
-    """Return the server's id, which changes with a restart. Raises RedisUnavailableError."""
-    for line in information.decode("utf-8", "replace").splitlines():
-        name, _, value = line.partition(":")
-        if name == "run_id" and value:
-            return value
-    raise RedisUnavailableError("NoRunId")

@@ -1,4 +1,4 @@
-"""The order of events among several instances: each conversation's lock is in Redis (invariants W3).
+"""The stores of several instances: conversations' locks (invariants W3) and signed messages' ids (W2) are in Redis.
 
 Within a process the requests of a conversation wait for a local lock, so that Redis gets the first of them alone.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
+from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, evict_expired
 from reconciler.endpoint.conversations import (
     ConversationLocks,
     ConversationState,
@@ -19,11 +21,22 @@ from reconciler.endpoint.conversations import (
     LockUnavailableError,
 )
 from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
-from reconciler.endpoint.messages import EndpointResponse
-from reconciler.endpoint.redis.scripts import ACQUIRE, CONFIRM, RELEASE, RESTORE_EVENTS
-from reconciler.endpoint.redis.state import LOCK_MILLISECONDS, RedisState, batches
+from reconciler.endpoint.messages import EndpointResponse, retry_later
+from reconciler.endpoint.redis.state import (
+    ACQUIRE,
+    CLAIM,
+    COMPLETE,
+    CONFIRM,
+    LOCK_MILLISECONDS,
+    RELEASE,
+    RESTORE_EVENTS,
+    RESTORE_IDS,
+    RedisState,
+    batches,
+)
 
 _MEMORY_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
+_ID_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 _PUBLISH_TIMEOUT: Final = 0.04  # seconds to publish the write of a late request: less than the margin in app.py
 _SECONDS_DIGITS: Final = 12  # digits of a timestamp's seconds
 
@@ -88,7 +101,7 @@ class RedisLocks:
             return
         await self._confirm_write(key, write)
         if not write.latest.response.is_retryable:
-            raise LockUnavailableError("it was written, but could not be noted: send it again", "unrecorded", 1.0)
+            raise LockUnavailableError("it was written, but could not be noted: send it again", "unrecorded")
 
     async def _confirm_write(self, key: str, write: _UnconfirmedWrite) -> None:
         # A write whose lock may be lost counts unless another instance has written since: then the order of the two is
@@ -151,3 +164,78 @@ def _unpack(conversation: str, position: bytes | None, content: bytes | None, bo
     event = Event(conversation, intent, confidence, timestamp, parse_timestamp(timestamp) if timestamp else None)
     response = EndpointResponse(status, outcome, body or b"")
     return LatestEvent(EventOrder(Timestamp(int(text[:_SECONDS_DIGITS]), fraction), message), event, response)
+
+
+class _CompletedMessage(NamedTuple):
+    digest: bytes
+    packed_response: bytes
+    expires_at: float
+
+
+class RedisMessageIds:
+    """The message ids of all instances, as a MessageIdStore."""
+
+    def __init__(self, state: RedisState, clock: Callable[[], float], limit: int = 100_000) -> None:
+        self._state, self._clock, self._limit = state, clock, limit
+        self._claims: dict[str, tuple[str, bytes]] = {}
+        self._completed: OrderedDict[str, _CompletedMessage] = OrderedDict()  # of this process: Redis may lose them
+        self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
+
+    async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
+        """Return an id's response, waiting for it, or None if the caller must process it."""
+        holder = self._state.new_holder()
+        try:
+            async with asyncio.timeout_at(deadline):
+                status, *answer = await self._state.acquire(
+                    CLAIM, self._key(message), holder, LOCK_MILLISECONDS, _ID_MILLISECONDS, digest
+                )
+        except LockUnavailableError as error:
+            self._pending_releases[message] = holder
+            return retry_later(503, error.outcome, str(error))
+        except TimeoutError:
+            return IN_PROGRESS_RESPONSE
+        if status == b"conflict":
+            return CONFLICT_RESPONSE
+        if status == b"known":
+            return _unpack_response(answer[0])
+        self._claims[message] = holder, digest
+        return None
+
+    async def complete(self, message: str, response: EndpointResponse) -> None:
+        """Publish the response to all instances; a retryable one frees the id."""
+        holder, digest = self._claims.pop(message)
+        if response.is_retryable:
+            await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
+            return
+        now = self._clock()
+        evict_expired(self._completed, self._limit, now)
+        packed = f"{response.status} {response.outcome}\n".encode() + response.body
+        self._completed[message] = _CompletedMessage(digest, packed, now + MESSAGE_ID_SECONDS)
+        await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS, packed)
+
+    async def publish_all(self) -> None:
+        """Publish every id that was completed here and is not expired."""
+        now = self._clock()
+        for batch in batches([item for item in self._completed.items() if item[1].expires_at > now]):
+            keys = tuple(self._key(message) for message, _ in batch)
+            arguments = [
+                part
+                for _, record in batch
+                for part in (int((record.expires_at - now) * 1000) + 1, record.digest, record.packed_response)
+            ]
+            await self._state.publish(RESTORE_IDS, keys, *arguments)
+
+    async def release_pending(self) -> None:
+        """Release the unconfirmed claims: a Redis that hung may still execute them."""
+        pending, self._pending_releases = self._pending_releases, {}
+        for message, holder in pending.items():
+            await self._state.publish(COMPLETE, (self._key(message),), holder, _ID_MILLISECONDS)
+
+    def _key(self, message: str) -> str:
+        return self._state.key("m", message)
+
+
+def _unpack_response(packed: bytes) -> EndpointResponse:
+    head, _, body = packed.partition(b"\n")
+    status, outcome = head.decode("ascii").split(" ")
+    return EndpointResponse(int(status), outcome, body)
