@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
+from reconciler import errors
 from reconciler.endpoint.conversations import ConversationState, EventOrder, LockProvider, LockUnavailableError
 from reconciler.endpoint.event import Event, format_timestamp, timestamp_from_datetime
 from reconciler.endpoint.messages import (
@@ -19,14 +20,6 @@ from reconciler.endpoint.messages import (
     written_response,
 )
 from reconciler.endpoint.metrics import Metrics
-from reconciler.errors import (
-    AmbiguousWriteError,
-    ApiError,
-    RateLimitedError,
-    RetryLaterError,
-    RuleNotFoundError,
-    UndefinedFieldsError,
-)
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
@@ -89,7 +82,7 @@ class EventHandler:
         try:
             async with asyncio.timeout_at(deadline), self._locks.lock(event.conversation) as state:
                 return await self._handle_locked(state, event, message_id, now, deadline)
-        except (LockUnavailableError, TimeoutError, ApiError) as error:
+        except (LockUnavailableError, TimeoutError, errors.ApiError) as error:
             return _failure_response(error)
         finally:
             self._metrics.waiting_requests -= 1
@@ -109,7 +102,7 @@ class EventHandler:
             raise LockUnavailableError("what came before it took all the time that there is", "crowded")
         try:
             form = await self._write(event.conversation, attributes, seconds)
-        except AmbiguousWriteError as error:  # stored for a repetition, too: the event may be written
+        except errors.AmbiguousWriteError as error:  # stored for a repetition, too: the event may be written
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
@@ -138,22 +131,22 @@ class EventHandler:
 
 _UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log says how to define them"
 _ERROR_RESPONSES: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
-    RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
-    UndefinedFieldsError: (502, "undefined_fields", _UNDEFINED),
-    AmbiguousWriteError: (502, "unclear", "whether it was written is unknown; this event is not written again"),
+    errors.RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
+    errors.UndefinedFieldsError: (502, "undefined_fields", _UNDEFINED),
+    errors.AmbiguousWriteError: (502, "unclear", "whether it was written is unknown; this event is not written again"),
     TimeoutError: (504, "late", "the tenant was too slow; whether it was written is unknown"),
-    ApiError: (502, "upstream_failed", "the tenant failed; whether it was written is unknown"),
+    errors.ApiError: (502, "upstream_failed", "the tenant failed; whether it was written is unknown"),
 }
 
 
-def _failure_response(error: LockUnavailableError | TimeoutError | ApiError) -> EndpointResponse:
+def _failure_response(error: LockUnavailableError | TimeoutError | errors.ApiError) -> EndpointResponse:
     # The text of an upstream's error is never sent.
     match error:
         case LockUnavailableError():
             return retry_later(503, error.outcome, str(error))
-        case RateLimitedError():
+        case errors.RateLimitedError():
             return retry_later(429, "rate_limited", "the tenant allows no more requests just now", error.retry_after)
-        case RetryLaterError():
+        case errors.RetryLaterError():
             return retry_later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.retry_after)
     return error_response(*next(words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)))
 

@@ -15,8 +15,8 @@ from reconciler.simulator.messages import (
     ApiProblem,
     ApiProblemError,
     Json,
-    SimulatorRequest,
-    SimulatorResponse,
+    SimRequest,
+    SimResponse,
     error_response,
     json_response,
     parse_json_body,
@@ -27,8 +27,8 @@ from reconciler.simulator.state import JsonObject, StoredRule, TenantState, form
 from reconciler.simulator.storage import StateError
 from reconciler.simulator.validate import rule_problems
 
-Handler = Callable[["SimulatorApi", SimulatorRequest], SimulatorResponse]
-Page = Callable[[SimulatorRequest, Sequence[dict[str, Any]], int], SimulatorResponse]
+Handler = Callable[["SimulatorApi", SimRequest], SimResponse]
+Page = Callable[[SimRequest, Sequence[dict[str, Any]], int], SimResponse]
 
 MAX_BODY_BYTES: Final = 1_048_576
 DIVISION: Final = {"id": "00000000-0000-4000-8000-00000000d1f1", "name": "Home"}
@@ -47,9 +47,9 @@ class SimulatorApi:
         self.tokens = TokenIssuer(settings)
         self._bucket = TokenBucket(settings)
         self._lag = ListLag(settings)
-        self._idempotent_responses: dict[str, tuple[bytes, SimulatorResponse]] = {}
+        self._idempotent_responses: dict[str, tuple[bytes, SimResponse]] = {}
 
-    def handle(self, request: SimulatorRequest) -> SimulatorResponse:
+    def handle(self, request: SimRequest) -> SimResponse:
         """Return the response, and note on the request whether it changed the state."""
         before = self.state.revision
         try:
@@ -61,15 +61,15 @@ class SimulatorApi:
         finally:
             request.changed_state = request.changed_state or self.state.revision != before
 
-    def list_rules(self, request: SimulatorRequest) -> SimulatorResponse:
+    def list_rules(self, request: SimRequest) -> SimResponse:
         """GET rules."""
         return rules_page(request, self._lag.visible(tuple(self.state.stored_rules.values())), self.settings.page_cap)
 
-    def read_rule(self, request: SimulatorRequest) -> SimulatorResponse:
+    def read_rule(self, request: SimRequest) -> SimResponse:
         """GET one rule."""
         return self._rule_response(200, self._find_rule(request))
 
-    def create_rule(self, request: SimulatorRequest) -> SimulatorResponse:
+    def create_rule(self, request: SimRequest) -> SimResponse:
         """POST a rule; a repeated Idempotency-Key gives the first response again, if the server has such keys."""
         key = request.headers.get("idempotency-key") if self.settings.idempotency_keys else None
         if key is None:
@@ -83,18 +83,18 @@ class SimulatorApi:
             self._idempotent_responses[key] = (body, response)
         return response
 
-    def replace_rule(self, request: SimulatorRequest) -> SimulatorResponse:
+    def replace_rule(self, request: SimRequest) -> SimResponse:
         """PUT a rule: absent fields are removed, unknown ones stored."""
         live = self._find_rule(request).rule
         return self._update_rule(request, live, self._validate_rule(parse_json_body(request)))
 
-    def merge_rule(self, request: SimulatorRequest) -> SimulatorResponse:
+    def merge_rule(self, request: SimRequest) -> SimResponse:
         """PATCH a rule: absent fields stay."""
         live, body = self._find_rule(request).rule, parse_json_body(request)
         rule = {**live, **body} if isinstance(body, dict) else body
         return self._update_rule(request, live, self._validate_rule(rule))
 
-    def _update_rule(self, request: SimulatorRequest, live: JsonObject, body: JsonObject) -> SimulatorResponse:
+    def _update_rule(self, request: SimRequest, live: JsonObject, body: JsonObject) -> SimResponse:
         if body.get("id", live["id"]) != live["id"]:
             raise ApiProblemError(422, ApiProblem("differs from the path's", "invalid.value", "id"))
         self._check_etag(request, live)
@@ -103,14 +103,14 @@ class SimulatorApi:
         changed = {"version": rule_version(live) + 1, "dateModified": format_timestamp(self.settings.clock())}
         return self._rule_response(200, self.state.put({**body, **stored, **changed}))
 
-    def delete_rule(self, request: SimulatorRequest) -> SimulatorResponse:
+    def delete_rule(self, request: SimRequest) -> SimResponse:
         """DELETE a rule."""
         live = self._find_rule(request).rule
         self._check_etag(request, live)
         self.state.remove(live["id"])
-        return SimulatorResponse(status=204)
+        return SimResponse(status=204)
 
-    def _dispatch(self, request: SimulatorRequest) -> SimulatorResponse:
+    def _dispatch(self, request: SimRequest) -> SimResponse:
         segments = request.segments
         if segments in PUBLIC_ROUTES:
             method, public = PUBLIC_ROUTES[segments]
@@ -125,7 +125,7 @@ class SimulatorApi:
         scope, handler = methods[request.method]
         return self._refuse_access(request, scope) or handler(self, request)
 
-    def _refuse_access(self, request: SimulatorRequest, scope: str) -> SimulatorResponse | None:
+    def _refuse_access(self, request: SimRequest, scope: str) -> SimResponse | None:
         if not self.tokens.accepts(request):
             problem = ApiProblem("The token is invalid or has expired", "bad.credentials")
             return error_response(401, problem, headers=(("www-authenticate", "Bearer"),))
@@ -136,7 +136,7 @@ class SimulatorApi:
             return error_response(403, ApiProblem(f"Missing scope: {scope}", "missing.scope"))
         return error_response(413) if len(request.body) > MAX_BODY_BYTES else None
 
-    def _find_rule(self, request: SimulatorRequest) -> StoredRule:
+    def _find_rule(self, request: SimRequest) -> StoredRule:
         stored = self.state.stored_rules.get(request.segments[-1])
         if stored is None:
             raise ApiProblemError(404, ApiProblem("Rule not found", "not.found"))
@@ -148,7 +148,7 @@ class SimulatorApi:
             raise ApiProblemError(422, *problems)
         return dict(body)
 
-    def _create_rule(self, request: SimulatorRequest) -> SimulatorResponse:
+    def _create_rule(self, request: SimRequest) -> SimResponse:
         body = self._validate_rule(parse_json_body(request))
         self._check_name_free(body["name"], None)
         identity, now = self.settings.new_id(), format_timestamp(self.settings.clock())
@@ -159,7 +159,7 @@ class SimulatorApi:
         self._lag.hide(identity)
         return self._rule_response(201, stored)
 
-    def _check_etag(self, request: SimulatorRequest, live: JsonObject) -> None:
+    def _check_etag(self, request: SimRequest, live: JsonObject) -> None:
         etag = request.headers.get("if-match") if self.settings.etags else None
         if etag not in (None, "*", _etag(live)):
             raise ApiProblemError(412, ApiProblem("The rule was changed since it was read", "precondition.failed"))
@@ -169,7 +169,7 @@ class SimulatorApi:
             problem = "A rule with this name may already exist, check for duplicates"
             raise ApiProblemError(409, ApiProblem(problem, "conflict", "name"))
 
-    def _rule_response(self, status: int, stored: StoredRule) -> SimulatorResponse:
+    def _rule_response(self, status: int, stored: StoredRule) -> SimResponse:
         headers = (("etag", _etag(stored.rule)),) if self.settings.etags else ()
         return json_response(status, stored.text, *headers)
 
@@ -182,7 +182,7 @@ class TokenBucket:
         self._permits = float(settings.burst)
         self._at = settings.clock()
 
-    def take_permit(self) -> SimulatorResponse | None:
+    def take_permit(self) -> SimResponse | None:
         """Take a permit and return None, or return the 429 with its Retry-After."""
         rate = self._settings.rate
         if rate is None:
@@ -199,7 +199,7 @@ class TokenBucket:
         return error_response(429, problem, headers=(("retry-after", after),))
 
 
-def _wrong_method(methods: Iterable[str]) -> SimulatorResponse:
+def _wrong_method(methods: Iterable[str]) -> SimResponse:
     allow = ("allow", ", ".join(sorted(methods)))
     return error_response(405, ApiProblem("Method not allowed", "method.not.allowed"), headers=(allow,))
 

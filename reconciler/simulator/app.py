@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
+from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import TenantState
 
@@ -60,7 +60,7 @@ class Simulator:
             await send({"type": "lifespan.shutdown.complete"})
 
 
-async def _read(scope: Scope, receive: Receive) -> SimulatorRequest:
+async def _read(scope: Scope, receive: Receive) -> SimRequest:
     # Of a body that is far too long, only enough is kept to refuse it.
     parts, size, more_body = [], 0, True
     while more_body:
@@ -69,12 +69,10 @@ async def _read(scope: Scope, receive: Receive) -> SimulatorRequest:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
         more_body = message.get("more_body", False)
-    return SimulatorRequest(
-        method=scope["method"],
-        path=scope.get("raw_path", scope["path"].encode()).decode("latin-1"),
-        query=scope["query_string"].decode("latin-1"),
-        headers={name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]},
-        body=b"".join(parts),
+    path, query = scope.get("raw_path", scope["path"].encode()), scope["query_string"].decode("latin-1")
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return SimRequest(
+        method=scope["method"], path=path.decode("latin-1"), query=query, headers=headers, body=b"".join(parts)
     )
 
 
@@ -86,9 +84,7 @@ class BrokenDeliveryError(Exception):
         super().__init__(delivery.value)
 
 
-async def _deliver(
-    response: SimulatorResponse, request: SimulatorRequest, settings: SimulatorSettings, asgi: _Asgi
-) -> None:
+async def _deliver(response: SimResponse, request: SimRequest, settings: SimulatorSettings, asgi: _Asgi) -> None:
     # Sends the response in its mode. Raises BrokenDeliveryError in process, if the response is not sent completely.
     if response.delivery not in (DeliveryMode.COMPLETE, DeliveryMode.DRIPPING):
         return await _break_delivery(response, asgi)
@@ -103,7 +99,7 @@ async def _deliver(
     return await send({"type": "http.response.body", "body": body})
 
 
-async def _break_delivery(response: SimulatorResponse, asgi: _Asgi) -> None:
+async def _break_delivery(response: SimResponse, asgi: _Asgi) -> None:
     scope, receive, send = asgi
     break_off: Callable[[DeliveryMode], None] | None = (scope.get("extensions") or {}).get(_BREAK_EXTENSION)
     if break_off is None:
@@ -119,7 +115,7 @@ async def _break_delivery(response: SimulatorResponse, asgi: _Asgi) -> None:
         pass
 
 
-async def _start(answer: SimulatorResponse, send: Send) -> None:
+async def _start(answer: SimResponse, send: Send) -> None:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
     if answer.status != 204:  # noqa: PLR2004 - no content
         headers.append((b"content-length", str(len(answer.body)).encode()))

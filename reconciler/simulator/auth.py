@@ -10,8 +10,8 @@ from urllib.parse import parse_qs
 from reconciler.simulator.messages import (
     ApiProblem,
     NotJsonError,
-    SimulatorRequest,
-    SimulatorResponse,
+    SimRequest,
+    SimResponse,
     encode_json,
     error_response,
     json_response,
@@ -19,13 +19,13 @@ from reconciler.simulator.messages import (
 )
 from reconciler.simulator.settings import SimulatorSettings
 
-PublicHandler = Callable[["TokenIssuer", SimulatorRequest], SimulatorResponse]
+PublicHandler = Callable[["TokenIssuer", SimRequest], SimResponse]
 
 _TOKEN_PATH: Final = "/auth/token"  # noqa: S105 - a path
 _ID_TOKEN_SECONDS: Final = 3600
 
 
-def client_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def client_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """POST a client's id and secret (api-contract "Token"): 400 wrong grant, 401 wrong id or secret."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["client_credentials"]:
@@ -36,20 +36,20 @@ def client_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorRes
     return tokens.token_response()
 
 
-def openid_configuration(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def openid_configuration(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """GET the document with the address of the token endpoint."""
     issuer = _issuer(tokens, request)
-    return json_response(200, encode_json({"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH}))
+    return json_response(200, {"issuer": issuer, "token_endpoint": issuer + _TOKEN_PATH})
 
 
-def cxone_configuration(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def cxone_configuration(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """GET the document with the address of a tenant's API."""
     if parse_qs(request.query).get("tenantId") != [tokens.settings.tenant_id]:
         return error_response(404, ApiProblem("No such tenant", "not.found", "tenantId"))
-    return json_response(200, encode_json({"api_endpoint": _issuer(tokens, request)}))
+    return json_response(200, {"api_endpoint": _issuer(tokens, request)})
 
 
-def password_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def password_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """POST an access key in a form, and the client's id and secret as Basic."""
     form = parse_qs(request.body.decode(errors="replace"), keep_blank_values=True)
     if form.get("grant_type") != ["password"]:
@@ -72,7 +72,7 @@ def password_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorR
     return tokens.token_response(id_token=f"{head}.{payload}.simulated")
 
 
-def access_key_token(tokens: TokenIssuer, request: SimulatorRequest) -> SimulatorResponse:
+def access_key_token(tokens: TokenIssuer, request: SimRequest) -> SimResponse:
     """POST an access key as JSON."""
     try:
         body = request.json()
@@ -93,7 +93,7 @@ PUBLIC_ROUTES: Final[Mapping[tuple[str, ...], tuple[str, PublicHandler]]] = {
 }  # by path: the method and the handler of a request that needs no token
 
 
-def _issuer(tokens: TokenIssuer, request: SimulatorRequest) -> str:
+def _issuer(tokens: TokenIssuer, request: SimRequest) -> str:
     """Return the simulator's own address, as the client sees it."""
     return tokens.settings.issuer or f"http://{request.headers.get('host', 'localhost')}"
 
@@ -114,16 +114,16 @@ class TokenIssuer:
         self._expiry: dict[str, float] = {}
         self.issued_count = 0
 
-    def token_response(self, **extra: str) -> SimulatorResponse:
+    def token_response(self, **extra: str) -> SimResponse:
         """Return a response with a new token."""
         now, seconds = self.settings.clock(), self.settings.token_seconds
         token = f"simulated-{self.settings.new_id()}"
         self._expiry = {name: end for name, end in self._expiry.items() if end > now} | {token: now + seconds}
         self.issued_count += 1
         form = {"access_token": token, "token_type": "Bearer", "expires_in": seconds}
-        return json_response(200, encode_json({**form, **extra}), ("cache-control", "no-store"))
+        return json_response(200, {**form, **extra}, ("cache-control", "no-store"))
 
-    def accepts(self, request: SimulatorRequest) -> bool:
+    def accepts(self, request: SimRequest) -> bool:
         """Return whether the request carries a valid token."""
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self._expiry.get(token, 0) > self.settings.clock()

@@ -14,9 +14,8 @@ from reconciler.simulator.messages import (
     ApiProblem,
     ApiProblemError,
     Json,
-    SimulatorRequest,
-    SimulatorResponse,
-    encode_json,
+    SimRequest,
+    SimResponse,
     json_response,
     oauth_error,
     parse_json_body,
@@ -29,7 +28,7 @@ _CONVERSATION: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _PARAMETERS: Final = tuple(f"p{number}" for number in range(1, 10))
 
 
-def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
+def merge_context(state: TenantState, request: SimRequest) -> SimResponse:
     """POST attributes of a conversation."""
     conversation = request.segments[4]
     if not _exists(conversation):
@@ -39,10 +38,10 @@ def merge_context(state: TenantState, request: SimulatorRequest) -> SimulatorRes
     if problems:
         raise ApiProblemError(422, *problems)
     merged = state.merge(conversation, body["attributes"])
-    return json_response(200, encode_json({"id": conversation, "attributes": merged}))
+    return json_response(200, {"id": conversation, "attributes": merged})
 
 
-def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimulatorRequest) -> SimulatorResponse:
+def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: SimRequest) -> SimResponse:
     """PUT values of a contact's custom fields; the others stay."""
     contact, defined = request.segments[3], settings.custom_fields
     if not _exists(contact):
@@ -55,10 +54,10 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     if problems:
         return _digital_error(settings, 422, problems)
     state.merge(contact, {item["ident"]: _rule_value(item["value"], defined[item["ident"]]) for item in body})
-    return SimulatorResponse(status=204)
+    return SimResponse(status=204)
 
 
-def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorResponse:
+def send_signal(state: TenantState, request: SimRequest) -> SimResponse:
     """POST p1 to p9 to a contact's script, which gets them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
@@ -67,7 +66,7 @@ def send_signal(state: TenantState, request: SimulatorRequest) -> SimulatorRespo
     if "p1" not in values:
         return oauth_error(400, "invalid_request", "p1 is required")
     state.merge(contact, {name: values[name] for name in _PARAMETERS if name in values})
-    return SimulatorResponse(status=204)
+    return SimResponse(status=204)
 
 
 def _exists(conversation: str) -> bool:
@@ -107,7 +106,7 @@ def _rule_value(value: str, kind: str) -> str | float | None:
     return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value or None
 
 
-def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimulatorResponse:
+def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimResponse:
     """Return an error in Digital's form, with an id for the vendor's support."""
     errors = [{"field": field or None, "message": message, "errorCode": code} for message, code, field in problems]
-    return json_response(status, encode_json({"errors": errors, "uid": settings.new_id()}))
+    return json_response(status, {"errors": errors, "uid": settings.new_id()})

@@ -43,7 +43,7 @@ class DeliveryMode(Enum):
 
 
 @dataclass(slots=True, kw_only=True)
-class SimulatorRequest:
+class SimRequest:
     """A request and its result, as the simulator's log keeps them (`TenantState.requests`)."""
 
     # Headers and body may hold secrets: repr does not show them.
@@ -81,7 +81,7 @@ class SimulatorRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatorResponse:
+class SimResponse:
     """A response. Header names are in lower case; the delivery adds Content-Length."""
 
     status: int
@@ -103,27 +103,25 @@ def encode_json(value: Json) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
-def json_response(status: int, body: bytes, *headers: tuple[str, str]) -> SimulatorResponse:
-    """Return a response with a body that is JSON already."""
-    return SimulatorResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
+def json_response(status: int, value: Json, *headers: tuple[str, str]) -> SimResponse:
+    """Return a response with a JSON value; bytes are JSON already."""
+    body = value if isinstance(value, bytes) else encode_json(value)
+    return SimResponse(status=status, body=body, headers=(JSON_TYPE, *headers))
 
 
-def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimulatorResponse:
+def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[str, str]] = ()) -> SimResponse:
     """Return an error in the API's form: `{"errors": [{"message", "errorCode", "field"}]}`."""
-    names = ("message", "errorCode", "field")
-    errors = [
-        {name: text for name, text in zip(names, problem, strict=True) if text}
-        for problem in problems or (ApiProblem(HTTPStatus(status).phrase),)
-    ]
-    return json_response(status, encode_json({"errors": errors}), *headers)
+    names, problems = ("message", "errorCode", "field"), problems or (ApiProblem(HTTPStatus(status).phrase),)
+    errors = [{name: text for name, text in zip(names, problem, strict=True) if text} for problem in problems]
+    return json_response(status, {"errors": errors}, *headers)
 
 
-def oauth_error(status: int, error: str, description: str) -> SimulatorResponse:
+def oauth_error(status: int, error: str, description: str) -> SimResponse:
     """Return an error in the form of OAuth, which the ACD uses, too."""
-    return json_response(status, encode_json({"error": error, "error_description": description}))
+    return json_response(status, {"error": error, "error_description": description})
 
 
-def parse_json_body(request: SimulatorRequest) -> Json:
+def parse_json_body(request: SimRequest) -> Json:
     """Return the body's JSON. Raises ApiProblemError for another media type and for invalid JSON."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json":

@@ -14,8 +14,8 @@ from reconciler.simulator.messages import (
     QUEUES_PATH,
     RULES_PATH,
     ApiProblem,
-    SimulatorRequest,
-    SimulatorResponse,
+    SimRequest,
+    SimResponse,
     encode_json,
     error_response,
     json_response,
@@ -62,17 +62,17 @@ class ListLag:
         return [stored for stored in stored_rules if stored.rule["id"] not in hidden]
 
 
-def rules_page(request: SimulatorRequest, stored_rules: Sequence[StoredRule], cap: int) -> SimulatorResponse:
+def rules_page(request: SimRequest, stored_rules: Sequence[StoredRule], cap: int) -> SimResponse:
     """Return a page of rules."""
     return _page(request, stored_rules, cap, (RULES_PATH, attrgetter("text")))
 
 
-def queues_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
+def queues_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
     """Return a page of queues."""
     return _page(request, queues, cap, (QUEUES_PATH, encode_json))
 
 
-def page_window(request: SimulatorRequest, cap: int) -> tuple[int, int]:
+def page_window(request: SimRequest, cap: int) -> tuple[int, int]:
     """Return a page's offset and its maximum size. Raises ValueError."""
     if request.window is not None:
         return request.window
@@ -80,9 +80,7 @@ def page_window(request: SimulatorRequest, cap: int) -> tuple[int, int]:
     return ((request.positive_number("pageNumber") or 1) - 1) * size, size
 
 
-def _page(
-    request: SimulatorRequest, items: Sequence[Any], cap: int, form: tuple[str, Callable[[Any], bytes]]
-) -> SimulatorResponse:
+def _page(request: SimRequest, items: Sequence[Any], cap: int, form: tuple[str, Callable[[Any], bytes]]) -> SimResponse:
     try:
         offset, size = page_window(request, cap)
     except ValueError as error:
@@ -96,7 +94,7 @@ def _page(
     return json_response(200, b'{"entities":[' + entities + rest.encode())
 
 
-def skills_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
+def skills_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
     """Return a page of skills: skip and top, a count, a link; 204 where there are none."""
     skills = [
         {"skillId": int(queue["id"]), "skillName": queue["name"], "isActive": queue.get("isActive", True)}
@@ -106,21 +104,18 @@ def skills_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap
     return _list_response(request, replace(_SKILLS, path=request.path), skills, cap)
 
 
-def routing_queues_page(request: SimulatorRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimulatorResponse:
+def routing_queues_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
     """Return a page of Digital's queues: a token leads from page to page."""
     entries = [{"id": queue["id"], "name": queue["name"]} for queue in queues if not str(queue["id"]).isdigit()]
     return _list_response(request, _DIGITAL, entries, cap if "size=" in request.query else min(cap, _DEFAULT_PAGE_SIZE))
 
 
-def _list_response(
-    request: SimulatorRequest, served: ServedList, entries: list[dict[str, Any]], cap: int
-) -> SimulatorResponse:
+def _list_response(request: SimRequest, served: ServedList, entries: list[dict[str, Any]], cap: int) -> SimResponse:
     try:
         offset, size = served.window(request.query, cap)
     except ValueError:
         return error_response(400, ApiProblem("not a number", "invalid.query"))
     if not entries:
-        return SimulatorResponse(status=204)
-    next_uri = "?pageNumber=0" if offset + size < len(entries) else None
-    page = {"total": len(entries), "nextUri": next_uri}
+        return SimResponse(status=204)
+    page = {"total": len(entries), "nextUri": "?pageNumber=0" if offset + size < len(entries) else None}
     return json_response(200, served.encode_page(page, (offset, size), entries[offset : offset + size]))

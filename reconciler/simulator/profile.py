@@ -18,8 +18,8 @@ from reconciler.simulator.messages import (
     RULES_PATH,
     Json,
     NotJsonError,
-    SimulatorRequest,
-    SimulatorResponse,
+    SimRequest,
+    SimResponse,
     encode_json,
 )
 
@@ -96,7 +96,7 @@ class TenantProfile:
     message_header: str = ""
     refused_member: str = ""
 
-    def canonical_request(self, request: SimulatorRequest, cap: int) -> SimulatorRequest:
+    def canonical_request(self, request: SimRequest, cap: int) -> SimRequest:
         """Return the request in the tutorial's words; unknown parts stay as they are."""
         if self is TUTORIAL_PROFILE:
             return request
@@ -118,7 +118,7 @@ class TenantProfile:
                 canonical.body = encode_json(self._canonical_rule(request.json()))
         return canonical
 
-    def tenant_response(self, response: SimulatorResponse, request: SimulatorRequest) -> SimulatorResponse:
+    def tenant_response(self, response: SimResponse, request: SimRequest) -> SimResponse:
         """Return the response to a canonical request in this tenant's words."""
         if self is TUTORIAL_PROFILE or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
             return response
@@ -132,7 +132,7 @@ class TenantProfile:
             is_rules = request.path == RULES_PATH
             served, entries = self.rules if is_rules else self.queues, form["entities"]
             if served.no_content and not entries:
-                return SimulatorResponse(status=204)
+                return SimResponse(status=204)
             entries = [self._tenant_rule(entry) if is_rules else _tenant_entry(entry, served) for entry in entries]
             return replace(response, body=served.encode_page(form, request.window or (0, 1), entries))
         rule = self._tenant_rule(form)
@@ -181,7 +181,7 @@ class TenantProfile:
                 form[name] = words.get(value, f"unknown {value}" if value in self.words else value)
         return form
 
-    def _tenant_error(self, response: SimulatorResponse, request: SimulatorRequest) -> SimulatorResponse:
+    def _tenant_error(self, response: SimResponse, request: SimRequest) -> SimResponse:
         try:
             message = "; ".join(problem["message"] for problem in json.loads(response.body)["errors"])
         except (ValueError, KeyError, TypeError):
@@ -194,7 +194,7 @@ class TenantProfile:
             headers.append((self.message_header.lower(), message))
         if self.refused_member and response.status in _REFUSAL_STATUSES and request.method != "GET":
             set_member(form, self.refused_member, value=False)
-            response = SimulatorResponse(status=200)
+            response = SimResponse(status=200)
         body, types = (encode_json(form), (JSON_TYPE,)) if form else (b"", ())
         return replace(response, body=body, headers=(*types, *headers))
 

@@ -11,7 +11,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final, Self
 
-from reconciler.simulator.messages import Json, SimulatorRequest, encode_json
+from reconciler.simulator.messages import Json, SimRequest, encode_json
 from reconciler.simulator.storage import StateChange, StateError, StateFiles, fingerprint
 
 JsonObject = dict[str, Any]
@@ -45,7 +45,7 @@ class TenantState:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})
         self.stored_rules: dict[str, StoredRule] = {}
-        self.requests: list[SimulatorRequest] = []
+        self.requests: list[SimRequest] = []
         self.watchers: list[Callable[[TenantState], object]] = []  # called after each change, before the response
         self.revision = 0
         self._ids_by_name: dict[str, set[str]] = {}
@@ -141,7 +141,7 @@ class TenantState:
         self._notify_watchers()
         return after
 
-    def record(self, request: SimulatorRequest) -> None:
+    def record(self, request: SimRequest) -> None:
         """Append a request to the log; a full log loses its older half."""
         if len(self.requests) >= _LOG_LIMIT:
             del self.requests[: _LOG_LIMIT // 2]

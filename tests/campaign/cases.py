@@ -12,7 +12,7 @@ from typing import Final
 from reconciler.desired.desired import DesiredState
 from reconciler.plan.document import ReviewedPlan
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import SimulatorRequest
+from reconciler.simulator.messages import SimRequest
 from tests.campaign.case import Case, CaseResult
 from tests.campaign.faults import Accidents, accident, mend
 from tests.campaign.oracle import Oracle, Violation, fingerprint
@@ -67,7 +67,7 @@ class Running:
         self.saved: dict[str, ReviewedPlan] = {}
         self.ended: list[ApplierResult | None] = []
         self.further = 0
-        self.fired: list[tuple[str, SimulatorRequest]] = []
+        self.fired: list[tuple[str, SimRequest]] = []
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
 

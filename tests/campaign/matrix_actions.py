@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from reconciler.simulator.api import SimulatorApi
-    from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+    from reconciler.simulator.messages import SimRequest, SimResponse
     from tests.campaign.matrix_run import MatrixRun
     from tests.campaign.world import Event, Hook
 
@@ -162,7 +162,7 @@ class _Odd(FaultInjector):
         super().__init__(trial.case.spec, 1)
         self.trial = trial
 
-    def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
+    def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
         """Answer, with more than was asked for where the case is about this operation."""
         answer = super().handle(request, api)
         if not is_call(request, self.trial.case.operation) or (request.method == "GET" and "/rules/" in request.path):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
-from reconciler.simulator.messages import SimulatorRequest
+from reconciler.simulator.messages import SimRequest
 from tests.campaign.matrix import ROWS
 from tests.campaign.matrix_tenant import TENANT
 from tests.campaign.matrix_vocabulary import CALLS, WRITES, MatrixRow, Way
@@ -95,7 +95,7 @@ def _profiles(way: Way, operation: str) -> str:
     return "".join(profile for profile in way.profiles if profile in "ACD") or "A"
 
 
-def is_call(request: SimulatorRequest, operation: str) -> bool:
+def is_call(request: SimRequest, operation: str) -> bool:
     """Tell whether a request is one of the operation."""
     method, what = CALLS[operation].split()
     kinds = {"rules": request.path.endswith("/rules"), "token": request.path.endswith("/token")}
@@ -103,12 +103,12 @@ def is_call(request: SimulatorRequest, operation: str) -> bool:
     return request.method == method and kinds[what]
 
 
-def is_write(request: SimulatorRequest) -> bool:
+def is_write(request: SimRequest) -> bool:
     """Tell whether a request would change the tenant."""
     return any(is_call(request, operation) for operation in ("POST", "PUT", "DELETE"))
 
 
-def content(request: SimulatorRequest) -> tuple[str, str, str, bytes]:
+def content(request: SimRequest) -> tuple[str, str, str, bytes]:
     """Return what a request asks, whoever asks it with whatever token."""
     return request.method, request.path, request.query, request.body
 

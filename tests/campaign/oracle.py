@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from reconciler.desired.desired import DesiredState
     from reconciler.plan.options import PlanOptions
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.messages import SimRequest
     from reconciler.simulator.state import TenantState
     from tests.campaign.scenario import Scenario
     from tests.campaign.world import Applier, ApplierResult, Event, ObservedTenant
@@ -53,7 +53,7 @@ class Oracle:
         self._wires: dict[str, Wire] = {}
         self._reviews: dict[str, Review] = {}
         self._sent: dict[int, int] = {}
-        self._late: list[SimulatorRequest] = []
+        self._late: list[SimRequest] = []
         self._tokens: set[str] = set()
         self._asking: Event | None = None
         self._clock = 0

@@ -9,7 +9,7 @@ from tests.campaign.oracle_facts import SERVERS_OWN, body_of, call_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.messages import SimRequest
     from tests.campaign.oracle_process import Process
 
 Rule = dict[str, Any]
@@ -28,9 +28,9 @@ class Moment(NamedTuple):
 
     clock: int
     """Counts everything that happens in the world."""
-    request: SimulatorRequest | None
+    request: SimRequest | None
     """The newest request."""
-    late: Sequence[SimulatorRequest]
+    late: Sequence[SimRequest]
     """Requests that were to land late, and do so now."""
     process: Process | None
     """Whose the newest request is."""
@@ -38,7 +38,7 @@ class Moment(NamedTuple):
     """Which appliers ran at any time while that one did."""
 
 
-def asks_for(request: SimulatorRequest, change: Change) -> bool:
+def asks_for(request: SimRequest, change: Change) -> bool:
     """Say whether a request asks for just what happened."""
     call = call_of(request)
     if call == "delete":

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.model.rule import Rule, Target
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.messages import SimRequest
     from tests.campaign.world import Event
 
 Json = Any
@@ -49,7 +49,7 @@ def mark(rule: Mapping[str, Json] | None) -> Mark | None:
     return Mark(found[1], found[2], found[3] is not None) if found else None
 
 
-def call_of(request: SimulatorRequest) -> str:
+def call_of(request: SimRequest) -> str:
     """Name what a request asks for: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
     segments = request.segments
     if segments == ("oauth", "token"):
@@ -63,7 +63,7 @@ def call_of(request: SimulatorRequest) -> str:
     return request.method
 
 
-def body_of(request: SimulatorRequest) -> dict[str, Json]:
+def body_of(request: SimRequest) -> dict[str, Json]:
     """Return the JSON object that a request carries; an empty one where it carries none."""
     found = _parsed(request.body)
     return found if isinstance(found, dict) else {}

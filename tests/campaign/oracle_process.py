@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.campaign.oracle_facts import body_of, call_of, is_unclear, mark
 
 if TYPE_CHECKING:
-    from reconciler.simulator.messages import SimulatorRequest
+    from reconciler.simulator.messages import SimRequest
     from tests.campaign.oracle_facts import Heard
     from tests.campaign.world import Event
 
@@ -22,7 +22,7 @@ class ObservedWrite:
     """A write that was sent: what it is about, and when (`at` counts what happens in the world)."""
 
     call: str
-    request: SimulatorRequest
+    request: SimRequest
     keys: frozenset[str]
     address: str
     at: int
@@ -74,7 +74,7 @@ class Process:
     converged_at_birth: bool = False
     first_contact: bool = False
     """When it began, no rule of its owner's was there."""
-    made: dict[str, SimulatorRequest] = field(default_factory=dict)
+    made: dict[str, SimRequest] = field(default_factory=dict)
     """Rules that it was told it created, each by its request."""
     taken: dict[str, dict[str, Json]] = field(default_factory=dict)
     """Each rule that it took over, as it had last read it before."""
@@ -130,7 +130,7 @@ class Process:
         self.last_read[rule_id] = rule
         self.shown.setdefault(rule_id, []).append(rule)
 
-    def _page(self, request: SimulatorRequest, form: dict[str, Json], sent: int) -> None:
+    def _page(self, request: SimRequest, form: dict[str, Json], sent: int) -> None:
         number, total, found = request.positive_number("pageNumber") or 1, form.get("total"), form.get("entities")
         if not isinstance(total, int) or not isinstance(found, list):
             return

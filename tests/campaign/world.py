@@ -37,7 +37,7 @@ from reconciler.plan.plan import LiveState, Plan
 from reconciler.plan.schedule import predict_impact
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector
-from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
+from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import TenantState
 from tests.campaign.profiles import PROFILES
 from tests.campaign.scenario import Scenario
@@ -58,9 +58,9 @@ class Event:
 
     actor: str
     number: int
-    request: SimulatorRequest
+    request: SimRequest
     at: float
-    answer: SimulatorResponse | None = None
+    answer: SimResponse | None = None
     """What came back; None where nothing usable did (or has yet)."""
     lost: bool = False
     """Nothing came back: reset, time-out, process death."""
@@ -121,7 +121,7 @@ class ObservedTenant:
         """Return the time of day of the server, in seconds since 1970."""
         return NOW.timestamp() + self.fake_clock.seconds + self.jump
 
-    def serve(self, event: Event) -> SimulatorResponse:
+    def serve(self, event: Event) -> SimResponse:
         """Do a request on the tenant, faults and all."""
         self.actor = event.actor
         try:
@@ -172,7 +172,7 @@ class ObservedTransport(httpx.AsyncBaseTransport):
             for tell in self.world.answered:
                 tell(event)
 
-    async def _delivered(self, event: Event, answer: SimulatorResponse, request: httpx.Request) -> httpx.Response:
+    async def _delivered(self, event: Event, answer: SimResponse, request: httpx.Request) -> httpx.Response:
         if event.lost:
             raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
         if answer.delivery is DeliveryMode.DRIPPING:
@@ -304,8 +304,8 @@ def run(applier: Applier) -> ApplierResult | None:
     return asyncio.run(alone())
 
 
-def _request(request: httpx.Request, body: bytes) -> SimulatorRequest:
-    return SimulatorRequest(
+def _request(request: httpx.Request, body: bytes) -> SimRequest:
+    return SimRequest(
         method=request.method,
         path=request.url.raw_path.partition(b"?")[0].decode("latin-1"),
         query=request.url.query.decode("latin-1"),

@@ -16,7 +16,7 @@ from unittest import mock
 
 from reconciler.cli.main import main
 from reconciler.simulator.app import Simulator
-from reconciler.simulator.messages import SimulatorRequest
+from reconciler.simulator.messages import SimRequest
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.crash import scene
@@ -125,7 +125,7 @@ class CrashRun:
         self.app = clock.app
         return ended
 
-    def writes(self) -> list[SimulatorRequest]:
+    def writes(self) -> list[SimRequest]:
         """Return the writes that were asked for so far."""
         return [one for one in self.state.requests if one.method != "GET" and not one.path.endswith("/token")]
 

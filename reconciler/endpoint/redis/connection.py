@@ -23,7 +23,8 @@ _TIMEOUT: Final = 1.0  # seconds for a connection, and for a batch of responses
 _LAST_PORT: Final = 65_535
 _DEFAULT_PORT: Final = 6379
 
-Command = tuple[str | bytes | int, ...]
+Argument = str | bytes | int
+Command = tuple[Argument, ...]
 
 
 class RedisUnavailableError(Exception):
@@ -60,7 +61,7 @@ class RedisConnection:
                 await connection.disconnect(nowait=True)
             await asyncio.sleep(0)  # the loop closes the transport in its next turn, and may have no other
 
-    async def call(self, *command: str | bytes | int) -> Any:  # noqa: ANN401 - any response of Redis
+    async def call(self, *command: Argument) -> Any:  # noqa: ANN401 - any response of Redis
         """Return Redis' response to a command. Raises RedisUnavailableError."""
         if self._connection is None:
             raise RedisUnavailableError("NotConnected")

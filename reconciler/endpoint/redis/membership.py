@@ -17,6 +17,8 @@ from reconciler.endpoint.redis.connection import RedisUnavailableError
 from reconciler.endpoint.redis.state import HEARTBEAT, JOIN, SCRIPTS, RedisState
 from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 
+Log = Callable[[str], object]
+
 _GRACE_MILLISECONDS: Final = 6_000  # a second for all to reconnect, and five for writes under way
 _HEARTBEAT_SECONDS: Final = 0.5  # between two heartbeats, and between two attempts to join
 _MEMBER_MILLISECONDS: Final = 3_000  # lifetime of an instance without a heartbeat
@@ -34,14 +36,7 @@ class PaceControl(NamedTuple):
 class ClusterMembership:
     """Keeps the shared state usable."""
 
-    def __init__(
-        self,
-        state: RedisState,
-        locks: RedisLocks,
-        ids: RedisMessageIds,
-        pace: PaceControl,
-        log: Callable[[str], object],
-    ) -> None:
+    def __init__(self, state: RedisState, locks: RedisLocks, ids: RedisMessageIds, pace: PaceControl, log: Log) -> None:
         self._state, self._locks, self._ids, self._pace, self._log = state, locks, ids, pace, log
         self._logged_state = ""
         self.instances = 1  # with this one

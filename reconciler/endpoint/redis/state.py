@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, TypeVar
 
 from reconciler.endpoint.conversations import LockUnavailableError
-from reconciler.endpoint.redis.connection import RedisConnection, RedisUnavailableError
+from reconciler.endpoint.redis.connection import Argument, Command, RedisConnection, RedisUnavailableError
 
 LOCK_MILLISECONDS: Final = 7_000  # lifetime of a lock: a request's deadline, and a reserve for dead instances
 _BATCH: Final = 100  # conversations, or ids, in one command
@@ -33,7 +33,7 @@ class Script:
         self.text = text
         self._name = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
-    def command(self, keys: tuple[str, ...], *arguments: str | bytes | int) -> tuple[str | bytes | int, ...]:
+    def command(self, keys: tuple[str, ...], *arguments: Argument) -> Command:
         """Return the command that runs the script."""
         return "EVALSHA", self._name, len(keys), *keys, *arguments
 
@@ -205,7 +205,7 @@ class RedisState:
             message = "what the machines share cannot be asked; nothing was written"
             raise LockUnavailableError(message, "shared_away")
 
-    async def acquire(self, script: Script, key: str, *arguments: str | bytes | int) -> list[Any]:
+    async def acquire(self, script: Script, key: str, *arguments: Argument) -> list[Any]:
         """Return the result of a script that takes a lock, once it is free. Raises LockUnavailableError."""
         pause = _FIRST_PAUSE
         keys = (self.key("generation"), self.key("settling"), key)
@@ -226,7 +226,7 @@ class RedisState:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE)
 
-    async def publish(self, script: Script, keys: tuple[str, ...], *arguments: str | bytes | int) -> bool:
+    async def publish(self, script: Script, keys: tuple[str, ...], *arguments: Argument) -> bool:
         """Run a script that releases a lock or stores known state; return whether Redis accepted it."""
         if not self.is_joined:
             return False

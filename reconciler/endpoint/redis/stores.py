@@ -8,8 +8,9 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Final, NamedTuple
 
 from reconciler.endpoint.auth import CONFLICT_RESPONSE, IN_PROGRESS_RESPONSE, MESSAGE_ID_SECONDS, evict_expired
@@ -22,6 +23,7 @@ from reconciler.endpoint.conversations import (
 )
 from reconciler.endpoint.event import Event, Timestamp, parse_timestamp
 from reconciler.endpoint.messages import EndpointResponse, retry_later
+from reconciler.endpoint.redis.connection import Command
 from reconciler.endpoint.redis.state import (
     ACQUIRE,
     CLAIM,
@@ -35,7 +37,7 @@ from reconciler.endpoint.redis.state import (
     batches,
 )
 
-_MEMORY_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
+_EVENT_MILLISECONDS: Final = 3_600_000  # lifetime of a conversation after its last event
 _ID_MILLISECONDS: Final = int(MESSAGE_ID_SECONDS * 1000)
 _PUBLISH_TIMEOUT: Final = 0.04  # seconds to publish the write of a late request: less than the margin in app.py
 _SECONDS_DIGITS: Final = 12  # digits of a timestamp's seconds
@@ -84,7 +86,7 @@ class RedisLocks:
 
     async def _acquire(self, conversation: str, key: str, holder: str) -> LatestEvent | None:
         try:
-            _, *fields = await self._state.acquire(ACQUIRE, key, holder, LOCK_MILLISECONDS, _MEMORY_MILLISECONDS)
+            _, *fields = await self._state.acquire(ACQUIRE, key, holder, LOCK_MILLISECONDS, _EVENT_MILLISECONDS)
         except asyncio.CancelledError:
             self._release_later(key, holder)  # Redis may have given the lock, too late for this request
             raise
@@ -96,7 +98,7 @@ class RedisLocks:
     async def _publish_write(self, key: str, holder: str, write: _UnconfirmedWrite) -> None:
         # Raises LockUnavailableError if the write cannot be published. An ambiguous write gets no such response: a
         # repetition would write it twice.
-        if await self._state.publish(RELEASE, (key,), holder, _MEMORY_MILLISECONDS, *_pack(write.latest)):
+        if await self._state.publish(RELEASE, (key,), holder, _EVENT_MILLISECONDS, *_pack(write.latest)):
             self._mark_confirmed(key, write)
             return
         await self._confirm_write(key, write)
@@ -107,7 +109,7 @@ class RedisLocks:
         # A write whose lock may be lost counts unless another instance has written since: then the order of the two is
         # unknown, and a repetition of the event is written again.
         before = _pack(write.before)[0] if write.before is not None else ""
-        if await self._state.publish(CONFIRM, (key,), _MEMORY_MILLISECONDS, before, *_pack(write.latest)):
+        if await self._state.publish(CONFIRM, (key,), _EVENT_MILLISECONDS, before, *_pack(write.latest)):
             self._mark_confirmed(key, write)
         elif self._state.is_joined:
             self._unconfirmed_writes.pop(key, None)
@@ -118,14 +120,13 @@ class RedisLocks:
 
     async def publish_all(self) -> None:
         """Publish the newest events of this process, and confirm its unconfirmed writes."""
+        lifetime = _EVENT_MILLISECONDS
         for batch in batches(self._local_locks.latest_events()):
             keys = tuple(self._state.key("c", conversation) for conversation, _, _ in batch)
-            lifetimes = (max(_MEMORY_MILLISECONDS - int(age * 1000), 1) for _, _, age in batch)
-            packed = (_pack(latest) for _, latest, _ in batch)
-            arguments = [
-                part for lifetime, fields in zip(lifetimes, packed, strict=True) for part in (lifetime, *fields)
-            ]
-            await self._state.publish(RESTORE_EVENTS, keys, *arguments)
+            parts: Iterator[Command] = (
+                (max(lifetime - int(age * 1000), 1), *_pack(latest)) for _, latest, age in batch
+            )
+            await self._state.publish(RESTORE_EVENTS, keys, *chain.from_iterable(parts))
         for key, write in tuple(self._unconfirmed_writes.items()):
             await self._confirm_write(key, write)
 
@@ -136,7 +137,7 @@ class RedisLocks:
             await self._release(key, holder)
 
     async def _release(self, key: str, holder: str) -> None:
-        if not await self._state.publish(RELEASE, (key,), holder, _MEMORY_MILLISECONDS) and not self._state.is_joined:
+        if not await self._state.publish(RELEASE, (key,), holder, _EVENT_MILLISECONDS) and not self._state.is_joined:
             self._pending_releases[key] = holder
 
     def _release_later(self, key: str, holder: str) -> None:
@@ -218,12 +219,10 @@ class RedisMessageIds:
         now = self._clock()
         for batch in batches([item for item in self._completed.items() if item[1].expires_at > now]):
             keys = tuple(self._key(message) for message, _ in batch)
-            arguments = [
-                part
-                for _, record in batch
-                for part in (int((record.expires_at - now) * 1000) + 1, record.digest, record.packed_response)
-            ]
-            await self._state.publish(RESTORE_IDS, keys, *arguments)
+            parts: Iterator[Command] = (
+                (int((end - now) * 1000) + 1, digest, response) for _, (digest, response, end) in batch
+            )
+            await self._state.publish(RESTORE_IDS, keys, *chain.from_iterable(parts))
 
     async def release_pending(self) -> None:
         """Release the unconfirmed claims: a Redis that hung may still execute them."""

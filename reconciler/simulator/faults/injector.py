@@ -18,7 +18,7 @@ from reconciler.simulator.faults.responses import (
     status_response,
 )
 from reconciler.simulator.faults.spec import Fault, FaultCall, FaultSpecError, parse_faults
-from reconciler.simulator.messages import DeliveryMode, SimulatorRequest, SimulatorResponse
+from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import StoredRule, TenantState
 
 APPLIED_SUFFIX: Final = "-applied"
@@ -42,13 +42,13 @@ class FaultInjector:
         self._counts = [0] * len(self._faults)
         self._randoms = [Random(f"{seed}/{place}") for place in range(len(self._faults))]  # noqa: S311 - to be repeated
         self._request_count = 0
-        self._delayed: list[tuple[SimulatorRequest, int]] = []  # each with the number of the request it runs before
+        self._delayed: list[tuple[SimRequest, int]] = []  # each with the number of the request it runs before
         depths = (int(fault.argument or 1) for fault in self._faults if fault.name == "stale")
         self._history: deque[tuple[StoredRule, ...]] = deque(maxlen=1 + max(depths, default=0))
         self._started_at: float | None = None
-        self.fired_faults: list[tuple[str, SimulatorRequest]] = []  # which rule of the SPEC fell on which request
+        self.fired_faults: list[tuple[str, SimRequest]] = []  # which rule of the SPEC fell on which request
 
-    def handle(self, request: SimulatorRequest, api: SimulatorApi) -> SimulatorResponse:
+    def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
         """Return a request's response, with or without a fault."""
         started_at = self._start(api)
         self._request_count += 1
@@ -60,7 +60,7 @@ class FaultInjector:
         self.fired_faults.append((fault.text, request))
         if fault.name == DELAYED_FAULT:
             self._delayed.append((request, self._request_count + int(fault.argument or 1)))
-            return SimulatorResponse(status=0, delivery=DeliveryMode.SILENT)
+            return SimResponse(status=0, delivery=DeliveryMode.SILENT)
         random, argument = self._randoms[index], fault.argument
         call = FaultCall(request=request, api=api, argument=argument, random=random, rules_before=self._rules_before)
         if fault.name in _REAL_RESPONSE_FAULTS:
@@ -94,7 +94,7 @@ class FaultInjector:
     def _rules_before(self, changes: int) -> tuple[StoredRule, ...]:
         return self._history[max(len(self._history) - 1 - changes, 0)]
 
-    def _choose_fault(self, request: SimulatorRequest, seconds: float) -> int | None:
+    def _choose_fault(self, request: SimRequest, seconds: float) -> int | None:
         """Return the index of the first fault that applies; every matching fault counts the request."""
         chosen = None
         for index, fault in enumerate(self._faults):

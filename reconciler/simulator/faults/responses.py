@@ -18,14 +18,14 @@ from reconciler.simulator.messages import (
     ApiProblem,
     DeliveryMode,
     NotJsonError,
-    SimulatorResponse,
+    SimResponse,
     encode_json,
     error_response,
     json_response,
 )
 from reconciler.simulator.paging import page_window, rules_page
 
-Respond = Callable[[FaultCall], SimulatorResponse]
+Respond = Callable[[FaultCall], SimResponse]
 
 OTHER_HOST: Final = "https://elsewhere.example.com"
 _HTML: Final = b"<!DOCTYPE html><html><head><title>Sign in</title></head><body><h1>Sign in</h1></body></html>"
@@ -34,7 +34,7 @@ _NAN: Final = b'{"entities":[{"id":"nan","priority":NaN}],"id":"nan","priority":
 _MEGABYTE: Final = 1 << 20
 
 
-def status_response(call: FaultCall, status: int) -> SimulatorResponse:
+def status_response(call: FaultCall, status: int) -> SimResponse:
     """Return an error of that status; the argument of a 429 is its Retry-After."""
     problem = ApiProblem(f"Injected {status}", "injected")
     if status != 429:  # noqa: PLR2004 - too many requests
@@ -61,23 +61,23 @@ def _bomb(megabytes: int) -> bytes:
 
 
 REPLACED_RESPONSES: Final[Mapping[str, Respond]] = {
-    "html": lambda call: SimulatorResponse(status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)),
-    "empty": lambda call: SimulatorResponse(status=_default_status(call)),
+    "html": lambda call: SimResponse(status=call.count(200), body=_HTML, headers=(_HTML_TYPE,)),
+    "empty": lambda call: SimResponse(status=_default_status(call)),
     "shape": lambda call: json_response(_default_status(call), b'{"status":"ok","items":[[]]}'),
     "nan": lambda call: json_response(_default_status(call), _NAN),
     "deep": lambda call: json_response(200, b"[" * call.count(100_000) + b"]" * call.count(100_000)),
     "gzip": lambda call: json_response(200, _bomb(call.count(100)), ("content-encoding", "gzip")),
     "huge": lambda call: json_response(200, b" " * (call.count(100) * _MEGABYTE) + b"{}"),
-    "redirect": lambda call: SimulatorResponse(
+    "redirect": lambda call: SimResponse(
         status=call.count(302), headers=(("location", OTHER_HOST + call.request.path),)
     ),
-    "reset": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.RESET),
-    "timeout": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.SILENT),
-    "refuse": lambda _: SimulatorResponse(status=0, delivery=DeliveryMode.REFUSED),
+    "reset": lambda _: SimResponse(status=0, delivery=DeliveryMode.RESET),
+    "timeout": lambda _: SimResponse(status=0, delivery=DeliveryMode.SILENT),
+    "refuse": lambda _: SimResponse(status=0, delivery=DeliveryMode.REFUSED),
 }
 
 
-def _half(call: FaultCall) -> SimulatorResponse:
+def _half(call: FaultCall) -> SimResponse:
     response = call.run_request()
     return replace(response, body=response.body[: len(response.body) // 2])
 
@@ -85,7 +85,7 @@ def _half(call: FaultCall) -> SimulatorResponse:
 def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
     """Return a fault that corrupts a page; other responses stay as they are."""
 
-    def respond(call: FaultCall) -> SimulatorResponse:
+    def respond(call: FaultCall) -> SimResponse:
         response = call.run_request()
         is_list = call.request.method == "GET" and resource_of(call.request) in ("rules", "queues")
         if not is_list or response.status != 200:  # noqa: PLR2004 - success
@@ -109,7 +109,7 @@ def _shift(call: FaultCall, page: dict[str, Any]) -> None:
 def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
     """Return a fault that corrupts a response's rule, or each rule of a page."""
 
-    def respond(call: FaultCall) -> SimulatorResponse:
+    def respond(call: FaultCall) -> SimResponse:
         response = call.run_request()
         if response.status not in (200, 201):
             return response
@@ -121,7 +121,7 @@ def _corrupt_rules(corrupt: Callable[[dict[str, Any]], object]) -> Respond:
     return respond
 
 
-def _stale(call: FaultCall) -> SimulatorResponse:
+def _stale(call: FaultCall) -> SimResponse:
     response = call.run_request()
     before = call.rules_before(call.count(1))
     if call.request.method != "GET" or response.status not in (200, 404):
@@ -154,7 +154,7 @@ CORRUPTED_RESPONSES: Final[Mapping[str, Respond]] = {
 }
 
 
-def _revoke(call: FaultCall) -> SimulatorResponse:
+def _revoke(call: FaultCall) -> SimResponse:
     call.api.tokens.revoke()
     return call.run_request()
 
@@ -162,7 +162,7 @@ def _revoke(call: FaultCall) -> SimulatorResponse:
 def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
     """Return a fault that changes the request's rule, else a random one, just before the request."""
 
-    def respond(call: FaultCall) -> SimulatorResponse:
+    def respond(call: FaultCall) -> SimResponse:
         rules = call.api.state.stored_rules
         own = rules.get(call.request.segments[-1])
         if own is not None or rules:
@@ -186,7 +186,7 @@ ALTERED_FIELDS: Final[Mapping[str, Callable[[Any], Any]]] = {
 }
 
 
-def _altered(call: FaultCall) -> SimulatorResponse:
+def _altered(call: FaultCall) -> SimResponse:
     field = call.argument or "description"
     body = None
     if call.request.method in ("POST", "PUT", "PATCH") and resource_of(call.request) in ("rules", "rule"):

@@ -10,7 +10,7 @@ from random import Random
 from typing import Final
 
 from reconciler.simulator.api import SimulatorApi
-from reconciler.simulator.messages import SimulatorRequest, SimulatorResponse
+from reconciler.simulator.messages import SimRequest, SimResponse
 from reconciler.simulator.state import StoredRule
 
 
@@ -18,13 +18,13 @@ from reconciler.simulator.state import StoredRule
 class FaultCall:
     """A request with a fault, and the fault's argument."""
 
-    request: SimulatorRequest
+    request: SimRequest
     api: SimulatorApi
     argument: str
     random: Random
     rules_before: Callable[[int], tuple[StoredRule, ...]]  # the rules so many changes ago
 
-    def run_request(self) -> SimulatorResponse:
+    def run_request(self) -> SimResponse:
         """Return the real response."""
         return self.api.handle(self.request)
 
@@ -87,12 +87,12 @@ class Fault:
     argument: str
     timing: FaultTiming
 
-    def matches(self, request: SimulatorRequest) -> bool:
+    def matches(self, request: SimRequest) -> bool:
         """Return whether the request has the method and resource of the rule."""
         return self.method in ("", "*", request.method) and self.resource in ("", resource_of(request))
 
 
-def resource_of(request: SimulatorRequest) -> str:
+def resource_of(request: SimRequest) -> str:
     """Return a request's resource in the words of a SPEC, or "" for an unknown path."""
     match request.segments:
         case ("api", "v2", "routing", "rules", _):
