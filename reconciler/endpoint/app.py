@@ -32,6 +32,7 @@ _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _CONVERSATION: Final = "cxroute.conversation"  # of a request's scope, for the log
 _MARGIN: Final = 0.05  # seconds before the deadline, for the response that the request failed
+_NO_STORE: Final = (b"cache-control", b"no-store")
 _BEARER: Final = (b"www-authenticate", b"Bearer")
 _UNAUTHORIZED: Final = error_response(401, "unauthorized", "no valid key or signature", _BEARER)
 
@@ -98,12 +99,8 @@ class ContextApp:
         began = self._dependencies.clock()
         path = scope.get("raw_path") or scope["path"].encode()
         response = await self._respond(path, scope, receive)
-        headers = [
-            (b"content-type", response.media_type),
-            (b"content-length", b"%d" % len(response.body)),
-            (b"cache-control", b"no-store"),
-            *response.headers,
-        ]
+        headers = [(b"content-type", response.media_type), (b"content-length", b"%d" % len(response.body)), _NO_STORE]
+        headers += response.headers
         if response.closes_connection:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": response.status, "headers": headers})

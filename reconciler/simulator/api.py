@@ -76,25 +76,17 @@ class SimulatorApi:
             return self._create_rule(request)
         body, response = self._idempotent_responses.get(key) or (request.body, self._create_rule(request))
         if body != request.body:
-            raise ApiProblemError(
-                422, ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
-            )
+            problem = ApiProblem("The Idempotency-Key was used with another body", "idempotency.mismatch")
+            raise ApiProblemError(422, problem)
         if response.status == 201:  # noqa: PLR2004 - created
             self._idempotent_responses[key] = (body, response)
         return response
 
-    def replace_rule(self, request: SimRequest) -> SimResponse:
-        """PUT a rule: absent fields are removed, unknown ones stored."""
-        live = self._find_rule(request).rule
-        return self._update_rule(request, live, self._validate_rule(parse_json_body(request)))
-
-    def merge_rule(self, request: SimRequest) -> SimResponse:
-        """PATCH a rule: absent fields stay."""
-        live, body = self._find_rule(request).rule, parse_json_body(request)
-        rule = {**live, **body} if isinstance(body, dict) else body
-        return self._update_rule(request, live, self._validate_rule(rule))
-
-    def _update_rule(self, request: SimRequest, live: JsonObject, body: JsonObject) -> SimResponse:
+    def update_rule(self, request: SimRequest) -> SimResponse:
+        """PUT a rule: absent fields are removed, unknown ones stored. PATCH: absent fields stay."""
+        live, sent = self._find_rule(request).rule, parse_json_body(request)
+        is_merge = request.method == "PATCH" and isinstance(sent, dict)
+        body = self._validate_rule({**live, **sent} if is_merge else sent)
         if body.get("id", live["id"]) != live["id"]:
             raise ApiProblemError(422, ApiProblem("differs from the path's", "invalid.value", "id"))
         self._check_etag(request, live)
@@ -115,8 +107,7 @@ class SimulatorApi:
         if segments in PUBLIC_ROUTES:
             method, public = PUBLIC_ROUTES[segments]
             return public(self.tokens, request) if request.method == method else _wrong_method({method})
-        path = "/".join(segment.replace("/", "%2F") for segment in segments)
-        methods = next((methods for shape, methods in _PATHS if shape.fullmatch(path)), None)
+        methods = next((methods for shape, methods in _PATHS if shape.fullmatch(request.route)), None)
         if methods is None:
             return error_response(404, ApiProblem("Not found", "not.found"))
         supported = methods.keys() - ({"PUT", "PATCH"} - {self.settings.profile.update})
@@ -217,8 +208,8 @@ _ROUTES: Final[Mapping[str, Mapping[str, tuple[str, Handler]]]] = {
     "api/v2/routing/rules": {"GET": (_READ, SimulatorApi.list_rules), "POST": (_WRITE, SimulatorApi.create_rule)},
     "api/v2/routing/rules/[^/]*": {
         "GET": (_READ, SimulatorApi.read_rule),
-        "PUT": (_WRITE, SimulatorApi.replace_rule),
-        "PATCH": (_WRITE, SimulatorApi.merge_rule),
+        "PUT": (_WRITE, SimulatorApi.update_rule),
+        "PATCH": (_WRITE, SimulatorApi.update_rule),
         "DELETE": (_WRITE, SimulatorApi.delete_rule),
     },
     "api/v2/routing/queues": {"GET": (_READ, _queue_list(queues_page))},

@@ -16,6 +16,7 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from reconciler.simulator.api import MAX_BODY_BYTES, SimulatorApi
@@ -160,8 +161,10 @@ def allow_breaking(app: ASGIApp) -> ASGIApp:
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         transport = getattr(getattr(send, "__self__", None), "transport", None)
         if transport is not None:
-            extensions = scope.get("extensions") or {}
-            scope["extensions"] = {**extensions, _BREAK_EXTENSION: lambda mode: _break_transport(transport, mode)}
+            scope["extensions"] = {
+                **(scope.get("extensions") or {}),
+                _BREAK_EXTENSION: partial(_break_transport, transport),
+            }
         await app(scope, receive, send)
 
     return wrapped

@@ -34,10 +34,19 @@ def merge_context(state: TenantState, request: SimRequest) -> SimResponse:
     if not _exists(conversation):
         raise ApiProblemError(404, ApiProblem("Interaction not found", "not.found"))
     body = parse_json_body(request)
-    problems = _attribute_problems(body)
+    attributes = body.get("attributes") if isinstance(body, dict) else None
+    if attributes is None:
+        raise ApiProblemError(422, ApiProblem("attributes is required", "missing.field", "attributes"))
+    if not isinstance(attributes, dict):
+        raise ApiProblemError(422, ApiProblem("must be an object", "invalid.type", "attributes"))
+    problems = [
+        ApiProblem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
+        for name, value in attributes.items()
+        if not name or isinstance(value, (dict, list))
+    ]
     if problems:
         raise ApiProblemError(422, *problems)
-    merged = state.merge(conversation, body["attributes"])
+    merged = state.merge(conversation, attributes)
     return json_response(200, {"id": conversation, "attributes": merged})
 
 
@@ -72,19 +81,6 @@ def send_signal(state: TenantState, request: SimRequest) -> SimResponse:
 def _exists(conversation: str) -> bool:
     # Any well-formed id exists, unless it begins with `unknown-`.
     return bool(_CONVERSATION.fullmatch(conversation)) and not conversation.startswith("unknown-")
-
-
-def _attribute_problems(body: Json) -> list[ApiProblem]:
-    attributes = body.get("attributes") if isinstance(body, dict) else None
-    if attributes is None:
-        return [ApiProblem("attributes is required", "missing.field", "attributes")]
-    if not isinstance(attributes, dict):
-        return [ApiProblem("must be an object", "invalid.type", "attributes")]
-    return [
-        ApiProblem("must be text, a number, true, false or null", "invalid.type", f"attributes.{name}")
-        for name, value in attributes.items()
-        if not name or isinstance(value, (dict, list))
-    ]
 
 
 def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProblem]:

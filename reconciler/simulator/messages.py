@@ -61,6 +61,11 @@ class SimRequest:
         """The path's parts, decoded one by one: an encoded slash separates nothing."""
         return tuple(unquote(part) for part in self.path.split("/")[1:])
 
+    @property
+    def route(self) -> str:
+        """The decoded path without its first slash; an encoded slash stays encoded."""
+        return "/".join(segment.replace("/", "%2F") for segment in self.segments)
+
     def positive_number(self, name: str) -> int | None:
         """Return a query parameter that is a whole number of 1 or more, or None if it is absent. Raises ValueError."""
         text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)

@@ -25,13 +25,7 @@ from reconciler.simulator.settings import SimulatorSettings
 from reconciler.simulator.state import StoredRule
 
 _DIGITAL: Final = ServedList(
-    path="/dfo/3.0/routing-queues",
-    member="data",
-    style="scroll-token",
-    position="scrollToken",
-    size="size",
-    total="hits",
-    next="scrollToken",
+    path="", member="data", style="scroll-token", position="scrollToken", size="size", total="hits", next="scrollToken"
 )
 _SKILLS: Final = ServedList(
     path="", member="skills", style="skip-top", position="skip", size="top", total="totalRecords", next="_links.next"

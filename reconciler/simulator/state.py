@@ -37,10 +37,7 @@ class TenantState:
     """
 
     def __init__(
-        self,
-        queues: Iterable[JsonObject] = (),
-        rules: Iterable[JsonObject] = (),
-        contexts: Mapping[str, JsonObject] | None = None,
+        self, queues: Iterable[JsonObject] = (), rules: Iterable[JsonObject] = (), contexts: JsonObject | None = None
     ) -> None:
         self.queues: list[JsonObject] = list(queues)
         self.contexts: dict[str, JsonObject] = dict(contexts or {})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final, TypeGuard
+from typing import Any, Final, TypeGuard, cast
 
 from reconciler.simulator.messages import ApiProblem, Json, is_number
 from reconciler.simulator.state import TenantState
@@ -19,12 +19,8 @@ EXISTENCE: Final = frozenset({"exists", "notExists"})
 PATTERNS: Final = frozenset({"contains", "notContains", "startsWith", "notStartsWith", "endsWith", "notEndsWith"})
 ORDERS: Final = frozenset({"greaterThan", "greaterThanOrEqual", "lessThan", "lessThanOrEqual"})
 OPERATORS: Final = EQUALITIES | SETS | EXISTENCE | PATTERNS | ORDERS | {"between"}
-_SCALARS: Final = (
-    ("name", str, "text"),
-    ("description", str, "text"),
-    ("priority", float, "a number"),
-    ("enabled", bool, "true or false"),
-)
+_SCALARS: Final = {"name": str, "description": str, "priority": float, "enabled": bool}
+_KINDS: Final = {str: "text", float: "a number", bool: "true or false"}
 
 
 def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
@@ -32,16 +28,16 @@ def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
     if not isinstance(body, dict):
         return [ApiProblem("The body must be a rule", "invalid.type")]
     body = {"description": "", **body}
-    scalars = [problem for name, kind, text in _SCALARS for problem in _scalar_problems(body, name, kind, text)]
+    scalars = [problem for name in _SCALARS for problem in _scalar_problems(body, name)]
     return [*scalars, *_list_problems(body, "conditions", state), *_list_problems(body, "targets", state)]
 
 
-def _scalar_problems(body: dict[str, Any], name: str, kind: type[object], text: str) -> Iterator[ApiProblem]:
-    value: Any = body.get(name)
+def _scalar_problems(body: dict[str, Any], name: str) -> Iterator[ApiProblem]:
+    kind, value = _SCALARS[name], cast("Any", body.get(name))
     if value is None and name != "description":
         yield ApiProblem(f"{name} is required", "missing.field", name)
     elif not (is_number(value) if kind is float else isinstance(value, kind)):
-        yield ApiProblem(f"must be {text}", "invalid.type", name)
+        yield ApiProblem(f"must be {_KINDS[kind]}", "invalid.type", name)
     elif name == "name" and (not value.strip() or len(value) > MAX_NAME):
         yield ApiProblem(f"must have 1 to {MAX_NAME} characters", "invalid.value", name)
     elif name == "description" and len(value) > MAX_DESCRIPTION:

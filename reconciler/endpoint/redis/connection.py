@@ -124,17 +124,10 @@ def connection_factory(url: str, ca_file: str | None) -> Callable[[], Connection
     database = parts.path.strip("/") or "0"
     if not (database.isascii() and database.isdigit()):
         raise ValueError("the database is a number, such as /0")
-    options: dict[str, Any] = {
-        "host": parts.hostname,
-        "port": port or _DEFAULT_PORT,
-        "db": int(database),
-        "username": unquote(parts.username) if parts.username else None,
-        "password": unquote(parts.password) if parts.password else None,
-        "protocol": 2,
-        "socket_timeout": None,  # each batch has one
-        "socket_connect_timeout": _TIMEOUT,
-        "retry": Retry(NoBackoff(), 0),
-    }
+    user, password = (unquote(text) if text else None for text in (parts.username, parts.password))
+    options: dict[str, Any] = {"host": parts.hostname, "port": port or _DEFAULT_PORT, "db": int(database)}
+    options |= {"username": user, "password": password, "protocol": 2, "retry": Retry(NoBackoff(), 0)}
+    options |= {"socket_timeout": None, "socket_connect_timeout": _TIMEOUT}  # each batch has a timeout
     if parts.scheme == "redis":
         return lambda: Connection(**options)
     options |= {"ssl_cert_reqs": "required", "ssl_check_hostname": True}

@@ -82,19 +82,16 @@ class ClusterMembership:
         await self._heartbeat()
         if settling:
             self._log_state("settling", seconds=round(settling / 1000, 1))
-        await self._heartbeat_for(max(settling / 1000, _JOIN_SECONDS))
+        end = asyncio.get_running_loop().time() + max(settling / 1000, _JOIN_SECONDS)
+        while (remaining := end - asyncio.get_running_loop().time()) > 0:
+            await asyncio.sleep(min(remaining, _HEARTBEAT_SECONDS))
+            await self._heartbeat()
         await self._locks.release_pending()
         await self._ids.release_pending()
         if shared.lost_event.is_set():
             raise RedisUnavailableError(shared.reason)
         shared.is_usable = True
         self._log_state("open", instances=self.instances)
-
-    async def _heartbeat_for(self, seconds: float) -> None:
-        end = asyncio.get_running_loop().time() + seconds
-        while (remaining := end - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(min(remaining, _HEARTBEAT_SECONDS))
-            await self._heartbeat()
 
     async def _heartbeat_until_lost(self) -> None:
         while not self._state.lost_event.is_set():

@@ -17,7 +17,7 @@ from reconciler.simulator.faults.responses import (
     STATE_CHANGES,
     status_response,
 )
-from reconciler.simulator.faults.spec import Fault, FaultCall, FaultSpecError, parse_faults
+from reconciler.simulator.faults.spec import FaultCall, FaultSpecError, parse_faults
 from reconciler.simulator.messages import DeliveryMode, SimRequest, SimResponse
 from reconciler.simulator.state import StoredRule, TenantState
 
@@ -38,7 +38,13 @@ class FaultInjector:
         """Read the SPEC. Raises FaultSpecError."""
         self._faults = parse_faults(spec)
         for fault in self._faults:
-            _check(fault)
+            name = fault.name.removesuffix(APPLIED_SUFFIX)
+            if not _is_status(name, 400) and fault.name not in _NAMES:
+                near = difflib.get_close_matches(fault.name, _NAMES, 1)
+                hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
+                raise FaultSpecError(f'fault "{fault.text}": {fault.name} is not known; {hint}')
+            if fault.argument and not _is_argument(name, fault.argument):
+                raise FaultSpecError(f'fault "{fault.text}": {fault.name} takes no "{fault.argument}"')
         self._counts = [0] * len(self._faults)
         self._randoms = [Random(f"{seed}/{place}") for place in range(len(self._faults))]  # noqa: S311 - to be repeated
         self._request_count = 0
@@ -100,20 +106,9 @@ class FaultInjector:
         for index, fault in enumerate(self._faults):
             if fault.matches(request):
                 self._counts[index] += 1
-                applies = fault.timing.applies(self._counts[index], seconds, self._randoms[index])
+                applies = fault.applies(self._counts[index], seconds, self._randoms[index])
                 chosen = index if applies and chosen is None else chosen
         return chosen
-
-
-def _check(fault: Fault) -> None:
-    """Check the name and its argument. Raises FaultSpecError."""
-    name = fault.name.removesuffix(APPLIED_SUFFIX)
-    if not _is_status(name, 400) and fault.name not in _NAMES:
-        near = difflib.get_close_matches(fault.name, _NAMES, 1)
-        hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
-        raise FaultSpecError(f'fault "{fault.text}": {fault.name} is not known; {hint}')
-    if fault.argument and not _is_argument(name, fault.argument):
-        raise FaultSpecError(f'fault "{fault.text}": {fault.name} takes no "{fault.argument}"')
 
 
 def _is_status(text: str, least: int) -> bool:

@@ -88,10 +88,8 @@ def _corrupt_page(corrupt: Callable[[FaultCall, dict[str, Any]], object]) -> Res
     def respond(call: FaultCall) -> SimResponse:
         response = call.run_request()
         is_list = call.request.method == "GET" and resource_of(call.request) in ("rules", "queues")
-        if not is_list or response.status != 200:  # noqa: PLR2004 - success
-            return response
-        page = json.loads(response.body)
-        if "entities" not in page:  # the platform's own lists
+        page = json.loads(response.body) if is_list and response.status == 200 else {}  # noqa: PLR2004 - success
+        if "entities" not in page:  # not a list, or one of the platform's own
             return response
         corrupt(call, page)
         return replace(response, body=encode_json(page))

@@ -46,13 +46,13 @@ _PLACES: Final = re.compile(r"#([1-9][0-9]*)(?:(-)([1-9][0-9]*)?)?")
 _WINDOW: Final = re.compile(r"([0-9]+(?:\.[0-9]+)?)s-([0-9]+(?:\.[0-9]+)?)s")
 
 _RESOURCES: Final = {
-    ("oauth", "token"): "token",
-    ("auth", "token"): "token",
-    ("authentication", "v1", "token", "access-key"): "token",
-    (".well-known", "openid-configuration"): "discovery",
-    (".well-known", "cxone-configuration"): "discovery",
-    ("api", "v2", "routing", "rules"): "rules",
-    ("api", "v2", "routing", "queues"): "queues",
+    "token": "(oauth|auth)/token|authentication/v1/token/access-key",
+    "discovery": "[.]well-known/(openid|cxone)-configuration",
+    "rules": "api/v2/routing/rules",
+    "rule": "api/v2/routing/rules/[^/]*",
+    "queues": "api/v2/routing/queues|inContactAPI/services/[^/]*/skills|dfo/3[.]0/routing-queues",
+    "context": "api/v2/interactions/interactions/[^/]*/context|dfo/3[.]0/contacts/[^/]*/custom-fields"
+    "|inContactAPI/services/[^/]*/interactions/[^/]*/signal",
 }
 
 
@@ -61,11 +61,16 @@ class FaultSpecError(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultTiming:
-    """When a fault applies: requests are numbered from 1, seconds count from the first request of all."""
+class Fault:
+    """One rule of a SPEC: requests are numbered from 1, seconds count from the first request of all."""
 
+    text: str
+    method: str
+    resource: str
+    name: str
+    argument: str
     chance: float = 1.0
-    first: int = 1
+    first: float = 1
     last: float = math.inf
     since: float = 0.0
     until: float = math.inf
@@ -75,18 +80,6 @@ class FaultTiming:
         is_due = self.first <= index <= self.last and self.since <= seconds < self.until
         return is_due and (self.chance >= 1 or random.random() < self.chance)
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """One rule of a SPEC."""
-
-    text: str
-    method: str
-    resource: str
-    name: str
-    argument: str
-    timing: FaultTiming
-
     def matches(self, request: SimRequest) -> bool:
         """Return whether the request has the method and resource of the rule."""
         return self.method in ("", "*", request.method) and self.resource in ("", resource_of(request))
@@ -94,18 +87,8 @@ class Fault:
 
 def resource_of(request: SimRequest) -> str:
     """Return a request's resource in the words of a SPEC, or "" for an unknown path."""
-    match request.segments:
-        case ("api", "v2", "routing", "rules", _):
-            return "rule"
-        case (
-            ("api", "v2", "interactions", "interactions", _, "context")
-            | ("dfo", "3.0", "contacts", _, "custom-fields")
-            | ("inContactAPI", "services", _, "interactions", _, "signal")
-        ):
-            return "context"
-        case ("inContactAPI", "services", _, "skills") | ("dfo", "3.0", "routing-queues"):
-            return "queues"
-    return _RESOURCES.get(request.segments, "")
+    route = request.route
+    return next((name for name, shape in _RESOURCES.items() if re.fullmatch(shape, route)), "")
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
@@ -117,18 +100,18 @@ def parse_faults(spec: str) -> tuple[Fault, ...]:
             raise FaultSpecError(f'fault "{text}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3')
         method, resource, name, argument, when = (part or "" for part in match.groups())
         timing = _parse_timing(text, when)
-        faults.append(Fault(text=text, method=method, resource=resource, name=name, argument=argument, timing=timing))
+        faults.append(Fault(text=text, method=method, resource=resource, name=name, argument=argument, **timing))
     return tuple(faults)
 
 
-def _parse_timing(text: str, when: str) -> FaultTiming:
+def _parse_timing(text: str, when: str) -> dict[str, float]:
     if not when:
-        return FaultTiming()
+        return {}
     if _CHANCE.fullmatch(when):
-        return FaultTiming(chance=float(when))
+        return {"chance": float(when)}
     if places := _PLACES.fullmatch(when):
         first, dash, last = places.groups()
-        return FaultTiming(first=int(first), last=int(last or first) if last or not dash else math.inf)
+        return {"first": int(first), "last": int(last or first) if last or not dash else math.inf}
     if window := _WINDOW.fullmatch(when):
-        return FaultTiming(since=float(window[1]), until=float(window[2]))
+        return {"since": float(window[1]), "until": float(window[2])}
     raise FaultSpecError(f'fault "{text}": @{when} must be a probability (0.1), #3, #3-5, #3- or 0s-60s')
