@@ -1,6 +1,6 @@
 """The endpoint as an ASGI application: authentication, the response, one log line for each request (docs/context.md).
 
-Bare ASGI: four paths need no router, and a framework would add error pages of its own.
+It uses no framework: four paths need no router, and a framework would add other error pages.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _PROBES: Final = (b"/health", b"/ready", b"/metrics")
 _PATHS: Final = {path: path.decode() for path in (_ROUTE, *_PROBES)}
 _METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 _CONVERSATION: Final = "cxroute.conversation"  # of a request's scope, for the log
-_MARGIN: Final = 0.05  # seconds before the deadline, for the response that the request failed
+_MARGIN: Final = 0.05  # seconds before the deadline, for the error response
 _NO_STORE: Final = (b"cache-control", b"no-store")
 _BEARER: Final = (b"www-authenticate", b"Bearer")
 _UNAUTHORIZED: Final = error_response(401, "unauthorized", "no valid key or signature", _BEARER)
@@ -60,7 +60,7 @@ class EndpointDependencies:
     log_label: Callable[[str], str] = lambda conversation: conversation  # the name of a conversation in the log
     gauges: Callable[[], Mapping[str, float]] = dict  # additional metrics
     stores: Stores | None = None  # default: stores of this process
-    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of the limits, above 0 and at most 1
+    limit_share: Callable[[], float] = lambda: 1.0  # this process's part of the limits: more than 0, at most 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class ContextApp:
 
     async def _respond_to_probe(self, path: bytes, scope: Scope) -> EndpointResponse:
         if path not in _PROBES:
-            unknown = error_response(404, "path", "there is no such path; post to /api/route")
+            unknown = error_response(404, "path", "unknown path; post to /api/route")
             return unknown._replace(closes_connection=True)
         if scope["method"] not in ("GET", "HEAD"):
             return error_response(405, "method", "only GET", (b"allow", b"GET, HEAD"))._replace(closes_connection=True)
@@ -129,7 +129,7 @@ class ContextApp:
         if path == b"/metrics":
             return EndpointResponse(200, "ok", self.metrics.render(self._dependencies.gauges()), CONTENT_TYPE)
         if self.draining or not await self._dependencies.ready():
-            return retry_later(503, "not_ready", "no token can be had, or the endpoint is about to end")
+            return retry_later(503, "not_ready", "not ready: no access token, or the endpoint is shutting down")
         return EndpointResponse(200, "ok", encode_json({"status": "ready"}))
 
     async def _respond_to_event(self, scope: Scope, receive: Receive) -> EndpointResponse:
@@ -137,7 +137,7 @@ class ContextApp:
         if scope["method"] != "POST":
             return error_response(405, "method", "only POST", (b"allow", b"POST"))._replace(closes_connection=True)
         headers = scope["headers"]
-        # A signature decides alone; it depends on the complete body.
+        # With a signature only the signature counts; it covers the complete body.
         signed = bool(self._signatures) and any(name == b"webhook-signature" for name, _ in headers)
         if not signed and not (self._keys.accepts(headers) if self._keys else not self._signatures):
             return _UNAUTHORIZED._replace(closes_connection=True)
@@ -163,12 +163,12 @@ class ContextApp:
     def _record_request(self, path: bytes, scope: Scope, response: EndpointResponse, seconds: float) -> None:
         if path == _ROUTE:
             self.metrics.count_response(response.status, response.outcome, seconds)
-        elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: there are too many
+        elif response.status == 200:  # noqa: PLR2004 - a successful probe is not logged: probes are too frequent
             return
         method, name = scope["method"] if scope["method"] in _METHODS else "other", _PATHS.get(path, "other")
         conversation = scope.get(_CONVERSATION, "")
         label = f', "conversation": "{self._dependencies.log_label(conversation)}"' if conversation else ""
-        # No value needs an escape in JSON; to encode a dictionary takes five times as long.
+        # No value needs an escape in JSON; encoding a dictionary takes five times as long.
         self._dependencies.log(
             f'{{"time": "{format_timestamp(self._dependencies.now())}", "event": "request",'
             f' "method": "{method}", "path": "{name}",'

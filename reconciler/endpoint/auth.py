@@ -31,7 +31,7 @@ class ApiKeys:
         return len(self._digests)
 
     def accepts(self, headers: Headers) -> bool:
-        """Return whether the headers hold a key. A repeated header is refused: servers differ in which one counts."""
+        """Return whether the headers hold a key. A repeated header is refused: servers differ in which value counts."""
         pairs = [header for header in headers if header[0] in _KEY_HEADERS]
         if len(pairs) > 1 and len({name for name, _ in pairs}) != len(pairs):
             return False
@@ -42,7 +42,7 @@ class ApiKeys:
 
 
 def _offered_key(name: bytes, value: bytes) -> bytes | None:
-    """Return a header's key: of Basic the password, or the name if there is no password."""
+    """Return a header's key: for Basic the password, or the name if the password is empty."""
     if len(value) > _MAX_KEY_HEADER:
         return None
     if name == b"x-api-key":
@@ -64,8 +64,8 @@ def _decode_base64(text: str | bytes) -> bytes | None:
         return None
 
 
-CLOCK_TOLERANCE: Final = 300  # seconds that the sender's clock may be wrong
-_ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # without a dot, which ends the id in the signed text
+CLOCK_TOLERANCE: Final = 300  # seconds by which the sender's clock may differ
+_ID: Final = re.compile(rb"[\x21-\x2d\x2f-\x7e]{1,256}")  # without a dot: a dot ends the id in the signed text
 _TIME: Final = re.compile(rb"[0-9]{1,12}")
 _MAX_SIGNATURE_HEADER: Final = 4096
 _MAX_SIGNATURES: Final = 16
@@ -83,13 +83,13 @@ class SignatureVerifier:
         """Raises SecretError."""
         self._secrets = tuple(_decode_base64(secret.removeprefix("whsec_")) or b"" for secret in secrets)
         if any(len(secret) < 16 for secret in self._secrets):  # noqa: PLR2004 - the standard asks for 24; 15 are guessed
-            raise SecretError("a signing secret must be whsec_ and the base64 of 16 bytes or more")
+            raise SecretError("a signing secret must be whsec_ and the base64 of at least 16 bytes")
 
     def __len__(self) -> int:
         return len(self._secrets)
 
     def verify(self, headers: Headers, body: bytes, now: float) -> str | None:
-        """Return the id of a message with a valid signature, else None. `now` is in seconds since 1970."""
+        """Return the id of a message with a valid signature, or None. `now` is in seconds since 1970."""
         fields = [[value for name, value in headers if name == header] for header in _SIGNATURE_HEADERS]
         if any(len(values) != 1 or len(values[0]) > _MAX_SIGNATURE_HEADER for values in fields):
             return None
@@ -126,7 +126,7 @@ class Deduplicator:
     async def run_once(
         self, message: str, body: bytes, deadline: float, process: Callable[[], Awaitable[EndpointResponse]]
     ) -> EndpointResponse:
-        """Return the response of `process`, or the stored response of a repeated message; it waits for that one."""
+        """Return the response of `process`, or the stored response of a repeated message; waits for a running one."""
         stored = await self._store.claim(message, sha256(body).digest(), deadline)
         if stored is not None:
             return stored
@@ -140,9 +140,9 @@ class Deduplicator:
         return response
 
 
-FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")  # after a wait for a failed request
-IN_PROGRESS_RESPONSE: Final = retry_later(503, "replayed", "the same message is under way")  # after a wait too long
-CONFLICT_RESPONSE: Final = error_response(409, "conflict", "this webhook-id came before with another body")
+FAILED_RESPONSE: Final = retry_later(503, "bug", "the endpoint failed")  # to requests that waited for a failed one
+IN_PROGRESS_RESPONSE: Final = retry_later(503, "replayed", "the same message is being processed")  # after the deadline
+CONFLICT_RESPONSE: Final = error_response(409, "conflict", "this webhook-id was already used with another body")
 
 
 class _MessageRecord(NamedTuple):
@@ -152,14 +152,14 @@ class _MessageRecord(NamedTuple):
 
 
 class InMemoryMessageIds:
-    """The message ids of one process. Beyond `limit` the oldest are forgotten: a repeat is then processed again."""
+    """The message ids of one process. Beyond `limit` it deletes the oldest: their repeats are processed again."""
 
     def __init__(self, clock: Callable[[], float], limit: int = 100_000) -> None:
         self._clock, self._limit = clock, limit
         self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
-        """Return an id's response, waiting for it, or None for a new id; after the deadline no id is new."""
+        """Return an id's response when it exists, or None for a new id; after the deadline no id is new."""
         now, loop = self._clock(), asyncio.get_running_loop()
         evict_expired(self._records, self._limit, now)
         record = self._records.get(message)

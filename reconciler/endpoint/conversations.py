@@ -56,7 +56,7 @@ class ConversationCache:
         timestamp = parse_timestamp(text) if text is not None else None
         point = timestamp if own_point is None else Timestamp(*own_point)
         if point is None:
-            raise AssertionError("an event without a time of its own was kept without the one that it was given")
+            raise AssertionError("an event without a timestamp was stored without the time of its receipt")
         full_body = written_prefix(conversation) + body if is_usual else body
         event = Event(conversation, intent, confidence, text, timestamp)
         return LatestEvent(EventOrder(point, message), event, EndpointResponse(status, outcome, full_body))
@@ -79,7 +79,7 @@ class ConversationCache:
         self._young[conversation] = marshal.dumps(packed)
 
     def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
-        """Return each conversation's newest event and its age in seconds at most; `store` may be called meanwhile."""
+        """Return each conversation's newest event and its age in seconds at most; it allows a `store` between two."""
         for generation, age in ((self._young, 0.0), (self._old, self._clock() - self._young_since)):
             for conversation in tuple(generation):
                 latest = self.find(conversation)
@@ -87,7 +87,7 @@ class ConversationCache:
                     yield conversation, latest, age
 
 
-_MAX_WAITING: Final = 16  # requests of one conversation: a flood of one leaves room for others
+_MAX_WAITING: Final = 16  # requests of one conversation: a flood leaves room for other conversations
 
 
 class LockUnavailableError(Exception):
@@ -116,12 +116,12 @@ class ConversationState:
         return self.latest is not None and order < self.latest.order
 
     def merge(self, latest: LatestEvent | None) -> None:
-        """Store the newest event that other instances know, unless it is older."""
+        """Store the newest event of other instances, unless it is older."""
         if latest is not None and (self.latest is None or latest.order >= self.latest.order):
             self.latest = latest
 
     def record_write(self, order: EventOrder, event: Event, response: EndpointResponse) -> None:
-        """Store a written event; one without a timestamp is newer than all before it."""
+        """Store a written event; one without a timestamp is newer than all earlier ones."""
         before = self.latest.order if self.latest is not None else order
         self.latest = LatestEvent(max(order, before), event, truncated(response))
 
@@ -134,7 +134,7 @@ class LockProvider(Protocol):
 
 
 class _ConversationLock:
-    # A generator in its place would cost 2 % of the endpoint's time.
+    # A generator would cost 2 % of the endpoint's time.
     __slots__ = ("_conversation", "_locks")
 
     def __init__(self, locks: ConversationLocks, conversation: str) -> None:
@@ -158,7 +158,7 @@ class ConversationLocks:
         return len(self._cache)
 
     def latest_events(self) -> Iterator[tuple[str, LatestEvent, float]]:
-        """Return each conversation's newest event and its age in seconds at most; a locked one may come twice."""
+        """Return each conversation's newest event and its age in seconds at most; a locked one may occur twice."""
         for conversation, state in tuple(self._states.items()):
             if state.latest is not None:
                 yield conversation, state.latest, 0.0
@@ -169,7 +169,7 @@ class ConversationLocks:
         return _ConversationLock(self, conversation)
 
     def merge(self, conversation: str, latest: LatestEvent) -> None:
-        """Store the newest event that other instances know."""
+        """Store the newest event of other instances."""
         state = self._states.get(conversation) or ConversationState(self._cache.find(conversation))
         state.merge(latest)
         if not state.waiting and state.latest is not None:
@@ -181,13 +181,13 @@ class ConversationLocks:
         if state is None:
             state = self._states[conversation] = ConversationState(self._cache.find(conversation))
         if state.waiting >= _MAX_WAITING:
-            raise LockUnavailableError("too many requests about this conversation are waiting", "crowded")
+            raise LockUnavailableError("too many requests for this conversation are waiting", "crowded")
         state.waiting += 1
         if state.waiting > 1:
             try:
                 if state.lock is None:
                     state.lock = asyncio.Lock()
-                    await state.lock.acquire()  # for the request before, without a wait: the lock is new
+                    await state.lock.acquire()  # for the earlier request, without a wait: the lock is new
                 await state.lock.acquire()
             except BaseException:
                 self._forget_if_idle(conversation, state)

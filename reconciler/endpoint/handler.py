@@ -1,4 +1,4 @@
-"""From an event to its response: under the conversation's lock, once, within the deadline."""
+"""Handles an event once, under the conversation's lock and within the deadline, and returns the response."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from reconciler.endpoint.metrics import Metrics
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
-# Writes attributes to a conversation's context within so many seconds and returns the upstream's JSON. Raises
+# Writes attributes to a conversation's context within the seconds and returns the upstream's JSON. Raises
 # RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
 # TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
 HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
@@ -95,14 +95,14 @@ class EventHandler:
         if repeated is not None:
             return repeated
         if event.timestamp is not None and state.is_stale(order):
-            return success_response("stale", "a newer event of this conversation was written before", None, stale=True)
+            return success_response("stale", "a newer event of this conversation was already written", None, stale=True)
         attributes, doubtful = self._build_attributes(event, now)
         seconds = end - asyncio.get_running_loop().time()
         if seconds < _MIN_WRITE_SECONDS:
-            raise LockUnavailableError("what came before it took all the time that there is", "crowded")
+            raise LockUnavailableError("the wait for earlier requests left no time for the write", "crowded")
         try:
             form = await self._write(event.conversation, attributes, seconds)
-        except errors.AmbiguousWriteError as error:  # stored for a repetition, too: the event may be written
+        except errors.AmbiguousWriteError as error:  # also stored for a repeated event, which may be written
             response = _failure_response(error)
         else:
             extra: dict[str, Any] = {"fallback": doubtful} if doubtful else {}
@@ -129,25 +129,29 @@ class EventHandler:
         }, reason if fallback is not None else None
 
 
-_UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log says how to define them"
+_UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
 _ERROR_RESPONSES: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
     errors.RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
     errors.UndefinedFieldsError: (502, "undefined_fields", _UNDEFINED),
-    errors.AmbiguousWriteError: (502, "unclear", "whether it was written is unknown; this event is not written again"),
-    TimeoutError: (504, "late", "the tenant was too slow; whether it was written is unknown"),
-    errors.ApiError: (502, "upstream_failed", "the tenant failed; whether it was written is unknown"),
+    errors.AmbiguousWriteError: (
+        502,
+        "unclear",
+        "it is unknown whether the event was written; it is not written again",
+    ),
+    TimeoutError: (504, "late", "the tenant was too slow; it is unknown whether the event was written"),
+    errors.ApiError: (502, "upstream_failed", "the tenant failed; it is unknown whether the event was written"),
 }
 
 
 def _failure_response(error: LockUnavailableError | TimeoutError | errors.ApiError) -> EndpointResponse:
-    # The text of an upstream's error is never sent.
+    # The client never gets the text of an upstream's error.
     match error:
         case LockUnavailableError():
             return retry_later(503, error.outcome, str(error))
         case errors.RateLimitedError():
-            return retry_later(429, "rate_limited", "the tenant allows no more requests just now", error.retry_after)
+            return retry_later(429, "rate_limited", "the tenant's rate limit is reached", error.retry_after)
         case errors.RetryLaterError():
-            return retry_later(502, "upstream_away", "the tenant does not answer; nothing was sent", error.retry_after)
+            return retry_later(502, "upstream_away", "the tenant is unavailable; nothing was sent", error.retry_after)
     return error_response(*next(words for kind, words in _ERROR_RESPONSES.items() if isinstance(error, kind)))
 
 

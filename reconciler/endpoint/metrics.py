@@ -1,4 +1,4 @@
-"""The endpoint's metrics for Prometheus. No label has a value that a caller could choose."""
+"""The endpoint's metrics for Prometheus. A client cannot choose the value of a label."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Metrics:
         return exposition(self._lines({"cxroute_waiting": self.waiting_requests, **gauges})).encode()
 
     def _lines(self, gauges: Mapping[str, float]) -> Iterator[str]:
-        requests = "Requests to /api/route, by status and what became of them."
+        requests = "Requests to /api/route, by status and outcome."
         yield from metric_header("cxroute_requests_total", "counter", requests)
         for (status, outcome), count in sorted(self.responses.items()):
             yield sample("cxroute_requests_total", count, status=status, outcome=outcome)
-        doubtful = "Intents that are in no Intents document, or unsure."
+        doubtful = "Intents that are not in an Intents document, or are unsure."
         yield from metric_header("cxroute_doubtful_intents_total", "counter", doubtful)
         for reason in ("unknown", "unsure"):
             yield sample("cxroute_doubtful_intents_total", self.fallback_reasons[reason], reason=reason)
-        yield from metric_header("cxroute_request_seconds", "histogram", "How long answers took.")
+        yield from metric_header("cxroute_request_seconds", "histogram", "Response times.")
         counts = list(accumulate(self._buckets))
         for bound, count in zip((*map(str, _BOUNDS), "+Inf"), counts, strict=True):
             yield sample("cxroute_request_seconds_bucket", count, le=bound)

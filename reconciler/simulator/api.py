@@ -50,7 +50,7 @@ class SimulatorApi:
         self._idempotent_responses: dict[str, tuple[bytes, SimResponse]] = {}
 
     def handle(self, request: SimRequest) -> SimResponse:
-        """Return the response, and note on the request whether it changed the state."""
+        """Return the response, and record in the request whether it changed the state."""
         before = self.state.revision
         try:
             return self._dispatch(request)
@@ -70,7 +70,7 @@ class SimulatorApi:
         return self._rule_response(200, self._find_rule(request))
 
     def create_rule(self, request: SimRequest) -> SimResponse:
-        """POST a rule; a repeated Idempotency-Key gives the first response again, if the server has such keys."""
+        """POST a rule; a repeated Idempotency-Key returns the first response, if the server supports these keys."""
         key = request.headers.get("idempotency-key") if self.settings.idempotency_keys else None
         if key is None:
             return self._create_rule(request)

@@ -1,10 +1,10 @@
 """The simulator as an ASGI application, the delivery of its responses, and its server.
 
-Bare ASGI: six paths need no router, the faults need the raw `send`, and the import of Starlette alone costs 0.1 s of
-CPU, more than a whole run against the sandbox. uvicorn comes with the extra `serve`.
+It uses no framework: six paths need no router, the faults need the raw `send`, and the import of Starlette costs 0.1 s
+of CPU, more than a complete run against the sandbox. uvicorn comes with the extra `serve`.
 
-A broken connection is a `BrokenDeliveryError` in process, which a test's transport turns into its client's exception.
-Over a socket the connection really breaks: `allow_breaking` puts the means into the scope under `_BREAK_EXTENSION`.
+In process, a broken connection is a `BrokenDeliveryError`, which a test's transport turns into its client's exception.
+Over a socket the connection really breaks: `allow_breaking` puts a function for that into the scope.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Simulator:
 
 
 async def _read(scope: Scope, receive: Receive) -> SimRequest:
-    # Of a body that is far too long, only enough is kept to refuse it.
+    # Of a body that is far too long, it reads only enough to refuse it.
     parts, size, more_body = [], 0, True
     while more_body:
         message = await receive()
@@ -78,7 +78,7 @@ async def _read(scope: Scope, receive: Receive) -> SimRequest:
 
 
 class BrokenDeliveryError(Exception):
-    """In process: the caller gets no whole response. `delivery` is the way in which it breaks."""
+    """In process: the response is missing or incomplete. `delivery` is the way in which it breaks."""
 
     def __init__(self, delivery: DeliveryMode) -> None:
         self.delivery = delivery
@@ -132,7 +132,7 @@ def serve(app: ASGIApp, host: str, port: int, announce: Callable[[str], object])
     import uvicorn  # noqa: PLC0415 - an extra that only this function needs
 
     class SimulatorServer(uvicorn.Server):
-        # Returns after a signal, whereas uvicorn would raise the signal again.
+        # Returns after a signal; uvicorn itself would raise the signal again.
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             if self.started:

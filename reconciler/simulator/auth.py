@@ -1,4 +1,4 @@
-"""Tokens: the tutorial's token request and, as far as known, the real CXone's, which has discovery and access keys."""
+"""Tokens: the tutorial's token request and, as far as known, the real CXone's: discovery, access keys."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _issuer(tokens: TokenIssuer, request: SimRequest) -> str:
 
 
 def _is_valid_pair(pair: tuple[object, object], accepted: Mapping[str, str] | None) -> bool:
-    """Return whether an id and its secret are accepted: any that are not empty if `accepted` is None."""
+    """Return whether an id and its secret are accepted: all nonempty ones if `accepted` is None."""
     name, secret = pair
     if not isinstance(name, str) or not isinstance(secret, str) or not name or not secret:
         return False

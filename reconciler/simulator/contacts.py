@@ -1,6 +1,6 @@
 """Writes to a conversation: the tutorial's context, and the platform's custom fields (digital) and signals (voice).
 
-All become attributes of the conversation, which rules read; for fields and signals this is an assumption.
+All become attributes of the conversation, which rules read. For fields and signals this is an assumption.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
 
 
 def send_signal(state: TenantState, request: SimRequest) -> SimResponse:
-    """POST p1 to p9 to a contact's script, which gets them under these names."""
+    """POST p1 to p9 to a contact's script, which receives them under these names."""
     contact = request.segments[4]
     if not _exists(contact):
         return oauth_error(404, "not_found", "The contact does not exist or has ended")

@@ -20,11 +20,11 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separato
 
 
 class NotJsonError(Exception):
-    """A body that is not JSON, or JSON that no server can store: NaN, half a surrogate pair."""
+    """A body that is not JSON, or JSON that no server can store: NaN, an unpaired surrogate."""
 
 
 class ApiProblem(NamedTuple):
-    """One problem of a request. `field` is a path in the API's words: `targets[0].queueId`."""
+    """One problem of a request. `field` is a path in the API's notation: `targets[0].queueId`."""
 
     message: str
     code: str = ""
@@ -34,17 +34,17 @@ class ApiProblem(NamedTuple):
 class DeliveryMode(Enum):
     """How a response is sent. All but COMPLETE are faults."""
 
-    COMPLETE = "whole"
-    DRIPPING = "a byte at a time, Answer.pause seconds apart"
-    CUT = "half the body under the whole one's Content-Length, then the connection is closed"
-    RESET = "the connection is reset instead"
-    SILENT = "nothing comes"
-    REFUSED = "no connection is made"
+    COMPLETE = "complete"
+    DRIPPING = "one byte at a time, byte_pause seconds apart"
+    CUT = "half of the body under the full Content-Length, then the connection is closed"
+    RESET = "the connection is reset"
+    SILENT = "no response"
+    REFUSED = "no connection"
 
 
 @dataclass(slots=True, kw_only=True)
 class SimRequest:
-    """A request and its result, as the simulator's log keeps them (`TenantState.requests`)."""
+    """A request and its result, as the simulator's log stores them (`TenantState.requests`)."""
 
     # Headers and body may hold secrets: repr does not show them.
     method: str
@@ -58,7 +58,7 @@ class SimRequest:
 
     @property
     def segments(self) -> tuple[str, ...]:
-        """The path's parts, decoded one by one: an encoded slash separates nothing."""
+        """The path's parts, decoded one by one: an encoded slash is not a separator."""
         return tuple(unquote(part) for part in self.path.split("/")[1:])
 
     @property
@@ -67,7 +67,7 @@ class SimRequest:
         return "/".join(segment.replace("/", "%2F") for segment in self.segments)
 
     def positive_number(self, name: str) -> int | None:
-        """Return a query parameter that is a whole number of 1 or more, or None if it is absent. Raises ValueError."""
+        """Return a query parameter, an integer of at least 1, or None if it is absent. Raises ValueError."""
         text = dict(parse_qsl(self.query, keep_blank_values=True)).get(name)
         if text is None:
             return None
@@ -104,7 +104,7 @@ class ApiProblemError(Exception):
 
 
 def encode_json(value: Json) -> bytes:
-    """Return compact JSON. Raises ValueError for NaN, infinity and half a surrogate pair."""
+    """Return compact JSON. Raises ValueError for NaN, infinity and an unpaired surrogate."""
     return _ENCODER.encode(value).encode()
 
 
@@ -122,7 +122,7 @@ def error_response(status: int, *problems: ApiProblem, headers: Sequence[tuple[s
 
 
 def oauth_error(status: int, error: str, description: str) -> SimResponse:
-    """Return an error in the form of OAuth, which the ACD uses, too."""
+    """Return an error in the form of OAuth, which the ACD also uses."""
     return json_response(status, {"error": error, "error_description": description})
 
 
@@ -138,5 +138,5 @@ def parse_json_body(request: SimRequest) -> Json:
 
 
 def is_number(value: object) -> TypeGuard[int | float]:
-    """Return whether a JSON value is a number, which true and false are not."""
+    """Return whether a JSON value is a number; true and false are not."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

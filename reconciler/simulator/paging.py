@@ -1,4 +1,4 @@
-"""Lists in pages (api-contract "Pages"), new rules that lists do not show yet, and the platform's lists of queues.
+"""Lists in pages (api-contract "Pages"), lists that lack new rules for a while, and the platform's queues.
 
 The platform, as far as known, lists ACD skills, whose ids are numbers, and Digital's queues.
 """
@@ -34,7 +34,7 @@ _DEFAULT_PAGE_SIZE: Final = 50  # routing queues of a page if the request does n
 
 
 class ListLag:
-    """Hides new rules from lists for some seconds, or for some reads."""
+    """Hides new rules from lists for a number of seconds, or of reads."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
@@ -89,7 +89,7 @@ def _page(request: SimRequest, items: Sequence[Any], cap: int, form: tuple[str, 
 
 
 def skills_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
-    """Return a page of skills: skip and top, a count, a link; 204 where there are none."""
+    """Return a page of skills: skip and top, a count, a link; 204 if there are none."""
     skills = [
         {"skillId": int(queue["id"]), "skillName": queue["name"], "isActive": queue.get("isActive", True)}
         for queue in queues
@@ -99,7 +99,7 @@ def skills_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int)
 
 
 def routing_queues_page(request: SimRequest, queues: Sequence[dict[str, Any]], cap: int) -> SimResponse:
-    """Return a page of Digital's queues: a token leads from page to page."""
+    """Return a page of Digital's queues: a token leads to the next page."""
     entries = [{"id": queue["id"], "name": queue["name"]} for queue in queues if not str(queue["id"]).isdigit()]
     return _list_response(request, _DIGITAL, entries, cap if "size=" in request.query else min(cap, _DEFAULT_PAGE_SIZE))
 

@@ -1,6 +1,6 @@
-"""A tenant with other names and paging than the tutorial's: requests are translated to the tutorial's words, and back.
+"""A tenant with other names and paging than the tutorial's: translates requests to the tutorial's, and responses back.
 
-The rest of the simulator, with the faults, knows the tutorial's words alone: each fault applies to every style.
+The other modules, including the faults, use only the tutorial's names: each fault applies to every style.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _WORD_FIELDS: Final = ("type", "operator")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedList:
-    """A list as the tenant serves it. An empty name: the tenant has no such parameter or member."""
+    """A list as the tenant serves it. An empty name: the tenant does not have the parameter or member."""
 
     path: str
     member: str = "entities"  # the list's path in a response; a dot: the response is the list
@@ -65,7 +65,7 @@ class ServedList:
         return encode_json(entries if self.member == "." else form)
 
     def _next_link(self, uri: str | None, window: tuple[int, int]) -> str | None:
-        """Return the link or token for the tutorial's link, which leads on, back to the start, or to another host."""
+        """Return the link or token for the tutorial's link to the next page, to the first page, or to another host."""
         if uri is None or self.style == "all-at-once":
             return None
         offset, size = window
@@ -97,7 +97,7 @@ class TenantProfile:
     refused_member: str = ""
 
     def canonical_request(self, request: SimRequest, cap: int) -> SimRequest:
-        """Return the request in the tutorial's words; unknown parts stay as they are."""
+        """Return the request in the tutorial's names; unknown parts are not changed."""
         if self is TUTORIAL_PROFILE:
             return request
         for served, path in ((self.rules, RULES_PATH), (self.queues, QUEUES_PATH)):
@@ -119,7 +119,7 @@ class TenantProfile:
         return canonical
 
     def tenant_response(self, response: SimResponse, request: SimRequest) -> SimResponse:
-        """Return the response to a canonical request in this tenant's words."""
+        """Return the response to a canonical request in this tenant's names."""
         if self is TUTORIAL_PROFILE or not request.path.startswith((RULES_PATH, QUEUES_PATH)):
             return response
         if response.status >= 400:  # noqa: PLR2004 - errors

@@ -1,4 +1,4 @@
-"""The state of a simulated tenant: queues, rules and conversations; and tenants to start from."""
+"""The state of a simulated tenant: queues, rules and conversations; and a bank's tenant to start from."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LOG_LIMIT: Final = 20_000
 
 
 class StoredRule:
-    """A rule and its JSON, encoded once. It is immutable: an update stores another one."""
+    """A rule and its JSON, encoded once. It is immutable: an update stores a new one."""
 
     def __init__(self, rule: JsonObject) -> None:
         self.rule = rule
@@ -31,7 +31,7 @@ class StoredRule:
 
 
 class TenantState:
-    """The tenant's state in memory, and in its file, if it has one, before a change is acknowledged.
+    """The tenant's state in memory and, before a change is acknowledged, in its file, if it has one.
 
     Callers must not change its values in place: `put`, `edit`, `remove` and `merge` change the state.
     """
@@ -83,7 +83,7 @@ class TenantState:
         return state
 
     def close(self) -> None:
-        """Write the whole state to its file, if it has one, and unlock it. Raises StateError."""
+        """Write the complete state to its file, if it has one, and unlock it. Raises StateError."""
         disk, self._files = self._files, None
         if disk is not None:
             try:
@@ -117,13 +117,13 @@ class TenantState:
         return stored
 
     def edit(self, rule_id: str, now: float | None = None, **fields: Json) -> StoredRule:
-        """Change fields of a rule, as a user does in the UI. Raises KeyError if there is none."""
+        """Change fields of a rule, as a user does in the UI. Raises KeyError for an unknown rule."""
         rule = {**self.stored_rules[rule_id].rule, **fields}
         modified = format_timestamp(time.time() if now is None else now)
         return self.put({**rule, "version": rule_version(rule) + 1, "dateModified": modified})
 
     def remove(self, rule_id: str) -> None:
-        """Delete a rule. Raises KeyError if there is none; after a StateError nothing is changed."""
+        """Delete a rule. Raises KeyError for an unknown rule; after a StateError nothing is changed."""
         if rule_id not in self.stored_rules:
             raise KeyError(rule_id)
         self._append_change("rule", rule_id, None)
@@ -199,16 +199,16 @@ def format_timestamp(seconds: float) -> str:
 
 
 def _check_json(path: Path, state: TenantState) -> None:
-    # Python reads more than JSON allows. Each rule keeps its text.
+    # Python reads more than JSON allows. Each rule stores its text.
     try:
         encode_json([state.queues, state.contexts])
         for stored in state.stored_rules.values():
-            stored.text  # noqa: B018 - encodes and keeps
+            stored.text  # noqa: B018 - encodes and stores
     except ValueError as error:
-        raise StateError(f"{path}: is not JSON: {error}. Mend it, or delete it to start anew") from None
+        raise StateError(f"{path}: is not JSON: {error}. Fix the file, or delete it to start over") from None
 
 
 def bank_tenant() -> TenantState:
-    """Return a bank's tenant: hand-made rules, other owners' rules, unknown fields."""
+    """Return a bank's tenant: manual rules, rules of other owners, unknown fields."""
     tenant = json.loads(files("reconciler.simulator").joinpath("tenants/bank.json").read_text(encoding="utf-8"))
     return TenantState(queues=tenant["queues"], rules=tenant["rules"])

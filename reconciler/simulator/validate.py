@@ -24,7 +24,7 @@ _KINDS: Final = {str: "text", float: "a number", bool: "true or false"}
 
 
 def rule_problems(body: Json, state: TenantState) -> list[ApiProblem]:
-    """Return everything that is wrong with a rule's body."""
+    """Return all problems of a rule's body."""
     if not isinstance(body, dict):
         return [ApiProblem("The body must be a rule", "invalid.type")]
     body = {"description": "", **body}
@@ -63,7 +63,7 @@ def _list_problems(body: dict[str, Any], key: str, state: TenantState) -> Iterat
 
 
 def _in_use(part: dict[str, Any], key: str, state: TenantState) -> bool:
-    # A live rule may have a part of a type that this module does not know: the tenant accepts it.
+    # The tenant accepts a part of an unknown type if a live rule has it.
     if part.get("type") == "queue" or (part.get("type") == "attribute" and _is_operator(part.get("operator"))):
         return False
     return any(part in (rule.get(key) or ()) for rule in state.rules())
@@ -79,7 +79,7 @@ def _condition_problems(part: dict[str, Any], path: str) -> Iterator[ApiProblem]
     if not _is_operator(operator):
         yield ApiProblem("Unknown operator", "invalid.value", f"{path}.operator")
     elif operator not in EXISTENCE and not _is_comparable(operator, part.get("value")):
-        yield ApiProblem(f"is no value for {operator}", "invalid.value", f"{path}.value")
+        yield ApiProblem(f"is not a value for {operator}", "invalid.value", f"{path}.value")
 
 
 def _is_operator(value: object) -> TypeGuard[str]:

@@ -168,7 +168,7 @@ def test_the_line_itself_says_that_it_is_full() -> None:
         async with lines.lock("a"):
             waiting = [asyncio.create_task(_pass(lines)) for _ in range(15)]
             await asyncio.sleep(0)
-            with pytest.raises(LockUnavailableError, match="too many requests about this conversation"):
+            with pytest.raises(LockUnavailableError, match="too many requests for this conversation"):
                 await _pass(lines)
         await asyncio.gather(*waiting)
 

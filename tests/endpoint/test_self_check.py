@@ -64,9 +64,9 @@ def test_a_connection_that_does_not_fit_its_uvicorn_ends_the_start(monkeypatch: 
     with pytest.raises(CxrouteError) as raised:
         started(Endpoint().app)
     assert (
-        "the endpoint does not answer its own GET /health as it must (HTTP/1.1 400 Bad Request): uvicorn"
-        f" {uvicorn.__version__} does not fit this version of cxroute. Install the versions that the extra `serve`"
-        " requires; see docs/getting-started.md, section Install."
+        "the endpoint's own GET /health failed (HTTP/1.1 400 Bad Request): uvicorn"
+        f" {uvicorn.__version__} is not compatible with this version of cxroute. Install the versions that the extra"
+        " `serve` requires; see docs/getting-started.md, section Install."
     ) == str(raised.value)
 
 
@@ -74,7 +74,7 @@ def test_a_server_that_never_answers_ends_the_start(monkeypatch: pytest.MonkeyPa
     """After the time for the check, in place of waiting for ever."""
     monkeypatch.setattr(serve, "StrictHttpProtocol", Silent)
     monkeypatch.setattr(serve, "_HEALTH_TIMEOUT", 0.05)
-    with pytest.raises(CxrouteError, match=r"GET /health as it must \(no answer\)"):
+    with pytest.raises(CxrouteError, match=r"GET /health failed \(no answer\)"):
         started(Endpoint().app)
 
 

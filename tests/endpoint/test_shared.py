@@ -237,9 +237,9 @@ REFUSED = [
     ("http://localhost", "it must be redis://HOST:PORT/DB"),
     ("redis://", "it must be redis://HOST:PORT/DB"),
     ("localhost:6379", "it must be redis://HOST:PORT/DB"),
-    ("redis://:hunter2pass@localhost:99999/0", "there are ports 1 to 65535"),
-    ("redis://:hunter2pass@localhost:port/0", "there are ports 1 to 65535"),
-    ("redis://:hunter2pass@localhost/zero", "the database is a number"),
+    ("redis://:hunter2pass@localhost:99999/0", "the port must be a number from 1 to 65535"),
+    ("redis://:hunter2pass@localhost:port/0", "the port must be a number from 1 to 65535"),
+    ("redis://:hunter2pass@localhost/zero", "the database must be a number"),
     ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "nothing may follow"),
     ("redis://:hunter2pass@[::1/0", "it must be redis://HOST:PORT/DB"),
 ]

@@ -268,7 +268,7 @@ def test_an_unclear_event_is_answered_the_same_again_and_not_written_again() -> 
     replies = asyncio.run(post())
     assert [502, 502, 200, 200] == [reply.status for reply in replies]
     assert replies[0].body == replies[1].body
-    assert "whether it was written is unknown; this event is not written again" == replies[0].form["error"]
+    assert "it is unknown whether the event was written; it is not written again" == replies[0].form["error"]
     assert replies[3].form["stale"] is True
     assert 2 == len(endpoint.upstream.writes)
     assert ["", "", "", ""] == [document.fault(reply) for reply in replies]

@@ -26,7 +26,7 @@ def test_fields_that_nobody_defined_are_said_in_the_log_once(tmp_path: Path) -> 
         found = [http.post("/api/route", json=event(conversationId=f"c-{one}")) for one in range(3)]
         skipped = http.post("/api/route", json=event(conversationId="100000000000"))
         metrics = http.get("/metrics").text
-    told = "the tenant does not know the custom fields; the endpoint's log says how to define them"
+    told = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
     assert [(502, told)] * 3 == [(one.status_code, one.json()["error"]) for one in found]
     assert (200, "test-chat") == (skipped.status_code, skipped.json()["skipped"])
     assert 'cxroute_requests_total{status="502",outcome="undefined_fields"} 3' in metrics

@@ -407,7 +407,7 @@ def test_a_seed_repeats_a_run_and_another_does_not() -> None:
 
 
 BAD = [
-    ("nonsense", "must be [METHOD] [WHAT]:FAULT"),
+    ("nonsense", "must be [METHOD] [RESOURCE]:FAULT"),
     ("GET", "must be"),
     ("get:500", "must be"),
     ("FETCH:500", "must be"),
@@ -415,19 +415,19 @@ BAD = [
     ("GET:", "must be"),
     ("GET:500,", "must be"),
     ("GET:resett", "did you mean reset?"),
-    ("GET:200", "is not known"),
-    ("GET:600", "is not known"),
-    ("GET:cut-applied", "is not known"),
+    ("GET:200", "unknown fault"),
+    ("GET:600", "unknown fault"),
+    ("GET:cut-applied", "unknown fault"),
     ("GET:500@often", "@often must be a probability"),
     ("GET:500@#0", "must be a probability"),
     ("GET:500@2", "must be a probability"),
-    ("GET:late=soon", 'late takes no "soon"'),
-    ("GET:reset=1", 'reset takes no "1"'),
-    ("GET:huge=9999999", 'huge takes no "9999999"'),
-    ("GET:html=99", 'html takes no "99"'),
-    ("GET:altered=id", 'altered takes no "id"'),
-    ("GET:shift=1.5", "takes no"),
-    ("GET:drip=x", "takes no"),
+    ("GET:late=soon", 'late does not accept "soon"'),
+    ("GET:reset=1", 'reset does not accept "1"'),
+    ("GET:huge=9999999", 'huge does not accept "9999999"'),
+    ("GET:html=99", 'html does not accept "99"'),
+    ("GET:altered=id", 'altered does not accept "id"'),
+    ("GET:shift=1.5", "does not accept"),
+    ("GET:drip=x", "does not accept"),
 ]
 
 

@@ -151,7 +151,7 @@ BROKEN = [
     ('{"rules": {}}', "rules must be a list"),
     ('{"rules": [{"id": "r1"}]}', "rules[0] must be an object with an id and a name"),
     ('{"queues": ["x"]}', "queues[0] must be an object with an id and a name"),
-    ('{"queues": [{"id": "a", "name": "A"}, {"id": "a", "name": "B"}]}', "queues[1]: a second one with the id a"),
+    ('{"queues": [{"id": "a", "name": "A"}, {"id": "a", "name": "B"}]}', "queues[1]: duplicate id a"),
     ('{"contexts": {"c": 1}}', "contexts must be an object of objects"),
     ("[" * 100_000, "is not JSON"),
     ('{"rules": [{"id": "r1", "name": "x", "priority": NaN}]}', "is not JSON"),

@@ -1,7 +1,7 @@
-"""Joins Redis, and joins it again: publishes this process's state, and counts the instances that share the rate.
+"""Joins Redis, also after a loss: publishes this process's state, and counts the instances that share the rate.
 
-Redis may have lost everything in a restart, and cannot know the tenant's writes. So the first instance that joins
-starts a grace period: all publish their state, and every write under way ends before the next one begins.
+Redis may have lost everything in a restart, and does not know the tenant's writes. So the first instance that joins
+starts a grace period: all instances publish their state, and the running writes end before the next one begins.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reconciler.endpoint.redis.stores import RedisLocks, RedisMessageIds
 
 Log = Callable[[str], object]
 
-_GRACE_MILLISECONDS: Final = 6_000  # a second for all to reconnect, and five for writes under way
+_GRACE_MILLISECONDS: Final = 6_000  # one second for all to reconnect, and five for running writes
 _HEARTBEAT_SECONDS: Final = 0.5  # between two heartbeats, and between two attempts to join
 _MEMBER_MILLISECONDS: Final = 3_000  # lifetime of an instance without a heartbeat
 _JOIN_SECONDS: Final = 1.0  # until the other instances count a new one, and reduce their share of the rate
@@ -39,10 +39,10 @@ class ClusterMembership:
     def __init__(self, state: RedisState, locks: RedisLocks, ids: RedisMessageIds, pace: PaceControl, log: Log) -> None:
         self._state, self._locks, self._ids, self._pace, self._log = state, locks, ids, pace, log
         self._logged_state = ""
-        self.instances = 1  # with this one
+        self.instances = 1  # including this one
 
     async def run(self) -> None:
-        """Join, send heartbeats, and join again, as long as the process lives."""
+        """Join, send heartbeats, and join again after a loss; never ends."""
         while True:
             try:
                 await self._join()
@@ -55,7 +55,7 @@ class ClusterMembership:
             await asyncio.sleep(_HEARTBEAT_SECONDS)
 
     async def leave(self) -> None:
-        """Leave: the other instances share this one's part of the rate."""
+        """Leave: the other instances get this instance's share of the rate."""
         try:
             await self._state.connection.call("ZREM", self._state.key("instances"), self._state.instance)
         except RedisUnavailableError:

@@ -2,8 +2,8 @@
 
 Redis runs a script in one step. A script that gives a lock returns `lost` if the server, or its state, is not the one
 that the caller joined. A conversation is a hash: `h` holds its lock until `u` (milliseconds of Redis' clock); `p` is
-the position of the newest event, `w` its content and `a` its response. A message id is one, too: `d` is the digest of
-its body.
+the position of the newest event, `w` its content and `a` its response. A message id is also a hash: `d` is the
+digest of its body.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 """
 
-# KEYS: generation, settling. ARGV: the server's run id, a new word, milliseconds of a new grace period.
+# KEYS: generation, settling. ARGV: the server's run id, a new random word, milliseconds of a new grace period.
 JOIN: Final = Script("""
 local known = redis.call('GET', KEYS[1])
 if not known or string.sub(known, 1, #ARGV[1]) ~= ARGV[1] then
@@ -102,7 +102,7 @@ return 1
 """)
 
 # KEYS: conversations. ARGV, for each: lifetime, position, content, response.
-# Texts order by their bytes: Lua's own comparison goes by the server's locale.
+# Compares texts by their bytes: Lua's own comparison depends on the server's locale.
 RESTORE_EVENTS: Final = Script("""
 local function newer(one, other)
   for at = 1, math.min(#one, #other) do
@@ -190,7 +190,7 @@ class RedisState:
         return ":".join((self._prefix, *parts))
 
     def new_holder(self) -> str:
-        """Return a name for one lock: a late release of an old lock changes nothing."""
+        """Return a unique name for a lock, so that a late release of an old lock has no effect."""
         return f"{self.instance}:{next(self._numbers)}"
 
     def mark_lost(self, reason: str) -> None:
@@ -202,7 +202,7 @@ class RedisState:
     def check_usable(self) -> None:
         """Raise LockUnavailableError while Redis is unusable."""
         if not self.is_usable:
-            message = "what the machines share cannot be asked; nothing was written"
+            message = "Redis is unavailable; nothing was written"
             raise LockUnavailableError(message, "shared_away")
 
     async def acquire(self, script: Script, key: str, *arguments: Argument) -> list[Any]:
@@ -215,12 +215,14 @@ class RedisState:
                 result: list[Any] = await self.connection.call(*script.command(keys, self.generation, *arguments))
             except RedisUnavailableError as error:
                 self.mark_lost(str(error))
-                message = "what the machines share did not answer; nothing was written"
+                message = "Redis did not respond; nothing was written"
                 raise LockUnavailableError(message, "shared_away") from error
             if result[0] == b"lost":
                 self.mark_lost("Forgotten")
             if result[0] in (b"lost", b"settling"):
-                raise LockUnavailableError("the machines are telling each other what they know", "shared_settling")
+                raise LockUnavailableError(
+                    "the instances are synchronising their state; retry shortly", "shared_settling"
+                )
             if result[0] != b"held":
                 return result
             await asyncio.sleep(pause)

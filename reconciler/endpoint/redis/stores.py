@@ -1,6 +1,6 @@
 """The stores of several instances: conversations' locks (invariants W3) and signed messages' ids (W2) are in Redis.
 
-Within a process the requests of a conversation wait for a local lock, so that Redis gets the first of them alone.
+Within a process the requests of a conversation wait for a local lock: only the first one asks Redis.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class RedisLocks:
     @asynccontextmanager
     async def lock(self, conversation: str) -> AsyncIterator[ConversationState]:
         """Lock the conversation, here and in Redis. Raises LockUnavailableError."""
-        # A write is published before its response is sent: the response is then true of all instances.
+        # A write is published before its response is sent: the response then holds for all instances.
         self._state.check_usable()
         async with self._local_locks.lock(conversation) as state:
             key, holder = self._state.key("c", conversation), self._state.new_holder()
@@ -80,7 +80,7 @@ class RedisLocks:
                 write = self._unconfirmed_writes[key] = _UnconfirmedWrite(conversation, before, state.latest)
                 state.latest = before
                 task = asyncio.current_task()
-                is_late = task is not None and task.cancelling() > 0  # no timer ends this request any more
+                is_late = task is not None and task.cancelling() > 0  # no timer can end this request
                 async with asyncio.timeout(_PUBLISH_TIMEOUT if is_late else None):
                     await self._publish_write(key, holder, write)
 
@@ -96,18 +96,20 @@ class RedisLocks:
         return _unpack(conversation, *fields)
 
     async def _publish_write(self, key: str, holder: str, write: _UnconfirmedWrite) -> None:
-        # Raises LockUnavailableError if the write cannot be published. An ambiguous write gets no such response: a
-        # repetition would write it twice.
+        # Raises LockUnavailableError if the write cannot be published. An ambiguous write does not get this
+        # response: a repeated event would be written twice.
         if await self._state.publish(RELEASE, (key,), holder, _EVENT_MILLISECONDS, *_pack(write.latest)):
             self._mark_confirmed(key, write)
             return
         await self._confirm_write(key, write)
         if not write.latest.response.is_retryable:
-            raise LockUnavailableError("it was written, but could not be noted: send it again", "unrecorded")
+            raise LockUnavailableError(
+                "the event was written, but could not be recorded in Redis; send it again", "unrecorded"
+            )
 
     async def _confirm_write(self, key: str, write: _UnconfirmedWrite) -> None:
-        # A write whose lock may be lost counts unless another instance has written since: then the order of the two is
-        # unknown, and a repetition of the event is written again.
+        # A write whose lock may be lost counts unless another instance has written later: then the order of the two
+        # is unknown, and a repeated event is written again.
         before = _pack(write.before)[0] if write.before is not None else ""
         if await self._state.publish(CONFIRM, (key,), _EVENT_MILLISECONDS, before, *_pack(write.latest)):
             self._mark_confirmed(key, write)
@@ -147,7 +149,7 @@ class RedisLocks:
 
 
 def _pack(latest: LatestEvent) -> tuple[str, str, bytes]:
-    """Return a position that orders by its bytes, the event's content, and the body of the response."""
+    """Return a position that sorts by its bytes, the event's content, and the body of the response."""
     (seconds, fraction), message = latest.order
     event, response = latest.event, latest.response
     failure = [response.status, response.outcome] if response.is_retryable else []
@@ -183,7 +185,7 @@ class RedisMessageIds:
         self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
 
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
-        """Return an id's response, waiting for it, or None if the caller must process it."""
+        """Return an id's response when it exists, or None if the caller must process the message."""
         holder = self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):

@@ -42,17 +42,17 @@ class FaultInjector:
             if not _is_status(name, 400) and fault.name not in _NAMES:
                 near = difflib.get_close_matches(fault.name, _NAMES, 1)
                 hint = f"did you mean {near[0]}?" if near else f"known: a status from 400 to 599, {', '.join(_NAMES)}"
-                raise FaultSpecError(f'fault "{fault.text}": {fault.name} is not known; {hint}')
+                raise FaultSpecError(f'fault "{fault.text}": unknown fault {fault.name}; {hint}')
             if fault.argument and not _is_argument(name, fault.argument):
-                raise FaultSpecError(f'fault "{fault.text}": {fault.name} takes no "{fault.argument}"')
+                raise FaultSpecError(f'fault "{fault.text}": {fault.name} does not accept "{fault.argument}"')
         self._counts = [0] * len(self._faults)
-        self._randoms = [Random(f"{seed}/{place}") for place in range(len(self._faults))]  # noqa: S311 - to be repeated
+        self._randoms = [Random(f"{seed}/{number}") for number in range(len(self._faults))]  # noqa: S311 - repeatable
         self._request_count = 0
         self._delayed: list[tuple[SimRequest, int]] = []  # each with the number of the request it runs before
         depths = (int(fault.argument or 1) for fault in self._faults if fault.name == "stale")
         self._history: deque[tuple[StoredRule, ...]] = deque(maxlen=1 + max(depths, default=0))
         self._started_at: float | None = None
-        self.fired_faults: list[tuple[str, SimRequest]] = []  # which rule of the SPEC fell on which request
+        self.fired_faults: list[tuple[str, SimRequest]] = []  # the rule of the SPEC, and the request that it affected
 
     def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
         """Return a request's response, with or without a fault."""

@@ -1,4 +1,4 @@
-"""The faults: responses in the place of the real one, real ones that are corrupted, and changes before a request."""
+"""The faults: responses that replace the real one, corrupted real responses, and changes before a request."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _revoke(call: FaultCall) -> SimResponse:
 
 
 def _change_rule_first(change: Callable[[FaultCall, dict[str, Any]], object]) -> Respond:
-    """Return a fault that changes the request's rule, else a random one, just before the request."""
+    """Return a fault that changes the request's rule, or a random one, just before the request."""
 
     def respond(call: FaultCall) -> SimResponse:
         rules = call.api.state.stored_rules

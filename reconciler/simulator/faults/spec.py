@@ -1,4 +1,4 @@
-"""Parses the text of `--faults` (the package's docstring has the grammar), and decides when a fault applies."""
+"""Parses the text of `--faults` (grammar: the package's docstring), and decides when a fault applies."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class FaultCall:
         return float(self.argument) if self.argument else default
 
     def count(self, default: int) -> int:
-        """Return the argument as a whole number."""
+        """Return the argument as an integer."""
         return int(self.number(default))
 
 
 _RULE: Final = re.compile(
-    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<what>token|discovery|rules|rule|queues|context)?\s*"
+    r"\s*(?P<method>\*|GET|POST|PUT|PATCH|DELETE)?\s*(?P<resource>token|discovery|rules|rule|queues|context)?\s*"
     r":\s*(?P<name>[a-z0-9-]+)(?:=(?P<argument>[^@\s]*))?\s*(?:@(?P<when>.+?))?\s*"
 )
 _CHANCE: Final = re.compile(r"0?\.[0-9]+|[01](?:\.0+)?")
@@ -76,7 +76,7 @@ class Fault:
     until: float = math.inf
 
     def applies(self, index: int, seconds: float, random: Random) -> bool:
-        """Return whether the fault applies now; a random number is drawn only if the rest holds."""
+        """Return whether the fault applies now; draws a random number only if the other conditions hold."""
         is_due = self.first <= index <= self.last and self.since <= seconds < self.until
         return is_due and (self.chance >= 1 or random.random() < self.chance)
 
@@ -86,18 +86,20 @@ class Fault:
 
 
 def resource_of(request: SimRequest) -> str:
-    """Return a request's resource in the words of a SPEC, or "" for an unknown path."""
+    """Return a request's RESOURCE of a SPEC, or "" for an unknown path."""
     route = request.route
     return next((name for name, shape in _RESOURCES.items() if re.fullmatch(shape, route)), "")
 
 
 def parse_faults(spec: str) -> tuple[Fault, ...]:
-    """Return the rules of a SPEC, with names not checked. Raises FaultSpecError."""
+    """Return the rules of a SPEC, with unchecked names. Raises FaultSpecError."""
     faults = []
     for text in map(str.strip, spec.split(",") if spec.strip() else ()):
         match = _RULE.fullmatch(text)
         if match is None:
-            raise FaultSpecError(f'fault "{text}": must be [METHOD] [WHAT]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3')
+            raise FaultSpecError(
+                f'fault "{text}": must be [METHOD] [RESOURCE]:FAULT[=ARGUMENT][@WHEN], as in GET:500@#3'
+            )
         method, resource, name, argument, when = (part or "" for part in match.groups())
         timing = _parse_timing(text, when)
         faults.append(Fault(text=text, method=method, resource=resource, name=name, argument=argument, **timing))
