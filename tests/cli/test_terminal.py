@@ -328,7 +328,7 @@ def test_help_joins_the_lines_of_a_paragraph_and_keeps_tables(width: int) -> Non
     paragraph = shown.out.strip().split("\n\n")[-1].split("\n")
     assert paragraph[0].startswith("stdout says what differs")
     assert all(columns(line) > width - 30 for line in paragraph[:-1])
-    assert '    RULE  = [METHOD] [WHAT] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
+    assert '    RULE  = [METHOD] [RESOURCE] ":" FAULT' in run_on_terminal(width, "simulate", "--help").out
 
 
 def test_the_rows_of_a_table_break_at_one_column() -> None:

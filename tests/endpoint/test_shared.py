@@ -234,14 +234,14 @@ def test_a_password_opens_redis_and_is_never_shown(tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ("http://localhost", "it must be redis://HOST:PORT/DB"),
-    ("redis://", "it must be redis://HOST:PORT/DB"),
-    ("localhost:6379", "it must be redis://HOST:PORT/DB"),
+    ("http://localhost", "the URL must be redis://HOST:PORT/DB"),
+    ("redis://", "the URL must be redis://HOST:PORT/DB"),
+    ("localhost:6379", "the URL must be redis://HOST:PORT/DB"),
     ("redis://:hunter2pass@localhost:99999/0", "the port must be a number from 1 to 65535"),
     ("redis://:hunter2pass@localhost:port/0", "the port must be a number from 1 to 65535"),
     ("redis://:hunter2pass@localhost/zero", "the database must be a number"),
-    ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "nothing may follow"),
-    ("redis://:hunter2pass@[::1/0", "it must be redis://HOST:PORT/DB"),
+    ("rediss://:hunter2pass@localhost/0?ssl_cert_reqs=none", "the URL must end after the database's number"),
+    ("redis://:hunter2pass@[::1/0", "the URL must be redis://HOST:PORT/DB"),
 ]
 
 
