@@ -62,7 +62,10 @@ def set_custom_fields(state: TenantState, settings: SimulatorSettings, request: 
     problems = list(_field_problems(body, defined))
     if problems:
         return _digital_error(settings, 422, problems)
-    state.merge(contact, {item["ident"]: _rule_value(item["value"], defined[item["ident"]]) for item in body})
+    values = {item["ident"]: item["value"] for item in body}
+    # As rules see them: None for an empty text, a number for a decimal in a field for numbers.
+    is_number = {name: defined[name] == "number" and DECIMAL.fullmatch(value) for name, value in values.items()}
+    state.merge(contact, {name: float(value) if is_number[name] else value or None for name, value in values.items()})
     return SimResponse(status=204)
 
 
@@ -95,11 +98,6 @@ def _field_problems(body: Json, defined: Mapping[str, str]) -> Iterator[ApiProbl
             yield ApiProblem(f"Custom field {ident} is not defined", "not.defined", f"[{index}].ident")
         elif not isinstance(value, str):
             yield ApiProblem("must be text", "invalid.type", f"[{index}].value")
-
-
-def _rule_value(value: str, kind: str) -> str | float | None:
-    # As rules see it: None for an empty text, a number for a decimal in a field for numbers.
-    return float(value) if kind == "number" and DECIMAL.fullmatch(value) else value or None
 
 
 def _digital_error(settings: SimulatorSettings, status: int, problems: list[ApiProblem]) -> SimResponse:

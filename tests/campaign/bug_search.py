@@ -18,7 +18,7 @@ MOST: Final = 2000
 
 
 class Catch(NamedTuple):
-    """What caught a bug."""
+    """The test that caught a bug."""
 
     invariants: tuple[str, ...]
     case: Case
@@ -26,7 +26,7 @@ class Catch(NamedTuple):
 
 
 class BugRow(NamedTuple):
-    """A line of the table: which bug, what caught it, and how long that took."""
+    """A line of the table: the bug, the test that caught it, and the duration."""
 
     bug: str
     caught: str
@@ -35,7 +35,7 @@ class BugRow(NamedTuple):
 
 
 def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
-    """Return what first catches a bug; None where nothing does. An error that is none of ours catches it too."""
+    """Return the first test that catches a bug, or None. An error of another kind also catches it."""
     with {**TWELVE, **EXTRAS}[bug]():
         for tried, case in enumerate(cases, 1):
             try:

@@ -64,7 +64,7 @@ SHARE: Final = 8
 """One in so many of those."""
 
 OTHERS: Final = 16
-"""One in so many is run on profiles beside A and C."""
+"""One in so many is run on the profiles other than A and C."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Asked:
 
 @cache
 def requests(name: str, profile: str) -> tuple[Asked, ...]:
-    """Return what is asked for when nothing goes wrong."""
+    """Return the requests of a run without faults."""
     running = Running(Case(name, profile))
     running.inject()
     return tuple(
@@ -96,9 +96,9 @@ def single_faults(name: str, profile: str) -> Iterator[Case]:
 
 
 def is_fit(name: str, profile: str, fault: str) -> bool:
-    """Say whether a fault may be tried: people's edits may lift what a guard refuses for.
+    """Return whether a fault may be tried: manual edits may lift the reason of a guard.
 
-    Where lists lag, the simulator knows by the time of day how far: it may not go back.
+    A lagging list depends on the time of day, which therefore may not go back.
     """
     return not (profile == "D" and "clock=-" in fault) and not (
         is_refused(scenario(name)) and any(word in fault for word in ("human", "remove", "edit", "clone"))
@@ -106,7 +106,7 @@ def is_fit(name: str, profile: str, fault: str) -> bool:
 
 
 def _faults(at: Asked) -> Iterator[str]:
-    """Yield what may go wrong at such a request; at one that is not known, everything."""
+    """Yield the faults for such a request; for an unknown one, all faults."""
     yield from _OWN
     for fault in (*_TRANSIENT, *_DEFINITE):
         if fault not in _ON_LISTS or (at.what in ("rules", "queues", "rule", "") and at.method in ("GET", "")):
@@ -125,7 +125,7 @@ def _placed(fault: str, number: int) -> str:
     if name in _OWN_NAMES:
         return f"{name}@#{number}" + (f"={argument}" if argument else "")
     applied = argument.endswith("-applied") or argument == "2-applied"
-    if applied:  # `gzip=2-applied` is how a person says it; the grammar has the argument last
+    if applied:  # users write `gzip=2-applied`; the grammar has the argument last
         return f":{name}-applied={argument.removesuffix('-applied')}@#{number}"
     return f":{fault}@#{number}"
 
@@ -135,7 +135,7 @@ _PLACE: Final = re.compile(r"@(#[0-9]+|[0-9.]+)")
 
 
 def kind(case: Case) -> str:
-    """Return what goes wrong in a case, without where: `:500-applied`."""
+    """Return a case's fault without its place: `:500-applied`."""
     return _PLACE.sub("", case.faults).removeprefix(":") or case.schedule.partition(":")[0]
 
 
@@ -148,7 +148,7 @@ def is_transient(case: Case) -> bool:
 
 
 def _place(case: Case) -> Asked:
-    """Return the request that a single fault falls on, as far as the run without faults tells."""
+    """Return the request of a single fault, as far as the run without faults shows."""
     number, asked = int(case.faults.rpartition("#")[2].partition("=")[0]), requests(case.scenario, case.profile)
     return asked[number - 1] if number <= len(asked) else Asked("", "")
 
@@ -193,7 +193,7 @@ def chances(seed: int) -> Iterator[Case]:
 
 
 def _needs_a_word(name: str) -> bool:
-    """Say whether a person has to allow it: so it is with a copy of an older manifest that serves conversations."""
+    """Return whether a user must allow it: a copy of an older manifest that serves conversations requires that."""
     running = Running(Case(name, "C"))
     running.inject()
     return any(ended is not None and ended.exit_code == 4 for ended in running.ended)
@@ -206,7 +206,7 @@ _BY_CHANCE: Final = sorted(
 
 
 def interleaved(name: str, profile: str) -> Iterator[Case]:
-    """Yield a second applier that runs whole before and after each request of the first, of this or another wish."""
+    """Yield a second applier that runs completely before and after each request of the first, for each manifest."""
     for number in range(1, len(requests(name, profile)) + 1):
         for who in ("applier", "applier-after", "other", "other-after"):
             yield Case(name, profile, f"{who}@#{number}")
@@ -223,7 +223,7 @@ def turns(seed: int) -> Iterator[Case]:
 
 
 def fault_free() -> Iterator[Case]:
-    """Yield every scenario on every profile, and nothing goes wrong."""
+    """Yield every scenario on every profile, without faults."""
     for name in SCENARIOS:
         for profile in "ABCDE":
             yield Case(name, profile)

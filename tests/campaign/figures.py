@@ -1,4 +1,4 @@
-"""What a campaign counts: runs, requests, checks, same-run convergence, and every promise that was not kept."""
+"""The counts of a campaign: runs, requests, checks, convergence in the same run, and every broken promise."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Figures:
     """Cases of a single transient fault whose run did not get there."""
 
     def add(self, part: str, result: CaseResult) -> None:
-        """Add what became of a case."""
+        """Add the result of a case."""
         case = result.case
         self.runs[part] += 1
         self.requests[part] += result.requests
@@ -58,7 +58,7 @@ class Figures:
 
     @property
     def convergence(self) -> float:
-        """Return the share of runs with one transient fault that got there all the same."""
+        """Return the share of runs with one transient fault that still converged."""
         return sum(self.converged.values()) / (sum(self.tried.values()) or 1)
 
 

@@ -18,7 +18,7 @@ from tests.campaign.matrix_vocabulary import CALLS, WRITES, MatrixRow, Way
 from tests.campaign.world import Applier, ObservedTenant, run
 
 REFUSED = "POST rules:revoke@#1"
-"""What makes a run ask for a second token: its first write is refused, and nothing was done."""
+"""The reason why a run requests a second token: its first write is refused, and nothing was done."""
 _LATER = {"#1": "later", "always": "later-"}
 
 
@@ -43,7 +43,7 @@ class MatrixCase:
 
     @property
     def concurrency(self) -> int:
-        """One change at a time where a run must stop at once: what is under way at the same time ends as it may."""
+        """One change at a time if a run must stop immediately: concurrent changes end in any way."""
         return 1 if "S" in self.way.code or self.way.code == "T" else 16
 
     @property
@@ -89,7 +89,7 @@ def cases() -> Iterator[MatrixCase]:
 
 
 def _profiles(way: Way, operation: str) -> str:
-    """Return the way's profiles. Reads are no others where names are unique alone (B), or keys count (E)."""
+    """Return the way's profiles. Reads do not differ if names are unique (B), or keys count (E)."""
     if operation in WRITES.split():
         return way.profiles
     return "".join(profile for profile in way.profiles if profile in "ACD") or "A"
@@ -109,7 +109,7 @@ def is_write(request: SimRequest) -> bool:
 
 
 def content(request: SimRequest) -> tuple[str, str, str, bytes]:
-    """Return what a request asks, whoever asks it with whatever token."""
+    """Return the content of a request, without its sender and token."""
     return request.method, request.path, request.query, request.body
 
 

@@ -23,16 +23,16 @@ WRITES: Final = "POST PUT DELETE"
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """One way to bring a fault about, on each of `on`.
+    """One way to cause a fault, on each of `on`.
 
-    fault: a fault of the simulator, or with `!` an act of matrix_actions.py; two are joined by `+`.
-    when: the how-manieth request of the operation, `always`, a window in the simulator's words, or a place of
+    fault: a fault of the simulator, or with `!` an action of matrix_actions.py; `+` joins two.
+    when: the number of the operation's request, `always`, a window of the simulator's grammar, or a place of
         matrix_cases.py.
-    later: profiles on which it is brought about at a later request as well.
-    says: what the run's message must have.
-    extra: profiles on which a second rule of one marker may stand until the next run (R5's exception).
-    apart: why this way ends otherwise than the cell's code says.
-    fails: what the tool does wrong today; the case is then expected to fail.
+    later: profiles on which it is also caused at a later request.
+    says: the text that the run's message must contain.
+    extra: profiles on which a second rule of one marker may exist until the next run (R5's exception).
+    apart: the reason why this way differs from the cell's code.
+    fails: the tool's current error; the case is then expected to fail.
     """
 
     on: str

@@ -24,14 +24,14 @@ class Change(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """When the state changed, and in the course of what."""
+    """The time of a state change, and the request that caused it."""
 
     clock: int
     """Counts everything that happens in the world."""
     request: SimRequest | None
     """The newest request."""
     late: Sequence[SimRequest]
-    """Requests that were to land late, and do so now."""
+    """Delayed requests that are processed now."""
     process: Process | None
     """Whose the newest request is."""
     others: Sequence[str]
@@ -39,7 +39,7 @@ class Moment(NamedTuple):
 
 
 def asks_for(request: SimRequest, change: Change) -> bool:
-    """Say whether a request asks for just what happened."""
+    """Return whether a request asks for exactly this change."""
     call = call_of(request)
     if call == "delete":
         return change.after is None and request.segments[-1] == change.id
@@ -52,7 +52,7 @@ def asks_for(request: SimRequest, change: Change) -> bool:
 
 
 def in_words(change: Change) -> str:
-    """Describe a change to a person."""
+    """Describe a change."""
     if change.before is None or change.after is None:
         return f"{'a new' if change.before is None else 'the end of'} {(change.after or change.before or {})['name']!r}"
     fields = [key for key in change.after if change.after[key] != change.before.get(key) and key not in SERVERS_OWN]

@@ -1,4 +1,4 @@
-"""What an applier wants, held against the server's rules: comparisons of our own, and what would be left after all."""
+"""Compares the desired rules of an applier with the server's rules, and returns the remaining changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Wish:
 
     @property
     def whole(self) -> bool:
-        """Say whether all of it is to be done: nothing held, left out or kept."""
+        """Return whether all of it will be done: nothing held, skipped or kept."""
         return not (self.held or self.options.only or self.options.keep_drift or not self.options.prune)
 
     def ours(self, rule: Mapping[str, Json]) -> bool:
@@ -53,9 +53,9 @@ class Wish:
         return found is not None and not found.copy and self._plain.get(found.address) == plain(rule)
 
     def missing(self, rules: Iterable[Rule]) -> list[str]:
-        """Return what is not as it is wanted, in words; somebody's edited copies are left out of account.
+        """Return the differences from the desired state, as text; edited copies of users are ignored.
 
-        A rule that somebody made an edited copy of stays at its address: the copy would count as ours there.
+        A rule of which a user made an edited copy stays at its address: there the copy would count as managed.
         """
         groups = self._groups(rules)
         stuck = self._stuck(groups)
@@ -75,9 +75,9 @@ class Wish:
         return [*said, *(f"{where} is still there: {[one['id'] for one in groups[where]]}" for where in left)]
 
     def afterwards(self, rules: Iterable[Rule]) -> list[list[Rule]]:
-        """Return what the tenant can look like in the end: with somebody's copies of our rules, and without.
+        """Return the possible final states of the tenant: with users' copies of managed rules, and without.
 
-        What such a copy holds up may stay as it is, and so may what waits for its name.
+        Changes that such a copy blocks may remain undone, and so may changes that wait for its name.
         """
         live = list(rules)
         others = [one for one in live if not self.ours(one) and not self.adopts(one)]
@@ -97,7 +97,7 @@ class Wish:
         return ends if copies else ends[:1]
 
     def _groups(self, rules: Iterable[Rule]) -> dict[str, list[Rule]]:
-        """Return our rules by what must be there once, ours first, else the oldest."""
+        """Return the managed rules by their unique key, the managed one first, else the oldest."""
         groups: dict[str, list[Rule]] = defaultdict(list)
         for rule in sorted(filter(self.ours, rules), key=lambda one: (moment(one) or "~", one["id"])):
             groups[str(mark(rule))].append(rule)
@@ -115,7 +115,7 @@ class Wish:
         return names
 
     def _stuck(self, groups: Mapping[str, list[Rule]]) -> set[str]:
-        """Return the addresses at which nothing may be done: nobody knows which is ours, or ours may not leave."""
+        """Return the addresses at which nothing may be done: the managed rule is ambiguous, or may not be deleted."""
         return {
             where
             for where, found in groups.items()
@@ -128,7 +128,7 @@ class Wish:
 
 
 def _is_clone(rule: Rule) -> bool:
-    """Say whether a rule with a copy's marker is somebody's: an edited one that has no copy's name any more."""
+    """Return whether a rule with a copy's marker is a user's: an edited one without a copy's name."""
     found = mark(rule)
     return is_edited(rule) and found is not None and rule["name"] != f"(next) {found.owner}/{found.address}"
 

@@ -1,4 +1,4 @@
-"""What stands in a request, an answer or a rule, read without the package's own readers."""
+"""The content of a request, a response or a rule, read without the package's own readers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Mark(NamedTuple):
     copy: bool
 
     def __str__(self) -> str:
-        """Give what must be there once."""
+        """Return the unique key."""
         return f"{self.address}~next" if self.copy else self.address
 
 
@@ -50,7 +50,7 @@ def mark(rule: Mapping[str, Json] | None) -> Mark | None:
 
 
 def call_of(request: SimRequest) -> str:
-    """Name what a request asks for: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
+    """Return the kind of a request: `token`, `list`, `get`, `create`, `update`, `delete`, `queues`; else its method."""
     segments = request.segments
     if segments == ("oauth", "token"):
         return "token"
@@ -71,7 +71,7 @@ def body_of(request: SimRequest) -> dict[str, Json]:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """What came back to whoever asked: no status where nothing did in time, no form where it was no JSON."""
+    """The response that a sender received: no status without a timely one, no form without JSON."""
 
     status: int
     form: Json = None
@@ -86,12 +86,12 @@ class Heard:
 
     @property
     def failed(self) -> bool:
-        """Say whether asking again may help: nothing came, or what says so."""
+        """Return whether a repeat may help: no response, or one that says so."""
         return not self.status or self.status == 429 or (self.status >= 500 and self.status != 501)
 
 
 def heard(event: Event, elapsed: float, patience: float) -> Heard:
-    """Read what an applier heard that waits no longer than its patience, in seconds."""
+    """Read the response of an applier that waits no longer than its timeout, in seconds."""
     answer = event.answer
     if answer is None or event.lost or elapsed > patience:
         return Heard(0, reached=answer is None or answer.delivery is not DeliveryMode.REFUSED)
@@ -101,7 +101,7 @@ def heard(event: Event, elapsed: float, patience: float) -> Heard:
 
 
 def is_unclear(call: str, what: Heard) -> bool:
-    """Say whether nobody can know from the answer to a write what became of it."""
+    """Return whether the result of a write is unknown after its response."""
     if not what.status:
         return what.reached
     if what.status >= 500:
@@ -121,11 +121,11 @@ def _parsed(text: bytes) -> Json:
         return None
 
 
-# What a rule says, to be compared: whoever wrote it, in whatever order
+# The content of a rule, in a comparable form: independent of its sender and of the order
 
 
 def plain(rule: Mapping[str, Json]) -> tuple[Json, ...]:
-    """Return what a rule says, the marker aside: equal rules give equal ones."""
+    """Return a rule's content without the marker: equal rules give equal values."""
     return (
         rule["name"],
         text_of(rule),
@@ -145,7 +145,7 @@ def text_of(rule: Mapping[str, Json]) -> str:
 
 
 def part(form: Mapping[str, Json]) -> tuple[Json, ...]:
-    """Return what a condition or target says; fields that are not known to mean anything left out."""
+    """Return a condition's or target's content, without fields of unknown meaning."""
     if form.get("type") == "queue":
         return ("queue", form.get("queueId"), _scalar(form.get("weight", 1)))
     if form.get("type") != "attribute":

@@ -1,8 +1,8 @@
 """Markers and digests as the reference describes them, read from the server's JSON without the package's own code.
 
-How a rule is written: api-contract "Routing rules". The digest: ownership "The digest". Semantics S4, S9, S11 say which
-conditions mean something: others are kept as they stand. An error in the package's wire code, canonical form or digest
-is therefore seen here, and not shared.
+The JSON of a rule: api-contract "Routing rules". The digest: ownership "The digest". Semantics S4, S9, S11 define the
+conditions with a meaning; others are kept unchanged. So an error in the package's wire code, canonical form or digest
+is found here, and not shared.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ OPERATORS: Final = NUMERIC | _PATTERNS | _ABSENT | _SEVERAL | {"equals", "notEqu
 
 
 def is_edited(rule: Mapping[str, Json]) -> bool:
-    """Say whether a marked rule is no longer what its marker says was written."""
+    """Return whether a marked rule differs from the version in its marker."""
     return mark(rule) is not None and not rule["description"].rstrip().endswith(f"#{digest(rule)}]")
 
 
 def digest(rule: Mapping[str, Json]) -> str:
-    """Return 8 hex digits of the SHA-256 of what is written of a rule, its keys and parts sorted, 1.0 as 1."""
+    """Return 8 hex digits of the SHA-256 of a rule's written fields, with sorted keys and parts, and 1.0 as 1."""
     return _digest(json.dumps(rule))
 
 
@@ -60,7 +60,7 @@ def signed(form: Mapping[str, Json], owner: str, address: str) -> str:
 
 
 def _condition(form: Json) -> tuple[Json, str]:
-    """Return what a condition means, and its text; one that means nothing is kept as it stands."""
+    """Return a condition's meaning and text; a meaningless one is kept unchanged."""
     if form.get("type") != "attribute" or not isinstance(form.get("attributeName"), str) or not _fits(form):
         return _compact(form), _compact(form)
     names = ("type", "attributeName", "operator", *(() if form["operator"] in _ABSENT else ("value",)))

@@ -1,4 +1,4 @@
-"""What one run of an applier has read and sent so far, as the server saw it."""
+"""The reads and writes of one run of an applier so far, as the server saw them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WRITES = ("create", "update", "delete")
 
 @dataclass(frozen=True, slots=True)
 class ObservedWrite:
-    """A write that was sent: what it is about, and when (`at` counts what happens in the world)."""
+    """A sent write: its subject, and its time (`at` counts the events of the world)."""
 
     call: str
     request: SimRequest
@@ -40,7 +40,7 @@ class Listing:
 
     @property
     def complete(self) -> bool:
-        """Say whether all pages came, with as many different ids as they say that there are."""
+        """Return whether all pages arrived, with as many different ids as their total."""
         every = self.steady and len(self.ids) >= self.pages
         return every and len({one for page in self.ids.values() for one in page}) == self.total
 
@@ -64,7 +64,7 @@ class Process:
     """A list was asked for, and has not come completely."""
     writes: list[ObservedWrite] = field(default_factory=list)
     unclear: list[ObservedWrite] = field(default_factory=list)
-    """Writes of which nobody knows what became; their `at` is when that was learnt."""
+    """Writes with an unknown result; their `at` is the time of that response."""
     unsaid: list[ObservedWrite] = field(default_factory=list)
     """Updates that were answered well, and without the rule."""
     failed: list[ObservedWrite] = field(default_factory=list)
@@ -75,9 +75,9 @@ class Process:
     first_contact: bool = False
     """When it began, no rule of its owner's was there."""
     made: dict[str, SimRequest] = field(default_factory=dict)
-    """Rules that it was told it created, each by its request."""
+    """Rules whose creation was acknowledged, each by its request."""
     taken: dict[str, dict[str, Json]] = field(default_factory=dict)
-    """Each rule that it took over, as it had last read it before."""
+    """Each adopted rule, as it was last read before."""
 
     @property
     def knows(self) -> int:

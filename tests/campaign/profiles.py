@@ -1,4 +1,4 @@
-"""The server profiles (invariants "Server profiles"), with what an Environment says of each."""
+"""The server profiles (invariants "Server profiles"), with the matching text of an Environment."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TENANT: Final = TenantSettings(
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How a server behaves, and how the tool is told of it."""
+    """A server's settings, and the matching settings of the tool."""
 
     settings: SimulatorSettings
     tenant: TenantSettings = TENANT

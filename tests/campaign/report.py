@@ -33,7 +33,7 @@ def bugs(caught: Iterable[BugRow]) -> str:
 
 
 def _cell(line: str) -> str:
-    """Escape what would end a cell of a table."""
+    """Escape the characters that would end a cell of a table."""
     return line.replace("|", "\\|")
 
 
@@ -85,7 +85,7 @@ def detailed(running: Running, result: CaseResult) -> str:
     """Return all that happened in one case."""
     lines = [str(result.case), "", "before:", *_rules(running.scenario.rules), "", "requests:"]
     lines += [_event(one) for one in running.world.events]
-    lines += ["", "after:", *_rules(running.world.state.rules()), "", "what the runs said:"]
+    lines += ["", "after:", *_rules(running.world.state.rules()), "", "output of the runs:"]
     lines += [one[:400] for one in running.world.said]
     lines += ["", "exit codes: " + ", ".join(str(one and one.exit_code) for one in result.ended)]
     lines += [f"{one.invariant}: {one.message}" for one in result.violations] or ["no violation"]

@@ -54,7 +54,7 @@ TIERS: Final = {"quick": Tier(40, 300, 300, 20.0), "full": Tier(1, 6000, 3000, 1
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run what was asked for; return the exit code."""
+    """Run the command line; return the exit code."""
     asked = _parser().parse_args(arguments)
     if asked.case:
         return one(asked.case)
@@ -80,9 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tier", choices=sorted(TIERS), default="full", help="how much is run")
     parser.add_argument("--share", type=int, help="run one in so many of the single faults and interleavings")
     parser.add_argument("--seconds", type=float, help="for how long cases by chance are run")
-    parser.add_argument("--seed", type=int, default=1, help="what is drawn by lot")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random choices")
     parser.add_argument("--jobs", type=int, default=cpu_count(), help="processes; default: one for each core")
-    parser.add_argument("--case", metavar="LINE", help="run this one case, and show what happens")
+    parser.add_argument("--case", metavar="LINE", help="run this one case, and show its requests")
     parser.add_argument("--write", action="store_true", help="write the figures into docs/campaign.md")
     return parser
 
@@ -155,7 +155,7 @@ def _kept(invariant: str, line: str, message: str) -> str:
 
 
 def one(line: str) -> int:
-    """Run one case and show every request, what came of it, and what was not kept."""
+    """Run one case and show every request, its result, and the broken promises."""
     running = Running(Case.parse(line))
     result = running.result()
     _print(detailed(running, result))

@@ -1,4 +1,4 @@
-"""A scenario: a tenant as it is, and what the manifests want."""
+"""A scenario: the current tenant, and the desired rules of the manifests."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A tenant, as the server holds it, and what is wanted of it.
+    """A tenant, as the server stores it, and its desired rules.
 
     `conversations` are inputs whose queue is watched in every state: of each intent and attribute that occurs.
-    `kinds` says of which kinds in tests/campaign/test_campaign.py it is (`rename`, `swap of two`, `clone` ...).
+    `kinds` are its kinds in tests/campaign/test_campaign.py (`rename`, `swap of two`, `clone` ...).
     """
 
     name: str
@@ -40,4 +40,4 @@ class Scenario:
     reviewed: bool = False
     """Plans are saved first, and these are applied."""
     teams: tuple[DesiredState, ...] = ()
-    """What other owners want, who apply beside the first (schedule `teams`)."""
+    """The desired rules of other owners, which apply in parallel (schedule `teams`)."""

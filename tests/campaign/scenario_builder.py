@@ -15,7 +15,7 @@ QUEUES: Final = (CARDS, FRAUD, GENERAL)
 
 
 class Making:
-    """A scenario in the making: the tenant, what is wanted, and what is done to both."""
+    """A scenario under construction: the tenant, the desired rules, and the changes to both."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(f"generated/{seed}")
@@ -37,7 +37,7 @@ class Making:
         return rule(name, conditions=found.pop("conditions", conditions), **found)
 
     def settle(self, count: int) -> None:
-        """Put so many rules of ours there that are as they are wanted."""
+        """Add so many managed rules that are as desired."""
         for number in range(count):
             where = f"{self.random.choice(['cards', 'cards', 'loans'])}/k{number}"
             self.wished[where] = self.rule(f"rule {number}")
@@ -51,9 +51,9 @@ class Making:
         return self.random.sample(began, min(count, len(began)))
 
     def find(self, where: str) -> Json | None:
-        """Return the live rule that stood at an address from the start."""
+        """Return the live rule that was at an address from the start."""
         return next((one for one in self.live if one["id"] == f"id-{where.rpartition('/')[2]}"), None)
 
     def put(self, found: Json) -> None:
-        """Put a live rule in the place of the one with its id, or beside all."""
+        """Replace the live rule with this id, or add one."""
         self.live = [one for one in self.live if one["id"] != found["id"]] + [found]

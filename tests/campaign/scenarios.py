@@ -53,5 +53,5 @@ def with_names_apart(found: Scenario) -> Scenario:
 
 
 def is_refused(found: Scenario) -> bool:
-    """Say whether a guard is to refuse it: then nothing is ever written."""
+    """Return whether a guard must refuse it: then nothing may be written."""
     return "refused" in found.kinds

@@ -22,7 +22,7 @@ _PLACE: Final = re.compile(r"@#([0-9]+)")
 
 
 def cause(found: Violation) -> str:
-    """Return which promise was broken and how, without what differs from case to case."""
+    """Return the broken promise and its form, without the parts that differ from case to case."""
     return f"{found.invariant} {_DETAILS.sub('', found.message)[:60]}"
 
 
@@ -62,7 +62,7 @@ def _smaller(case: Case) -> Iterator[Case]:
 
 
 def pinned(case: Case) -> Case:
-    """Return the case with the faults that came by chance at the places where they fell."""
+    """Return the case with its random faults at the places where they occurred."""
     running = Running(case)
     running.inject()
     places = {id(one): number for number, one in enumerate(running.world.state.requests, start=1)}

@@ -61,15 +61,15 @@ def all_broken(cases: Iterable[Case]) -> list[str]:
 @pytest.mark.parametrize("name", SCENARIOS)
 @pytest.mark.parametrize("profile", "ABCDE")
 def test_a_run_without_faults_gets_there_on_every_profile(profile: str, name: str) -> None:
-    """A run ends with 0 where nothing goes wrong, and with 4 where a guard refuses; a further one writes nothing."""
+    """A run without faults ends with 0, and with 4 if a guard refuses; a further one writes nothing."""
     result = run_case(Case(name, profile))
     assert [] == broken(result)
     assert [4 if is_refused(SCENARIOS[name]) else 0] == [one.exit_code if one else None for one in result.ended]
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_a_reviewed_plan_goes_on_beside_edits_that_route_nobody(profile: str) -> None:
-    """Somebody edits the description of another rule before any request: each run ends with 0."""
+def test_a_reviewed_plan_continues_after_edits_without_effect_on_routes(profile: str) -> None:
+    """Another user edits the description of a rule before any request: each run ends with 0."""
     asked = range(1, len(requests("reviewed", profile)) + 1)
     results = [run_case(Case("reviewed", profile, f"human-describe@#{number}")) for number in asked]
     assert [] == [said for one in results for said in broken(one)]
@@ -77,7 +77,7 @@ def test_a_reviewed_plan_goes_on_beside_edits_that_route_nobody(profile: str) ->
 
 
 @pytest.mark.parametrize("profile", "ABCDE")
-def test_teams_apply_reviewed_plans_at_once(profile: str) -> None:
+def test_teams_apply_reviewed_plans_in_parallel(profile: str) -> None:
     """Three owners with disjoint intents, request by request by lot: every run of every team ends with 0."""
     results = [run_case(Case("reviewed-teams", profile, schedule=f"teams:{seed}")) for seed in range(4)]
     assert [] == [said for one in results for said in broken(one)]
@@ -102,7 +102,7 @@ def test_scenarios_are_of_every_kind() -> None:
 
 
 def test_generated_scenarios_are_of_every_kind() -> None:
-    """Of a thousand generated scenarios each kind is in 5 % at the least; who is watched stays few."""
+    """Of a thousand generated scenarios each kind is in at least 5 %; few conversations are watched."""
     found = [generated(seed) for seed in range(1000)]
     counts = Counter(kind for one in found for kind in one.kinds)
     assert {} == {kind: counts[kind] for kind in KINDS if counts[kind] < 50}
@@ -137,13 +137,13 @@ def test_single_faults(part: int) -> None:
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_two_appliers(part: int) -> None:
-    """A second applier, of this or another manifest, runs whole before or after any request (R19)."""
+    """A second applier, of this or another manifest, runs completely before or after any request (R19)."""
     assert [] == all_broken(islice(sampled(interleavings(), 125), part, None, PARTS))
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_turns(part: int) -> None:
-    """Two and three appliers at once, request by request by lot (R19)."""
+    """Two and three parallel appliers, request by request in random order (R19)."""
     assert [] == all_broken(islice(turns(7), 25 * part, 25 * part + 8))
 
 
@@ -161,13 +161,13 @@ def test_faults_by_chance(part: int) -> None:
 
 
 def test_a_case_runs_the_same_again() -> None:
-    """The same case asks the same and is answered the same, whatever goes wrong by lot (R22)."""
+    """The same case has the same requests and responses, with any random faults (R22)."""
     cases = [*islice(chances(3), 6), *islice(turns(3), 6)]
     assert [] == [said for case in cases for said in broken(repeated(case)) if said.startswith("R22")]
 
 
 @pytest.mark.parametrize("path", sorted(REGRESSIONS.glob("*.json")), ids=lambda path: path.stem)
-def test_what_was_broken_once_is_kept(path: Path) -> None:
+def test_a_case_that_failed_once_is_kept(path: Path) -> None:
     """A case that once broke a promise breaks none."""
     assert [] == broken(run_case(kept(path)))
 
@@ -180,7 +180,7 @@ def test_a_case_is_a_line() -> None:
 
 
 def test_every_kind_of_fault_falls() -> None:
-    """Each kind of single fault comes to pass somewhere, and a run with one breaks no promise."""
+    """Each kind of single fault occurs somewhere, and a run with one breaks no promise."""
     cases = {kind(case): case for place in range(len(SCENARIOS)) for case in faults_of(place)}
     assert len(cases) > 80
     assert [] == [name for name, case in cases.items() if not _falls(name, case)]
@@ -195,9 +195,9 @@ def _falls(name: str, first: Case) -> bool:
 
 
 def test_faults_by_chance_are_pinned() -> None:
-    """Where faults fell by chance they fall again when their places are named, and everything else is the same.
+    """Random faults occur again if their places are named, and the rest is the same.
 
-    But for whose rule a person meddles with: that is by lot, too, and fewer lots are drawn.
+    The rule that a user edits may differ: it is also random, and fewer random numbers are drawn.
     """
     lots = ("edit", "remove", "clone", "human")
     cases = [case for case in islice(chances(5), 20) if not any(lot in case.faults for lot in lots)]

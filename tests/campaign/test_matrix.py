@@ -28,7 +28,7 @@ LIVE = {(name, operation) for name, row in ROWS.items() for operation in OPERATI
 
 
 def _tried() -> list[MatrixCase]:
-    """Return every case for the campaign; else one of each way of each cell, by lot of one moment and profile."""
+    """Return every case for the campaign; else one of each way of each cell, with a random moment and profile."""
     if FULL:
         return list(CASES)
     shown = defaultdict(list)
@@ -51,7 +51,7 @@ def _tier(case: MatrixCase) -> list[pytest.MarkDecorator]:
     return [] if case is FIRST[case.number] else [pytest.mark.slow]
 
 
-def test_the_table_is_whole() -> None:
+def test_the_table_is_complete() -> None:
     """45 faults by six operations, 229 of them live, in the order of the table."""
     assert [f"F{number}" for number in range(1, 46)] == [*ROWS]
     assert {6} == {len(row.codes.split()) for row in ROWS.values()}
@@ -82,7 +82,7 @@ def test_every_code_of_a_cell_is_shown() -> None:
     assert straight <= wanted
 
 
-def test_no_case_stands_twice() -> None:
+def test_each_case_is_unique() -> None:
     """Names are unique, so that each can be run alone; acts and codes are all used."""
     assert {} == {name: count for name, count in Counter(map(str, CASES)).items() if count > 1}
     assert {*ACTS} == {case.parts[1] for case in CASES} - {""}
@@ -93,7 +93,7 @@ def test_no_case_stands_twice() -> None:
     "case", [pytest.param(case, marks=[*_expected(case), *_tier(case)], id=str(case)) for case in TRIED]
 )
 def test_a_cell_is_as_the_table_says(case: MatrixCase) -> None:
-    """The code's behaviour, what holds in every case, and a further run that puts everything right."""
+    """The code's behaviour, the rules of every case, and a further run that repairs everything."""
     trial = MatrixRun(case)
     trial.run()
     CODES[case.way.code](trial)

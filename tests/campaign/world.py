@@ -1,7 +1,7 @@
 """One simulated tenant, any number of appliers on it, and accidents by plan: all in process, all from one seed.
 
-Transport, clock, sleep, random numbers and ids are given from here, so that the same case gives the same run. What is
-run is the real thing: the real client, the real plan, guards and apply, the simulator's own API behind a transport.
+Transport, clock, sleep, random numbers and ids come from here, so that the same case gives the same run. It runs the
+real code: the real client, plan, guards and apply, and the simulator's API behind a transport.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ SECRET = "canary-s3cret/+="
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of it runs any more, and none of its requests is sent."""
+    """The process has ended: none of its code runs any more, and none of its requests is sent."""
 
 
 @dataclass(slots=True)
@@ -61,9 +61,9 @@ class Event:
     request: SimRequest
     at: float
     answer: SimResponse | None = None
-    """What came back; None where nothing usable did (or has yet)."""
+    """The response; None without a usable one (so far)."""
     lost: bool = False
-    """Nothing came back: reset, time-out, process death."""
+    """The response was lost: reset, time-out, process death."""
 
 
 @dataclass(slots=True)
@@ -77,14 +77,14 @@ class ApplierResult:
 
 
 Hook = Callable[[Event], Awaitable[None]]
-"""What happens at a request: it may raise Killed, run another applier, or edit the tenant as a person does."""
+"""The action at a request: it may raise Killed, run another applier, or edit the tenant as a user does."""
 
 
 class ObservedTenant:
-    """A tenant of one profile, its clock, and everything that was asked of it.
+    """A tenant of one profile, its clock, and all its requests.
 
-    `observers` are told of each event before it is done (`asked`) and after (`answered`); `state.watchers` of each
-    state. `actor` is whose request is being done, `late` for one that lands late, else `human`.
+    `observers` get each event before it is processed (`asked`) and after (`answered`); `state.watchers` get each
+    state. `actor` is the sender of the current request, `late` for a delayed one, else `human`.
     """
 
     def __init__(self, scenario: Scenario, profile: str, seed: int) -> None:
@@ -97,7 +97,7 @@ class ObservedTenant:
         passing = self.fake_clock.time
         self.fake_clock.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
         self.unmarked: dict[str, str] = {}
-        """Markers that a person took away, by the rule's id."""
+        """Markers that a user removed, by the rule's id."""
         self.ids = (f"new-{number:04d}" for number in range(1, 1_000_000))
         settings = replace(
             self.profile.settings,
@@ -115,7 +115,7 @@ class ObservedTenant:
         self.appliers: dict[str, Applier] = {}
         """The appliers that ran, by name: the newest of each."""
         self.said: list[str] = []
-        """Everything that a run said of itself: errors, recorded steps, outcomes."""
+        """All texts of a run: errors, recorded steps, outcomes."""
 
     def clock(self) -> float:
         """Return the time of day of the server, in seconds since 1970."""
@@ -133,7 +133,7 @@ class ObservedTenant:
 
 
 class ObservedTransport(httpx.AsyncBaseTransport):
-    """An applier's line to the tenant. `before` and `after` are what happens at its requests, by number."""
+    """An applier's connection to the tenant. `before` and `after` are the actions at its requests, by number."""
 
     def __init__(
         self, world: ObservedTenant, actor: str, before: Hook | None = None, after: Hook | None = None
@@ -144,7 +144,7 @@ class ObservedTransport(httpx.AsyncBaseTransport):
         self.dead = False
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask the tenant; what gets lost on the way is raised as the network would."""
+        """Send a request to the tenant; a lost response is raised as the network would."""
         if self.dead:
             raise Killed
         self.sent += 1
@@ -176,7 +176,7 @@ class ObservedTransport(httpx.AsyncBaseTransport):
         if event.lost:
             raise AS_HTTPX[answer.delivery](answer.delivery.value, request=request)
         if answer.delivery is DeliveryMode.DRIPPING:
-            patience = self.world.profile.tenant.timeout_seconds  # nobody waits any longer than just beyond it
+            patience = self.world.profile.tenant.timeout_seconds  # no client waits longer than slightly beyond it
             await self.world.fake_clock.sleep(min(answer.byte_pause * len(answer.body), patience + 0.001))
         event.request.status = answer.status
         headers = [*answer.headers, ("content-length", str(len(answer.body)))]
@@ -185,7 +185,7 @@ class ObservedTransport(httpx.AsyncBaseTransport):
 
 @dataclass
 class Applier:
-    """One process of the tool: what `cxroute apply --yes` does, from the first read to its exit code."""
+    """One process of the tool: the work of `cxroute apply --yes`, from the first read to its exit code."""
 
     world: ObservedTenant
     desired: DesiredState
@@ -194,7 +194,7 @@ class Applier:
     options: PlanOptions = field(default_factory=PlanOptions)
     allow: tuple[str, ...] = ()
     reviewed: ReviewedPlan | None = None
-    """A saved plan: then only what it has is done."""
+    """A saved plan: then only its changes are done."""
     before: Hook | None = None
     after: Hook | None = None
     stopped: Callable[[], bool] = lambda: False
@@ -213,7 +213,7 @@ class Applier:
 
     @property
     def planner(self) -> Planner:
-        """Plans from rules just read; beside a saved plan, what it is not about is held back."""
+        """Plans from freshly read rules; with a saved plan, other changes are held back."""
         return Planner(
             manifests=Manifests(environments={}, queues=(), rulesets=(), intents=(), route_tests=()),
             environment=self.environment,
@@ -231,17 +231,17 @@ class Applier:
         return not unreviewed_impact(predict_impact(fresh), self.reviewed)
 
     async def saved(self) -> ReviewedPlan:
-        """Do what `cxroute plan --out` does, and read the file back."""
+        """Do the work of `cxroute plan --out`, and read the file back."""
         return read_saved_plan(json.dumps(plan_to_json(await self.plan())), "plan.json")
 
     async def plan(self) -> Plan:
-        """Do what `cxroute plan` does."""
+        """Do the work of `cxroute plan`."""
         client = self.client()
         live, planner = LiveState(await client.rules(), await client.queues()), self.planner
         return planner.assess(planner.plan(live))
 
     async def run(self) -> ApplierResult:
-        """Do what `cxroute apply` does; an error ends it with its exit code. Killed gets through."""
+        """Do the work of `cxroute apply`; an error ends it with its exit code. Killed passes through."""
         try:
             ended = await self._run()
         except CxrouteError as error:
@@ -276,16 +276,16 @@ class Applier:
 
 @dataclass
 class RecordedLines:
-    """A recorder that keeps what a journal would get."""
+    """A recorder that stores the entries of a journal."""
 
     said: list[str]
 
     def intend(self, step: PlanStep) -> None:
-        """Keep what is about to be written."""
+        """Record the next write."""
         self.said.append(f"intend {step.kind} {step.call} {step.change.address}")
 
     def tried(self, step: PlanStep, result: Attempt) -> None:
-        """Keep what became of it."""
+        """Record the result of a write."""
         self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
 
     def wave(self) -> None:

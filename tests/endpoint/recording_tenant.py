@@ -1,6 +1,6 @@
 """A tenant process that records requests and writes: `python -m tests.endpoint.recording_tenant FILE`.
 
-Each line is one JSON: `asked` (a write came), or `written` with its values; `at` is by the machine's monotonic clock.
+Each line is JSON: `asked` (a write arrived), or `written` with its values; `at` is by the machine's monotonic clock.
 """
 
 from __future__ import annotations

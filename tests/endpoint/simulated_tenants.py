@@ -1,4 +1,4 @@
-"""A simulated tenant and the client that writes contexts to it, in each of its ways."""
+"""A simulated tenant and the client that writes contexts to it, with each writer."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ FIELDS = {"cognigyDetectedIntent": "text", "cognigyConfidence": "number", "route
 
 
 def ways() -> dict[str, tuple[str, ContextWriter]]:
-    """Return the ways of writing, each with the path that is its own."""
+    """Return the writers, each with its own path."""
 
     def way(writer: str) -> tuple[str, ContextWriter]:
         said = {"name": "prod", "owner": "acme", "tenant": "acme", "context": {"writer": writer}}
@@ -59,7 +59,7 @@ WAYS = pytest.mark.parametrize("way", ways())
 
 
 class ContextTenant:
-    """A simulated tenant and clients that write contexts to it, on one clock; `ways` has the ways of writing."""
+    """A simulated tenant and clients that write contexts to it, on one clock; `ways` are the writers."""
 
     def __init__(self, faults: str = "", way: str = "interaction", **settings: Any) -> None:
         self.clock, self.path, self.writer = FakeClock(), *ways()[way]
@@ -74,7 +74,7 @@ class ContextTenant:
         return ContextClient(http, TENANT, credentials, self.clock.time, path or self.path, self.writer)
 
     def run(self, *ids: str, seconds: float = 5.0, at_once: int = 1) -> list[Any]:
-        """Write once for each id, so many at a time; return what came, errors too."""
+        """Write once for each id, so many at a time; return the results, including errors."""
 
         async def write() -> list[Any]:
             client = self.client()
@@ -87,7 +87,7 @@ class ContextTenant:
         return asyncio.run(write())
 
     def asked(self) -> Counter[str]:
-        """Return how often each kind of path was asked for."""
+        """Return how often each kind of path was requested."""
         return Counter("token" if one.path == "/oauth/token" else "context" for one in self.app.state.requests)
 
 

@@ -59,7 +59,7 @@ async def listening(app: Any, http: Literal["h11", "httptools"]) -> AsyncIterato
 
 @contextmanager
 def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a real server process; yield it and its URL; kill what is left of it."""
+    """Run a real server process; yield it and its URL; kill it at the end if it still runs."""
     arguments = [sys.executable, "-c", SERVER, str(state), str(latency)]
     server = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     with serving(server) as url:
@@ -68,7 +68,7 @@ def process(state: Path, latency: float = 0.0) -> Iterator[tuple[subprocess.Pope
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_the_contract_holds_over_a_socket(parser: Literal["h11", "httptools"]) -> None:
-    """Every example of the contract that a server answers, through uvicorn and back."""
+    """Every example of the contract with a server's response, through uvicorn and back."""
     current: list[Any] = []
 
     async def switch(scope: Any, receive: Any, send: Any) -> None:
@@ -100,7 +100,7 @@ BROKEN = [
 def test_a_broken_connection_is_really_broken(
     parser: Literal["h11", "httptools"], name: str, expected: type[Exception], made: int
 ) -> None:
-    """The client sees its own exception for a reset, a cut body or silence; the server goes on with the next one."""
+    """The client gets its own exception for a reset, a cut body or silence; the server serves the next request."""
     state = TenantState(QUEUES)
     app = Simulator(state, SimulatorSettings(), FaultInjector(f"POST rules:{name}@#1"))
 
@@ -116,7 +116,7 @@ def test_a_broken_connection_is_really_broken(
 
 @pytest.mark.parametrize("parser", ["h11", "httptools"])
 def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
-    """The kernel of the caller gets RST, not an orderly end."""
+    """The client's kernel gets RST, not an orderly end."""
     app = Simulator(TenantState(), SimulatorSettings(), FaultInjector("GET:reset"))
 
     async def talk() -> None:
@@ -131,7 +131,7 @@ def test_a_reset_is_a_tcp_reset(parser: Literal["h11", "httptools"]) -> None:
 
 
 def test_a_drip_comes_a_byte_at_a_time() -> None:
-    """Over a socket the bytes of a slow drip come one by one."""
+    """Over a socket the bytes of a slow drip arrive one by one."""
     app = Simulator(TenantState(QUEUES, [stored(1)]), SimulatorSettings(), FaultInjector("GET:drip=0.001"))
 
     async def talk() -> list[int]:
@@ -146,7 +146,7 @@ def test_a_drip_comes_a_byte_at_a_time() -> None:
 
 
 async def create(url: str, count: int, stop_at: int, stop: Any) -> set[str]:
-    """Create rules 16 at a time, call `stop` when so many were acknowledged, and return the ids that ever were."""
+    """Create rules 16 at a time, call `stop` after so many are acknowledged, and return all acknowledged ids."""
     acknowledged: set[str] = set()
     async with httpx.AsyncClient(base_url=url, trust_env=False, verify=PLAIN) as http:
         await sign_in(http)
@@ -181,8 +181,8 @@ def test_a_killed_server_has_every_acknowledged_create(tmp_path: Path, killed_at
     assert len(ids - acknowledged) <= 16
 
 
-def test_a_restarted_server_serves_what_was_there(tmp_path: Path) -> None:
-    """Killed, started again on the same file, it lists over HTTP what was created before."""
+def test_a_restarted_server_serves_the_existing_rules(tmp_path: Path) -> None:
+    """After a kill and a new start on the same file, it lists over HTTP the rules created before."""
     path = tmp_path / "state.json"
     with process(path) as (server, url):
         acknowledged = asyncio.run(create(url, 20, 20, server.kill))
@@ -199,7 +199,7 @@ def test_a_restarted_server_serves_what_was_there(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_gracefully(tmp_path: Path, ending: signal.Signals) -> None:
-    """A call under way is answered; then exit 0, nothing on stderr, the file holds everything and the log is empty."""
+    """A running call is answered; then exit 0, nothing on stderr, the file has everything and the log is empty."""
     path = tmp_path / "state.json"
     with process(path, latency=0.2) as (server, url):
 
