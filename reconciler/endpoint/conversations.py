@@ -111,10 +111,6 @@ class ConversationState:
         same = self.latest is not None and event.timestamp is not None and event == self.latest.event
         return self.latest.response if self.latest is not None and same else None
 
-    def is_stale(self, order: EventOrder) -> bool:
-        """Return whether a newer event is written."""
-        return self.latest is not None and order < self.latest.order
-
     def merge(self, latest: LatestEvent | None) -> None:
         """Store the newest event of other instances, unless it is older."""
         if latest is not None and (self.latest is None or latest.order >= self.latest.order):

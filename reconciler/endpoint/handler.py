@@ -94,7 +94,7 @@ class EventHandler:
         repeated = state.repeated_response(event)
         if repeated is not None:
             return repeated
-        if event.timestamp is not None and state.is_stale(order):
+        if event.timestamp is not None and state.latest is not None and order < state.latest.order:
             return success_response("stale", "a newer event of this conversation was already written", None, stale=True)
         attributes, doubtful = self._build_attributes(event, now)
         seconds = end - asyncio.get_running_loop().time()

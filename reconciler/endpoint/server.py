@@ -222,7 +222,6 @@ _IDLE: Final = 20  # seconds without a request
 _BACKLOG: Final = 2048
 _ACCEPTS_PER_TURN: Final = 8  # maximum of connections accepted in one turn of the loop
 _HEALTH: Final = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-_HEALTHY_PREFIXES: Final = ("HTTP/1.1 200 ", "HTTP/1.1 503 ")
 _HEALTH_TIMEOUT: Final = 5.0
 
 
@@ -247,7 +246,7 @@ class _EndpointServer(uvicorn.Server):
             await super().startup([*listeners, *duplicates, own])
             answer = await _health_answer(own)
             self.servers.pop().close()
-        if not answer.startswith(_HEALTHY_PREFIXES):
+        if not answer.startswith(("HTTP/1.1 200 ", "HTTP/1.1 503 ")):
             await self.shutdown(listeners)
             raise CxrouteError(
                 f"the endpoint's own GET /health failed ({answer}): uvicorn {uvicorn.__version__}"

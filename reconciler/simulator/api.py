@@ -42,11 +42,8 @@ class SimulatorApi:
     """A tenant's API over one state."""
 
     def __init__(self, state: TenantState, settings: SimulatorSettings) -> None:
-        self.state = state
-        self.settings = settings
-        self.tokens = TokenIssuer(settings)
-        self._bucket = TokenBucket(settings)
-        self._lag = ListLag(settings)
+        self.state, self.settings, self.tokens = state, settings, TokenIssuer(settings)
+        self._bucket, self._lag = TokenBucket(settings), ListLag(settings)
         self._idempotent_responses: dict[str, tuple[bytes, SimResponse]] = {}
 
     def handle(self, request: SimRequest) -> SimResponse:
@@ -169,9 +166,7 @@ class TokenBucket:
     """Holds up to `burst` permits and gains `rate` a second."""
 
     def __init__(self, settings: SimulatorSettings) -> None:
-        self._settings = settings
-        self._permits = float(settings.burst)
-        self._at = settings.clock()
+        self._settings, self._permits, self._at = settings, float(settings.burst), settings.clock()
 
     def take_permit(self) -> SimResponse | None:
         """Take a permit and return None, or return the 429 with its Retry-After."""

@@ -1,4 +1,4 @@
-"""Hunts a deliberate bug with cases of the campaign until one catches it."""
+"""Searches a deliberate bug with cases of the campaign until one catches it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.campaign.mutants_more import EXTRAS
 from tests.campaign.scenarios import SCENARIOS
 
 MOST: Final = 2000
-"""Cases that one bug is hunted with at the most."""
+"""Maximum of cases for one bug."""
 
 
 class Catch(NamedTuple):
@@ -48,7 +48,7 @@ def hunt(bug: str, cases: Iterable[Case]) -> Catch | None:
 
 
 def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
-    """Yield a row for each bug. Without cases the exhaustive ones are tried, some of each scenario in turn."""
+    """Yield a row for each bug. Without given cases it tries the exhaustive ones, some of each scenario in turn."""
     for bug in (*TWELVE, *EXTRAS):
         found = hunt(bug, interleaved() if cases is None else cases)
         if found is None:
@@ -58,7 +58,7 @@ def table(cases: Iterable[Case] | None = None) -> Iterator[BugRow]:
 
 
 def interleaved(most: int = MOST) -> Iterator[Case]:
-    """Yield cases of all scenarios in turn: each without faults first, then with one fault at a time, by lot."""
+    """Yield cases of all scenarios in turn: each first without faults, then with one random fault at a time."""
     streams: list[Iterator[Case]] = [_all(name, profile) for name in SCENARIOS for profile in "AC"]
     return islice(_in_turn(streams), most)
 

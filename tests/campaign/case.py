@@ -54,7 +54,7 @@ class CaseResult:
     violations: list[Violation]
     counts: Counter[str]
     ended: list[ApplierResult | None]
-    """How the appliers of the first phase ended; None where one was killed."""
+    """The ends of the first phase's appliers; None for a killed one."""
     requests: int
     fired: int
     """Return how many faults and accidents occurred."""
@@ -62,9 +62,9 @@ class CaseResult:
 
     @property
     def same_run_converged(self) -> bool:
-        """Say whether the first applier got there in spite of it all."""
+        """Return whether the first applier succeeded in spite of the faults."""
         return self.ended[0] is not None and self.ended[0].exit_code == 0
 
     def broken(self) -> frozenset[str]:
-        """Return the promises that were not kept."""
+        """Return the broken promises."""
         return frozenset(one.invariant for one in self.violations)

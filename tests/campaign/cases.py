@@ -24,13 +24,13 @@ from tests.campaign.world import Applier, ApplierResult, Killed, ObservedTenant
 __all__ = ["Case", "CaseResult", "Running", "repeated", "run_case"]
 
 HEALING: Final = 2
-"""Runs without faults that must be enough (R15)."""
+"""Runs without faults that must suffice (R15)."""
 
 _HEALERS: Final = ("at-once", "heal-1", "heal-2", "heal-3")
 
 
 def run_case(case: Case) -> CaseResult:
-    """Run a case, faults first, then without any until it is healed."""
+    """Run a case, first with faults, then without any until it is repaired."""
     try:
         return Running(case).result()
     except Exception:  # noqa: BLE001 - any escaped exception is a finding, and the campaign continues
@@ -48,7 +48,7 @@ def repeated(case: Case) -> CaseResult:
 
 
 class Running:
-    """A case under way."""
+    """A running case."""
 
     def __init__(self, case: Case) -> None:
         self.case = case
@@ -72,7 +72,7 @@ class Running:
         self.counts: Counter[str] = Counter()
 
     def result(self) -> CaseResult:
-        """Do it all."""
+        """Run all phases."""
         fired = self.inject()
         self.heal()
         self.oracle.quiet()
@@ -106,7 +106,7 @@ class Running:
         self.ended.extend(await scheduler.run(dict(zip(names, runs, strict=True))))
 
     async def one(self, applier: Applier) -> ApplierResult | None:
-        """Run an applier to its end, and tell the oracle."""
+        """Run an applier to its end, and report it to the oracle."""
         try:
             ended = await applier.run()
         except Killed:
@@ -142,7 +142,7 @@ class Running:
         return {**self.wishes, **reviewers, **further, **strangers, **dict.fromkeys(_HEALERS, own)}
 
     def heal(self) -> None:
-        """Run without faults: twice at the most until all is well (R15), and once more for nothing (R16)."""
+        """Run without faults: at most twice until the state is correct (R15), and once more without effect (R16)."""
         if self.refused:
             return self._refuse()
         mend(self.world, self.scenario.rules, {one.rule.name for one in self.scenario.wish.rules.values()})
@@ -158,7 +158,7 @@ class Running:
         return self._once_more() if healed else None
 
     def _once_more(self) -> None:
-        """Run on a tenant that is healed (R16)."""
+        """Run on a repaired tenant (R16)."""
         self._wait_for_lists()
         before = len(self.world.events)
         self._run("heal-3")

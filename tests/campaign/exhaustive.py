@@ -1,4 +1,4 @@
-"""Every single accident at every request of every scenario; seeded shares of pairs, of chance and of interleavings."""
+"""Every single accident at every request of every scenario; seeded shares of pairs, random faults, interleavings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.campaign.faults import PEOPLE
 from tests.campaign.scenarios import GENERATED, SCENARIOS, is_refused, scenario
 
 BEYOND: Final = 3
-"""Requests after those of the run without faults: an accident makes more of them."""
+"""Requests beyond those of the run without faults: an accident causes more of them."""
 
 _AFTER: Final = ("2", "date", "none", "0", "-1", "soon", "1000000000")
 _TRANSIENT: Final = (
@@ -47,7 +47,7 @@ _TRANSIENT_ON_WRITES: Final = frozenset(
     {*_LATE, *(f"{name}-applied" for name in ("500", "502", "503", "504", "reset", "timeout", "html", "empty"))}
 )
 _NOT_FOR_TOKENS: Final = frozenset({"401", "html", "empty"})
-"""Where tokens are issued they say that the address or the secret is wrong (invariants F9, F12, F15)."""
+"""Faults whose response to a token request means a wrong address or secret (invariants F9, F12, F15)."""
 
 SAMPLED: Final = frozenset(
     {
@@ -58,7 +58,7 @@ SAMPLED: Final = frozenset(
         *("foreign-in-our-style", "unknown-fields-in-parts", "key-renamed-name-kept", "clone-switched-off"),
     }
 )
-"""Scenarios of which a share of the single faults is run: each has a neighbour of which all are."""
+"""Scenarios of which only a share of the single faults is run: each has a similar one with all."""
 
 SHARE: Final = 8
 """One in so many of those."""
@@ -86,7 +86,7 @@ def requests(name: str, profile: str) -> tuple[Asked, ...]:
 
 
 def single_faults(name: str, profile: str) -> Iterator[Case]:
-    """Yield every accident at every request of a scenario, and at a few beyond."""
+    """Yield every accident at every request of a scenario, and at a few further requests."""
     asked = requests(name, profile)
     for number in range(1, len(asked) + BEYOND + 1):
         at = asked[number - 1] if number <= len(asked) else Asked("", "")
@@ -120,7 +120,7 @@ def _faults(at: Asked) -> Iterator[str]:
 
 
 def _placed(fault: str, number: int) -> str:
-    """Return the fault at a request, in the words of a case."""
+    """Return the fault at a request, in the notation of a case."""
     name, _, argument = fault.partition("=")
     if name in _OWN_NAMES:
         return f"{name}@#{number}" + (f"={argument}" if argument else "")
@@ -140,7 +140,7 @@ def kind(case: Case) -> str:
 
 
 def is_transient(case: Case) -> bool:
-    """Say whether trying again must help, so that the same run has to get there; of single faults."""
+    """Return whether a retry must help, so that the same run must succeed; for single faults."""
     name = kind(case)
     if name in _NOT_FOR_TOKENS and _place(case).what in ("token", ""):
         return False
@@ -154,7 +154,7 @@ def _place(case: Case) -> Asked:
 
 
 def all_singles(profiles: Iterable[str] = "ACDBE") -> Iterator[Case]:
-    """Yield the single faults of all named scenarios; a share of those that have a neighbour, and on B, D and E."""
+    """Yield the single faults of all named scenarios; a share of those with a similar one, and on B, D and E."""
     for profile in profiles:
         for name in SCENARIOS:
             share = (1 if profile in "AC" else OTHERS) * (SHARE if name in SAMPLED else 1)
@@ -162,7 +162,7 @@ def all_singles(profiles: Iterable[str] = "ACDBE") -> Iterator[Case]:
 
 
 def doubles(seed: int) -> Iterator[Case]:
-    """Yield pairs of accidents by lot, without end."""
+    """Yield random pairs of accidents, without end."""
     random = Random(f"{seed}/doubles")
     names = [name for name in SCENARIOS if name != "ten-pages"]
     while True:
@@ -176,7 +176,7 @@ def doubles(seed: int) -> Iterator[Case]:
 
 
 def chances(seed: int) -> Iterator[Case]:
-    """Yield generated scenarios among faults by chance, on every profile, without end."""
+    """Yield generated scenarios with random faults, on every profile, without end."""
     random = Random(f"{seed}/chances")
     for number in count():
         name = f"{GENERATED}{seed * 1_000_000 + number}"
@@ -213,7 +213,7 @@ def interleaved(name: str, profile: str) -> Iterator[Case]:
 
 
 def turns(seed: int) -> Iterator[Case]:
-    """Yield two and three appliers that take turns by lot, without end."""
+    """Yield two and three appliers that take turns at random, without end."""
     random = Random(f"{seed}/turns")
     names = [name for name in SCENARIOS if name != "ten-pages" and not is_refused(SCENARIOS[name])]
     for number in count():
@@ -230,7 +230,7 @@ def fault_free() -> Iterator[Case]:
 
 
 def interleavings() -> Iterator[Case]:
-    """Yield the interleavings of all scenarios but the largest."""
+    """Yield the interleavings of all scenarios except the largest."""
     for profile in "AC":
         for name in SCENARIOS:
             if name != "ten-pages" and not is_refused(SCENARIOS[name]):

@@ -38,7 +38,7 @@ NAMES: Final = (*PROCESSES, *PEOPLE, "clock")
 
 @dataclass(frozen=True, slots=True)
 class Accident:
-    """One accident, and before or after which request it happens."""
+    """One accident, and the request before or after which it happens."""
 
     name: str
     at: int
@@ -46,7 +46,7 @@ class Accident:
 
 
 def accident(text: str) -> Accident | None:
-    """Read one; None where the text is none of these, but a fault of the simulator's. Raises ValueError."""
+    """Parse one; None if the text is a fault of the simulator. Raises ValueError."""
     found = _ACCIDENT.fullmatch(text.strip())
     if found is None:
         return None
@@ -56,7 +56,7 @@ def accident(text: str) -> Accident | None:
 
 
 class Accidents:
-    """Lets accidents happen at the requests of one applier; `another` runs a further one, of this or another wish."""
+    """Runs accidents at the requests of one applier; `another` runs a further one, of this or another manifest."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class Accidents:
 
 
 def is_ours(rule: Json) -> bool:
-    """Say whether a stored rule has our marker."""
+    """Return whether a stored rule has an own marker."""
     marker = parse_marker(rule["description"])[1] if isinstance(rule.get("description"), str) else None
     return marker is not None and marker.owner == OWNER
 

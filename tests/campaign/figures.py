@@ -12,7 +12,7 @@ from tests.campaign.exhaustive import is_transient, kind
 from tests.campaign.scenarios import is_refused, scenario
 
 MOST_KEPT: Final = 200
-"""Violations that are kept by one batch; the others are counted."""
+"""Maximum of violations that one batch stores; the others are counted."""
 
 REPEATED: Final = 50
 """One case in so many is run twice (R22)."""
@@ -31,7 +31,7 @@ class Figures:
     violations: list[tuple[str, str, str]] = field(default_factory=list)
     """Invariant, case and message."""
     missed: list[str] = field(default_factory=list)
-    """Cases of a single transient fault whose run did not get there."""
+    """Cases of a single transient fault whose run did not succeed."""
 
     def add(self, part: str, result: CaseResult) -> None:
         """Add the result of a case."""
@@ -63,7 +63,7 @@ class Figures:
 
 
 def batch(part: str, cases: Iterable[Case]) -> Figures:
-    """Run cases and sum them up; some are run twice."""
+    """Run cases and sum them up; some run twice."""
     found = Figures()
     for number, case in enumerate(cases):
         found.add(part, repeated(case) if number % REPEATED == 0 else run_case(case))

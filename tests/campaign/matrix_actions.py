@@ -36,7 +36,7 @@ def _forget(trial: MatrixRun) -> None:
 
 
 def _at(trial: MatrixRun, do: Callable[[Event], Any], since: str = "once") -> Hook:
-    """Return a hook that does it at the case's request; `onwards`, at every request from there on."""
+    """Return a hook that runs it at the case's request; `onwards`, at every request from there on."""
     first = trial.case.first
     seen = 0
     begun = False
@@ -163,7 +163,7 @@ class _Odd(FaultInjector):
         self.trial = trial
 
     def handle(self, request: SimRequest, api: SimulatorApi) -> SimResponse:
-        """Answer, with more than was asked for where the case is about this operation."""
+        """Respond, with additional parts if the case is for this operation."""
         answer = super().handle(request, api)
         if not is_call(request, self.trial.case.operation) or (request.method == "GET" and "/rules/" in request.path):
             return answer

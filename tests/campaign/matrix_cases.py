@@ -24,7 +24,7 @@ _LATER = {"#1": "later", "always": "later-"}
 
 @dataclass(frozen=True, slots=True)
 class MatrixCase:
-    """A cell of the table, brought about in one way at one place on one profile."""
+    """A cell of the table, caused in one way at one place on one profile."""
 
     row: MatrixRow
     way: Way
@@ -38,7 +38,7 @@ class MatrixCase:
 
     @property
     def once(self) -> bool:
-        """Whether only one request meets the fault."""
+        """Whether only one request gets the fault."""
         return not self.when.endswith("-") and self.when != "always" and "s-" not in self.when
 
     @property
@@ -48,7 +48,7 @@ class MatrixCase:
 
     @property
     def parts(self) -> tuple[str, str]:
-        """The fault of the simulator, and the act of matrix_actions.py; either may be empty."""
+        """The fault of the simulator, and the action of matrix_actions.py; either may be empty."""
         parts = self.way.fault.split("+")
         acts = [part[1:] for part in parts if part.startswith("!")]
         faults = [part for part in parts if not part.startswith("!")]
@@ -56,7 +56,7 @@ class MatrixCase:
 
     @property
     def first(self) -> int:
-        """The number of the first request of the operation that is concerned."""
+        """The number of the first affected request of the operation."""
         name = self.when.rstrip("-")
         if name.startswith("#"):
             return int(name[1:])
@@ -66,7 +66,7 @@ class MatrixCase:
 
     @property
     def spec(self) -> str:
-        """The faults in the simulator's words."""
+        """The faults in the simulator's notation."""
         before = [REFUSED] if self.operation == "TOKEN" and self.when.startswith("later") else []
         fault, _ = self.parts
         if fault:
@@ -96,7 +96,7 @@ def _profiles(way: Way, operation: str) -> str:
 
 
 def is_call(request: SimRequest, operation: str) -> bool:
-    """Tell whether a request is one of the operation."""
+    """Return whether a request is one of the operation."""
     method, what = CALLS[operation].split()
     kinds = {"rules": request.path.endswith("/rules"), "token": request.path.endswith("/token")}
     kinds["rule"] = "/rules/" in request.path
@@ -104,7 +104,7 @@ def is_call(request: SimRequest, operation: str) -> bool:
 
 
 def is_write(request: SimRequest) -> bool:
-    """Tell whether a request would change the tenant."""
+    """Return whether a request would change the tenant."""
     return any(is_call(request, operation) for operation in ("POST", "PUT", "DELETE"))
 
 
@@ -115,7 +115,7 @@ def content(request: SimRequest) -> tuple[str, str, str, bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Clean:
-    """A run without faults: how often each request is asked, and which request of its operation is at which place."""
+    """A run without faults: the number of each request, and the request of its operation at each place."""
 
     asked: Counter[tuple[str, str, str, bytes]]
     places: dict[tuple[str, str], int]

@@ -15,22 +15,22 @@ from tests.campaign.world import ApplierResult, Event
 
 MOST_ATTEMPTS: Final = 4
 PROBES: Final = 12
-"""Requests that may be sent to see whether a server that is down is up again, beyond the attempts of the first."""
+"""Requests that may probe an unavailable server, beyond the attempts of the first request."""
 
 
 def ended(trial: MatrixRun) -> ApplierResult:
-    """Return how the run ended; it did."""
+    """Return the end of the run; it must have ended."""
     assert trial.ended is not None, "the run was killed"
     return trial.ended
 
 
 def converged(trial: MatrixRun) -> None:
-    """The run went on to the end and says so."""
+    """The run continued to the end and reports that."""
     assert 0 == ended(trial).exit_code, trial.said()
 
 
 def retried(trial: MatrixRun) -> None:
-    """R: asked again within the budget, then on to the end."""
+    """R: repeated within the budget, then on to the end."""
     converged(trial)
     for event in trial.fallen:
         same = [one for one in trial.world.events if _is_same(one, event)]
@@ -57,7 +57,7 @@ def read_again(trial: MatrixRun) -> None:
 
 
 def stopped(trial: MatrixRun) -> None:
-    """S: nothing is written any more, and the run says why it stopped."""
+    """S: no further write, and the run reports why it stopped."""
     assert trial.fallen
     assert [] == [one for one in _writes_after(trial, trial.fallen[0]) if one not in trial.fallen]
     assert [] == [one for one in trial.fallen if one.request.changed_state]
@@ -149,7 +149,7 @@ def crashed(trial: MatrixRun) -> None:
 
 
 def unknowable(trial: MatrixRun) -> None:
-    """Nothing is promised of this run; the one after it finds everything and clears up."""
+    """This run has no promise; the next one finds everything and repairs it."""
     assert trial.fallen
 
 
@@ -168,7 +168,7 @@ CODES: Final[Mapping[str, Callable[[MatrixRun], None]]] = {
 
 
 def key_of(one: Outcome) -> str:
-    """Return the marker's address, with its owner, that an outcome is about."""
+    """Return the marker's address, with its owner, of an outcome."""
     return f"{TENANT.wish.owner}/{one.change.address}"
 
 
@@ -179,12 +179,12 @@ def outcomes(trial: MatrixRun) -> tuple[Outcome, ...]:
 
 
 def _is_same(one: Event, event: Event) -> bool:
-    """Tell whether two requests of one applier ask the same."""
+    """Return whether two requests of one applier are the same."""
     return one.actor == event.actor and content(one.request) == content(event.request)
 
 
 def _usual(trial: MatrixRun, event: Event) -> int:
-    """Return how often a run without faults asks this."""
+    """Return how often a run without faults sends this request."""
     return clean(trial.case.profile, trial.case.concurrency).asked[content(event.request)]
 
 

@@ -83,7 +83,7 @@ def _assert_one_rule_a_marker(trial: MatrixRun) -> None:
 
 
 def _assert_others_untouched(trial: MatrixRun) -> None:
-    """R1: no write on them, and not a byte of them changed."""
+    """R1: no write to them, and not a byte of them changed."""
     now = {rule["id"]: rule for rule in trial.world.state.rules()}
     before = {rule["id"]: rule for rule in trial.states[0]}
     for identity in {*FOREIGN} - trial.meddled:

@@ -23,12 +23,12 @@ from tests.support.builders import OWNER, QUEUES
 MARKER = re.compile(rf"\n\[cxroute:({OWNER}/[a-z0-9/~-]+)#[0-9a-f]{{8}}\]\Z")
 
 LATER = 60.0
-"""Seconds until the next run; no list lags so long."""
+"""Seconds until the next run; no list lags that long."""
 
 
 @dataclass
 class MatrixRun:
-    """A case under way."""
+    """A running case."""
 
     case: MatrixCase
     world: ObservedTenant = field(init=False)
@@ -36,7 +36,7 @@ class MatrixRun:
     oracle: Oracle = field(init=False)
     ended: ApplierResult | None = field(init=False, default=None)
     fallen: list[Event] = field(default_factory=list)
-    """The requests that met the fault."""
+    """The requests that got the fault."""
     states: list[tuple[dict[str, Any], ...]] = field(default_factory=list)
     addresses: dict[str, str] = field(default_factory=dict)
     """The marker's address of every rule that existed."""
@@ -65,7 +65,7 @@ class MatrixRun:
         return Applier(self.world, TENANT.wish, TENANT.environment, name=name, allow=TENANT.allow)
 
     def run(self) -> None:
-        """Run to the end, and then let nothing go wrong any more."""
+        """Run to the end, and then remove all faults."""
         self.ended = run(self.applier)
         self.oracle.ended(self.applier, self.ended)
         self.faults, self.world.faults = self.world.faults, None
@@ -102,7 +102,7 @@ class MatrixRun:
             self.meddled |= {one for one in before.keys() | now.keys() if before.get(one) is not now.get(one)}
 
     def key(self, event: Event) -> str:
-        """Return the marker's address that a write is about, or the id of a rule that has none."""
+        """Return the marker's address of a write, or the id of a rule without a marker."""
         if event.request.method == "POST":
             found = MARKER.search("\n" + event.request.json()["description"])
             return found[1] if found else ""
@@ -114,7 +114,7 @@ class MatrixRun:
         return [event for event in self.world.events if event.actor == actor and is_write(event.request)]
 
     def made(self, actor: str = "a") -> list[Event]:
-        """Return the writes of an applier that the server kept."""
+        """Return the writes of an applier that the server stored."""
         return [event for event in self.writes(actor) if event.request.changed_state]
 
     def extra(self) -> int:
@@ -142,7 +142,7 @@ class MatrixRun:
         return bool(self.meddled) or self.case.parts[0].split("=")[0] in ("edit", "remove", "clone", "altered")
 
     def ids(self) -> set[str]:
-        """Return the ids of the rules that there are."""
+        """Return the ids of the existing rules."""
         return {rule["id"] for rule in self.world.state.rules()}
 
     def left(self) -> list[Change]:

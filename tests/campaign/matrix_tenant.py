@@ -58,7 +58,7 @@ TENANT: Final = Scenario(
     ),
     tuple({"cognigyDetectedIntent": intent} for intent in (*"vwxyz", *SAME, "t2", "t3", "none")),
 )
-"""Three creates, two updates and two deletes, each delete under the cover of a created rule; two pages, then three."""
+"""Three creates, two updates and two deletes, each delete covered by a created rule; two pages, then three."""
 
 COVERED: Final = {"m/cover": "id-old", "m/hello": "id-bye"}
 """The created rule that must exist before a rule may be deleted."""

@@ -28,7 +28,7 @@ from tests.campaign.mutants_patches import again, page_of, patched
 
 
 def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...], ...]]) -> AbstractContextManager[None]:
-    """Let all steps of a plan be put in other waves, and nothing be unproven."""
+    """Put all steps of a plan into other waves, and mark all as proven."""
 
     def make(real: Any) -> Any:
         def arrange(given: Plan, given_up: Any = ()) -> Plan:
@@ -45,7 +45,7 @@ def arranged(waves: Callable[[tuple[PlanStep, ...]], tuple[tuple[PlanStep, ...],
 
 
 def delete_before_create() -> AbstractContextManager[None]:
-    """Deletes make room first."""
+    """Deletes come first to free names."""
     return arranged(
         lambda steps: tuple(tuple(one for one in steps if one.call == call) for call in ("delete", "create", "update"))
     )
@@ -83,12 +83,12 @@ def ownership_by_display_name() -> AbstractContextManager[None]:
 
 
 def blind_post_retry() -> AbstractContextManager[None]:
-    """A create whose answer is lost is sent again."""
+    """A create with a lost response is sent again."""
     return patched((WritingClient, "create", lambda real: again(real, AmbiguousWriteError)))
 
 
 def first_page_only() -> AbstractContextManager[None]:
-    """The first page is taken for the list."""
+    """The first page counts as the list."""
 
     async def complete(ask: Any, book: Any, *_rest: Any) -> list[Any]:
         found: list[Any] = page_of(await ask(book.page_query()))["entities"]
@@ -98,7 +98,7 @@ def first_page_only() -> AbstractContextManager[None]:
 
 
 def single_unverified_listing() -> AbstractContextManager[None]:
-    """Apply takes the list that the plan was made of for its first own read."""
+    """Apply uses the plan's list as its own first read."""
 
     def make(real: Any) -> Any:
         async def rules(self: Any) -> Any:

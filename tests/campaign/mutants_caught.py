@@ -73,4 +73,4 @@ CAUGHT: Final = {
     "every rule is read as switched on": {"clone-switched-off | C | 1": "R1"},
     "switching off is not counted": {"switched-off-refused | A | 1": "R8", "switched-off-refused | C | 1": "R8"},
 }
-"""Each bug, the cases that catch it, and the promises that each finds broken at the least."""
+"""Each bug, the cases that catch it, and the promises that each finds broken at least."""

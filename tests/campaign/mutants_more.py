@@ -86,7 +86,7 @@ def any_marker_is_managed() -> AbstractContextManager[None]:
 
 
 def retries_invalid_requests() -> AbstractContextManager[None]:
-    """A 422 is sent once more."""
+    """A 422 is repeated once."""
     return patched((WritingClient, "create", lambda real: again(real, RejectedError)))
 
 
@@ -126,7 +126,7 @@ def no_canary() -> AbstractContextManager[None]:
 
 
 def canary_not_undone() -> AbstractContextManager[None]:
-    """A rule whose marker the tenant lost is left where it is."""
+    """A rule whose marker the tenant lost stays as it is."""
 
     def make(_real: Any) -> Any:
         async def take_back(_step: Any, live: Any, _store: Any) -> Attempt:
@@ -160,7 +160,7 @@ def _as_wanted(live: LiveRule, desired: Any) -> LiveRule:
 
 
 def no_weight_is_routed() -> AbstractContextManager[None]:
-    """The guard `unrouted` asks for the default routing alone."""
+    """The guard `unrouted` counts only the default routing."""
 
     def make(real: Any) -> Any:
         def unrouted(plan: Any) -> Any:
@@ -173,7 +173,7 @@ def no_weight_is_routed() -> AbstractContextManager[None]:
 
 
 def switching_off_is_not_counted() -> AbstractContextManager[None]:
-    """The guard `deletes` counts deletes alone."""
+    """The guard `deletes` counts only deletes."""
     return patched((guard, "_switches_off", lambda _real: lambda _change: False))
 
 

@@ -1,4 +1,4 @@
-"""How a deliberate bug is patched into the real modules."""
+"""The way in which a deliberate bug is patched into the real modules."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def patched(*places: tuple[Any, str, Callable[[Any], Any]]) -> Iterator[None]:
 
 
 def again(real: Any, error: type[Exception]) -> Any:
-    """Make of a call one that is made once more after an error of that kind."""
+    """Return a call that is repeated once after an error of that kind."""
 
     async def call(self: Any, *given: Any) -> Any:
         try:

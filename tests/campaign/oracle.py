@@ -68,7 +68,7 @@ class Oracle:
 
     @property
     def counts(self) -> Counter[str]:
-        """Return how many checks were made of each invariant."""
+        """Return the number of checks of each invariant."""
         return self._verdicts.counts
 
     def planned(self, applier: Applier) -> None:
@@ -83,7 +83,7 @@ class Oracle:
         self._reviews[actor] = Review(self._wish_for(actor), conversations, self.world.state.rules())
 
     def ended(self, applier: Applier, ended: ApplierResult | None) -> None:
-        """Look at a run that ended, or, with None, that was killed."""
+        """Check a run that ended, or, with None, that was killed."""
         process = self._processes.get(applier.name)
         self._ends.secrets(ended, self._tokens)
         if process is None:

@@ -111,7 +111,7 @@ class Hand:
         return {key: value for key, value in form.items() if key != "id"}
 
     def rule(self, rule_id: str) -> Json:
-        """Return a rule as the server has it."""
+        """Return a rule as the server stores it."""
         return self.world.state.stored_rules[rule_id].rule
 
     def end(self, code: int = 0, **more: Any) -> Hand:

@@ -1,4 +1,4 @@
-"""One change of the server's state, and whose request asked for it."""
+"""One change of the server's state, and the sender of its request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Rule = dict[str, Any]
 
 
 class Change(NamedTuple):
-    """One change of the state: a rule before and after, None where there was or is none."""
+    """One change of the state: a rule before and after, None if it did or does not exist."""
 
     id: str
     before: Rule | None
@@ -27,15 +27,15 @@ class Moment(NamedTuple):
     """The time of a state change, and the request that caused it."""
 
     clock: int
-    """Counts everything that happens in the world."""
+    """Counts all events in the world."""
     request: SimRequest | None
     """The newest request."""
     late: Sequence[SimRequest]
     """Delayed requests that are processed now."""
     process: Process | None
-    """Whose the newest request is."""
+    """The sender of the newest request."""
     others: Sequence[str]
-    """Which appliers ran at any time while that one did."""
+    """The appliers that ran at any time while that one did."""
 
 
 def asks_for(request: SimRequest, change: Change) -> bool:

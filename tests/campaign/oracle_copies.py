@@ -50,7 +50,7 @@ def changed(group: Sequence[Rule]) -> list[Rule]:
 
 
 def alike(ours: Rule, other: Rule) -> bool:
-    """Say whether another rule has the same values where no manifest says any: in the rule, and in its parts."""
+    """Return whether another rule has the same values in the fields that no manifest sets, also in its parts."""
     names = (ours.keys() | other.keys()) - DECLARED
     if any(name not in ours or name not in other or _text(ours[name]) != _text(other[name]) for name in names):
         return False

@@ -21,7 +21,7 @@ Rule = dict[str, Any]
 
 
 class Wish:
-    """One manifest's wish."""
+    """The desired rules of one manifest."""
 
     def __init__(self, desired: DesiredState, options: PlanOptions) -> None:
         self.owner, self.options, self.evaluation = desired.owner, options, desired.evaluation
@@ -38,17 +38,17 @@ class Wish:
         return not (self.held or self.options.only or self.options.keep_drift or not self.options.prune)
 
     def ours(self, rule: Mapping[str, Json]) -> bool:
-        """Say whether a rule carries our owner's marker."""
+        """Return whether a rule has the own owner's marker."""
         found = mark(rule)
         return found is not None and found.owner == self.owner
 
     def adopts(self, rule: Mapping[str, Json]) -> bool:
-        """Say whether a manifest takes over that unmarked rule."""
+        """Return whether a manifest adopts that unmarked rule."""
         given = (("name", rule.get("name")), ("id", rule.get("id")))
         return mark(rule) is None and any(one in self._adopts for one in given)
 
     def fulfils(self, rule: Mapping[str, Json]) -> bool:
-        """Say whether a rule is just as the manifest has the one of its address."""
+        """Return whether a rule equals the manifest's rule of its address."""
         found = mark(rule)
         return found is not None and not found.copy and self._plain.get(found.address) == plain(rule)
 
@@ -104,7 +104,7 @@ class Wish:
         return {where: found if where.endswith("~next") else in_order(found) for where, found in groups.items()}
 
     def _stuck_names(self, groups: Mapping[str, list[Rule]], stuck: set[str]) -> set[str]:
-        """Return the names that are not free: of rules that stay, and of those that wait for one of these."""
+        """Return the occupied names: of rules that stay, and of those that wait for one of these."""
         names = {one["name"] for where in stuck for one in groups[where]}
         names |= {one["name"] for found in groups.values() for one in changed(found) if one["name"] != found[0]["name"]}
         before = -1
@@ -123,7 +123,7 @@ class Wish:
         }
 
     def selects(self, address: str) -> bool:
-        """Say whether the run is about an address."""
+        """Return whether an address belongs to the run."""
         return not self.options.only or any(fnmatchcase(address, one) for one in self.options.only)
 
 

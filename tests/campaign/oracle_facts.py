@@ -41,7 +41,7 @@ class Mark(NamedTuple):
 
 
 def mark(rule: Mapping[str, Json] | None) -> Mark | None:
-    """Return the marker: the exact last line of the description, white space behind it aside, or none."""
+    """Return the marker: the exact last line of the description without trailing white space, or none."""
     description = (rule or {}).get("description")
     if not isinstance(description, str):
         return None
@@ -64,7 +64,7 @@ def call_of(request: SimRequest) -> str:
 
 
 def body_of(request: SimRequest) -> dict[str, Json]:
-    """Return the JSON object that a request carries; an empty one where it carries none."""
+    """Return the JSON object of a request; an empty one without JSON."""
     found = _parsed(request.body)
     return found if isinstance(found, dict) else {}
 
@@ -76,12 +76,12 @@ class Heard:
     status: int
     form: Json = None
     reached: bool = True
-    """False where no connection was made: then nothing was done."""
+    """False without a connection: then nothing was done."""
     empty: bool = False
 
     @property
     def good(self) -> bool:
-        """Say whether it was a success."""
+        """Return whether it was a success."""
         return 200 <= self.status < 300
 
     @property
@@ -137,7 +137,7 @@ def plain(rule: Mapping[str, Json]) -> tuple[Json, ...]:
 
 
 def text_of(rule: Mapping[str, Json]) -> str:
-    """Return the description without the marker's line; in a marked one each line end is LF."""
+    """Return the description without the marker's line; in a marked one each line ends with LF."""
     description: str = rule.get("description") or ""
     if mark(rule) is None:
         return description
@@ -176,7 +176,7 @@ def _number(value: Json) -> Json:
 
 
 def as_json(rule: Rule, identity: str) -> dict[str, Json]:
-    """Write a rule of a manifest as the API would show it, without its marker."""
+    """Return a manifest's rule as the API would return it, without its marker."""
     return {
         "id": identity,
         "name": rule.name,

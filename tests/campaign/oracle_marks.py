@@ -39,7 +39,7 @@ def digest(rule: Mapping[str, Json]) -> str:
 
 @functools.lru_cache(10_000)
 def _digest(text: str) -> str:
-    """Return the digest of a rule in JSON: a campaign asks for those of few rules, many times."""
+    """Return the digest of a rule in JSON; cached, because a campaign needs those of few rules often."""
     rule = json.loads(text)
     conditions = dict(map(_condition, reversed(rule.get("conditions") or ())))  # of equal ones the first stays
     said = {
@@ -54,7 +54,7 @@ def _digest(text: str) -> str:
 
 
 def signed(form: Mapping[str, Json], owner: str, address: str) -> str:
-    """Return the description of a rule with the marker's line behind it."""
+    """Return the description of a rule followed by the marker's line."""
     line = f"[cxroute:{owner}/{address}#{digest(form)}]"
     return f"{form['description']}\n{line}" if form["description"] else line
 
@@ -68,7 +68,7 @@ def _condition(form: Json) -> tuple[Json, str]:
 
 
 def _fits(form: Json) -> bool:
-    """Say whether the operator is known, and can have that value."""
+    """Return whether the operator is known and accepts that value."""
     operator, value = form.get("operator"), form.get("value")
     if not isinstance(operator, str) or operator not in OPERATORS:
         return False
@@ -97,7 +97,7 @@ def _compact(value: Json) -> str:
 
 
 def _whole(value: Json) -> Json:
-    """Write 1.0 as 1, all the way down."""
+    """Write 1.0 as 1, at all levels."""
     if isinstance(value, dict):
         return {name: _whole(one) for name, one in value.items()}
     if isinstance(value, list):

@@ -23,13 +23,13 @@ Rule = dict[str, Any]
 
 
 class Requests:
-    """Looks at each write before it is done."""
+    """Checks each write before it is done."""
 
     def __init__(self, tenant: Tenant, verdicts: Verdicts) -> None:
         self.tenant, self.verdicts = tenant, verdicts
 
     def look(self, process: Process, event: Event, call: str, wish: Wish, now: int) -> None:
-        """Look at a request that is about to be done."""
+        """Check a request before it is done."""
         where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
         if call not in WRITES:
             known = call in ("token", "list", "get", "queues")
@@ -52,7 +52,7 @@ class Requests:
             self._given_up(process, write, wish, where)
 
     def _readings(self, process: Process, where: str, call: str) -> None:
-        """R11: two complete lists before the first create or delete, and none that is not complete behind them."""
+        """R11: two complete lists before the first create or delete, and no incomplete one after them."""
         least = 1 if call == "update" else 2
         count = len(process.listings)
         self.verdicts.check("R11", count >= least, f"{where}: after {count} complete lists of rules, not {least}")
@@ -129,7 +129,7 @@ class Requests:
             self.verdicts.check("R19", wanted[1:] == sent[1:], f"{where}: the written rule is not the manifest's rule")
 
     def _queues(self, process: Process, write: ObservedWrite, where: str) -> None:
-        """R12: each queue written was listed to this applier."""
+        """R12: each written queue was listed to this applier."""
         targets = body_of(write.request).get("targets") or ()
         named = {one.get("queueId") for one in targets if one.get("type") == "queue"}
         faults = self.tenant.world.faults
@@ -172,7 +172,7 @@ class Requests:
         return self.tenant.writer(rule_id) not in ("", "human", "late")
 
     def _given_up(self, process: Process, write: ObservedWrite, wish: Wish, where: str) -> None:
-        """R7: nothing is deleted that serves whom a rule should serve that could not be written."""
+        """R7: a rule is not deleted if it serves conversations of a rule that could not be written."""
         routes, rules = self.tenant.routes, self.tenant.rules
         rule_id = write.request.segments[-1]
         if routes is None or rule_id not in rules or not process.failed:

@@ -28,7 +28,7 @@ PARTLY: Final = 5
 
 
 class Ends:
-    """Looks at runs that ended."""
+    """Checks runs that ended."""
 
     def __init__(self, world: ObservedTenant, tenant: Tenant, verdicts: Verdicts) -> None:
         self.world, self.tenant, self.verdicts = world, tenant, verdicts
@@ -76,7 +76,7 @@ class Ends:
         self.verdicts.check("R5", not twice, f"at quiescence there twice: {twice}")
 
     def _idle(self, process: Process, wish: Wish, said: str) -> None:
-        """R16: a run on a converged tenant writes nothing, and reads no more than it must."""
+        """R16: a run on a converged tenant writes nothing, and reads no more than necessary."""
         if not wish.whole:
             return
         self.verdicts.check("R16", not process.writes, f"{said}: wrote {len(process.writes)} times without need")
@@ -87,7 +87,7 @@ class Ends:
             self.verdicts.check("R16", process.requests <= most, f"{said}: {process.requests} requests, not {most}")
 
     def _outcomes(self, ended: ApplierResult, wish: Wish, said: str, shown: list[Rule]) -> None:
-        """R18: every planned change has an outcome, and each one is true. `shown` are the rules that lists show."""
+        """R18: every planned change has an outcome, and each one is true. `shown` are the rules in lists."""
         outcomes: tuple[Outcome, ...] = ended.report.outcomes if ended.report else ()
         changes = ended.planned.changes if ended.planned else ()
         planned = {_name(change) for change in changes if not is_copy_removal(change)}
@@ -126,7 +126,7 @@ class Ends:
             self.verdicts.check("R1", not taken, f"{process.actor} took over {rule_id}, which no plan showed")
 
     def _lost(self, process: Process, ended: ApplierResult, said: str) -> None:
-        """R1: of a first contact the first rule is found again, or taken back, or named; then one more may be lost."""
+        """R1: of a first contact the first rule is found again, undone or named; then one more may be lost."""
         if not process.first_contact:
             return
         left, error = self.tenant.left_without_marker(process), ended.report.error if ended.report else ""

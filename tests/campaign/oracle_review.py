@@ -23,7 +23,7 @@ class Review:
     """A reviewed plan: the managed rules at the review, the desired ones, and the moved conversations."""
 
     def __init__(self, wish: Wish, conversations: Sequence[Json], rules: Iterable[Rule]) -> None:
-        """`rules` are all that were live at the review."""
+        """`rules` are all live rules at the review."""
         every = list(rules)
         self._wish = wish
         self._routes = Routes(conversations, wish.evaluation, [*every, *wish.rules.values()])

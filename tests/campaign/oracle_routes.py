@@ -48,17 +48,17 @@ class Routes:
         self._known: dict[int, tuple[Mapping[str, Json], tuple[bool, ...], Destination]] = {}
 
     def winners(self, rules: Iterable[Mapping[str, Json]]) -> list[tuple[Mapping[str, Json], ...]]:
-        """Return for each case the rules that may win: the first ones that match, all of one priority."""
+        """Return for each case the possible winners: the first rules that match, all of one priority."""
         looked = [(one, self._look(one)) for one in rules if one.get("enabled", True)]
         looked.sort(key=lambda one: self._sign * one[0]["priority"])
         return [self._first(looked, case) for case in range(len(self.cases))]
 
     def destinations(self, rules: Iterable[Mapping[str, Json]]) -> list[frozenset[Destination]]:
-        """Return for each case where it may go."""
+        """Return the possible routes of each case."""
         return [frozenset(self.goes(one) for one in found) or frozenset([None]) for found in self.winners(rules)]
 
     def goes(self, rule: Mapping[str, Json]) -> Destination:
-        """Return where a rule sends."""
+        """Return the route of a rule."""
         return self._look(rule)[2]
 
     def name(self, case: int) -> str:

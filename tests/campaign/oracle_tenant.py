@@ -31,7 +31,7 @@ _MOST_STALE: Final = 2
 
 @dataclass(slots=True)
 class Routing:
-    """Where each case may go from now on."""
+    """The allowed routes of each case from now on."""
 
     routes: Routes
     allowed: list[set[Destination]]
@@ -64,7 +64,7 @@ class Tenant:
             self.wishes.append(wish)
 
     def move(self, moment: Moment) -> None:
-        """Look at the state after a change."""
+        """Check the state after a change."""
         change = self._change()
         if change is None:
             return
@@ -88,7 +88,7 @@ class Tenant:
         self._check_unique(who, change)
 
     def _was_stale_again(self) -> bool:
-        """Say whether reads were behind more often than a run can tell from a rule that is not there."""
+        """Return whether more reads were stale than a run can distinguish from a missing rule."""
         return self._stale() > (0 if self.world.profile.list_lag_seconds else _MOST_STALE)
 
     def _stale(self) -> int:
@@ -155,7 +155,7 @@ class Tenant:
         return None
 
     def _author(self, change: Change, moment: Moment) -> str:
-        """Say whose request made a change; `human` where none asked for just that."""
+        """Return the sender of a change's request; `human` if no request asks for exactly it."""
         if self.world.actor == LATE or any(asks_for(one, change) for one in moment.late):
             return LATE
         if self.world.actor != HUMAN and moment.request is not None and asks_for(moment.request, change):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A promise of invariants "The reconciler" that was not kept."""
+    """A broken promise of invariants "The reconciler"."""
 
     invariant: str
     message: str

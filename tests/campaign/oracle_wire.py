@@ -28,19 +28,19 @@ class Wire:
 
     verdicts: Verdicts
     failures: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often a request failed in a row, 429s aside: they are waited out."""
+    """How often a request failed in a row, without 429s: they are waited out."""
     throttled: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often it was answered 429 since it was last answered."""
+    """How often it got 429 since its last other response."""
     given_up: set[tuple[str, ...]] = field(default_factory=set)
     """Requests that got only 429, with waits too long for a repeat."""
     repeated: set[tuple[str, ...]] = field(default_factory=set)
     """Requests that failed last time, without 429s."""
     refusing: float = math.inf
-    """Since when 429s alone have come."""
+    """The start of an uninterrupted series of 429s."""
     refused: Counter[tuple[str, ...]] = field(default_factory=Counter)
-    """How often it was answered 401 in a row."""
+    """How often it got 401 in a row."""
     final: dict[tuple[str, ...], int] = field(default_factory=dict)
-    """Which of them were answered for good, and how."""
+    """Which of them got a final response, and which."""
     recent: deque[bool] = field(default_factory=lambda: deque(maxlen=MOST))
     retries: int = 0
     requests: int = 0
@@ -55,7 +55,7 @@ class Wire:
         return len(self.recent) == MOST and all(self.recent)
 
     def sends(self, event: Event, now: float) -> None:
-        """Look at a request before it is done."""
+        """Check a request before it is done."""
         what, call = _identity(event), call_of(event.request)
         where = f"{event.actor}'s request {event.number}, {event.request.method} {event.request.path}"
         self.requests += 1
@@ -74,7 +74,7 @@ class Wire:
         self.verdicts.check("R21", self.retries <= most, f"{where}: {self.retries} retries in {self.requests} requests")
 
     def hears(self, event: Event, what: Heard, now: float) -> None:
-        """Note an answer."""
+        """Record a response."""
         asked, call = _identity(event), call_of(event.request)
         attempt = not self.away  # a probe of an unavailable server is not an attempt
         self.recent.append(what.failed and what.status != 429)
@@ -133,5 +133,5 @@ def _identity(event: Event) -> tuple[str, ...]:
 
 
 def _is_single(what: tuple[str, ...]) -> bool:
-    """Say whether it is a read of one rule: behind a list that is another question."""
+    """Return whether it is a read of one rule: after a list that is another request."""
     return what[0] == "GET" and not what[2]

@@ -17,7 +17,7 @@ TENANT: Final = TenantSettings(
     requests_per_second=1e6,
     page_size=5,
 )
-"""Pages of five, so that a dozen rules are several."""
+"""Pages of five, so that a dozen rules need several."""
 
 
 @dataclass(frozen=True, slots=True)

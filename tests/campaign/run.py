@@ -42,7 +42,7 @@ MOST_SHRUNK: Final = 10
 
 
 class Tier(NamedTuple):
-    """How much is run: one in `share` of the single faults and interleavings, so many pairs and turns."""
+    """The amount to run: one in `share` of the single faults and interleavings, so many pairs and turns."""
 
     share: int
     doubles: int
@@ -108,7 +108,7 @@ def everything(pool: Pool, tier: Tier, seed: int, seconds: float | None) -> Figu
 
 
 def _by_chance(pool: Pool, found: Figures, seed: int, seconds: float) -> None:
-    """Run generated scenarios among faults by chance until the time is over."""
+    """Run generated scenarios with random faults until the time is over."""
     began, cases = time.monotonic(), chances(seed)
     while time.monotonic() - began < seconds:
         for one in pool.imap_unordered(_run, _chunks("by chance", islice(cases, 8 * CHUNK))):
@@ -140,7 +140,7 @@ def _line(part: str, found: Figures, seconds: float) -> str:
 
 
 def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:
-    """Return one violation of each promise that was broken, and a few more."""
+    """Return one violation of each broken promise, and a few more."""
     seen: dict[str, tuple[str, str, str]] = {}
     for one in found.violations:
         seen.setdefault(cause(Violation(one[0], one[2])), one)
@@ -148,7 +148,7 @@ def _first_of_each(found: Figures) -> list[tuple[str, str, str]]:
 
 
 def _kept(invariant: str, line: str, message: str) -> str:
-    """Shrink a case and keep it as a regression file."""
+    """Shrink a case and store it as a regression file."""
     smaller = shrunk(Case.parse(line), cause(Violation(invariant, message)))
     keep(smaller, invariant, message)
     return f"{invariant}: {smaller}"

@@ -11,7 +11,7 @@ from reconciler.plan.options import PlanOptions
 from tests.support.builders import OWNER, QUEUES
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}
-"""Guards that let a scenario empty half of a tenant."""
+"""Guards that allow a scenario to empty half of a tenant."""
 
 Json = dict[str, Any]
 
@@ -38,6 +38,6 @@ class Scenario:
     options: PlanOptions = field(default_factory=PlanOptions)
     allow: tuple[str, ...] = ("unrouted", "emptied")
     reviewed: bool = False
-    """Plans are saved first, and these are applied."""
+    """Plans are saved first, and then applied."""
     teams: tuple[DesiredState, ...] = ()
     """The desired rules of other owners, which apply in parallel (schedule `teams`)."""

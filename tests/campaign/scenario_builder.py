@@ -1,4 +1,4 @@
-"""A scenario in the making."""
+"""A scenario under construction."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Making:
         self.kinds: set[str] = set()
 
     def targets(self) -> tuple[Target, ...]:
-        """Return a queue by lot."""
+        """Return a random queue."""
         return self.random.choice(QUEUES)
 
     def rule(self, name: str, **said: Any) -> Rule:
-        """Return a rule by lot: an intent, perhaps a confidence, a priority that others may have too."""
+        """Return a random rule: an intent, perhaps a confidence, a priority that others may also have."""
         more = [at_least(self.random.choice([0.4, 0.8]))] if self.random.random() < 0.3 else []
         conditions = [intent_is(self.random.choice(INTENTS)), *more]
         found = {"priority": self.random.choice([10, 20, 20, 30, 100]), "targets": self.targets(), **said}
@@ -46,7 +46,7 @@ class Making:
         self.live = [ours(where, one) for where, one in self.wished.items()]
 
     def some(self, count: int = 1) -> list[str]:
-        """Return so many addresses by lot, of rules that were wanted from the start and still are; maybe fewer."""
+        """Return so many random addresses of rules that were desired from the start and still are; maybe fewer."""
         began = [where for where in self.wished if where != "cards/all" and self.find(where)]
         return self.random.sample(began, min(count, len(began)))
 

@@ -36,7 +36,7 @@ def copy_left(where: str, what: Rule) -> Json:
 
 
 def merged(rules: list[Json], **more: Json) -> list[Json]:
-    """The rules, `more` merged into the one whose key it names."""
+    """The rules, with `more` merged into the one of its key."""
     return [{**one, **more.get(one["id"].removeprefix("id-"), {})} for one in rules]
 
 

@@ -29,7 +29,7 @@ def at(name: str, **said: Any) -> Rule:
 
 
 def sure(name: str, confidence: float, **said: Any) -> Rule:
-    """A rule about one intent that the bot is sure of."""
+    """A rule for one intent with a high confidence."""
     return at(name, more=[at_least(confidence)], **said)
 
 
@@ -39,7 +39,7 @@ def everything(**said: Any) -> Rule:
 
 
 def stored(live: LiveRule, **own: Any) -> Json:
-    """A rule as the server holds it, with the fields that it gives every rule."""
+    """A rule as the server stores it, with the fields that it adds to every rule."""
     return {**raw(live), "version": 1, "dateCreated": _CREATED, "dateModified": _CREATED, **own}
 
 
@@ -82,7 +82,7 @@ def scenario(name: str, kinds: str, rules: Iterable[Json], wish: DesiredState, *
 
 
 def conversations(rules: Iterable[Json], wish: DesiredState) -> tuple[Json, ...]:
-    """One conversation for each value that decides something, values of different attributes combined."""
+    """One conversation for each decisive value, with values of different attributes combined."""
     conditions = [one for each in rules for one in each["conditions"] if isinstance(one, dict)]
     conditions += [to_api_json(one) for each in wish.rules.values() for one in each.rule.conditions]
     values: dict[str, dict[Any, None]] = {"cognigyDetectedIntent": {"elsewhere": None}}

@@ -1,4 +1,4 @@
-"""Scenarios by lot from a seed: a tenant of a few rules, and something happens to each, of every kind that is known."""
+"""Random scenarios from a seed: a tenant of a few rules, and an event of every known kind for each."""
 
 from __future__ import annotations
 

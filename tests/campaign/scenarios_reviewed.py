@@ -47,4 +47,4 @@ REVIEWED: Final = (
         teams=(_RED[1], _BLUE[1]),
     ),
 )
-"""The appliers of the first phase apply plans that were saved before anything went wrong."""
+"""The appliers of the first phase apply plans that were saved before the faults."""

@@ -22,7 +22,7 @@ from tests.campaign.world import ApplierResult, Event, Hook
 
 _TURNED: Final = {"q-cards": "q-fraud", "q-fraud": "q-general", "q-general": "q-cards"}
 _PATIENCE: Final = 6
-"""Turns of the event loop that may pass between two requests at the most."""
+"""Maximum of event loop turns between two requests."""
 
 
 def manifests(found: Scenario, schedule: str) -> Mapping[str, DesiredState]:

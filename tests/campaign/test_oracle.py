@@ -14,7 +14,7 @@ from tests.campaign.world import Applier, ObservedTenant, run
 from tests.support.builders import desired, rule, wanted
 
 
-def test_a_run_as_it_should_be_breaks_nothing() -> None:
+def test_a_correct_run_breaks_no_promise() -> None:
     """Each kind of check was made, and the next run writes nothing."""
     hand = right().end()
     hand.again().sign_in().list()
@@ -25,7 +25,7 @@ def test_a_run_as_it_should_be_breaks_nothing() -> None:
     assert set() == checked - {*hand.oracle.counts}
 
 
-def test_the_tool_itself_breaks_nothing() -> None:
+def test_the_tool_itself_breaks_no_promise() -> None:
     """The real one, on all profiles."""
     for profile in "ABCDE":
         for each in (RENAMED, CHANGED, BESIDE, GOES, NEW, ODD, THREE):
@@ -72,7 +72,7 @@ def test_r1_counts_a_removed_marker_if_the_server_has_etags() -> None:
 
 
 def test_r2_undeclared_parts_are_written_back() -> None:
-    """In the rule, and in the parts that stay."""
+    """In the rule, and in its remaining parts."""
     hand = Hand(ODD).start().get("id-x")
     assert {"R2"} == hand.put("id-x", hand.wished("cards/x")).broken()
     hand = Hand(ODD).start().get("id-x")
@@ -101,7 +101,7 @@ def test_r4_no_conversation_goes_to_a_third_queue() -> None:
 
 
 def test_r4_a_users_change_is_not_a_fault_of_an_applier() -> None:
-    """From then on that is allowed too; but nothing that is neither."""
+    """From then on that state is allowed too; but no third one."""
     hand = Hand(THREE).start()
     hand.world.state.remove("id-x")
     hand.list().list()
@@ -113,7 +113,7 @@ def test_r4_a_users_change_is_not_a_fault_of_an_applier() -> None:
     assert {"R4", "R19"} == hand.broken()
 
 
-def test_r5_nothing_is_there_twice() -> None:
+def test_r5_nothing_exists_twice() -> None:
     """Created twice; a user's copy does not count; neither does a delayed request, until the end."""
     hand = Hand(NEW).start()
     body = hand.wished("cards/x")
@@ -130,7 +130,7 @@ def test_r5_nothing_is_there_twice() -> None:
     assert {"R5", "R15"} == hand.broken()
 
 
-def test_r5_two_appliers_may_race_but_not_leave_it_at_that() -> None:
+def test_r5_two_appliers_may_race_but_not_leave_a_duplicate() -> None:
     """While both run it is not a fault; at quiescence it must not exist."""
     hand = Hand(NEW).start()
     first, line = hand.applier, hand.line
@@ -143,8 +143,8 @@ def test_r5_two_appliers_may_race_but_not_leave_it_at_that() -> None:
 
 
 @pytest.mark.parametrize("fault", ["500", "500-applied", "reset-applied", "timeout", "html", "empty", "no-id"])
-def test_r6_behind_a_lost_answer_comes_a_read(fault: str) -> None:
-    """The same key is not written, nothing is deleted; another key may be, and after a read all is well."""
+def test_r6_a_read_follows_a_lost_response(fault: str) -> None:
+    """The same key is not written, nothing is deleted; another key may be, and after a read all is allowed."""
     hand = Hand(NEW, faults=f"POST rules:{fault}@#1").start()
     body = hand.wished("cards/x")
     hand.post(body)
@@ -164,7 +164,7 @@ def test_r6_a_write_that_was_surely_not_done_leaves_nothing_open(fault: str) -> 
     assert "R6" not in hand.post(body).post(body).broken()
 
 
-def test_r6_a_repeat_that_the_server_knows_for_one_is_none() -> None:
+def test_r6_a_repeat_that_the_server_recognises_is_not_a_second_write() -> None:
     """With the Idempotency-Key of the first one, if the server has such keys."""
     for profile, expected in (("E", set()), ("C", {"R6"})):
         hand = Hand(NEW, profile, "POST rules:500-applied@#1").start()
@@ -189,7 +189,7 @@ def test_r7_a_replacement_was_read_and_not_only_written() -> None:
     assert {"R7"} == hand.broken()
 
 
-def test_r7_nothing_is_deleted_that_serves_whom_a_failed_rule_should() -> None:
+def test_r7_a_rule_that_serves_for_a_failed_one_is_not_deleted() -> None:
     """Even if another rule to the same queue takes over."""
     rules = [*live(old=at("old", intent="x")), theirs("f", rule("f", conditions=[], priority=900))]
     hand = Hand(scenario("failed", "", rules, goal(new=at("new", intent="x"))), faults="POST rules:422").start()

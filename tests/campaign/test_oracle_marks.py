@@ -35,7 +35,7 @@ def asks(attribute: str, operator: str, *value: Any) -> dict[str, Any]:
 
 
 def form(**more: Any) -> dict[str, Any]:
-    """A rule with our marker, as the server shows it."""
+    """A rule with an own marker, as the server returns it."""
     said = {"id": "7", "name": "vip", "description": "Routes vip\n[cxroute:acme/cards/vip#00000000]", "priority": 1}
     sends = {"type": "queue", "queueId": "q", "weight": 1.0}
     return {**said, "enabled": True, "conditions": [asks("intent", "equals", "vip")], "targets": [sends], **more}
@@ -93,12 +93,12 @@ def test_a_digest_is_that_of_the_specification() -> None:
 
 
 @pytest.mark.parametrize("rule", ODD)
-def test_odd_rules_are_read_alike(rule: dict[str, Any]) -> None:
-    """Values written in several ways, parts that mean nothing, fields that are left out."""
+def test_odd_rules_are_read_equally(rule: dict[str, Any]) -> None:
+    """Values in several spellings, meaningless parts, absent fields."""
     assert_alike(rule)
 
 
-def test_rules_of_every_scenario_are_read_alike() -> None:
+def test_rules_of_every_scenario_are_read_equally() -> None:
     """And a desired rule of a manifest has the digest of its future marker."""
     for each in everything():
         for rule in each.rules:
@@ -111,7 +111,7 @@ def test_rules_of_every_scenario_are_read_alike() -> None:
     "edit",
     [{"name": "x"}, {"description": "x"}, {"priority": 2}, {"enabled": False}, {"conditions": []}, {"targets": []}],
 )
-def test_an_edit_of_any_field_is_one(edit: dict[str, Any]) -> None:
+def test_a_change_of_any_field_is_an_edit(edit: dict[str, Any]) -> None:
     """As long as the marker exists; the server's additions are not edits."""
     rule = form()
     line = f"[cxroute:acme/cards/vip#{digest(rule)}]"

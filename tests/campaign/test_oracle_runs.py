@@ -17,7 +17,7 @@ from tests.campaign.world import SECRET, Applier, ObservedTenant, run
 
 
 def test_r8_a_refused_run_has_written_nothing() -> None:
-    """Exit code 4 after a write is a lie."""
+    """Exit code 4 after a write is false."""
     hand = Hand(CHANGED).start()
     assert set() == hand.end(4).broken()
     hand.get("id-x").put("id-x", hand.wished("cards/x"))
@@ -36,7 +36,7 @@ def test_r9_each_rule_is_read_just_before_it_is_written() -> None:
 
 
 def test_r10_a_plan_writes_nothing() -> None:
-    """The tool's own plan, and one that writes."""
+    """The tool's own plan, and a writing one."""
     hand = Hand(CHANGED).start()
     hand.oracle.planned(hand.applier)
     assert set() == hand.broken()
@@ -53,15 +53,15 @@ def test_r11_two_complete_lists_come_before_the_first_create_or_delete() -> None
     assert {"R11"} == hand.post(hand.wished("cards/x")).broken()
 
 
-def test_r12_only_queues_that_were_listed_are_written() -> None:
-    """In this very run."""
+def test_r12_only_listed_queues_are_written() -> None:
+    """In this run."""
     hand = Hand(NEW).sign_in().list().list()
     assert {"R12"} == hand.post(hand.wished("cards/x")).broken()
 
 
 @pytest.mark.parametrize("form", ["canary-s3cret/+=", "canary-s3cret%2F%2B%3D", "Y2FuYXJ5LXMzY3JldC8rPQ"])
 def test_r13_no_secret_is_in_the_output(form: str) -> None:
-    """Plain, percent-encoded or in base64; a token neither."""
+    """Plain, percent-encoded or in base64; no token either."""
     hand = right()
     hand.world.said.append(f"so {form} it is")
     assert {"R13"} == hand.end().broken()
@@ -72,7 +72,7 @@ def test_r13_no_secret_is_in_the_output(form: str) -> None:
 
 
 def test_r15_in_the_end_the_tenant_is_as_desired() -> None:
-    """A rule that lacks, one that is left, a copy that is left."""
+    """A missing rule, an extra one, an extra copy."""
     for each in (RENAMED, GOES, NEW):
         hand = Hand(each)
         hand.oracle.quiet()
@@ -85,8 +85,8 @@ def test_r15_in_the_end_the_tenant_is_as_desired() -> None:
     assert set() == hand.broken()
 
 
-def test_r16_on_a_converged_tenant_nothing_is_written_and_little_read() -> None:
-    """A write without need; a third list."""
+def test_r16_a_run_on_a_converged_tenant_writes_nothing_and_reads_little() -> None:
+    """An unnecessary write; a third list."""
     hand = Hand(SAME).start().get("id-x")
     assert {"R16"} == hand.put("id-x", hand.wished("cards/x")).list().end().broken()
     assert {"R16"} == Hand(SAME).start().list().end().broken()
@@ -123,7 +123,7 @@ def test_r19_the_written_rule_is_the_manifests_rule() -> None:
 
 
 def test_r20_a_token_is_used_until_it_is_refused() -> None:
-    """A second one without need; a third try after two refusals."""
+    """An unnecessary second one; a third attempt after two refusals."""
     assert {"R20"} == Hand(SAME).sign_in().sign_in().broken()
     hand = Hand(SAME, faults="GET rule:401@#1-2").sign_in().get("id-x").sign_in().get("id-x")
     assert set() == hand.broken()
@@ -150,14 +150,14 @@ def test_r21_a_failed_request_is_repeated_at_most_four_times() -> None:
     assert {"R21"} == hand.broken()
 
 
-def test_r22_two_runs_of_one_case_ask_alike() -> None:
-    """And another history has another print."""
+def test_r22_two_runs_of_one_case_send_the_same_requests() -> None:
+    """And another history has another fingerprint."""
     assert fingerprint(right().world) == fingerprint(right().world)
     assert fingerprint(right().world) != fingerprint(right().list().world)
 
 
-def test_a_violation_says_where() -> None:
-    """Whose request, which rule, which conversation."""
+def test_a_violation_names_its_place() -> None:
+    """The sender, the rule, the conversation."""
     found = Hand(RENAMED).start().get("id-old").delete("id-old").oracle.violations[0]
     message = "no rule serves {'cognigyDetectedIntent': 'x'} after a wrote the end of 'old'"
     assert Violation("R3", message) == found

@@ -1,4 +1,4 @@
-"""One simulated tenant, any number of appliers on it, and accidents by plan: all in process, all from one seed.
+"""One simulated tenant, any number of appliers on it, and planned accidents: all in process, all from one seed.
 
 Transport, clock, sleep, random numbers and ids come from here, so that the same case gives the same run. It runs the
 real code: the real client, plan, guards and apply, and the simulator's API behind a transport.
@@ -68,7 +68,7 @@ class Event:
 
 @dataclass(slots=True)
 class ApplierResult:
-    """How a run of an applier ended."""
+    """The end of an applier's run."""
 
     exit_code: int
     report: ApplyReport | None = None
@@ -93,7 +93,7 @@ class ObservedTenant:
         self.random = Random(seed)
         self.fake_clock = FakeClock(random=self.random.random)
         self.jump = 0.0
-        """By how many seconds the time of day has jumped, the server's and the tool's."""
+        """The seconds by which the time of day has jumped, for the server and the tool."""
         passing = self.fake_clock.time
         self.fake_clock.time = replace(passing, now=lambda: passing.now() + timedelta(seconds=self.jump))
         self.unmarked: dict[str, str] = {}
@@ -122,7 +122,7 @@ class ObservedTenant:
         return NOW.timestamp() + self.fake_clock.seconds + self.jump
 
     def serve(self, event: Event) -> SimResponse:
-        """Do a request on the tenant, faults and all."""
+        """Process a request on the tenant, with faults."""
         self.actor = event.actor
         try:
             self.state.record(event.request)
@@ -201,7 +201,7 @@ class Applier:
     line: ObservedTransport = field(init=False)
 
     def client(self) -> WritingClient:
-        """Return a fresh client: a process has its own tokens, budget and pace."""
+        """Return a new client: a process has its own tokens, budget and rate."""
         self.world.appliers[self.name] = self
         self.line = ObservedTransport(self.world, self.name, self.before, self.after)
         return WritingClient(
@@ -226,7 +226,7 @@ class Applier:
         )
 
     def is_within(self, fresh: Plan) -> bool:
-        """Say whether a plan moves nothing that the saved one does not move."""
+        """Return whether a plan moves nothing that the saved one does not move."""
         assert self.reviewed
         return not unreviewed_impact(predict_impact(fresh), self.reviewed)
 
@@ -289,11 +289,11 @@ class RecordedLines:
         self.said.append(f"tried {step.kind} {step.call} {step.change.address}: {result}")
 
     def wave(self) -> None:
-        """Nothing is kept of a wave's end."""
+        """A recorder does not store the end of a wave."""
 
 
 def run(applier: Applier) -> ApplierResult | None:
-    """Run one applier to its end; None where it was killed."""
+    """Run one applier to its end; None if it was killed."""
 
     async def alone() -> ApplierResult | None:
         try:

@@ -58,7 +58,7 @@ class FaultInjector:
         """Return a request's response, with or without a fault."""
         started_at = self._start(api)
         self._request_count += 1
-        self._run_delayed(api, self._request_count)
+        self.run_delayed(api, self._request_count)
         index = self._choose_fault(request, api.settings.clock() - started_at)
         if index is None:
             return api.handle(request)
@@ -76,11 +76,8 @@ class FaultInjector:
             call.run_request()
         return REPLACED_RESPONSES[name](call) if name in REPLACED_RESPONSES else status_response(call, int(name))
 
-    def run_delayed(self, api: SimulatorApi) -> None:
-        """Process all delayed requests now."""
-        self._run_delayed(api, math.inf)
-
-    def _run_delayed(self, api: SimulatorApi, number: float) -> None:
+    def run_delayed(self, api: SimulatorApi, number: float = math.inf) -> None:
+        """Process the delayed requests up to a number of requests; default: all."""
         due = [request for request, before in self._delayed if before <= number]
         self._delayed = [entry for entry in self._delayed if entry[1] > number]
         for request in due:
