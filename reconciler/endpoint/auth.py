@@ -159,7 +159,7 @@ class InMemoryMessageIds:
         self._records: OrderedDict[str, _MessageRecord] = OrderedDict()
 
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
-        """Return an id's response when it exists, or None for a new id; after the deadline no id is new."""
+        """Return an id's response, once it exists, or None for a new id; after the deadline no id is new."""
         now, loop = self._clock(), asyncio.get_running_loop()
         evict_expired(self._records, self._limit, now)
         record = self._records.get(message)

@@ -23,7 +23,7 @@ from reconciler.endpoint.metrics import Metrics
 
 Attributes = Mapping[str, str | float | None]
 WriteAttributes = Callable[[str, Attributes, float], Awaitable[Any]]
-# Writes attributes to a conversation's context within the seconds and returns the upstream's JSON. Raises
+# Writes attributes to a conversation's context within a number of seconds and returns the upstream's JSON. Raises
 # RuleNotFoundError for an unknown conversation, RateLimitedError and RetryLaterError if nothing was written,
 # TimeoutError, and other ApiErrors; after an AmbiguousWriteError the event must not be written again.
 HandleEvent = Callable[[Event, str, datetime, float], Awaitable[EndpointResponse]]  # EventHandler.handle
@@ -130,14 +130,11 @@ class EventHandler:
 
 
 _UNDEFINED: Final = "the tenant does not know the custom fields; the endpoint's log shows how to define them"
+_UNCLEAR: Final = "it is unknown whether the event was written; it is not written again"
 _ERROR_RESPONSES: Final[Mapping[type[Exception], tuple[int, str, str]]] = {
     errors.RuleNotFoundError: (404, "unknown_conversation", "unknown conversation"),
     errors.UndefinedFieldsError: (502, "undefined_fields", _UNDEFINED),
-    errors.AmbiguousWriteError: (
-        502,
-        "unclear",
-        "it is unknown whether the event was written; it is not written again",
-    ),
+    errors.AmbiguousWriteError: (502, "unclear", _UNCLEAR),
     TimeoutError: (504, "late", "the tenant was too slow; it is unknown whether the event was written"),
     errors.ApiError: (502, "upstream_failed", "the tenant failed; it is unknown whether the event was written"),
 }

@@ -185,7 +185,7 @@ class RedisMessageIds:
         self._pending_releases: dict[str, str] = {}  # holders of ids whose claim Redis did not confirm
 
     async def claim(self, message: str, digest: bytes, deadline: float) -> EndpointResponse | None:
-        """Return an id's response when it exists, or None if the caller must process the message."""
+        """Wait for an id's response and return it, or return None if the caller must process the message."""
         holder = self._state.new_holder()
         try:
             async with asyncio.timeout_at(deadline):
