@@ -24,11 +24,11 @@ from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import no_style
 from reconciler.render.text.environments import planned_row
 from reconciler.render.text.plan import plan_text
-from reconciler.simulator.evaluate import queue_shares
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from tests.support.builders import OWNER, address, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import InProcessTenant
+from tests.support.simulated_routing import queue_shares
 
 FRAUD, GENERAL = (Target("q-fraud", 1),), (Target("q-general", 1),)
 ENVIRONMENT = Environment(name="prod", owner=OWNER, tenant="acme")

@@ -1,4 +1,4 @@
-"""Scenarios of what rules hold: unknown fields and parts, odd names, people's edits, rules to take over."""
+"""Scenarios of the content of rules: unknown fields and parts, odd names, manual edits, rules to adopt."""
 
 from __future__ import annotations
 

@@ -22,10 +22,10 @@ from reconciler.model.live import Marker, marker_digest
 from reconciler.model.rule import Queue
 from reconciler.plan.compare import compare_rules
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.simulator.evaluate import opaque_text, queue_shares
 from reconciler.simulator.state import TenantState
 from tests.support.grown_tenants import CONFIDENCE, INTENT, INTENTS, OWNER, GeneratedTenant, generate_tenant
 from tests.support.program import Program, write
+from tests.support.simulated_routing import opaque_text, queue_shares
 
 STATE = Path(".cxroute/sandbox.json")
 ENVIRONMENT = f"{{apiVersion: routing/v1, kind: Environment, name: sandbox, owner: {OWNER}}}\n"

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from reconciler.simulator.app import build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.settings import PROFILES
 from reconciler.simulator.state import TenantState
 from tests.hostile.command import Workspace
@@ -71,7 +71,7 @@ def stage(request: pytest.FixtureRequest, place: Workspace) -> Iterator[Stage]:
     """Return a stage on a server of each profile."""
     with loopback_server() as server:
         state = TenantState(queues=QUEUES)
-        server.app = build_simulator(state, PROFILES[request.param])
+        server.app = Simulator(state, PROFILES[request.param])
         here = Stage(place, server.url, state)
         here.wish("one", "two")
         ended = place("apply", "--yes")

@@ -22,7 +22,7 @@ from reconciler.model.live import LiveRule
 from reconciler.model.rule import to_api_json
 from reconciler.plan.options import PlanOptions
 from reconciler.plan.plan import LiveState, Plan, draft_plan
-from reconciler.simulator.app import Simulator, build_simulator
+from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES, SimulatorSettings
 from reconciler.simulator.state import TenantState
@@ -104,7 +104,7 @@ class InProcessTenant:
         self.clock, self.tenant = FakeClock(), tenant
         queues = [queue._asdict() for queue in QUEUES]
         self.state = state or TenantState(queues=queues, rules=[raw(rule) for rule in rules])
-        self.app: Simulator = build_simulator(self.state, settings, faults)
+        self.app: Simulator = Simulator(self.state, settings, faults)
         self.recorder = RecorderInMemory()
 
     def client(self) -> WritingClient:
