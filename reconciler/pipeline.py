@@ -20,8 +20,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.apply.loop import apply_changes
+from reconciler.apply.progress import matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
 from reconciler.checks.acknowledgements import (
     LIVE_CODES,
@@ -41,9 +41,16 @@ from reconciler.model.change import Adopt
 from reconciler.model.rule import Queue
 from reconciler.plan.document import ReviewedPlan, hold_unreviewed_edits, unreviewed_impact
 from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
-from reconciler.plan.options import PlanOptions, unmatched_selectors
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan, add_findings, draft_plan, replace_findings
+from reconciler.plan.plan import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    add_findings,
+    draft_plan,
+    replace_findings,
+    unmatched_selectors,
+)
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.text.suggest import suggest
@@ -52,7 +59,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from reconciler.apply.attempt import RuleStore
-    from reconciler.apply.report import ApplyReport
+    from reconciler.apply.progress import ApplyReport
     from reconciler.cxone.client import ReadingClient
     from reconciler.manifest.kinds.environment import Environment
     from reconciler.manifest.load import Manifests

@@ -26,7 +26,7 @@ from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Upd
 from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
 from reconciler.model.rule import Rule
 from reconciler.plan.compare import diff_fields
-from reconciler.plan.unknown_fields import differing_fields, fields_phrase
+from reconciler.plan.ownership import differing_fields, fields_phrase
 from reconciler.text.escape import sanitize
 
 

@@ -19,8 +19,7 @@ from reconciler.apply.first_contact import (
     reverting_step,
 )
 from reconciler.apply.known_state import KnownState
-from reconciler.apply.progress import ApplyProgress
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyProgress, ApplyReport
 from reconciler.apply.settings import ApplySettings, Replanner, StepRecorder
 from reconciler.errors import ApiError, RefusedError
 from reconciler.model.change import Change, Delete, PlanStep

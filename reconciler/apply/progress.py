@@ -1,14 +1,15 @@
-"""The attempts at each planned change, and their outcomes."""
+"""The attempts at each planned change, the changes that a plan covers, and the report of a run."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, WritePayload, write_payload
 from reconciler.model.change import (
+    Adopt,
     Applied,
     Change,
     Create,
@@ -19,11 +20,41 @@ from reconciler.model.change import (
     Skipped,
     UnknownOutcome,
     is_copy_removal,
+    is_unadoption,
 )
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Address, Rule
 from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import classify_live_rules, is_form_of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyReport:
+    """What became of a plan. `converged`: a read after the last write found nothing left to do."""
+
+    outcomes: tuple[Outcome, ...]
+    converged: bool
+    interrupted: bool = False
+    error: str = ""  # why the run ended early, if it did
+    remaining: Plan | None = None  # a fresh plan from the last read
+    first_write_altered: bool = False
+    """The tenant did not keep the run's first write: another run of the same plan would end the same way."""
+    run_id: str = ""  # under which name the journal has it, where it was written
+
+
+def outcomes_to_json(report: ApplyReport) -> list[dict[str, Any]]:
+    """Return the outcomes in the form of plan-json "Apply"."""
+    return [
+        {
+            "address": str(outcome.change.address),
+            "action": outcome.change.action,
+            "status": outcome.status,
+            "error": None if isinstance(outcome, Applied) else outcome.error,
+            "attempts": outcome.attempts,
+        }
+        for outcome in report.outcomes
+    ]
+
 
 _DEPENDENCY_FAILED: Final = "what must come first is not done"
 
@@ -258,3 +289,20 @@ def remaining_keys(fresh: Plan) -> set[object]:
     """Return the keys of all that is not as desired: changes, held changes and conflicts."""
     changes = (*fresh.changes, *(hold.change for hold in fresh.held))
     return {change_key(change) for change in changes} | {finding.address for finding in fresh.conflicts}
+
+
+def matches_intent(planned: Change, fresh: Change) -> bool:
+    """Say whether a change makes the same rule right, whatever its state is by now: without a reviewed plan."""
+    if isinstance(fresh, Adopt):  # an unmanaged rule is taken over only where that was planned (invariants R1)
+        return isinstance(planned, Adopt) and planned.live.id == fresh.live.id
+    return isinstance(planned, Delete) == isinstance(fresh, Delete)
+
+
+def matches_review(planned: Change, fresh: Change) -> bool:
+    """Say whether a change is the reviewed one, on a rule in the reviewed state."""
+    return type(planned) is type(fresh) and _reviewed_state(planned) == _reviewed_state(fresh)
+
+
+def _reviewed_state(change: Change) -> object:
+    before = None if isinstance(change, Create) else (change.live.id, change.live.rule, change.live.marker)
+    return (before, None if isinstance(change, Delete) else change.after, is_unadoption(change))

@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.cli.environments.choose import utc_now
 from reconciler.cli.files import ignored_by_git, journal_path
 from reconciler.cli.session import Session

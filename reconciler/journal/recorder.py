@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Verdict
-from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.journal.journal import Journal
 from reconciler.model.change import Change, Create, Failed, PlanStep, Skipped, is_copy_removal
 from reconciler.plan.document import change_to_json, plan_id

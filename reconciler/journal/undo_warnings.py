@@ -12,8 +12,7 @@ from reconciler.model.change import Change, Create, Delete, Update, is_unadoptio
 from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, Marker, marker_digest
 from reconciler.model.rule import Address
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan, draft_plan
+from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 
 REAPPLIED: Final = "CXR310"
 _HOLD_TIME: Final = timedelta(days=8)  # how long the hold is that is given to write: a week, and the day that has begun

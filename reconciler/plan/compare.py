@@ -12,8 +12,7 @@ from reconciler.model.change import Adopt, Cause, Change, Create, Delete, FieldC
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.live import LiveRule, Marker, find_foreign_marker, marker_digest, normalize_line_ends
 from reconciler.model.rule import Address, Condition, Opaque, Rule, Target, to_api_json
-from reconciler.plan.ownership import LiveRulesByOwner, find_cause, was_edited
-from reconciler.plan.unknown_fields import differing_fields, fields_phrase
+from reconciler.plan.ownership import LiveRulesByOwner, differing_fields, fields_phrase, find_cause, was_edited
 from reconciler.text.escape import join_first, sanitize
 
 _Part = Condition | Target | Opaque

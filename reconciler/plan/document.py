@@ -18,8 +18,7 @@ from reconciler.model.finding import finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import GuardResult, Plan
+from reconciler.plan.plan import GuardResult, Plan, PlanOptions
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import pluralize, quote
 from reconciler.version import __version__

@@ -1,4 +1,4 @@
-"""Plan -> Drift: do conversations go where the manifests say, and are managed rules as they were last applied?
+"""Plan -> Drift, and its JSON: do conversations go where the manifests say, and are managed rules as last applied?
 
 A plan says what apply would change. Drift adds what apply cannot change: live rules that are not managed and take
 conversations which the manifests send elsewhere, and route tests that fail on the live rules (docs/watch.md).
@@ -8,18 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from reconciler.behaviour.diff.difference import BehaviourChange, compare_behaviour
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.diff.rows import region_to_row
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
 from reconciler.model.change import Adopt, Change, Create
-from reconciler.model.finding import Finding
+from reconciler.model.finding import Finding, finding_to_json
 from reconciler.model.live import LiveRule, marker_digest
 from reconciler.model.rule import Address, Source
-from reconciler.plan.options import is_selected
-from reconciler.plan.plan import Plan
+from reconciler.plan.behaviour_json import behaviour_to_json
+from reconciler.plan.document import DRIFT_REPORT, live_rule_to_json, plan_to_json, with_plan_id
+from reconciler.plan.plan import Plan, is_selected
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
@@ -202,3 +203,59 @@ def _not_analysed_finding() -> Finding:
     message = "the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound"
     hint = "let rules ask about fewer attributes, or accept the live rules that are not managed"
     return Finding(code=NOT_ANALYSED, severity="error", message=message, hint=hint)
+
+
+Document = dict[str, Any]
+
+
+def drift_to_json(drift: Drift) -> Document:
+    """Return the document; the same drift gives the same document."""
+    plan, impact = drift.plan, drift.full_impact
+    document = plan_to_json(plan)
+    since = {str(address): run for address, run in drift.last_runs.items()}
+    changes = [
+        {**change, "cause": "missing", "since": since.get(change["address"])}
+        if change["action"] == Create.action
+        else change
+        for change in document["changes"]
+    ]
+    findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
+    return with_plan_id(
+        {
+            **document,
+            "changes": changes + [_interfering_rule_to_json(plan, live) for live in drift.in_the_way],
+            "report": DRIFT_REPORT,
+            "summary": {**document["summary"], **count_sections(drift)},
+            "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
+            "findings": document["findings"] + findings,
+        }
+    )
+
+
+def count_sections(drift: Drift) -> dict[str, int]:
+    """Count the rules of each section, and those that are accepted."""
+    plan = drift.plan
+    return {
+        "changed": len(edited_changes(plan)),
+        "missing": len(missing_rules(plan)),
+        "inTheWay": len(drift.in_the_way),
+        "notApplied": len(unapplied_changes(plan)),
+        "accepted": len(drift.accepted),
+    }
+
+
+def _interfering_rule_to_json(plan: Plan, live: LiveRule) -> Document:
+    """Return the entry of `changes` for a rule that apply does not write, with the entry that accepts it."""
+    return {
+        "action": "none",
+        "address": None,
+        "id": live.id,
+        "name": live.rule.name,
+        "cause": "unmanaged",
+        "accept": {"name": live.rule.name, "digest": marker_digest(live.rule)},
+        "steps": [],
+        "before": live_rule_to_json(live, plan.queue_names),
+        "after": None,
+        "fields": [],
+        "source": None,
+    }

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from hashlib import sha256
 
 from reconciler.behaviour.diff.difference import BehaviourChange
@@ -14,11 +15,32 @@ from reconciler.model.finding import Finding, group_findings
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import CANONICAL_JSON, Address, Queue
 from reconciler.plan.compare import compare_rules
-from reconciler.plan.holds import split_held_changes
-from reconciler.plan.options import PlanOptions, is_selected
-from reconciler.plan.ownership import classify_by_owner
+from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 from reconciler.plan.stored_texts import attach_read_rules, restore_texts
 from reconciler.plan.traffic_shares import TrafficImpact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanOptions:
+    """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
+
+    only: tuple[str, ...] = ()  # addresses, or patterns of them such as `cards/*`; none means all
+    adopt: bool = False  # take over unmanaged rules that have just the name of a desired one
+    keep_drift: bool = False  # leave alone what somebody changed outside
+    prune: bool = True  # delete managed rules that no manifest names
+    traffic: str | None = None  # the traffic sample's path, where one was named beside the manifests' own
+    undo: str | None = None  # the run of the journal that is to be undone, in place of what the manifests want
+
+
+def is_selected(address: Address, only: Sequence[str]) -> bool:
+    """Say whether an address is among the selected ones."""
+    return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
+
+
+def unmatched_selectors(only: Sequence[str], addresses: Iterable[Address]) -> tuple[str, ...]:
+    """Return the selectors that select none of the addresses."""
+    names = [str(address) for address in addresses]
+    return tuple(pattern for pattern in only if not any(fnmatchcase(name, pattern) for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +198,63 @@ def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
 def _finding_sort_key(finding: Finding) -> tuple[str, str, int, str]:
     source = finding.source
     return (finding.code, source.file if source else "", source.line if source else 0, finding.message)
+
+
+def split_held_changes(
+    changes: Iterable[Change], desired: DesiredState, by_owner: LiveRulesByOwner, options: PlanOptions, now: datetime
+) -> tuple[list[Change], list[HeldChange]]:
+    """Return the changes to make, and those that are left alone; `now` decides which holds are in force."""
+    copied = frozenset(live.marker.address for live in by_owner.edited_copies if live.marker and not live.marker.copy)
+    active, holds = [], []
+    for change in changes:
+        reason = _blocked_by_copy(change, copied) or _hold_reason(change, desired, options, now)
+        if reason:
+            holds.append(HeldChange(change, reason))
+        else:
+            active.append(change)
+    while waiting := _blocked_by_name(active, by_owner):
+        holds += waiting
+        waiting_ids = {id(hold.change) for hold in waiting}
+        active = [change for change in active if id(change) not in waiting_ids]
+    return active, holds
+
+
+def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> list[HeldChange]:
+    """Return the changes that need the name of a managed rule that keeps it, because it is left alone."""
+    changed = {change.live.id for change in active if not isinstance(change, Create)}
+    names = {live.rule.name: address for address, live in by_owner.managed.items() if live.id not in changed}
+    return [
+        HeldChange(change, f"its name is still that of {names[change.after.name]}, which is left alone")
+        for change in active
+        if not isinstance(change, Delete)
+        and change.after.name in names
+        and (isinstance(change, Create) or change.live.rule.name != change.after.name)
+    ]
+
+
+def _blocked_by_copy(change: Change, copied_addresses: frozenset[Address]) -> str:
+    """Return why a rule does not leave its address yet: an edited copy at that address would count as the rule."""
+    before = change.live.marker if not isinstance(change, Create) else None
+    leaves = isinstance(change, Delete) and change.cause != "duplicate"
+    moves = isinstance(change, Update) and before is not None and before.address != change.address
+    if not (leaves or moves) or before is None or before.address not in copied_addresses:
+        return ""
+    return (
+        f"somebody made an edited copy of it, which would then count as {before.address} and be deleted:"
+        " delete the copy, or take the last line out of its description"
+    )
+
+
+def _hold_reason(change: Change, desired: DesiredState, options: PlanOptions, now: datetime) -> str:
+    rule = desired.rules.get(change.address)
+    if isinstance(change, Delete) and change.cause == "duplicate":
+        return ""
+    if change.address in desired.skipped:
+        return desired.skipped[change.address]
+    if rule is not None and rule.hold is not None and now < rule.hold.until:
+        return f"held until {rule.hold.until.isoformat()}: {rule.hold.reason}"
+    if isinstance(change, Delete) and not options.prune:
+        return "nothing is to be deleted" if options.undo else "prune is off: rules that no manifest names stay"
+    if options.keep_drift and change.cause in ("drift", "both"):
+        return "changed outside, and changes made outside are kept"
+    return ""

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.apply.attempt import Attempt, Verdict, attempt_step, revert_step
+from reconciler.apply.progress import matches_intent, matches_review
 from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update
 from reconciler.model.live import LiveRule
 from reconciler.simulator.faults.injector import FaultInjector

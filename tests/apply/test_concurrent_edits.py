@@ -10,7 +10,7 @@ import pytest
 
 from reconciler.model.change import Applied, Failed
 from reconciler.plan.document import ReviewedPlan
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
 from tests.campaign.scenario import ROOMY, Scenario
 from tests.campaign.scenario_rules import CATCH_ALL, FRAUD, GENERAL, at, goal, goals, live, ours, scenario, theirs

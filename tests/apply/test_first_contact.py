@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Failed, Skipped
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES

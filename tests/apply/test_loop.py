@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.admission import matches_review
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport, matches_review
 from reconciler.errors import ApiError
 from reconciler.model.change import Applied, Failed, Skipped, UnknownOutcome
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from reconciler.simulator.faults.injector import FaultInjector
 from reconciler.simulator.settings import PROFILES
 from tests.support.builders import desired, managed, rule, unmanaged, wanted

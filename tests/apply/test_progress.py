@@ -12,8 +12,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Change, Create, Delete, Failed, Outcome, PlanStep, Skipped, UnknownOutcome, Update
 from reconciler.model.live import LiveRule, Marker, copy_name, marker_digest
 from reconciler.model.rule import Rule
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, Plan, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from tests.support.builders import NOW, OWNER, QUEUES, address, desired, managed, rule, unmanaged, wanted
 
 X = address("cards/x")

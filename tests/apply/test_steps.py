@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.admission import matches_intent, matches_review
+from reconciler.apply.progress import matches_intent, matches_review
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.change import Applied, Failed
@@ -19,7 +19,7 @@ from reconciler.model.live import LiveRule, Marker, format_description, marker_d
 from reconciler.model.rule import Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.guards import check_guards
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import no_style
 from reconciler.render.text.environments import planned_row

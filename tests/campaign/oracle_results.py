@@ -14,7 +14,7 @@ from tests.campaign.world import SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.apply.report import ApplyReport
+    from reconciler.apply.progress import ApplyReport
     from reconciler.model.change import Change, Outcome
     from tests.campaign.oracle_desired import Wish
     from tests.campaign.oracle_process import Process

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.behaviour.space.clauses import Clause
 from reconciler.errors import CxrouteError, RefusedError, UsageError

@@ -23,10 +23,8 @@ from reconciler.model.finding import Finding
 from reconciler.model.live import LiveRule, format_description, marker_digest
 from reconciler.model.rule import Target, make_condition
 from reconciler.plan.document import read_saved_plan as read_plan
-from reconciler.plan.drift import Acceptance, Drift, Impact, find_drift
-from reconciler.plan.drift_json import drift_to_json
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import add_findings, draft_plan
+from reconciler.plan.drift import Acceptance, Drift, Impact, drift_to_json, find_drift
+from reconciler.plan.plan import PlanOptions, add_findings, draft_plan
 from reconciler.render.drift_summary import acceptance_lines, unaffected_text
 from reconciler.render.impact import NO_IMPACT, NO_KNOWN_IMPACT, UNKNOWN_NOTE
 from reconciler.render.markdown.drift import drift_markdown

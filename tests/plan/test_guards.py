@@ -15,8 +15,7 @@ from reconciler.manifest.kinds.environment import Attributes, Environment
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Target
 from reconciler.plan.guards import check_guards, freeze_reason, guard_refusals, lift_guards
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan, draft_plan
+from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.traffic.sample import read_traffic
 from tests.support.builders import NOW, OWNER, address, desired, intent_is, live, managed, rule, unmanaged, wanted

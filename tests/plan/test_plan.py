@@ -17,8 +17,15 @@ from reconciler.model.finding import Finding
 from reconciler.model.rule import Rule, Source
 from reconciler.plan.document import plan_id, plan_to_json, read_saved_plan, unreviewed_changes
 from reconciler.plan.json_schema import plan_schema
-from reconciler.plan.options import PlanOptions, unmatched_selectors
-from reconciler.plan.plan import LiveState, Plan, adopt_namesakes, draft_plan, replace_findings
+from reconciler.plan.plan import (
+    LiveState,
+    Plan,
+    PlanOptions,
+    adopt_namesakes,
+    draft_plan,
+    replace_findings,
+    unmatched_selectors,
+)
 from reconciler.plan.schedule import schedule_steps
 from tests.support.builders import NOW, address, desired, live, managed, rule, unmanaged, wanted
 

@@ -10,8 +10,7 @@ import pytest
 
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Rule, Target
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan, draft_plan
+from reconciler.plan.plan import Plan, PlanOptions, draft_plan
 from reconciler.plan.stored_texts import TEXT_FORMS, TextForm, is_form_of, restore_texts
 from tests.support.builders import NOW, desired, live, managed, rule, unmanaged, wanted
 

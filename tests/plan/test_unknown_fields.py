@@ -9,7 +9,7 @@ import pytest
 from reconciler.cxone.profile_mapping import ProfileMapper
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.manifest.kinds.profile import Profile
-from reconciler.plan.unknown_fields import differing_fields, fields_phrase
+from reconciler.plan.ownership import differing_fields, fields_phrase
 
 RULE: dict[str, Any] = {
     "id": "1",

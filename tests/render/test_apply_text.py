@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 import pytest
 
-from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli.commands.apply import PARTLY, exit_code
 from reconciler.errors import InterruptedRunError
 from reconciler.model.change import (
@@ -23,8 +23,7 @@ from reconciler.model.change import (
     Update,
 )
 from reconciler.model.finding import Finding
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text

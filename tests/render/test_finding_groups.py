@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from reconciler.behaviour.facts.rule_facts import RuleFacts
-from reconciler.checks.lint_rules import check_rules
+from reconciler.checks.lint import check_rules
 from reconciler.checks.lint_view import LintView
 from reconciler.journal.journal import read_runs
 from reconciler.manifest.kinds.environment import Environment

@@ -10,8 +10,7 @@ import pytest
 from reconciler.desired.desired import DesiredState
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target, make_condition
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.plan import plan_text
