@@ -105,7 +105,15 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
     if isinstance(change, Delete) or step.call == "create":
         return await _judge(_delete(Delete(address=change.address, live=live, cause="duplicate"), store))
     assert not isinstance(change, Create)  # noqa: S101 - that call is a create
-    return await _judge(_restore(change.live, live, store))
+    before = change.live
+
+    async def restore() -> Attempt:
+        read = await store.rule(live.id)
+        if read is None or not _is_same_state(read.live, live):
+            return _conflict(_DELETED if read is None else _CHANGED)
+        return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
+
+    return await _judge(restore())
 
 
 async def _judge(call: Awaitable[Attempt]) -> Attempt:
@@ -156,13 +164,6 @@ async def _update(change: Update | Adopt, payload: WritePayload, store: RuleStor
     if not _is_same_state(read.live, change.live):
         return _conflict(_CHANGED)
     return _check_response(payload, await store.update(read, *payload))
-
-
-async def _restore(before: LiveRule, live: LiveRule, store: RuleStore) -> Attempt:
-    read = await store.rule(live.id)
-    if read is None or not _is_same_state(read.live, live):
-        return _conflict(_DELETED if read is None else _CHANGED)
-    return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
 
 
 async def _delete(change: Delete, store: RuleStore) -> Attempt:

@@ -20,19 +20,15 @@ from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
 
 _MAX_FIELDS: Final = 3
-_SHORT_LENGTH: Final = 200
-"""Characters of a description that a tenant is taken to keep whole once it kept any with our line."""
+_SHORT_LENGTH: Final = 200  # a description of so many characters is kept in full where any with our line was kept
 _TAIL_LENGTH: Final = 80  # characters of a description's end that are shown
 
 
 class AlteredRule(NamedTuple):
-    """A live rule that a first write made, and that is not as it was sent.
-
-    `is_certain`: provably that write made it.
-    """
+    """A live rule that a first write made, and that is not as it was sent."""
 
     live: LiveRule
-    is_certain: bool
+    is_certain: bool  # provably that write made it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +64,8 @@ class FirstWrite:
 
     def _is_intact(self, live: LiveRule, result: Attempt) -> bool:
         """Say whether the marker was kept, and, where the response already had other values, the routing fields."""
-        marker, sent_marker = live.marker, self.payload.marker
-        if marker is None or sent_marker is None:
-            return False
-        if (marker.owner, marker.address) != (sent_marker.owner, sent_marker.address):
+        marker, expected = live.marker, self.payload.marker
+        if not marker or not expected or (marker.owner, marker.address) != (expected.owner, expected.address):
             return False
         is_same_route = _routing_fields(live.rule) == _routing_fields(self.payload.rule)
         return self.keeps_markers or is_same_route or not _matches_response(live, result)

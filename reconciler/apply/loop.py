@@ -29,10 +29,8 @@ from reconciler.plan.plan import GuardResult, Plan
 from reconciler.plan.schedule import schedule_steps
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
-
 CONFIRMATIONS: Final = 3
 """Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
-
 EXTRA_CONFIRMATIONS: Final = 1
 """Further reads of that kind where lists are said not to lag, behind a create or a read that raised a doubt."""
 
@@ -74,8 +72,7 @@ class _ApplyRun:
     outside_changes: int = 0
     access_lost: bool = False  # the tenant does not let us in any more: not even to look what became of it
     first_write_altered: bool = False  # the tenant did not keep the first write
-    first_write: FirstWrite | None = None
-    """The write that went alone, as long as no read shows that the tenant keeps our markers."""
+    first_write: FirstWrite | None = None  # the write that went alone, until a read shows that the tenant keeps markers
     latest_attempt: Attempt | None = None  # what the last call came to
     confirmations_left: int = field(init=False)  # how many more reads must miss a rule before it is created
 
@@ -111,7 +108,9 @@ class _ApplyRun:
             is_allowed = any(guard.name == "transient" and guard.allowed is not None for guard in self.plan.guards)
             if remaining.unproven and not is_allowed:
                 self.stop(f"no order is proven that sends nobody elsewhere: {remaining.unproven[0]}")
-            wave = _first_step_per_address(remaining.steps[0]) if remaining.steps else []
+            # The first step of each address: the result is read before the next step (invariants R6).
+            steps = remaining.steps[0] if remaining.steps else ()
+            wave = list({step.change.address: step for step in reversed(steps)}.values())[::-1]
             if wave:
                 self.stop(self.planner.freeze())
             may_appear = bool(self.settings.lag) and self.known_state.saw_missing
@@ -157,12 +156,10 @@ class _ApplyRun:
         """Say whether the whole plan, beside the current other rules, moves only what was reviewed."""
         if self.settings.is_within_review is None:
             return True
-        is_planned = self.progress.is_planned_rule
-        planned = [live for live in self.plan.live.rules if is_planned(live.id, live.marker)]
-        others = [live for live in fresh.live.rules if not is_planned(live.id, live.marker)]
-        return self.settings.is_within_review(
-            replace(self.plan, live=replace(self.plan.live, rules=(*planned, *others)))
-        )
+        is_planned, live = self.progress.is_planned_rule, self.plan.live
+        planned = [rule for rule in live.rules if is_planned(rule.id, rule.marker)]
+        others = [rule for rule in fresh.live.rules if not is_planned(rule.id, rule.marker)]
+        return self.settings.is_within_review(replace(self.plan, live=replace(live, rules=(*planned, *others))))
 
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
@@ -279,8 +276,3 @@ class _ApplyRun:
             remaining=fresh,
             first_write_altered=self.first_write_altered,
         )
-
-
-def _first_step_per_address(wave: Sequence[PlanStep]) -> list[PlanStep]:
-    """Return the first step of each address: what became of it is read before the next (invariants R6)."""
-    return list({step.change.address: step for step in reversed(wave)}.values())[::-1]

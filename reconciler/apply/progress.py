@@ -37,8 +37,7 @@ class ApplyReport:
     interrupted: bool = False
     error: str = ""  # why the run ended early, if it did
     remaining: Plan | None = None  # a fresh plan from the last read
-    first_write_altered: bool = False
-    """The tenant did not keep the run's first write: another run of the same plan would end the same way."""
+    first_write_altered: bool = False  # the tenant altered the first write: another run would end the same way
     run_id: str = ""  # under which name the journal has it, where it was written
 
 
@@ -69,13 +68,11 @@ class ChangeProgress:
     conflicts: int = 0
     failed: bool = False
     uncertainty: Uncertainty = "none"
-    altered: tuple[str, WritePayload] | None = None
-    """A rule's id and what was sent of it, where the server's answer told of other values."""
+    altered: tuple[str, WritePayload] | None = None  # a rule's id and payload, where the response had other values
     is_temporary: bool = False  # that is temporary: texts that the tenant keeps otherwise do not matter
-    acknowledged: WritePayload | None = None
-    """What was last acknowledged: whoever finds just this in place of the reviewed rule finds our own work."""
+    acknowledged: WritePayload | None = None  # the last acknowledged payload: a rule in this state is our own work
+    unconfirmed: WritePayload | None = None  # the last payload that was sent and perhaps done: likewise
     may_have_written: bool = False  # something of it was written, or perhaps
-    unconfirmed: WritePayload | None = None  # what was last sent and perhaps done: likewise
 
     @property
     def attempts(self) -> int:
@@ -91,8 +88,8 @@ class ApplyProgress:
         self.planned: dict[object, Change] = {change_key(change): change for change in plan.changes}
         self.progress = {key: ChangeProgress() for key in self.planned}
         self.copy_progress: dict[Address, ChangeProgress] = {}
+        # Ids of rules that a read of this run showed as users' copies: not written, even if the original is gone.
         self.foreign_copies: set[str] = set()
-        """Rules that a read of this run showed as somebody's copies: they are not written, even if ours is gone."""
         self.addresses = {change.address for change in plan.changes}
         self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
 
@@ -158,9 +155,8 @@ class ApplyProgress:
 
     def is_planned_rule(self, rule_id: str, marker: Marker | None) -> bool:
         """Say whether the plan is about a live rule."""
-        if rule_id in self.ids:
-            return True
-        return marker is not None and marker.owner == self.owner and marker.address in self.addresses
+        is_managed = marker is not None and marker.owner == self.owner and marker.address in self.addresses
+        return rule_id in self.ids or is_managed
 
     def record_attempt(self, step: PlanStep, result: Attempt) -> None:
         """Keep the result of an attempt at a change."""
@@ -188,19 +184,15 @@ class ApplyProgress:
 
     def leftover_copy_error(self) -> str:
         """Return which temporary copy could not be deleted, and why; empty where none remains."""
-        for address, progress in self.copy_progress.items():
-            if progress.error:
-                return f"the temporary copy of {address}: {progress.error}; the next run deletes it"
-        return ""
+        errors = ((address, progress.error) for address, progress in self.copy_progress.items() if progress.error)
+        phrases = (f"the temporary copy of {address}: {error}; the next run deletes it" for address, error in errors)
+        return next(phrases, "")
 
     def resolve_altered(self, rules: Iterable[LiveRule]) -> None:
         """Compare rules that the server answered otherwise with a read: the change was made, or it failed."""
-        doubtful = [progress for progress in self.progress.values() if progress.altered is not None]
+        doubtful = [(progress, progress.altered) for progress in self.progress.values() if progress.altered]
         states = {live.id: (live.rule, live.marker) for live in rules} if doubtful else {}
-        for progress in doubtful:
-            if progress.altered is None:
-                continue
-            rule_id, payload = progress.altered
+        for progress, (rule_id, payload) in doubtful:
             progress.altered, state = None, states.get(rule_id)
             if state is not None and (state == payload or (progress.is_temporary and _is_stored_form(state, payload))):
                 progress.acknowledged, progress.error = WritePayload(*state), ""
@@ -215,7 +207,7 @@ class ApplyProgress:
             conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
             copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
             last_read = _LastRead(remaining_keys(fresh), states, conflicts, copied_addresses)
-        changes = [(key, change) for key, change in self.planned.items() if not is_copy_removal(change)]
+        changes = ((key, change) for key, change in self.planned.items() if not is_copy_removal(change))
         return tuple(self._outcome(key, change, last_read, skipped) for key, change in changes)
 
     def _outcome(self, key: object, change: Change, last_read: _LastRead | None, stop_reason: str) -> Outcome:

@@ -26,11 +26,6 @@ async def run_inline(work: Callable[[], Result], /) -> Result:
     return work()
 
 
-async def wait(seconds: float) -> None:
-    """Sleep, in real time."""
-    await asyncio.sleep(seconds)
-
-
 class Replanner(Protocol):
     """Plans again from each read."""
 
@@ -60,14 +55,10 @@ class StepRecorder(Protocol):
 class NoRecorder:
     """Records nothing."""
 
-    def intend(self, step: PlanStep) -> None:
+    def intend(self, *_args: object, **_kwargs: object) -> None:
         """Do nothing."""
 
-    def tried(self, step: PlanStep, result: Attempt) -> None:
-        """Do nothing."""
-
-    def wave(self) -> None:
-        """Do nothing."""
+    tried = wave = intend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +72,13 @@ class ApplySettings:
     """
 
     accepts: Callable[[Change, Change], bool]
-    sleep: Callable[[float], Awaitable[None]] = wait
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     should_stop: Callable[[], bool] = lambda: False
     concurrency: int = 16  # how many changes are under way at one time; the others can still be stopped
     lag: float = 0.0
-    names_unique: bool = False
-    """The server refuses a second rule of one name: a first create needs no confirmation that there is none."""
+    names_unique: bool = False  # the server refuses a second rule of one name: a first create needs no confirmation
     backoff: Sequence[float] = (0.5, 1.0, 2.0, 4.0)
+    # With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
+    # Without a reviewed plan, rules that the plan is not about may change once.
     is_within_review: Callable[[Plan], bool] | None = None
-    """With a reviewed plan: says whether the plan, beside the rules as they are now, moves only what was reviewed.
-
-    Without a reviewed plan, rules that the plan is not about may change once.
-    """
     run_blocking: BlockingRunner = run_inline  # plans: beside the loop, where others wait for answers there

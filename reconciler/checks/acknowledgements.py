@@ -22,9 +22,8 @@ OFFLINE_CODES: Final = frozenset({"CXR113", "CXR117", "CXR120", "CXR201", "CXR20
 """Findings that no live rule can add: without a tenant it is known that they do not exist."""
 RULE_CODES: Final = frozenset({"CXR120", *(f"CXR{number}" for number in range(201, 212))})
 """Findings about the rules of the manifests, beside the live rules or without them."""
-LIVE_CODES: Final = frozenset(
-    {"CXR301", "CXR302", "CXR303", "CXR304", "CXR305", "CXR306", "CXR308", "CXR309", "CXR312", "CXR340"}
-)  # findings of every comparison with the live rules
+LIVE_CODES: Final = frozenset(f"CXR{number}" for number in (*range(301, 307), 308, 309, 312, 340))
+"""Findings of every comparison with the live rules."""
 
 
 class Acknowledgement(NamedTuple):
@@ -42,12 +41,11 @@ def collect_acknowledgements(
     manifests: Manifests, environment: Environment, desired: DesiredState
 ) -> list[Acknowledgement]:
     """Return what the manifests accept in one environment."""
-    accepted: list[Acknowledgement] = []
+    accepted = [*_from_rules(manifests, environment, desired)]
     if loaded := manifests.environments.get(environment.name):
-        for index, entry in enumerate(environment.accept):
-            source = loaded.source_of("accept", index)
-            accepted.append(Acknowledgement(entry.code, entry.address or "", entry.reason, source))
-    return [*accepted, *_from_rules(manifests, environment, desired)]
+        entries = [(entry, loaded.source_of("accept", index)) for index, entry in enumerate(environment.accept)]
+        accepted += (Acknowledgement(entry.code, entry.address or "", entry.reason, at) for entry, at in entries)
+    return accepted
 
 
 def apply_acknowledgements(
@@ -122,7 +120,12 @@ def offline_findings(
     if all(finding.severity != "error" for finding in rules):
         unused = [entry for entry in vain.values() if entry.code in OFFLINE_CODES and not (only and entry.shared)]
         rules += report_unused(unused)
-    return _unique_findings(rules)
+    # A finding counts as accepted where all environments accept it.
+    unique: dict[object, Finding] = {}
+    for finding in sorted(rules, key=lambda finding: bool(finding.acknowledged)):
+        of_rules = finding.message if finding.code in RULE_CODES else ""
+        unique.setdefault((finding.code, finding.source, of_rules), finding)
+    return list(unique.values())
 
 
 def left_to_catch_alls(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
@@ -130,12 +133,3 @@ def left_to_catch_alls(manifests: Manifests, checked: Sequence[Checked]) -> list
     states = ((each.desired, each.environment) for each in checked if manifests.intents)
     views = (LintView(desired, (), manifests, environment, {}) for desired, environment in states if desired)
     return list(dict.fromkeys(intent for view in views for intent in intents_in_catch_all(view)))
-
-
-def _unique_findings(findings: Sequence[Finding]) -> list[Finding]:
-    """Return the findings without repetitions; a finding counts as accepted where all environments accept it."""
-    unique: dict[object, Finding] = {}
-    for finding in sorted(findings, key=lambda finding: bool(finding.acknowledged)):
-        of_rules = finding.message if finding.code in RULE_CODES else ""
-        unique.setdefault((finding.code, finding.source, of_rules), finding)
-    return list(unique.values())

@@ -19,8 +19,7 @@ class NonMatch:
     """A rule that was tried and does not take the conversation."""
 
     entry: RoutingEntry
-    condition: Condition | Opaque
-    """What does not hold: the intent where that is another, else the first condition that does not."""
+    condition: Condition | Opaque  # what does not hold: the intent where that is another, else the first such condition
     other_intent: bool  # the rule asks for certain intents, and this conversation's is none of them
 
     @property
@@ -31,16 +30,13 @@ class NonMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Where a conversation goes and why."""
-
-    # Conditions that are not understood are taken not to hold; `undecided` names the rules for which that matters.
+    """Where a conversation goes and why; `undecided` names rules with conditions that are not understood."""
 
     conversation: Mapping[str, str | int | float]
     winner: RoutingEntry | None  # None: the tenant's default routing
     non_matches: tuple[NonMatch, ...]  # every rule that is tried before the winner, in order
     next_match: RoutingEntry | None  # the rule that would take it, were there no winner
-    tied_rules: tuple[RoutingEntry, ...]
-    """Rules of the winner's priority that would take it too: which of them is first is the platform's own choice."""
+    tied_rules: tuple[RoutingEntry, ...]  # rules of the winner's priority that would take it too: the platform chooses
     switched_off: tuple[RoutingEntry, ...]  # rules before the winner that are switched off, and would take it
 
     @property
@@ -63,16 +59,14 @@ def explain(entries: Sequence[RoutingEntry], attributes: Attributes, environment
     switched_off = tuple(entry for entry in disabled if _matches(entry, conversation, assumed))
     next_match, tied = None, []
     if winner is not None:
-        later = ordered[len(non_matches) + 1 :]
+        later, destination = ordered[len(non_matches) + 1 :], destination_of(winner.rule.targets)
         next_match = route_conversation(later, conversation, assumed).winner
         tied = [entry for entry in later if entry.rule.priority == winner.rule.priority]
-        tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
-        destination = destination_of(winner.rule.targets)
         tied = [entry for entry in tied if destination_of(entry.rule.targets) != destination]
+        tied = [entry for entry in tied if _matches(entry, conversation, assumed)]
         enabled = [(entry, replace(entry, rule=replace(entry.rule, enabled=True))) for entry in switched_off]
-        switched_off = tuple(
-            entry for entry, twin in enabled if order_entries([twin, winner], evaluation)[0] is not winner
-        )
+        earlier = (entry for entry, twin in enabled if order_entries([twin, winner], evaluation)[0] is not winner)
+        switched_off = tuple(earlier)
     return Explanation(
         conversation=conversation,
         winner=winner,

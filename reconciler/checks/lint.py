@@ -9,7 +9,6 @@ from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import (
-    ContradictoryRule,
     RedundantRule,
     RuleFacts,
     ShadowedRule,
@@ -27,8 +26,7 @@ from reconciler.model.finding import Finding
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase
 
-LINT_WORK_PER_RULE: Final = 1_500
-"""How many comparisons may be made for each rule, by which `validate` takes two seconds for 1,000 rules at the most."""
+LINT_WORK_PER_RULE: Final = 1_500  # comparisons for each rule: `validate` takes at most two seconds for 1,000 rules
 PLAN_WORK_PER_RULE: Final = 1_000  # what reading, comparing and printing one rule costs in a plan, in comparisons
 _MIN_RULES: Final = 1_000  # for how many rules there is work at the least: short lists are checked to the end
 
@@ -92,7 +90,13 @@ def is_complete(findings: Iterable[Finding]) -> bool:
 
 def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     """Yield the findings about each managed rule."""
-    yield from (_contradictory_finding(view, rule) for rule in facts.contradictory if rule.entry.address)
+    for contradictory in facts.contradictory:
+        if contradictory.entry.address:
+            phrases = [condition_phrase(part, view.labels) for part in contradictory.conditions]
+            several = f"{list_items(phrases, str)} contradict each other"
+            reason = several if len(phrases) > 1 else f"nothing satisfies {phrases[0]}"
+            message = f"no conversation can match: {reason}{view.known_types_phrase(contradictory.conditions)}"
+            yield view.finding("CXR201", "warning", message, contradictory.entry)
     hidden = (rule for rule in facts.shadowed if rule.entry.address and not _is_tied_with_shadowing(rule))
     yield from (_shadowed_finding(view, rule) for rule in hidden)
     for rule in facts.redundant:
@@ -101,21 +105,11 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         if rule.entry.address and not is_explicit:
             yield _redundant_finding(view, rule)
     yield from _tie_findings(view, facts.ties)
-    message = (
-        "not checked: too many overlaps with other rules; the analysis stopped before it was known which rules are"
-        " reached"
-    )
+    cause = "the analysis stopped before it was known which rules are reached"
+    message = f"not checked: too many overlaps with other rules; {cause}"
     hint = "let rules ask for fewer attributes, or for the same ones"
     undecided = (entry for entry in facts.undecided if entry.address)
     yield from (view.finding("CXR209", "warning", message, entry, hint) for entry in undecided)
-
-
-def _contradictory_finding(view: LintView, contradictory: ContradictoryRule) -> Finding:
-    phrases = [condition_phrase(part, view.labels) for part in contradictory.conditions]
-    several = len(phrases) > 1
-    reason = f"{list_items(phrases, str)} contradict each other" if several else f"nothing satisfies {phrases[0]}"
-    types = view.known_types_phrase(contradictory.conditions)
-    return view.finding("CXR201", "warning", f"no conversation can match: {reason}{types}", contradictory.entry)
 
 
 def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:

@@ -42,10 +42,7 @@ class LintView:
         queues: Mapping[str, str],
     ) -> None:
         self.attributes: Final = environment.attributes
-        self.evaluation: Final = environment.api.evaluation
-        self.labels: Final = desired.labels
-        self.types: Final = desired.types
-        self.queues: Final = queues
+        self.labels, self.types, self.queues = desired.labels, desired.types, queues
         self.intents: Final = {
             intent: loaded.source_of("intents", place)
             for loaded in manifests.intents
@@ -53,13 +50,12 @@ class LintView:
         }  # what the bot can say, and where that stands
         below = environment.context.below
         self.fallback: Final = below.intent if below else None
-        self.ordered: Final = order_entries((*desired_entries(desired), *unmanaged), self.evaluation)
+        self.ordered: Final = order_entries((*desired_entries(desired), *unmanaged), environment.api.evaluation)
         self.space: Final = Space((self.ordered,), {self.attributes.intent: self.intents}, desired.types)
         self.slices: Final = PivotSlices(self.space, self.ordered)
         self._rank = {id(entry): rank for rank, entry in enumerate(self.ordered)}
-        self._assumed = {
-            part.text: False for entry in self.ordered for part in entry.rule.conditions if isinstance(part, Opaque)
-        }
+        parts = (part for entry in self.ordered for part in entry.rule.conditions)
+        self._assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
         self._rulesets = manifests.rulesets
         self._positions: dict[Source, tuple[LoadedDocument[RuleSet], int]] = {}
 
@@ -70,10 +66,7 @@ class LintView:
 
     @property
     def general_rules(self) -> Sequence[RoutingEntry]:
-        """Rules that name none, in order: a catch-all is one of them.
-
-        Raises UndecidedError as `rules_by_intent` does.
-        """
+        """Rules that name none, in order, such as a catch-all. Raises UndecidedError as `rules_by_intent` does."""
         return self._rules_by_naming[1]
 
     @cached_property

@@ -28,6 +28,8 @@ from reconciler.text.phrases import split_phrase
 from reconciler.text.suggest import suggest
 
 Conversation = Mapping[str, str | int | float]
+Assumed = Mapping[str, bool]
+Documents = Iterable[LoadedDocument[RouteTests]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +40,7 @@ class RouteTestResult:
     document: str
     number: int  # which test of its document it is, from 1
     source: Source
-    conversation: Conversation
-    """The conversation, by the API's names of attributes; empty where the test cannot be read."""
+    conversation: Conversation  # by the API's names of attributes; empty where the test cannot be read
     winner: RoutingEntry | None
     failure: Finding | None
 
@@ -53,31 +54,21 @@ class _InvalidTestError(Exception):
 
 
 def run_route_tests(
-    documents: Iterable[LoadedDocument[RouteTests]],
-    environment: Environment,
-    catalogue: OfflineQueueResolver,
-    desired: DesiredState,
+    documents: Documents, environment: Environment, catalogue: OfflineQueueResolver, desired: DesiredState
 ) -> tuple[RouteTestResult, ...]:
     """Try every test. `catalogue` must be the one that `desired` was made with: both name queues alike."""
-    return _run_all(documents, _RouteTestRunner(environment, catalogue, desired_entries(desired), {}))
+    return _RouteTestRunner(environment, catalogue, desired_entries(desired), {}).run_all(documents)
 
 
 def run_route_tests_live(
-    documents: Iterable[LoadedDocument[RouteTests]],
-    environment: Environment,
-    catalogue: QueueResolver,
-    entries: Sequence[RoutingEntry],
+    documents: Documents, environment: Environment, catalogue: QueueResolver, entries: Sequence[RoutingEntry]
 ) -> tuple[RouteTestResult, ...]:
     """Try every test on all live rules, whose queues are those of `catalogue`."""
     # A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
     # take conversations by such a condition is in the way of the manifests, which drift reports.
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
-    return _run_all(documents, _RouteTestRunner(environment, catalogue, entries, assumed))
-
-
-def _run_all(documents: Iterable[LoadedDocument[RouteTests]], runner: _RouteTestRunner) -> tuple[RouteTestResult, ...]:
-    return tuple(runner.run_test(loaded, place) for loaded in documents for place in range(len(loaded.document.tests)))
+    return _RouteTestRunner(environment, catalogue, entries, assumed).run_all(documents)
 
 
 class _RouteTestRunner:
@@ -86,23 +77,23 @@ class _RouteTestRunner:
     def __init__(
         self,
         environment: Environment,
-        catalogue: QueueResolver,
+        queues: QueueResolver,
         entries: Iterable[RoutingEntry],
         assumed: Mapping[str, bool],
     ) -> None:
-        self.environment = environment
-        self.catalogue = catalogue
-        self._assumed = assumed
+        self.environment, self.catalogue, self._assumed = environment, queues, assumed
         self._types = endpoint_types(environment)
         self._budget = TextBudget()
         self._budgets: dict[str, TextBudget] = {}
         self._rules = RuleIndex(order_entries(entries, environment.api.evaluation))
 
+    def run_all(self, documents: Documents) -> tuple[RouteTestResult, ...]:
+        return tuple(self.run_test(loaded, at) for loaded in documents for at in range(len(loaded.document.tests)))
+
     def run_test(self, loaded: LoadedDocument[RouteTests], index: int) -> RouteTestResult:
         self._budget = self._budgets.setdefault(loaded.file, TextBudget())
         conversation: Conversation = {}
-        winner, failure = None, None
-        test = loaded.document.tests[index]
+        winner, failure, test = None, None, loaded.document.tests[index]
         try:
             conversation, expected = self._read_test(test)
             winner = self._rules.find_winner(conversation, self._assumed)
@@ -202,10 +193,14 @@ class Checked:
     environment: Environment
     findings: tuple[Finding, ...]
     tried: tuple[RouteTestResult, ...]
-    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
     desired: DesiredState | None  # the rules; None where they are wrong
     queues: Mapping[str, str]  # queues that the rules name, by id: offline their names are taken to be known
     rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were tried on
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Return the users' names of the attributes that the API knows by longer names."""
+        return self.desired.labels if self.desired else {}
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
@@ -214,17 +209,11 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
     try:
         desired = expand_manifests(manifests, environment, catalogue)
     except ManifestError as error:
-        return Checked(environment=environment, findings=error.findings, tried=(), labels={}, desired=None, queues={})
+        return Checked(environment=environment, findings=error.findings, tried=(), desired=None, queues={})
     tried = run_route_tests(manifests.route_tests, environment, catalogue, desired)
     queues = {queue.id: queue.name for queue in catalogue.assumed_queues.values()}
-    return Checked(
-        environment=environment,
-        findings=desired.findings,
-        tried=tried,
-        labels=desired.labels,
-        desired=desired,
-        queues=queues,
-    )
+    findings = desired.findings
+    return Checked(environment=environment, findings=findings, tried=tried, desired=desired, queues=queues)
 
 
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
@@ -233,15 +222,7 @@ def check_live(manifests: Manifests, environment: Environment, desired: DesiredS
     entries = live_entries(live.rules, desired)
     tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)
     queues = {queue.id: queue.name for queue in live.queues}
-    return Checked(
-        environment=environment,
-        findings=(),
-        tried=tried,
-        labels=desired.labels,
-        desired=desired,
-        queues=queues,
-        rules="live",
-    )
+    return Checked(environment=environment, findings=(), tried=tried, desired=desired, queues=queues, rules="live")
 
 
 def _expected_weights(test: RouteTest) -> Mapping[str, str | int | float]:

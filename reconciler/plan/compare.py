@@ -20,13 +20,11 @@ _Part = Condition | Target | Opaque
 
 def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
     """Return every field that differs, in the order in which a rule is read."""
-    changes = [
-        FieldChange(name, getattr(before, name), getattr(after, name))
-        for name in ("name", "description", "priority", "enabled")
-        if getattr(before, name) != getattr(after, name)
-    ]
+    names = ["name", "description", "priority", "enabled"]
     if normalize_line_ends(before.description) == normalize_line_ends(after.description):
-        changes = [change for change in changes if change.path != "description"]
+        names.remove("description")
+    pairs = [(name, getattr(before, name), getattr(after, name)) for name in names]
+    changes = [FieldChange(name, old, new) for name, old, new in pairs if old != new]
     if before.conditions != after.conditions:
         changes.extend(_diff_parts("conditions", before.conditions, after.conditions))
     if before.targets != after.targets:
@@ -108,11 +106,7 @@ def compare_rules(desired: DesiredState, by_owner: LiveRulesByOwner) -> Comparis
 
 
 class _ConflictError(Exception):
-    """A desired rule that cannot be made live, because an unmanaged rule stands in its way."""
-
-    def __init__(self, finding: Finding) -> None:
-        super().__init__(finding.message)
-        self.finding = finding
+    """A desired rule that cannot be made live. Its argument is the finding."""
 
 
 class _RuleComparer:
@@ -122,9 +116,8 @@ class _RuleComparer:
         self.desired, self.by_owner = desired, by_owner
         self.findings: list[Finding] = []
         self._unmanaged = _group_by_name(by_owner.unmanaged)
-        self._edited_copies = _group_by_name(
-            live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous
-        )
+        copies = (live for live in by_owner.edited_copies if _address(live) not in by_owner.ambiguous)
+        self._edited_copies = _group_by_name(copies)
         self._unmanaged_by_id = {live.id: live for live in by_owner.unmanaged}
         self._surplus = {address: live for address, live in by_owner.managed.items() if address not in desired.rules}
         self._surplus_by_name = _group_by_name(self._surplus.values())
@@ -137,7 +130,7 @@ class _RuleComparer:
             try:
                 change = self._match_rule(rule, self.by_owner.managed.get(address))
             except _ConflictError as conflict:
-                self.findings.append(conflict.finding)
+                self.findings += conflict.args
                 continue
             if change is None:
                 unchanged.append(address)
@@ -158,10 +151,9 @@ class _RuleComparer:
         """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
         rule = desired.rule
         if rules := self.by_owner.ambiguous.get(desired.address):
-            if desired.unadopted_id or any(
-                each.rule != rule or not _has_current_marker(each, desired) for each in rules
-            ):
-                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired)
+            is_current = all(each.rule == rule and _has_current_marker(each, desired) for each in rules)
+            if desired.unadopted_id or not is_current:
+                raise _conflict("CXR312", _ambiguous_message(rules), desired)
             return None
         if desired.unadopted_id:
             return self._unadopt(desired, live)
@@ -176,7 +168,7 @@ class _RuleComparer:
         adopted = self._find_adoptable(desired)
         for rules in self.by_owner.ambiguous.values():  # the key of one of them may have moved
             if any(candidate.rule.name == rule.name for candidate in rules):
-                raise self._build_conflict("CXR312", _ambiguous_message(rules), desired)
+                raise _conflict("CXR312", _ambiguous_message(rules), desired)
         # By id one of several namesakes can be adopted: no rule gets a name that it does not have.
         must_be_free = adopted is None or adopted.rule.name != rule.name or self.desired.names_unique
         (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, adopted)
@@ -184,7 +176,7 @@ class _RuleComparer:
             return Create(desired.address, rule, desired.source)
         if mark := find_foreign_marker(adopted.rule.description):
             message = f'the live rule "{adopted.rule.name}" seems to be managed by another tool: {mark}'
-            self._add_finding("CXR309", "warning", message, desired)
+            self.findings.append(_finding("CXR309", "warning", message, desired))
         fields = diff_fields(adopted.rule, rule)
         return Adopt(address=desired.address, live=adopted, after=rule, fields=fields, source=desired.source)
 
@@ -206,7 +198,7 @@ class _RuleComparer:
             unmanaged = self._unmanaged_by_id.get(desired.unadopted_id)
             if unmanaged is not None and unmanaged.marker is None and unmanaged.rule == desired.rule:
                 return None
-            raise self._build_conflict("CXR311", "the rule that is to be given back is not ours any more", desired)
+            raise _conflict("CXR311", "the rule that is to be given back is not ours any more", desired)
         if live.rule.name != desired.rule.name:
             self._refuse_namesakes(desired, None)
         marker = FieldChange("marker", _marker(live).digest, None)
@@ -224,39 +216,39 @@ class _RuleComparer:
             name, candidates = f'with id "{desired.adopt.id}"', [match] if match else []
         if not candidates:
             message = f"no unmanaged live rule {name} to adopt, so the rule is created"
-            self._add_finding("CXR305", "info", message, desired)
+            self.findings.append(_finding("CXR305", "info", message, desired))
             return None
         if len(candidates) > 1:
             ids = ", ".join(live.id for live in candidates)
             message = f"{len(candidates)} live rules {name} could be adopted ({ids})"
-            raise self._build_conflict("CXR304", message, desired)
+            raise _conflict("CXR304", message, desired)
         (live,) = candidates
         if live.marker is not None:
             message = f"the live rule {name} is managed by {live.marker.owner}"
-            raise self._build_conflict("CXR303", message, desired)
+            raise _conflict("CXR303", message, desired)
         first = self._adopted.setdefault(live.id, desired.address)
         if first != desired.address:
-            raise self._build_conflict("CXR304", f"the live rule {name} is already adopted by {first}", desired)
+            raise _conflict("CXR304", f"the live rule {name} is already adopted by {first}", desired)
         return live
 
     def _refuse_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
         name = desired.rule.name
         for copy in self._edited_copies.get(name, ()):
             message = f'its name is that of {copy.id}, {self._describe_copy(copy)}: "{name}"'
-            raise self._build_conflict("CXR302", message, desired)
+            raise _conflict("CXR302", message, desired)
         others = [live for live in self._unmanaged.get(name, ()) if live is not adopted]
         owner = next((live.marker.owner for live in others if live.marker is not None), None)
         if owner is not None:
-            raise self._build_conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired)
+            raise _conflict("CXR303", f'a live rule named "{name}" is managed by {owner}', desired)
         if len(others) > 1:
-            raise self._build_conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired)
+            raise _conflict("CXR304", f'{len(others)} unmanaged live rules are named "{name}"', desired)
         if others:
-            raise self._build_conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired)
+            raise _conflict("CXR301", f'an unmanaged live rule is named "{name}"', desired)
 
     def _warn_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
         if any(live is not adopted for live in self._unmanaged.get(desired.rule.name, ())):
             message = f'an unmanaged live rule has the name of ours, "{desired.rule.name}"; it is left alone'
-            self._add_finding("CXR308", "warning", message, desired)
+            self.findings.append(_finding("CXR308", "warning", message, desired))
 
     def _report_leftovers(self) -> None:
         reported = {finding.address for finding in self.findings if finding.code == "CXR312"}
@@ -281,14 +273,6 @@ class _RuleComparer:
         fields = fields_phrase(differing_fields(managed, live))
         return f"a copy of {address} ({managed.id}) with other values in {fields}"
 
-    def _add_finding(self, code: str, severity: Severity, message: str, desired: DesiredRule) -> None:
-        finding = Finding(code=code, severity=severity, message=message, source=desired.source)
-        self.findings.append(replace(finding, address=desired.address))
-
-    def _build_conflict(self, code: str, message: str, desired: DesiredRule) -> _ConflictError:
-        finding = Finding(code=code, severity="error", message=message, source=desired.source)
-        return _ConflictError(replace(finding, address=desired.address, hint=_CONFLICT_HINTS[code]))
-
 
 _CONFLICT_HINTS = {
     "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
@@ -306,6 +290,14 @@ def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
         f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}), somebody changed one of"
         " them, and no date says which is the original; none of them is written or deleted"
     )
+
+
+def _finding(code: str, severity: Severity, message: str, desired: DesiredRule) -> Finding:
+    return Finding(code=code, severity=severity, message=message, source=desired.source, address=desired.address)
+
+
+def _conflict(code: str, message: str, desired: DesiredRule) -> _ConflictError:
+    return _ConflictError(replace(_finding(code, "error", message, desired), hint=_CONFLICT_HINTS[code]))
 
 
 def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:

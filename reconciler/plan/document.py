@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
-from typing import Any, Final, TypeGuard
+from typing import Any, Final
 
 from reconciler.behaviour.diff.containment import RegionClaim, find_uncovered
 from reconciler.behaviour.diff.difference import compare_behaviour
@@ -18,7 +18,7 @@ from reconciler.model.finding import finding_to_json, source_to_json
 from reconciler.model.live import LiveRule, Marker, format_description, marker_digest
 from reconciler.model.rule import CANONICAL_JSON, Rule, Target, to_api_json
 from reconciler.plan.behaviour_json import behaviour_to_json, region_claims
-from reconciler.plan.plan import GuardResult, Plan, PlanOptions
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.routing_table import live_entries
 from reconciler.text.escape import pluralize, quote
 from reconciler.version import __version__
@@ -49,7 +49,8 @@ class ReviewedPlan:
 
 def plan_to_json(plan: Plan) -> Document:
     """Return the plan as a JSON document (plan-json); the same plan gives the same document."""
-    steps = _steps(plan)
+    steps, options = _steps(plan), plan.options
+    sample = plan.traffic_impact and plan.traffic_impact.sample
     form = {
         "formatVersion": FORMAT_VERSION,
         "tool": {"name": "cxroute", "version": __version__},
@@ -59,14 +60,20 @@ def plan_to_json(plan: Plan) -> Document:
         "manifestDigest": plan.manifest_digest,
         "liveDigest": plan.live_digest,
         "planId": "",
-        "options": _options(plan),
+        "options": {
+            "only": list(options.only),
+            "adopt": options.adopt,
+            "keepDrift": options.keep_drift,
+            "undo": options.undo,
+            "traffic": sample and {"file": sample.name, "digest": sample.digest},
+        },
         "summary": count_changes(plan),
         "changes": [change_to_json(plan, change, steps[id(change)]) for change in plan.changes if id(change) in steps],
         "held": [{**change_to_json(plan, held.change), "reason": held.reason} for held in plan.held],
         "behaviour": plan.behaviour and behaviour_to_json(plan.behaviour, plan.queue_names, plan.traffic_impact),
         "findings": [finding_to_json(finding) for finding in (*plan.failed_tests, *plan.findings)],
         "acknowledged": [finding_to_json(finding) for finding in plan.acknowledged],
-        "guards": [_guard(result) for result in plan.guards],
+        "guards": [asdict(result) for result in plan.guards],
     }
     return {**form, "planId": plan.digest("plan", lambda: _plan_id(form))}
 
@@ -105,7 +112,7 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -
         "steps": list(steps),
         "before": before,
         "after": after,
-        "fields": _fields(change),
+        "fields": [asdict(field) for field in change.fields] if isinstance(change, Update | Adopt) else [],
         "source": source_to_json(change.source),
     }
 
@@ -201,19 +208,14 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     """Return a fresh plan whose unreviewed edits are held, where they do not change routing."""
     # These are edits of managed rules in CXone: the rules stay as they are, and the plan continues beside them.
     names = {desired.rule.name for desired in fresh.desired.rules.values()}
-    changes = [change for change in fresh.changes if str(change.address) not in reviewed.addresses]
-    edits = [change for change in changes if _is_edit(change, names)]
+    edits = [change for change in fresh.changes if isinstance(change, Update) and change.cause == "drift"]
+    edits = [edit for edit in edits if str(edit.address) not in reviewed.addresses]
+    edits = [edit for edit in edits if edit.live.rule.name == edit.after.name or edit.live.rule.name not in names]
     if not edits or _reroutes(fresh, edits):
         return fresh
     held = [*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)]
     held.sort(key=lambda hold: hold.change.address)
     return replace(fresh, changes=tuple(change for change in fresh.changes if change not in edits), held=tuple(held))
-
-
-def _is_edit(change: Change, names: Collection[str]) -> TypeGuard[Update]:
-    if not isinstance(change, Update) or change.cause != "drift":
-        return False
-    return change.live.rule.name == change.after.name or change.live.rule.name not in names
 
 
 def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
@@ -245,17 +247,6 @@ def _plan_id(payload: Mapping[str, Any]) -> str:
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 
 
-def _options(plan: Plan) -> Document:
-    options, moved = plan.options, plan.traffic_impact
-    return {
-        "only": list(options.only),
-        "adopt": options.adopt,
-        "keepDrift": options.keep_drift,
-        "undo": options.undo,
-        "traffic": None if moved is None else {"file": moved.sample.name, "digest": moved.sample.digest},
-    }
-
-
 def _rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) -> Document:
     return {
         "name": rule.name,
@@ -264,26 +255,8 @@ def _rule_to_json(rule: Rule, description: str, queue_names: Mapping[str, str]) 
         "enabled": rule.enabled,
         "conditions": [to_api_json(condition) for condition in rule.conditions],
         "targets": [
-            {**to_api_json(target), "queueName": queue_names.get(target.queue_id)}
-            if isinstance(target, Target)
-            else to_api_json(target)
+            to_api_json(target)
+            | ({"queueName": queue_names.get(target.queue_id)} if isinstance(target, Target) else {})
             for target in rule.targets
         ],
-    }
-
-
-def _fields(change: Change) -> list[Document]:
-    if not isinstance(change, Update | Adopt):
-        return []
-    return [{"path": field.path, "before": field.before, "after": field.after} for field in change.fields]
-
-
-def _guard(result: GuardResult) -> Document:
-    return {
-        "name": result.name,
-        "value": result.value,
-        "limit": result.limit,
-        "ok": result.ok,
-        "message": result.message,
-        "allowed": result.allowed,
     }

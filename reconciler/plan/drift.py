@@ -14,6 +14,7 @@ from reconciler.behaviour.diff.difference import BehaviourChange, compare_behavi
 from reconciler.behaviour.diff.regions import Region
 from reconciler.behaviour.diff.rows import region_to_row
 from reconciler.behaviour.routing_entry import RoutingEntry, order_entries
+from reconciler.desired.desired import DesiredState
 from reconciler.model.change import Adopt, Change, Create
 from reconciler.model.finding import Finding, finding_to_json
 from reconciler.model.live import LiveRule, marker_digest
@@ -26,8 +27,15 @@ from reconciler.plan.stored_texts import classify_live_rules
 from reconciler.plan.traffic_shares import TrafficImpact, convert_sample, measure_traffic
 from reconciler.traffic.sample import TrafficSample
 
+Document = dict[str, Any]
 STALE: Final = "CXR330"
 NOT_ANALYSED: Final = "CXR331"
+_UNFINISHED: Final = Finding(
+    code=NOT_ANALYSED,
+    severity="error",
+    message="the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound",
+    hint="let rules ask about fewer attributes, or accept the live rules that are not managed",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,20 +60,16 @@ class Drift:
     """A plan, and everything else in which the tenant differs from the manifests."""
 
     plan: Plan
+    # Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere:
     in_the_way: tuple[LiveRule, ...] = ()
-    """Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere."""
-    temporary_ids: frozenset[str] = frozenset()
-    """The ids of those among them that take such conversations only until the plan is applied."""
+    temporary_ids: frozenset[str] = frozenset()  # those that take such conversations only until the plan is applied
     accepted: tuple[LiveRule, ...] = ()  # live rules that the Environment's `unmanaged.accept` names
     acceptances: int = 0  # entries of `unmanaged.accept`, those that match no live rule included
-    full_impact: Impact = Impact(BehaviourChange(regions=()))
-    """From the manifests alone (before) to all live rules (after)."""
+    full_impact: Impact = Impact(BehaviourChange(regions=()))  # from the manifests alone to all live rules
+    # The same without conversations of rules that are accepted, or whose change is held:
     unaccepted_impact: Impact = Impact(BehaviourChange(regions=()))
-    """The same without conversations of rules that are accepted, or whose change is held."""
-    last_runs: Mapping[Address, str] = field(default_factory=dict)
-    """The run of the journal that last wrote a rule, by the rule's address."""
-    failed_checks: tuple[Finding, ...] = ()
-    """Route tests that fail on the live rules, and an analysis that stopped at its bound."""
+    last_runs: Mapping[Address, str] = field(default_factory=dict)  # the journal's run that last wrote each rule
+    failed_checks: tuple[Finding, ...] = ()  # failed route tests, and an analysis that stopped at its bound
     notes: tuple[Finding, ...] = ()  # entries of `unmanaged.accept` that match no live rule
 
     @property
@@ -88,12 +92,11 @@ class Drift:
 
 def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None) -> Drift:
     """Return the drift of a plan; the journal's runs and the route tests are added by the caller."""
-    unwritten, manifest_entries = _unwritten_rules(plan), _manifest_entries(plan)
-    entries, evaluation, types = (
-        live_entries(plan.live.rules, plan.desired),
-        plan.desired.evaluation,
-        plan.desired.types,
-    )
+    desired, owned = plan.desired, classify_live_rules(plan.live.rules, plan.desired)
+    # Apply never writes these rules, except for a rule that it adopts, which becomes as the manifests say.
+    adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
+    unwritten = [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
+    entries, manifest_entries = live_entries(plan.live.rules, desired), _manifest_entries(desired, owned.managed)
     digests = {(acceptance.name, acceptance.digest) for acceptance in accept}
     accepted = tuple(live for live in unwritten if (live.rule.name, marker_digest(live.rule)) in digests)
     unchanged_ids = {live.id for live in accepted}
@@ -110,17 +113,19 @@ def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSam
     ids = lasting_ids = unaccepted.keys() & _winner_ids(unaccepted_impact.behaviour)
     if plan.changes:
         remaining = (entry for entry in entries if entry.id in unaccepted)
-        later = compare_behaviour(reference, (*reference, *remaining), evaluation, types=types)
+        later = compare_behaviour(reference, (*reference, *remaining), desired.evaluation, types=desired.types)
         lasting_ids = _winner_ids(later) if later.complete else set(unaccepted)
     return Drift(
         plan=plan,
-        in_the_way=tuple(unaccepted[entry.id] for entry in order_entries(entries, evaluation) if entry.id in ids),
+        in_the_way=tuple(
+            unaccepted[entry.id] for entry in order_entries(entries, desired.evaluation) if entry.id in ids
+        ),
         temporary_ids=frozenset(ids - lasting_ids),
         accepted=accepted,
         acceptances=len(accept),
         full_impact=full_impact,
         unaccepted_impact=unaccepted_impact,
-        failed_checks=() if unaccepted_impact.behaviour.complete else (_not_analysed_finding(),),
+        failed_checks=() if unaccepted_impact.behaviour.complete else (_UNFINISHED,),
         notes=tuple(_stale_findings(accept, unwritten)),
     )
 
@@ -141,19 +146,10 @@ def unapplied_changes(plan: Plan) -> list[Change]:
     return [change for change in changes if change.cause in ("manifest", "duplicate")]
 
 
-def _unwritten_rules(plan: Plan) -> list[LiveRule]:
-    """Return the live rules that apply never writes: unmanaged ones, those of other owners, edited copies of ours."""
-    # A rule that the plan adopts is left out: apply makes it as the manifests say.
-    owned = classify_live_rules(plan.live.rules, plan.desired)
-    adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
-    return [live for live in (*owned.unmanaged, *owned.edited_copies) if live.id not in adopted]
-
-
-def _manifest_entries(plan: Plan) -> tuple[RoutingEntry, ...]:
+def _manifest_entries(desired: DesiredState, managed: Mapping[Address, LiveRule]) -> tuple[RoutingEntry, ...]:
     # Each entry has the id of its live rule, which decides between equal names.
-    managed = classify_live_rules(plan.live.rules, plan.desired).managed
     ids = {address: live.id for address, live in managed.items()}
-    entries = desired_entries(plan.desired)
+    entries = desired_entries(desired)
     return tuple(replace(entry, id=ids.get(entry.address, "") if entry.address else "") for entry in entries)
 
 
@@ -178,9 +174,9 @@ def _winner_ids(behaviour: BehaviourChange) -> set[str]:
     return {entry.id for region in behaviour.regions for entry in region.after_rules if entry is not None}
 
 
-def _is_about(part: Region, only: Sequence[str]) -> bool:
-    entries = (entry for entry in (*part.before_rules, *part.after_rules) if entry is not None)
-    return any(entry.address is not None and is_selected(entry.address, only) for entry in entries)
+def _is_about(region: Region, only: Sequence[str]) -> bool:
+    entries = (*region.before_rules, *region.after_rules)
+    return any(entry and entry.address and is_selected(entry.address, only) for entry in entries)
 
 
 def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule]) -> Iterator[Finding]:
@@ -199,26 +195,14 @@ def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule])
         yield Finding(code=STALE, severity="warning", message=message, source=entry.source, hint=hint)
 
 
-def _not_analysed_finding() -> Finding:
-    message = "the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound"
-    hint = "let rules ask about fewer attributes, or accept the live rules that are not managed"
-    return Finding(code=NOT_ANALYSED, severity="error", message=message, hint=hint)
-
-
-Document = dict[str, Any]
-
-
 def drift_to_json(drift: Drift) -> Document:
     """Return the document; the same drift gives the same document."""
-    plan, impact = drift.plan, drift.full_impact
-    document = plan_to_json(plan)
+    plan, impact, document = drift.plan, drift.full_impact, plan_to_json(drift.plan)
     since = {str(address): run for address, run in drift.last_runs.items()}
-    changes = [
-        {**change, "cause": "missing", "since": since.get(change["address"])}
-        if change["action"] == Create.action
-        else change
-        for change in document["changes"]
-    ]
+    changes = document["changes"]
+    for change in changes:
+        if change["action"] == Create.action:
+            change |= {"cause": "missing", "since": since.get(change["address"])}
     findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
     return with_plan_id(
         {

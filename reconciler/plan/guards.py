@@ -17,7 +17,7 @@ from reconciler.text.escape import join_first, quote
 
 def check_guards(plan: Plan, environment: Environment) -> Plan:
     """Return the plan with what every guard of the environment says of it; the plan's own time is now."""
-    results = [_apply_allowance(result, environment, plan.generated_at) for result in _check_all(plan, environment)]
+    results = (_apply_allowance(result, environment, plan.generated_at) for result in _check_all(plan, environment))
     return replace(plan, guards=tuple(results))
 
 
@@ -116,12 +116,9 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     """Check the protected rules, and the conversations that they serve."""
     touched = {str(address) for change in plan.changes for address in _harmed_addresses(change)} & protected
     robbed = {entry.name for region in _regions(plan) for entry in region.before_rules if entry} & protected - touched
-    problems = []
-    if touched:
-        problems.append(f"protected rules would change: {', '.join(sorted(touched))}")
+    problems = [f"protected rules would change: {', '.join(sorted(touched))}"] if touched else []
     if robbed:
-        names = ", ".join(sorted(robbed))
-        problems.append(f"conversations that a protected rule serves would go elsewhere: {names}")
+        problems.append(f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(robbed))}")
     if _is_incomplete(plan):
         problems.append("it could not be shown within the bound of work that no protected conversation goes elsewhere")
     message = "; ".join(problems) or "no protected rule would change"
@@ -156,11 +153,9 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
     bound = f"at most {limit:g} % of the traffic may move, and"
     if plan.traffic_impact is None:
         return replace(_result("traffic", 0, f"{bound} there is no sample to tell (--traffic FILE)", limit), ok=False)
-    most = plan.traffic_impact.total.most
+    most, message = plan.traffic_impact.total.most, f"{bound} it could not be shown within the bound of work"
     if _is_incomplete(plan):
-        return replace(
-            _result("traffic", most, f"{bound} it could not be shown within the bound of work", limit), ok=False
-        )
+        return replace(_result("traffic", most, message, limit), ok=False)
     message = f"{most:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
     return _result("traffic", most, message, limit)
 

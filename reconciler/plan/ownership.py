@@ -54,20 +54,17 @@ class LiveRulesByOwner:
 def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
     """Return the live rules by who manages them; `owner` is the owner of the managed ones."""
     by_address: dict[Address, list[LiveRule]] = defaultdict(list)
-    copies: list[LiveRule] = []
-    edited_copies: list[LiveRule] = []
-    unmanaged: list[LiveRule] = []
+    groups: dict[str, list[LiveRule]] = defaultdict(list)
     for rule in sorted(live, key=lambda rule: rule.id):
         if rule.marker is None or rule.marker.owner != owner:
-            unmanaged.append(rule)
+            groups["unmanaged"].append(rule)
         elif rule.marker.copy:
             is_own = rule.rule.name == copy_name(owner, rule.marker.address) or not was_edited(rule)
-            (copies if is_own else edited_copies).append(rule)
+            groups["temporary_copies" if is_own else "edited_copies"].append(rule)
         else:
             by_address[rule.marker.address].append(rule)
     managed: dict[Address, LiveRule] = {}
     ambiguous: dict[Address, tuple[LiveRule, ...]] = {}
-    duplicates: list[LiveRule] = []
     for address, rules in by_address.items():
         original = rules[0] if len(rules) == 1 else find_original(rules)
         if original is None:
@@ -76,15 +73,9 @@ def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
             managed[address] = original
         for rule in rules:
             if rule is not original:
-                (duplicates if is_duplicate(rule, original) else edited_copies).append(rule)
-    return LiveRulesByOwner(
-        managed=managed,
-        duplicates=tuple(duplicates),
-        edited_copies=tuple(edited_copies),
-        temporary_copies=tuple(copies),
-        ambiguous=ambiguous,
-        unmanaged=tuple(unmanaged),
-    )
+                groups["duplicates" if is_duplicate(rule, original) else "edited_copies"].append(rule)
+    names = ("duplicates", "edited_copies", "temporary_copies", "unmanaged")
+    return LiveRulesByOwner(managed=managed, ambiguous=ambiguous, **{name: tuple(groups[name]) for name in names})
 
 
 def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
@@ -186,14 +177,13 @@ def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]
     kind, known_fields = _PART_FIELDS[name]
     for part in parts if isinstance(parts, list) else ():
         if isinstance(part, dict) and part.get("type") == kind:  # the digest covers an opaque part as a whole
-            text = CANONICAL_JSON.encode([_sorted_texts(part.get(field)) for field in known_fields])
+            values = [part.get(field) for field in known_fields]
+            text = CANONICAL_JSON.encode(
+                [sorted(map(CANONICAL_JSON.encode, value)) if isinstance(value, list) else value for value in values]
+            )
             yield text, None, ""
             unknown = _unknown_fields(part).items()
             yield from ((text, field, value) for field, value in unknown if field not in known_fields)
-
-
-def _sorted_texts(value: Json) -> Json:
-    return sorted(map(CANONICAL_JSON.encode, value)) if isinstance(value, list) else value
 
 
 def _is_server_field(name: str) -> bool:

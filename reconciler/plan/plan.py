@@ -82,17 +82,14 @@ class Plan:
     desired: DesiredState
     live: LiveState
     generated_at: datetime
-    steps: tuple[tuple[PlanStep, ...], ...] = ()
-    """The calls in waves, as `schedule_steps` puts them: those of one wave may be made in any order."""
+    steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
+    # Changes during which it is not proven that each conversation goes to its old or its new destination:
     unproven: tuple[Address, ...] = ()
-    """Changes during which it is not proven that each conversation goes to its old or its new destination."""
     behaviour: BehaviourChange | None = None  # who goes elsewhere, as `predict_impact` finds it
     traffic_impact: TrafficImpact | None = None  # how much of the traffic sample goes elsewhere; None without a sample
-    guards: tuple[GuardResult, ...] = field(default=())
-    acknowledged: tuple[Finding, ...] = ()
-    """Findings that the manifests accept, each with the reason: counted, and not shown."""
-    failed_tests: tuple[Finding, ...] = ()
-    """The route tests that the manifests fail: no conflicts with live rules, but apply refuses while there is one."""
+    guards: tuple[GuardResult, ...] = ()
+    acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
+    failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
     _digests: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def digest(self, name: str, compute: Callable[[], str]) -> str:
@@ -104,23 +101,24 @@ class Plan:
     @property
     def manifest_digest(self) -> str:
         """The digest of what the manifests want, not of how their files are written."""
-        return self.digest("manifests", self._digest_manifests)
+
+        def compute() -> str:
+            rules = self.desired.rules
+            lines = (f"{address} {rules[address].fingerprint}\n" for address in sorted(rules))
+            return sha256(f"{self.desired.environment} {self.desired.owner}\n{''.join(lines)}".encode()).hexdigest()
+
+        return self.digest("manifests", compute)
 
     @property
     def live_digest(self) -> str:
         """The digest of everything that was read, whatever its order."""
-        return self.digest("live", self._digest_live)
 
-    def _digest_manifests(self) -> str:
-        text = sha256(f"{self.desired.environment} {self.desired.owner}\n".encode())
-        for address in sorted(self.desired.rules):
-            text.update(f"{address} {self.desired.rules[address].fingerprint}\n".encode())
-        return text.hexdigest()
+        def compute() -> str:
+            rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
+            queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
+            return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
 
-    def _digest_live(self) -> str:
-        rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
-        queues = sorted([*queue[:2], *([] if queue.active else ["inactive"])] for queue in self.live.queues)
-        return sha256(CANONICAL_JSON.encode([rules, queues]).encode()).hexdigest()
+        return self.digest("live", compute)
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
@@ -164,7 +162,12 @@ def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
 
 def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
     """Return the plan with just these findings: the acknowledged ones apart, and one for each cause."""
-    ordered = sorted(findings, key=_finding_sort_key)
+
+    def sort_key(finding: Finding) -> tuple[str, str, int, str]:
+        source = finding.source
+        return finding.code, source.file if source else "", source.line if source else 0, finding.message
+
+    ordered = sorted(findings, key=sort_key)
     open_findings = group_findings(finding for finding in ordered if not finding.acknowledged)
     accepted = group_findings(finding for finding in ordered if finding.acknowledged)
     return replace(plan, findings=tuple(open_findings), acknowledged=(*plan.acknowledged, *accepted))
@@ -173,11 +176,10 @@ def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
 def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
     """Return the desired rules, each one that names nothing to adopt adopting the unmanaged rule of its own name."""
     names = {rule.rule.name for rule in live.rules if rule.marker is None}
-    rules = {
-        address: replace(rule, adopt=rule.rule.name) if rule.adopt is None and rule.rule.name in names else rule
-        for address, rule in desired.rules.items()
-    }
-    return replace(desired, rules=rules)
+    rules = desired.rules.values()
+    adopting = (rule for rule in rules if rule.adopt is None and rule.rule.name in names)
+    changed = {rule.address: replace(rule, adopt=rule.rule.name) for rule in adopting}
+    return replace(desired, rules={**desired.rules, **changed})
 
 
 def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
@@ -195,23 +197,16 @@ def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
             return 2, -change.live.rule.priority, change.address, change.live.id
 
 
-def _finding_sort_key(finding: Finding) -> tuple[str, str, int, str]:
-    source = finding.source
-    return (finding.code, source.file if source else "", source.line if source else 0, finding.message)
-
-
 def split_held_changes(
     changes: Iterable[Change], desired: DesiredState, by_owner: LiveRulesByOwner, options: PlanOptions, now: datetime
 ) -> tuple[list[Change], list[HeldChange]]:
     """Return the changes to make, and those that are left alone; `now` decides which holds are in force."""
     copied = frozenset(live.marker.address for live in by_owner.edited_copies if live.marker and not live.marker.copy)
-    active, holds = [], []
-    for change in changes:
-        reason = _blocked_by_copy(change, copied) or _hold_reason(change, desired, options, now)
-        if reason:
-            holds.append(HeldChange(change, reason))
-        else:
-            active.append(change)
+    reasons = [
+        (change, _blocked_by_copy(change, copied) or _hold_reason(change, desired, options, now)) for change in changes
+    ]
+    holds = [HeldChange(change, reason) for change, reason in reasons if reason]
+    active = [change for change, reason in reasons if not reason]
     while waiting := _blocked_by_name(active, by_owner):
         holds += waiting
         waiting_ids = {id(hold.change) for hold in waiting}

@@ -53,7 +53,12 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     # No step is planned of abandoned changes, and of steps that must follow them: it would move conversations.
     if not plan.changes:
         return replace(plan, steps=(), unproven=())
-    now, leftovers = build_transition(plan), _find_leftovers(plan)
+    now, moves = build_transition(plan), list(enumerate(plan.changes))
+    # Pairs of moves: one deletes a copy that an earlier run left, the other is the change of its address.
+    changed = {change.address: move for move, change in moves if not is_copy_removal(change)}
+    leftovers = frozenset(
+        (move, changed[c.address]) for move, c in moves if is_copy_removal(c) and c.address in changed
+    )
     ordering = order_moves(now.moves, now.fixed, plan.desired.evaluation, stale_copies=leftovers)
     copied = {step.move for wave in ordering.waves for step in wave if step.kind == "copy"}
     twice = {move for _, move in leftovers} & copied & {*ordering.unproven}
@@ -63,7 +68,7 @@ def schedule_steps(plan: Plan, abandoned: Collection[Change] = ()) -> Plan:
     copied_addresses = {change.address for change in plan.changes if is_copy_removal(change)}
     copied_addresses |= {plan.changes[move].address for move in copied}
     abandoned_ids = {id(change) for change in abandoned}
-    never = ordering.dependents({move for move, change in enumerate(plan.changes) if id(change) in abandoned_ids})
+    never = ordering.dependents({move for move, change in moves if id(change) in abandoned_ids})
     never |= {step for step in ordering.graph if step.move in twice and step.kind in ("copy", "drop")}
 
     def plan_step(step: OrderStep) -> PlanStep:
@@ -102,16 +107,6 @@ def _schedule_leftovers_first(
     changes = tuple(change for change in plan.changes if change not in drops)
     rest = schedule_steps(replace(plan, live=live, changes=changes), abandoned)
     return replace(plan, steps=(tuple(map(PlanStep, drops)), *rest.steps), unproven=rest.unproven)
-
-
-def _find_leftovers(plan: Plan) -> frozenset[tuple[int, int]]:
-    """Return the places of each change that deletes a copy of an earlier run, and of the change of its address."""
-    changed = {change.address: move for move, change in enumerate(plan.changes) if not is_copy_removal(change)}
-    return frozenset(
-        (move, changed[change.address])
-        for move, change in enumerate(plan.changes)
-        if is_copy_removal(change) and change.address in changed
-    )
 
 
 def predict_impact(plan: Plan, sample: TrafficSample | None = None) -> Plan:

@@ -63,19 +63,23 @@ class _Pair(NamedTuple):
 
 def is_form_of(stored: str, original: str) -> bool:
     """Say whether a text can be what a tenant made of another one."""
-    return (
-        original.startswith(stored)
-        or html.unescape(stored) == original
-        or any(form.transform(original) == stored for form in TEXT_FORMS)
-    )
+    is_cut_or_escaped = original.startswith(stored) or html.unescape(stored) == original
+    return is_cut_or_escaped or any(form.transform(original) == stored for form in TEXT_FORMS)
 
 
 def restore_texts(
     rules: tuple[LiveRule, ...], desired: DesiredState
 ) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
     """Return the rules with altered texts as they were written, and a finding for each; none for temporary copies."""
-    restored: dict[str, LiveRule] = {live.id: live for live in _restored_copies(rules, desired)}
-    pairs = list(_pair_rules(rules, desired))
+    own = [(live, live.marker) for live in rules if live.marker is not None and live.marker.owner == desired.owner]
+    names = [(live, copy_name(marker.owner, marker.address)) for live, marker in own if marker.copy]
+    restored = {
+        live.id: replace(live, rule=replace(live.rule, name=name))
+        for live, name in names
+        if (stored := live.rule.name) and stored != name and is_form_of(stored, name)
+    }
+    rules_by_address = [(live, desired.rules.get(marker.address)) for live, marker in own if not marker.copy]
+    pairs = [_Pair(live, rule) for live, rule in rules_by_address if rule is not None]
     differing = [(pair, rule) for pair in pairs if (rule := _last_applied_rule(pair)) is not None]
     if not differing and not restored:
         return rules, ()
@@ -102,32 +106,15 @@ def classify_live_rules(rules: Iterable[LiveRule], desired: DesiredState) -> Liv
 def attach_read_rules(changes: Sequence[Change], rules: Iterable[LiveRule]) -> list[Change]:
     """Return the changes with the live rules as they were read, for the comparison before a write."""
     read = {live.id: live for live in rules}
-    attached: list[Change] = []
-    for change in changes:
+
+    def attach(change: Change) -> Change:
+        if isinstance(change, Create):
+            return change
         if isinstance(change, Delete) and change.original is not None:
-            original = read[change.original.id]
-            attached.append(replace(change, live=read[change.live.id], original=original))
-        else:
-            attached.append(change if isinstance(change, Create) else replace(change, live=read[change.live.id]))
-    return attached
+            change = replace(change, original=read[change.original.id])
+        return replace(change, live=read[change.live.id])
 
-
-def _restored_copies(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[LiveRule]:
-    """Yield each temporary copy whose name the tenant altered, under its original name."""
-    for live in rules:
-        marker, stored = live.marker, live.rule.name
-        if marker is not None and marker.copy and marker.owner == desired.owner:
-            name = copy_name(marker.owner, marker.address)
-            if stored and stored != name and is_form_of(stored, name):
-                yield replace(live, rule=replace(live.rule, name=name))
-
-
-def _pair_rules(rules: Iterable[LiveRule], desired: DesiredState) -> Iterator[_Pair]:
-    for live in rules:
-        if live.marker is not None and live.marker.owner == desired.owner and not live.marker.copy:
-            rule = desired.rules.get(live.marker.address)
-            if rule is not None:
-                yield _Pair(live, rule)
+    return list(map(attach, changes))
 
 
 def _last_applied_rule(pair: _Pair) -> Rule | None:
@@ -164,5 +151,5 @@ def _finding(field: str, form: TextForm, live: LiveRule, desired: DesiredRule) -
     is_stable = form.transform(stored) == stored
     way = "write it so in the manifest" if is_stable else "leave out of it what the tenant changes"
     hint = f"{way}, or accept this finding: it is not written again"
-    finding = Finding(code=TEXT_ALTERED, severity="warning", message=message, source=desired.source, hint=hint)
-    return replace(finding, address=desired.address)
+    source, address = desired.source, desired.address
+    return Finding(code=TEXT_ALTERED, severity="warning", message=message, source=source, address=address, hint=hint)
