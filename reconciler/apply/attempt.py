@@ -172,19 +172,15 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
         return Attempt(verdict=Verdict.DONE, id=change.live.id, was_sent=False)
     if not _is_same_state(read.live, change.live):
         return _conflict(_CHANGED)
-    if change.original is not None and (reason := await _not_duplicate_reason(read.live, change.original, store)):
-        return _conflict(reason)
+    if change.original is not None:
+        # The original is read by id, too, because a list may show fewer fields.
+        original, rule_id = await store.rule(change.original.id), sanitize(change.original.id)
+        if original is None or not _is_same_state(original.live, change.original):
+            return _conflict(f"rule {rule_id}, which it was a duplicate of, was changed meanwhile by somebody else")
+        if names := differing_fields(original.live, read.live):
+            return _conflict(f"it differs from rule {rule_id} in {fields_phrase(names)}, and is no duplicate")
     await store.delete(read)
     return Attempt(verdict=Verdict.DONE, id=change.live.id)
-
-
-async def _not_duplicate_reason(live: LiveRule, original: LiveRule, store: RuleStore) -> str:
-    """Return why a rule is not a duplicate. Both are read by id, because a list may show fewer fields."""
-    read, rule_id = await store.rule(original.id), sanitize(original.id)
-    if read is None or not _is_same_state(read.live, original):
-        return f"rule {rule_id}, which it was a duplicate of, was changed meanwhile by somebody else"
-    names = differing_fields(read.live, live)
-    return f"it differs from rule {rule_id} in {fields_phrase(names)}, and is no duplicate" if names else ""
 
 
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:

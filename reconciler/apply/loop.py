@@ -52,8 +52,7 @@ async def apply_changes(
         await run.run_rounds(fresh)
     except ApiError as error:
         first, result = run.first_write, run.latest_attempt
-        unread = "" if first is None or result is None else describe_unread(first.step, result)
-        run.stop(f"{error}{unread}")
+        run.stop(f"{error}{describe_unread(first.step, result) if first and result else ''}")
     return run.build_report()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from reconciler.apply.attempt import Attempt, Uncertainty, Verdict, WritePayload, write_payload
 from reconciler.model.change import (
@@ -146,11 +146,10 @@ class ApplyProgress:
         """Say whether a rule of the plan was edited since the plan was made, other than by this run."""
         for change in fresh.changes:
             planned = self.planned_for(change)
-            if planned is None or isinstance(change, Create) or self.is_own_write(change):
-                continue
-            before = None if isinstance(planned, Create) else (planned.live.rule, planned.live.marker)
-            if (change.live.rule, change.live.marker) != before:
-                return True
+            if planned and not isinstance(change, Create) and not self.is_own_write(change):
+                before = None if isinstance(planned, Create) else (planned.live.rule, planned.live.marker)
+                if (change.live.rule, change.live.marker) != before:
+                    return True
         return False
 
     def is_planned_rule(self, rule_id: str, marker: Marker | None) -> bool:
@@ -179,8 +178,8 @@ class ApplyProgress:
     def record_failure(self, step: PlanStep, reason: str, rule_id: str) -> None:
         """Keep that a change failed although it was written; `rule_id` is what is left of it, if anything is."""
         progress = self.progress_of(step.change)
-        progress.failed, progress.error, progress.uncertainty, progress.altered = True, reason, "none", None
-        progress.id = rule_id
+        progress.failed, progress.error, progress.id = True, reason, rule_id
+        progress.uncertainty, progress.altered = "none", None
 
     def leftover_copy_error(self) -> str:
         """Return which temporary copy could not be deleted, and why; empty where none remains."""
@@ -201,12 +200,7 @@ class ApplyProgress:
 
     def outcomes(self, fresh: Plan | None, skipped: str) -> tuple[Outcome, ...]:
         """Return the outcome of every planned change, by the last read; `skipped` is why a change was not tried."""
-        last_read = None
-        if fresh is not None:
-            states = {live.id: (live.rule, live.marker) for live in fresh.live.rules}
-            conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
-            copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
-            last_read = _LastRead(remaining_keys(fresh), states, conflicts, copied_addresses)
+        last_read = None if fresh is None else _LastRead(fresh)
         changes = ((key, change) for key, change in self.planned.items() if not is_copy_removal(change))
         return tuple(self._outcome(key, change, last_read, skipped) for key, change in changes)
 
@@ -244,13 +238,14 @@ class ApplyProgress:
         return change.address in last_read.copied_addresses or state != (change.live.rule, change.live.marker)
 
 
-class _LastRead(NamedTuple):
+class _LastRead:
     """The last read: the remaining changes, each rule by id, conflicts, and addresses with a temporary copy."""
 
-    remaining: set[object]
-    live_by_id: Mapping[str, tuple[Rule, Marker | None]]
-    conflicts: Mapping[Address | None, str]
-    copied_addresses: set[Address]
+    def __init__(self, fresh: Plan) -> None:
+        self.remaining = remaining_keys(fresh)
+        self.live_by_id = {live.id: (live.rule, live.marker) for live in fresh.live.rules}
+        self.conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
+        self.copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
 
 
 def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]) -> Change | None:

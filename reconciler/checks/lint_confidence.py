@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import chain
+from functools import partial
+from itertools import chain, groupby
 from typing import Final, NamedTuple, cast
 
 from reconciler.behaviour.diff.difference import compare_behaviour
@@ -21,8 +22,7 @@ from reconciler.text.phrases import condition_phrase, conversation_phrase, range
 Conditions = tuple[Condition | Opaque, ...]
 
 
-_MAX_SEARCHES: Final = 300
-"""How many ranges are looked at for which further attributes matter; each costs a millisecond."""
+_MAX_SEARCHES: Final = 300  # ranges that are searched although further attributes matter; each costs a millisecond
 
 
 class ConfidenceRange(NamedTuple):
@@ -74,24 +74,12 @@ class GapSearch:
             unions[interval.other_conditions] = unions.get(interval.other_conditions, 0) | interval.atoms
         for besides, union in unions.items():
             hull = (1 << union.bit_length()) - (union & -union)
-            for first, last in self._atom_runs(hull & ~union & self.confidence_mask):
-                gap = ConfidenceGap(first, last, besides)
+            atoms = hull & ~union & self.confidence_mask
+            runs = groupby(bits(self.domain.number_mask) if atoms else (), partial(_has_atom, atoms))
+            for run in [[*run] for is_free, run in runs if is_free]:
+                gap = ConfidenceGap(run[0], run[-1], besides)
                 if self._is_open(gap, ranges):
                     yield gap
-
-    def _atom_runs(self, atoms: int) -> Iterator[tuple[int, int]]:
-        """Yield the first and last of atoms that follow each other."""
-        if not atoms:
-            return
-        run: list[int] = []
-        for atom in bits(self.domain.number_mask):
-            if atoms >> atom & 1:
-                run.append(atom)
-            elif run:
-                yield run[0], run[-1]
-                run = []
-        if run:
-            yield run[0], run[-1]
 
     def _is_open(self, gap: ConfidenceGap, ranges: Sequence[ConfidenceRange]) -> bool:
         self.view.space.budget.spend(len(ranges))
@@ -141,9 +129,8 @@ class GapSearch:
     def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
         """Return a confidence below all that rules for the intent ask, where only the default takes it."""
         # Attributes other than the intent and the confidence are missing.
-        lowest = min(
-            (part.atoms & -part.atoms for part in ranges if not part.other_conditions and part.atoms), default=0
-        )
+        general = (part.atoms for part in ranges if not part.other_conditions and part.atoms)
+        lowest = min((atoms & -atoms for atoms in general), default=0)
         below = self.confidence_mask & (lowest - 1) if lowest else 0
         if not below:
             return None
@@ -176,6 +163,10 @@ class GapSearch:
 
 def _all_hold(conditions: Iterable[Condition | Opaque], conversation: Mapping[str, str | int | float]) -> bool:
     return all(isinstance(part, Condition) and holds(part, conversation) for part in conditions)
+
+
+def _has_atom(atoms: int, atom: int) -> bool:
+    return bool(atoms >> atom & 1)
 
 
 def _can_be_confidence(domain: Domain, atom: int) -> bool:

@@ -35,11 +35,11 @@ def diff_fields(before: Rule, after: Rule) -> tuple[FieldChange, ...]:
 def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> Iterator[FieldChange]:
     """Pair the parts that differ, most alike first, and explain each pair; other parts were removed or added."""
     removed, added = _without_common(before, after), _without_common(after, before)
-    for pairing_key in (_exact_pairing_key, _loose_pairing_key):
+    for step in (0, 1):
         waiting: dict[object, deque[int]] = defaultdict(deque)
         for index, part in added.items():
-            waiting[pairing_key(part)].append(index)
-        keys = [(index, pairing_key(part)) for index, part in removed.items()]
+            waiting[_pairing_keys(part)[step]].append(index)
+        keys = [(index, _pairing_keys(part)[step]) for index, part in removed.items()]
         for old, new in [(index, waiting[key].popleft()) for index, key in keys if waiting.get(key)]:
             yield from _leaf_changes(f"{name}[{new}]", to_api_json(removed.pop(old)), to_api_json(added.pop(new)))
     yield from (FieldChange(f"{name}[{index}]", to_api_json(part), None) for index, part in removed.items())
@@ -48,28 +48,19 @@ def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> I
 
 def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:
     """Return the parts, by their places, that the others do not hold (as often)."""
-    common = Counter(others)
-    remaining = {}
+    common, remaining = Counter(others), {}
     for index, part in enumerate(parts):
-        if common[part] > 0:
-            common[part] -= 1
-        else:
+        if common[part] <= 0:
             remaining[index] = part
+        common[part] -= 1
     return remaining
 
 
-def _exact_pairing_key(part: _Part) -> object:
-    """Two parts speak of the same thing: the same attribute and operator, the same queue."""
+def _pairing_keys(part: _Part) -> tuple[object, object]:
+    """Return the key of equal attributes and operators, or queues, and of parts that may stand for each other."""
     if isinstance(part, Condition):
-        return (part.attribute, part.operator)
-    return part.queue_id if isinstance(part, Target) else part
-
-
-def _loose_pairing_key(part: _Part) -> object:
-    """Two parts may stand for each other: conditions on one attribute, any two targets."""
-    if isinstance(part, Condition):
-        return part.attribute
-    return Target if isinstance(part, Target) else part
+        return (part.attribute, part.operator), part.attribute
+    return (part.queue_id, Target) if isinstance(part, Target) else (part, part)
 
 
 def _leaf_changes(path: str, before: dict[str, Any], after: dict[str, Any]) -> Iterator[FieldChange]:
@@ -131,11 +122,9 @@ class _RuleComparer:
                 change = self._match_rule(rule, self.by_owner.managed.get(address))
             except _ConflictError as conflict:
                 self.findings += conflict.args
-                continue
-            if change is None:
-                unchanged.append(address)
             else:
-                changes.append(change)
+                changes += () if change is None else (change,)
+                unchanged += (address,) if change is None else ()
         managed, ambiguous = self.by_owner.managed, self.by_owner.ambiguous
         for address, live in self._surplus.items():
             changes.append(Delete(address=address, live=live, cause="both" if was_edited(live) else "manifest"))
@@ -220,12 +209,10 @@ class _RuleComparer:
             return None
         if len(candidates) > 1:
             ids = ", ".join(live.id for live in candidates)
-            message = f"{len(candidates)} live rules {name} could be adopted ({ids})"
-            raise _conflict("CXR304", message, desired)
+            raise _conflict("CXR304", f"{len(candidates)} live rules {name} could be adopted ({ids})", desired)
         (live,) = candidates
         if live.marker is not None:
-            message = f"the live rule {name} is managed by {live.marker.owner}"
-            raise _conflict("CXR303", message, desired)
+            raise _conflict("CXR303", f"the live rule {name} is managed by {live.marker.owner}", desired)
         first = self._adopted.setdefault(live.id, desired.address)
         if first != desired.address:
             raise _conflict("CXR304", f"the live rule {name} is already adopted by {first}", desired)
@@ -314,10 +301,10 @@ def _address(live: LiveRule) -> Address:
 
 
 def _group_by_name(rules: Iterable[LiveRule]) -> Mapping[str, list[LiveRule]]:
-    by_name: dict[str, list[LiveRule]] = defaultdict(list)
+    by_name: dict[str, list[LiveRule]] = {}
     for live in rules:
-        by_name[live.rule.name].append(live)
-    return dict(by_name)
+        by_name.setdefault(live.rule.name, []).append(live)
+    return by_name
 
 
 def _build_update(desired: DesiredRule, live: LiveRule, fields: tuple[FieldChange, ...], cause: Cause) -> Update:

@@ -9,7 +9,7 @@ from datetime import datetime
 from reconciler.behaviour.diff.regions import Region
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.guard_limits import Limit
-from reconciler.model.change import Adopt, Change, Create, Delete, Update, is_copy_removal
+from reconciler.model.change import Adopt, Change, Delete, Update, is_copy_removal
 from reconciler.model.rule import Address
 from reconciler.plan.plan import GuardResult, Plan
 from reconciler.text.escape import join_first, quote
@@ -41,7 +41,6 @@ def guard_refusals(plan: Plan) -> tuple[GuardResult, ...]:
 
 GUARD_NAMES = ("deletes", "changes", "emptied", "protected", "unrouted", "traffic", "freeze", "transient")
 """Every guard's name, as `--allow` takes it."""
-
 _MAX_LISTED = 5
 _FALLS_TO_DEFAULT = "fall to the tenant's default routing"
 _REACHES_NO_QUEUE = "reach no queue, since no target of the rule that takes them has a positive weight"
@@ -94,16 +93,12 @@ def _check_emptied(plan: Plan) -> GuardResult:
     """Check that some managed rule remains, and some rule of each RuleSet that the manifests define."""
     remaining = set(plan.managed)
     for change in plan.changes:
-        match change:
-            case Delete(cause="duplicate"):
-                continue
-            case Delete():
-                remaining.discard(change.address)
-            case Update():
-                remaining.discard(_address_before(change))
-                remaining.add(change.address)
-            case Create() | Adopt():
-                remaining.add(change.address)
+        if isinstance(change, Update):
+            remaining.discard(_address_before(change))
+        if not isinstance(change, Delete):
+            remaining.add(change.address)
+        elif change.cause != "duplicate":
+            remaining.discard(change.address)
     before = {address.ruleset for address in plan.managed}
     emptied = sorted((before & plan.rulesets) - {address.ruleset for address in remaining})
     if plan.managed and not remaining:
