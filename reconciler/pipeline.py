@@ -23,16 +23,10 @@ from typing import TYPE_CHECKING
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
-from reconciler.checks.acknowledgements import (
-    LIVE_CODES,
-    RULE_CODES,
-    apply_acknowledgements,
-    collect_acknowledgements,
-    report_unused,
-)
+from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.explain import Explanation
 from reconciler.checks.explain import explain as explain_entries
-from reconciler.checks.lint import is_complete, lint, plan_lint_work
+from reconciler.checks.lint import lint, plan_lint_work
 from reconciler.cxone.rules_file import read_rules_file
 from reconciler.desired.desired import DesiredState, convert_endpoint_values, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
@@ -48,7 +42,6 @@ from reconciler.plan.plan import (
     PlanOptions,
     add_findings,
     draft_plan,
-    replace_findings,
     unmatched_selectors,
 )
 from reconciler.plan.routing_table import desired_entries, live_entries
@@ -115,7 +108,8 @@ class Planner:
         """Return the plan with findings for its reader."""
         findings = (self.advise or self.lint)(plan)
         annotated = add_findings(add_findings(plan, findings), self.findings)
-        return replace(self._acknowledge(annotated), failed_tests=self.failed_tests)
+        acknowledged = acknowledge_findings(annotated, self.manifests, self.environment)
+        return replace(acknowledged, failed_tests=self.failed_tests)
 
     def freeze(self) -> str:
         """Return why the environment is frozen now; empty if it is not."""
@@ -130,21 +124,6 @@ class Planner:
             len(plan.desired.rules) + len(plan.live.rules), plan.behaviour.work if plan.behaviour else 0
         )
         return lint(plan.desired, unmanaged, self.manifests, self.environment, plan.queue_names, work // 2)
-
-    def _acknowledge(self, plan: Plan) -> Plan:
-        accepted = collect_acknowledgements(self.manifests, self.environment, plan.desired)
-        if not accepted:
-            return plan
-        findings, idle = apply_acknowledgements(plan.findings, accepted)
-        # With --only or --undo the plan covers a part of the rules: an idle acceptance may match a finding elsewhere.
-        if idle and not self.options.only and self.options.undo is None:
-            # Live rules can hide a finding that `validate` reports. The other half of the work is the lint's above.
-            work = plan_lint_work(len(plan.desired.rules), 0) // 2
-            offline = lint(plan.desired, (), self.manifests, self.environment, plan.queue_names, work)
-            idle = apply_acknowledgements(offline, idle)[1]
-            codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
-            findings += report_unused(entry for entry in idle if entry.code in codes)
-        return replace_findings(plan, findings)
 
 
 def read_live_file(path: str) -> LiveState:
@@ -175,10 +154,7 @@ def build_plan(
 
 
 def explain(plan: Plan, environment: Environment, conversation: Mapping[str, str | int | float]) -> Explanation:
-    """Return which rule takes a conversation once the plan is applied, and why each earlier one does not.
-
-    The names are those of the API; rules that are not managed are left out.
-    """
+    """Return which desired rule takes a conversation, and why each earlier one does not; names are those of the API."""
     attributes = convert_endpoint_values(plan.desired.types, conversation)
     return explain_entries(desired_entries(plan.desired), attributes, environment)
 

@@ -11,17 +11,7 @@ from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import Final, Literal, NamedTuple, Protocol
 
-from reconciler.errors import (
-    AmbiguousWriteError,
-    ApiError,
-    ConcurrentChangeError,
-    CredentialsError,
-    NameTakenError,
-    OverloadedError,
-    RejectedError,
-    RuleNotFoundError,
-    UnreachableError,
-)
+from reconciler import errors
 from reconciler.model.change import Adopt, Change, Create, Delete, PlanStep, Update, is_unadoption
 from reconciler.model.live import FetchedRule, LiveRule, Marker, marker_digest
 from reconciler.model.rule import Rule
@@ -120,18 +110,18 @@ async def _judge(call: Awaitable[Attempt]) -> Attempt:
     """Return the attempt's result; an error is a verdict, too."""
     try:
         return await call
-    except (AmbiguousWriteError, NameTakenError) as error:
+    except (errors.AmbiguousWriteError, errors.NameTakenError) as error:
         # A read shows which rule has the name. A request without an answer can be done after that read.
-        uncertainty: Uncertainty = "until read" if isinstance(error, NameTakenError) else "lasting"
+        uncertainty: Uncertainty = "until read" if isinstance(error, errors.NameTakenError) else "lasting"
         return Attempt(verdict=Verdict.RETRY, error=str(error), uncertainty=uncertainty)
-    except (UnreachableError, OverloadedError) as error:
+    except (errors.UnreachableError, errors.OverloadedError) as error:
         return Attempt(verdict=Verdict.RETRY, error=str(error))
-    except (RuleNotFoundError, ConcurrentChangeError) as error:
+    except (errors.RuleNotFoundError, errors.ConcurrentChangeError) as error:
         return Attempt(verdict=Verdict.CONFLICT, error=str(error))
-    except RejectedError as error:
+    except errors.RejectedError as error:
         return Attempt(verdict=Verdict.FAILED, error=str(error))
-    except ApiError as error:
-        return Attempt(verdict=Verdict.ABORT, error=str(error), was_sent=not isinstance(error, CredentialsError))
+    except errors.ApiError as error:
+        return Attempt(verdict=Verdict.ABORT, error=str(error), was_sent=not isinstance(error, errors.CredentialsError))
 
 
 def write_payload(step: PlanStep, owner: str) -> WritePayload | None:

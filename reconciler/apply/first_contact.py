@@ -1,8 +1,7 @@
 """First contact: a run's first write goes alone until the tenant has shown a managed rule that kept its marker.
 
-So does the first write of a longer text than the tenant has kept, because a tenant may cut texts. A tenant that changes
-texts would lose every marker, and no later run would find the rules. So one rule is written and read back, and reverted
-where it was altered. A rule that is not provably the run's own work is left alone.
+A tenant that changes texts would lose every marker, and no later run would find the rules. So one rule is written, read
+back, and reverted if it was altered; likewise the first description that is longer than those the tenant has kept.
 """
 
 from __future__ import annotations

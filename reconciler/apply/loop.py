@@ -189,11 +189,6 @@ class _ApplyRun:
             progress.failed, progress.error = True, progress.error or "changed since the plan was made"
         return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
-    async def run_wave(self, wave: Sequence[PlanStep], fresh: Plan) -> bool:
-        """Make a wave, or the first write alone; return whether any result is unclear."""
-        self.first_write = find_first_write(wave, fresh.live.rules, self.plan.owner, self.settings.lag)
-        return await self.run_calls(wave if self.first_write is None else [self.first_write.step])
-
     async def revert_altered(self, fresh: Plan) -> Plan:
         """Revert what the tenant altered of a first write, and stop the run; return a fresh plan."""
         first, result = self.first_write, self.latest_attempt
@@ -230,9 +225,11 @@ class _ApplyRun:
             self.known_state.record_write(live.id, payload_before(step))
         return result
 
-    async def run_calls(self, wave: Sequence[PlanStep]) -> bool:
-        """Make the calls of a wave, creates before updates, each kind at once; return whether a result is unclear."""
+    async def run_wave(self, steps: Sequence[PlanStep], fresh: Plan) -> bool:
+        """Make a wave, or the first write alone: each kind of call at once. Return whether a result is unclear."""
         # After a call that is not certainly done, no other kind of call starts: a read comes first.
+        self.first_write = find_first_write(steps, fresh.live.rules, self.plan.owner, self.settings.lag)
+        wave = [self.first_write.step] if self.first_write else steps
         for call in ("create", "update", "delete"):
             steps = [step for step in wave if step.call == call]
             if not steps:

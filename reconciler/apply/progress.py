@@ -262,9 +262,9 @@ def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set
 
 def _is_stored_form(state: tuple[Rule, Marker | None], payload: WritePayload) -> bool:
     """Say whether a read shows the payload, except for texts that the tenant alters."""
-    (rule, marker), sent_rule = state, payload.rule
-    is_form = is_form_of(rule.name, sent_rule.name) and is_form_of(rule.description, sent_rule.description)
-    return is_form and (replace(rule, name=sent_rule.name, description=sent_rule.description), marker) == payload
+    (rule, marker), intended = state, payload.rule
+    is_form = is_form_of(rule.name, intended.name) and is_form_of(rule.description, intended.description)
+    return is_form and (replace(rule, name=intended.name, description=intended.description), marker) == payload
 
 
 def change_key(change: Change) -> object:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from reconciler.checks.lint import is_complete, lint
+from reconciler.checks.lint import is_complete, lint, plan_lint_work
 from reconciler.checks.lint_names import intents_in_catch_all
 from reconciler.checks.lint_view import LintView
 from reconciler.checks.route_tests import Checked
@@ -16,7 +16,7 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.load import Manifests
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Address, Source
-from reconciler.plan.plan import is_selected
+from reconciler.plan.plan import Plan, is_selected, replace_findings
 
 OFFLINE_CODES: Final = frozenset({"CXR113", "CXR117", "CXR120", "CXR201", "CXR206", "CXR207", "CXR210", "CXR211"})
 """Findings that no live rule can add: without a tenant it is known that they do not exist."""
@@ -92,6 +92,23 @@ def _from_rules(manifests: Manifests, environment: Environment, desired: Desired
                 for code, reason in entry.accept.items():
                     source = loaded.source_of("rules", index, "accept", code)
                     yield Acknowledgement(code, str(address), reason, source, address, is_shared)
+
+
+def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environment) -> Plan:
+    """Return the plan with the findings that the manifests accept set apart, and with those about idle entries."""
+    accepted = collect_acknowledgements(manifests, environment, plan.desired)
+    if not accepted:
+        return plan
+    findings, idle = apply_acknowledgements(plan.findings, accepted)
+    # With --only or --undo the plan covers a part of the rules: an idle acceptance may match a finding elsewhere.
+    if idle and not plan.options.only and plan.options.undo is None:
+        # Live rules can hide a finding that `validate` reports. The plan's own lint does the other half of the work.
+        work = plan_lint_work(len(plan.desired.rules), 0) // 2
+        offline = lint(plan.desired, (), manifests, environment, plan.queue_names, work)
+        idle = apply_acknowledgements(offline, idle)[1]
+        codes = RULE_CODES | LIVE_CODES if is_complete((*findings, *offline)) else LIVE_CODES
+        findings += report_unused(entry for entry in idle if entry.code in codes)
+    return replace_findings(plan, findings)
 
 
 def offline_findings(

@@ -9,7 +9,6 @@ from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
 from reconciler.behaviour.facts.rule_facts import (
-    RedundantRule,
     RuleFacts,
     ShadowedRule,
     analyze_slices,
@@ -103,7 +102,12 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
         # A rule may say explicitly of one intent that it goes where the catch-all sends it.
         is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
         if rule.entry.address and not is_explicit:
-            yield _redundant_finding(view, rule)
+            destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
+            same = f"{rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
+            hint = (
+                "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
+            )
+            yield view.finding("CXR203", "warning", f"no effect: {same}", rule.entry, hint)
     yield from _tie_findings(view, facts.ties)
     cause = "the analysis stopped before it was known which rules are reached"
     message = f"not checked: too many overlaps with other rules; {cause}"
@@ -128,13 +132,6 @@ def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
     types = view.known_types_phrase(chain.from_iterable(entry.rule.conditions for entry in entries))
     message = f"never reached: {list_rules(shadowed.shadowing)} {verb} all the same conversations first{types}"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
-
-
-def _redundant_finding(view: LintView, redundant: RedundantRule) -> Finding:
-    destination, rules = view.destination_phrase(redundant.entry), list_rules(redundant.replacements)
-    message = f"no effect: {rules} would send the same conversations to {destination}, too{view.known_types_phrase()}"
-    hint = "remove it, one such rule at a time, since two may need each other; or `accept: {CXR203: why it stays}`"
-    return view.finding("CXR203", "warning", message, redundant.entry, hint)
 
 
 def _tie_findings(view: LintView, ties: Sequence[Tie]) -> Iterator[Finding]:

@@ -20,7 +20,7 @@ from reconciler.manifest.kinds.environment import Environment
 from reconciler.manifest.kinds.ruleset import RuleSet
 from reconciler.manifest.load import Manifests
 from reconciler.manifest.source_map import LoadedDocument, PathStep
-from reconciler.model.finding import Finding
+from reconciler.model.finding import Finding, Severity
 from reconciler.model.rule import EQUALITIES, SETS, Condition, Scalar
 from reconciler.text.escape import pluralize, quote
 from reconciler.text.suggest import suggest
@@ -58,10 +58,10 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
 def intents_in_catch_all(view: LintView) -> list[str]:
     """Return the bot's intents that no rule of the manifests names and a rule of them takes, as far as checked."""
     unnamed = (intent for intent in view.intents if intent != view.fallback)
-    results: list[str] = []
+    caught: list[str] = []
     with suppress(UndecidedError):  # the lint reports it for the same intents
-        results.extend(intent for intent in unnamed if intent not in view.rules_by_intent and _is_caught(view, intent))
-    return results
+        caught.extend(intent for intent in unnamed if intent not in view.rules_by_intent and _is_caught(view, intent))
+    return caught
 
 
 def _is_caught(view: LintView, intent: str) -> bool:
@@ -147,13 +147,14 @@ def _one_letter_deletions(name: str) -> set[str]:
 
 def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
     first = entries[0]
-    uses = f"attribute {quote(name)} is asked about by {pluralize(len(entries), 'rule')}"
+    severity: Severity = "info" if suggestion is None else "warning"
+    message = f"attribute {quote(name)} is asked about by {pluralize(len(entries), 'rule')}"
     if suggestion is None:
-        message = f"{uses}; the context endpoint does not write it"
+        message += "; the context endpoint does not write it"
         hint = "make sure that something else does: the phone menu, a script, the customer data"
-        return view.finding_at(view.finding("CXR207", "info", message, first, hint), first, name)
-    message, hint = f"{uses}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
-    return view.finding_at(view.finding("CXR207", "warning", message, first, hint), first, name)
+    else:
+        message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
+    return view.finding_at(view.finding("CXR207", severity, message, first, hint), first, name)
 
 
 def is_typo(name: str, candidate: str) -> bool:
@@ -224,8 +225,7 @@ def check_field_idents(manifests: Manifests, environment: Environment) -> Iterat
     of_fields = {"intent": names.intent, "confidence": names.confidence, "updatedAt": names.updated_at}
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
-            message = (
-                f"{quote(name)} is most likely no ident of a custom field: letters, digits, -, _ and ., 64 at most"
-            )
+            reason = "is most likely no ident of a custom field: letters, digits, -, _ and ., 64 at most"
+            message = f"{quote(name)} {reason}"
             hint = "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

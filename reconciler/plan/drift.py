@@ -203,11 +203,18 @@ def drift_to_json(drift: Drift) -> Document:
     for change in changes:
         if change["action"] == Create.action:
             change |= {"cause": "missing", "since": since.get(change["address"])}
+    # Rules that apply does not write, each with the entry that accepts it.
+    for live in drift.in_the_way:
+        accept = {"name": live.rule.name, "digest": marker_digest(live.rule)}
+        before = live_rule_to_json(live, plan.queue_names)
+        head = {"action": "none", "address": None, "id": live.id, "name": live.rule.name, "cause": "unmanaged"}
+        tail: Document = {"before": before, "after": None, "fields": [], "source": None}
+        changes.append({**head, "accept": accept, "steps": [], **tail})
     findings = [finding_to_json(finding) for finding in (*drift.failed_checks, *drift.notes)]
     return with_plan_id(
         {
             **document,
-            "changes": changes + [_interfering_rule_to_json(plan, live) for live in drift.in_the_way],
+            "changes": changes,
             "report": DRIFT_REPORT,
             "summary": {**document["summary"], **count_sections(drift)},
             "behaviour": behaviour_to_json(impact.behaviour, plan.queue_names, impact.traffic_impact),
@@ -225,21 +232,4 @@ def count_sections(drift: Drift) -> dict[str, int]:
         "inTheWay": len(drift.in_the_way),
         "notApplied": len(unapplied_changes(plan)),
         "accepted": len(drift.accepted),
-    }
-
-
-def _interfering_rule_to_json(plan: Plan, live: LiveRule) -> Document:
-    """Return the entry of `changes` for a rule that apply does not write, with the entry that accepts it."""
-    return {
-        "action": "none",
-        "address": None,
-        "id": live.id,
-        "name": live.rule.name,
-        "cause": "unmanaged",
-        "accept": {"name": live.rule.name, "digest": marker_digest(live.rule)},
-        "steps": [],
-        "before": live_rule_to_json(live, plan.queue_names),
-        "after": None,
-        "fields": [],
-        "source": None,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -41,13 +41,13 @@ class LiveRulesByOwner:
         def select(group: Iterable[LiveRule]) -> tuple[LiveRule, ...]:
             return tuple(live for live in group if live.marker is not None and live.marker.address in addresses)
 
-        return LiveRulesByOwner(
+        return replace(
+            self,
             managed={address: live for address, live in self.managed.items() if address in addresses},
             duplicates=select(self.duplicates),
             edited_copies=select(self.edited_copies),
             temporary_copies=select(self.temporary_copies),
             ambiguous={address: rules for address, rules in self.ambiguous.items() if address in addresses},
-            unmanaged=self.unmanaged,
         )
 
 

@@ -202,9 +202,8 @@ def split_held_changes(
 ) -> tuple[list[Change], list[HeldChange]]:
     """Return the changes to make, and those that are left alone; `now` decides which holds are in force."""
     copied = frozenset(live.marker.address for live in by_owner.edited_copies if live.marker and not live.marker.copy)
-    reasons = [
-        (change, _blocked_by_copy(change, copied) or _hold_reason(change, desired, options, now)) for change in changes
-    ]
+    pairs = [(change, _blocked_by_copy(change, copied)) for change in changes]
+    reasons = [(change, blocked or _hold_reason(change, desired, options, now)) for change, blocked in pairs]
     holds = [HeldChange(change, reason) for change, reason in reasons if reason]
     active = [change for change, reason in reasons if not reason]
     while waiting := _blocked_by_name(active, by_owner):
