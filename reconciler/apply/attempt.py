@@ -99,7 +99,7 @@ async def revert_step(step: PlanStep, live: LiveRule, store: RuleStore) -> Attem
 
     async def restore() -> Attempt:
         read = await store.rule(live.id)
-        if read is None or not _is_same_state(read.live, live):
+        if read is None or read.live.content != live.content:
             return _conflict(_DELETED if read is None else _CHANGED)
         return _check_response(WritePayload(before.rule, before.marker), await store.restore(read, before))
 
@@ -149,9 +149,9 @@ async def _update(change: Update | Adopt, payload: WritePayload, store: RuleStor
     read = await store.rule(change.live.id)
     if read is None:
         return _conflict(_DELETED)
-    if (read.live.rule, read.live.marker) == payload:
+    if read.live.content == payload:
         return Attempt(verdict=Verdict.DONE, id=read.live.id, was_sent=False)
-    if not _is_same_state(read.live, change.live):
+    if read.live.content != change.live.content:
         return _conflict(_CHANGED)
     return _check_response(payload, await store.update(read, *payload))
 
@@ -160,12 +160,12 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
     read = await store.rule(change.live.id)
     if read is None:
         return Attempt(verdict=Verdict.DONE, id=change.live.id, was_sent=False)
-    if not _is_same_state(read.live, change.live):
+    if read.live.content != change.live.content:
         return _conflict(_CHANGED)
     if change.original is not None:
         # The original is read by id, too, because a list may show fewer fields.
         original, rule_id = await store.rule(change.original.id), sanitize(change.original.id)
-        if original is None or not _is_same_state(original.live, change.original):
+        if original is None or original.live.content != change.original.content:
             return _conflict(f"rule {rule_id}, which it was a duplicate of, was changed meanwhile by somebody else")
         if names := differing_fields(original.live, read.live):
             return _conflict(f"it differs from rule {rule_id} in {fields_phrase(names)}, and is no duplicate")
@@ -174,15 +174,11 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
 
 
 def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
-    if (response.rule, response.marker) == payload:
+    if response.content == payload:
         return Attempt(verdict=Verdict.DONE, id=response.id)
     paths = dict.fromkeys(field.path for field in diff_fields(payload.rule, response.rule))
     error = f"the server kept other values than were sent: {', '.join(paths) or _LAST_LINE}"
     return Attempt(verdict=Verdict.ALTERED, error=error, id=response.id, response=response)
-
-
-def _is_same_state(read: LiveRule, planned: LiveRule) -> bool:
-    return (read.rule, read.marker) == (planned.rule, planned.marker)
 
 
 _LAST_LINE: Final = "the description's last line"

@@ -45,7 +45,7 @@ class FirstWrite:
         if not result.may_have_written:
             return []
         change, is_sure = self.step.change, True
-        touched = [live for live in rules if self.before.get(live.id) != (live.rule, live.marker)]
+        touched = [live for live in rules if self.before.get(live.id) != live.content]
         if self.step.call == "create":
             created = [live for live in touched if live.id not in self.before]
             answered = [live for live in created if live.id == result.id]
@@ -90,7 +90,7 @@ def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner:
     step, payload = max(writes, key=lambda write: len(format_description(*write[1])))
     if lengths and len(format_description(*payload)) <= max(_SHORT_LENGTH, *lengths):
         return None
-    before = {live.id: (live.rule, live.marker) for live in live_rules}
+    before = {live.id: live.content for live in live_rules}
     return FirstWrite(step=step, payload=payload, before=before, lag=lag, keeps_markers=bool(lengths))
 
 
@@ -134,7 +134,7 @@ def payload_before(step: PlanStep) -> WritePayload | None:
     """Return the rule before a first write, or None where it creates."""
     if step.call == "create" or isinstance(step.change, Create):
         return None
-    return WritePayload(step.change.live.rule, step.change.live.marker)
+    return WritePayload(*step.change.live.content)
 
 
 def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:
@@ -161,7 +161,7 @@ def _quote_end(text: str) -> str:
 
 def _matches_response(live: LiveRule, result: Attempt) -> bool:
     answer = result.response
-    return answer is not None and (answer.id, answer.rule, answer.marker) == (live.id, live.rule, live.marker)
+    return answer is not None and (answer.id, answer.content) == (live.id, live.content)
 
 
 def _routing_fields(rule: Rule) -> object:

@@ -15,8 +15,7 @@ from reconciler.errors import IncompleteReadError
 from reconciler.model.live import LiveRule, Marker
 from reconciler.model.rule import Rule
 
-MAX_SINGLE_READS: Final = 50
-"""Rules that are read by themselves after one list. Of more that look changed the list is believed."""
+MAX_SINGLE_READS: Final = 50  # rules that are read by id after one list; if more look changed, the list is believed
 
 
 class KnownState:
@@ -26,9 +25,7 @@ class KnownState:
         """`rules` are those of a first complete read."""
         self._store = store
         self.saw_missing = False  # whether the last read missed a rule that this run did not remove
-        self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {
-            live.id: (live.rule, live.marker) for live in rules
-        }
+        self._rules_by_id: dict[str, tuple[Rule, Marker | None] | None] = {live.id: live.content for live in rules}
         self._not_yet_listed: set[str] = set()  # rules that this run made and no list has shown yet
 
     def record_write(self, rule_id: str, payload: WritePayload | None) -> None:
@@ -45,13 +42,11 @@ class KnownState:
         missing = [rule_id for rule_id, state in known.items() if state is not None and rule_id not in listed]
         vanished = len(missing) - len(self._not_yet_listed.intersection(missing))
         if vanished > MAX_SINGLE_READS:
-            raise IncompleteReadError(
-                f"{vanished:,} rules that were there a moment ago are missing from the list of rules;"
-                " that is not believed, and nothing more is written"
-            )
+            message = f"{vanished:,} rules that were there a moment ago are missing from the list of rules;"
+            raise IncompleteReadError(f"{message} that is not believed, and nothing more is written")
         self.saw_missing = False
         rules = (live for live in listed.values() if live.id in known)
-        changed = [live.id for live in rules if (live.rule, live.marker) != known[live.id]]
+        changed = [live.id for live in rules if live.content != known[live.id]]
         # A rule that no list has shown yet may still exist although the lists do not have it.
         deleted = [rule_id for rule_id in self._not_yet_listed if known[rule_id] is None]
         doubtful = [*missing, *sorted(deleted), *(changed if len(changed) <= MAX_SINGLE_READS else ())]
@@ -63,5 +58,5 @@ class KnownState:
             else:
                 listed[rule_id] = read.live
         absent = dict.fromkeys(known.keys() - listed.keys())
-        self._rules_by_id = {**absent, **{live.id: (live.rule, live.marker) for live in listed.values()}}
+        self._rules_by_id = {**absent, **{live.id: live.content for live in listed.values()}}
         return tuple(listed.values())

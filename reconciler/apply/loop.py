@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import filterfalse
 from typing import Final
 
 from reconciler.apply.attempt import Attempt, RuleStore, Verdict, attempt_step, revert_step, write_payload
@@ -156,16 +157,14 @@ class _ApplyRun:
         if self.settings.is_within_review is None:
             return True
         is_planned, live = self.progress.is_planned_rule, self.plan.live
-        planned = [rule for rule in live.rules if is_planned(rule.id, rule.marker)]
-        others = [rule for rule in fresh.live.rules if not is_planned(rule.id, rule.marker)]
+        planned, others = filter(is_planned, live.rules), filterfalse(is_planned, fresh.live.rules)
         return self.settings.is_within_review(replace(self.plan, live=replace(live, rules=(*planned, *others))))
 
     def stop(self, reason: str) -> None:
         self.stop_reason = self.stop_reason or reason
 
     def list_outside_rules(self, plan: Plan) -> object:
-        is_planned = self.progress.is_planned_rule
-        return {live.id: (live.rule, live.marker) for live in plan.live.rules if not is_planned(live.id, live.marker)}
+        return {live.id: live.content for live in plan.live.rules if not self.progress.is_planned_rule(live)}
 
     async def plan_remaining(self, fresh: Plan) -> Plan:
         """Return the remaining planned changes, in order, without those that may not be tried (again)."""

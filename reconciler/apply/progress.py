@@ -136,7 +136,7 @@ class ApplyProgress:
         if is_copy_removal(change) or self._is_own_duplicate(change):
             return True
         progress = self.progress_of(change)
-        return (change.live.rule, change.live.marker) in (progress.acknowledged, progress.unconfirmed)
+        return change.live.content in (progress.acknowledged, progress.unconfirmed)
 
     def _is_own_duplicate(self, change: Change) -> bool:
         duplicate = isinstance(change, Delete) and change.cause == "duplicate"
@@ -144,18 +144,15 @@ class ApplyProgress:
 
     def has_external_edits(self, fresh: Plan) -> bool:
         """Say whether a rule of the plan was edited since the plan was made, other than by this run."""
-        for change in fresh.changes:
-            planned = self.planned_for(change)
-            if planned and not isinstance(change, Create) and not self.is_own_write(change):
-                before = None if isinstance(planned, Create) else (planned.live.rule, planned.live.marker)
-                if (change.live.rule, change.live.marker) != before:
-                    return True
-        return False
+        pairs = [(change, self.planned_for(change)) for change in fresh.changes if not isinstance(change, Create)]
+        foreign = ((change, planned) for change, planned in pairs if planned and not self.is_own_write(change))
+        return any(isinstance(old, Create) or change.live.content != old.live.content for change, old in foreign)
 
-    def is_planned_rule(self, rule_id: str, marker: Marker | None) -> bool:
+    def is_planned_rule(self, live: LiveRule) -> bool:
         """Say whether the plan is about a live rule."""
+        marker = live.marker
         is_managed = marker is not None and marker.owner == self.owner and marker.address in self.addresses
-        return rule_id in self.ids or is_managed
+        return live.id in self.ids or is_managed
 
     def record_attempt(self, step: PlanStep, result: Attempt) -> None:
         """Keep the result of an attempt at a change."""
@@ -190,7 +187,7 @@ class ApplyProgress:
     def resolve_altered(self, rules: Iterable[LiveRule]) -> None:
         """Compare rules that the server answered otherwise with a read: the change was made, or it failed."""
         doubtful = [(progress, progress.altered) for progress in self.progress.values() if progress.altered]
-        states = {live.id: (live.rule, live.marker) for live in rules} if doubtful else {}
+        states = {live.id: live.content for live in rules} if doubtful else {}
         for progress, (rule_id, payload) in doubtful:
             progress.altered, state = None, states.get(rule_id)
             if state is not None and (state == payload or (progress.is_temporary and _is_stored_form(state, payload))):
@@ -235,7 +232,7 @@ class ApplyProgress:
         if isinstance(change, Create):
             return progress.id in last_read.live_by_id
         state = last_read.live_by_id.get(change.live.id)
-        return change.address in last_read.copied_addresses or state != (change.live.rule, change.live.marker)
+        return change.address in last_read.copied_addresses or state != change.live.content
 
 
 class _LastRead:
@@ -243,7 +240,7 @@ class _LastRead:
 
     def __init__(self, fresh: Plan) -> None:
         self.remaining = remaining_keys(fresh)
-        self.live_by_id = {live.id: (live.rule, live.marker) for live in fresh.live.rules}
+        self.live_by_id = {live.id: live.content for live in fresh.live.rules}
         self.conflicts = {finding.address: finding.message for finding in reversed(fresh.conflicts)}
         self.copied_addresses = {change.address for change in fresh.changes if is_copy_removal(change)}
 
@@ -291,5 +288,5 @@ def matches_review(planned: Change, fresh: Change) -> bool:
 
 
 def _reviewed_state(change: Change) -> object:
-    before = None if isinstance(change, Create) else (change.live.id, change.live.rule, change.live.marker)
+    before = None if isinstance(change, Create) else (change.live.id, change.live.content)
     return (before, None if isinstance(change, Delete) else change.after, is_unadoption(change))

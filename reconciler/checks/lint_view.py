@@ -132,11 +132,10 @@ class LintView:
 
     def known_types_phrase(self, conditions: Iterable[Condition | Opaque] | None = None) -> str:
         """Return the known types on which a statement about the conditions rests; None: about all conditions."""
-        names = list(self.space.narrowed_attributes)
+        types = {name: self.types[name] for name in self.space.narrowed_attributes}
         if conditions is not None:
             attributes = {part.attribute for part in conditions if isinstance(part, Condition)}
-            names = [name for name in names if name in attributes]
-        types = {name: self.types[name] for name in names}
+            types = {name: value_type for name, value_type in types.items() if name in attributes}
         return f" ({types_phrase(types, self.labels)})" if types else ""
 
     def finding(self, code: str, severity: Severity, message: str, entry: RoutingEntry, hint: str = "") -> Finding:

@@ -46,11 +46,7 @@ class RouteTestResult:
 
 
 class _InvalidTestError(Exception):
-    """The test itself cannot be read in this environment."""
-
-    def __init__(self, code: str, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.code, self.hint = code, hint
+    """The test itself cannot be read in this environment. Its arguments: a code, a message, and a hint."""
 
 
 def run_route_tests(
@@ -102,7 +98,8 @@ class _RouteTestRunner:
                 message = f"expected {self._destination_phrase(expected)}, but {self._route_phrase(winner, actual)}"
                 failure = loaded.finding("CXR220", message, "tests", index, hint=self._alias_hint(test, actual))
         except _InvalidTestError as error:
-            failure = loaded.finding(error.code, str(error), "tests", index, hint=error.hint)
+            code, message, hint = error.args
+            failure = loaded.finding(code, message, "tests", index, hint=hint)
         except OpaqueConditionError as error:
             message = f"nobody can say where this goes: a rule asks something that is not understood, {error}"
             failure = loaded.finding("CXR220", message, "tests", index)
@@ -124,7 +121,7 @@ class _RouteTestRunner:
         for raw_name, value in test.given.attributes.items():
             name = str(fill(raw_name))
             if attributes.get(name) is not None:
-                raise _InvalidTestError("CXR104", f'the conversation says "{name}" twice')
+                raise _InvalidTestError("CXR104", f'the conversation says "{name}" twice', "")
             attributes[name] = fill(value)
         conversation = convert_endpoint_values(self._types, canonical_attributes(attributes))
         if test.expect.default:
@@ -141,7 +138,7 @@ class _RouteTestRunner:
         """Return the value of a field that is not text, or of the variable that stands there."""
         value = self._fill_variables(raw_value)
         if value is not None and not kind.accepts(value):
-            raise _InvalidTestError("CXR104", f"{name} must be {kind.requirement}, and {raw_value} is not")
+            raise _InvalidTestError("CXR104", f"{name} must be {kind.requirement}, and {raw_value} is not", "")
         return value
 
     def _fill_variables(self, value: Json) -> Json:
@@ -154,11 +151,10 @@ class _RouteTestRunner:
         except TextLimitError as error:
             raise _InvalidTestError("CXR010", str(error), "shorten the variables, or split the file") from None
         except KeyError as missing:
-            name = str(missing.args[0])
-            message = f'the Environment has no variable "{name}" in its vars'
-            raise _InvalidTestError("CXR107", message, suggest(name, variables)) from None
+            message = f'the Environment has no variable "{missing.args[0]}" in its vars'
+            raise _InvalidTestError("CXR107", message, suggest(str(missing.args[0]), variables)) from None
         except ValueError as error:
-            raise _InvalidTestError("CXR104", str(error)) from None
+            raise _InvalidTestError("CXR104", str(error), "") from None
         return filled
 
     def _route_phrase(self, rule_entry: RoutingEntry | None, actual: Destination) -> str:
