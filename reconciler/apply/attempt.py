@@ -166,9 +166,9 @@ async def _delete(change: Delete, store: RuleStore) -> Attempt:
         # The original is read by id, too, because a list may show fewer fields.
         original, rule_id = await store.rule(change.original.id), sanitize(change.original.id)
         if original is None or original.live.content != change.original.content:
-            return _conflict(f"rule {rule_id}, which it was a duplicate of, was changed meanwhile by somebody else")
+            return _conflict(f"rule {rule_id}, the original of this duplicate, was changed outside this run")
         if names := differing_fields(original.live, read.live):
-            return _conflict(f"it differs from rule {rule_id} in {fields_phrase(names)}, and is no duplicate")
+            return _conflict(f"it differs from rule {rule_id} in {fields_phrase(names)}, so it is not a duplicate")
     await store.delete(read)
     return Attempt(verdict=Verdict.DONE, id=change.live.id)
 
@@ -182,8 +182,8 @@ def _check_response(payload: WritePayload, response: LiveRule) -> Attempt:
 
 
 _LAST_LINE: Final = "the description's last line"
-_DELETED: Final = "deleted meanwhile by somebody else"
-_CHANGED: Final = "changed meanwhile by somebody else"
+_DELETED: Final = "deleted outside this run"
+_CHANGED: Final = "changed outside this run"
 
 
 def _conflict(error: str) -> Attempt:

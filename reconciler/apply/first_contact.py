@@ -111,13 +111,13 @@ def describe_abort(first: FirstWrite, live: LiveRule) -> str:
     address, text, stored = first.step.change.address, format_description(*first.payload), live.rule.description
     if live.marker is not None:
         reason = f"the tenant keeps other values of {address} than were sent, which would route callers elsewhere"
-        return f"{reason}. Write them in the manifest as it keeps them"
-    reason = f"the tenant does not keep the last line of a description, which says who manages the rule ({address})"
+        return f"{reason}. Write the values in the manifest as the tenant keeps them"
+    reason = f"the tenant does not keep the last line of a description, which marks the rule as managed ({address})"
     if stored and text.startswith(stored):
         return f"{reason}. It cuts descriptions at {len(stored)} characters: write shorter ones in the manifests"
     if " ".join(text.split()) == stored:
-        return f"{reason}. It makes one line of several: only rules with `description: ''` can be managed there"
-    return f"{reason}. Have it keep descriptions as they are sent, then apply again"
+        return f"{reason}. It joins several lines into one: only rules with `description: ''` can be managed there"
+    return f"{reason}. Configure it to keep descriptions as they are sent, then apply again"
 
 
 def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
@@ -140,12 +140,12 @@ def payload_before(step: PlanStep) -> WritePayload | None:
 def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:
     """Return what became of the rule of a first write; `remaining` are the rules that could not be reverted."""
     if not remaining:
-        result = "deleted again" if step.call == "create" else "put back as it was"
+        result = "deleted again" if step.call == "create" else "restored"
         return f"The rule was {result}; nothing more was written"
     ids = ", ".join(rule.live.id for rule in remaining)
     if not all(rule.is_certain for rule in remaining):
-        return f"Rule {ids} is not provably as this run wrote it, so it was left alone: look at it in CXone"
-    return f"Rule {ids} could not be taken back ({error or 'it is still there'}): put it right in CXone"
+        return f"Rule {ids} is not provably as this run wrote it, so it was not changed: look at it in CXone"
+    return f"Rule {ids} could not be reverted ({error or 'it still exists'}): correct it in CXone"
 
 
 def describe_unread(step: PlanStep, result: Attempt) -> str:

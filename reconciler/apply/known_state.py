@@ -42,8 +42,8 @@ class KnownState:
         missing = [rule_id for rule_id, state in known.items() if state is not None and rule_id not in listed]
         vanished = len(missing) - len(self._not_yet_listed.intersection(missing))
         if vanished > MAX_SINGLE_READS:
-            message = f"{vanished:,} rules that were there a moment ago are missing from the list of rules;"
-            raise IncompleteReadError(f"{message} that is not believed, and nothing more is written")
+            message = f"{vanished:,} rules of the previous read are missing from the list of rules."
+            raise IncompleteReadError(f"{message} The list is not trusted, and nothing more is written")
         self.saw_missing = False
         rules = (live for live in listed.values() if live.id in known)
         changed = [live.id for live in rules if live.content != known[live.id]]

@@ -46,9 +46,9 @@ async def apply_changes(
     run = _ApplyRun(plan=plan, store=store, planner=planner, recorder=recorder, settings=settings)
     fresh = await run.read()
     if refused := await run.failed_guards(fresh):
-        raise RefusedError(f"the tenant changed since the plan was made, and now {refused[0].message}")
+        raise RefusedError(f"the tenant changed since the plan was created, and now {refused[0].message}")
     if reason := await run.find_obstacle(fresh):
-        raise RefusedError(f"the tenant changed since the plan was made: {reason}")
+        raise RefusedError(f"the tenant changed since the plan was created: {reason}")
     try:
         await run.run_rounds(fresh)
     except ApiError as error:
@@ -107,7 +107,9 @@ class _ApplyRun:
             remaining = await self.plan_remaining(fresh)
             is_allowed = any(guard.name == "transient" and guard.allowed is not None for guard in self.plan.guards)
             if remaining.unproven and not is_allowed:
-                self.stop(f"no order is proven that sends nobody elsewhere: {remaining.unproven[0]}")
+                self.stop(
+                    f"no proven order keeps each conversation at its old or its new queue: {remaining.unproven[0]}"
+                )
             # The first step of each address: the result is read before the next step (invariants R6).
             steps = remaining.steps[0] if remaining.steps else ()
             wave = list({step.change.address: step for step in reversed(steps)}.values())[::-1]
@@ -138,18 +140,20 @@ class _ApplyRun:
         # A reviewed plan continues while it moves only what was reviewed; another plan continues after one change of
         # rules that it is not about. A change of a managed rule that the plan is not about ends the run.
         if unplanned := self.progress.unplanned_changes(fresh_plan):
-            return f"{unplanned[0].address} was changed meanwhile, which this plan is not about; plan again"
+            return f"{unplanned[0].address} changed but is not part of this plan. Run `plan` again"
         outside_rules = self.list_outside_rules(fresh_plan)
         has_strayed = outside_rules != self.outside_rules
         self.outside_changes += has_strayed
         self.outside_rules = outside_rules
         if self.settings.is_within_review is None and self.outside_changes > 1:
-            return "rules that this plan is not about were changed meanwhile; plan again"
+            return "other rules changed during the apply. Run `plan` again"
         is_edited = has_strayed or self.progress.has_external_edits(fresh_plan)
         if is_edited and (refused := await self.failed_guards(fresh_plan)):
-            return f"rules were changed meanwhile, and now {refused[0].message}"
+            return f"rules changed during the apply, and now {refused[0].message}"
         if has_strayed and not await self.settings.run_blocking(lambda: self.is_within_review(fresh_plan)):
-            return "rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again"
+            return (
+                "rules changed during the apply, and the plan would now send conversations elsewhere. Run `plan` again"
+            )
         return ""
 
     def is_within_review(self, fresh: Plan) -> bool:
@@ -183,9 +187,9 @@ class _ApplyRun:
             return False
         progress = self.progress.progress_of(change)
         if self.progress.is_foreign_copy(change):
-            progress.failed, progress.error = True, "the rule is gone, and the other one with its marker is a copy"
+            progress.failed, progress.error = True, "the rule was deleted, and the other rule with its marker is a copy"
         if not self.progress.is_own_write(change) and not self.settings.accepts(planned, change):
-            progress.failed, progress.error = True, progress.error or "changed since the plan was made"
+            progress.failed, progress.error = True, progress.error or "changed since the plan was created"
         return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
     async def revert_altered(self, fresh: Plan) -> Plan:
@@ -261,7 +265,7 @@ class _ApplyRun:
 
     def build_report(self) -> ApplyReport:
         fresh, is_interrupted = self.fresh_plan, self.settings.should_stop()
-        skipped = "interrupted" if is_interrupted else "the run had to stop" if self.stop_reason else ""
+        skipped = "interrupted" if is_interrupted else "the run stopped early" if self.stop_reason else ""
         converged = fresh is not None and not fresh.changes and not fresh.conflicts
         return ApplyReport(
             outcomes=self.progress.outcomes(fresh, skipped),

@@ -55,7 +55,7 @@ def outcomes_to_json(report: ApplyReport) -> list[dict[str, Any]]:
     ]
 
 
-_DEPENDENCY_FAILED: Final = "what must come first is not done"
+_DEPENDENCY_FAILED: Final = "a change it depends on was not applied"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -205,7 +205,7 @@ class ApplyProgress:
         progress = self.progress[key]
         if last_read is not None and key not in last_read.remaining:
             if isinstance(change, Delete) and change.live.id in last_read.live_by_id:
-                return Skipped(change, "it is not ours any more, and was left alone")
+                return Skipped(change, "no longer managed by cxroute; not changed")
             return Applied(change, progress.attempts, progress.id)
         touched, blocked = self._is_left_partial(key, change, last_read), ""
         if last_read is not None and not progress.failed:
@@ -222,7 +222,7 @@ class ApplyProgress:
             has_failures = any(other_progress.failed for other_progress in self.progress.values())
             reason = _DEPENDENCY_FAILED if has_failures else "the rule still differs"
             return Failed(change, progress.attempts, progress.error or reason, touched)
-        reason = "kept, since another change is not done" if isinstance(change, Delete) else _DEPENDENCY_FAILED
+        reason = "kept, because another change was not applied" if isinstance(change, Delete) else _DEPENDENCY_FAILED
         return Skipped(change, stop_reason or reason, left_partial=touched)
 
     def _is_left_partial(self, key: object, change: Change, last_read: _LastRead | None) -> bool:

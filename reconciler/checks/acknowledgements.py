@@ -74,8 +74,8 @@ def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
     """Yield a finding for each acknowledgement of a finding that does not exist."""
     for entry in unused:
         at = f" at {entry.addresses}" if entry.addresses and not entry.address else ""
-        message = f"{entry.code}{at} is acknowledged, but there is no such warning or note"
-        hint = "remove the entry from `accept`" + (", or write it into the Environment" if entry.shared else "")
+        message = f"{entry.code}{at} is accepted, but no warning or note matches"
+        hint = "remove the entry from `accept`" + (", or move it to the Environment" if entry.shared else "")
         finding = Finding(code="CXR212", severity="warning", message=message, source=entry.source, hint=hint)
         yield replace(finding, severity="info" if entry.shared else "warning", address=entry.address)
 

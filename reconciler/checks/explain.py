@@ -97,7 +97,7 @@ def misspellings(
     names = dict.fromkeys(part.attribute for part in parts)
     for name in attributes:
         if name not in names:
-            yield _hinted(f"no rule asks about {quote_name(name)}", suggest(name, names))
+            yield _hinted(f"no rule has a condition on {quote_name(name)}", suggest(name, names))
     intents = dict.fromkeys(intent for loaded in manifests.intents for intent in loaded.document.intents)
     intent = attributes.get(environment.attributes.intent)
     if intents and isinstance(intent, str) and intent not in intents:

@@ -111,7 +111,7 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     yield from _tie_findings(view, facts.ties)
     cause = "the analysis stopped before it was known which rules are reached"
     message = f"not checked: too many overlaps with other rules; {cause}"
-    hint = "let rules ask for fewer attributes, or for the same ones"
+    hint = "use conditions on fewer attributes, or on the same ones"
     undecided = (entry for entry in facts.undecided if entry.address)
     yield from (view.finding("CXR209", "warning", message, entry, hint) for entry in undecided)
 
@@ -125,12 +125,12 @@ def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
 
 def _shadowed_finding(view: LintView, shadowed: ShadowedRule) -> Finding:
     verb = "takes" if len(shadowed.shadowing) == 1 else "together take"
-    hint = "improve the priority, or take the live rule over with `adopt:` and change it"
+    hint = "improve the priority, or adopt the live rule with `adopt:` and change it"
     if all(entry.address for entry in shadowed.shadowing):
         hint = "improve the priority, narrow the earlier rule, or remove this one"
     entries = (shadowed.entry, *shadowed.shadowing)
     types = view.known_types_phrase(chain.from_iterable(entry.rule.conditions for entry in entries))
-    message = f"never reached: {list_rules(shadowed.shadowing)} {verb} all the same conversations first{types}"
+    message = f"never reached: {list_rules(shadowed.shadowing)} {verb} all of its conversations first{types}"
     return view.finding("CXR202", "warning", message, shadowed.entry, hint)
 
 

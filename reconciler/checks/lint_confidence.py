@@ -213,7 +213,7 @@ def _gap_finding(view: LintView, search: GapSearch, gap: ConfidenceGap, intents:
         f"no rule for {list_names(intents, 'or')} takes a confidence {where}{besides}, though rules take"
         f" more and less: {view.example_phrase({view.attributes.intent: first, **search.examples[gap]})}"
     )
-    hint = "let one range begin where the other ends, if that is not meant"
+    hint = "start one range where the other ends, unless the gap is intended"
     finding = view.finding("CXR208", "warning", message, _managed_rule(view, first), hint)
     return finding if len(intents) == 1 else replace(finding, address=None)
 
@@ -223,7 +223,7 @@ def _low_confidence_finding(view: LintView, below: Mapping[str, float]) -> Findi
     example = {view.attributes.intent: first, view.attributes.confidence: confidence}
     verb, their = ("goes", "its") if len(below) == 1 else ("go", "their")
     message = (
-        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default where the bot is less sure than {their}"
+        f"{pluralize(len(below), 'intent')} {verb} to the tenant's default where the confidence is lower than {their}"
         f" rules ask: {list_names(below)}; for example {conversation_phrase(example, view.labels)}"
     )
     return view.finding("CXR208", "info", message, _managed_rule(view, first), "a catch-all would take them")

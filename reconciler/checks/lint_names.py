@@ -51,7 +51,7 @@ def _unrouted_intents(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     example = view.example_phrase(_confident_conversation(view, unrouted[0]))
     count, verb = pluralize(len(unrouted), "intent"), "has" if len(unrouted) == 1 else "have"
     message = f"{count} of the bot {verb} no rule: {list_names(unrouted)}. {example}"
-    source, hint = view.intents[unrouted[0]], "write a rule, or a catch-all that takes them"
+    source, hint = view.intents[unrouted[0]], "add a rule, or a catch-all that takes them"
     yield Finding(code="CXR205", severity="warning", message=message, source=source, hint=hint)
 
 
@@ -87,12 +87,12 @@ def _unknown_intents(view: LintView) -> Iterator[Finding]:
     for intent in unknown[:_MAX_UNKNOWN_INTENTS]:
         first, *others = entries_by_intent[intent]
         too = f", and by {pluralize(len(others), 'further rule')}" if others else ""
-        message = f"intent {quote(intent)} is asked for here{too}, but no Intents document has it"
-        hint = suggest(intent, view.intents) or "add it there, if the bot can say it"
+        message = f"intent {quote(intent)} is used here{too}, but it is in no Intents document"
+        hint = suggest(intent, view.intents) or "add it there if the bot can return it"
         yield view.finding_at(view.finding("CXR206", "warning", message, first, hint), first, intent)
     if further := unknown[_MAX_UNKNOWN_INTENTS:]:
         count = pluralize(len(further), "further intent")
-        message = f"{count} that no Intents document has: {list_names(further)}"
+        message = f"{count} in no Intents document: {list_names(further)}"
         yield view.finding("CXR206", "warning", message, entries_by_intent[further[0]][0])
 
 
@@ -148,10 +148,10 @@ def _one_letter_deletions(name: str) -> set[str]:
 def _attribute_finding(view: LintView, name: str, entries: list[RoutingEntry], suggestion: str | None) -> Finding:
     first = entries[0]
     severity: Severity = "info" if suggestion is None else "warning"
-    message = f"attribute {quote(name)} is asked about by {pluralize(len(entries), 'rule')}"
+    message = f"attribute {quote(name)} is used by {pluralize(len(entries), 'rule')}"
     if suggestion is None:
         message += "; the context endpoint does not write it"
-        hint = "make sure that something else does: the phone menu, a script, the customer data"
+        hint = "make sure that another source writes it: the phone menu, a script, the customer data"
     else:
         message, hint = f"{message}, but nothing is known to write it", f"did you mean {quote(suggestion)}?"
     return view.finding_at(view.finding("CXR207", severity, message, first, hint), first, name)
@@ -197,7 +197,9 @@ def check_queues(manifests: Manifests, environment: Environment) -> Iterator[Fin
         if live_name is not None and live_name not in checked:
             checked.add(live_name)
             if not _SKILL_NAME.fullmatch(live_name):
-                message = f"queue {quote(live_name)} is no name of a skill: 2 to 30 of letters, digits, -, _, . and :"
+                message = (
+                    f"queue {quote(live_name)} is not a valid skill name: use 2 to 30 letters, digits, -, _, . and :"
+                )
                 hint = "correct it, or write the skill's id in a Queues document"
                 yield loaded.finding("CXR210", message, *place, severity="warning", hint=hint)
 
@@ -225,7 +227,7 @@ def check_field_idents(manifests: Manifests, environment: Environment) -> Iterat
     of_fields = {"intent": names.intent, "confidence": names.confidence, "updatedAt": names.updated_at}
     for field, name in of_fields.items():
         if not _FIELD_IDENT.fullmatch(name):
-            reason = "is most likely no ident of a custom field: letters, digits, -, _ and ., 64 at most"
+            reason = "is probably not the ident of a custom field: use at most 64 letters, digits, -, _ and ."
             message = f"{quote(name)} {reason}"
             hint = "write the ident that the field has in CXone"
             yield loaded.finding("CXR211", message, "attributes", field, severity="warning", hint=hint)

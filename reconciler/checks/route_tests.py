@@ -101,7 +101,7 @@ class _RouteTestRunner:
             code, message, hint = error.args
             failure = loaded.finding(code, message, "tests", index, hint=hint)
         except OpaqueConditionError as error:
-            message = f"nobody can say where this goes: a rule asks something that is not understood, {error}"
+            message = f"the destination is unknown: a rule has a condition that cxroute does not understand, {error}"
             failure = loaded.finding("CXR220", message, "tests", index)
         return RouteTestResult(
             environment=self.environment.name,
@@ -121,7 +121,7 @@ class _RouteTestRunner:
         for raw_name, value in test.given.attributes.items():
             name = str(fill(raw_name))
             if attributes.get(name) is not None:
-                raise _InvalidTestError("CXR104", f'the conversation says "{name}" twice', "")
+                raise _InvalidTestError("CXR104", f'the conversation sets "{name}" twice', "")
             attributes[name] = fill(value)
         conversation = convert_endpoint_values(self._types, canonical_attributes(attributes))
         if test.expect.default:
@@ -179,7 +179,7 @@ class _RouteTestRunner:
         ids = (self.catalogue.queues_by_id.get(queue_id) for queue_id, _ in actual or ())
         alias = next((queue.name for queue in ids if queue and queue.id != queue.name), "")
         named = f'queue "{alias}" is named by id in {self.environment.name}'
-        return f"{named}: offline, only that alias means it" if alias else ""
+        return f"{named}: offline, use that alias" if alias else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

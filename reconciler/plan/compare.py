@@ -187,7 +187,7 @@ class _RuleComparer:
             unmanaged = self._unmanaged_by_id.get(desired.unadopted_id)
             if unmanaged is not None and unmanaged.marker is None and unmanaged.rule == desired.rule:
                 return None
-            raise _conflict("CXR311", "the rule that is to be given back is not ours any more", desired)
+            raise _conflict("CXR311", "the rule to give back is no longer managed by cxroute", desired)
         if live.rule.name != desired.rule.name:
             self._refuse_namesakes(desired, None)
         marker = FieldChange("marker", _marker(live).digest, None)
@@ -234,7 +234,7 @@ class _RuleComparer:
 
     def _warn_namesakes(self, desired: DesiredRule, adopted: LiveRule | None) -> None:
         if any(live is not adopted for live in self._unmanaged.get(desired.rule.name, ())):
-            message = f'an unmanaged live rule has the name of ours, "{desired.rule.name}"; it is left alone'
+            message = f'an unmanaged live rule has the name of a managed rule, "{desired.rule.name}"; it is not changed'
             self.findings.append(_finding("CXR308", "warning", message, desired))
 
     def _report_leftovers(self) -> None:
@@ -246,7 +246,7 @@ class _RuleComparer:
                 add(Finding(code="CXR312", severity="warning", message=message, address=address, hint=hint))
         for live in self.by_owner.edited_copies:
             if _address(live) not in self.by_owner.ambiguous or _marker(live).copy:
-                message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is left alone'
+                message = f'live rule "{live.rule.name}" ({live.id}) is {self._describe_copy(live)}; it is not changed'
                 add(Finding(code="CXR302", severity="warning", message=message, address=_address(live)))
         for live in (*self.by_owner.managed.values(), *self.by_owner.unmanaged):
             if any(isinstance(part, Opaque) for part in (*live.rule.conditions, *live.rule.targets)):
@@ -262,12 +262,12 @@ class _RuleComparer:
 
 
 _CONFLICT_HINTS = {
-    "CXR301": "take it over with `adopt:` in the manifest, or give ours another `name`",
-    "CXR302": "delete the copy in CXone, or rename it there and take the last line out of its description",
-    "CXR303": "it is never touched; give ours another `name`",
-    "CXR304": "name one by id, `adopt: {id: ...}`, or give ours another `name`",
-    "CXR311": "it is left as it is; look at it in CXone",
-    "CXR312": "keep one in CXone; delete the others, or take the last line out of their descriptions",
+    "CXR301": "adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`",
+    "CXR302": "delete the copy in CXone, or rename it there and remove the last line of its description",
+    "CXR303": "cxroute never changes it; give the rule in the manifest another `name`",
+    "CXR304": "name one by id, `adopt: {id: ...}`, or give the rule in the manifest another `name`",
+    "CXR311": "it is not changed; look at it in CXone",
+    "CXR312": "keep one in CXone; delete the others, or remove the last line of their descriptions",
 }
 
 

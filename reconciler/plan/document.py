@@ -26,7 +26,7 @@ from reconciler.version import __version__
 FORMAT_VERSION: Final = "1.0"
 DRIFT_REPORT: Final = "drift"
 """The `report` of a document that `cxroute drift` wrote: it says what differs, and is not to be applied."""
-UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and the reviewed plan is not about it"
+UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
 _COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
 Document = dict[str, Any]
@@ -144,7 +144,9 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         form = json.loads(text)
         options = form["options"]
         if form.get("report") == DRIFT_REPORT:
-            raise UsageError(f"{name} is a report of `cxroute drift`: write a plan with `cxroute plan --out {name}`")
+            raise UsageError(
+                f"{name} is a report of `cxroute drift`, not a plan. Create a plan with `cxroute plan --out {name}`"
+            )
         reviewed = ReviewedPlan(
             plan_id=_require_text(form["planId"]),
             environment=_require_text(form["environment"]),
@@ -164,11 +166,13 @@ def read_saved_plan(text: str, name: str) -> ReviewedPlan:
         )
         version = (str(form["formatVersion"]).split(".")[0], str(form["tool"]["version"]).split(".")[0])
     except (ValueError, RecursionError, LookupError, TypeError, AttributeError):
-        raise UsageError(f"{name} is no plan: write one with `cxroute plan --out {name}`") from None
+        raise UsageError(f"{name} is not a saved plan. Create one with `cxroute plan --out {name}`") from None
     if version != (FORMAT_VERSION.split(".")[0], __version__.split(".")[0]):
-        raise RefusedError(f"{name} was made by another major version of cxroute; plan again with this one")
+        raise RefusedError(
+            f"{name} was created by another major version of cxroute. Run `plan` again with this version"
+        )
     if reviewed.plan_id != _plan_id(form):
-        raise RefusedError(f"{name} was changed after it was made (its planId does not fit); plan again")
+        raise RefusedError(f"{name} was changed after it was created (its planId does not match). Run `plan` again")
     return reviewed
 
 
@@ -192,14 +196,14 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
     regions = unreviewed_impact(fresh, reviewed)
     if regions and not new:
         raise RefusedError(
-            "rules that the plan does not change, or the Environment, were changed since it was made, and it would now"
+            "rules outside the plan, or the Environment, changed since the plan was created, and it would now"
             f" send conversations elsewhere that {name} does not: {quote(regions[0].example.attributes)}. {again}"
         )
     if new:
         phrase = ", ".join(f"{change.action} {change.address}" for change in new[:5])
         phrase += f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
         raise RefusedError(
-            f"manifests or tenant changed since the plan was made. A fresh plan has"
+            f"the manifests or the tenant changed since the plan was created. A new plan has"
             f" {pluralize(len(new), 'change')} that {name} does not have: {phrase}. {again}"
         )
 

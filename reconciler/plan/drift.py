@@ -34,7 +34,7 @@ _UNFINISHED: Final = Finding(
     code=NOT_ANALYSED,
     severity="error",
     message="the rules overlap in too many ways, and the comparison of manifests and live rules stopped at its bound",
-    hint="let rules ask about fewer attributes, or accept the live rules that are not managed",
+    hint="use conditions on fewer attributes, or accept the unmanaged live rules",
 )
 
 
@@ -187,11 +187,11 @@ def _stale_findings(accept: Sequence[Acceptance], unwritten: Sequence[LiveRule])
         now = digests.get(entry.name, [])
         if entry.digest in now:
             continue
-        message = f'`unmanaged.accept` names "{entry.name}", and no unmanaged live rule has that name'
+        message = f'`unmanaged.accept` names "{entry.name}", but no unmanaged live rule has that name'
         hint = "remove the entry"
         if now:
             message = f'the accepted live rule "{entry.name}" was edited: its digest is {now[0]}, not {entry.digest}'
-            hint = "look at the rule in CXone, then write its new digest, or remove the entry"
+            hint = "check the rule in CXone, then update the digest or remove the entry"
         yield Finding(code=STALE, severity="warning", message=message, source=entry.source, hint=hint)
 
 

@@ -102,8 +102,8 @@ def _check_emptied(plan: Plan) -> GuardResult:
     before = {address.ruleset for address in plan.managed}
     emptied = sorted((before & plan.rulesets) - {address.ruleset for address in remaining})
     if plan.managed and not remaining:
-        return _result("emptied", len(plan.managed), "no managed rule would be left")
-    message = f"no rule would be left of {', '.join(emptied)}" if emptied else "something is left of every RuleSet"
+        return _result("emptied", len(plan.managed), "no managed rule would remain")
+    message = f"no rule would be left of {', '.join(emptied)}" if emptied else "no RuleSet loses its last rule"
     return _result("emptied", len(emptied), message)
 
 
@@ -115,7 +115,9 @@ def _check_protected(plan: Plan, protected: frozenset[str]) -> GuardResult:
     if robbed:
         problems.append(f"conversations that a protected rule serves would go elsewhere: {', '.join(sorted(robbed))}")
     if _is_incomplete(plan):
-        problems.append("it could not be shown within the bound of work that no protected conversation goes elsewhere")
+        problems.append(
+            "the analysis stopped at its bound before it proved that no protected conversation goes elsewhere"
+        )
     message = "; ".join(problems) or "no protected rule would change"
     return replace(_result("protected", len(touched | robbed), message), ok=not problems)
 
@@ -139,7 +141,7 @@ def _check_unrouted(plan: Plan) -> GuardResult:
         today = join_first([*names], _MAX_LISTED)
         message = f"conversations that reach a queue today would {', or '.join(ways)} (today by {today})"
     elif _is_incomplete(plan):
-        message = "it could not be shown within the bound of work that every conversation still reaches a queue"
+        message = "the analysis stopped at its bound before it proved that every conversation still reaches a queue"
     return replace(_result("unrouted", len(lost), message), ok=not lost and not _is_incomplete(plan))
 
 
@@ -157,10 +159,12 @@ def _check_traffic(plan: Plan, limit: float) -> GuardResult:
 
 def _check_transient(plan: Plan) -> GuardResult:
     """Check that each conversation stays at its old or its new destination after each single call."""
-    message = "each conversation goes to its old or new queue throughout"
+    message = "each conversation goes to its old or its new queue during the apply"
     if plan.unproven:
         names = join_first([str(address) for address in plan.unproven], _MAX_LISTED)
-        message = f"it could not be shown that nobody is sent elsewhere while these are changed: {names}"
+        message = (
+            f"not proven that each conversation goes to its old or its new queue while these rules change: {names}"
+        )
     return _result("transient", len(plan.unproven), message)
 
 

@@ -38,7 +38,7 @@ def plan_schema() -> Schema:
         "findings": _list(_finding()),
         "acknowledged": {**_list(_finding()), "description": accepted},
         "guards": _list(_object(guard)),
-        "report": {"const": "drift", "description": "of `cxroute drift` alone: it says what differs now"},
+        "report": {"const": "drift", "description": "only in a report of `cxroute drift`: the current differences"},
     }
     objects = _list({"type": "object"})
     rule = {"id": _TEXT, "name": _TEXT, "description": _TEXT, "priority": _NUMBER, "enabled": _FLAG}
@@ -115,7 +115,7 @@ def behaviour_schema() -> Schema:
     }
     optional = ("assumed", "trafficPercentLeast", "otherType")
     of_region = {"witness": example, "beforeRule": _or_null(_TEXT), "afterRule": _or_null(_TEXT)}
-    of_other_type = _list({"type": "string", "description": "has another type, text or number, than rules ask for"})
+    of_other_type = _list({"type": "string", "description": "has another type, text or number, than the rules expect"})
     of_row = {"before": _list(destination), "example": example, "otherType": of_other_type}
     known = {"attributeName": _TEXT, "type": {"enum": ["text", "number"]}, "least": _NUMBER, "most": _NUMBER}
     rows = _list(_object({**shared, **of_row}, optional))

@@ -218,7 +218,7 @@ def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> li
     changed = {change.live.id for change in active if not isinstance(change, Create)}
     names = {live.rule.name: address for address, live in by_owner.managed.items() if live.id not in changed}
     return [
-        HeldChange(change, f"its name is still that of {names[change.after.name]}, which is left alone")
+        HeldChange(change, f"its name is still used by {names[change.after.name]}, which is not changed")
         for change in active
         if not isinstance(change, Delete)
         and change.after.name in names
@@ -234,8 +234,8 @@ def _blocked_by_copy(change: Change, copied_addresses: frozenset[Address]) -> st
     if not (leaves or moves) or before is None or before.address not in copied_addresses:
         return ""
     return (
-        f"somebody made an edited copy of it, which would then count as {before.address} and be deleted:"
-        " delete the copy, or take the last line out of its description"
+        f"an edited copy of it exists, which would then count as {before.address} and be deleted:"
+        " delete the copy, or remove the last line of its description"
     )
 
 
@@ -248,7 +248,7 @@ def _hold_reason(change: Change, desired: DesiredState, options: PlanOptions, no
     if rule is not None and rule.hold is not None and now < rule.hold.until:
         return f"held until {rule.hold.until.isoformat()}: {rule.hold.reason}"
     if isinstance(change, Delete) and not options.prune:
-        return "nothing is to be deleted" if options.undo else "prune is off: rules that no manifest names stay"
+        return "this undo deletes no rule" if options.undo else "prune is off: rules that no manifest defines are kept"
     if options.keep_drift and change.cause in ("drift", "both"):
-        return "changed outside, and changes made outside are kept"
+        return "edited in CXone, and such edits are kept"
     return ""

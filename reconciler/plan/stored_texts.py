@@ -50,7 +50,7 @@ TEXT_FORMS: Final = (
     TextForm("without white space at its ends", str.strip),
     TextForm("without white space at its beginning", str.lstrip),
     TextForm("with its white space collapsed", lambda text: " ".join(text.split())),
-    TextForm("with a line end behind it", lambda text: f"{text}\n"),
+    TextForm("with a line end added", lambda text: f"{text}\n"),
     TextForm("in Unicode's composed form", lambda text: unicodedata.normalize("NFC", text)),
     TextForm("in Unicode's decomposed form", lambda text: unicodedata.normalize("NFD", text)),
 )
@@ -146,10 +146,10 @@ def _find_forms(field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_P
 
 def _finding(field: str, form: TextForm, live: LiveRule, desired: DesiredRule) -> Finding:
     stored = getattr(live.rule, field)
-    message = f"the tenant keeps the {field} {form.description}, and not as it was written"
+    message = f"the tenant keeps the {field} {form.description} and not as it was written"
     # A text that the tenant would alter again is not advice: `&` becomes `&amp;`, and that `&amp;amp;`.
     is_stable = form.transform(stored) == stored
-    way = "write it so in the manifest" if is_stable else "leave out of it what the tenant changes"
-    hint = f"{way}, or accept this finding: it is not written again"
+    way = "write it the same way in the manifest" if is_stable else "use a text that the tenant does not change"
+    hint = f"{way}, or accept this finding: cxroute does not write the text again"
     source, address = desired.source, desired.address
     return Finding(code=TEXT_ALTERED, severity="warning", message=message, source=source, address=address, hint=hint)

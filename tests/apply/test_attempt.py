@@ -61,7 +61,7 @@ def test_a_rule_that_is_not_as_the_plan_saw_it_is_not_written(change: Change, ed
     world = InProcessTenant([LIVE])
     world.state.edit("id-x", **edit)
     result = tried(world, change)
-    assert (Verdict.CONFLICT, "changed meanwhile by somebody else", False) == (
+    assert (Verdict.CONFLICT, "changed outside this run", False) == (
         result.verdict,
         result.error,
         result.was_sent,
@@ -96,9 +96,9 @@ def test_a_rule_that_is_as_wanted_already_is_not_written_again() -> None:
 @pytest.mark.parametrize(
     ("edit", "why"),
     [
-        ({"priority": 9}, "rule id-x, which it was a duplicate of, was changed meanwhile by somebody else"),
-        (None, "rule id-x, which it was a duplicate of, was changed meanwhile by somebody else"),
-        ({"division": "b"}, "it differs from rule id-x in division, and is no duplicate"),
+        ({"priority": 9}, "rule id-x, the original of this duplicate, was changed outside this run"),
+        (None, "rule id-x, the original of this duplicate, was changed outside this run"),
+        ({"division": "b"}, "it differs from rule id-x in division, so it is not a duplicate"),
     ],
     ids=["edited", "gone", "another division"],
 )
@@ -145,7 +145,7 @@ def test_an_update_of_a_rule_that_is_gone_is_not_taken_back() -> None:
     """Whoever deleted it meant that."""
     world = InProcessTenant()
     result = taken_back(world, UPDATE, managed("id-x", "cards/x", WANTED))
-    assert (Verdict.CONFLICT, "deleted meanwhile by somebody else", []) == (
+    assert (Verdict.CONFLICT, "deleted outside this run", []) == (
         result.verdict,
         result.error,
         methods(world),

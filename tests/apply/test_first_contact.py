@@ -34,9 +34,9 @@ def _losing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failed(report: ApplyReport) -> Failed:
-    """The one change that was tried; of the other it is said that the run had to stop."""
+    """The one change that was tried; of the other it is said that the run stopped early."""
     (tried,) = [one for one in report.outcomes if isinstance(one, Failed)]
-    assert ["the run had to stop"] == [one.error for one in report.outcomes if isinstance(one, Skipped)]
+    assert ["the run stopped early"] == [one.error for one in report.outcomes if isinstance(one, Skipped)]
     assert (report.first_write_altered, report.converged) == (True, False)
     return tried
 
@@ -66,7 +66,7 @@ def test_what_was_taken_over_is_put_back_as_it_was() -> None:
     """Its own fields, and no line of ours."""
     world = InProcessTenant([HAND])
     report = world.apply(TAKING)
-    assert "The rule was put back as it was; nothing more was written" in report.error
+    assert "The rule was restored; nothing more was written" in report.error
     assert not failed(report).left_partial
     assert ["PUT", "PUT"] == kinds(world)
     assert [("by hand", 70)] == [(one["description"], one["priority"]) for one in world.state.rules()]
@@ -86,7 +86,7 @@ def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     world = InProcessTenant(faults=FaultInjector("DELETE rule:403", 1))
     report = world.apply(NEW)
     (left,) = world.state.rules()
-    assert f"Rule {left['id']} could not be taken back (" in report.error
+    assert f"Rule {left['id']} could not be reverted (" in report.error
     assert "put it right in CXone" in report.error
     assert failed(report).left_partial
     # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete; and not again.

@@ -132,7 +132,7 @@ def test_a_refused_update_cancels_the_deletes_and_nothing_else() -> None:
     assert not report.converged
     assert "gone" in names(world)
     skipped = next(one for one in report.outcomes if isinstance(one, Skipped))
-    assert "kept, since another change is not done" == skipped.error
+    assert "kept, because another change was not applied" == skipped.error
 
 
 def test_a_server_that_alters_values_is_reported_and_not_retried() -> None:

@@ -211,7 +211,7 @@ def test_a_change_without_work_left_is_applied_or_lost_its_marker() -> None:
     theirs = unmanaged("id-x", rule("x"))
     found = outcome(ApplyProgress(before), planned(theirs, goal=goal))
     assert isinstance(found, Skipped)
-    assert "it is not ours any more, and was left alone" == found.error
+    assert "no longer managed by cxroute; not changed" == found.error
 
 
 @pytest.mark.parametrize(
@@ -253,7 +253,7 @@ def test_a_change_that_still_differs_behind_its_write_has_failed() -> None:
 def test_a_change_that_was_not_tried_says_why() -> None:
     """The run ended, or another change is not done."""
     tally = ApplyProgress(planned(LIVE))
-    assert ("interrupted", "what must come first is not done") == tuple(
+    assert ("interrupted", "a change it depends on was not applied") == tuple(
         found.error
         for found in (outcome(tally, planned(LIVE), "interrupted"), outcome(tally, planned(LIVE)))
         if isinstance(found, Skipped)

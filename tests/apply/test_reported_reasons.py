@@ -100,7 +100,7 @@ SITUATIONS: Final[dict[str, Situation]] = {
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    PUT /api/v2/routing/rules/id-x: status 422, Injected 422
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
@@ -111,8 +111,8 @@ What is left: cxroute plan
     "a scope is missing": Situation(
         """\
   + cards/n  failed    the client lacks the scope routing:write (POST /api/v2/routing/rules: status 403, Injected 403)
-  ~ cards/x  not tried: the run had to stop
-  - cards/y  not tried: the run had to stop
+  ~ cards/x  not tried: the run stopped early
+  - cards/y  not tried: the run stopped early
 
 Applied 0 of 3 in 2.0 s.
 Stopped: the client lacks the scope routing:write (POST /api/v2/routing/rules: status 403, Injected 403)
@@ -125,7 +125,7 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    the server kept other values than were sent: priority
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
@@ -138,7 +138,7 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    the server kept other values than were sent: the description's last line
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
@@ -151,8 +151,8 @@ What is left: cxroute plan
     "edited before each write": Situation(
         """\
   + cards/n  created   id new-0002
-  ~ cards/x  failed    changed meanwhile by somebody else
-  - cards/y  not tried: kept, since another change is not done
+  ~ cards/x  failed    changed outside this run
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
@@ -164,7 +164,7 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    the rule still differs
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
@@ -177,8 +177,8 @@ What is left: cxroute plan
     "deleted before the write": Situation(
         """\
   + cards/n  created   id new-0003
-  ~ cards/x  failed    deleted meanwhile by somebody else
-  - cards/y  not tried: kept, since another change is not done
+  ~ cards/x  failed    deleted outside this run
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
@@ -190,8 +190,8 @@ What is left: cxroute plan
     "edited since the review": Situation(
         """\
   + cards/n  created   id new-0003
-  ~ cards/x  failed    changed since the plan was made
-  - cards/y  not tried: kept, since another change is not done
+  ~ cards/x  failed    changed since the plan was created
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 2 not applied: they are as before.
@@ -205,7 +205,7 @@ What is left: cxroute plan
         """\
   + cards/n  unknown   POST /api/v2/routing/rules: nobody knows whether it was done: the connection is reset instead
   ~ cards/x  updated
-  - cards/y  not tried: kept, since another change is not done
+  - cards/y  not tried: kept, because another change was not applied
 
 Applied 1 of 3 in 2.0 s.
 1 not applied: it is as before.
@@ -218,7 +218,7 @@ What is left: cxroute plan
         """\
   + cards/n  unknown   acknowledged, but it could not be read again
   ~ cards/x  unknown   acknowledged, but it could not be read again
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 0 of 3 in 2.0 s.
 Stopped: GET /api/v2/routing/rules: no usable answer: status 500, Injected 500; waited 90 seconds for it to come \
@@ -259,7 +259,7 @@ What is left: cxroute plan
     ),
     "what must come first": Situation(
         """\
-  ~ cards/a  not tried: what must come first is not done
+  ~ cards/a  not tried: a change it depends on was not applied
   ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
 
 Applied 0 of 2 in 2.0 s.
@@ -274,7 +274,7 @@ What is left: cxroute plan
     ),
     "what must come first, half way": Situation(
         """\
-  ~ cards/a  failed    what must come first is not done
+  ~ cards/a  failed    a change it depends on was not applied
   ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
 
 Applied 0 of 2 in 2.0 s.
@@ -302,7 +302,7 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  updated
-  - cards/y  not tried: it is not ours any more, and was left alone
+  - cards/y  not tried: no longer managed by cxroute; not changed
 
 Applied 2 of 3 in 2.0 s.
 1 not applied: it is as before.
@@ -314,7 +314,7 @@ Read again: no differences.
     "gone, and a copy is there": Situation(
         """\
   + cards/n  created   id new-0002
-  ~ cards/x  failed    the rule is gone, and the other one with its marker is a copy
+  ~ cards/x  failed    the rule was deleted, and the other rule with its marker is a copy
 
 Applied 1 of 2 in 2.0 s.
 1 not applied: it is as before.
@@ -329,7 +329,7 @@ What is left: cxroute plan
   ~ cards/x  updated
 
 Applied 1 of 1 in 2.0 s.
-Stopped: cards/z was changed meanwhile, which this plan is not about; plan again
+Stopped: cards/z changed but is not part of this plan. Run `plan` again
 What is left: cxroute plan
 """,
         BESIDE,
@@ -340,10 +340,10 @@ What is left: cxroute plan
         """\
   + cards/n  created   id new-0002
   ~ cards/x  updated
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 2 of 3 in 2.0 s.
-Stopped: rules that this plan is not about were changed meanwhile; plan again
+Stopped: other rules changed during the apply. Run `plan` again
 1 not applied: it is as before.
 What is left: cxroute plan
 """,
@@ -354,10 +354,10 @@ What is left: cxroute plan
     "others changed, and a guard refuses": Situation(
         """\
   ~ cards/x  updated
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 1 of 2 in 2.0 s.
-Stopped: rules were changed meanwhile, and now conversations that reach a queue today would fall to the tenant's \
+Stopped: rules changed during the apply, and now conversations that reach a queue today would fall to the tenant's \
 default routing (today by cards/y)
 1 not applied: it is as before.
 What is left: cxroute plan
@@ -369,10 +369,10 @@ What is left: cxroute plan
     "others changed, beside a review": Situation(
         """\
   ~ cards/x  updated
-  - cards/y  not tried: the run had to stop
+  - cards/y  not tried: the run stopped early
 
 Applied 1 of 2 in 2.0 s.
-Stopped: rules were changed meanwhile, and the plan would now send conversations elsewhere; plan again
+Stopped: rules changed during the apply, and the plan would now send conversations elsewhere. Run `plan` again
 1 not applied: it is as before.
 What is left: cxroute plan
 """,
@@ -383,14 +383,14 @@ What is left: cxroute plan
     ),
     "another of ours changed before the first write": Situation(
         """\
-the tenant changed since the plan was made: cards/z was changed meanwhile, which this plan is not about; plan again""",
+the tenant changed since the plan was created: cards/z changed but is not part of this plan. Run `plan` again""",
         BESIDE,
         at=(*LISTS, 2),
         does=edit("id-z", priority=7),
     ),
     "a guard refuses before the first write": Situation(
         """\
-the tenant changed since the plan was made, and now conversations that reach a queue today would fall to the tenant's \
+the tenant changed since the plan was created, and now conversations that reach a queue today would fall to the tenant's \
 default routing (today by cards/y)""",
         UNCOVERED,
         at=(*LISTS, 2),
@@ -398,11 +398,11 @@ default routing (today by cards/y)""",
     ),
     "no order is proven": Situation(
         """\
-  ~ cards/a  not finished: the run had to stop
-  ~ cards/b  not tried: the run had to stop
+  ~ cards/a  not finished: the run stopped early
+  ~ cards/b  not tried: the run stopped early
 
 Applied 0 of 2 in 2.0 s.
-Stopped: no order is proven that sends nobody elsewhere: cards/a
+Stopped: no proven order keeps each conversation at its old or its new queue: cards/a
 1 not applied: it is as before.
 Neither as they were nor as they are to be: cards/a.
 What is left: cxroute plan
@@ -413,7 +413,7 @@ What is left: cxroute plan
     ),
     "a duplicate's original changed": Situation(
         """\
-  - cards/x  not tried: it is not ours any more, and was left alone
+  - cards/x  not tried: no longer managed by cxroute; not changed
 
 Applied 0 of 1 in 2.0 s.
 1 not applied: it is as before.
@@ -425,7 +425,7 @@ Read again: no differences.
     ),
     "a duplicate is none": Situation(
         """\
-  - cards/x  not tried: it is not ours any more, and was left alone
+  - cards/x  not tried: no longer managed by cxroute; not changed
 
 Applied 0 of 1 in 2.0 s.
 1 not applied: it is as before.
@@ -438,8 +438,8 @@ Read again: no differences.
 }
 """Each reason, in the report that gives it."""
 JOURNALLED: Final = {
-    "a duplicate's original changed": "rule id-1, which it was a duplicate of, was changed meanwhile by somebody else",
-    "a duplicate is none": "it differs from rule id-1 in division, and is no duplicate",
+    "a duplicate's original changed": "rule id-1, the original of this duplicate, was changed outside this run",
+    "a duplicate is none": "it differs from rule id-1 in division, so it is not a duplicate",
 }
 
 

@@ -280,7 +280,7 @@ def test_what_is_most_likely_misspelt_is_said(cxroute: Program) -> None:
     assert 0 == cxroute("init")
     assert 0 == cxroute("explain", "--intent", "biling_inquiry", "--attr", "cognigyConfidense=1")
     assert 'intent "biling_inquiry" is in no Intents document; did you mean "billing_inquiry"?' in cxroute.err
-    assert 'no rule asks about "cognigyConfidense"; did you mean "cognigyConfidence"?' in cxroute.err
+    assert 'no rule has a condition on "cognigyConfidense"; did you mean "cognigyConfidence"?' in cxroute.err
     assert 0 == cxroute("explain", "-q", "--intent", "biling_inquiry")
     assert "" == cxroute.err
 

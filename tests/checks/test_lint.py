@@ -108,7 +108,7 @@ def test_a_rule_that_another_one_hides(linted: Desk) -> None:
     """It names which one; a rule that is switched off hides nobody, and is hidden by nobody."""
     wide = "{key: wide, intents: [pin, fax], queue: Cards, priority: 1%s}"
     (found,) = linted(wide % "", "{intent: pin, minConfidence: 0.5, queue: Fraud, priority: 2}")
-    message = "never reached: set/wide takes all the same conversations first"
+    message = "never reached: set/wide takes all of its conversations first"
     assert ("CXR202", "set/pin", message) == (found.code, str(found.address), found.message)
     assert "CXR202" not in dict(said(linted(wide % ", enabled: false", "{intent: pin, queue: Fraud, priority: 2}")))
     assert [] == said(linted(wide % "", "{intent: pin, queue: Fraud, priority: 2, enabled: false}"))
@@ -123,7 +123,7 @@ def test_a_rule_that_several_hide_together(linted: Desk) -> None:
         "{intent: pin, minConfidence: 0, queue: Fraud, priority: 4, key: last}",
     )
     messages = {str(one.address): one.message for one in found if one.code == "CXR202"}
-    assert "set/high and set/low together take all the same conversations first" in messages["set/last"]
+    assert "set/high and set/low together take all of its conversations first" in messages["set/last"]
     assert "set/high takes all the same" in messages["set/hidden"]
 
 
@@ -136,7 +136,7 @@ def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
     ]
     found = linted("{intent: pin, queue: Fraud}", live=live)
     assert [("CXR202", "set/pin")] == said(found)
-    assert 'the live rule "All by hand" (not managed) takes all the same conversations first' in found[0].message
+    assert 'the live rule "All by hand" (not managed) takes all of its conversations first' in found[0].message
     assert "`adopt:`" in found[0].hint
 
 
@@ -240,7 +240,7 @@ def test_intents_that_the_bot_cannot_say(linted: Desk) -> None:
     rules = ["{intent: pin, queue: Cards}", "{key: k, intents: [card_lost, card_stollen], queue: Cards}"]
     rules.append("{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, pin]}]}")
     (found,) = (one for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"]) if one.code == "CXR206")
-    assert 'intent "card_stollen" is asked for here, and by 1 further rule, but no Intents document' in found.message
+    assert 'intent "card_stollen" is used here, and by 1 further rule, but no Intents document' in found.message
     assert ('did you mean "card_stolen"?', 6, 35) == (found.hint, *(found.source or ("", 0, 0))[1:])
     assert [] == said(linted("{intent: anything, queue: Cards}"))
 
@@ -250,7 +250,7 @@ def test_very_many_unknown_intents_are_few_findings(linted: Desk) -> None:
     rules = [f"{{intent: wrong{number}, queue: Cards}}" for number in range(50)]
     found = [one for one in linted(*rules, CATCH_ALL, intents=["pin"]) if one.code == "CXR206"]
     assert 21 == len(found)
-    assert any(one.message.startswith("30 further intents that no Intents document has: ") for one in found)
+    assert any(one.message.startswith("30 further intents in no Intents document: ") for one in found)
 
 
 def test_attributes_that_nobody_is_known_to_write(linted: Desk) -> None:
@@ -262,7 +262,7 @@ def test_attributes_that_nobody_is_known_to_write(linted: Desk) -> None:
     ]
     tier, typo = sorted((one for one in linted(*rules) if one.code == "CXR207"), key=lambda one: one.severity)
     assert ("info", 6) == (tier.severity, getattr(tier.source, "line", 0))
-    assert 'attribute "tier" is asked about by 2 rules; the context endpoint does not write it' == tier.message
+    assert 'attribute "tier" is used by 2 rules; the context endpoint does not write it' == tier.message
     assert ("warning", 'did you mean "cognigyConfidence"?') == (typo.severity, typo.hint)
     live = [by_hand("theirs", conditions=[make_condition("tier", "exists", None)])]
     assert ["warning"] == [one.severity for one in linted(*rules, live=live) if one.code == "CXR207"]
@@ -360,7 +360,9 @@ def test_an_open_end_below_is_worth_knowing_without_a_catch_all(linted: Desk) ->
     rules = ["{intent: pin, minConfidence: 0.6, queue: Cards}", "{intent: fax, minConfidence: 0.7, queue: Cards}"]
     (found,) = linted(*rules)
     assert ("CXR208", "info") == (found.code, found.severity)
-    assert found.message.startswith("2 intents go to the tenant's default where the bot is less sure than their rules")
+    assert found.message.startswith(
+        "2 intents go to the tenant's default where the confidence is lower than their rules"
+    )
     assert [] == linted(*rules, CATCH_ALL)
     low = "{key: low, queue: General, belowConfidence: 0.7, when: [{attribute: cognigyDetectedIntent, exists: true}]}"
     assert [] == [one for one in linted(*rules, low) if one.code == "CXR208"]
@@ -474,7 +476,7 @@ def test_a_rule_that_is_not_analysed_to_the_end_is_named(linted: Desk) -> None:
     live = [by_hand("theirs", conditions=[intent_is("pin")], priority=1)]
     found = [one for one in linted(*rules, live=live, work=0) if "overlaps" in one.message]
     assert [("CXR209", "set/pin"), ("CXR209", "set/fax"), ("CXR209", "set/rest")] == said(found)
-    assert {"let rules ask for fewer attributes, or for the same ones"} == {one.hint for one in found}
+    assert {"use conditions on fewer attributes, or on the same ones"} == {one.hint for one in found}
     assert all(one.message.startswith("not checked: too many overlaps with other rules") for one in found)
     assert [5, 6, 7] == [one.source.line for one in found if one.source]
     assert "CXR209" not in dict(said(linted(*rules, live=live)))

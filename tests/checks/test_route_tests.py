@@ -145,7 +145,7 @@ def test_what_holds_holds(test: str) -> None:
         ),
         (
             "{given: {intent: a, attributes: {cognigyDetectedIntent: b}}, expect: {default: true}}",
-            'the conversation says "cognigyDetectedIntent" twice',
+            'the conversation sets "cognigyDetectedIntent" twice',
         ),
         (
             "{given: {intent: '${crad}'}, expect: {default: true}}",
@@ -166,7 +166,7 @@ def test_a_queue_named_by_id_is_known_offline_by_its_alias_alone() -> None:
     write_tests("{given: {attributes: {tier: gold}}, expect: {queue: VIP}}")
     (found,) = tried()
     assert found.failure is not None
-    assert 'queue "vip" is named by id in prod: offline, only that alias means it' == found.failure.hint
+    assert 'queue "vip" is named by id in prod: offline, use that alias' == found.failure.hint
     assert [None] == messages("staging")
 
 

@@ -147,7 +147,7 @@ def test_a_test_that_cannot_be_decided_fails() -> None:
     odd = wanted("cards/vip", rule("vip", conditions=[intent_is("vip"), ODD]))
     catalogue = OfflineQueueResolver("prod", resolve_aliases(manifests, "prod"))
     found, decided = run_route_tests(manifests.route_tests, environment, catalogue, desired(odd))
-    assert ("CXR220", "nobody can say where this goes: a rule asks something that is not understood") == (
+    assert ("CXR220", "the destination is unknown: a rule has a condition that cxroute does not understand") == (
         failure(found)[0],
         failure(found)[1].partition(",")[0],
     )

@@ -259,7 +259,7 @@ def test_prune_of_the_environment_is_not_about_what_a_run_made(cxroute: Program,
     """`prune: false` keeps no created rule; `--no-prune` deletes nothing."""
     manifests(*AFTER, more="prune: false")
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
-    assert "left alone: nothing is to be deleted" in cxroute.out
+    assert "left alone: this undo deletes no rule" in cxroute.out
     assert {"Cognigy Intent Route: made"} == rules().keys() - was.keys()
     first = read_runs(JOURNAL)[-2].id
     assert 0 == cxroute("apply", "--undo", first, "--yes")

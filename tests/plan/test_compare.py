@@ -130,7 +130,7 @@ def test_a_copy_that_differs_in_unknown_fields_is_no_duplicate() -> None:
     assert () == found.changes
     ((code, message),) = [(one.code, one.message) for one in found.findings]
     assert "CXR302" == code
-    said = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is left alone'
+    said = 'live rule "vip" (2) is a copy of cards/vip (1) with other values in division, schedule; it is not changed'
     assert said == message
 
 
@@ -356,8 +356,8 @@ def test_a_rule_that_is_not_managed_any_more_is_not_given_back(live: tuple[LiveR
     found = compared([RELEASED], *live)
     assert ((), ["CXR311"]) == (found.changes, codes(found))
     (conflict,) = found.findings
-    assert ("error", "the rule that is to be given back is not ours any more") == (conflict.severity, conflict.message)
-    assert "it is left as it is; look at it in CXone" == conflict.hint
+    assert ("error", "the rule to give back is no longer managed by cxroute") == (conflict.severity, conflict.message)
+    assert "it is not changed; look at it in CXone" == conflict.hint
 
 
 def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:

@@ -126,7 +126,7 @@ def test_a_name_that_is_not_free_yet_is_waited_for(way: str) -> None:
     assert ["cards/e"] == [str(change.address) for change in made.changes]
     held = {str(one.change.address): one.reason for one in made.held}
     assert {"cards/a", "cards/b", "cards/d"} == held.keys() - {"cards/c"}
-    assert "its name is still that of cards/c, which is left alone" == held["cards/b"]
+    assert "its name is still used by cards/c, which is not changed" == held["cards/b"]
 
 
 @pytest.mark.parametrize("wish", [{}, {"x/b": rule("vip")}], ids=["gone", "moved"])
@@ -139,7 +139,7 @@ def test_a_rule_with_an_edited_copy_keeps_its_address(wish: dict[str, Rule]) -> 
     assert () == made.changes
     ((held,), (clone_found,)) = made.held, made.findings
     assert "1" == held.change.live.id  # type: ignore[union-attr]
-    assert "somebody made an edited copy of it, which would then count as cards/a" in held.reason
+    assert "an edited copy of it exists, which would then count as cards/a" in held.reason
     assert "CXR302" == clone_found.code
 
 

@@ -56,10 +56,12 @@ def test_no_advice_is_to_write_what_the_tenant_would_change_again() -> None:
     rules = [rule("Cards & more"), rule("Fraud & more")]
     lower = planned(rules, [kept(one, name=one.name.lower()) for one in rules])
     escaped = planned(rules, [kept(one, name=html.escape(one.name)) for one in rules])
-    assert ["write it so in the manifest, or accept this finding: it is not written again"] == hints(lower)
-    assert ["leave out of it what the tenant changes, or accept this finding: it is not written again"] == hints(
-        escaped
-    )
+    assert [
+        "write it the same way in the manifest, or accept this finding: cxroute does not write the text again"
+    ] == hints(lower)
+    assert [
+        "use a text that the tenant does not change, or accept this finding: cxroute does not write the text again"
+    ] == hints(escaped)
 
 
 def test_a_text_that_would_have_become_another_shows_that_a_person_did_it() -> None:

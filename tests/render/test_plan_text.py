@@ -45,7 +45,7 @@ def test_a_plan_reads_like_this() -> None:
 Plan for prod   tenant acme, 3 managed rules live, 2 not managed
 
   error[CXR301] cards/taken: an unmanaged live rule is named "taken"
-      take it over with `adopt:` in the manifest, or give ours another `name`
+      adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`
       manifests/x.yaml:1
 
   - cards/fax
