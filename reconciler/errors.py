@@ -1,4 +1,4 @@
-"""Every error that cxroute raises on purpose: its exit code, and its word in JSON. The classes form a tree."""
+"""The errors that cxroute raises, as a tree of classes, each with its exit code and its word in JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from reconciler.model.finding import Finding
 
 
 class CxrouteError(Exception):
-    """Root of the tree. `str(error)` is one sentence for a person: the problem, its place, and what to do."""
+    """Root of the tree. `str(error)` is a message for the user: the problem, its position, and the remedy."""
 
     kind: ClassVar[str] = "Cxroute"  # the error's word in JSON. It stays when a class gets another name.
     exit_code: ClassVar[int] = 1
@@ -20,7 +20,7 @@ class CxrouteError(Exception):
 
 
 class UsageError(CxrouteError, kind="Usage", exit_code=64):
-    """The command line, or the environment variables that it reads, do not make sense."""
+    """The command line, or the environment variables that it reads, are invalid."""
 
 
 class ManifestError(CxrouteError, kind="Manifest", exit_code=3):
@@ -33,7 +33,7 @@ class ManifestError(CxrouteError, kind="Manifest", exit_code=3):
 
 
 class RefusedError(CxrouteError, kind="Refused", exit_code=4):
-    """A run that was stopped by a guard, a conflict, a stale plan, or a missing confirmation."""
+    """A guard, a conflict, an outdated plan, or a missing confirmation stopped the run."""
 
 
 class InterruptedRunError(CxrouteError, kind="InterruptedRun", exit_code=130):
@@ -41,7 +41,7 @@ class InterruptedRunError(CxrouteError, kind="InterruptedRun", exit_code=130):
 
 
 class ApiError(CxrouteError, kind="Api"):
-    """The tenant's API did not carry out the call."""
+    """The tenant's API did not execute the call."""
 
 
 class UnreachableError(ApiError, kind="Unreachable"):
@@ -49,7 +49,7 @@ class UnreachableError(ApiError, kind="Unreachable"):
 
 
 class CredentialsError(ApiError, kind="Credentials"):
-    """The id or secret is wrong, missing or not allowed to be sent there; or a token was refused twice."""
+    """The id or secret is wrong, missing or must not be sent to this host; or a token was refused twice."""
 
 
 class ScopeError(ApiError, kind="Scope"):
@@ -57,15 +57,15 @@ class ScopeError(ApiError, kind="Scope"):
 
 
 class UnexpectedResponseError(ApiError, kind="UnexpectedAnswer"):
-    """A response that no CXone API gives: HTML, a redirect, a wrong shape, too large, not JSON."""
+    """The response is not from a CXone API: HTML, a redirect, a wrong shape, too large, not JSON."""
 
 
 class UnsupportedCallError(ApiError, kind="NotOffered"):
-    """The server does not offer the call: a redirect, 405, 501, or a 4xx that is not about one rule. It did nothing."""
+    """The server does not offer the call: a redirect, 405, 501, or a 4xx not about one rule. It did nothing."""
 
 
 class IncompleteReadError(ApiError, kind="IncompleteRead"):
-    """A listing that could not be proven complete, so no plan may be made from it."""
+    """A listing is not proven complete, so a plan must not be based on it."""
 
 
 class OverloadedError(ApiError, kind="Overloaded"):
@@ -81,11 +81,11 @@ class RetryLaterError(OverloadedError, kind="Later"):
 
 
 class RateLimitedError(RetryLaterError, kind="TooFast"):
-    """The server says that this is too fast, or the pace leaves no time for one more call: nothing was done."""
+    """The server limits the rate, or the rate leaves no time for one more call: nothing was done."""
 
 
 class RejectedError(ApiError, kind="Rejected"):
-    """A 4xx that is about this one write: the server did nothing, and asking again will not help."""
+    """A 4xx that concerns this write: the server did nothing, and a retry does not help."""
 
     def __init__(self, message: str, status: int) -> None:
         self.status = status
@@ -93,20 +93,20 @@ class RejectedError(ApiError, kind="Rejected"):
 
 
 class RuleNotFoundError(RejectedError, kind="Gone"):
-    """404, or 410 where it is asked for or deleted: the rule does not exist (any more)."""
+    """404, or 410 for a read or a delete: the rule does not exist."""
 
 
 class NameTakenError(RejectedError, kind="NameTaken"):
-    """409: another rule has that name, or the rule changed meanwhile."""
+    """409: another rule has that name, or the rule changed since it was read."""
 
 
 class ConcurrentChangeError(RejectedError, kind="ChangedMeanwhile"):
-    """412, or a rule that was read again just before its write and differs from what was planned on."""
+    """412, or the read before a write shows that the rule is not in the planned state."""
 
 
 class UndefinedFieldsError(RejectedError, kind="UndefinedFields"):
-    """The tenant does not take the custom fields that it was given; the message says how to define them."""
+    """The tenant does not accept the custom fields; the message says how to define them."""
 
 
 class AmbiguousWriteError(ApiError, kind="AmbiguousWrite"):
-    """A write with an unknown outcome, for example after a time-out; only a complete read can tell (invariants R6)."""
+    """A write with an unknown outcome, for example after a time-out; only a complete read shows it (invariants R6)."""

@@ -5,7 +5,7 @@
     classify   plan.ownership     live rules -> managed and unmanaged ones
     compare    plan.compare       desired and managed rules -> changes
     plan       plan.plan          changes -> Plan, with the changes that must wait held back
-    schedule   plan.schedule      Plan -> its calls, in an order that sends no conversation elsewhere
+    schedule   plan.schedule      Plan -> its calls, in an order that keeps conversations at old or new destinations
     impact     plan.schedule      Plan -> the conversations that the changes move
     guards     plan.guards        Plan -> the limits that refuse it
     annotate   checks             Plan -> findings for its reader; guards ignore them
@@ -73,7 +73,7 @@ def expand(manifests: Manifests, environment: Environment, live: LiveState, opti
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planner:
-    """Plans one environment, from each read of its tenant anew."""
+    """Plans one environment, again from each read of its tenant."""
 
     manifests: Manifests
     environment: Environment
@@ -83,9 +83,9 @@ class Planner:
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     allowed: tuple[str, ...] = ()  # names of the guards to lift, for the `reason`
     reason: str = ""
-    reviewed: ReviewedPlan | None = None  # the saved plan to apply: edits in CXone that it does not cover are held back
+    reviewed: ReviewedPlan | None = None  # the saved plan to apply: edits in CXone that it does not cover are held
     advise: Callable[[Plan], Sequence[Finding]] | None = None
-    """Returns findings in place of the lint's: a plan that undoes a run is not about the manifests."""
+    """Returns findings instead of the lint: a plan that undoes a run does not depend on the manifests."""
     findings: tuple[Finding, ...] = ()  # Findings about the input, for every plan
     failed_tests: tuple[Finding, ...] = ()
 
@@ -116,7 +116,7 @@ class Planner:
         return freeze_reason(self.environment, self.clock(), self.allowed)
 
     def lint(self, plan: Plan) -> Sequence[Finding]:
-        """Return the lint's findings about the desired rules beside the unmanaged live ones."""
+        """Return the lint's findings about the desired rules with the unmanaged live rules."""
         adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
         entries = live_entries(plan.live.rules, plan.desired)
         unmanaged = [entry for entry in entries if entry.address is None and entry.id not in adopted]
@@ -127,7 +127,7 @@ class Planner:
 
 
 def read_live_file(path: str) -> LiveState:
-    """Return the live rules of a JSON file, and the queues that it names. Raises UsageError."""
+    """Return the live rules and queues of a JSON file. Raises UsageError."""
     export = read_rules_file(path)
     return LiveState(export.rules, tuple(Queue(*pair) for pair in sorted(export.queues.items())))
 
@@ -167,7 +167,7 @@ async def apply_plan(
     stopped: Callable[[], bool] = lambda: False,
     run_blocking: BlockingRunner = run_inline,
 ) -> ApplyReport:
-    """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError if nothing was written."""
+    """Make the plan's changes and read again to prove them. Raises RefusedError and ApiError before the first write."""
     reviewed, api = planner.reviewed, planner.environment.api
     conduct = ApplySettings(
         accepts=matches_review if reviewed else matches_intent,

@@ -1,7 +1,7 @@
 """First contact: a run's first write goes alone until the tenant has shown a managed rule that kept its marker.
 
 A tenant that changes texts would lose every marker, and no later run would find the rules. So one rule is written, read
-back, and reverted if it was altered; likewise the first description that is longer than those the tenant has kept.
+back, and reverted if it was altered. The same applies to the first description longer than those the tenant has kept.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from reconciler.plan.stored_texts import is_form_of
 from reconciler.text.escape import join_first, quote
 
 _MAX_FIELDS: Final = 3
-_SHORT_LENGTH: Final = 200  # a description of so many characters is kept in full where any with our line was kept
+_SHORT_LENGTH: Final = 200  # characters: shorter descriptions are not cut if any description with a marker was kept
 _TAIL_LENGTH: Final = 80  # characters of a description's end that are shown
 
 
@@ -32,16 +32,16 @@ class AlteredRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FirstWrite:
-    """The step that goes alone, what it sends, and every rule as it was read before it."""
+    """The step that is made alone, its payload, and every rule as it was read before."""
 
     step: PlanStep
     payload: WritePayload
     before: Mapping[str, tuple[Rule, Marker | None]]
     lag: float  # by how many seconds lists lag: a rule that a list shows for the first time may be older
-    keeps_markers: bool  # the tenant has kept our line below shorter texts: that line alone is in doubt
+    keeps_markers: bool  # the tenant has kept markers below shorter texts: only this marker is in doubt
 
     def altered_rules(self, result: Attempt, rules: Iterable[LiveRule]) -> list[AlteredRule]:
-        """Return the rules that the write made and the tenant altered, by a complete read after it."""
+        """Return the rules of the write that the tenant altered, from a complete read after it."""
         if not result.may_have_written:
             return []
         change, is_sure = self.step.change, True
@@ -62,7 +62,7 @@ class FirstWrite:
         ]
 
     def _is_intact(self, live: LiveRule, result: Attempt) -> bool:
-        """Say whether the marker was kept, and, where the response already had other values, the routing fields."""
+        """Return whether the marker was kept, and the routing fields, if the response already had other values."""
         marker, expected = live.marker, self.payload.marker
         if not marker or not expected or (marker.owner, marker.address) != (expected.owner, expected.address):
             return False
@@ -77,9 +77,9 @@ class FirstWrite:
 
 
 def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner: str, lag: float) -> FirstWrite | None:
-    """Return the write of a wave that goes alone, or None where the tenant has shown that it keeps such markers."""
-    # A live rule without a description proves nothing about rules with one, nor a short description about a longer
-    # one, which may be cut. So the longest description is written first.
+    """Return the write of a wave that must be made alone, or None if the tenant has shown that it keeps markers."""
+    # A live rule without a description proves nothing about rules with one, and a short description proves nothing
+    # about a longer one, which may be cut. So the longest description is written first.
     live_rules = tuple(rules)
     payloads = ((step, write_payload(step, owner)) for step in wave)
     writes = [(step, payload) for step, payload in payloads if payload is not None and payload.marker is not None]
@@ -95,7 +95,7 @@ def find_first_write(wave: Sequence[PlanStep], rules: Iterable[LiveRule], owner:
 
 
 def describe_difference(first: FirstWrite, live: LiveRule) -> str:
-    """Return how the tenant keeps a rule, and how it was sent."""
+    """Return the difference between the rule that was sent and the rule that the tenant keeps."""
     if live.marker is None and not live.rule.description:
         return "its description is empty"
     if live.marker is None:
@@ -107,7 +107,7 @@ def describe_difference(first: FirstWrite, live: LiveRule) -> str:
 
 
 def describe_abort(first: FirstWrite, live: LiveRule) -> str:
-    """Return why the run stops, and what to do."""
+    """Return why the run stops, and the remedy."""
     address, text, stored = first.step.change.address, format_description(*first.payload), live.rule.description
     if live.marker is not None:
         reason = f"the tenant keeps other values of {address} than were sent, which would route callers elsewhere"
@@ -121,7 +121,7 @@ def describe_abort(first: FirstWrite, live: LiveRule) -> str:
 
 
 def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
-    """Return, for the journal, the step that undoes a first write which made the rule `live`."""
+    """Return, for the journal, the step that reverts a first write which made the rule `live`."""
     address, before = step.change.address, payload_before(step)
     if before is None:
         return PlanStep(Delete(address=address, live=live, cause="duplicate"), "back")
@@ -131,14 +131,14 @@ def reverting_step(step: PlanStep, live: LiveRule) -> PlanStep:
 
 
 def payload_before(step: PlanStep) -> WritePayload | None:
-    """Return the rule before a first write, or None where it creates."""
+    """Return the rule before a first write, or None for a create."""
     if step.call == "create" or isinstance(step.change, Create):
         return None
     return WritePayload(*step.change.live.content)
 
 
 def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str) -> str:
-    """Return what became of the rule of a first write; `remaining` are the rules that could not be reverted."""
+    """Return the result of a revert in words; `remaining` are the rules that could not be reverted."""
     if not remaining:
         result = "deleted again" if step.call == "create" else "restored"
         return f"The rule was {result}; nothing more was written"
@@ -149,9 +149,9 @@ def describe_revert(step: PlanStep, remaining: Sequence[AlteredRule], error: str
 
 
 def describe_unread(step: PlanStep, result: Attempt) -> str:
-    """Return which rule a first write may have made where no read followed; empty where it made none."""
+    """Return the rule that a first write may have made if no read followed; empty if it made none."""
     rule = f"{step.change.address} (rule {result.id})" if result.id else f"{step.change.address}"
-    phrase = f". Whether the tenant kept {rule} as it was sent is not known: look at it in CXone"
+    phrase = f". It is not known whether the tenant kept {rule} as it was sent: look at it in CXone"
     return phrase if result.may_have_written else ""
 
 

@@ -31,9 +31,9 @@ from reconciler.plan.schedule import schedule_steps
 
 MAX_ATTEMPTS: Final = 4  # how often one change is tried in one run (invariants R21)
 CONFIRMATIONS: Final = 3
-"""Reads, spread over the time by which lists lag, that must all miss a rule before it is created (again)."""
+"""Reads, spread over the lag of lists, that must all miss a rule before it is created (again)."""
 EXTRA_CONFIRMATIONS: Final = 1
-"""Further reads of that kind where lists are said not to lag, behind a create or a read that raised a doubt."""
+"""The number of these reads if lists have no lag, after a create or a read with an unclear result."""
 
 
 async def apply_changes(
@@ -70,11 +70,11 @@ class _ApplyRun:
     known_state: KnownState = field(init=False)
     outside_rules: object = field(init=False)
     outside_changes: int = 0
-    access_lost: bool = False  # the tenant does not let us in any more: not even to look what became of it
+    access_lost: bool = False  # the tenant refuses access: no further read is possible
     first_write_altered: bool = False  # the tenant did not keep the first write
     first_write: FirstWrite | None = None  # the write that went alone, until a read shows that the tenant keeps markers
-    latest_attempt: Attempt | None = None  # what the last call came to
-    confirmations_left: int = field(init=False)  # how many more reads must miss a rule before it is created
+    latest_attempt: Attempt | None = None  # the result of the last call
+    confirmations_left: int = field(init=False)  # the number of reads that must still miss a rule before it is created
 
     def __post_init__(self) -> None:
         self.progress = ApplyProgress(self.plan)
@@ -98,7 +98,7 @@ class _ApplyRun:
         return guard_refusals(await self.settings.run_blocking(lambda: self.planner.assess(fresh)))
 
     async def run_rounds(self, fresh: Plan) -> None:
-        """Continue, wave by wave, until no change remains that may be tried."""
+        """Continue, wave by wave, until no remaining change may be tried."""
         pauses = iter(self.settings.backoff)
         while not self.must_stop():
             if reason := await self.find_obstacle(fresh):
@@ -136,9 +136,9 @@ class _ApplyRun:
         return bool(self.stop_reason) or self.settings.should_stop()
 
     async def find_obstacle(self, fresh_plan: Plan) -> str:
-        """Return why the run may not write beside the changes of others; empty where it may."""
-        # A reviewed plan continues while it moves only what was reviewed; another plan continues after one change of
-        # rules that it is not about. A change of a managed rule that the plan is not about ends the run.
+        """Return the change outside this run that forbids further writes; empty if there is none."""
+        # A reviewed plan continues while it moves only reviewed conversations; another plan continues after one change
+        # of rules outside the plan. A change of a managed rule outside the plan ends the run.
         if unplanned := self.progress.unplanned_changes(fresh_plan):
             return f"{unplanned[0].address} changed but is not part of this plan. Run `plan` again"
         outside_rules = self.list_outside_rules(fresh_plan)
@@ -157,7 +157,7 @@ class _ApplyRun:
         return ""
 
     def is_within_review(self, fresh: Plan) -> bool:
-        """Say whether the whole plan, beside the current other rules, moves only what was reviewed."""
+        """Return whether the full plan, with the current other rules, moves only reviewed conversations."""
         if self.settings.is_within_review is None:
             return True
         is_planned, live = self.progress.is_planned_rule, self.plan.live
@@ -172,7 +172,7 @@ class _ApplyRun:
 
     async def plan_remaining(self, fresh: Plan) -> Plan:
         """Return the remaining planned changes, in order, without those that may not be tried (again)."""
-        # Then no rule is deleted, which may have to stand in, and no step is made that waits for an abandoned change.
+        # With an abandoned change no rule is deleted, because it may be needed, and no step that waits for it is made.
         changes = [change for change in fresh.changes if self.progress.planned_for(change) is not None]
         lost = self.progress.unreachable_changes(fresh)
         abandoned = [change for change in changes if not self.may_attempt(change)] + lost
@@ -193,7 +193,7 @@ class _ApplyRun:
         return not progress.failed and progress.attempts < MAX_ATTEMPTS
 
     async def revert_altered(self, fresh: Plan) -> Plan:
-        """Revert what the tenant altered of a first write, and stop the run; return a fresh plan."""
+        """Revert a first write that the tenant altered, and stop the run; return a fresh plan."""
         first, result = self.first_write, self.latest_attempt
         if first is None or result is None:
             return fresh
@@ -229,8 +229,8 @@ class _ApplyRun:
         return result
 
     async def run_wave(self, steps: Sequence[PlanStep], fresh: Plan) -> bool:
-        """Make a wave, or the first write alone: each kind of call at once. Return whether a result is unclear."""
-        # After a call that is not certainly done, no other kind of call starts: a read comes first.
+        """Make the calls of a wave in parallel, or the first write alone. Return whether a result is unclear."""
+        # One kind of call after the other; after a call that is not certainly done, a read comes first.
         self.first_write = find_first_write(steps, fresh.live.rules, self.plan.owner, self.settings.lag)
         wave = [self.first_write.step] if self.first_write else steps
         for call in ("create", "update", "delete"):

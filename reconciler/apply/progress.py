@@ -30,7 +30,7 @@ from reconciler.plan.stored_texts import classify_live_rules, is_form_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyReport:
-    """What became of a plan. `converged`: a read after the last write found nothing left to do."""
+    """The result of an apply. `converged`: a read after the last write showed no remaining change."""
 
     outcomes: tuple[Outcome, ...]
     converged: bool
@@ -38,7 +38,7 @@ class ApplyReport:
     error: str = ""  # why the run ended early, if it did
     remaining: Plan | None = None  # a fresh plan from the last read
     first_write_altered: bool = False  # the tenant altered the first write: another run would end the same way
-    run_id: str = ""  # under which name the journal has it, where it was written
+    run_id: str = ""  # the run's name in the journal, if one was written
 
 
 def outcomes_to_json(report: ApplyReport) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ _DEPENDENCY_FAILED: Final = "a change it depends on was not applied"
 
 @dataclass(slots=True, kw_only=True)
 class ChangeProgress:
-    """What was tried of one planned change."""
+    """The attempts at one planned change."""
 
     attempts_by_call: Counter[str] = field(default_factory=Counter)
     error: str = ""
@@ -69,14 +69,16 @@ class ChangeProgress:
     failed: bool = False
     uncertainty: Uncertainty = "none"
     altered: tuple[str, WritePayload] | None = None  # a rule's id and payload, where the response had other values
-    is_temporary: bool = False  # that is temporary: texts that the tenant keeps otherwise do not matter
-    acknowledged: WritePayload | None = None  # the last acknowledged payload: a rule in this state is our own work
-    unconfirmed: WritePayload | None = None  # the last payload that was sent and perhaps done: likewise
-    may_have_written: bool = False  # something of it was written, or perhaps
+    is_temporary: bool = False  # that state is temporary: a tenant's form of its texts does not matter
+    acknowledged: WritePayload | None = (
+        None  # the last acknowledged payload: a rule in this state is the run's own work
+    )
+    unconfirmed: WritePayload | None = None  # the last payload that was sent and perhaps written: the same holds
+    may_have_written: bool = False  # a part of the change was written, or may have been
 
     @property
     def attempts(self) -> int:
-        """How often a call of it was tried at the most."""
+        """Return the highest number of attempts at one call of the change."""
         return max(self.attempts_by_call.values(), default=0)
 
 
@@ -88,22 +90,22 @@ class ApplyProgress:
         self.planned: dict[object, Change] = {change_key(change): change for change in plan.changes}
         self.progress = {key: ChangeProgress() for key in self.planned}
         self.copy_progress: dict[Address, ChangeProgress] = {}
-        # Ids of rules that a read of this run showed as users' copies: not written, even if the original is gone.
+        # Ids of rules that a read showed as users' copies: not written, even if the original is deleted.
         self.foreign_copies: set[str] = set()
         self.addresses = {change.address for change in plan.changes}
         self.ids = {change.live.id for change in plan.changes if not isinstance(change, Create)}
 
     def note_foreign_copies(self, rules: Iterable[LiveRule]) -> None:
-        """Note which of the live rules are copies that somebody made of ours."""
+        """Store which live rules are users' copies of managed rules."""
         self.foreign_copies |= {one.id for one in classify_live_rules(rules, self._desired).edited_copies}
 
     def is_foreign_copy(self, change: Change) -> bool:
-        """Say whether a change would write a rule that this run knows as somebody's copy."""
+        """Return whether a change would write a rule that this run knows as a user's copy."""
         return not isinstance(change, Create) and change.live.id in self.foreign_copies
 
     def planned_for(self, change: Change) -> Change | None:
         """Return the planned change that a change of a later read belongs to."""
-        # The removal of a copy belongs to the change that the copy stood in for; that of a duplicate to the create that
+        # The removal of a temporary copy belongs to the change of its address; that of a duplicate to the create that
         # made it, because a lost request can be done late.
         planned = self.planned.get(change_key(change))
         if planned is not None or not isinstance(change, Delete):
@@ -112,25 +114,25 @@ class ApplyProgress:
         return planned if is_copy_removal(change) or (planned and self._is_own_duplicate(change)) else None
 
     def unplanned_changes(self, fresh: Plan) -> list[Change]:
-        """Return the changes of a later read that are none of the planned ones: somebody changed one of our rules."""
+        """Return the changes of a later read that are not planned: a managed rule was edited."""
         return [change for change in fresh.changes if self.planned_for(change) is None and change.cause != "duplicate"]
 
     def unreachable_changes(self, fresh: Plan) -> list[Change]:
-        """Return the planned changes that are not done and cannot be made any more, as changes of the current rules."""
+        """Return the planned changes that are not done and can no longer be made, as changes of the current rules."""
         live_by_id, remaining = {live.id: live for live in fresh.live.rules}, remaining_keys(fresh)
         fresh_keys = {change_key(change) for change in fresh.changes}
         lost = (change for key, change in self.planned.items() if key not in fresh_keys)
         return [change for planned in lost if (change := _retarget(planned, live_by_id, remaining)) is not None]
 
     def progress_of(self, change: Change) -> ChangeProgress:
-        """Return the progress of the planned change that a change found later belongs to; of a copy, its own."""
+        """Return the progress of the planned change that a later change belongs to; a temporary copy has its own."""
         key = change_key(change)
         if key not in self.progress and is_copy_removal(change):
             return self.copy_progress.setdefault(change.address, ChangeProgress())
         return self.progress[key if key in self.progress else change.address]
 
     def is_own_write(self, change: Change) -> bool:
-        """Say whether a change begins where this run left the rule, or clears away what a run made."""
+        """Return whether a change starts from this run's last write, or removes a rule that a run created."""
         if isinstance(change, Create):
             return False
         if is_copy_removal(change) or self._is_own_duplicate(change):
@@ -143,19 +145,19 @@ class ApplyProgress:
         return duplicate and bool(self.progress.get(change.address, ChangeProgress()).attempts_by_call["whole create"])
 
     def has_external_edits(self, fresh: Plan) -> bool:
-        """Say whether a rule of the plan was edited since the plan was made, other than by this run."""
+        """Return whether a rule of the plan was edited outside this run since the plan was created."""
         pairs = [(change, self.planned_for(change)) for change in fresh.changes if not isinstance(change, Create)]
         foreign = ((change, planned) for change, planned in pairs if planned and not self.is_own_write(change))
         return any(isinstance(old, Create) or change.live.content != old.live.content for change, old in foreign)
 
     def is_planned_rule(self, live: LiveRule) -> bool:
-        """Say whether the plan is about a live rule."""
+        """Return whether a live rule belongs to the plan."""
         marker = live.marker
         is_managed = marker is not None and marker.owner == self.owner and marker.address in self.addresses
         return live.id in self.ids or is_managed
 
     def record_attempt(self, step: PlanStep, result: Attempt) -> None:
-        """Keep the result of an attempt at a change."""
+        """Store the result of an attempt at a change."""
         progress = self.progress_of(step.change)
         progress.attempts_by_call[f"{step.kind} {step.call}"] += 1
         progress.error, progress.uncertainty = result.error, result.uncertainty
@@ -173,19 +175,19 @@ class ApplyProgress:
         progress.failed = result.verdict in (Verdict.FAILED, Verdict.ABORT) or progress.conflicts > 1
 
     def record_failure(self, step: PlanStep, reason: str, rule_id: str) -> None:
-        """Keep that a change failed although it was written; `rule_id` is what is left of it, if anything is."""
+        """Store that a change failed although it was written; `rule_id` is the remaining rule, if there is one."""
         progress = self.progress_of(step.change)
         progress.failed, progress.error, progress.id = True, reason, rule_id
         progress.uncertainty, progress.altered = "none", None
 
     def leftover_copy_error(self) -> str:
-        """Return which temporary copy could not be deleted, and why; empty where none remains."""
+        """Return which temporary copy could not be deleted, and why; empty if none remains."""
         errors = ((address, progress.error) for address, progress in self.copy_progress.items() if progress.error)
         phrases = (f"the temporary copy of {address}: {error}; the next run deletes it" for address, error in errors)
         return next(phrases, "")
 
     def resolve_altered(self, rules: Iterable[LiveRule]) -> None:
-        """Compare rules that the server answered otherwise with a read: the change was made, or it failed."""
+        """Compare rules whose response had other values with a read: the change was made, or it failed."""
         doubtful = [(progress, progress.altered) for progress in self.progress.values() if progress.altered]
         states = {live.id: live.content for live in rules} if doubtful else {}
         for progress, (rule_id, payload) in doubtful:
@@ -246,7 +248,7 @@ class _LastRead:
 
 
 def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set[object]) -> Change | None:
-    """Return a planned change that no later plan has, for the rule as it is now; None where it is done."""
+    """Return a planned change that a later plan does not have, for the current rule; None if it is done."""
     live = None if isinstance(change, Create) else live_by_id.get(change.live.id)
     if isinstance(change, Delete):
         return None if live is None else replace(change, live=live)
@@ -258,32 +260,32 @@ def _retarget(change: Change, live_by_id: Mapping[str, LiveRule], remaining: set
 
 
 def _is_stored_form(state: tuple[Rule, Marker | None], payload: WritePayload) -> bool:
-    """Say whether a read shows the payload, except for texts that the tenant alters."""
+    """Return whether a read shows the payload, except for texts that the tenant alters."""
     (rule, marker), intended = state, payload.rule
     is_form = is_form_of(rule.name, intended.name) and is_form_of(rule.description, intended.description)
     return is_form and (replace(rule, name=intended.name, description=intended.description), marker) == payload
 
 
 def change_key(change: Change) -> object:
-    """Name what a change is about: a rule of ours by address; of several with one address, by id."""
+    """Return the key of a change: the address of its rule; for a delete, the id."""
     return ("delete", change.live.id) if isinstance(change, Delete) else change.address
 
 
 def remaining_keys(fresh: Plan) -> set[object]:
-    """Return the keys of all that is not as desired: changes, held changes and conflicts."""
+    """Return the keys of all differences: changes, held changes and conflicts."""
     changes = (*fresh.changes, *(hold.change for hold in fresh.held))
     return {change_key(change) for change in changes} | {finding.address for finding in fresh.conflicts}
 
 
 def matches_intent(planned: Change, fresh: Change) -> bool:
-    """Say whether a change makes the same rule right, whatever its state is by now: without a reviewed plan."""
-    if isinstance(fresh, Adopt):  # an unmanaged rule is taken over only where that was planned (invariants R1)
+    """Return whether a change has the intent of the planned one, in any state of the rule: without a reviewed plan."""
+    if isinstance(fresh, Adopt):  # an unmanaged rule is adopted only if that was planned (invariants R1)
         return isinstance(planned, Adopt) and planned.live.id == fresh.live.id
     return isinstance(planned, Delete) == isinstance(fresh, Delete)
 
 
 def matches_review(planned: Change, fresh: Change) -> bool:
-    """Say whether a change is the reviewed one, on a rule in the reviewed state."""
+    """Return whether a change is the reviewed one, on a rule in the reviewed state."""
     return type(planned) is type(fresh) and _reviewed_state(planned) == _reviewed_state(fresh)
 
 

@@ -19,9 +19,9 @@ from reconciler.model.rule import Address, Source
 from reconciler.plan.plan import Plan, is_selected, replace_findings
 
 OFFLINE_CODES: Final = frozenset({"CXR113", "CXR117", "CXR120", "CXR201", "CXR206", "CXR207", "CXR210", "CXR211"})
-"""Findings that no live rule can add: without a tenant it is known that they do not exist."""
+"""Findings that live rules cannot add: if an offline check does not have them, they do not exist."""
 RULE_CODES: Final = frozenset({"CXR120", *(f"CXR{number}" for number in range(201, 212))})
-"""Findings about the rules of the manifests, beside the live rules or without them."""
+"""Findings about the rules of the manifests, with or without live rules."""
 LIVE_CODES: Final = frozenset(f"CXR{number}" for number in (*range(301, 307), 308, 309, 312, 340))
 """Findings of every comparison with the live rules."""
 
@@ -30,17 +30,17 @@ class Acknowledgement(NamedTuple):
     """One entry of an `accept:`."""
 
     code: str
-    addresses: str  # an address, or a pattern of addresses; empty for findings about no single rule
+    addresses: str  # an address, or a pattern of addresses; empty for findings without one rule
     reason: str
     source: Source
-    address: Address | None = None  # the rule whose entry it is; None for an Environment's
-    shared: bool = False  # other Environments have the rule, too
+    address: Address | None = None  # the rule that has the entry; None for an Environment's entry
+    shared: bool = False  # other Environments also have the rule
 
 
 def collect_acknowledgements(
     manifests: Manifests, environment: Environment, desired: DesiredState
 ) -> list[Acknowledgement]:
-    """Return what the manifests accept in one environment."""
+    """Return the `accept` entries of the manifests for one environment."""
     accepted = [*_from_rules(manifests, environment, desired)]
     if loaded := manifests.environments.get(environment.name):
         entries = [(entry, loaded.source_of("accept", index)) for index, entry in enumerate(environment.accept)]
@@ -51,7 +51,7 @@ def collect_acknowledgements(
 def apply_acknowledgements(
     findings: Iterable[Finding], accepted: Iterable[Acknowledgement]
 ) -> tuple[list[Finding], list[Acknowledgement]]:
-    """Return the findings, accepted ones with the reason, and the acknowledgements that match none; no error is."""
+    """Return the findings, accepted ones with the reason, and the entries that match none. Errors are not accepted."""
     exact: dict[tuple[str, str], list[Acknowledgement]] = defaultdict(list)
     patterns: dict[str, list[Acknowledgement]] = defaultdict(list)
     for entry in accepted:
@@ -71,7 +71,7 @@ def apply_acknowledgements(
 
 
 def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
-    """Yield a finding for each acknowledgement of a finding that does not exist."""
+    """Yield a finding for each entry that matches no finding."""
     for entry in unused:
         at = f" at {entry.addresses}" if entry.addresses and not entry.address else ""
         message = f"{entry.code}{at} is accepted, but no warning or note matches"
@@ -114,8 +114,8 @@ def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environm
 def offline_findings(
     manifests: Manifests, checked: Sequence[Checked], others: Iterable[Finding], only: str | None
 ) -> list[Finding]:
-    """Return each finding of several environments, and the `others`, once, by place; accepted where all accept it."""
-    # Where `only` names some environments, an acceptance that others share may match a finding in one of those.
+    """Return each finding of several environments, and the `others`, once; accepted if all environments accept it."""
+    # If `only` selects environments, an entry that others share may match a finding in one of the others.
     rules_of = (each.desired.rules.values() for each in checked if each.desired)
     addresses = {rule.source: rule.address for group in rules_of for rule in group if rule.source}
     everywhere = [*manifests.warnings, *others, *find_unaliased_queues(manifests, addresses)]
@@ -129,7 +129,7 @@ def offline_findings(
     for each, entries in accepted:
         advice = lint(each.desired, (), manifests, each.environment, each.queues) if each.desired else ()
         findings, unused = apply_acknowledgements([*each.findings, *advice], entries)
-        if not is_complete(advice):  # an unchecked finding may exist
+        if not is_complete(advice):  # a finding of the unchecked rules may exist
             unused = [entry for entry in unused if entry.code not in RULE_CODES]
         rules += findings
         used = {entry.source for entry in entries} - {entry.source for entry in unused}
@@ -137,7 +137,7 @@ def offline_findings(
     if all(finding.severity != "error" for finding in rules):
         unused = [entry for entry in vain.values() if entry.code in OFFLINE_CODES and not (only and entry.shared)]
         rules += report_unused(unused)
-    # A finding counts as accepted where all environments accept it.
+    # A finding is accepted if all environments accept it.
     unique: dict[object, Finding] = {}
     for finding in sorted(rules, key=lambda finding: bool(finding.acknowledged)):
         of_rules = finding.message if finding.code in RULE_CODES else ""
@@ -146,7 +146,7 @@ def offline_findings(
 
 
 def left_to_catch_alls(manifests: Manifests, checked: Sequence[Checked]) -> list[str]:
-    """Return the intents that in some environment no rule names, and a catch-all takes."""
+    """Return the intents that in some environment only a catch-all takes."""
     states = ((each.desired, each.environment) for each in checked if manifests.intents)
     views = (LintView(desired, (), manifests, environment, {}) for desired, environment in states if desired)
     return list(dict.fromkeys(intent for view in views for intent in intents_in_catch_all(view)))

@@ -1,4 +1,4 @@
-"""Desired rules, beside the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR211)."""
+"""Desired rules, with the unmanaged live ones -> findings about likely mistakes, none an error (CXR201 to CXR211)."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from reconciler.text.escape import pluralize, quote
 from reconciler.text.phrases import condition_phrase, conversation_phrase
 
 LINT_WORK_PER_RULE: Final = 1_500  # comparisons for each rule: `validate` takes at most two seconds for 1,000 rules
-PLAN_WORK_PER_RULE: Final = 1_000  # what reading, comparing and printing one rule costs in a plan, in comparisons
-_MIN_RULES: Final = 1_000  # for how many rules there is work at the least: short lists are checked to the end
+PLAN_WORK_PER_RULE: Final = 1_000  # the cost of reading, comparing and printing one rule in a plan, in comparisons
+_MIN_RULES: Final = 1_000  # the minimum number of rules for the bound: short lists are checked completely
 
 
 def lint(
@@ -38,9 +38,9 @@ def lint(
     queues: Mapping[str, str],
     work: int | None = None,
 ) -> tuple[Finding, ...]:
-    """Return the findings about the rules of one environment, by place; `queues` are the names by id."""
-    # `unmanaged` are the unmanaged live rules, by their names and without an address. `work` bounds the search, in
-    # comparisons; a finding says what was not checked within it.
+    """Return the findings about the rules of one environment, by position; `queues` are the names by id."""
+    # `unmanaged` are the unmanaged live rules, with their names and without an address. `work` bounds the search, in
+    # comparisons; a finding reports the questions that were not checked.
     if not desired.rules:
         return ()
     view = LintView(desired, unmanaged, manifests, environment, queues)
@@ -62,13 +62,13 @@ def lint(
 
 
 def lint_work(rules: int) -> int:
-    """Return the bound of work for so many rules, in comparisons."""
+    """Return the bound of work for a number of rules, in comparisons."""
     return LINT_WORK_PER_RULE * max(_MIN_RULES, rules)
 
 
 def plan_lint_work(rules: int, work: int) -> int:
-    """Return the work of the lint in a plan: a fifth of the plan's own, so that advice does not delay it."""
-    # `rules` are those of the manifests and of the tenant; `work` is what the plan's analysis took.
+    """Return the bound of the lint in a plan: a fifth of the plan's own work, so that the lint does not delay it."""
+    # `rules` counts those of the manifests and of the tenant; `work` is the work of the plan's analysis.
     return (PLAN_WORK_PER_RULE * max(_MIN_RULES, rules) + work) // 5
 
 
@@ -83,7 +83,7 @@ def _check_within_budget(view: LintView, subject: str, findings: Iterable[Findin
 
 
 def is_complete(findings: Iterable[Finding]) -> bool:
-    """Return whether everything was checked: otherwise a finding that is not there may exist."""
+    """Return whether all questions were checked; if not, further findings may exist."""
     return all(finding.code != "CXR209" for finding in findings)
 
 
@@ -99,7 +99,7 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
     hidden = (rule for rule in facts.shadowed if rule.entry.address and not _is_tied_with_shadowing(rule))
     yield from (_shadowed_finding(view, rule) for rule in hidden)
     for rule in facts.redundant:
-        # A rule may say explicitly of one intent that it goes where the catch-all sends it.
+        # A rule may state explicitly that one intent has the destination of the catch-all.
         is_explicit = view.names_one_intent(rule.entry) and all(map(view.catches_all, rule.replacements))
         if rule.entry.address and not is_explicit:
             destination, rules = view.destination_phrase(rule.entry), list_rules(rule.replacements)
@@ -117,7 +117,7 @@ def check_rules(view: LintView, facts: RuleFacts) -> Iterator[Finding]:
 
 
 def _is_tied_with_shadowing(shadowed: ShadowedRule) -> bool:
-    """Say whether a rule that is needed to shadow another one is tied with it: then the tie is the problem."""
+    """Return whether a shadowing rule is tied with the shadowed one: then the tie is the problem."""
     rule = shadowed.entry.rule
     same = (entry.rule for entry in shadowed.shadowing if entry.rule.priority == rule.priority)
     return any(destination_of(tied.targets) != destination_of(rule.targets) for tied in same)

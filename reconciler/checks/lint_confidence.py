@@ -26,7 +26,7 @@ _MAX_SEARCHES: Final = 300  # ranges that are searched although further attribut
 
 
 class ConfidenceRange(NamedTuple):
-    """What one rule asks for an intent: atoms of the confidence, and what it asks besides."""
+    """The conditions of one rule for an intent: atoms of the confidence, and the other conditions."""
 
     entry: RoutingEntry
     atoms: int
@@ -34,7 +34,7 @@ class ConfidenceRange(NamedTuple):
 
 
 class ConfidenceGap(NamedTuple):
-    """Atoms of the confidence from a first to a last, among conversations of which this is asked besides."""
+    """Atoms of the confidence from a first to a last, for conversations with the other conditions."""
 
     first: int
     last: int
@@ -42,7 +42,7 @@ class ConfidenceGap(NamedTuple):
 
 
 class GapSearch:
-    """The confidence's values, cut as rules cut them, and what is already known."""
+    """The atoms of the confidence, and the results of earlier searches."""
 
     def __init__(self, view: LintView, domain: Domain) -> None:
         self.view, self.domain = view, domain
@@ -51,10 +51,10 @@ class GapSearch:
         self._takers: dict[int, tuple[float, list[list[Condition]] | None]] = {}
         self._open_by_gap: dict[tuple[ConfidenceGap, tuple[tuple[int, Conditions], ...]], bool] = {}
         self.examples: dict[ConfidenceGap, dict[str, Scalar]] = {}  # a conversation in each gap, without the intent
-        self.skipped: list[RoutingEntry] = []  # rules that were not checked when the bound was reached
+        self.skipped: list[RoutingEntry] = []  # rules that were not checked because the bound was reached
 
     def range_of(self, entry: RoutingEntry) -> ConfidenceRange:
-        """Return what a rule asks of the confidence, and besides."""
+        """Return the atoms of the confidence that a rule takes, and its other conditions."""
         names = self.view.attributes
         atoms, besides = self.domain.all, []
         for part in entry.rule.conditions:
@@ -67,7 +67,7 @@ class GapSearch:
         return ConfidenceRange(entry, atoms[0] & self.domain.number_mask, tuple(besides))
 
     def find_gaps(self, ranges: Sequence[ConfidenceRange]) -> Iterator[ConfidenceGap]:
-        """Yield ranges between those of rules that ask the same besides, in which some conversation has no rule."""
+        """Yield gaps between ranges of rules with the same other conditions, if a conversation in it has no rule."""
         self.view.space.budget.spend(len(ranges))
         unions: dict[Conditions, int] = {}
         for interval in ranges:
@@ -121,14 +121,14 @@ class GapSearch:
         return result.regions[0].example.attributes if result.regions else None
 
     def ends(self, gap: ConfidenceGap) -> tuple[float | None, str, float | None, str]:
-        """Return a gap's lowest and highest confidence, None where there is no end, each with its operator."""
+        """Return a gap's lowest and highest confidence, each with its operator; None without a limit."""
         low, _, at_low = self.domain.interval(gap.first)
         _, high, at_high = self.domain.interval(gap.last)
         return low, ">=" if at_low else ">", high, "<=" if at_high else "<"
 
     def find_unrouted_confidence(self, intent: str, ranges: Sequence[ConfidenceRange]) -> float | None:
-        """Return a confidence below all that rules for the intent ask, where only the default takes it."""
-        # Attributes other than the intent and the confidence are missing.
+        """Return a confidence below all ranges of rules for the intent that only the default routing takes."""
+        # Other attributes than the intent and the confidence are missing.
         general = (part.atoms for part in ranges if not part.other_conditions and part.atoms)
         lowest = min((atoms & -atoms for atoms in general), default=0)
         below = self.confidence_mask & (lowest - 1) if lowest else 0
@@ -148,7 +148,7 @@ class GapSearch:
         return None if any(_all_hold(rule, conversation) for rule in chain(special, takers)) else confidence
 
     def _intent_conditions(self, confidence: float) -> list[list[Condition]] | None:
-        """Return what general rules that take this confidence ask of the intent; None: one takes every intent."""
+        """Return the conditions on the intent of general rules for this confidence; None: one takes every intent."""
         self.view.space.budget.spend(len(self.view.general_rules))
         names = self.view.attributes
         results: list[list[Condition]] = []
@@ -181,7 +181,7 @@ def _drop_attribute(conditions: Conditions, attribute: str) -> Conditions:
 
 
 def check_confidence(view: LintView) -> Iterator[Finding]:
-    """Yield the gaps, each for all the intents that have it, and the intents that fall to the default below."""
+    """Yield each gap with all its intents, and the intents that go to the default routing at a low confidence."""
     number = view.space.domain_index.get(view.attributes.confidence)
     if number is None or not view.space.domain(number).numbers:
         return

@@ -1,6 +1,6 @@
-"""RouteTests x the rules of one environment -> which tests hold, and for each that fails where its conversation goes.
+"""RouteTests x the rules of one environment -> the results of the tests, and the actual route of each failed one.
 
-Offline, against the rules that the manifests want alone; or against all live rules, unmanaged ones included.
+Offline, the rules are the desired ones; with a tenant, they are all live rules, also unmanaged ones.
 """
 
 from __future__ import annotations
@@ -34,41 +34,41 @@ Documents = Iterable[LoadedDocument[RouteTests]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouteTestResult:
-    """One test, tried in one environment. `failure` says what went wrong; None where the test holds."""
+    """The result of one test in one environment. `failure` is None if the test passed."""
 
     environment: str
     document: str
-    number: int  # which test of its document it is, from 1
+    number: int  # the position of the test in its document, from 1
     source: Source
-    conversation: Conversation  # by the API's names of attributes; empty where the test cannot be read
+    conversation: Conversation  # with the API's names of attributes; empty if the test cannot be read
     winner: RoutingEntry | None
     failure: Finding | None
 
 
 class _InvalidTestError(Exception):
-    """The test itself cannot be read in this environment. Its arguments: a code, a message, and a hint."""
+    """The test itself is invalid in this environment. The arguments: a code, a message, and a hint."""
 
 
 def run_route_tests(
     documents: Documents, environment: Environment, catalogue: OfflineQueueResolver, desired: DesiredState
 ) -> tuple[RouteTestResult, ...]:
-    """Try every test. `catalogue` must be the one that `desired` was made with: both name queues alike."""
+    """Return the results of all tests. `catalogue` must be the one that `desired` was expanded with."""
     return _RouteTestRunner(environment, catalogue, desired_entries(desired), {}).run_all(documents)
 
 
 def run_route_tests_live(
     documents: Documents, environment: Environment, catalogue: QueueResolver, entries: Sequence[RoutingEntry]
 ) -> tuple[RouteTestResult, ...]:
-    """Try every test on all live rules, whose queues are those of `catalogue`."""
-    # A condition that is not understood counts as one that does not hold: no test can say what it asks. A rule that may
-    # take conversations by such a condition is in the way of the manifests, which drift reports.
+    """Return the results of all tests on all live rules, whose queues are those of `catalogue`."""
+    # A condition that is not understood counts as not fulfilled, because no test can state its value. Drift reports a
+    # rule that may take conversations through this condition.
     parts = (part for entry in entries for part in entry.rule.conditions)
     assumed = {part.text: False for part in parts if isinstance(part, Opaque)}
     return _RouteTestRunner(environment, catalogue, entries, assumed).run_all(documents)
 
 
 class _RouteTestRunner:
-    """The rules of one environment in order, and what its queues and variables are called."""
+    """The rules of one environment in order, with its queues and variables."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class _RouteTestRunner:
         return conversation, destination_of(targets)
 
     def _require_kind(self, raw_value: Json, kind: FieldType, name: str) -> Json:
-        """Return the value of a field that is not text, or of the variable that stands there."""
+        """Return the value of a field that is not text, or of the variable in that field."""
         value = self._fill_variables(raw_value)
         if value is not None and not kind.accepts(value):
             raise _InvalidTestError("CXR104", f"{name} must be {kind.requirement}, and {raw_value} is not", "")
@@ -172,7 +172,7 @@ class _RouteTestRunner:
         return split_phrase(destination, lambda queue_id: quote(names.get(queue_id, queue_id)), " and ")
 
     def _alias_hint(self, test: RouteTest, actual: Destination) -> str:
-        """Say why one queue may count as two: the test has its live name, and the manifests name it by id."""
+        """Return why one queue may count as two: the test has its live name, and the manifests use its id."""
         offline = isinstance(self.catalogue, OfflineQueueResolver)
         if not offline or all(name in self.catalogue.aliases for name in _expected_weights(test)):
             return ""
@@ -184,14 +184,14 @@ class _RouteTestRunner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One environment's rules, expanded offline: what was found in them, and what became of each route test."""
+    """One environment's rules, with their findings and the results of the route tests."""
 
     environment: Environment
     findings: tuple[Finding, ...]
     tried: tuple[RouteTestResult, ...]
-    desired: DesiredState | None  # the rules; None where they are wrong
-    queues: Mapping[str, str]  # queues that the rules name, by id: offline their names are taken to be known
-    rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were tried on
+    desired: DesiredState | None  # the rules; None if they are invalid
+    queues: Mapping[str, str]  # the names of the rules' queues, by id: offline every name is assumed to exist
+    rules: Literal["manifests", "live"] = "manifests"  # the rules that the tests were run on
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -200,7 +200,7 @@ class Checked:
 
 
 def check(manifests: Manifests, environment: Environment) -> Checked:
-    """Expand the rules of one environment offline and try every route test. Where rules are wrong, none is tried."""
+    """Return the rules of one environment, expanded offline, with the results of all route tests if they are valid."""
     catalogue = OfflineQueueResolver(environment.name, resolve_aliases(manifests, environment.name))
     try:
         desired = expand_manifests(manifests, environment, catalogue)
@@ -213,7 +213,7 @@ def check(manifests: Manifests, environment: Environment) -> Checked:
 
 
 def check_live(manifests: Manifests, environment: Environment, desired: DesiredState, live: LiveState) -> Checked:
-    """Try every route test on all live rules, those that are not managed included."""
+    """Return the results of every route test on all live rules, also unmanaged ones."""
     catalogue = QueueResolver(environment.name, resolve_aliases(manifests, environment.name), live.queues)
     entries = live_entries(live.rules, desired)
     tried = run_route_tests_live(manifests.route_tests, environment, catalogue, entries)

@@ -1,4 +1,4 @@
-"""What changes for conversations, as JSON (plan-json "Behaviour")."""
+"""The impact on conversations as JSON (plan-json "Behaviour")."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _assumption_and_share(example: Example, share: ShareRange | None) -> Documen
 
 
 def _type(name: str, value_type: ValueType) -> Document:
-    """Return a type that the answer rests on: a text, or a number within bounds, where it is not missing."""
+    """Return a type that the result is based on: a text, or a number within bounds; the value may also be missing."""
     if value_type.numbers is None:
         return {"attributeName": name, "type": "text"}
     return {"attributeName": name, "type": "number", "least": value_type.numbers[0], "most": value_type.numbers[1]}
@@ -132,7 +132,7 @@ def _parse_clause(document: Mapping[str, Any]) -> Clause:
 
 
 def _without_names(destination: Mapping[str, Any]) -> object:
-    """Leave the queues' names out: a queue that was renamed is the same queue."""
+    """Return a destination without the names of queues: a renamed queue is the same queue."""
     queues = destination.get("queues")
     return "default" if queues is None else sorted([queue["queueId"], queue["share"]] for queue in queues)
 

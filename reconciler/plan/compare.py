@@ -47,7 +47,7 @@ def _diff_parts(name: str, before: Sequence[_Part], after: Sequence[_Part]) -> I
 
 
 def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int, _Part]:
-    """Return the parts, by their places, that the others do not hold (as often)."""
+    """Return the parts by index, without those that the others contain as often."""
     common, remaining = Counter(others), {}
     for index, part in enumerate(parts):
         if common[part] <= 0:
@@ -57,7 +57,7 @@ def _without_common(parts: Sequence[_Part], others: Sequence[_Part]) -> dict[int
 
 
 def _pairing_keys(part: _Part) -> tuple[object, object]:
-    """Return the key of equal attributes and operators, or queues, and of parts that may stand for each other."""
+    """Return an exact pairing key (attribute and operator, or queue), and a loose one (attribute, or any target)."""
     if isinstance(part, Condition):
         return (part.attribute, part.operator), part.attribute
     return (part.queue_id, Target) if isinstance(part, Target) else (part, part)
@@ -84,7 +84,7 @@ _MAX_ID_LENGTH = 64
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What differs, what does not, and what stands in the way (findings of severity `error` are conflicts)."""
+    """The changes, the addresses of unchanged rules, and findings; those of severity `error` are conflicts."""
 
     changes: tuple[Change, ...]
     unchanged: tuple[Address, ...]
@@ -92,7 +92,7 @@ class Comparison:
 
 
 def compare_rules(desired: DesiredState, by_owner: LiveRulesByOwner) -> Comparison:
-    """Return what would have to be done so that the managed live rules are the desired ones."""
+    """Return the changes that make the managed live rules the desired ones."""
     return _RuleComparer(desired, by_owner).compare()
 
 
@@ -101,7 +101,7 @@ class _ConflictError(Exception):
 
 
 class _RuleComparer:
-    """One comparison under way: what is still to be matched, and what was found."""
+    """The state of one comparison: the rules that are not matched, and the findings."""
 
     def __init__(self, desired: DesiredState, by_owner: LiveRulesByOwner) -> None:
         self.desired, self.by_owner = desired, by_owner
@@ -137,7 +137,7 @@ class _RuleComparer:
         return Comparison(tuple(changes), tuple(unchanged), tuple(self.findings))
 
     def _match_rule(self, desired: DesiredRule, live: LiveRule | None) -> Change | None:
-        """Return what makes one desired rule live, or None where it is. Raises _ConflictError."""
+        """Return the change that makes one desired rule live, or None if it is live. Raises _ConflictError."""
         rule = desired.rule
         if rules := self.by_owner.ambiguous.get(desired.address):
             is_current = all(each.rule == rule and _has_current_marker(each, desired) for each in rules)
@@ -155,10 +155,10 @@ class _RuleComparer:
             (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, None)
             return change
         adopted = self._find_adoptable(desired)
-        for rules in self.by_owner.ambiguous.values():  # the key of one of them may have moved
+        for rules in self.by_owner.ambiguous.values():  # the rule may have moved from one of these addresses
             if any(candidate.rule.name == rule.name for candidate in rules):
                 raise _conflict("CXR312", _ambiguous_message(rules), desired)
-        # By id one of several namesakes can be adopted: no rule gets a name that it does not have.
+        # With an id, one of several rules of a name can be adopted: no rule gets a new name.
         must_be_free = adopted is None or adopted.rule.name != rule.name or self.desired.names_unique
         (self._refuse_namesakes if must_be_free else self._warn_namesakes)(desired, adopted)
         if adopted is None:
@@ -182,7 +182,7 @@ class _RuleComparer:
         return _build_update(desired, live, fields, cause)
 
     def _unadopt(self, desired: DesiredRule, live: LiveRule | None) -> Update | None:
-        """Return what gives a rule back as it was before it was adopted, or None where that is done."""
+        """Return the update that restores a rule to its state before it was adopted, or None if that is done."""
         if live is None or live.id != desired.unadopted_id:
             unmanaged = self._unmanaged_by_id.get(desired.unadopted_id)
             if unmanaged is not None and unmanaged.marker is None and unmanaged.rule == desired.rule:
@@ -273,10 +273,9 @@ _CONFLICT_HINTS = {
 
 def _ambiguous_message(rules: Sequence[LiveRule]) -> str:
     ids = join_first(rules, _MAX_IDS, lambda live: sanitize(live.id[:_MAX_ID_LENGTH]))
-    return (
-        f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}), somebody changed one of"
-        " them, and no date says which is the original; none of them is written or deleted"
-    )
+    reason = "at least one was edited, and no date shows which is the original"
+    message = f"{len(rules):,} live rules have the marker of {_address(rules[0])} ({ids}): {reason}"
+    return f"{message}; none of them is changed or deleted"
 
 
 def _finding(code: str, severity: Severity, message: str, desired: DesiredRule) -> Finding:
@@ -292,7 +291,7 @@ def _has_current_marker(live: LiveRule, desired_rule: DesiredRule) -> bool:
 
 
 def _marker(live: LiveRule) -> Marker:
-    assert live.marker is not None  # noqa: S101 - what is not ours has left before anything is compared
+    assert live.marker is not None  # noqa: S101 - unmanaged rules are removed before the comparison
     return live.marker
 
 

@@ -25,7 +25,7 @@ from reconciler.version import __version__
 
 FORMAT_VERSION: Final = "1.0"
 DRIFT_REPORT: Final = "drift"
-"""The `report` of a document that `cxroute drift` wrote: it says what differs, and is not to be applied."""
+"""The `report` of a document by `cxroute drift`, which cannot be applied."""
 UNREVIEWED_EDIT_REASON: Final = "edited in CXone without an effect on routing, and not part of the reviewed plan"
 _COUNTED_ACTIONS: Final = ("create", "update", "adopt", "delete")
 
@@ -34,7 +34,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedPlan:
-    """What a saved plan binds an apply to. `changes` holds each reviewed change's canonical JSON."""
+    """The parts of a saved plan that limit an apply. `changes` holds the canonical JSON of each reviewed change."""
 
     plan_id: str
     environment: str
@@ -43,8 +43,8 @@ class ReviewedPlan:
     generated_at: str
     changes: frozenset[str]
     addresses: frozenset[str]  # the addresses of its changes
-    claims: tuple[RegionClaim, ...]  # what its regions say of conversations
-    traffic: Document | None  # the traffic sample's path and digest, where it had one
+    claims: tuple[RegionClaim, ...]  # the impact of its regions
+    traffic: Document | None  # the path and digest of its traffic sample, if it has one
 
 
 def plan_to_json(plan: Plan) -> Document:
@@ -84,12 +84,12 @@ def with_plan_id(payload: Document) -> Document:
 
 
 def plan_id(plan: Plan) -> str:
-    """Return the 12 hex digits by which people and machines name this plan."""
+    """Return the 12 hex digits that identify this plan."""
     return plan.digest("plan", lambda: str(plan_to_json(plan)["planId"]))
 
 
 def count_changes(plan: Plan) -> dict[str, int]:
-    """Count the changes by what they do, and the rules that stay."""
+    """Return the number of changes by action, and of rules without a change."""
     counts = dict.fromkeys(_COUNTED_ACTIONS, 0)
     for change in plan.changes:
         counts[change.action] += not is_copy_removal(change)
@@ -97,7 +97,7 @@ def count_changes(plan: Plan) -> dict[str, int]:
 
 
 def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
-    """Return one change in the form of plan-json "Change"; a held one has no steps."""
+    """Return one change in the form of plan-json "Change"; a held change has no steps."""
     before = None if isinstance(change, Create) else live_rule_to_json(change.live, plan.queue_names)
     after = None
     if not isinstance(change, Delete):
@@ -134,12 +134,12 @@ def _steps(plan: Plan) -> dict[int, list[Document]]:
 
 
 def live_rule_to_json(live: LiveRule, queue_names: Mapping[str, str]) -> Document:
-    """Return a live rule in the API's form, without what the server adds of its own."""
+    """Return a live rule in the API's form, without the fields that the server adds."""
     return {"id": live.id, **_rule_to_json(live.rule, format_description(live.rule, live.marker), queue_names)}
 
 
 def read_saved_plan(text: str, name: str) -> ReviewedPlan:
-    """Return what the saved plan binds an apply to. UsageError where it is no plan, RefusedError where it is old."""
+    """Return the parts of a saved plan that limit an apply. Raises UsageError, and RefusedError if it is outdated."""
     try:
         form = json.loads(text)
         options = form["options"]
@@ -183,13 +183,13 @@ def _require_text(value: object) -> str:
 
 
 def unreviewed_changes(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Change, ...]:
-    """Return the changes of a fresh plan that the reviewed one does not have, in order."""
+    """Return the changes of a fresh plan that the reviewed plan does not have, in order."""
     changes = ((change, change_to_json(fresh, change)) for change in fresh.changes if not is_copy_removal(change))
     return tuple(change for change, document in changes if _change_identity(document) not in reviewed.changes)
 
 
 def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> None:
-    """Raise RefusedError when a fresh plan has a change, or moves conversations, that the reviewed one does not."""
+    """Raise RefusedError if a fresh plan has a change, or moves conversations, that the reviewed plan does not."""
     new = unreviewed_changes(fresh, reviewed)
     again = f"Nothing was written. Plan again, review, apply: {plan_again}"
     name = f"plan {reviewed.plan_id} of {reviewed.generated_at}"
@@ -201,7 +201,7 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
         )
     if new:
         phrase = ", ".join(f"{change.action} {change.address}" for change in new[:5])
-        phrase += f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - as many as were named
+        phrase += f" and {len(new) - 5} more" if len(new) > 5 else ""  # noqa: PLR2004 - the number that the message lists
         raise RefusedError(
             f"the manifests or the tenant changed since the plan was created. A new plan has"
             f" {pluralize(len(new), 'change')} that {name} does not have: {phrase}. {again}"
@@ -209,8 +209,8 @@ def refuse_unreviewed(fresh: Plan, reviewed: ReviewedPlan, plan_again: str) -> N
 
 
 def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
-    """Return a fresh plan whose unreviewed edits are held, where they do not change routing."""
-    # These are edits of managed rules in CXone: the rules stay as they are, and the plan continues beside them.
+    """Return a fresh plan that holds its unreviewed edits, if they do not change routing."""
+    # These are edits of managed rules in CXone: the rules are not changed, and the other changes continue.
     names = {desired.rule.name for desired in fresh.desired.rules.values()}
     edits = [change for change in fresh.changes if isinstance(change, Update) and change.cause == "drift"]
     edits = [edit for edit in edits if str(edit.address) not in reviewed.addresses]
@@ -234,7 +234,7 @@ def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
 
 
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:
-    """Return the regions of a fresh plan with conversations that the reviewed one does not move likewise."""
+    """Return the regions of a fresh plan with conversations that the reviewed plan does not move in the same way."""
     if fresh.behaviour is None:
         return ()
     claims = region_claims(behaviour_to_json(fresh.behaviour, fresh.queue_names))
@@ -246,7 +246,7 @@ def _change_identity(change: Mapping[str, Any]) -> str:
 
 
 def _plan_id(payload: Mapping[str, Any]) -> str:
-    """Digest what the plan says of rules; not the time, nor the guards, some of which follow the clock."""
+    """Return the digest of a plan without its time, and without its guards, some of which depend on the time."""
     lasting = {name: value for name, value in payload.items() if name not in ("planId", "generatedAt", "guards")}
     return sha256(CANONICAL_JSON.encode(lasting).encode()).hexdigest()[:12]
 

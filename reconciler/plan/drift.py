@@ -1,7 +1,6 @@
-"""Plan -> Drift, and its JSON: do conversations go where the manifests say, and are managed rules as last applied?
+"""Plan -> Drift, and its JSON: a plan, and the differences that apply cannot remove (docs/watch.md).
 
-A plan says what apply would change. Drift adds what apply cannot change: live rules that are not managed and take
-conversations which the manifests send elsewhere, and route tests that fail on the live rules (docs/watch.md).
+These are unmanaged live rules that take conversations which the manifests route elsewhere, and failed route tests.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ _UNFINISHED: Final = Finding(
 
 @dataclass(frozen=True, slots=True)
 class Acceptance:
-    """An entry of the Environment's `unmanaged.accept`, and where it stands."""
+    """An entry of the Environment's `unmanaged.accept`, and its position."""
 
     name: str
     digest: str
@@ -49,7 +48,7 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Impact:
-    """Which conversations go elsewhere, and how much of the traffic sample; None without a sample."""
+    """The conversations that are routed differently, and their share of the traffic sample; None without a sample."""
 
     behaviour: BehaviourChange
     traffic_impact: TrafficImpact | None = None
@@ -57,12 +56,12 @@ class Impact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """A plan, and everything else in which the tenant differs from the manifests."""
+    """A plan, and all other differences between the tenant and the manifests."""
 
     plan: Plan
     # Live rules that are not managed, not accepted, and take conversations that the manifests send elsewhere:
     in_the_way: tuple[LiveRule, ...] = ()
-    temporary_ids: frozenset[str] = frozenset()  # those that take such conversations only until the plan is applied
+    temporary_ids: frozenset[str] = frozenset()  # those that take these conversations only until the plan is applied
     accepted: tuple[LiveRule, ...] = ()  # live rules that the Environment's `unmanaged.accept` names
     acceptances: int = 0  # entries of `unmanaged.accept`, those that match no live rule included
     full_impact: Impact = Impact(BehaviourChange(regions=()))  # from the manifests alone to all live rules
@@ -91,7 +90,7 @@ class Drift:
 
 
 def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSample | None = None) -> Drift:
-    """Return the drift of a plan; the journal's runs and the route tests are added by the caller."""
+    """Return the drift of a plan. The caller adds the runs of the journal and the route tests."""
     desired, owned = plan.desired, classify_live_rules(plan.live.rules, plan.desired)
     # Apply never writes these rules, except for a rule that it adopts, which becomes as the manifests say.
     adopted = {change.live.id for change in plan.changes if isinstance(change, Adopt)}
@@ -102,7 +101,7 @@ def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSam
     unchanged_ids = {live.id for live in accepted}
     unchanged_ids |= {hold.change.live.id for hold in plan.held if not isinstance(hold.change, Create)}
     reference = manifest_entries
-    if unchanged_ids or plan.held:  # conversations go by held and accepted rules for now
+    if unchanged_ids or plan.held:  # held and accepted rules route conversations for now
         held = {hold.change.address for hold in plan.held}
         reference = tuple(entry for entry in manifest_entries if entry.address not in held)
         reference += tuple(entry for entry in entries if entry.id in unchanged_ids)
@@ -131,7 +130,7 @@ def find_drift(plan: Plan, accept: Sequence[Acceptance] = (), sample: TrafficSam
 
 
 def edited_changes(plan: Plan) -> list[Change]:
-    """Return the changes of managed rules that somebody edited in CXone."""
+    """Return the changes of managed rules that were edited in CXone."""
     return [change for change in plan.changes if change.cause in ("drift", "both")]
 
 
@@ -141,7 +140,7 @@ def missing_rules(plan: Plan) -> list[Create]:
 
 
 def unapplied_changes(plan: Plan) -> list[Change]:
-    """Return the other changes: the manifests moved on, or an earlier run left a second copy of a rule."""
+    """Return the other changes: the manifests changed, or an earlier run left a second copy of a rule."""
     changes = (change for change in plan.changes if not isinstance(change, Create))
     return [change for change in changes if change.cause in ("manifest", "duplicate")]
 
@@ -156,7 +155,7 @@ def _manifest_entries(desired: DesiredState, managed: Mapping[Address, LiveRule]
 def _measure_impact(
     plan: Plan, reference: Iterable[RoutingEntry], only: Sequence[str], sample: TrafficSample | None
 ) -> Impact:
-    """Return the conversations that selected rules send, or sent, elsewhere than the reference does."""
+    """Return the conversations that selected rules route, or routed, differently from the reference."""
     evaluation, types = plan.desired.evaluation, plan.desired.types
     before = order_entries(reference, evaluation)
     after = order_entries(live_entries(plan.live.rules, plan.desired), evaluation)

@@ -16,7 +16,7 @@ from reconciler.text.escape import join_first, quote
 
 
 def check_guards(plan: Plan, environment: Environment) -> Plan:
-    """Return the plan with what every guard of the environment says of it; the plan's own time is now."""
+    """Return the plan with the result of each guard of the environment, at the plan's own time."""
     results = (_apply_allowance(result, environment, plan.generated_at) for result in _check_all(plan, environment))
     return replace(plan, guards=tuple(results))
 
@@ -29,7 +29,7 @@ def lift_guards(plan: Plan, names: Iterable[str], reason: str) -> Plan:
 
 
 def freeze_reason(environment: Environment, now: datetime, lifted: Collection[str] = ()) -> str:
-    """Return why nothing may be written now: a freeze window is open, and nothing lifts it. Empty where it may."""
+    """Return why a freeze window forbids writing now; empty if writing is allowed."""
     result = _apply_allowance(_check_freeze(environment, now), environment, now)
     return "" if result.ok or result.name in lifted else result.message
 
@@ -68,7 +68,7 @@ def _result(name: str, value: float, message: str, limit: float = 0) -> GuardRes
 
 
 def _check_deletes(plan: Plan, limit: Limit) -> GuardResult:
-    """Count the rules that would no longer take part: deleted ones, and those that are switched off."""
+    """Count the rules that the plan deletes or switches off."""
     # An adopted rule that is switched off is counted among the managed ones.
     off = [change for change in plan.changes if isinstance(change, Update | Adopt) and _switches_off(change)]
     count = len(off) + sum(isinstance(change, Delete) and not is_copy_removal(change) for change in plan.changes)
@@ -90,7 +90,7 @@ def _check_count(name: str, action: str, count: int, managed: int, limits: tuple
 
 
 def _check_emptied(plan: Plan) -> GuardResult:
-    """Check that some managed rule remains, and some rule of each RuleSet that the manifests define."""
+    """Check that a managed rule remains, and a rule of each RuleSet that the manifests define."""
     remaining = set(plan.managed)
     for change in plan.changes:
         if isinstance(change, Update):
@@ -131,7 +131,7 @@ def _regions(plan: Plan) -> tuple[Region, ...]:
 
 
 def _check_unrouted(plan: Plan) -> GuardResult:
-    """Check that conversations which reach a queue still reach one: not default routing, nor a weight of 0."""
+    """Check that conversations that reach a queue still reach one, not default routing or a weight of 0."""
     lost = [region for region in _regions(plan) if region.before and not region.after]
     message = "every conversation that reaches a queue today still reaches one"
     if lost:
@@ -146,11 +146,11 @@ def _check_unrouted(plan: Plan) -> GuardResult:
 
 
 def _check_traffic(plan: Plan, limit: float) -> GuardResult:
-    """Check the share of the sample that would go to another queue, which is not known without a sample."""
-    bound = f"at most {limit:g} % of the traffic may move, and"
+    """Check the share of the sample that would move to another queue; refuse without a sample."""
+    bound = f"at most {limit:g} % of the traffic may move, but"
     if plan.traffic_impact is None:
-        return replace(_result("traffic", 0, f"{bound} there is no sample to tell (--traffic FILE)", limit), ok=False)
-    most, message = plan.traffic_impact.total.most, f"{bound} it could not be shown within the bound of work"
+        return replace(_result("traffic", 0, f"{bound} there is no traffic sample (--traffic FILE)", limit), ok=False)
+    most, message = plan.traffic_impact.total.most, f"{bound} the analysis stopped at its bound of work"
     if _is_incomplete(plan):
         return replace(_result("traffic", most, message, limit), ok=False)
     message = f"{most:.3g} % of the traffic sample would change queue; the limit is {limit:g} %"
@@ -192,7 +192,7 @@ def _check_freeze(environment: Environment, now: datetime) -> GuardResult:
 
 
 def _apply_allowance(result: GuardResult, environment: Environment, now: datetime) -> GuardResult:
-    """Lift a guard for which the Environment has an entry in force; the entry is reported either way."""
+    """Lift a guard for which the Environment has a valid entry; the entry is reported in any case."""
     for entry in environment.guard.allow:
         if entry.name == result.name and now < entry.until:
             return replace(result, ok=True, allowed=f"{entry.reason} (until {entry.until.isoformat()})")

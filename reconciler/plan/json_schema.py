@@ -1,4 +1,4 @@
-"""The JSON Schema of a plan document (plan-json): what whoever reads one may count on."""
+"""The JSON Schema of a plan document (plan-json), for its readers."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def _change() -> Schema:
 
 
 def behaviour_schema() -> Schema:
-    """Return the schema of who goes elsewhere: of a plan, and of `cxroute diff`."""
+    """Return the schema of an impact on conversations, in a plan and in `cxroute diff`."""
     clauses, names = _list({"type": "object"}), _list(_or_null(_TEXT))
     destination, example = {"$ref": "#/$defs/destination"}, {"type": "object", "description": "attribute -> value"}
     shared = {
@@ -131,7 +131,7 @@ def behaviour_schema() -> Schema:
 
 
 def _balance() -> Schema:
-    """Return the schema of what a queue gets of the sample, in percent: at the most, and at the least if less."""
+    """Return the schema of a queue's share of the sample in percent: the maximum, and the minimum if it is lower."""
     no_queue = {"type": "boolean", "description": "where no queue is named: the default routing, or no queue"}
     fields = {"queueId": _or_null(_TEXT), "queueName": _or_null(_TEXT), "default": no_queue}
     fields |= dict.fromkeys(("before", "beforeLeast", "after", "afterLeast"), _NUMBER)

@@ -15,17 +15,17 @@ from reconciler.model.rule import CANONICAL_JSON, Address
 from reconciler.text.escape import join_first, sanitize
 
 _DATE_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:.*", re.ASCII)
-_FIRST_YEAR: Final = 2000  # an earlier year is what a program writes that knows no date
+_FIRST_YEAR: Final = 2000  # an earlier year is a placeholder of a program without a date
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveRulesByOwner:
-    """Live rules by who manages them; each group is in the order of its rules' ids.
+    """Live rules by their owner; each group is in the order of the ids.
 
-    managed: the one rule per address that is ours. duplicates: further rules with its marker that nobody changed.
-    temporary_copies: our temporary copies, edited or not. edited_copies: further rules with a marker of either that
-    somebody made by copying and then changed. ambiguous: by address, those among the edited copies of which one is
-    ours, and nothing says which. unmanaged: all others.
+    managed: the one managed rule of each address. duplicates: further rules with its marker, not edited.
+    temporary_copies: copies that an apply made. edited_copies: further rules with a marker of either kind, made by
+    copying in CXone and then edited. ambiguous: by address, edited copies one of which is the managed rule, where
+    nothing shows which. unmanaged: all other rules.
     """
 
     managed: Mapping[Address, LiveRule]
@@ -52,7 +52,7 @@ class LiveRulesByOwner:
 
 
 def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
-    """Return the live rules by who manages them; `owner` is the owner of the managed ones."""
+    """Return the live rules by their owner; `owner` is the owner of the managed rules."""
     by_address: dict[Address, list[LiveRule]] = defaultdict(list)
     groups: dict[str, list[LiveRule]] = defaultdict(list)
     for rule in sorted(live, key=lambda rule: rule.id):
@@ -80,8 +80,8 @@ def classify_by_owner(live: Iterable[LiveRule], owner: str) -> LiveRulesByOwner:
 
 def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
     """Return which of several rules with one marker is the original, or None where that is unknown."""
-    # An unedited rule comes first. Of equal candidates the oldest is taken, else the one with the smallest id. Where
-    # one was edited, the dates must show which is the oldest: the others are never to be written.
+    # Unedited rules come first. Of equal candidates the oldest is the original, or the one with the smallest id. If one
+    # was edited, the dates must show which is the oldest, because the others must never be changed.
     candidates = [rule for rule in rules if not was_edited(rule)] or rules
     dates = [_creation_time(rule) for rule in candidates]
     valid_dates = [date for date in dates if date is not None]
@@ -93,24 +93,24 @@ def find_original(rules: Sequence[LiveRule]) -> LiveRule | None:
 
 
 def is_duplicate(rule: LiveRule, managed: LiveRule | None) -> bool:
-    """Say whether a rule with the marker of ours is just what we wrote, and like ours in all that we do not write."""
+    """Return whether a rule with the marker of a managed rule is unedited, with the same values in unknown fields."""
     return managed is not None and not was_edited(rule) and not differing_fields(managed, rule)
 
 
 def was_edited(live: LiveRule) -> bool:
-    """Say whether a managed rule is no longer what its marker says was last written."""
+    """Return whether a managed rule differs from its marker's digest, which is that of the last write."""
     return live.marker is not None and marker_digest(live.rule) != live.marker.digest
 
 
 def find_cause(live: LiveRule, desired_digest: str) -> Cause:
-    """Return why a managed rule differs: the manifest moved on, the rule was edited, or both."""
+    """Return why a managed rule differs: the manifest changed, the rule was edited, or both."""
     if not was_edited(live):
         return "manifest"
     return "both" if live.marker is None or live.marker.digest != desired_digest else "drift"
 
 
 def _creation_time(live: LiveRule) -> float | None:
-    """Return when a rule was created, in seconds; None where no complete ISO 8601 moment says it."""
+    """Return when a rule was created, in seconds; None without a complete ISO 8601 date and time."""
     try:
         moment = datetime.fromisoformat(live.created) if _DATE_TIME.fullmatch(live.created) else None
         if moment is None or moment.year < _FIRST_YEAR:
@@ -132,7 +132,7 @@ _SERVER_FIELDS: Final = re.compile(
     "version|revision|etag|odataetag|links?|self|selfuri|selflink|href"
     "|(?:date|time)?(?:last)?(?:created|creation|modified|modification|updated|changed)(?:date|time|timestamp|at|on|utc)*"
     "|(?:last)?(?:create|update|change)(?:date|time|timestamp)|last(?:update|change)"
-)  # names, in lower case and without separators, of what a server says of each rule by itself, beside its id
+)  # names of the fields that a server adds to each rule, except `id`, in lower case and without separators
 
 _SEPARATORS: Final = str.maketrans("", "", "~_-.@ ")
 _MAX_NAME_LENGTH: Final = 60
@@ -149,8 +149,10 @@ def differing_fields(first: LiveRule, second: LiveRule) -> tuple[str, ...]:
 
 
 def fields_phrase(names: Sequence[str]) -> str:
-    """Return names of fields as they may stand in a message: escaped, each cut where it is long, a few of them."""
-    plain_names = [name.removeprefix("~") for name in names]  # a tenant's `id` where its Profile calls the id otherwise
+    """Return the first names of fields for a message: escaped, and long names cut."""
+    plain_names = [
+        name.removeprefix("~") for name in names
+    ]  # a tenant's field `id` if its Profile gives the id another name
     return join_first(plain_names, _MAX_NAMES, lambda name: sanitize(name, _MAX_NAME_LENGTH))
 
 
@@ -173,10 +175,10 @@ def _differing_part_fields(name: str, first: Mapping[str, Json], second: Mapping
 
 
 def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]]:
-    """Yield each part that cxroute knows, by its known fields: once, and once for each unknown field."""
+    """Yield each known part, identified by its known fields: once, and once for each unknown field."""
     kind, known_fields = _PART_FIELDS[name]
     for part in parts if isinstance(parts, list) else ():
-        if isinstance(part, dict) and part.get("type") == kind:  # the digest covers an opaque part as a whole
+        if isinstance(part, dict) and part.get("type") == kind:  # the digest covers all of an opaque part
             values = [part.get(field) for field in known_fields]
             text = CANONICAL_JSON.encode(
                 [sorted(map(CANONICAL_JSON.encode, value)) if isinstance(value, list) else value for value in values]

@@ -1,4 +1,4 @@
-"""Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here does anything."""
+"""Desired x live -> Plan: a value that can be printed, saved, read back and compared. Nothing here has an effect."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from reconciler.plan.traffic_shares import TrafficImpact
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOptions:
-    """What a person chose when asking for a plan; a saved plan carries it, so that it can be made again."""
+    """The options of a plan. A saved plan contains them, so that it can be built again."""
 
-    only: tuple[str, ...] = ()  # addresses, or patterns of them such as `cards/*`; none means all
-    adopt: bool = False  # take over unmanaged rules that have just the name of a desired one
-    keep_drift: bool = False  # leave alone what somebody changed outside
+    only: tuple[str, ...] = ()  # addresses, or patterns such as `cards/*`; empty: all
+    adopt: bool = False  # adopt unmanaged rules that have the name of a desired rule
+    keep_drift: bool = False  # do not revert edits made in CXone
     prune: bool = True  # delete managed rules that no manifest names
-    traffic: str | None = None  # the traffic sample's path, where one was named beside the manifests' own
-    undo: str | None = None  # the run of the journal that is to be undone, in place of what the manifests want
+    traffic: str | None = None  # the path of a traffic sample other than that of the manifests
+    undo: str | None = None  # the run of the journal to undo; the manifests are ignored
 
 
 def is_selected(address: Address, only: Sequence[str]) -> bool:
-    """Say whether an address is among the selected ones."""
+    """Return whether an address is selected."""
     return not only or any(fnmatchcase(str(address), pattern) for pattern in only)
 
 
@@ -45,7 +45,7 @@ def unmatched_selectors(only: Sequence[str], addresses: Iterable[Address]) -> tu
 
 @dataclass(frozen=True, slots=True)
 class LiveState:
-    """What one read of the tenant found: every rule and every queue."""
+    """The result of one read of the tenant: every rule and every queue."""
 
     rules: tuple[LiveRule, ...]
     queues: tuple[Queue, ...]
@@ -53,7 +53,7 @@ class LiveState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardResult:
-    """What one guard says of a plan. `value` and `limit` are its number and limit; `allowed` is why it was lifted."""
+    """The result of one guard: its number, its limit, and in `allowed` why it was lifted."""
 
     name: str
     value: int | float
@@ -65,7 +65,7 @@ class GuardResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What differs, what would be done, and what speaks against it."""
+    """The changes, and everything that a reader or a guard needs to accept or refuse them."""
 
     environment: str
     owner: str
@@ -75,18 +75,18 @@ class Plan:
     unchanged: int
     managed: tuple[Address, ...]  # addresses of the managed live rules, before
     unmanaged: int
-    rulesets: frozenset[str]  # RuleSets that the manifests have in this environment, empty ones included
+    rulesets: frozenset[str]  # the RuleSets of this environment, also empty ones
     queue_names: Mapping[str, str]
-    labels: Mapping[str, str]  # what people call the attributes that the API knows by longer names
+    labels: Mapping[str, str]  # the users' names of the attributes that have longer names in the API
     options: PlanOptions
     desired: DesiredState
     live: LiveState
     generated_at: datetime
     steps: tuple[tuple[PlanStep, ...], ...] = ()  # the calls in waves: those of one wave may be made in any order
-    # Changes during which it is not proven that each conversation goes to its old or its new destination:
+    # Changes during which some conversation may have neither its old nor its new destination:
     unproven: tuple[Address, ...] = ()
-    behaviour: BehaviourChange | None = None  # who goes elsewhere, as `predict_impact` finds it
-    traffic_impact: TrafficImpact | None = None  # how much of the traffic sample goes elsewhere; None without a sample
+    behaviour: BehaviourChange | None = None  # the impact on conversations, from `predict_impact`
+    traffic_impact: TrafficImpact | None = None  # the share of the traffic sample that moves; None without a sample
     guards: tuple[GuardResult, ...] = ()
     acknowledged: tuple[Finding, ...] = ()  # findings that the manifests accept: counted, and not shown
     failed_tests: tuple[Finding, ...] = ()  # route tests that the manifests fail: apply refuses while there is one
@@ -100,7 +100,7 @@ class Plan:
 
     @property
     def manifest_digest(self) -> str:
-        """The digest of what the manifests want, not of how their files are written."""
+        """Return the digest of the desired rules, which does not depend on the text of the files."""
 
         def compute() -> str:
             rules = self.desired.rules
@@ -111,7 +111,7 @@ class Plan:
 
     @property
     def live_digest(self) -> str:
-        """The digest of everything that was read, whatever its order."""
+        """Return the digest of the live rules and queues, which does not depend on their order."""
 
         def compute() -> str:
             rules = sorted((rule.raw for rule in self.live.rules), key=lambda raw: str(raw["id"]))
@@ -122,12 +122,12 @@ class Plan:
 
     @property
     def conflicts(self) -> tuple[Finding, ...]:
-        """What stands in the way of a desired rule: apply refuses while there is one."""
+        """Return the findings that make apply refuse: each concerns a desired rule that cannot be made live."""
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
 def draft_plan(desired: DesiredState, live: LiveState, options: PlanOptions, now: datetime) -> Plan:
-    """Return the plan that makes the live rules the desired ones. `now` decides which holds are in force."""
+    """Return the plan that makes the live rules the desired ones. `now` decides which holds are valid."""
     target = adopt_namesakes(desired, live) if options.adopt else desired
     rules, text_findings = restore_texts(live.rules, target)
     owned = classify_by_owner(rules, desired.owner)
@@ -161,7 +161,7 @@ def add_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
 
 
 def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
-    """Return the plan with just these findings: the acknowledged ones apart, and one for each cause."""
+    """Return the plan with these findings only: the acknowledged ones separate, and one for each cause."""
 
     def sort_key(finding: Finding) -> tuple[str, str, int, str]:
         source = finding.source
@@ -174,7 +174,7 @@ def replace_findings(plan: Plan, findings: Iterable[Finding]) -> Plan:
 
 
 def adopt_namesakes(desired: DesiredState, live: LiveState) -> DesiredState:
-    """Return the desired rules, each one that names nothing to adopt adopting the unmanaged rule of its own name."""
+    """Return the desired rules; each one without `adopt` adopts the unmanaged rule that has its name."""
     names = {rule.rule.name for rule in live.rules if rule.marker is None}
     rules = desired.rules.values()
     adopting = (rule for rule in rules if rule.adopt is None and rule.rule.name in names)
@@ -187,7 +187,7 @@ def _is_relevant(finding: Finding, options: PlanOptions) -> bool:
 
 
 def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
-    """Creates, updates, deletes; the first-evaluated first, and deletes the other way round."""
+    """Return the order of changes: creates, updates, deletes, each by priority; deletes in reverse."""
     match change:
         case Create():
             return 0, change.after.priority, change.address, ""
@@ -200,7 +200,7 @@ def _change_sort_key(change: Change) -> tuple[int, float, Address, str]:
 def split_held_changes(
     changes: Iterable[Change], desired: DesiredState, by_owner: LiveRulesByOwner, options: PlanOptions, now: datetime
 ) -> tuple[list[Change], list[HeldChange]]:
-    """Return the changes to make, and those that are left alone; `now` decides which holds are in force."""
+    """Return the changes to make, and the held changes; `now` decides which holds are valid."""
     copied = frozenset(live.marker.address for live in by_owner.edited_copies if live.marker and not live.marker.copy)
     pairs = [(change, _blocked_by_copy(change, copied)) for change in changes]
     reasons = [(change, blocked or _hold_reason(change, desired, options, now)) for change, blocked in pairs]
@@ -214,7 +214,7 @@ def split_held_changes(
 
 
 def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> list[HeldChange]:
-    """Return the changes that need the name of a managed rule that keeps it, because it is left alone."""
+    """Return the changes that need the name of a managed rule which does not change, and so keeps its name."""
     changed = {change.live.id for change in active if not isinstance(change, Create)}
     names = {live.rule.name: address for address, live in by_owner.managed.items() if live.id not in changed}
     return [
@@ -227,7 +227,7 @@ def _blocked_by_name(active: Sequence[Change], by_owner: LiveRulesByOwner) -> li
 
 
 def _blocked_by_copy(change: Change, copied_addresses: frozenset[Address]) -> str:
-    """Return why a rule does not leave its address yet: an edited copy at that address would count as the rule."""
+    """Return why a rule must keep its address for now: an edited copy at that address would count as the rule."""
     before = change.live.marker if not isinstance(change, Create) else None
     leaves = isinstance(change, Delete) and change.cause != "duplicate"
     moves = isinstance(change, Update) and before is not None and before.address != change.address

@@ -1,8 +1,8 @@
-"""Names and descriptions that a tenant stores otherwise than they were written: in lower case, escaped, cut.
+"""Names and descriptions that a tenant stores in another form: in lower case, escaped, cut.
 
-Such a text does not affect routing, and the next write would end the same way, so it is a finding and not a change. It
-is distinguished from a person's edit: the marker's digest must prove that the rule is otherwise as last written, and
-each differing text must be the same form of the written one, which no other managed rule contradicts.
+These texts do not affect routing, and another write would have the same result, so they are findings, not changes. They
+differ from a user's edit: the marker's digest must prove that the rest of the rule is as last written, and each text
+must have a form of the written text that no other managed rule contradicts.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from reconciler.plan.ownership import LiveRulesByOwner, classify_by_owner
 
 TEXT_ALTERED: Final = "CXR340"
 TEXT_FIELDS: Final = ("name", "description")
-MIN_CUT_TEXTS: Final = 2  # names of one length that tell a tenant that cuts them from a person who shortened one
+MIN_CUT_TEXTS: Final = 2  # texts of one length that show that the tenant cuts, not a user
 
 
 class TextForm(NamedTuple):
-    """What a tenant makes of a text, in words, and as a function."""
+    """A form in which a tenant stores texts, in words and as a function."""
 
     description: str
     transform: Callable[[str], str]
@@ -62,7 +62,7 @@ class _Pair(NamedTuple):
 
 
 def is_form_of(stored: str, original: str) -> bool:
-    """Say whether a text can be what a tenant made of another one."""
+    """Return whether a stored text can be a tenant's form of the original text."""
     is_cut_or_escaped = original.startswith(stored) or html.unescape(stored) == original
     return is_cut_or_escaped or any(form.transform(original) == stored for form in TEXT_FORMS)
 
@@ -70,7 +70,7 @@ def is_form_of(stored: str, original: str) -> bool:
 def restore_texts(
     rules: tuple[LiveRule, ...], desired: DesiredState
 ) -> tuple[tuple[LiveRule, ...], tuple[Finding, ...]]:
-    """Return the rules with altered texts as they were written, and a finding for each; none for temporary copies."""
+    """Return the rules with altered texts as they were written, and a finding for each, except for temporary copies."""
     own = [(live, live.marker) for live in rules if live.marker is not None and live.marker.owner == desired.owner]
     names = [(live, copy_name(marker.owner, marker.address)) for live, marker in own if marker.copy]
     restored = {
@@ -99,7 +99,7 @@ def restore_texts(
 
 
 def classify_live_rules(rules: Iterable[LiveRule], desired: DesiredState) -> LiveRulesByOwner:
-    """Return the live rules by who manages them, texts that the tenant altered as they were written."""
+    """Return the live rules by their owner, with texts that the tenant altered as they were written."""
     return classify_by_owner(restore_texts(tuple(rules), desired)[0], desired.owner)
 
 
@@ -118,7 +118,7 @@ def attach_read_rules(changes: Sequence[Change], rules: Iterable[LiveRule]) -> l
 
 
 def _last_applied_rule(pair: _Pair) -> Rule | None:
-    """Return the last written form of a live rule that differs from it in texts alone; None for all others."""
+    """Return the last written form of a live rule that differs only in texts; None for all other rules."""
     # The texts are those of the manifest; the digest proves them.
     live, rule = pair.live, pair.desired.rule
     if (live.rule.name, live.rule.description) == (rule.name, rule.description):
@@ -147,7 +147,7 @@ def _find_forms(field: str, pairs: Sequence[_Pair], differing: Iterable[tuple[_P
 def _finding(field: str, form: TextForm, live: LiveRule, desired: DesiredRule) -> Finding:
     stored = getattr(live.rule, field)
     message = f"the tenant keeps the {field} {form.description} and not as it was written"
-    # A text that the tenant would alter again is not advice: `&` becomes `&amp;`, and that `&amp;amp;`.
+    # Do not suggest a text that the tenant would alter again: `&` becomes `&amp;`, and that becomes `&amp;amp;`.
     is_stable = form.transform(stored) == stored
     way = "write it the same way in the manifest" if is_stable else "use a text that the tenant does not change"
     hint = f"{way}, or accept this finding: cxroute does not write the text again"

@@ -1,6 +1,6 @@
 """Behaviour x a traffic sample -> how much of the sample moves, and the share of each queue before and after.
 
-A row of a sample has some attributes of a conversation; the others are unknown, so a share has a least and a most
+A row of a sample has some attributes of a conversation; the others are unknown, so a share has a minimum and a maximum
 (semantics "Traffic shares"). A conversation moves by half the sum of the differences between the two splits.
 """
 
@@ -24,14 +24,14 @@ from reconciler.traffic.sample import SampleRow, TrafficSample
 
 
 def convert_sample(types: Types, sample: TrafficSample) -> TrafficSample:
-    """Return a traffic sample likewise."""
+    """Return a traffic sample with its values converted to the known types."""
     rows = (replace(row, attributes=convert_endpoint_values(types, row.attributes)) for row in sample.rows)
     return replace(sample, rows=tuple(rows)) if types else sample
 
 
 @dataclass(frozen=True, slots=True)
 class ShareRange:
-    """Percent of the sample, at the least and at the most."""
+    """A share of the sample in percent: minimum and maximum."""
 
     least: float
     most: float
@@ -39,17 +39,17 @@ class ShareRange:
 
 @dataclass(frozen=True, slots=True)
 class QueueShare:
-    """What a queue gets of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
+    """A queue's share of the sample, before and after. `queue` is its id; None: the default routing, "": no queue."""
 
     queue: str | None
     before: ShareRange
     after: ShareRange
-    change: ShareRange  # how much more it gets, or less: where a sample leaves much open, more exact than the others
+    change: ShareRange  # the increase, which can be more exact than `after` minus `before`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrafficImpact:
-    """How much of a sample moves: with each region and each row, in order, and in all; and what each queue gets."""
+    """The shares of a sample that move: of each region and each row, in order, and in total; and of each queue."""
 
     sample: TrafficSample
     regions: tuple[ShareRange, ...]
@@ -60,7 +60,7 @@ class TrafficImpact:
 
 @dataclass(slots=True)
 class _Sum:
-    """Conversations, at the least and at the most."""
+    """A number of conversations: minimum and maximum."""
 
     least: float = 0.0
     most: float = 0.0
@@ -155,19 +155,19 @@ def _compute_balance(
 
 
 def _split_parts(split: Destination) -> tuple[tuple[str | None, Fraction], ...]:
-    """Return a split in which the default routing and no queue are places of their own."""
+    """Return a split with keys for the default routing (None) and for no queue ("")."""
     return ((None, Fraction(1)),) if split is None else split or (("", Fraction(1)),)
 
 
 def split_distance(before: Destination, after: Destination) -> Fraction:
-    """Return how much two splits differ, from 0 to 1; the default routing and no queue are places of their own."""
+    """Return how much two splits differ, from 0 to 1; the default routing and no queue count as two queues."""
     first, second = (dict(split or {str(split): Fraction(1)}) for split in (before, after))
     nothing = Fraction(0)
     return sum((abs(first.get(name, nothing) - second.get(name, nothing)) for name in {*first, *second}), nothing) / 2
 
 
 class _ConversationIndex:
-    """Finds the sets of conversations that a row may be in, by the listed values of an attribute."""
+    """Finds the sets of conversations that may contain a row, by the listed values of an attribute."""
 
     def __init__(self, parts: Sequence[Region | Moving]) -> None:
         self.parts = parts
@@ -184,7 +184,7 @@ class _ConversationIndex:
                 self.by_value.setdefault(condition.attribute, {}).setdefault(value, []).append(place)
 
     def find_matches(self, row: SampleRow) -> Iterator[tuple[int, bool]]:
-        """Yield the places of the sets that the row may be in, and whether it is certainly in them."""
+        """Yield the indices of the sets that may contain the row, and whether they certainly do."""
         values = canonical_attributes(row.attributes)
         places = [*self.unindexed]
         for attribute, places_by_value in self.by_value.items():
@@ -199,7 +199,7 @@ class _ConversationIndex:
 
 
 def _contains_row(part: Region | Moving, row: SampleRow, values: Conversation) -> bool | None:
-    """Return whether a row's conversations are in a set; None where some may be."""
+    """Return whether a set contains a row's conversations; None if it may contain some."""
 
     def clause_holds(clause: Clause) -> bool | None:
         condition = clause.condition

@@ -87,7 +87,7 @@ def test_a_rule_that_cannot_be_taken_back_is_named() -> None:
     report = world.apply(NEW)
     (left,) = world.state.rules()
     assert f"Rule {left['id']} could not be reverted (" in report.error
-    assert "put it right in CXone" in report.error
+    assert "correct it in CXone" in report.error
     assert failed(report).left_partial
     # Looked up, since the list shows it otherwise than it was acknowledged; read before the delete; and not again.
     asked = [one.method for one in world.state.requests if one.path.endswith(left["id"])]

@@ -85,7 +85,7 @@ def test_many_that_vanish_at_once_are_not_believed_to_be_gone() -> None:
         if count <= MAX_SINGLE_READS:
             assert count == len(read(KnownState(server, rules)))
             continue
-        with pytest.raises(IncompleteReadError, match=f"^{count} rules that were there a moment ago are missing"):
+        with pytest.raises(IncompleteReadError, match=f"^{count} rules of the previous read are missing"):
             read(KnownState(server, rules))
         assert [] == server.looked_up
 

@@ -124,7 +124,7 @@ def test_a_rule_that_several_hide_together(linted: Desk) -> None:
     )
     messages = {str(one.address): one.message for one in found if one.code == "CXR202"}
     assert "set/high and set/low together take all of its conversations first" in messages["set/last"]
-    assert "set/high takes all the same" in messages["set/hidden"]
+    assert "set/high takes all of its" in messages["set/hidden"]
 
 
 def test_a_live_rule_that_is_not_managed_hides_ours(linted: Desk) -> None:
@@ -240,7 +240,9 @@ def test_intents_that_the_bot_cannot_say(linted: Desk) -> None:
     rules = ["{intent: pin, queue: Cards}", "{key: k, intents: [card_lost, card_stollen], queue: Cards}"]
     rules.append("{key: no, queue: Fraud, when: [{attribute: cognigyDetectedIntent, notIn: [card_stollen, pin]}]}")
     (found,) = (one for one in linted(*rules, intents=["pin", "card_lost", "card_stolen"]) if one.code == "CXR206")
-    assert 'intent "card_stollen" is used here, and by 1 further rule, but no Intents document' in found.message
+    assert (
+        'intent "card_stollen" is used here, and by 1 further rule, but it is in no Intents document' in found.message
+    )
     assert ('did you mean "card_stolen"?', 6, 35) == (found.hint, *(found.source or ("", 0, 0))[1:])
     assert [] == said(linted("{intent: anything, queue: Cards}"))
 
@@ -523,7 +525,7 @@ def test_validate_says_it_once(cxroute: Program) -> None:
     write("more.yaml", STARTER)
     assert 0 == cxroute("validate")
     assert 1 == cxroute.out.count("CXR202")
-    assert "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all the same conversations" in cxroute.out
+    assert "more.yaml:6:5: warning[CXR202]: never reached: more/pin takes all of its conversations" in cxroute.out
     assert "CXR207" not in cxroute.out
     assert 0 == cxroute("-v", "validate")
     assert 1 == cxroute.out.count('attribute "tier"')

@@ -265,7 +265,7 @@ def test_plans_of_one_environment_twice_are_refused(three: Tenants, cxroute: Pro
     form["environments"][-1] = {**form["environments"].pop(), "environment": "prod-other"}
     Path("plans.json").write_text(json.dumps(form), encoding="utf-8")
     assert 4 == cxroute("apply", "plans.json", "--yes")
-    assert "was changed after it was made" in cxroute.err
+    assert "was changed after it was created" in cxroute.err
 
 
 def test_without_a_yes_nothing_is_written_anywhere(three: Tenants, cxroute: Program) -> None:

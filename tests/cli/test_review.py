@@ -153,7 +153,7 @@ def test_it_stops_where_it_would_move_more_than_was_reviewed(prod: Tenants, cxro
     app = prod.apps["prod"] = Meddling(prod.apps["prod"], 5, lambda: prod.states["prod"].remove("above"))
     code, form = cxroute.json("apply", "plan.json", "--yes")
     assert (5, False) == (code, form["converged"])
-    assert "would now send conversations elsewhere; plan again" in form["error"]["message"]
+    assert "would now send conversations elsewhere. Run `plan` again" in form["error"]["message"]
     left = [one["address"] for one in form["outcomes"] if one["status"] == "skipped"]
     assert left
     writes = app.writes

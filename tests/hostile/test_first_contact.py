@@ -255,7 +255,7 @@ def test_a_rule_that_cannot_be_taken_back_is_named_and_exits_5(place: Workspace)
         ended = place("apply", "--yes", "--format", "json")
     form = json.loads(ended.out)
     assert (["POST", "DELETE"], ["r1"], 5) == (tenant.writes, [*tenant.rules], ended.code), ended
-    assert "Rule r1 could not be taken back" in form["error"]["message"]
+    assert "Rule r1 could not be reverted" in form["error"]["message"]
     assert 1 == sum(one["status"] == "failed" for one in form["outcomes"])
 
 
