@@ -357,8 +357,8 @@ What is left: cxroute plan
   - cards/y  not tried: the run stopped early
 
 Applied 1 of 2 in 2.0 s.
-Stopped: rules changed during the apply, and now conversations that reach a queue today would fall to the tenant's \
-default routing (today by cards/y)
+Stopped: rules changed during the apply, and now conversations that reach a queue today would fall to the \
+tenant's default routing (today by cards/y)
 1 not applied: it is as before.
 What is left: cxroute plan
 """,
@@ -390,8 +390,8 @@ the tenant changed since the plan was created: cards/z changed but is not part o
     ),
     "a guard refuses before the first write": Situation(
         """\
-the tenant changed since the plan was created, and now conversations that reach a queue today would fall to the tenant's \
-default routing (today by cards/y)""",
+the tenant changed since the plan was created, and now conversations that reach a queue today would fall to the \
+tenant's default routing (today by cards/y)""",
         UNCOVERED,
         at=(*LISTS, 2),
         does=remove("hand"),

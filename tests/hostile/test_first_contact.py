@@ -218,7 +218,7 @@ def test_of_several_environments_each_has_its_own_first_write(place: Workspace) 
         ended = place("apply", "-e", "other", "--yes")
     assert (["POST", "DELETE"], ["POST"] * 3) == (losing.writes, keeping.writes)
     assert 1 == ended.code, ended
-    assert "It makes one line of several" in ended.out
+    assert "It joins several lines into one" in ended.out
 
 
 @pytest.mark.parametrize("quirk", ["collapsed", "cut in the line"])
@@ -303,7 +303,7 @@ def test_the_loop_does_not_try_a_tenant_again_that_lost_the_first_rule(
         assert ["POST", "DELETE"] == tenant.writes
         assert [0, 0] == [loop.trigger_round()["applied_changes_total"] for _ in range(2)]
         assert (2, 1) == (len(tenant.writes), len(here.hook.wait_for(1)))
-        assert "It makes one line of several" in here.hook.texts[0]
+        assert "It joins several lines into one" in here.hook.texts[0]
         here.write("billing", "fraud", "more")
         loop.trigger_round()
         assert ["POST", "DELETE"] * 2 == tenant.writes

@@ -232,7 +232,7 @@ def test_a_saved_plan_binds_an_apply_to_its_changes() -> None:
 @pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"planId": 1}', "[" * 100_000, "\udc00"])
 def test_what_is_no_plan_is_refused(text: str) -> None:
     """With a sentence, never a traceback."""
-    with pytest.raises(UsageError, match="plan.json is not a saved plan"):
+    with pytest.raises(UsageError, match=r"plan\.json is not a saved plan"):
         read_saved_plan(text, "plan.json")
 
 
