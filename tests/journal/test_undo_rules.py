@@ -114,7 +114,7 @@ def test_an_adoption_that_was_undone_already_wants_nothing() -> None:
     assert expected == told(undone(ADOPTION, replace(ADOPTED, id="id-z")))
 
 
-def test_a_rule_is_not_given_back_under_a_name_that_is_taken() -> None:
+def test_a_rule_is_not_given_back_under_a_taken_name() -> None:
     """Ours has another name by now, and a rule of somebody else has its old one."""
     renamed = managed("id-x", "cards/x", rule("x 2"))
     found = undone(replace(ADOPTION, after=renamed), renamed, unmanaged("id-z", rule("x")))
