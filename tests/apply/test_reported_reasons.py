@@ -1,6 +1,6 @@
-"""What a run says of itself in the end: real runs on the simulator, with what goes wrong there.
+"""The report of a run: real runs with the simulator and with failures.
 
-`test_apply_text` holds how a report is laid out; here it is the reasons, which the loop that writes gives.
+`test_apply_text` covers the layout of a report; this module covers the reasons, which the loop returns.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from tests.support.sentences import missing_sentences
 
 
 def tenant(rules: list[Json], wish: DesiredState, *allow: str) -> Scenario:
-    """A tenant with these rules, and what is wanted of it."""
+    """A tenant with these rules, and the desired rules."""
     return replace(scenario("report", "", rules, wish), allow=allow)
 
 
 THREE: Final = tenant(
     live(x=at("x"), y=at("y"), all=CATCH_ALL), goal(x=at("x", targets=FRAUD), n=at("n"), all=CATCH_ALL)
 )
-"""Something to create, to update and to delete, in this order."""
+"""A create, an update and a delete, in this order."""
 TWINS: Final = [ours("cards/x", at("x"), rule_id=f"id-{n}", dateCreated=f"2026-01-0{n}T00:00:00Z") for n in (1, 2)]
 DUPLICATE: Final = tenant([*TWINS, *live(all=CATCH_ALL)], goal(x=at("x"), all=CATCH_ALL))
 COPY: Final = ours("cards/x", at("x, a copy", priority=9), rule_id="copy", last_written=at("x"))
@@ -47,50 +47,50 @@ BESIDE: Final = tenant(
 UNCOVERED: Final = tenant(
     [*live(x=at("x"), y=at("y")), theirs("hand", replace(CATCH_ALL, name="by hand"))], goal(x=at("x", targets=FRAUD))
 )
-"""A catch-all that somebody made by hand takes what a deleted rule took."""
+"""An unmanaged catch-all takes the conversations of a deleted rule."""
 HAND: Final = theirs("hand", at("by hand", intent="y", targets=FRAUD, priority=5))
 
 
 @dataclass(frozen=True)
 class Situation:
-    """A tenant, what goes wrong in it, and how the report ends and why, as a person reads it."""
+    """A tenant, a failure in it, and the end of the report with its reason, as displayed."""
 
     text: str
     scene: Scenario = THREE
     faults: str = ""
     at: tuple[str, str, int] = ("", "", 0)
-    """Before which request something happens: its method, how its path ends, the how many-th; 0 is each."""
+    """The request before which the event happens: its method, the end of its path, and its number; 0 is each."""
     does: Callable[[ObservedTenant, Event], object] = lambda _world, _event: None
     saved: bool = False
-    """A plan that was saved, and reviewed, is applied."""
+    """Apply a saved and reviewed plan."""
     stopped: Callable[[ObservedTenant], bool] = lambda _world: False
     bounded: bool = False
-    """From then on the order of calls is looked for without any work."""
+    """After this, the order of calls is searched without any work."""
 
 
 def edit(rule_id: str, **fields: Any) -> Callable[[ObservedTenant, Event], object]:
-    """Somebody edits a rule."""
+    """Edit a rule."""
     return lambda world, _event: world.state.edit(rule_id, **fields)
 
 
 def edit_again(world: ObservedTenant, event: Event) -> None:
-    """Somebody edits a rule differently each time."""
+    """Edit a rule differently at each call."""
     world.state.edit("hand" if "hand" in world.state.stored_rules else "id-x", priority=200 + event.number)
 
 
 def lose_last_line(_world: ObservedTenant, event: Event) -> None:
-    """The last line of a description gets lost on its way."""
+    """Lose the last line of a description."""
     body = json.loads(event.request.body)
     event.request.body = json.dumps({**body, "description": body["description"].split("\n")[0]}).encode()
 
 
 def remove(rule_id: str) -> Callable[[ObservedTenant, Event], object]:
-    """Somebody deletes a rule."""
+    """Delete a rule."""
     return lambda world, _event: world.state.remove(rule_id)
 
 
 def break_lists(world: ObservedTenant, _event: Event) -> None:
-    """No list can be read any more."""
+    """Refuse every further list."""
     world.faults = FaultInjector("GET rules:500", 1)
 
 
@@ -257,7 +257,7 @@ What is left: cxroute plan
 """,
         stopped=lambda world: any(event.request.method == "PUT" for event in world.events),
     ),
-    "what must come first": Situation(
+    "a dependency failed": Situation(
         """\
   ~ cards/a  not tried: a change it depends on was not applied
   ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
@@ -272,7 +272,7 @@ What is left: cxroute plan
         ),
         "PUT rule:422@#1",
     ),
-    "what must come first, half way": Situation(
+    "a dependency failed, half way": Situation(
         """\
   ~ cards/a  failed    a change it depends on was not applied
   ~ cards/b  failed    PUT /api/v2/routing/rules/id-b: status 422, Injected 422
@@ -311,7 +311,7 @@ Read again: no differences.
         at=("PUT", "", 1),
         does=edit("id-y", description="mine"),
     ),
-    "gone, and a copy is there": Situation(
+    "deleted, and a copy exists": Situation(
         """\
   + cards/n  created   id new-0002
   ~ cards/x  failed    the rule was deleted, and the other rule with its marker is a copy
@@ -324,7 +324,7 @@ What is left: cxroute plan
         at=("POST", "/rules", 1),
         does=remove("id-x"),
     ),
-    "another of ours changed": Situation(
+    "another managed rule changed": Situation(
         """\
   ~ cards/x  updated
 
@@ -366,7 +366,7 @@ What is left: cxroute plan
         at=(*LISTS, 3),
         does=remove("hand"),
     ),
-    "others changed, beside a review": Situation(
+    "other rules changed, with a reviewed plan": Situation(
         """\
   ~ cards/x  updated
   - cards/y  not tried: the run stopped early
@@ -381,7 +381,7 @@ What is left: cxroute plan
         does=edit("hand", priority=500),
         saved=True,
     ),
-    "another of ours changed before the first write": Situation(
+    "another managed rule changed before the first write": Situation(
         """\
 the tenant changed since the plan was created: cards/z changed but is not part of this plan. Run `plan` again""",
         BESIDE,
@@ -436,7 +436,7 @@ Read again: no differences.
         does=edit("id-1", division="away"),
     ),
 }
-"""Each reason, in the report that gives it."""
+"""Each reason, in the report that has it."""
 JOURNALLED: Final = {
     "a duplicate's original changed": "rule id-1, the original of this duplicate, was changed outside this run",
     "a duplicate is none": "it differs from rule id-1 in division, so it is not a duplicate",
@@ -444,7 +444,7 @@ JOURNALLED: Final = {
 
 
 def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, ObservedTenant]:
-    """Apply the scene's manifests, or a saved plan; return what a person reads in the end."""
+    """Apply the scene's manifests, or a saved plan; return the final report as text."""
     scene, world = situation.scene, ObservedTenant(situation.scene, "C", 1)
     applier = Applier(world, scene.wish, scene.environment, allow=scene.allow)
     applier.reviewed = asyncio.run(applier.saved()) if situation.saved else None
@@ -467,19 +467,19 @@ def applied(situation: Situation, patch: pytest.MonkeyPatch) -> tuple[str, Obser
 
 @pytest.mark.parametrize("name", SITUATIONS)
 def test_a_run_ends_with_this_report(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which changes were made, which were not and why, and what is left; before the first write it is an error."""
+    """Applied changes, other changes with their reasons, and remaining work; before the first write it is an error."""
     assert SITUATIONS[name].text == applied(SITUATIONS[name], monkeypatch)[0]
 
 
 @pytest.mark.parametrize(("name", "why"), JOURNALLED.items())
-def test_the_journal_says_why_a_duplicate_stays(name: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the next read it is no duplicate any more, which the report says; what was seen before it the journal has."""
+def test_the_journal_has_the_reason_why_a_duplicate_stays(name: str, why: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the next read it is no longer a duplicate, as the report says; the journal has the state before."""
     _, world = applied(SITUATIONS[name], monkeypatch)
     assert [why] == [said.partition("error='")[2].partition("'")[0] for said in world.said if said.startswith("tried")]
 
 
-def test_every_reason_is_read_above() -> None:
-    """A new sentence of the loop, of an attempt or of the outcomes needs a situation in which it is said."""
+def test_every_reason_is_covered() -> None:
+    """A new message of the loop, of an attempt or of the outcomes needs a situation that shows it."""
     texts = [*JOURNALLED.values(), *(situation.text for situation in SITUATIONS.values())]
     keys = ["until read", "whole create"]
     assert keys == missing_sentences(["apply/loop.py", "apply/attempt.py", "apply/progress.py"], texts)
