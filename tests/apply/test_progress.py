@@ -64,7 +64,7 @@ def outcome(tally: ApplyProgress, fresh: Plan | None, skipped: str = "") -> Outc
     ("verdict", "doubt"), [(Verdict.DONE, "none"), (Verdict.RETRY, "lasting"), (Verdict.RETRY, "until read")]
 )
 def test_a_run_recognises_its_own_writes(verdict: Verdict, doubt: Uncertainty) -> None:
-    """A parked rule under a temporary name is the run's own work, acknowledged or perhaps done, not an external edit."""
+    """A parked rule with a temporary name is the run's own work, acknowledged or perhaps done: not an edit."""
     tally, step = noted(planned(LIVE), verdict, doubt=doubt, name="x, for now")
     assert tally.is_own_write(update(sent(step)))
     assert not tally.has_external_edits(replace(planned(LIVE), changes=(update(sent(step)),)))

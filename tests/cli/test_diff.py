@@ -229,7 +229,7 @@ def test_live_needs_credentials(cxroute: Program) -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
-def test_names_from_outside_do_no_harm(cxroute: Program, hostile: str) -> None:
+def test_names_from_outside_are_escaped(cxroute: Program, hostile: str) -> None:
     """Names, values, attributes and queues of a file are printed escaped."""
     rule = form(hostile, asks(hostile, "equals", hostile), asks(f"{hostile}2", "strange", hostile), queue=hostile)
     rule["targets"][0]["queueName"] = hostile
