@@ -16,12 +16,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from reconciler.apply.attempt import RuleStore
 from reconciler.apply.loop import apply_changes
-from reconciler.apply.progress import matches_intent, matches_review
+from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
 from reconciler.checks.acknowledgements import acknowledge_findings
 from reconciler.checks.explain import Explanation
@@ -31,33 +33,22 @@ from reconciler.cxone.rules_file import read_rules_file
 from reconciler.desired.desired import DesiredState, convert_endpoint_values, expand_manifests
 from reconciler.desired.queues import QueueResolver, resolve_aliases
 from reconciler.errors import UsageError
+from reconciler.manifest.kinds.environment import Environment
+from reconciler.manifest.load import Manifests
 from reconciler.model.change import Adopt
+from reconciler.model.finding import Finding
 from reconciler.model.rule import Queue
 from reconciler.plan.document import ReviewedPlan, hold_unreviewed_edits, unreviewed_impact
 from reconciler.plan.guards import check_guards, freeze_reason, lift_guards
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import (
-    LiveState,
-    Plan,
-    PlanOptions,
-    add_findings,
-    draft_plan,
-    unmatched_selectors,
-)
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, add_findings, draft_plan, unmatched_selectors
 from reconciler.plan.routing_table import desired_entries, live_entries
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.text.suggest import suggest
+from reconciler.traffic.sample import TrafficSample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
-    from reconciler.apply.attempt import RuleStore
-    from reconciler.apply.progress import ApplyReport
     from reconciler.cxone.client import ReadingClient
-    from reconciler.manifest.kinds.environment import Environment
-    from reconciler.manifest.load import Manifests
-    from reconciler.model.finding import Finding
-    from reconciler.traffic.sample import TrafficSample
 
 
 def expand(manifests: Manifests, environment: Environment, live: LiveState, options: PlanOptions) -> DesiredState:

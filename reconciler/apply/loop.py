@@ -1,4 +1,4 @@
-"""The loop of apply, the only one that writes: Plan x RuleStore -> ApplyReport. `reconciler.apply` describes it."""
+"""The loop of apply, the only one that writes: Plan x RuleStore -> ApplyReport."""
 
 from __future__ import annotations
 

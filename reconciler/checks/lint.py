@@ -8,11 +8,7 @@ from itertools import chain
 from typing import Final
 
 from reconciler.behaviour.budget import UndecidedError
-from reconciler.behaviour.facts.rule_facts import (
-    RuleFacts,
-    ShadowedRule,
-    analyze_slices,
-)
+from reconciler.behaviour.facts.rule_facts import RuleFacts, ShadowedRule, analyze_slices
 from reconciler.behaviour.facts.ties import MAX_TIES_PER_RULE, Tie
 from reconciler.behaviour.routing_entry import RoutingEntry, destination_of
 from reconciler.checks.lint_confidence import check_confidence

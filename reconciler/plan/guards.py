@@ -103,7 +103,7 @@ def _check_emptied(plan: Plan) -> GuardResult:
     emptied = sorted((before & plan.rulesets) - {address.ruleset for address in remaining})
     if plan.managed and not remaining:
         return _result("emptied", len(plan.managed), "no managed rule would remain")
-    message = f"no rule would be left of {', '.join(emptied)}" if emptied else "no RuleSet loses its last rule"
+    message = f"no rule of {', '.join(emptied)} would remain" if emptied else "no RuleSet loses its last rule"
     return _result("emptied", len(emptied), message)
 
 
