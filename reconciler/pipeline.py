@@ -21,7 +21,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from reconciler.apply.attempt import RuleStore
 from reconciler.apply.loop import apply_changes
 from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings, BlockingRunner, NoRecorder, StepRecorder, run_inline
@@ -48,6 +47,7 @@ from reconciler.text.suggest import suggest
 from reconciler.traffic.sample import TrafficSample
 
 if TYPE_CHECKING:
+    from reconciler.apply.attempt import RuleStore
     from reconciler.cxone.client import ReadingClient
 
 
