@@ -41,7 +41,18 @@ def collect_acknowledgements(
     manifests: Manifests, environment: Environment, desired: DesiredState
 ) -> list[Acknowledgement]:
     """Return the `accept` entries of the manifests for one environment."""
-    accepted = [*_from_rules(manifests, environment, desired)]
+    accepted: list[Acknowledgement] = []
+    addresses = {rule.source: address for address, rule in desired.rules.items()}
+    names = {*manifests.environments, environment.name}
+    rules = ((each, index, entry) for each in manifests.rulesets for index, entry in enumerate(each.document.rules))
+    for each, index, entry in rules:
+        address = addresses.get(each.source_of("rules", index)) if entry.accept else None
+        if address and entry.accept:
+            scopes = [scope for scope in (each.document.environments, entry.environments) if scope is not None]
+            is_shared = sum(all(name in scope for scope in scopes) for name in names) > 1
+            for code, reason in entry.accept.items():
+                source = each.source_of("rules", index, "accept", code)
+                accepted.append(Acknowledgement(code, str(address), reason, source, address, is_shared))
     if loaded := manifests.environments.get(environment.name):
         entries = [(entry, loaded.source_of("accept", index)) for index, entry in enumerate(environment.accept)]
         accepted += (Acknowledgement(entry.code, entry.address or "", entry.reason, at) for entry, at in entries)
@@ -78,20 +89,6 @@ def report_unused(unused: Iterable[Acknowledgement]) -> Iterator[Finding]:
         hint = "remove the entry from `accept`" + (", or move it to the Environment" if entry.shared else "")
         finding = Finding(code="CXR212", severity="warning", message=message, source=entry.source, hint=hint)
         yield replace(finding, severity="info" if entry.shared else "warning", address=entry.address)
-
-
-def _from_rules(manifests: Manifests, environment: Environment, desired: DesiredState) -> Iterator[Acknowledgement]:
-    addresses = {rule.source: address for address, rule in desired.rules.items()}
-    names = {*manifests.environments, environment.name}
-    for loaded in manifests.rulesets:
-        for index, entry in enumerate(loaded.document.rules):
-            address = addresses.get(loaded.source_of("rules", index)) if entry.accept else None
-            if address and entry.accept:
-                scopes = [scope for scope in (loaded.document.environments, entry.environments) if scope is not None]
-                is_shared = sum(all(name in scope for scope in scopes) for name in names) > 1
-                for code, reason in entry.accept.items():
-                    source = loaded.source_of("rules", index, "accept", code)
-                    yield Acknowledgement(code, str(address), reason, source, address, is_shared)
 
 
 def acknowledge_findings(plan: Plan, manifests: Manifests, environment: Environment) -> Plan:

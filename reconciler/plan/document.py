@@ -215,22 +215,19 @@ def hold_unreviewed_edits(fresh: Plan, reviewed: ReviewedPlan) -> Plan:
     edits = [change for change in fresh.changes if isinstance(change, Update) and change.cause == "drift"]
     edits = [edit for edit in edits if str(edit.address) not in reviewed.addresses]
     edits = [edit for edit in edits if edit.live.rule.name == edit.after.name or edit.live.rule.name not in names]
-    if not edits or _reroutes(fresh, edits):
+    decisive = (edit for edit in edits if any(field.path != "description" for field in edit.fields))
+    unedited = {edit.live.id: edit.after for edit in decisive}
+    if unedited:
+        now = live_entries(fresh.live.rules, fresh.desired)
+        before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
+        behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
+        if behaviour.changed or not behaviour.complete:
+            return fresh
+    if not edits:
         return fresh
     held = [*fresh.held, *(HeldChange(change, UNREVIEWED_EDIT_REASON) for change in edits)]
     held.sort(key=lambda hold: hold.change.address)
     return replace(fresh, changes=tuple(change for change in fresh.changes if change not in edits), held=tuple(held))
-
-
-def _reroutes(fresh: Plan, edits: Sequence[Update]) -> bool:
-    decisive = (edit for edit in edits if any(field.path != "description" for field in edit.fields))
-    unedited = {edit.live.id: edit.after for edit in decisive}
-    if not unedited:
-        return False
-    now = live_entries(fresh.live.rules, fresh.desired)
-    before = [replace(entry, rule=unedited.get(entry.id, entry.rule)) for entry in now]
-    behaviour = compare_behaviour(before, now, fresh.desired.evaluation, types=fresh.desired.types)
-    return behaviour.changed or not behaviour.complete
 
 
 def unreviewed_impact(fresh: Plan, reviewed: ReviewedPlan) -> tuple[Region, ...]:

@@ -157,11 +157,10 @@ def fields_phrase(names: Sequence[str]) -> str:
 
 
 def _unknown_fields(raw: Mapping[str, Json]) -> dict[str, str]:
-    return {
-        name: CANONICAL_JSON.encode(value)
-        for name, value in raw.items()
-        if name not in _RULE_FIELDS and not _is_server_field(name)
-    }
+    names = [name for name in raw if name not in _RULE_FIELDS]
+    plain_names = {name: name.lower().translate(_SEPARATORS) for name in names if name != "id"}
+    unknown = (name for name, plain in plain_names.items() if not _SERVER_FIELDS.fullmatch(plain))
+    return {name: CANONICAL_JSON.encode(raw[name]) for name in unknown}
 
 
 def _differing_part_fields(name: str, first: Mapping[str, Json], second: Mapping[str, Json]) -> set[str]:
@@ -186,7 +185,3 @@ def _part_fields(name: str, parts: Json) -> Iterator[tuple[str, str | None, str]
             yield text, None, ""
             unknown = _unknown_fields(part).items()
             yield from ((text, field, value) for field, value in unknown if field not in known_fields)
-
-
-def _is_server_field(name: str) -> bool:
-    return name == "id" or _SERVER_FIELDS.fullmatch(name.lower().translate(_SEPARATORS)) is not None
