@@ -99,7 +99,7 @@ def count_changes(plan: Plan) -> dict[str, int]:
 def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -> Document:
     """Return one change in the form of plan-json "Change"; a held change has no steps."""
     before = None if isinstance(change, Create) else live_rule_to_json(change.live, plan.queue_names)
-    after = None
+    after, fields = None, change.fields if isinstance(change, Update | Adopt) else ()
     if not isinstance(change, Delete):
         marker = None if is_unadoption(change) else Marker(plan.owner, change.address, marker_digest(change.after))
         after = _rule_to_json(change.after, format_description(change.after, marker), plan.queue_names)
@@ -112,7 +112,7 @@ def change_to_json(plan: Plan, change: Change, steps: Sequence[Document] = ()) -
         "steps": list(steps),
         "before": before,
         "after": after,
-        "fields": [asdict(field) for field in change.fields] if isinstance(change, Update | Adopt) else [],
+        "fields": [{"path": field.path, "before": field.before, "after": field.after} for field in fields],
         "source": source_to_json(change.source),
     }
 
