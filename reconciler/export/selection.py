@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from reconciler.desired.desired import DesiredRule, DesiredState
 from reconciler.export.names import SkippedRule
 from reconciler.model.live import LiveRule
-from reconciler.plan.options import is_selected
 from reconciler.plan.ownership import LiveRulesByOwner
+from reconciler.plan.plan import is_selected
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reconciler.desired.desired import DesiredState
-    from reconciler.plan.options import PlanOptions
+    from reconciler.plan.plan import PlanOptions
     from reconciler.simulator.messages import SimRequest
     from reconciler.simulator.state import TenantState
     from tests.campaign.scenario import Scenario

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from reconciler.desired.desired import DesiredRule, DesiredState
-    from reconciler.plan.options import PlanOptions
+    from reconciler.plan.plan import PlanOptions
 
 Json = Any
 Rule = dict[str, Any]

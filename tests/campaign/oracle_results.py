@@ -14,7 +14,7 @@ from tests.campaign.world import SECRET
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from reconciler.apply.report import ApplyReport
+    from reconciler.apply.progress import ApplyReport
     from reconciler.model.change import Change, Outcome
     from tests.campaign.oracle_desired import Wish
     from tests.campaign.oracle_process import Process
@@ -133,7 +133,7 @@ class Ends:
         first = next((one.request for one in process.writes if one.request.changed_state), None)
         was_first = [one for one in left if first is not None and (process.made.get(one) is first or one in first.path)]
         tried = any(left and left[0] in one.keys for one in process.writes if one.request is not first)
-        named = bool(left) and left[0] in error and (tried or "it is still there" not in error)
+        named = bool(left) and left[0] in error and (tried or "it still exists" not in error)
         fine = not left or (len(left) == 1 and (named or not was_first))
         self.verdicts.check("R1", fine, f"{said}, and leaves {left} without a marker")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from tests.support.builders import OWNER, QUEUES
 
 ROOMY = {"deletes": {"count": 1000, "percent": 100}}

@@ -11,7 +11,7 @@ from reconciler.desired.desired import DesiredState
 from reconciler.manifest.kinds.environment import Environment
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Rule, Target, to_api_json
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from tests.campaign.scenario import ROOMY, Json, Scenario
 from tests.support.builders import OWNER, at_least, desired, intent_is, managed, rule, unmanaged, wanted
 from tests.support.in_process_tenant import raw

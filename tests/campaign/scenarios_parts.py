@@ -7,7 +7,7 @@ from typing import Final
 
 from reconciler.manifest.kinds.ruleset import AdoptById
 from reconciler.model.rule import make_condition
-from reconciler.plan.options import PlanOptions
+from reconciler.plan.plan import PlanOptions
 from tests.campaign.scenario import Scenario
 from tests.campaign.scenario_parts import (
     AFTER,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Skipped
 from tests.campaign.oracle import Violation, fingerprint
 from tests.campaign.oracle_by_hand import Hand

@@ -15,10 +15,9 @@ from random import Random
 
 import httpx
 
-from reconciler.apply.admission import matches_intent, matches_review
 from reconciler.apply.attempt import Attempt
 from reconciler.apply.loop import apply_changes
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport, matches_intent, matches_review
 from reconciler.apply.settings import ApplySettings
 from reconciler.cli.commands.apply import exit_code
 from reconciler.cxone.client import WritingClient
@@ -32,8 +31,7 @@ from reconciler.model.change import PlanStep
 from reconciler.pipeline import Planner
 from reconciler.plan.document import ReviewedPlan, plan_to_json, read_saved_plan, refuse_unreviewed, unreviewed_impact
 from reconciler.plan.guards import guard_refusals
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, Plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions
 from reconciler.plan.schedule import predict_impact
 from reconciler.simulator.api import SimulatorApi
 from reconciler.simulator.faults.injector import FaultInjector

@@ -265,7 +265,7 @@ def test_duplicate_plans_of_an_environment_are_refused(three: Tenants, cxroute: 
     form["environments"][-1] = {**form["environments"].pop(), "environment": "prod-other"}
     Path("plans.json").write_text(json.dumps(form), encoding="utf-8")
     assert 4 == cxroute("apply", "plans.json", "--yes")
-    assert "was changed after it was made" in cxroute.err
+    assert "was changed after it was created" in cxroute.err
 
 
 def test_nothing_is_written_without_confirmation(three: Tenants, cxroute: Program) -> None:

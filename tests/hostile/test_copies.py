@@ -124,7 +124,7 @@ def test_if_both_are_edited_and_have_no_date_nothing_is_written(stage: Stage, da
     assert (2, []) == (planned.code, json.loads(planned.out)["changes"])
     refused = stage.place("apply", "--yes")
     assert 4 == refused.code
-    assert "or take the last line out of their descriptions" in refused.out + refused.err
+    assert "or remove the last line of their descriptions" in refused.out + refused.err
     assert 2 == stage.place("drift").code
     undone = stage.place("apply", "--undo", run, "--only", "routing/one", "--yes")
     assert "so the managed rule is not known" in undone.out + undone.err

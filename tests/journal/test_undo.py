@@ -260,7 +260,7 @@ def test_prune_false_of_the_environment_does_not_keep_created_rules(cxroute: Pro
     """`prune: false` does not keep a created rule; `--no-prune` deletes no rule."""
     manifests(*AFTER, more="prune: false")
     assert 0 == cxroute("apply", "--undo", last(), "--no-prune", "--yes")
-    assert "left alone: nothing is to be deleted" in cxroute.out
+    assert "left alone: this undo deletes no rule" in cxroute.out
     assert {"Cognigy Intent Route: made"} == rules().keys() - was.keys()
     first = read_runs(JOURNAL)[-2].id
     assert 0 == cxroute("apply", "--undo", first, "--yes")

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import compare_behaviour
 from reconciler.cxone.rule_json import parse_live_rule
 from reconciler.desired.desired import DesiredState
@@ -22,9 +22,8 @@ from reconciler.journal.undo import build_undo_state
 from reconciler.model.change import Adopt
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Address, Rule
-from reconciler.plan.options import PlanOptions
 from reconciler.plan.ownership import classify_by_owner
-from reconciler.plan.plan import LiveState, Plan, draft_plan
+from reconciler.plan.plan import LiveState, Plan, PlanOptions, draft_plan
 from reconciler.plan.routing_table import live_entries
 from reconciler.simulator.app import Simulator
 from reconciler.simulator.faults.injector import FaultInjector

@@ -7,7 +7,7 @@ from typing import Final, get_args
 
 import pytest
 
-from reconciler.apply.report import ApplyReport, outcomes_to_json
+from reconciler.apply.progress import ApplyReport, outcomes_to_json
 from reconciler.cli.commands.apply import PARTLY, exit_code
 from reconciler.errors import InterruptedRunError
 from reconciler.model.change import (
@@ -23,8 +23,7 @@ from reconciler.model.change import (
     Update,
 )
 from reconciler.model.finding import Finding
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import Plan
+from reconciler.plan.plan import Plan, PlanOptions
 from reconciler.plan.stored_texts import TEXT_ALTERED
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.apply import outcome_line, report_text
@@ -59,8 +58,8 @@ APPLIED: Final = (
 NOT_APPLIED: Final = (
     Applied(CREATE, 1, ""),
     Failed(UPDATE, 4, "HTTP 422: no such queue\x1b[31m"),
-    Skipped(ADOPT, "the run had to stop"),
-    Skipped(DELETE, "kept, since another change is not done"),
+    Skipped(ADOPT, "the run stopped early"),
+    Skipped(DELETE, "kept, because another change was not applied"),
 )
 IN_BETWEEN: Final = (
     UnknownOutcome(CREATE, 2, "no answer within 30 s"),
@@ -165,8 +164,8 @@ Read again: no differences.
         """\
   + cards/new      created
   ~ cards/lost     failed    HTTP 422: no such queue\\u001b[31m
-  > cards/by-hand  not tried: the run had to stop
-  - cards/fax      not tried: kept, since another change is not done
+  > cards/by-hand  not tried: the run stopped early
+  - cards/fax      not tried: kept, because another change was not applied
 
 Applied 1 of 4 in 2.3 s.
 3 not applied: they are as before.
@@ -242,7 +241,7 @@ def test_every_outcome_and_sentence_of_a_report_has_a_test() -> None:
 
 def test_a_run_of_which_nothing_is_written_ends_with_1() -> None:
     """5 is for what may be half done."""
-    outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, since another change is not done"))
+    outcomes = (Failed(UPDATE, 1, "HTTP 422"), Skipped(DELETE, "kept, because another change was not applied"))
     assert 1 == exit_code(ApplyReport(outcomes=outcomes, converged=False))
     assert PARTLY == exit_code(
         ApplyReport(outcomes=(*outcomes, UnknownOutcome(CREATE, 1, "no answer")), converged=False)
@@ -265,7 +264,7 @@ def test_what_is_not_done_stands_out_on_a_terminal() -> None:
         "  \x1b[32m+\x1b[0m cards/new  created   id 91aa\\u001b[31m03f2",
         "  \x1b[33m~\x1b[0m cards/lost  updated",
         "  \x1b[33m~\x1b[0m cards/lost  \x1b[31mfailed\x1b[0m    HTTP 422: no such queue\\u001b[31m",
-        "  \x1b[34m>\x1b[0m cards/by-hand  not tried: the run had to stop",
+        "  \x1b[34m>\x1b[0m cards/by-hand  not tried: the run stopped early",
         "  \x1b[32m+\x1b[0m cards/new  \x1b[31munknown\x1b[0m   no answer within 30 s",
     ] == lines
 

@@ -8,8 +8,7 @@ import pytest
 
 from reconciler.model.change import Delete, Update
 from reconciler.model.rule import Opaque, Queue, Rule, Target, make_condition, make_opaque
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.render.change_summary import CAUSE_TEXTS, FieldRow, sentences, summarize_change, visible_rows
 from tests.support.builders import NOW, QUEUES, at_least, desired, intent_is, live, managed, rule, unmanaged, wanted
 

@@ -93,7 +93,7 @@ def test_in_an_exception_an_intent_is_one_thing_among_others() -> None:
 
 
 @pytest.mark.parametrize("hostile", HOSTILE_TEXTS, ids=repr)
-def test_names_from_outside_do_no_harm(hostile: str) -> None:
+def test_names_from_outside_are_escaped(hostile: str) -> None:
     """Attributes and values of any operator stand escaped, on one line."""
     for operator in ("equals", "contains"):
         said = clauses_phrase([is_so(hostile, operator, hostile), is_not_so(INTENT, operator, hostile)], LABELS)

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Delete, Failed, Outcome
 from reconciler.model.finding import Finding
 from reconciler.plan.plan import GuardResult, Plan

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from reconciler.behaviour.facts.rule_facts import RuleFacts
-from reconciler.checks.lint_rules import check_rules
+from reconciler.checks.lint import check_rules
 from reconciler.checks.lint_view import LintView
 from reconciler.journal.journal import read_runs
 from reconciler.manifest.kinds.environment import Environment
@@ -161,7 +161,7 @@ def test_validate_tells_one_cause_once(cxroute: Program) -> None:
     """With the first place, so that editors find it; SARIF has a result for each rule."""
     rules(catch_all="{key: all, when: [], queue: Q0, priority: 1}")
     assert 0 == cxroute("validate")
-    found = "manifests/rules.yaml:6:5: warning[CXR202]: 29 rules: never reached: air/all takes all the same"
+    found = "manifests/rules.yaml:6:5: warning[CXR202]: 29 rules: never reached: air/all takes all of its"
     assert cxroute.out.startswith(found)
     assert "; air/intent-0, air/intent-1, air/intent-2 and 26 more\n\n1 warning in 2 files." in cxroute.out
     _, form = cxroute.json("validate")

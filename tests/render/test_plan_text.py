@@ -10,8 +10,7 @@ import pytest
 from reconciler.desired.desired import DesiredState
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Queue, Target, make_condition
-from reconciler.plan.options import PlanOptions
-from reconciler.plan.plan import LiveState, draft_plan
+from reconciler.plan.plan import LiveState, PlanOptions, draft_plan
 from reconciler.plan.schedule import predict_impact, schedule_steps
 from reconciler.render.colour import ansi_style, no_style
 from reconciler.render.text.plan import plan_text
@@ -46,7 +45,7 @@ def test_a_plan_reads_like_this() -> None:
 Plan for prod   tenant acme, 3 managed rules live, 2 not managed
 
   error[CXR301] cards/taken: an unmanaged live rule is named "taken"
-      take it over with `adopt:` in the manifest, or give ours another `name`
+      adopt it with `adopt:` in the manifest, or give the rule in the manifest another `name`
       manifests/x.yaml:1
 
   - cards/fax

@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.errors import ManifestError, RefusedError, UnreachableError
 from reconciler.model.change import Applied, Change, Create, Failed
 from reconciler.model.finding import Finding

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.model.change import Applied, Failed, Outcome, Skipped, UnknownOutcome
 from reconciler.plan.plan import Plan
 from reconciler.plan.stored_texts import TEXT_ALTERED

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from reconciler.apply.report import ApplyReport
+from reconciler.apply.progress import ApplyReport
 from reconciler.behaviour.diff.difference import BehaviourChange
 from reconciler.model.change import Applied
 from reconciler.plan.document import count_changes
-from reconciler.plan.drift import Drift
-from reconciler.plan.drift_json import count_sections
+from reconciler.plan.drift import Drift, count_sections
 from reconciler.plan.guards import guard_refusals
 from reconciler.plan.plan import Plan
 from reconciler.plan.traffic_shares import TrafficImpact
