@@ -19,8 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ACTION_ORDER, sentences, source_location
-from reconciler.render.equal_edits import common_rows, group_equal_edits
+from reconciler.render.change_summary import ACTION_ORDER, common_rows, group_equal_edits, sentences, source_location
 from reconciler.render.escape_markdown import EXPLAIN_COMMAND, QUOTED_VALUE, unquote, unquote_values
 from reconciler.render.impact import MAX_SHOWN, OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE
 from reconciler.render.provenance import Provenance

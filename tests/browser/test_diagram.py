@@ -9,8 +9,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from reconciler.plan.plan import Plan
-from reconciler.render.markdown.mermaid import label, render_mermaid
-from reconciler.render.routing_map import build_routing_map
+from reconciler.render.routing_map import build_routing_map, label, render_mermaid
 from tests.browser.machine import MERMAID, Sight, seen
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import hostile_plan, large_plan, plan_of_everything, plan_with_names

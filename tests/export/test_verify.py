@@ -8,8 +8,13 @@ import pytest
 
 from reconciler.desired.desired import DesiredState
 from reconciler.desired.queues import QueueResolver
-from reconciler.export.export import ExportedManifests, TenantSnapshot, export_rules
-from reconciler.export.verify import ExportMismatchError, verify_export
+from reconciler.export.export import (
+    ExportedManifests,
+    ExportMismatchError,
+    TenantSnapshot,
+    export_rules,
+    verify_export,
+)
 from reconciler.model.live import LiveRule
 from reconciler.model.rule import Rule, Target
 from tests.support.builders import QUEUES, desired, managed, rule, unmanaged, wanted

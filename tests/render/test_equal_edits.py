@@ -15,7 +15,7 @@ from reconciler.model.change import Update
 from reconciler.model.rule import Queue, Rule, Target, make_condition
 from reconciler.plan.document import plan_to_json
 from reconciler.plan.plan import Plan
-from reconciler.render.equal_edits import MIN_GROUP, group_equal_edits
+from reconciler.render.change_summary import MIN_GROUP, group_equal_edits
 from reconciler.render.summary import summarize_plan
 from tests.support.builders import address, at_least, intent_is, managed, rule, wanted
 from tests.support.hostile_names import CONTROL_CHARACTERS, HOSTILE_NAMES

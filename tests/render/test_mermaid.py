@@ -6,8 +6,7 @@ import re
 
 import pytest
 
-from reconciler.render.markdown.mermaid import MAX_LANES, drawn_lanes, label, render_mermaid
-from reconciler.render.routing_map import build_routing_map
+from reconciler.render.routing_map import MAX_LANES, build_routing_map, drawn_lanes, label, render_mermaid
 from tests.support.hostile_names import HOSTILE_NAMES, MARKDOWN_NAMES
 from tests.support.plans import hostile_plan, large_plan, plan_of_everything
 

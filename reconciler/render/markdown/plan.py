@@ -12,13 +12,20 @@ from typing import Final
 from reconciler.model.finding import Finding
 from reconciler.model.rule import Source
 from reconciler.render import summary as texts
-from reconciler.render.change_summary import ChangeSummary, FieldRow, sentences, source_location, visible_rows
-from reconciler.render.equal_edits import common_rows, group_equal_edits, row_phrase
+from reconciler.render.change_summary import (
+    ChangeSummary,
+    FieldRow,
+    common_rows,
+    group_equal_edits,
+    row_phrase,
+    sentences,
+    source_location,
+    visible_rows,
+)
 from reconciler.render.escape_markdown import alert, code_block, code_span, details, escape_markdown, table_cell
 from reconciler.render.impact import OTHERS_UNCHANGED, UNKNOWN_NOTE, WAITING_NOTE, ImpactCase, ImpactSummary
-from reconciler.render.markdown.mermaid import drawn_lanes, render_mermaid
 from reconciler.render.provenance import Provenance, SourceLinks
-from reconciler.render.routing_map import RoutingMap
+from reconciler.render.routing_map import RoutingMap, drawn_lanes, render_mermaid
 from reconciler.render.summary import PlanSummary
 from reconciler.text.escape import join_first, pluralize, sanitize
 
