@@ -1,4 +1,4 @@
-"""A line for each of several environments."""
+"""A table of several environments, one line each."""
 
 from __future__ import annotations
 
@@ -24,15 +24,7 @@ from reconciler.text.escape import pluralize, sanitize
 
 EnvironmentStatus = Literal["same", "differs", "refused", "failed", "partly", "applied", "interrupted"]
 
-_COLOURS: Final[dict[EnvironmentStatus, str]] = {
-    "same": "dim",
-    "differs": "yellow",
-    "refused": "red",
-    "failed": "red",
-    "partly": "red",
-    "applied": "green",
-    "interrupted": "red",
-}
+_COLOURS: Final[dict[EnvironmentStatus, str]] = {"same": "dim", "differs": "yellow", "applied": "green"}  # others: red
 _STATUS_PHRASES: Final[dict[EnvironmentStatus, str]] = {
     "applied": "applied",
     "differs": "with changes",
@@ -63,16 +55,15 @@ def planned_row(plan: Plan) -> EnvironmentRow:
     """Return the line of a plan that is not applied."""
     if plan.failed_tests:
         return _row(plan, "refused", failed_tests_title(plan.failed_tests))
-    in_the_way = [pluralize(len(plan.conflicts), "rule") + " in the way"] if plan.conflicts else []
-    refused = ", ".join([*in_the_way, *(result.name for result in guard_refusals(plan))])
-    if refused:
-        return _row(plan, "refused", f"apply will refuse this: {refused}")
-    return _row(plan, "differs") if plan.changes else _row(plan, "same")
+    reasons = [f"{pluralize(len(plan.conflicts), 'rule')} in the way"] if plan.conflicts else []
+    reasons += [result.name for result in guard_refusals(plan)]
+    if reasons:
+        return _row(plan, "refused", f"apply will refuse this: {', '.join(reasons)}")
+    return _row(plan, "differs" if plan.changes else "same")
 
 
 def drift_row(drift: Drift) -> EnvironmentRow:
     """Return the line of an environment's drift."""
-    status: EnvironmentStatus = "differs" if drift.has_drift else "same"
     plan, impact, counts = drift.plan, drift.unaccepted_impact, count_sections(drift).values()
     words = [f"{count:,} {section}" for section, count in zip(_SECTIONS, counts, strict=True) if count]
     words += [f"{len(plan.conflicts):,} in conflict"] if plan.conflicts else []
@@ -82,7 +73,7 @@ def drift_row(drift: Drift) -> EnvironmentRow:
         environment=plan.environment,
         changes=", ".join(words) or "none",
         impact=_impact_phrase(plan, impact.behaviour, impact.traffic_impact),
-        status=status,
+        status="differs" if drift.has_drift else "same",
     )
 
 
@@ -92,9 +83,7 @@ def applied_row(plan: Plan, report: ApplyReport | None) -> EnvironmentRow:
         return _row(plan, "same")
     done = sum(isinstance(outcome, Applied) for outcome in report.outcomes)
     detail = f"applied {done:,} of {len(report.outcomes):,}{f'; {report.error}' if report.error else ''}"
-    if report.converged:
-        return _row(plan, "applied", detail)
-    return _row(plan, "interrupted" if report.interrupted else "partly", detail)
+    return _row(plan, "applied" if report.converged else "interrupted" if report.interrupted else "partly", detail)
 
 
 def _row(plan: Plan, status: EnvironmentStatus, detail: str = "") -> EnvironmentRow:
@@ -122,13 +111,13 @@ def _impact_phrase(plan: Plan, behaviour: BehaviourChange | None, moved: Traffic
 
 
 def environments_text(rows: Sequence[EnvironmentRow], title: str, style: Style) -> str:
-    """Return the table for a terminal; `title` stands before the number of environments: `Plan for`."""
+    """Return the table for a terminal; `title` is the text before the number of environments: `Plan for`."""
     lines = [(row.environment, row.changes, row.impact) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEAD, *lines, strict=True)]
     head = style("dim", _align_cells(_HEAD, widths).rstrip())
     table = [style("bold", f"{title} {status_totals(rows)}"), "", f"  {head}"]
     for line, row in zip(lines, rows, strict=True):
-        table.append(f"  {_align_cells(line, widths)}{style(_COLOURS[row.status], _state(row))}".rstrip())
+        table.append(f"  {_align_cells(line, widths)}{style(_COLOURS.get(row.status, 'red'), _state(row))}".rstrip())
     return "\n".join(table) + "\n"
 
 
