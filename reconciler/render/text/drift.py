@@ -1,4 +1,4 @@
-"""Drift as text for a terminal: the sections in two columns, the impact on conversations, and the next commands."""
+"""Drift as text for a terminal: sections in two columns, the impact on conversations, and the next commands."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Final
 
 from reconciler.model.change import Update
 from reconciler.plan.drift import Drift, edited_changes, unapplied_changes
+from reconciler.plan.plan import Plan
 from reconciler.render import drift_summary as words
 from reconciler.render.change_summary import source_location
 from reconciler.render.colour import Style
@@ -27,7 +28,7 @@ _MAX_WIDTH: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class DriftCommands:
-    """The commands that apply the manifests, and that export live rules; each for some addresses, or for all."""
+    """Build the commands that apply the manifests, and that export live rules, for some addresses or for all."""
 
     apply: BuildCommand
     export: BuildCommand
@@ -41,18 +42,18 @@ def drift_text(drift: Drift, style: Style, commands: DriftCommands, limit: int =
         lines = [_no_drift(drift), *(["", *held] if held else []), *_notes(drift, style)]
         return "\n".join(lines).rstrip() + "\n"
     lines = [*_head(drift), ""]
-    for section in words.drift_sections(drift):
-        lines += _section(section, style, limit)
+    lines += [line for section in words.drift_sections(drift) for line in _section(section, style, limit)]
     for conflict in plan.conflicts:
         lines += [*finding_lines(conflict, style), ""]
     lines += [*_failures(drift, style, limit), *_impact_lines(drift, style, limit), *_notes(drift, style)]
     if drift.in_the_way:
         lines += [*words.BLOCKING_ADVICE, words.acceptance_title(drift), "", *words.acceptance_lines(drift), ""]
     lines += [style("red", f"{refusal}."), ""] if (refusal := words.refusal_text(drift)) else []
-    way = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
-    lines += _command_line(way, [str(change.address) for change in plan.changes], commands.apply)
-    edits = [str(change.address) for change in edited_changes(plan) if isinstance(change, Update)]
-    lines += _command_line("keep it", edits, commands.export)
+    verb = "apply it" if len(unapplied_changes(plan)) == len(plan.changes) else "heal it"
+    edits = [change for change in edited_changes(plan) if isinstance(change, Update)]
+    for title, changes, command in ((verb, plan.changes, commands.apply), ("keep it", edits, commands.export)):
+        names = sorted({str(change.address) for change in changes})
+        lines += [f"  {title}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -68,14 +69,17 @@ def drift_brief(drift: Drift, style: Style) -> str:
     return "\n".join([*lines, *_impact_lines(drift, style, _MAX_BRIEF_ROWS)]).rstrip() + "\n"
 
 
+def _match_phrase(plan: Plan) -> str:
+    match = "matches" if plan.unchanged == 1 else "match"
+    return f"{pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests."
+
+
 def _head(drift: Drift) -> Iterator[str]:
     plan = drift.plan
     rules = pluralize(len(plan.changes) + plan.unchanged, "rule")
     differ = "differs" if len(plan.changes) == 1 else "differ"
-    if plan.changes:
-        yield f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
-    else:
-        yield f"{rules} in {plan.environment} {'matches' if plan.unchanged == 1 else 'match'} the manifests."
+    differences = f"{len(plan.changes):,} of {rules} {differ} from the manifests in {plan.environment}."
+    yield differences if plan.changes else _match_phrase(plan)
     if count := len(drift.in_the_way):
         are = "is not managed, and is" if count == 1 else "are not managed, and are"
         yield f"{pluralize(count, 'live rule')} {are} in the way of the manifests."
@@ -84,18 +88,15 @@ def _head(drift: Drift) -> Iterator[str]:
 
 
 def _no_drift(drift: Drift) -> str:
-    plan = drift.plan
-    match = "matches" if plan.unchanged == 1 else "match"
     phrases = (words.accepted_phrase(drift), words.held_changes_phrase(drift))
-    notes = "".join(f"\n{phrase}." for phrase in phrases if phrase)
-    return f"No drift. {pluralize(plan.unchanged, 'rule')} in {plan.environment} {match} the manifests.{notes}"
+    return f"No drift. {_match_phrase(drift.plan)}" + "".join(f"\n{phrase}." for phrase in phrases if phrase)
 
 
 def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
     impact, plan = drift.unaccepted_impact, drift.plan
     summary = summarize_impact(impact.behaviour, plan.queue_names, plan.labels, impact.traffic_impact, limit)
     if not summary.cases:
-        # Of the rules that were not asked for, nothing is said; of an analysis that stopped, a finding says it.
+        # Nothing is proven about rules that are not selected; a finding reports an analysis that stopped.
         basis = [f"  {summary.premise}"] if summary.premise else []
         return [] if summary.unknown or plan.options.only else [style("bold", words.unaffected_text(drift)), *basis, ""]
     lines = [f"{style('bold', IMPACT_TITLE)}   ({summary.share})"]
@@ -111,9 +112,8 @@ def _impact_lines(drift: Drift, style: Style, limit: int) -> list[str]:
 def _case(case: ImpactCase, style: Style) -> Iterator[str]:
     yield f"  {case.callers}{f'   {case.share}' if case.share else ''}"
     yield from (f"      {exception}" for exception in case.exceptions)
-    width = len(LIVE)
-    yield f"      {MANIFESTS:<{width}}   {style('yellow', case.origin)}"
-    yield f"      {LIVE:<{width}}   {style('yellow', case.destination)}"
+    for label, destination in ((MANIFESTS, case.origin), (LIVE, case.destination)):
+        yield f"      {label:<{len(LIVE)}}   {style('yellow', destination)}"
     yield style("dim", f"      example: {case.example}")
 
 
@@ -133,8 +133,7 @@ def _failures(drift: Drift, style: Style, limit: int) -> Iterator[str]:
         return
     yield from (style("bold", f"{words.FAILED}:"), "")
     visible = drift.failed_checks[: _MAX_BRIEF_ROWS if limit == MAX_SHOWN else limit]
-    for finding in visible:
-        yield from finding_lines(finding, style)
+    yield from (line for finding in visible for line in finding_lines(finding, style))
     hidden = len(drift.failed_checks) - len(visible)
     if hidden > 0:
         yield f"  and {pluralize(hidden, 'further route test')}; -v shows all of them."
@@ -150,21 +149,13 @@ def _rules(group: Sequence[DriftRule], style: Style, limit: int) -> Iterator[str
         where = f"   {style('dim', source_location(rule.source))}" if rule.source else ""
         yield f"  {style('yellow', rule.name)}{where}"
     yield from (f"      {line}" for line in rule.sentences)
-    yield from _columns(rule.fields, style)
-
-
-def _columns(pairs: Sequence[DriftField], style: Style) -> Iterator[str]:
-    if not pairs:
+    rows = [DriftField("", MANIFESTS, LIVE), *rule.fields]
+    first, second = max(len(row.name) for row in rows), max(len(row.desired) for row in rows)
+    head, *lines = (f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows)
+    if lines and max(map(len, (head, *lines))) <= _MAX_WIDTH:
+        yield from (style("dim", head), *lines)
         return
-    rows = [DriftField("", MANIFESTS, LIVE), *pairs]
-    first = max(len(row.name) for row in rows)
-    second = max(len(row.desired) for row in rows)
-    lines = [f"      {row.name:<{first}}  {row.desired:<{second}}  {row.live}" for row in rows]
-    if max(map(len, lines)) <= _MAX_WIDTH:
-        yield style("dim", lines[0])
-        yield from lines[1:]
-        return
-    for pair in pairs:
+    for pair in rule.fields:
         yield f"      {pair.name}"
         yield f"        {MANIFESTS:<{len(LIVE)}}  {pair.desired}"
         yield f"        {LIVE:<{len(LIVE)}}  {pair.live}"
@@ -173,8 +164,3 @@ def _columns(pairs: Sequence[DriftField], style: Style) -> Iterator[str]:
 def _notes(drift: Drift, style: Style) -> list[str]:
     lines = [line for finding in words.noted_findings(drift) for line in finding_lines(finding, style)]
     return [*lines, ""] if lines else []
-
-
-def _command_line(verb: str, addresses: Sequence[str], command: BuildCommand) -> list[str]:
-    names = sorted(set(addresses))
-    return [f"  {verb}   {command(names if len(names) <= _MAX_NAMED else ())}"] if names else []
